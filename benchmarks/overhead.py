@@ -1,0 +1,129 @@
+"""What `attribute` costs beside the gradients it needs, and how much memory it takes.
+
+    python benchmarks/overhead.py [--rounds 7] [--quick]
+
+The floor is one tf.function that takes the gradient of ready-made rows, as many as 50 steps need, in its best block size.
+Library and floor are measured in turn, round by round, in this one run; ratios are medians over rounds.
+"""
+
+import argparse
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import time
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+STEPS = 50
+BLOCKS = (8, 16, 32, 50, 64, 100, 128, 200, 256)
+
+
+def digits_cnn():
+    """A small CNN on 8×8 digits (random weights: time does not depend on them)."""
+    import keras
+    from tf_attrib.demo.models import digits_model
+
+    keras.utils.set_random_seed(0)
+    return digits_model(), (8, 8, 1)
+
+
+def mobilenet():
+    """MobileNetV2 on 128×128 images, random weights."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    return keras.applications.MobileNetV2(input_shape=(128, 128, 3), weights=None), (128, 128, 3)
+
+
+def floor(model, examples):
+    """A function that takes all gradients in blocks of a given size."""
+    import numpy as np
+    import tensorflow as tf
+
+    alphas = (np.arange(STEPS) + 0.5) / STEPS
+    rows = np.concatenate([alphas[:, None, None, None] * x for x in examples]).astype("float32")
+    classes = np.argmax(model(examples, training=False).numpy(), 1)
+    target = tf.constant(np.repeat(classes, STEPS), tf.int32)
+    rows = tf.constant(rows)
+
+    @tf.function(input_signature=[tf.TensorSpec([None, *rows.shape[1:]]), tf.TensorSpec([None], tf.int32)], autograph=False)
+    def gradients(x, classes):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            scores = tf.gather(model(x, training=False), classes, batch_dims=1)
+        return tape.gradient(scores, x)
+
+    def evaluate(block):
+        for start in range(0, len(rows), block):
+            gradients(rows[start:start + block], target[start:start + block])
+    return evaluate
+
+
+def seconds(function, *arguments):
+    start = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - start
+
+
+def compare(name, make, count, rounds):
+    """Prints the ratio of `attribute` to the floor for `count` examples."""
+    import numpy as np
+    import tf_attrib as ta
+
+    model, shape = make()
+    examples = np.random.default_rng(0).uniform(size=(count, *shape)).astype("float32")
+    evaluate = floor(model, examples)
+    attributor = ta.Attributor(model)
+    method = ta.IntegratedGradients(rule="gauss_legendre", n_steps=STEPS)
+    candidates = [block for block in BLOCKS if block <= STEPS * count]
+    if name != "digits CNN":
+        candidates = [block for block in candidates if block <= 64]
+    for block in candidates:
+        evaluate(block)
+    attributor.attribute(examples, method=method, verbose=False)
+    best = min(candidates, key=lambda block: min(seconds(evaluate, block) for _ in range(3)))
+    library, raw = [], []
+    for _ in range(rounds):
+        raw.append(seconds(evaluate, best))
+        library.append(seconds(lambda: attributor.attribute(examples, method=method, verbose=False)))
+    ratio = statistics.median(a / b for a, b in zip(library, raw, strict=True))
+    print(f"{name:12s} {count:3d} example(s): {ratio:5.2f} × the floor "
+          f"({statistics.median(library) * 1e3:8.1f} ms; floor {statistics.median(raw) * 1e3:8.1f} ms, blocks of {best})", flush=True)
+
+
+def peak_memory(count):
+    """Growth of peak memory over a warm-up on one example, MobileNetV2, in a process of its own."""
+    import numpy as np
+    import tf_attrib as ta
+
+    model, shape = mobilenet()
+    examples = np.random.default_rng(0).uniform(size=(count, *shape)).astype("float32")
+    attributor = ta.Attributor(model)
+    model(examples[:1], training=False)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    attributor.attribute(examples, method=ta.IntegratedGradients(n_steps=STEPS), verbose=False)
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=7, help="rounds to take the median of")
+    parser.add_argument("--quick", action="store_true", help="the digits CNN alone")
+    parser.add_argument("--memory", type=int, metavar="EXAMPLES", help="print the growth of peak memory in MB and stop")
+    options = parser.parse_args()
+    if options.memory:
+        peak_memory(options.memory)
+        return
+    for name, make in (("digits CNN", digits_cnn), ("MobileNetV2", mobilenet)):
+        for count in (1, 32):
+            if name == "digits CNN" or not options.quick:
+                compare(name, make, count, options.rounds)
+    for count in () if options.quick else (8, 16):
+        grown = subprocess.run([sys.executable, __file__, "--memory", str(count)], check=True, capture_output=True, text=True)
+        print(f"MobileNetV2, {count} images × {STEPS} steps: peak memory grows by {grown.stdout.split()[-1]} MB", flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,232 @@
+"""The result: attributions as they were computed, signed and unreduced, and what is known about each of them.
+
+Reductions (`sum`, `mean`, `norm`, `abs`) are explicit calls that give a new result; nothing here scales, clips or takes
+absolute values by itself. Display is in `tf_attrib.view`, which the display methods import when they are called.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .structure import flatten, map_leaves
+
+PER_EXAMPLE = ("scores", "baseline_scores", "gap", "error_estimate", "status", "evaluations", "forward_evaluations",
+               "target", "alphas", "path_scores", "path_gradients", "baseline_confidence", "gradient_share", "tokens")
+
+
+class Feature(NamedTuple):
+    """One ranked feature: its place, its attribution, and its share of the sum of magnitudes over all features."""
+
+    name: Any
+    attribution: float
+    share: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Attribution:
+    """What a prediction's score is made of, for a batch of examples.
+
+    Every array has the batch as axis 0. What a method has no meaning for is None.
+
+    Attributes:
+        attributions: float array (batch, *features of the selected tensor), or a list or dict of such, in the unit of
+            the score (interior and plain gradients: per unit of the input). Interior gradients have the steps along the
+            path as axis 1.
+        scores: (batch,), the explained scalar at the input, in `unit`.
+        baseline_scores: (batch,), or (batch, k) for k baselines: the same at the baseline.
+        gap: (batch,), the sum of `attributions` less (score - mean baseline score), in `unit`.
+        error_estimate: (batch,), estimated L1 error of `attributions` relative to their L1 norm.
+        status: (batch,) of str.
+        evaluations, forward_evaluations: (batch,) of int, gradient rows and forward-only rows that were evaluated.
+        target: (batch,) class indices, or (batch, r) indices into an output of rank r + 1.
+        alphas: (batch, n_steps), where on the path each interior gradient lies (0 baseline, 1 input).
+        path_scores: (batch, n_steps), the score there.
+        path_gradients: (batch, n_steps), the derivative of the score along the path there (in `unit` per unit of alpha).
+        baseline_confidence: (batch,) or (batch, k), the highest class probability at the baseline.
+        gradient_share: (batch,), the part of (score - baseline score) that the gradient at the input accounts for.
+        tokens: (batch, length) of str, the words behind token ids where the model knows them.
+        method, at, of, unit, baseline: words: how, at which tensors, of which output, in which unit, against what.
+        inputs: the model's inputs as they were given.
+        notes: sentences that a reader should know, such as a choice made for them.
+    """
+
+    attributions: Any
+    scores: np.ndarray
+    inputs: Any = None
+    baseline_scores: np.ndarray | None = None
+    gap: np.ndarray | None = None
+    error_estimate: np.ndarray | None = None
+    status: np.ndarray | None = None
+    evaluations: np.ndarray | None = None
+    forward_evaluations: np.ndarray | None = None
+    target: np.ndarray | None = None
+    alphas: np.ndarray | None = None
+    path_scores: np.ndarray | None = None
+    path_gradients: np.ndarray | None = None
+    baseline_confidence: np.ndarray | None = None
+    gradient_share: np.ndarray | None = None
+    tokens: np.ndarray | None = None
+    method: str = ""
+    at: str = ""
+    of: str = ""
+    unit: str = "raw"
+    baseline: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, index) -> "Attribution":
+        """The result for some of the examples: an int keeps a batch of one, a slice or array of indices selects."""
+        if isinstance(index, int | np.integer):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"example {index} of {len(self)}")
+            index = [index]
+        changes = {name: value[index] for name in PER_EXAMPLE if (value := getattr(self, name)) is not None}
+        pick = lambda leaf: np.asarray(leaf)[index]  # noqa: E731
+        inputs = None if self.inputs is None else map_leaves(pick, self.inputs)
+        return dataclasses.replace(self, attributions=map_leaves(pick, self.attributions), inputs=inputs, **changes)
+
+    @property
+    def difference(self) -> np.ndarray | None:
+        """(batch,), score less the mean of the baseline scores: what a complete attribution sums to."""
+        if self.baseline_scores is None:
+            return None
+        return self.scores - self.baseline_scores.reshape(len(self), -1).mean(1)
+
+    @property
+    def totals(self) -> np.ndarray:
+        """(batch,), the sum of all that is returned for each example, over every tensor, in float64."""
+        return self._over_features(lambda leaf: leaf.sum(1))
+
+    @property
+    def magnitudes(self) -> np.ndarray:
+        """(batch,), the L1 norm of all that is returned for each example."""
+        return self._over_features(lambda leaf: np.abs(leaf).sum(1))
+
+    def _over_features(self, reduce: Callable) -> np.ndarray:
+        return sum(reduce(leaf.reshape(len(self), -1).astype(np.float64)) for leaf in flatten(self.attributions).values())
+
+    # reductions
+
+    def sum(self, axis) -> "Attribution":
+        """Attributions summed over feature axes, such as -1 for colours or embedding dimensions.
+
+        Args:
+            axis: an int or a tuple of ints, counted as in NumPy; the batch, axis 0, cannot be summed away.
+        """
+        return self._reduce(np.sum, axis)
+
+    def mean(self, axis) -> "Attribution":
+        """The mean over feature axes. It no longer sums to the difference of scores: `gap` says by how much."""
+        return self._reduce(np.mean, axis)
+
+    def norm(self, axis) -> "Attribution":
+        """The Euclidean norm over feature axes: the sign is lost."""
+        return self._reduce(lambda leaf, axis: np.sqrt((leaf.astype(np.float64) ** 2).sum(axis)).astype(leaf.dtype), axis)
+
+    def abs(self) -> "Attribution":
+        """Magnitudes: the sign is lost."""
+        return self._with(map_leaves(np.abs, self.attributions))
+
+    def _reduce(self, reduce: Callable, axis) -> "Attribution":
+        axes = (axis,) if isinstance(axis, int | np.integer) else tuple(axis)
+
+        def apply(leaf):
+            bad = [a for a in axes if not -leaf.ndim < a < leaf.ndim or a == 0]
+            if bad:
+                raise ValueError(f"axis {bad[0]} of attributions of shape {leaf.shape}: feature axes are "
+                                 f"1 to {leaf.ndim - 1} (or -1 to {1 - leaf.ndim}); axis 0 is the batch")
+            return reduce(leaf, axis=axes)
+
+        return self._with(map_leaves(apply, self.attributions))
+
+    def _with(self, attributions) -> "Attribution":
+        """The same result with other numbers: the gap anew, and the same absolute error over the new norm."""
+        new = dataclasses.replace(self, attributions=attributions)
+        gap = None if self.gap is None else new.totals - self.difference
+        error = self.error_estimate
+        if error is not None:
+            error = error * self.magnitudes / np.maximum(new.magnitudes, np.finfo(float).tiny)
+        return dataclasses.replace(new, gap=gap, error_estimate=error)
+
+    # ranking
+
+    def top(self, k: int = 10, names: Sequence | None = None) -> list[list[Feature]]:
+        """The k features of largest magnitude of each example, with their share of the sum of all magnitudes.
+
+        Args:
+            k: how many features, largest first.
+            names: a name for each feature of a one-axis attribution; default: the index (the word, where the result
+                has one word for each feature; the key of the tensor first, where there are several tensors).
+
+        Returns:
+            For each example a list of Feature(name, attribution, share).
+        """
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        leaves = flatten(self.attributions)
+        sizes = [int(np.prod(leaf.shape[1:])) for leaf in leaves.values()]
+        if names is not None and len(names) != sum(sizes):
+            raise ValueError(f"{len(names)} names for {sum(sizes)} features; sum over an axis first, or name them all")
+        flat = np.concatenate([leaf.reshape(len(self), size) for leaf, size in zip(leaves.values(), sizes, strict=True)], 1)
+        norms = np.maximum(self.magnitudes, np.finfo(float).tiny)
+        offsets = np.cumsum([0, *sizes])
+
+        def name(example: int, position: int):
+            if names is not None:
+                return names[position]
+            part = int(np.searchsorted(offsets, position, side="right")) - 1
+            key, leaf = list(leaves.items())[part]
+            index = tuple(int(i) for i in np.unravel_index(position - offsets[part], leaf.shape[1:]))
+            if self.tokens is not None and self.tokens.shape == leaf.shape:
+                return str(self.tokens[example][index])
+            index = index[0] if len(index) == 1 else index
+            return index if key is None else (key, index)
+
+        order = np.argsort(-np.abs(flat), axis=1, kind="stable")[:, :k]
+        return [[Feature(name(i, int(j)), float(flat[i, j]), float(abs(flat[i, j]) / norms[i])) for j in row]
+                for i, row in enumerate(order)]
+
+    # words
+
+    def __repr__(self) -> str:
+        from .summary import summary
+        return summary(self)
+
+    # files
+
+    def save(self, path, overwrite: bool = False):
+        """Writes everything to one `.npz` file (no pickle), whole or not at all. Returns its path."""
+        from .storage import save
+        return save(self, path, overwrite)
+
+    @staticmethod
+    def load(path) -> "Attribution":
+        """Reads what `save` wrote."""
+        from .storage import load
+        return load(path)
+
+    # pictures
+
+    def plot(self, **options):
+        """A matplotlib figure that suits the kind of data: images, words, signals, tables. See `tf_attrib.view.show`."""
+        from .view import show
+        return show(self, **options)
+
+    def to_html(self, tokens=None) -> str:
+        """The words of each example, coloured green (raised the score) to red (lowered it), as escaped HTML.
+
+        Args:
+            tokens: a list of words for each example; default: the model's own vocabulary where it has one, else the
+                token ids.
+        """
+        from .view import to_html
+        return to_html(self, tokens)
+
+    def _repr_html_(self) -> str:
+        from .view import notebook
+        return notebook(self)
+

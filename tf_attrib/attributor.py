@@ -1,0 +1,175 @@
+"""`Attributor(model, at=, of=)`: the one class that a user meets."""
+
+import hashlib
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from .assemble import assemble
+from .attribution import Attribution
+from .baselines import resolve
+from .errors import AttributionError
+from .graph import keras_model
+from .graph.load import load_model
+from .graph.trace import Traced, trace
+from .methods import Method, as_method
+from .points import Points
+from .prepare import as_arrays, matched, prepared, specs_of
+from .progress import progress
+from .scoring import resolve_of
+from .select import as_at, as_of
+from .session import Session, check_finite
+from .structure import rebuild
+
+# The batch that a function is traced with where it cannot be traced for any.
+FIXED_ROWS = 16
+
+
+class Attributor:
+    """Says which parts of an input a model's prediction came from.
+
+    Args:
+        model: a Keras model (of Keras 3 or tf_keras; functional, Sequential, subclassed), a path to its `.keras` or `.h5`
+            file, or any differentiable function of the inputs (in the structure they come in: a tensor, list or dict).
+        at: where attributions are wanted: "inputs", "embeddings", a layer (object or name), or `ta.inputs(name)`,
+            `ta.embeddings(name)`, `ta.layer(x)`. Default: the inputs; for those that are token ids, their embeddings.
+        of: what is explained: "probability", "logits", the name of an output, or `ta.probability(output)`,
+            `ta.logits(output)`, `ta.output(name)`, `ta.score(function)`. Default: the probability head, where there is
+            one, else the output as it is.
+        batch_size: gradient rows in a block; default: by the size of the model's activations.
+        preprocess: a differentiable function applied to the inputs before the model, such as keras.applications'
+            `preprocess_input`: path, baselines and pictures then live in raw pixels.
+        allow_unsafe: load a model file that holds Lambda layers, which run its author's Python code.
+
+    Raises:
+        AttributionError: the model cannot be read or traced, or `of` does not exist in it.
+    """
+
+    def __init__(self, model: Any, at: Any = None, of: Any = None, batch_size: int | None = None, *,
+                 preprocess: Callable | None = None, allow_unsafe: bool = False):
+        if isinstance(model, str | os.PathLike):
+            model = load_model(model, allow_unsafe)
+        if not callable(model):
+            raise AttributionError(f"model must be a Keras model, a path to one, or a function; got {type(model).__name__}")
+        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+            raise AttributionError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
+        self.model, self.batch_size, self.preprocess = model, batch_size, preprocess
+        self.at, self.of = as_at(at), as_of(of)
+        self._traces: dict[tuple, Traced] = {}
+        self._sessions: dict[tuple, Session] = {}
+        self._specs = None
+        if keras_model.is_keras(model):
+            keras_model.check(model)
+            self._specs = keras_model.input_specs(model)
+        if self._specs is not None and preprocess is None:
+            resolve_of(self._trace(self._specs), self.of)  # a name that does not exist fails here, not at the first call
+
+    def __repr__(self) -> str:
+        name = getattr(self.model, "name", getattr(self.model, "__name__", type(self.model).__name__))
+        return f"Attributor({name!r}, at={self.at}, of={self.of})"
+
+    def attribute(self, inputs: Any, target: Any = None, baselines: Any = None,
+                  method: str | Method = "integrated_gradients", seed: int | None = None,
+                  verbose: str | bool | int = "auto") -> Attribution:
+        """Attributes the explained score of each example to the selected tensors.
+
+        Args:
+            inputs: (batch, ...), or a list or dict of such, as the model takes them.
+            target: None (the predicted class), an int, one for each example (1-D); for outputs with positions a tuple
+                (position, class) or an (n, 2) array of those.
+            baselines: None (zeros), an array (...) for all or (n, ...) one for each, one of `ta.zeros`, `ta.constant`,
+                `ta.uniform`, `ta.gaussian`, `ta.blur`, `ta.token`, `ta.dataset`, `ta.black`, `ta.white`,
+                `ta.at_input`; a list of those, or `ta.several`, is averaged. With several selected tensors: a list or
+                dict, one for each.
+            method: "gradient", "gradient_times_input", "interior_gradients", "integrated_gradients",
+                "expected_gradients", "occlusion", or an instance such as `ta.IntegratedGradients(n_steps=100)`.
+            seed: of random baselines and methods; None draws anew.
+            verbose: "auto" shows a progress bar when the call takes over two seconds; True always, False never.
+
+        Returns:
+            An `Attribution`, in the structure and shape of the selected tensors.
+
+        Raises:
+            AttributionError: inputs, target or baselines that do not fit, or scores or gradients that are not finite.
+        """
+        method = as_method(method)
+        if baselines is not None and not method.takes_baselines:
+            raise AttributionError(f"{type(method).__name__} has no baseline: leave baselines out, or take "
+                                   "method='integrated_gradients'")
+        arrays = as_arrays(inputs)
+        session, ready, match = self._prepare(arrays)
+        user = {match[key]: value for key, value in ready.items()}
+        keys = session.handed_out(match)
+
+        def selected(values: dict) -> dict:
+            found = session.selected({key: values[match[key]] for key in ready})
+            return dict(zip(keys, found.values(), strict=True))
+
+        x = selected(user)
+        references = resolve(method.default_baseline() if baselines is None else baselines, x, user, selected, seed)
+        tables = session.tables(x, ready, references, target)
+        features, kind = {key: value.shape[1:] for key, value in x.items()}, session.function.place.kind
+        chosen = _points(method, references.count, x, seed, features, kind)
+        with progress(verbose, len(chosen) * len(chosen[0].alpha)) as advance:
+            rule = session.run(method.row(features, kind), tables, chosen, features, advance)
+        check_finite("score or gradient", rule.scores + rule.slopes)
+        scores = session.baseline_scores(tables) if method.uses_baseline else None
+        words = self._tokens(session, ready)
+        return assemble(method, session.function, rule, chosen, tables, rebuild(arrays), words, scores)
+
+    def _prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
+        """The session for inputs of this kind, the inputs by the model's keys, and the user's key for each of those."""
+        specs = self._specs if self._specs is not None else specs_of(arrays)
+        match = matched(arrays, specs)
+        ready = prepared(arrays, specs, match)
+        signature = _signature(specs)
+        if signature not in self._sessions:
+            names = {key: spec.name or str("input" if key is None else key) for key, spec in specs.items()}
+            self._sessions[signature] = Session(self._trace(specs), self.at, self.of, names, ready, self.batch_size)
+        return self._sessions[signature], ready, match
+
+    def _trace(self, specs: dict) -> Traced:
+        signature = _signature(specs)
+        if signature not in self._traces:
+            try:
+                self._traces[signature] = trace(self.model, specs, self.preprocess)
+            except AttributionError:
+                if keras_model.is_keras(self.model):
+                    raise
+                # a function may need to know its batch: then every block has that many rows
+                fixed = {key: tf.TensorSpec([self.batch_size or FIXED_ROWS, *spec.shape[1:]], spec.dtype)
+                         for key, spec in specs.items()}
+                self._traces[signature] = trace(self.model, fixed, self.preprocess)
+        return self._traces[signature]
+
+    def _tokens(self, session: Session, ready: dict) -> np.ndarray | None:
+        """(n, length), the words behind one lookup's indices, where the model knows them."""
+        words = keras_model.vocabulary(self.model)
+        indices = session.indices(ready) if words else None
+        if indices is None:
+            return None
+        known = np.asarray(words, dtype=str)
+        return np.where(indices < len(known), known[np.minimum(indices, len(known) - 1)], indices.astype(str))
+
+
+def _signature(specs: dict) -> tuple:
+    return tuple((key, spec.dtype, tuple(spec.shape)) for key, spec in specs.items())
+
+
+def _points(method: Method, references: int, x: dict, seed: int | None, features: dict, kind: str) -> list[Points]:
+    """The points of each example. Draws are seeded by (seed, the example's own values): its company does not matter."""
+    count = len(next(iter(x.values())))
+    if not method.random:
+        return [method.points(references, None, features, kind)] * count
+    seed = np.random.SeedSequence().entropy if seed is None else seed
+    return [method.points(references, np.random.default_rng([seed, _digest(x, i)]), features, kind) for i in range(count)]
+
+
+def _digest(x: dict, example: int) -> int:
+    digest = hashlib.blake2b(digest_size=8)
+    for value in x.values():
+        digest.update(np.ascontiguousarray(value[example]).tobytes())
+    return int.from_bytes(digest.digest(), "little")

@@ -1,0 +1,314 @@
+"""Baselines: what the input is compared with, at the selected tensor or pushed forward from the model's input.
+
+A baseline is a small frozen value. Most are the same for all examples (`shared`); random ones are drawn once from the
+seed and shared too, so that an example's numbers do not depend on its company.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.ndimage
+
+from .errors import AttributionError
+from .structure import flatten, is_array, is_nested_list
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Baseline:
+    """A recipe for references.
+
+    Attributes:
+        words: what it is, for people.
+        make: from the examples of one tensor (n, ...) and a random generator to references, (k, ...) where `shared`,
+            else (n, k, ...). For input-level recipes: from and to a dict of the model's inputs.
+        shared: whether the references are the same for all examples; None: where `make` gives one row.
+        at_model_input: whether it lives at the model's input and is pushed forward to the selected tensor.
+    """
+
+    words: str
+    make: Callable[[Any, np.random.Generator], Any]
+    shared: bool | None = True
+    at_model_input: bool = False
+
+
+def constant(value: float | np.ndarray) -> Baseline:
+    """`value` everywhere in the selected tensor (a number, or an array that broadcasts to one example)."""
+    def make(x, rng):
+        return np.broadcast_to(np.asarray(value, x.dtype), x.shape[1:])[None]
+    return Baseline(f"constant {value}", make)
+
+
+def zeros() -> Baseline:
+    """Zero everywhere in the selected tensor: the default."""
+    return dataclasses.replace(constant(0), words="zeros")
+
+
+def uniform(n: int, low: float, high: float) -> Baseline:
+    """`n` noise arrays, uniform in [low, high), averaged over."""
+    _positive("n", n)
+    return Baseline(f"{n} × uniform noise in [{low}, {high})",
+                    lambda x, rng: rng.uniform(low, high, (n, *x.shape[1:])).astype(x.dtype))
+
+
+def gaussian(n: int, stddev: float, mean: float = 0.0) -> Baseline:
+    """`n` noise arrays, normal around `mean`, averaged over."""
+    _positive("n", n)
+    return Baseline(f"{n} × Gaussian noise of standard deviation {stddev} around {mean}",
+                    lambda x, rng: rng.normal(mean, stddev, (n, *x.shape[1:])).astype(x.dtype))
+
+
+def blur(sigma: float) -> Baseline:
+    """Each example blurred by a Gaussian of `sigma` pixels along its spatial axes (not along channels)."""
+    def make(x, rng):
+        spatial = (0,) + (sigma,) * max(x.ndim - 2, 1) + ((0,) if x.ndim > 2 else ())
+        return scipy.ndimage.gaussian_filter(x, spatial)[:, None]
+    return Baseline(f"the input blurred, sigma {sigma}", make, shared=False)
+
+
+def several(baselines: Any) -> Any:
+    """Several baselines, averaged over; each one's score is kept.
+
+    Args:
+        baselines: an array (k, ...) of k baselines for all examples, or a list of baselines of any kind.
+    """
+    if isinstance(baselines, list | tuple):
+        return Several(tuple(baselines))
+    array = np.asarray(baselines)
+    return Baseline(f"{len(array)} given baselines", lambda x, rng: _fits(array, x.shape[1:], x.dtype, several=True))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Several:
+    """What `several` makes of a list."""
+
+    parts: tuple
+
+
+def token(id: int) -> Baseline:
+    """Sequences in which every token is `id`, such as padding; float inputs stay those of the example."""
+    def make(inputs, rng):
+        ids = [key for key, value in inputs.items() if value.dtype.kind in "iu"]
+        if not ids:
+            raise AttributionError("ta.token(id) needs integer inputs; these are "
+                                   f"{', '.join(str(value.dtype) for value in inputs.values())}")
+        return _replaced(inputs, ids, id)
+    return Baseline(f"token {id} everywhere", make, shared=None, at_model_input=True)
+
+
+def dataset(samples: Any, n: int | None = None) -> Baseline:
+    """`n` of `samples`, drawn without replacement (all of them by default), averaged over.
+
+    Args:
+        samples: data in the structure of the model's inputs, (m, ...) each.
+        n: how many to draw.
+    """
+    leaves = {key: np.asarray(value) for key, value in flatten(samples).items()}
+    total = len(next(iter(leaves.values())))
+    if n is not None and not 1 <= n <= total:
+        raise AttributionError(f"ta.dataset(samples, n): n must be from 1 to {total}, the number of samples; got {n}")
+
+    def make(inputs, rng):
+        chosen = np.arange(total) if n is None else np.sort(rng.choice(total, n, replace=False))
+        return {key: _fits(value[chosen], inputs[key].shape[1:], inputs[key].dtype, several=True)
+                for key, value in _same_keys(leaves, inputs).items()}
+    return Baseline(f"{n or total} samples of a data set", make, at_model_input=True)
+
+
+def black(value_range: tuple[float, float]) -> Baseline:
+    """A black image: the low end of `value_range` (such as (0, 255)) at the model's input."""
+    return _level("black", value_range, value_range[0])
+
+
+def white(value_range: tuple[float, float]) -> Baseline:
+    """A white image: the high end of `value_range` at the model's input."""
+    return _level("white", value_range, value_range[1])
+
+
+def _level(word: str, value_range, value: float) -> Baseline:
+    low, high = value_range
+    if not low < high:
+        raise AttributionError(f"value_range must be (low, high) with low < high, got {value_range}")
+
+    def make(inputs, rng):
+        return _replaced(inputs, [key for key, x in inputs.items() if x.dtype.kind == "f"], value)
+    return Baseline(f"{word} ({value} of {tuple(value_range)})", make, shared=None, at_model_input=True)
+
+
+def _replaced(inputs: dict, keys: list, value: float) -> dict:
+    """The inputs with `value` everywhere in those of `keys`: one row for all where nothing of the examples is left."""
+    rows = slice(1 if len(keys) == len(inputs) else None)
+    return {key: np.full_like(x[rows], value) if key in keys else x[rows] for key, x in inputs.items()}
+
+
+def at_input(x: Any) -> Baseline:
+    """An array in the structure of the model's inputs, one for all (...) or one for each example (n, ...)."""
+    leaves = {key: np.asarray(value) for key, value in flatten(x).items()}
+
+    def make(inputs, rng):
+        made = {}
+        for key, value in _same_keys(leaves, inputs).items():
+            value = _fits(value, inputs[key].shape[1:], inputs[key].dtype, count=len(inputs[key]))
+            made[key] = np.broadcast_to(value, inputs[key].shape)
+        return made
+    return Baseline("an input given by the user", make, shared=False, at_model_input=True)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class References:
+    """The references of a batch.
+
+    Attributes:
+        tables: float (m, ...) by key of the selected tensors.
+        index: int (n, k) by key, the rows of the table that are an example's references.
+        count: k.
+        shared: whether all examples have the same ones.
+        words: what they are.
+    """
+
+    tables: dict[Any, np.ndarray]
+    index: dict[Any, np.ndarray]
+    count: int
+    shared: bool
+    words: str
+
+    def of_examples(self, which: np.ndarray) -> "References":
+        """The references of some of the examples."""
+        return dataclasses.replace(self, index={key: index[which] for key, index in self.index.items()})
+
+
+def resolve(baselines: Any, values: dict, inputs: dict, push: Callable[[dict], dict], seed: int | None) -> References:
+    """The references that `baselines` means.
+
+    Args:
+        baselines: None (zeros), a baseline, an array (...) or (n, ...), a list or `several` of those (averaged); with
+            several selected tensors a list or dict of baselines, one for each.
+        values: the selected tensors (n, ...) by key.
+        inputs: the model's inputs (n, ...) by key.
+        push: from model inputs by key to the selected tensors by key.
+        seed: of random baselines.
+
+    Raises:
+        AttributionError: wrong shape or structure, or not finite.
+    """
+    rng = np.random.default_rng(seed)
+    per_tensor = _per_tensor(baselines, list(values))
+    tables, index, words, shared = {}, {}, {}, True
+    for key, one in per_tensor.items():
+        tables[key], index[key], words[key], same = _one(one, key, values, inputs, push, rng)
+        shared = shared and same
+    count = max(part.shape[1] for part in index.values())
+    for key, part in index.items():
+        if part.shape[1] not in (1, count):
+            raise AttributionError(f"the selected tensors have {part.shape[1]} and {count} baselines: give each the same "
+                                   "number, or one")
+        index[key] = np.broadcast_to(part, (part.shape[0], count))
+    distinct = list(dict.fromkeys(words.values()))
+    said = distinct[0] if len(distinct) == 1 else "; ".join(f"{key}: {text}" for key, text in words.items())
+    return References(tables, index, count, shared, said)
+
+
+def _per_tensor(baselines: Any, keys: list) -> dict:
+    """One baseline for each selected tensor."""
+    single = keys == [None]
+    if baselines is None or isinstance(baselines, Baseline | Several) or is_nested_list(baselines):
+        return dict.fromkeys(keys, zeros() if baselines is None else baselines)
+    if is_array(baselines):
+        if len(keys) > 1:
+            raise AttributionError(f"one array for {len(keys)} selected tensors: give a baseline for each, by key: {keys}")
+        return {keys[0]: baselines}
+    if single:
+        if isinstance(baselines, dict):
+            raise AttributionError("a dict of baselines for one selected tensor: give the baseline itself")
+        return {None: Several(tuple(baselines))}
+    leaves = flatten(baselines)
+    unknown = [key for key in leaves if key not in keys]
+    if unknown or (list(leaves) != keys and not isinstance(baselines, dict)):
+        raise AttributionError(f"baselines by key {list(leaves)} for selected tensors {keys}; a list or ta.several of "
+                               "baselines for all: ta.several([...])")
+    return {key: leaves.get(key, zeros()) for key in keys}
+
+
+def _one(baseline, key, values, inputs, push, rng) -> tuple[np.ndarray, np.ndarray, str, bool]:
+    """Table, index, words and whether shared, of one baseline at one tensor."""
+    if isinstance(baseline, Several):
+        parts = [_one(part, key, values, inputs, push, rng) for part in baseline.parts]
+        if not parts:
+            raise AttributionError("an empty list of baselines")
+        offsets = np.cumsum([0] + [len(part[0]) for part in parts])
+        index = np.concatenate([part[1] + offset for part, offset in zip(parts, offsets[:-1], strict=True)], axis=1)
+        words = " and ".join(dict.fromkeys(part[2] for part in parts))
+        return np.concatenate([part[0] for part in parts]), index, f"mean over {words}", all(part[3] for part in parts)
+    x = values[key]
+    if not isinstance(baseline, Baseline):
+        baseline = _given(np.asarray(baseline), x)
+    if baseline.at_model_input:
+        table = push({name: np.ascontiguousarray(value) for name, value in baseline.make(inputs, rng).items()})[key]
+        shared = len(table) == 1 if baseline.shared is None else baseline.shared
+        table = table if shared else table[:, None]
+    else:
+        table, shared = baseline.make(x, rng), baseline.shared
+    if not np.isfinite(table).all():
+        raise AttributionError(f"the baseline ({baseline.words}) holds NaN or infinity")
+    if shared:
+        index = np.broadcast_to(np.arange(len(table)), (len(x), len(table)))
+    else:
+        index = np.arange(table.shape[0] * table.shape[1]).reshape(table.shape[:2])
+        table = table.reshape(-1, *x.shape[1:])
+    return table.astype(x.dtype, copy=False), index, baseline.words, shared
+
+
+def _given(array: np.ndarray, x: np.ndarray) -> Baseline:
+    """A baseline that came as an array: (...) is one for all, (n, ...) one for each example."""
+    if array.ndim < x.ndim:
+        return Baseline("an array given by the user", lambda x, rng: _fits(array, x.shape[1:], x.dtype))
+    each = _fits(array, x.shape[1:], x.dtype, count=len(x))
+    if len(each) == 1:
+        return Baseline("an array given by the user", lambda x, rng: each)
+    return Baseline("an array for each example, given by the user", lambda x, rng: each[:, None], shared=False)
+
+
+def _fits(array: np.ndarray, features: tuple, dtype, count: int | None = None, several: bool = False) -> np.ndarray:
+    """`array` as (k, *features), checked."""
+    leading = array.shape[:array.ndim - len(features)]
+    shaped = array.shape[len(leading):] == tuple(features)
+    right = len(leading) == 1 if several else leading == () or (len(leading) == 1 and count in (None, leading[0])) \
+        or leading == (1,)
+    if not shaped or not right or array.dtype.kind not in "biuf":
+        wanted = f"(k, {str(tuple(features))[1:]}" if several else \
+            f"{tuple(features)} for all examples" + (f" or {(count, *features)} for each" if count else "")
+        raise AttributionError(f"a baseline must be of shape {wanted}; got {array.dtype} {array.shape}")
+    return array.reshape(-1, *features).astype(dtype)
+
+
+def _same_keys(leaves: dict, inputs: dict) -> dict:
+    """`leaves` under the keys of the model's inputs; one array serves a model of one input."""
+    if len(leaves) == len(inputs) == 1:
+        return dict(zip(inputs, leaves.values(), strict=True))
+    if set(leaves) != set(inputs):
+        raise AttributionError(f"the samples have the inputs {list(leaves)}, the model has {list(inputs)}")
+    return {key: leaves[key] for key in inputs}
+
+
+def _positive(name: str, value: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise AttributionError(f"{name} must be a whole number of at least 1, got {value!r}")
+
+
+def describe_zeros(x: dict[Any, np.ndarray], kind: str) -> str:
+    """What a baseline of zeros is for this model, in words, judged by the examples at hand."""
+    if kind == "embeddings":
+        return "zeros: the zero vector in place of every token's embedding"
+    if kind == "layer" or len(x) > 1:
+        return "zeros"
+    (values,) = x.values()
+    low, high = float(values.min()), float(values.max())
+    image = (values.ndim == 4 and values.shape[-1] in (1, 3, 4)) or (values.ndim == 3 and min(values.shape[1:]) >= 8)
+    if low >= 0:
+        shade = "black" if image else "the low end"
+    elif low >= -1 and high <= 1:
+        low, high, shade = -1.0, 1.0, "gray" if image else "the middle"
+    else:
+        shade = "gray, about the middle" if image else "inside the range"
+    return f"zeros: {shade}, inputs lie in [{low:.4g}, {high:.4g}]"

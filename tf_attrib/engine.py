@@ -1,0 +1,192 @@
+"""The one loop over blocks of rows: it packs rows, evaluates them on the device, and sums them where they belong.
+
+A rule that does not refine has its weights beforehand: rows are summed on the device into few sums a block, and nothing
+else is kept. A rule that refines is an integrator whose `refine` returns further rows.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any, Protocol
+
+import numpy as np
+import tensorflow as tf
+
+from .baselines import References
+from .points import Points
+from .rows import Row
+from .scoring import ScoreFunction
+
+# Bytes of forward activations that a block may hold; measured: more rows than this allows are no faster.
+ACTIVATION_BYTES = 96 * 2**20
+MOST_ROWS = 128
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tables:
+    """What rows are made of, on the host: one entry for each example."""
+
+    x: dict[Any, np.ndarray]
+    context: dict[Any, np.ndarray]
+    target: np.ndarray
+    score: np.ndarray
+    references: References
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows to evaluate, (rows,) each, in ascending order of example and, within it, of slot."""
+
+    example: np.ndarray
+    reference: np.ndarray
+    alpha: np.ndarray
+    weight: np.ndarray
+    slot: np.ndarray
+    number: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.example)
+
+    def __getitem__(self, part) -> "Rows":
+        return Rows(*(getattr(self, field.name)[part] for field in dataclasses.fields(self)))
+
+
+class Integrator(Protocol):
+    """Decides which rows are evaluated, and takes what they give."""
+
+    def first(self) -> Rows: ...
+
+    def accept(self, rows: Rows, slots: np.ndarray, sums: dict, scores: np.ndarray, slopes: np.ndarray) -> None:
+        """The sums over each of `slots` by key, and score and slope of each row."""
+
+    def refine(self) -> Rows | None:
+        """Further rows, or None when all is done."""
+
+
+class Program:
+    """A row function compiled for blocks of any size (or of the one size that a model can take)."""
+
+    def __init__(self, function: ScoreFunction, row: Callable):
+        self.function, self._row = function, row
+        ports = function.place.ports
+        dtype, inputs = function.dtype, function.traced.inputs
+        features = [port.tensor.shape if port.batch_axis is None else _without(port.tensor.shape, port.batch_axis)
+                    for port in ports.values()]
+        whole = tf.TensorSpec([None], tf.int32)
+        self._signature = [
+            [tf.TensorSpec([None, *shape], dtype) for shape in features],
+            [tf.TensorSpec([None, *shape], dtype) for shape in features],
+            [whole for _ in ports],
+            [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context],
+            tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], dtype), whole,
+            tf.TensorSpec([None], dtype), tf.TensorSpec([None], dtype), whole, tf.TensorSpec([], tf.int32), whole]
+        self._compiled = None
+
+    def __call__(self, tables: Tables, rows: Rows):
+        """Slots, their sums by key, and scores and slopes of the rows."""
+        count = len(rows)
+        if self.function.rows and count < self.function.rows:
+            rows = rows[np.minimum(np.arange(self.function.rows), count - 1)]
+            rows.weight[count:] = 0
+        first, last = rows.example[0], rows.example[-1] + 1
+        slots, slot = np.unique(rows.slot, return_inverse=True)
+        references, index = [], []
+        for key, table in tables.references.tables.items():
+            used, local = np.unique(tables.references.index[key][rows.example, rows.reference], return_inverse=True)
+            references.append(table[used])
+            index.append(local.astype(np.int32))
+        part, dtype = slice(first, last), self.function.dtype.as_numpy_dtype
+        sums, scores, slopes = self._call(
+            [value[part] for value in tables.x.values()], references, index,
+            [tables.context[key][part] for key in self.function.context],
+            tables.target[part], tables.score[part].astype(dtype), (rows.example - first).astype(np.int32),
+            rows.alpha.astype(dtype), rows.weight.astype(dtype), slot.astype(np.int32), np.int32(len(slots)),
+            rows.number.astype(np.int32))
+        # a forward pass sums nothing
+        summed = {key: one.numpy() for key, one in zip(tables.x, sums, strict=True)} if sums else {}
+        return slots, summed, scores.numpy()[:count], slopes.numpy()[:count]
+
+    def _call(self, *arguments):
+        if self._compiled is None:
+            def flat(*tensors):
+                return self._block(*tf.nest.pack_sequence_as(self._signature, tensors))
+            function = tf.function(flat, input_signature=tf.nest.flatten(self._signature), autograph=False)
+            self._compiled = function.get_concrete_function()
+        return self._compiled(*(tf.convert_to_tensor(a) for a in tf.nest.flatten(arguments)))
+
+    def _block(self, x, references, index, context, target, score, example, alpha, weight, slot, slots, number):
+        keys = list(self.function.place.ports)
+        row = Row(
+            {key: tf.gather(value, example) for key, value in zip(keys, x, strict=True)},
+            {key: tf.gather(table, rows) for key, table, rows in zip(keys, references, index, strict=True)},
+            {key: tf.gather(value, example) for key, value in zip(self.function.context, context, strict=True)},
+            tf.gather(target, example), alpha, tf.gather(score, example), number)
+        scores, slopes, integrands = self._row(self.function, row)
+        sums = []
+        for integrand in integrands.values():
+            weighted = integrand * tf.reshape(weight, [-1] + [1] * (integrand.shape.rank - 1))
+            sums.append(tf.math.unsorted_segment_sum(weighted, slot, slots))
+        return sums, scores, slopes
+
+
+def run(program: Callable, tables: Tables, integrator: Integrator, block: int, advance: Callable[[int], None]) -> None:
+    """Evaluates all rows that `integrator` asks for, in blocks of about `block` rows, and hands it what they give."""
+    rows = integrator.first()
+    while rows is not None:
+        blocks = -(-len(rows) // block)
+        # even blocks waste nothing: 50 rows in blocks of 32 become 25 and 25
+        ends = np.arange(1, blocks + 1) * len(rows) // blocks if not program.function.rows else \
+            np.minimum(np.arange(1, blocks + 1) * block, len(rows))
+        for start, end in zip([0, *ends[:-1]], ends, strict=True):
+            part = rows[start:end]
+            integrator.accept(part, *program(tables, part))
+            advance(len(part))
+        rows = integrator.refine()
+
+
+class FixedRule:
+    """The integrator of every rule that does not refine: it adds up the sums of the blocks.
+
+    Attributes:
+        sums: (n, slots, ...) by key.
+        scores, slopes: (n, rows).
+    """
+
+    def __init__(self, points: list[Points], features: dict[Any, tuple], dtype):
+        self._points, count = points, len(points)
+        rows, slots = len(points[0].alpha), points[0].slots
+        self.sums = {key: np.zeros((count * slots, *shape), dtype) for key, shape in features.items()}
+        self.scores, self.slopes = np.zeros((count, rows)), np.zeros((count, rows))
+        self._shape = (count, slots)
+
+    def first(self) -> Rows:
+        count, slots = self._shape
+        stack = lambda name: np.concatenate([getattr(points, name) for points in self._points])  # noqa: E731
+        rows = self.scores.shape[1]
+        example = np.repeat(np.arange(count), rows)
+        return Rows(example, stack("reference"), stack("alpha"), stack("weight"), stack("slot") + example * slots,
+                    np.tile(np.arange(rows), count))
+
+    def accept(self, rows, slots, sums, scores, slopes) -> None:
+        self.scores[rows.example, rows.number] = scores
+        self.slopes[rows.example, rows.number] = slopes
+        for key, total in self.sums.items():
+            total[slots] += sums[key]
+
+    def refine(self) -> None:
+        return None
+
+    def totals(self) -> dict[Any, np.ndarray]:
+        """The sums (n, slots, ...) by key."""
+        return {key: total.reshape(*self._shape, *total.shape[1:]) for key, total in self.sums.items()}
+
+
+def block_rows(function: ScoreFunction) -> int:
+    """How many rows a block holds unless the user says: as many as are worth it, by the size of the activations."""
+    if function.rows:
+        return function.rows
+    room = ACTIVATION_BYTES // max(function.activation_bytes(), 1)
+    return int(min(max(2 ** int(np.log2(max(room, 1))), 1), MOST_ROWS))
+
+
+def _without(shape: tf.TensorShape, axis: int) -> list:
+    return [size for position, size in enumerate(shape) if position != axis]

@@ -1,0 +1,26 @@
+"""The errors that this library raises on purpose, and the words they share."""
+
+import difflib
+
+
+class AttributionError(ValueError):
+    """Something that was asked for cannot be had; the message says what must hold, what came, and what works."""
+
+
+class MissingExtra(ImportError):
+    """An optional dependency is not installed; the message names the command that installs it."""
+
+
+def missing_extra(package: str, extra: str, purpose: str) -> MissingExtra:
+    """The error for `package`, which `purpose` needs and the extra `extra` brings."""
+    return MissingExtra(f"{purpose} needs {package}, which is not installed: pip install 'tf_attrib[{extra}]'")
+
+
+def nearest(name: str, choices, limit: int = 8) -> str:
+    """The choices that a misspelt `name` may have meant, nearest first, as text for an error."""
+    choices = [str(choice) for choice in choices]
+    # cutoff 0 keeps every choice in the running: the order is what helps, not the filter
+    near = difflib.get_close_matches(str(name), choices, n=limit, cutoff=0.0)
+    near += [choice for choice in choices if choice not in near]
+    text = ", ".join(repr(choice) for choice in near[:limit])
+    return text + (f", ... ({len(choices)} in all)" if len(choices) > limit else "") if choices else "none"

@@ -1,0 +1,159 @@
+"""A model traced once into a graph in which every layer's output has a name and can be fed."""
+
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from ..errors import AttributionError
+from ..structure import flatten, rebuild
+from . import keras_model
+
+# Layers are changed while a model is traced; two traces of models that share a layer must not meet.
+_TRACING = threading.RLock()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Call:
+    """One call of one layer during the trace.
+
+    Attributes:
+        layer: the layer object.
+        path: names of the layers around it and its own, joined by "/".
+        outputs: its output tensors, by key.
+        operations: positions in the graph of the first operation it made and of the one after its last.
+    """
+
+    layer: Any
+    path: str
+    outputs: dict[Any, tf.Tensor]
+    operations: range
+
+    @property
+    def name(self) -> str:
+        return self.layer.name
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Traced:
+    """What a trace leaves: a function that can be cut anywhere, its inputs, outputs and layer calls."""
+
+    function: Any
+    inputs: dict[Any, tf.Tensor]
+    outputs: dict[str, tf.Tensor]
+    output_keys: dict[str, Any]
+    calls: tuple[Call, ...]
+    loss_heads: dict[str, str]
+
+
+def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable | None = None) -> Traced:
+    """Traces `model(preprocess(inputs), training=False)`, with variables live and every layer's output recorded.
+
+    Args:
+        model: a Keras model or any function of tensors.
+        specs: the inputs' TensorSpec by key.
+        preprocess: applied to the inputs first, inside the graph.
+
+    Raises:
+        AttributionError: the function fails on such inputs, or does not return tensors.
+    """
+    is_keras = keras_model.is_keras(model)
+    calls: list[Call] = []
+    result: dict[str, Any] = {}
+
+    def forward(*arguments):
+        inputs = rebuild(dict(zip(specs, arguments, strict=True)))
+        inputs = preprocess(inputs) if preprocess else inputs
+        result["outputs"] = model(inputs, training=False) if is_keras else model(inputs)
+        return [tf.identity(tensor) for tensor in _tensors(result["outputs"]).values()]
+
+    signature = [tf.TensorSpec(spec.shape, spec.dtype) for spec in specs.values()]
+    with _TRACING, _recorded(model, calls) if is_keras else contextlib.nullcontext():
+        try:
+            function = tf.compat.v1.wrap_function(forward, signature)
+        except AttributionError:
+            raise
+        except Exception as error:
+            shown = ", ".join(f"{spec.dtype.name} {tuple(spec.shape)}" for spec in specs.values())
+            raise AttributionError(f"the model could not be traced on inputs of {shown}: {error}") from error
+    keys = list(_tensors(result["outputs"]))
+    outputs = dict(zip(keys, function.structured_outputs, strict=True))
+    names = keras_model.output_names(model, outputs)
+    return Traced(
+        function=function,
+        inputs=dict(zip(specs, function.inputs[:len(specs)], strict=True)),
+        outputs=dict(zip(names, outputs.values(), strict=True)),
+        output_keys=dict(zip(names, keys, strict=True)),
+        calls=tuple(calls),
+        loss_heads=keras_model.loss_heads(model, names) if is_keras else {},
+    )
+
+
+def _tensors(outputs: Any) -> dict[Any, tf.Tensor]:
+    """The output tensors by key; an error for anything that is not a tensor or a flat structure of tensors."""
+    leaves = flatten(outputs)
+    wrong = [value for value in leaves.values() if not tf.is_tensor(value)]
+    if wrong or not leaves:
+        came = type(wrong[0]).__name__ if wrong else "nothing"
+        raise AttributionError(f"the model must return a tensor, or a list or dict of tensors; it returned {came}")
+    return leaves
+
+
+@contextlib.contextmanager
+def _recorded(model: Any, calls: list[Call]) -> Iterator[None]:
+    """While the context lasts, each layer below `model` passes its output through an identity and notes it."""
+    path: list[str] = []
+    changed = []
+    outer = {}
+
+    def record(layer, original):
+        def call(*args, **kwargs):
+            graph = tf.compat.v1.get_default_graph()
+            outer.setdefault("graph", graph)
+            first = graph.version
+            path.append(layer.name)
+            try:
+                outputs = original(*args, **kwargs)
+                if graph is not outer["graph"] or layer is model:  # in a loop's body: cannot be fed from outside
+                    return outputs
+                named, noted = _identities(outputs, layer.name)
+                inner = path[1:] if path[0] == model.name else path
+                calls.append(Call(layer, "/".join(inner), noted, range(first, graph.version)))
+                return named
+            finally:
+                path.pop()
+        return call
+
+    try:
+        for layer in keras_model.layers(model):
+            for method in ("call", "quantized_call"):  # Keras calls the second after model.quantize()
+                original = getattr(layer, method, None)
+                if original is not None and method not in vars(layer):
+                    # Keras's own __setattr__ would take a function for a tracked attribute
+                    object.__setattr__(layer, method, record(layer, original))
+                    changed.append((layer, method))
+        yield
+    finally:
+        for layer, method in changed:
+            object.__delattr__(layer, method)
+
+
+def _identities(outputs: Any, name: str) -> tuple[Any, dict[Any, tf.Tensor]]:
+    """`outputs` with each tensor passed through an identity of its own, and these by key."""
+    if tf.is_tensor(outputs) and not isinstance(outputs, tf.SparseTensor | tf.RaggedTensor):
+        named = tf.identity(outputs, name="output_of_" + _scope(name))
+        return named, {None: named}
+    if isinstance(outputs, list | tuple | dict) and not hasattr(outputs, "_fields"):
+        pairs = {key: _identities(value, name) for key, value in flatten(outputs).items()}
+        values = {key: pair[0] for key, pair in pairs.items()}
+        noted = {key: pair[1][None] for key, pair in pairs.items() if None in pair[1]}
+        return (values if isinstance(outputs, dict) else type(outputs)(values.values())), noted
+    return outputs, {}
+
+
+def _scope(name: str) -> str:
+    """`name` with only what TensorFlow allows in the name of an operation."""
+    return "".join(letter if (letter.isalnum() and letter.isascii()) or letter in "_.-" else "_" for letter in name)

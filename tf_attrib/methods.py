@@ -1,0 +1,204 @@
+"""The methods table: one small frozen dataclass a row, with its formula and source.
+
+A method is points (where rows are taken, and with which weights) and a row function (what each row gives). It has no
+loop of its own: see `engine`. In the formulas F is the explained score, x the selected tensor, x' its baseline.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+
+from . import baselines, points
+from .errors import AttributionError, nearest
+from .perturb import OcclusionRow, make_windows
+from .quadrature import Rule, make_rule
+from .rows import GradientRow
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """What every row of the table has.
+
+    Attributes:
+        takes_baselines: whether a user may choose x'.
+        uses_baseline: whether the score at x' says something about the attribution.
+        complete: whether the attributions claim to sum to F(x) - F(x').
+        in_score_units: whether their sum is in the unit of the score, so that a gap has a meaning.
+        on_path: whether rows lie on one path, so that its end says how much the gradient at the input accounts for.
+        forward_only: whether rows need no gradient.
+        random: whether points are drawn.
+    """
+
+    takes_baselines: ClassVar[bool] = True
+    uses_baseline: ClassVar[bool] = True
+    complete: ClassVar[bool] = False
+    in_score_units: ClassVar[bool] = True
+    on_path: ClassVar[bool] = True
+    forward_only: ClassVar[bool] = False
+    random: ClassVar[bool] = False
+
+    def points(self, references: int, rng: np.random.Generator | None, features: dict, kind: str) -> points.Points:
+        """The rows of one example that has `references` references; `rng` is given where the method is random."""
+        raise NotImplementedError
+
+    def row(self, features: dict, kind: str) -> Callable:
+        """The row function, for selected tensors of shapes `features` by key and of a kind (see `select.Place`)."""
+        raise NotImplementedError
+
+    def default_baseline(self):
+        """What stands in where no baselines are given."""
+        return baselines.zeros()
+
+
+@dataclasses.dataclass(frozen=True)
+class Gradient(Method):
+    """dF/dx at the input (Simonyan et al. 2014, arXiv:1312.6034, section 3), signed, per unit of x."""
+
+    takes_baselines = False
+    uses_baseline = False
+    in_score_units = False
+
+    def points(self, references, rng, features, kind):
+        return points.at_input()
+
+    def row(self, features, kind):
+        return GradientRow("one")
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientTimesInput(Method):
+    """x · dF/dx at the input (Shrikumar et al. 2016, arXiv:1605.01713, section 2): complete for linear F only."""
+
+    takes_baselines = False
+
+    def points(self, references, rng, features, kind):
+        return points.at_input()
+
+    def row(self, features, kind):
+        return GradientRow("input")
+
+
+@dataclasses.dataclass(frozen=True)
+class InteriorGradients(Method):
+    """dF/dx at x' + alpha (x - x') for alpha = 1/n, ..., 1 (Sundararajan et al. 2016, arXiv:1611.02639, section 2).
+
+    Attributions have the steps as axis 1: (batch, n_steps, ...).
+    """
+
+    n_steps: int = 50
+    in_score_units = False
+
+    def points(self, references, rng, features, kind):
+        if references > 1:
+            raise AttributionError(f"interior gradients lie on one path; {references} baselines were given: give one")
+        make_rule("right", self.n_steps)  # the same check of n_steps
+        return points.series(self.n_steps)
+
+    def row(self, features, kind):
+        return GradientRow("one")
+
+
+@dataclasses.dataclass(frozen=True)
+class IntegratedGradients(Method):
+    """(x - x') · integral over alpha in [0, 1] of dF/dx at x' + alpha (x - x').
+
+    Sundararajan et al. 2017, arXiv:1703.01365, equation 1. Several baselines: the mean over them.
+
+    Attributes:
+        rule: gauss_legendre, trapezoid, midpoint, left, right, or a `quadrature.Rule`.
+        n_steps: steps on the path; the trapezoid has n_steps + 1 nodes.
+    """
+
+    rule: str | Rule = "gauss_legendre"
+    n_steps: int = 50
+    complete = True
+
+    def points(self, references, rng, features, kind):
+        return points.path(make_rule(self.rule, self.n_steps), references)
+
+    def row(self, features, kind):
+        return GradientRow("difference")
+
+
+@dataclasses.dataclass(frozen=True)
+class ExpectedGradients(Method):
+    """E over x' ~ data, alpha ~ U(0, 1) of (x - x') · dF/dx at x' + alpha (x - x') (Erion et al. 2021, arXiv:1906.10670,
+    equation 3), estimated from `n_samples` draws: complete only in the limit, and `gap` says how far from it."""
+
+    n_samples: int = 200
+    on_path = False
+    random = True
+
+    def points(self, references, rng, features, kind):
+        make_rule("right", self.n_samples)
+        return points.random_path(self.n_samples, references, rng)
+
+    def row(self, features, kind):
+        return GradientRow("difference")
+
+    def default_baseline(self):
+        raise AttributionError("expected gradients need references drawn from data: baselines=ta.dataset(samples)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Occlusion(Method):
+    """F(x) - F(x with a window replaced), for a window that slides over the input (Zeiler & Fergus 2014, arXiv:1311.2901,
+    section 4.2). A feature's attribution is the mean over the windows that cover it.
+
+    Attributes:
+        window: size along every spatial axis, or one for each; channels and embedding dimensions are covered whole.
+            Default: one token for embeddings, else an eighth of each axis.
+        stride: default half the window.
+        value: what the window is replaced with; default: `baselines`, which are zeros unless given.
+    """
+
+    window: int | tuple[int, ...] | None = None
+    stride: int | tuple[int, ...] | None = None
+    value: float | None = None
+    on_path = False
+    forward_only = True
+
+    def points(self, references, rng, features, kind):
+        return points.masks(self._windows(features, kind).count, references)
+
+    def row(self, features, kind):
+        return OcclusionRow(self._windows(features, kind))
+
+    def _windows(self, features, kind):
+        if len(features) > 1:
+            raise AttributionError(f"occlusion works on one tensor, {list(features)} are selected: at=ta.inputs(name) or "
+                                   "at=ta.layer(name)")
+        (shape,) = features.values()
+        window = self.window
+        if window is None:
+            spatial = shape[:-1] if len(shape) > 1 else shape
+            window = tuple(1 if kind == "embeddings" or len(shape) == 1 else max(1, size // 8) for size in spatial)
+        stride = self.stride
+        if stride is None:
+            stride = tuple(max(1, w // 2) for w in window) if isinstance(window, tuple) else max(1, window // 2)
+        return make_windows(tuple(shape), window, stride)
+
+    def default_baseline(self):
+        return baselines.zeros() if self.value is None else baselines.constant(self.value)
+
+
+METHODS = {
+    "gradient": Gradient,
+    "gradient_times_input": GradientTimesInput,
+    "interior_gradients": InteriorGradients,
+    "integrated_gradients": IntegratedGradients,
+    "expected_gradients": ExpectedGradients,
+    "occlusion": Occlusion,
+}
+
+
+def as_method(method: "str | Method") -> Method:
+    """A method as a user may write it: its name, or a row of the table."""
+    if isinstance(method, Method):
+        return method
+    if isinstance(method, str) and method in METHODS:
+        return METHODS[method]()
+    raise AttributionError(f"no method is called {method!r}; there are: {nearest(method, METHODS)}, or an instance such as "
+                           "ta.IntegratedGradients(n_steps=100)")

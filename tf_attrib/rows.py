@@ -1,0 +1,96 @@
+"""Row functions: one row is (example, reference, alpha) -> (score, integrand). Methods differ in these and in points."""
+
+import dataclasses
+from typing import Any
+
+import tensorflow as tf
+
+from .scoring import ScoreFunction
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Row:
+    """A block of rows, as tensors with the row as axis 0.
+
+    Attributes:
+        x, reference: the selected tensors at the examples and at their references, by key.
+        context: the model inputs that are needed beside them.
+        target: int32 (rows, r).
+        alpha: (rows,).
+        score: (rows,), the score at the example itself.
+        number: int32 (rows,), the number of the row within its example.
+    """
+
+    x: dict[Any, tf.Tensor]
+    reference: dict[Any, tf.Tensor]
+    context: dict[Any, tf.Tensor]
+    target: tf.Tensor
+    alpha: tf.Tensor
+    score: tf.Tensor
+    number: tf.Tensor
+
+    def difference(self) -> dict[Any, tf.Tensor]:
+        """x - x' by key."""
+        return {key: x - self.reference[key] for key, x in self.x.items()}
+
+    def point(self) -> dict[Any, tf.Tensor]:
+        """x' + alpha (x - x') by key, written so that alpha = 0 and 1 give x' and x to the last bit."""
+        return {key: (1 - per_row(self.alpha, x)) * self.reference[key] + per_row(self.alpha, x) * x
+                for key, x in self.x.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientRow:
+    """The gradient of the score at a point of the path, times a velocity.
+
+    Attributes:
+        velocity: "difference" (x - x': path methods), "input" (x), or "one".
+    """
+
+    velocity: str = "difference"
+
+    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        """Score (rows,), derivative along the path (rows,), and integrand by key."""
+        difference = row.difference()
+        point = row.point()
+        with tf.GradientTape(watch_accessed_variables=False) as tape:
+            tape.watch(point)
+            score = function.select(function.values(point, row.context), row.target)
+        gradients = tape.gradient(score, point, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        products = {key: gradient * difference[key] for key, gradient in gradients.items()}
+        slope = tf.add_n([per_row_sum(product) for product in products.values()])
+        if self.velocity == "difference":
+            return score, slope, products
+        if self.velocity == "input":
+            return score, slope, {key: gradient * row.x[key] for key, gradient in gradients.items()}
+        return score, slope, gradients
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreRow:
+    """A forward pass: score of the target, and the highest value of the output (the confidence, for probabilities)."""
+
+    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        values = function.values(row.point(), row.context)
+        highest = tf.reduce_max(values, axis=-1) if values.shape.rank == 2 else tf.zeros_like(row.alpha)
+        return function.select(values, row.target), highest, {}
+
+
+@dataclasses.dataclass(frozen=True)
+class PredictRow:
+    """A forward pass: the highest value of the output, and the class that has it."""
+
+    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        values = function.values(row.point(), row.context)
+        predicted = tf.argmax(values, axis=1, output_type=tf.int32)
+        return tf.reduce_max(values, axis=1), tf.cast(predicted, row.alpha.dtype), {}
+
+
+def per_row(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """`values` (rows,) shaped so that it multiplies `like` (rows, ...)."""
+    return tf.reshape(values, [-1] + [1] * (like.shape.rank - 1))
+
+
+def per_row_sum(values: tf.Tensor) -> tf.Tensor:
+    """(rows,), the sum over all axes but the first."""
+    return tf.reduce_sum(values, axis=list(range(1, values.shape.rank)))

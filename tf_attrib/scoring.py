@@ -1,0 +1,222 @@
+"""The function that is explained: from the selected tensors to one scalar for each example."""
+
+import dataclasses
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from .errors import AttributionError, nearest
+from .graph.cut import Cut, Port
+from .graph.tensors import Head, ancestors, find_head
+from .graph.trace import Traced
+from .select import Of, Place
+from .structure import rebuild
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Output:
+    """The output that `of` selected.
+
+    Attributes:
+        words: for people, such as "probability at 'digits'".
+        unit: probability, logit or raw.
+        fetches: the tensors to fetch, by key.
+        finish: from the fetched tensors to the values of shape (batch,), (batch, classes) or (batch, ..., classes).
+        has_classes: whether the last axis holds classes, of which one is predicted.
+        with_target: whether a target selects one of the values.
+    """
+
+    words: str
+    unit: str
+    fetches: dict[Any, tf.Tensor]
+    finish: Callable[[dict], tf.Tensor]
+    has_classes: bool = False
+    with_target: bool = True
+
+
+def resolve_of(traced: Traced, of: Of | None) -> Output:
+    """The output that `of` means; None means the probability head where there is one, else the output as it is.
+
+    Raises:
+        AttributionError: several outputs and none named, no such output, or no head where one was asked for.
+    """
+    if of is not None and of.kind == "score":
+        return _scored(traced, of)
+    name = _output_name(traced, of)
+    head = find_head(traced, name)
+    kind = "probability" if of is None or of.kind == "named" else of.kind
+    asked = of is not None and of.kind in ("probability", "logits")
+    if head.kind is None and asked:
+        what = head.output.op.type if head.output.op.type != "Identity" else "no softmax or sigmoid"
+        raise AttributionError(f"output {name!r} has no softmax or sigmoid head ({what} stands there), so its {kind} is not "
+                               f"known; explain the output itself, of=ta.output({name!r}), or of=ta.score(function)")
+    if kind == "output" or head.kind is None:
+        return _raw(head, name)
+    return _logits(head, name) if kind == "logits" else _probability(head, name)
+
+
+def _output_name(traced: Traced, of: Of | None) -> str:
+    names = list(traced.outputs)
+    if of is not None and of.name is not None:
+        if of.name not in names:
+            raise AttributionError(f"no output is called {of.name!r}; there are: {nearest(of.name, names)}")
+        return of.name
+    if len(names) > 1:
+        listed = ", ".join(f"{name!r} {tuple(tensor.shape)}" for name, tensor in traced.outputs.items())
+        raise AttributionError(f"the model has {len(names)} outputs, say which is explained, such as of={names[0]!r}: {listed}")
+    return names[0]
+
+
+def _raw(head: Head, name: str) -> Output:
+    if head.kind is not None and head.applied and head.kind != "log_softmax":
+        return _probability(head, name)  # the output is the probability
+
+    def finish(values):
+        value = values[None]
+        return tf.squeeze(value, -1) if value.shape.rank > 1 and value.shape[-1] == 1 else value
+    return Output(f"output {name!r}", "raw", {None: head.output}, finish)
+
+
+def _logits(head: Head, name: str) -> Output:
+    def finish(values):
+        value = values[None]
+        # class 1 of a single sigmoid unit has the logit z, class 0 has -z
+        return tf.concat([-value, value], -1) if _one_unit(head) else value
+    return Output(f"logit beneath the {head.kind} at {name!r}", "logit", {None: head.logits}, finish, True)
+
+
+def _probability(head: Head, name: str) -> Output:
+    def finish(values):
+        value = values[None]
+        if not head.applied:
+            value = tf.nn.softmax(value) if head.kind == "softmax" else tf.sigmoid(value)
+        value = tf.exp(value) if head.kind == "log_softmax" else value
+        return tf.concat([1 - value, value], -1) if _one_unit(head) else value
+    words = f"probability at {name!r}" + ("" if head.applied else f" ({head.kind} of the compiled loss)")
+    return Output(words, "probability", {None: head.output}, finish, True)
+
+
+def _one_unit(head: Head) -> bool:
+    return head.kind == "sigmoid" and head.output.shape.rank > 1 and head.output.shape[-1] == 1
+
+
+def _scored(traced: Traced, of: Of) -> Output:
+    def finish(values):
+        ordered = {traced.output_keys[name]: value for name, value in values.items()}
+        value = tf.convert_to_tensor(of.function(rebuild(ordered)))
+        if value.shape.rank != 1:
+            raise AttributionError(f"ta.score(function) must return one number for each example, shape (batch,); it returned "
+                                   f"{tuple(value.shape)}: select a class, such as lambda outputs: outputs[:, 0]")
+        return value
+    name = getattr(of.function, "__name__", "function")
+    return Output(f"score {name}", "raw", dict(traced.outputs), finish, with_target=False)
+
+
+class ScoreFunction:
+    """The model from the selected tensors, and the inputs that still matter, to scores.
+
+    Attributes:
+        place, output: what was selected.
+        context: keys of the model inputs that are needed beside the selected tensors (masks, other inputs).
+        rows: the number of rows that a call must have, or None for any.
+        dtype: of paths and scores, float32 unless the model is float64.
+    """
+
+    def __init__(self, traced: Traced, place: Place, output: Output):
+        self.traced, self.place, self.output = traced, place, output
+        selected = [port.tensor for port in place.ports.values()]
+        fetched = list(output.fetches.values())
+        needed = {i.ref() for operation in ancestors(fetched, selected) for i in operation.inputs}
+        needed |= {tensor.ref() for tensor in fetched}
+        chosen = {tensor.ref() for tensor in selected}
+        self.context = tuple(key for key, tensor in traced.inputs.items()
+                             if tensor.ref() in needed and tensor.ref() not in chosen)
+        feeds = {("at", key): port for key, port in place.ports.items()}
+        feeds |= {("input", key): Port(traced.inputs[key]) for key in self.context}
+        self._cut = Cut(traced, feeds, {key: Port(tensor) for key, tensor in output.fetches.items()})
+        self.rows = self._fixed_rows()
+        self.dtype = tf.float64 if any(tensor.dtype == tf.float64 for tensor in fetched) else tf.float32
+
+    def _fixed_rows(self) -> int | None:
+        if any(port.batch_axis is None for port in self.place.ports.values()):
+            return 1
+        sizes = {tensor.shape[0] for tensor in self.traced.inputs.values() if tensor.shape.rank} - {None}
+        return min(sizes) if sizes else None
+
+    def activation_bytes(self) -> int:
+        """About how many bytes one row's forward activations take, from the shapes in the graph."""
+        selected = [port.tensor for port in self.place.ports.values()]
+        total = 0
+        for operation in ancestors(self.output.fetches.values(), selected):
+            for tensor in operation.outputs:
+                shape = tensor.shape
+                if shape.rank and shape[0] is None and tensor.dtype.is_floating:
+                    # the length of a sequence may be unknown: a middling one
+                    total += tensor.dtype.size * math.prod(size or 32 for size in shape[1:])
+        return total
+
+    def values(self, at: dict, context: dict) -> tf.Tensor:
+        """The values of the selected output, (rows,) or (rows, ..., classes), for rows of the selected tensors."""
+        feeds = {("at", key): value for key, value in at.items()}
+        feeds |= {("input", key): value for key, value in context.items()}
+        return tf.cast(self.output.finish(self._cut(feeds)), self.dtype)
+
+    def select(self, values: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        """One value for each row: `target` is (rows, r) indices into `values` of rank r + 1."""
+        if values.shape.rank == 1:
+            return values
+        return tf.gather_nd(values, target, batch_dims=1)
+
+    def targets(self, target: Any, shape: tuple, count: int) -> np.ndarray | None:
+        """The targets of `count` examples as (count, r) int32, or None for the class that is predicted.
+
+        Args:
+            target: None, an int, one for each example (1-D), a tuple (position, ..., class), or an array of those.
+            shape: of the selected output's values for one example, such as (10,) or (length, classes).
+
+        Raises:
+            AttributionError: a target is needed, has the wrong shape, or is out of range.
+        """
+        rank = len(shape)
+        if rank == 0 or not self.output.with_target:
+            if target is not None and np.any(np.asarray(target) != 0):
+                raise AttributionError(f"{self.output.words} is one number for each example: leave target out")
+            return np.zeros((count, rank), np.int32)
+        if target is None:
+            return self._no_target(shape)
+        array = np.asarray(target)
+        if array.dtype.kind not in "iu":
+            raise AttributionError(f"target must hold whole numbers, got {array.dtype}; {_target_help(shape)}")
+        if rank == 1 and array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        if rank == 1 and array.shape in ((), (count,)):
+            rows = np.broadcast_to(array.reshape(-1, 1), (count, 1))
+        elif rank > 1 and array.shape in ((rank,), (count, rank)):
+            rows = np.broadcast_to(array.reshape(-1, rank), (count, rank))
+        else:
+            raise AttributionError(f"target of shape {array.shape} for {count} examples; {_target_help(shape)}")
+        bad = np.argwhere((rows < 0) | (rows >= np.asarray(shape)))
+        if len(bad):
+            example, axis = (int(i) for i in bad[0])
+            raise AttributionError(f"target {rows[example, axis]} of example {example} is out of range: {_target_help(shape)}")
+        return np.ascontiguousarray(rows, np.int32)
+
+    def _no_target(self, shape: tuple) -> np.ndarray | None:
+        if len(shape) > 1:
+            raise AttributionError(f"the output has {shape} values for each example: {_target_help(shape)}")
+        if not self.output.has_classes and shape[0] > 1:
+            raise AttributionError(f"{self.output.words} has {shape[0]} units and no head of classes, so none is predicted: "
+                                   f"{_target_help(shape)}")
+        return None
+
+
+def _target_help(shape: tuple) -> str:
+    """How to select one value of an output of `shape` for each example."""
+    if len(shape) == 1:
+        return f"give a class from 0 to {shape[0] - 1}, as target=0 or one for each example"
+    names = "(position, class)" if len(shape) == 2 else f"{len(shape)} indices"
+    return (f"give {names} below {shape}, as target=({', '.join('0' for _ in shape)}) or an array "
+            f"(batch, {len(shape)})")

@@ -1,0 +1,281 @@
+"""What is explained: *at* which tensors attributions are wanted, and *of* which output.
+
+The specifications are small frozen values that a user writes, as calls or as strings; `resolve_at` finds the tensors
+they mean in a traced graph, and says in words what it chose. (`of` is resolved in `score`.)
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from .errors import AttributionError, nearest
+from .graph.cut import Port, probe_batch_axis
+from .graph.tensors import ancestors, connected, find_lookups
+from .graph.trace import Traced
+
+
+@dataclasses.dataclass(frozen=True)
+class At:
+    """Where attributions are wanted: kind is inputs, embeddings or layer; `name` a name, or a layer object."""
+
+    kind: str
+    name: Any = None
+    positions: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Of:
+    """Which output is explained: kind is probability, logits, output, named or score."""
+
+    kind: str
+    name: str | None = None
+    function: Callable | None = None
+
+
+def inputs(name: str | None = None) -> At:
+    """Attribute to the model's inputs: all of them, or the one called `name`."""
+    return At("inputs", name)
+
+
+def embeddings(name: str | None = None, positions: bool = False) -> At:
+    """Attribute to embedded tokens, before they are combined.
+
+    Args:
+        name: one lookup, by the name of its layer; default: all that the model's inputs index.
+        positions: also those indexed by position, which have no batch axis.
+    """
+    return At("embeddings", name, positions)
+
+
+def layer(x: Any) -> At:
+    """Attribute to the output of a layer: its name, its path ("outer/inner") in a nested model, or the layer object.
+
+    A layer that is called several times (shared) has several outputs, `name:0`, `name:1`, ...; the plain name means all.
+    """
+    return At("layer", x)
+
+
+def probability(output: str | None = None) -> Of:
+    """Explain the probability at the softmax or sigmoid head (of the output so named, where there are several)."""
+    return Of("probability", output)
+
+
+softmax = probability
+
+
+def logits(output: str | None = None) -> Of:
+    """Explain the logit, found beneath the softmax or sigmoid head."""
+    return Of("logits", output)
+
+
+def output(name: str | None = None) -> Of:
+    """Explain an output as it is, without looking for a head."""
+    return Of("output", name)
+
+
+def score(function: Callable) -> Of:
+    """Explain any scalar of the outputs.
+
+    Args:
+        function: differentiable, of the model's outputs in the structure that the model returns, to shape (batch,).
+    """
+    return Of("score", function=function)
+
+
+def as_at(value: Any) -> At | None:
+    """An `at` as a user may write it: None, a specification, "inputs", "embeddings", the name of a layer, or a layer."""
+    if value is None or isinstance(value, At):
+        return value
+    if value in ("inputs", "embeddings") if isinstance(value, str) else False:
+        return At(value)
+    if isinstance(value, str) or hasattr(value, "call"):
+        return At("layer", value)
+    raise AttributionError(f"at must be 'inputs', 'embeddings', a layer's name, or ta.inputs(), ta.embeddings(), "
+                           f"ta.layer(); got {value!r}")
+
+
+def as_of(value: Any) -> Of | None:
+    """An `of` as a user may write it: None, a specification, "probability", "logits", or the name of an output."""
+    if value is None or isinstance(value, Of):
+        return value
+    if isinstance(value, str):
+        return Of("probability" if value == "softmax" else value) if value in ("probability", "softmax", "logits") \
+            else Of("named", value)
+    raise AttributionError(f"of must be 'probability', 'logits', an output's name, or ta.probability(), ta.logits(), "
+                           f"ta.output(), ta.score(function); got {value!r}")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Place:
+    """The tensors that `at` selected, by the key they are handed out under, and what to say of them.
+
+    Attributes:
+        ports: by key; None is the key of the only one.
+        kind: inputs, embeddings or layer.
+        words: for people.
+        notes: what was chosen for the user.
+        indices: the token indices, where one lookup was selected.
+    """
+
+    ports: dict[Any, Port]
+    kind: str
+    words: str
+    notes: tuple[str, ...] = ()
+    indices: tf.Tensor | None = None
+
+
+def resolve_at(traced: Traced, at: At | None, fetches: list[tf.Tensor], names: dict[Any, str],
+               examples: dict[Any, tf.Tensor]) -> Place:
+    """The tensors that `at` means.
+
+    Args:
+        traced: the graph.
+        at: None means the inputs, and for those that are integers or text the embeddings they index.
+        fetches: the tensors explained; what is selected must lead to one of them.
+        names: a name for each model input.
+        examples: the inputs at hand, on which the batch axis of inner tensors is found.
+
+    Raises:
+        AttributionError: nothing of that name, not float, or not connected.
+    """
+    if at is None:
+        return _default(traced, fetches, names, examples)
+    if at.kind == "inputs":
+        return _inputs(traced, at, fetches, names)
+    if at.kind == "embeddings":
+        return _embeddings(traced, at, fetches, examples)
+    return _layer(traced, at, fetches, examples)
+
+
+def _default(traced, fetches, names, examples) -> Place:
+    used = {i.ref() for operation in ancestors(fetches) for i in operation.inputs}
+    floats = {key: tensor for key, tensor in traced.inputs.items()
+              if tensor.dtype.is_floating and not _only_ids(traced, key)}
+    rest = [key for key in traced.inputs if key not in floats]
+    if not rest:
+        return _inputs(traced, At("inputs"), fetches, names)
+    lookups = [lookup for lookup in find_lookups(traced) if set(lookup.inputs) & set(rest)]
+    if not lookups and not floats:
+        kinds = ", ".join(f"{names[key]!r} ({traced.inputs[key].dtype.name})" for key in rest)
+        raise AttributionError(f"the inputs {kinds} are not float and no embedding lookup of them was found; name the "
+                               f"layer to attribute to, at=ta.layer(name): {_some_layers(traced)}")
+    ports = {lookup.name: _port(traced, lookup.tensor, examples) for lookup in lookups
+             if connected(lookup.tensor, fetches)}
+    ports |= {names[key]: Port(tensor) for key, tensor in floats.items() if tensor.ref() in used}
+    chosen = ", ".join(repr(lookup.name) for lookup in lookups)
+    note = f"inputs are token ids: attributed at the embeddings {chosen}" if lookups else "ids without a lookup left out"
+    indices = lookups[0].indices if len(lookups) == 1 and len(ports) == 1 else None
+    return Place(_single(ports), "embeddings", f"embeddings {chosen}" if lookups else "inputs", (note,), indices)
+
+
+def _only_ids(traced: Traced, key: Any) -> bool:
+    """Whether a float input serves as token ids: it is cast to integers and nothing else is done with it."""
+    tensor = traced.inputs[key]
+    return all(user.type in ("Cast", "Identity") and not user.outputs[0].dtype.is_floating
+               for user in tensor.consumers()) and bool(tensor.consumers())
+
+
+def _inputs(traced, at, fetches, names) -> Place:
+    keys = list(traced.inputs)
+    if at.name is not None:
+        keys = [key for key in keys if at.name in (key, names[key])]
+        if not keys:
+            raise AttributionError(f"no input is called {at.name!r}; there are: "
+                                   f"{nearest(at.name, [names[key] for key in traced.inputs])}")
+    for key in keys:
+        if not traced.inputs[key].dtype.is_floating:
+            raise AttributionError(f"input {names[key]!r} is {traced.inputs[key].dtype.name} and has no gradient; "
+                                   "attribute to its embedding: at='embeddings'")
+        if not connected(traced.inputs[key], fetches):
+            raise AttributionError(f"the output does not depend on input {names[key]!r}; choose others: at=ta.inputs(name)")
+    ports = {key: Port(traced.inputs[key]) for key in keys}
+    ports = _single(ports) if at.name is not None else ports
+    return Place(ports, "inputs", "inputs" if at.name is None else f"input {at.name!r}")
+
+
+def _embeddings(traced, at, fetches, examples) -> Place:
+    lookups = find_lookups(traced)
+    if not lookups:
+        raise AttributionError(f"no embedding lookup was found; name the layer: at=ta.layer(name): {_some_layers(traced)}")
+    if at.name is not None:
+        chosen = [lookup for lookup in lookups if lookup.name == at.name or lookup.name.split(":")[0] == at.name]
+        if not chosen:
+            listed = {f"{lookup.name} {tuple(lookup.tensor.shape)}" for lookup in lookups}
+            raise AttributionError(f"no embedding is called {at.name!r}; there are: {nearest(at.name, sorted(listed))}")
+    else:
+        chosen = [lookup for lookup in lookups if lookup.inputs or at.positions]
+    chosen = [lookup for lookup in chosen if connected(lookup.tensor, fetches)]
+    if not chosen:
+        raise AttributionError("no embedding lookup indexed by the model's inputs leads to the output; those by position: "
+                               f"at=ta.embeddings(positions=True): {[lookup.name for lookup in lookups]}")
+    ports = {lookup.name: _port(traced, lookup.tensor, examples) for lookup in chosen}
+    words = "embeddings " + ", ".join(repr(name) for name in ports)
+    return Place(_single(ports), "embeddings", words, (), chosen[0].indices if len(chosen) == 1 else None)
+
+
+def _layer(traced, at, fetches, examples) -> Place:
+    found = {}
+    for name, call, _, tensor in _named_outputs(traced):
+        whole = name.split("[")[0]
+        if at.name in (name, whole, whole.split(":")[0], call.path, call.name) or at.name is call.layer:
+            found[name] = tensor
+    shown = getattr(at.name, "name", at.name)
+    if not found:
+        raise AttributionError(f"no layer is called {shown!r}; there are: {_some_layers(traced, shown)}")
+    paths = {name.split(":")[0].split("[")[0] for name in found}
+    if len(paths) > 1:
+        raise AttributionError(f"several layers are called {shown!r}; name one by its path: {nearest(shown, sorted(paths))}")
+    floats = {name: tensor for name, tensor in found.items() if tensor.dtype.is_floating}
+    if not floats:
+        raise AttributionError(f"the output of layer {shown!r} is {next(iter(found.values())).dtype.name} and has no "
+                               f"gradient; float ones: {_some_layers(traced, shown)}")
+    leading = {name: tensor for name, tensor in floats.items() if connected(tensor, fetches)}
+    if not leading:
+        raise AttributionError(f"the output explained does not depend on layer {shown!r}; choose one that leads to it: "
+                               f"{_some_layers(traced, shown, fetches)}")
+    ports = {name: _port(traced, tensor, examples) for name, tensor in leading.items()}
+    return Place(_single(ports), "layer", "layer " + ", ".join(repr(name) for name in ports))
+
+
+def _named_outputs(traced: Traced):
+    """(name, call, key, tensor) of each recorded output. Names are short where that is unambiguous: `layer`,
+    `outer/layer`, with `:1` for the second call and `[1]` for the second of several outputs."""
+    owners: dict[str, set] = {}
+    for call in traced.calls:
+        owners.setdefault(call.name, set()).add(call.path)
+    calls: dict[str, int] = {}
+    total: dict[str, int] = {}
+    for call in traced.calls:
+        total[call.path] = total.get(call.path, 0) + 1
+    for call in traced.calls:
+        short = call.name if len(owners[call.name]) == 1 else call.path
+        number = calls.get(call.path, 0)
+        calls[call.path] = number + 1
+        name = short if total[call.path] == 1 else f"{short}:{number}"
+        for key, tensor in call.outputs.items():
+            yield (name if key is None else f"{name}[{key}]"), call, key, tensor
+
+
+def _some_layers(traced: Traced, name: str = "", fetches=None) -> str:
+    """Names and shapes of layers, nearest to `name` first."""
+    listed = {label: tuple(tensor.shape) for label, _, _, tensor in _named_outputs(traced)
+              if tensor.dtype.is_floating and (fetches is None or connected(tensor, fetches))}
+    if not listed:
+        return "none (no layer output was recorded while the model was traced)"
+    order = nearest(str(name), listed)
+    return ", ".join(f"{part} {listed[part.strip(chr(39))]}" if part.strip("'") in listed else part
+                     for part in order.split(", "))
+
+
+def _port(traced: Traced, tensor: tf.Tensor, examples: dict) -> Port:
+    sizes = {source.shape[0] for source in traced.inputs.values() if source.shape.rank}
+    if sizes != {None}:  # a model of fixed batch size cannot be probed with another
+        return Port(tensor, 0 if tensor.shape.rank and tensor.shape[0] in sizes else None)
+    return Port(tensor, probe_batch_axis(traced, tensor, examples))
+
+
+def _single(ports: dict) -> dict:
+    """The only tensor needs no name."""
+    return {None: next(iter(ports.values()))} if len(ports) == 1 else ports

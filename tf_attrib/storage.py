@@ -1,0 +1,82 @@
+"""A result in one `.npz` file: arrays and a line of JSON, no pickle."""
+
+import dataclasses
+import json
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .attribution import Attribution
+from .errors import AttributionError
+from .structure import flatten, rebuild
+
+FORMAT = 1
+STRUCTURED = ("attributions", "inputs")
+
+
+def save(result: Attribution, path: str | os.PathLike, overwrite: bool = False) -> Path:
+    """Writes `result` to `path` (".npz" is added where it is missing), whole or not at all."""
+    path = Path(path)
+    path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
+    if path.exists() and not overwrite:
+        raise AttributionError(f"{str(path)!r} exists: save(path, overwrite=True) replaces it")
+    arrays, words, keys = {}, {}, {}
+    for field in dataclasses.fields(result):
+        value = getattr(result, field.name)
+        if field.name in STRUCTURED and value is not None:
+            leaves = flatten(value)
+            keys[field.name] = list(leaves)
+            arrays |= {f"{field.name}/{number}": _plain(leaf) for number, leaf in enumerate(leaves.values())}
+        elif isinstance(value, np.ndarray):
+            arrays[field.name] = _plain(value)
+        elif value is not None:
+            words[field.name] = value
+    header = json.dumps({"format": FORMAT, "words": words, "keys": keys})
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez_compressed(file, header=np.asarray(header), **arrays)
+        os.chmod(temporary, 0o666 & ~_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+    return path
+
+
+def load(path: str | os.PathLike) -> Attribution:
+    """Reads what `save` wrote.
+
+    Raises:
+        AttributionError: not such a file, or truncated.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        header = json.loads(str(arrays.pop("header")))
+        fields: dict[str, Any] = dict(header["words"])
+    except Exception as error:
+        raise AttributionError(f"{str(path)!r} is not a saved attribution, or is truncated: {error}") from error
+    if header["format"] != FORMAT:
+        raise AttributionError(f"{str(path)!r} has format {header['format']}; this version reads {FORMAT}")
+    for name, keys in header["keys"].items():
+        fields[name] = rebuild({key: arrays.pop(f"{name}/{number}") for number, key in enumerate(keys)})
+    return Attribution(**(fields | arrays | {"notes": tuple(fields.get("notes", ()))}))
+
+
+def _plain(array: Any) -> np.ndarray:
+    """`array` in a dtype that needs no pickle: text as fixed-width Unicode."""
+    array = np.asarray(array)
+    if array.dtype == object:
+        return np.asarray([item.decode("utf-8", "replace") if isinstance(item, bytes) else item
+                           for item in array.ravel()], dtype=str).reshape(array.shape)
+    return array
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

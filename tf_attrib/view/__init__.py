@@ -1,0 +1,58 @@
+"""Pictures that do not distort the numbers: images, words, signals, tables, paths, and a page that holds them.
+
+Works on results and arrays alone. Green raised the score, red lowered it, gray is zero, everywhere. Captions state the
+scale, the unit, and in numbers what clipping, thresholds and separate scales hide.
+"""
+
+from .colour import DIVERGING, GRAY, GREEN, RED, Scaled, colours, scale
+from .draw import Drawing, data_uri, png
+from .image import Picture, diverging, infer_range, mask, overlay, to_display, window
+from .page import Code, Section, Table, page, write_page
+from .path import gradient_strip, running_sum, saturation, scaled_inputs, strips
+from .regions import clean_up, outline, regions, share_of, strongest, threshold
+from .show import notebook, show
+from .tables import features_html, ranked, table_html
+from .text import to_html, word_spans
+
+__all__ = [
+    "DIVERGING",
+    "GRAY",
+    "GREEN",
+    "RED",
+    "Code",
+    "Drawing",
+    "Picture",
+    "Scaled",
+    "Section",
+    "Table",
+    "clean_up",
+    "colours",
+    "data_uri",
+    "diverging",
+    "features_html",
+    "gradient_strip",
+    "infer_range",
+    "mask",
+    "notebook",
+    "outline",
+    "overlay",
+    "page",
+    "png",
+    "ranked",
+    "regions",
+    "running_sum",
+    "saturation",
+    "scale",
+    "scaled_inputs",
+    "share_of",
+    "show",
+    "strips",
+    "strongest",
+    "table_html",
+    "threshold",
+    "to_display",
+    "to_html",
+    "window",
+    "word_spans",
+    "write_page",
+]

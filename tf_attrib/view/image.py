@@ -1,0 +1,301 @@
+"""Attributions on images, as arrays of colours with captions: overlay, mask, soft window, symmetric map."""
+
+import dataclasses
+
+import numpy as np
+from matplotlib.colors import to_rgb
+from scipy import ndimage
+
+from ..errors import AttributionError
+from . import colour
+from .regions import outline, regions, share_of
+from .words import count, number, percent
+
+HIDDEN = "#9aa4b2"  # a bluish gray: what a mask hides is not to be taken for a part of the image
+
+
+@dataclasses.dataclass(frozen=True)
+class Picture:
+    """A picture as numbers, not yet drawn.
+
+    Attributes:
+        pixels: float (h, w, 3) in [0, 1].
+        caption: sentences: what the colours mean, in which unit, and what scaling or clipping hides.
+        limit: the magnitude in full colour, in the attribution's unit; None where nothing is coloured by sign.
+        clipped: whether magnitudes above `limit` exist.
+        lines: (n, 2, 2) outlines as segments of (x, y), or None.
+    """
+
+    pixels: np.ndarray
+    caption: tuple[str, ...]
+    limit: float | None = None
+    clipped: bool = False
+    lines: np.ndarray | None = None
+
+
+def as_image(image) -> np.ndarray:
+    """The image as (h, w) or (h, w, 3).
+
+    Raises:
+        AttributionError: for any shape but (h, w), (h, w, 1) or (h, w, 3).
+    """
+    image = np.asarray(image)
+    if image.ndim == 3 and image.shape[-1] == 1:
+        return image[..., 0]
+    if image.ndim == 2 or (image.ndim == 3 and image.shape[-1] == 3):
+        return image
+    raise AttributionError(f"an image is (height, width), (height, width, 1) or (height, width, 3); got {image.shape}")
+
+
+def sum_channels(attributions) -> tuple[np.ndarray, list[str]]:
+    """Attributions (h, w) or (h, w, channels) summed, with sign, to (h, w); and the sentence that says so.
+
+    The sum, never the mean: so the pixels still add up to the difference of scores.
+
+    Raises:
+        AttributionError: for another number of axes.
+    """
+    values = np.asarray(attributions, np.float64)
+    if values.ndim == 2:
+        return values, []
+    if values.ndim != 3:
+        raise AttributionError(
+            f"attributions of an image are (height, width) or (height, width, channels); got "
+            f"{values.shape}. Sum over other axes first: result.sum(axis)"
+        )
+    if values.shape[-1] == 1:
+        return values[..., 0], []
+    return values.sum(-1), [f"The {values.shape[-1]} channels are summed, with their signs."]
+
+
+def infer_range(images) -> tuple[float, float]:
+    """The values of black and of white, from all images at hand: (0, 255), (0, 1), (-1, 1), or their own extremes.
+
+    Args:
+        images: array of any shape. One image alone may mislead (a dark one in [-1, 1]); give all there are.
+    """
+    images = np.asarray(images)
+    low, high = (float(f(colour.finite(images))) if images.size else 0.0 for f in (np.min, np.max))
+    if images.dtype == np.uint8 and high > 1:
+        return 0.0, 255.0
+    if low >= 0 and high <= 1:
+        return 0.0, 1.0
+    if low >= -1 and high <= 1:
+        return -1.0, 1.0
+    if low >= 0:
+        return 0.0, 255.0 if 128 <= high <= 255 else high
+    return low, high
+
+
+def to_display(image, value_range: tuple[float, float] | None = None) -> tuple[np.ndarray, list[str]]:
+    """An image (h, w), (h, w, 1) or (h, w, 3) as float RGB (h, w, 3) in [0, 1], and what was done to it in words.
+
+    Args:
+        image: any numbers.
+        value_range: values of black and white; default: inferred from this image alone (`infer_range`).
+
+    Raises:
+        AttributionError: for a shape that is no image, or a range that is not (low, high) with low < high.
+    """
+    image = as_image(image)
+    low, high = infer_range(image) if value_range is None else (float(edge) for edge in value_range)
+    if not low < high:
+        if value_range is not None:
+            raise AttributionError(f"value_range is (black, white) with black < white; got {value_range!r}")
+        high = low + 1
+    scaled = (colour.finite(image) - low) / (high - low)
+    outside = (scaled < -1e-9) | (scaled > 1 + 1e-9) | ~np.isfinite(image.astype(np.float64))
+    sentences = []
+    if (low, high) not in ((0.0, 1.0), (0.0, 255.0)):
+        sentences.append(f"The image is drawn from {number(low)} (black) to {number(high)} (white).")
+    if outside.any():
+        sentences.append(
+            f"{count(int(outside.sum()), 'value')} of the image outside {number(low)} to {number(high)}, clipped."
+        )
+    scaled = np.clip(scaled, 0, 1)
+    return (np.repeat(scaled[..., None], 3, -1) if scaled.ndim == 2 else scaled), sentences
+
+
+def overlay(
+    image,
+    attributions,
+    *,
+    sign: str = "both",
+    clip: float = 0.0,
+    keep: float = 1.0,
+    clean: int = 0,
+    outlined: float | None = None,
+    value_range: tuple[float, float] | None = None,
+    limit: float | None = None,
+    unit: str = "raw",
+) -> Picture:
+    """The attribution over the image in gray: green where it raised the score, red where it lowered it.
+
+    The opacity is proportional to the magnitude, so a pixel without attribution is the gray image itself.
+
+    Args:
+        image: (h, w), (h, w, 1) or (h, w, 3), in any range.
+        attributions: (h, w) or (h, w, channels), channels are summed; or a coarser grid, whose cells are enlarged.
+        sign, clip, keep, clean, limit: as in `colour.scale`.
+        outlined: draw outlines around the regions that carry this share (0 to 1) of the attribution.
+        value_range: values of black and white in the image; default: inferred from it.
+        unit: of the attributions, for the caption.
+
+    Returns:
+        Picture.
+
+    Raises:
+        AttributionError: for shapes that don't fit, shares outside 0 to 1, an unknown sign.
+    """
+    base, sentences = to_display(image, value_range)
+    values, summed = sum_channels(attributions)
+    scaled = colour.scale(values, sign=sign, clip=clip, keep=keep, clean=clean, limit=limit)
+    enlarged, words = enlarge(scaled.values, base.shape[:2])
+    tint = colour.tint(dataclasses.replace(scaled, values=enlarged))
+    # half contrast, darker: full colours must stay visible on white as well as on black
+    gray = 0.15 + 0.55 * (base @ np.array([0.299, 0.587, 0.114]))[..., None]
+    pixels = gray * (1 - tint[..., 3:]) + tint[..., :3] * tint[..., 3:]
+    lines, about = _outlines(values, sign, outlined, clean, base.shape[:2])
+    caption = (
+        colour.full_colour(scaled.limit, unit, "zero is the gray image"),
+        *summed,
+        *words,
+        *scaled.hidden,
+        *about,
+        *sentences,
+    )
+    return Picture(pixels, caption, scaled.limit, scaled.clipped, lines)
+
+
+def diverging(
+    attributions,
+    *,
+    sign: str = "both",
+    clip: float = 0.0,
+    keep: float = 1.0,
+    clean: int = 0,
+    outlined: float | None = None,
+    limit: float | None = None,
+    unit: str = "raw",
+) -> Picture:
+    """The symmetric map of the attribution alone: red below zero, gray at zero, green above. Arguments as for `overlay`."""
+    values, summed = sum_channels(attributions)
+    scaled = colour.scale(values, sign=sign, clip=clip, keep=keep, clean=clean, limit=limit)
+    lines, about = _outlines(values, sign, outlined, clean, values.shape)
+    caption = (
+        colour.full_colour(scaled.limit, unit, "zero is gray"),
+        *summed,
+        *scaled.hidden,
+        *about,
+    )
+    return Picture(colour.colours(scaled)[..., :3], caption, scaled.limit, scaled.clipped, lines)
+
+
+def mask(
+    image,
+    attributions,
+    *,
+    sign: str = "both",
+    keep: float = 0.9,
+    clean: int = 0,
+    value_range: tuple[float, float] | None = None,
+) -> Picture:
+    """The image itself where the pixels carry the share `keep` of the attribution, a flat gray elsewhere.
+
+    Args:
+        image, attributions, sign, clean, value_range: as in `overlay`.
+        keep: share of the attribution, 0 to 1, that stays visible; with `clean` at least that, where it can be.
+    """
+    colour.check_share("keep", keep)
+    base, sentences = to_display(image, value_range)
+    values, summed = sum_channels(attributions)
+    shown = colour.select_sign(colour.finite(values), sign)
+    inside = regions(shown, keep, clean)
+    visible, words = enlarge(inside.astype(float), base.shape[:2])
+    pixels = np.where(visible[..., None] > 0.5, base, to_rgb(HIDDEN))
+    which = "" if sign == "both" else f"{sign} "
+    caption = (
+        f"Visible: {count(int(inside.sum()), 'pixel')} ({percent(inside.mean())} of all) that carry "
+        f"{percent(share_of(shown, inside))} of the {which}attribution by magnitude.",
+        *summed,
+        *words,
+        *sentences,
+    )
+    return Picture(pixels, caption)
+
+
+def window(image, attributions, *, percentile: float = 99.0, value_range: tuple[float, float] | None = None) -> Picture:
+    """The soft window of "Gradients of Counterfactuals": the image dimmed where the attribution is small.
+
+    window = min(1, (|R| + |G| + |B|) / percentile of these sums), multiplied on the image. The sign is lost, on purpose.
+
+    Args:
+        image, attributions, value_range: as in `overlay`.
+        percentile: 0 to 100, of the pixels' sums (not of the attribution): pixels from there on are fully lit.
+
+    Raises:
+        AttributionError: for shapes that don't fit, or a percentile outside 0 to 100.
+    """
+    if not 0 <= percentile <= 100:
+        raise AttributionError(f"percentile is from 0 to 100; got {percentile!r}")
+    base, sentences = to_display(image, value_range)
+    values = np.abs(colour.finite(attributions))
+    channels = values.shape[-1] if values.ndim == 3 else 1
+    values, _ = sum_channels(values)
+    full = float(np.percentile(values, percentile))
+    if full == 0:  # sparse attributions: fewer pixels than the percentile leaves have any
+        full = float(values.max(initial=0))
+    light, words = enlarge(np.minimum(values / full, 1) if full else np.zeros_like(values), base.shape[:2])
+    over = values > full
+    total = max(values.sum(), np.finfo(float).tiny)
+    magnitudes = f"sum of the magnitudes of {channels} channels" if channels > 1 else "magnitude"
+    clipped = (
+        (
+            f"; {count(int(over.sum()), 'pixel')} above, {percent(values[over].sum() / total)} of the attribution, "
+            "no brighter"
+        )
+        if over.any()
+        else ""
+    )
+    caption = (
+        f"Image dimmed by the {magnitudes} of the attribution (sign not shown), fully lit at {number(full)}, "
+        f"percentile {number(percentile)} of the pixels{clipped}.",
+        *words,
+        *sentences,
+    )
+    return Picture(base * light[..., None], caption)
+
+
+def enlarge(values: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, list[str]]:
+    """A grid of values as blocks of `shape` pixels, without interpolation (no new values), and a sentence where it did.
+
+    Raises:
+        AttributionError: where the grid is finer than the image, or of another proportion.
+    """
+    if values.shape == tuple(shape):
+        return values, []
+    finer = any(grid > pixels for grid, pixels in zip(values.shape, shape, strict=True))
+    if finer or abs(values.shape[0] * shape[1] - values.shape[1] * shape[0]) > max(shape):
+        raise AttributionError(
+            f"attributions of {values.shape} do not fit an image of {tuple(shape)}: height and width "
+            "must be equal, or a coarser grid of the same proportion"
+        )
+    factors = [pixels / grid for pixels, grid in zip(shape, values.shape, strict=True)]
+    large = ndimage.zoom(values, factors, order=0, mode="nearest", grid_mode=True)
+    return large, [f"Attributions are for {values.shape[0]} × {values.shape[1]} cells, drawn as blocks of pixels."]
+
+
+def _outlines(
+    values: np.ndarray, sign: str, share: float | None, clean: int, shape
+) -> tuple[np.ndarray | None, list[str]]:
+    if share is None:
+        return None, []
+    colour.check_share("outlined", share)
+    shown = colour.select_sign(colour.finite(values), sign)
+    inside = regions(shown, share, clean)
+    large, _ = enlarge(inside.astype(float), shape)
+    which = "" if sign == "both" else f"{sign} "
+    return outline(large > 0.5), [
+        f"Outlined: {count(int(inside.sum()), 'pixel')} ({percent(inside.mean())} of all) that "
+        f"carry {percent(share_of(shown, inside))} of the {which}attribution by magnitude."
+    ]

@@ -1,0 +1,119 @@
+"""What kind of data a result holds, by shape: images, words, signals, tables, or steps along a path."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ..attribution import Attribution
+from ..errors import AttributionError
+from ..structure import flatten
+
+KINDS = ("image", "words", "signal", "table", "steps")
+
+
+@dataclasses.dataclass(frozen=True)
+class Block:
+    """One tensor of a result, with the input that it belongs to.
+
+    Attributes:
+        key: None for a single tensor, else its position or name.
+        values: (batch, ...) attributions.
+        inputs: (batch, ...) the input in the same place, or None where none fits.
+        kind: one of KINDS, or "" where the shape suits none.
+    """
+
+    key: Any
+    values: np.ndarray
+    inputs: np.ndarray | None
+    kind: str
+
+    @property
+    def name(self) -> str:
+        return "" if self.key is None else str(self.key)
+
+
+def blocks(result: Attribution) -> list[Block]:
+    """Each tensor of the result with its input and its kind, in order."""
+    inputs = {} if result.inputs is None else {key: np.asarray(leaf) for key, leaf in flatten(result.inputs).items()}
+    found = []
+    for key, leaf in flatten(result.attributions).items():
+        values = np.asarray(leaf)
+        own = _own_input(key, values, inputs, has_steps(result, values))
+        found.append(Block(key, values, own, _kind(result, values, own)))
+    return found
+
+
+def has_steps(result: Attribution, values: np.ndarray) -> bool:
+    """Whether axis 1 of the attributions are steps along a path (interior gradients)."""
+    if result.alphas is None or (result.method and "interior" not in result.method.lower()):
+        return False
+    return values.ndim >= 2 and values.shape[:2] == np.shape(result.alphas)
+
+
+def _own_input(key, values: np.ndarray, inputs: dict, steps: bool) -> np.ndarray | None:
+    shape = values.shape[:1] + values.shape[2:] if steps else values.shape
+    fitting = {name: leaf for name, leaf in inputs.items() if _fits(leaf, shape)}
+    if key in fitting:
+        return fitting[key]
+    # embeddings are keyed by their layer, inputs by their own names: only an only candidate is certain
+    return next(iter(fitting.values())) if len(fitting) == 1 else None
+
+
+def _fits(leaf: np.ndarray, shape: tuple[int, ...]) -> bool:
+    if leaf.shape == shape:
+        return True
+    if is_words(leaf):
+        return leaf.ndim == 2 and leaf.shape == shape[:2]
+    if leaf.ndim == 4 and leaf.shape[-1] in (1, 3) and len(shape) in (3, 4) and leaf.shape[0] == shape[0]:
+        # channels were summed, or a layer's coarser map belongs to the whole image
+        return (leaf.shape[:3] == shape[:3]) or (
+            len(shape) == 3 and leaf.shape[1] * shape[2] == leaf.shape[2] * shape[1]
+        )
+    return False
+
+
+def is_words(leaf: np.ndarray | None) -> bool:
+    """Whether an input holds token ids or strings: (batch, length), integer or text."""
+    return leaf is not None and leaf.ndim == 2 and leaf.dtype.kind in "iuUSO"
+
+
+def _kind(result: Attribution, values: np.ndarray, own: np.ndarray | None) -> str:
+    if has_steps(result, values):
+        return "steps"
+    return feature_kind(values.shape, own, None if result.tokens is None else np.shape(result.tokens))
+
+
+def feature_kind(shape: tuple[int, ...], own: np.ndarray | None, tokens: tuple[int, ...] | None = None) -> str:
+    """The kind of features (batch, ...) of this shape: one of KINDS, or "" where none suits.
+
+    Three axes are a batch of images, or of signals (time, channels) where there are fewer than 8 channels or at least 4
+    times as many time steps as channels; `show(kind=...)` decides otherwise.
+    """
+    if len(shape) in (2, 3) and (is_words(own) or (tokens is not None and tokens == shape[:2])):
+        return "words"
+    if len(shape) <= 2:
+        return "table"
+    if len(shape) == 3:
+        if own is not None and own.ndim == 4:
+            return "image"
+        return "signal" if shape[2] < 8 or shape[1] >= 4 * shape[2] else "image"
+    return "image" if len(shape) == 4 and shape[-1] in (1, 3) else ""
+
+
+def refuse(shape: tuple[int, ...], kind: str = "auto") -> AttributionError:
+    """The error for attributions that cannot be drawn as they are: the shape, what can be drawn, and what to call."""
+    wanted = "" if kind == "auto" else f" as kind={kind!r}"
+    return AttributionError(
+        f"attributions of shape {tuple(shape)} cannot be drawn{wanted}. Drawn are, after the batch axis: images (h, w), "
+        "(h, w, 1), (h, w, 3); words (length,) or (length, dimension) for integer or text inputs; signals (time, channels); "
+        "tables (features,). Sum over the axes that are too many first: result.sum(axis), such as result.sum(-1) for channels"
+    )
+
+
+def feature_name(key, index: tuple[int, ...]) -> str:
+    """ "3", "age", "age[3]" or "(2, 5)": the place of a feature in words."""
+    place = str(index[0]) if len(index) == 1 else str(index)
+    if key is None:
+        return place
+    return str(key) if not index or index == (0,) else f"{key}[{place.strip('()')}]"

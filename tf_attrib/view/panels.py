@@ -1,0 +1,242 @@
+"""The parts of a figure for one example: one function for each kind of picture that `show` knows."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from ..attribution import Attribution
+from ..errors import AttributionError
+from . import colour, draw, path, plots, text, words
+from .image import Picture, diverging, infer_range, mask, overlay, sum_channels, to_display, window
+from .kinds import Block, is_words
+from .tables import ranked
+
+MAX_BARS = 60
+MAX_CHANNELS = 6
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """What `show` takes besides result, example and kind; see there."""
+
+    sign: str = "both"
+    clip: float = 0.0
+    keep: float | None = None
+    clean: int = 0
+    outlined: float | None = None
+    value_range: tuple[float, float] | None = None
+    percentile: float = 99.0
+    common_scale: bool = False
+    style: str = "bars"
+    k: int = 10
+    names: Sequence[str] | None = None
+    tokens: Any = None
+    baseline: Any = None
+    columns: int = 8
+    limit: int = 4
+
+
+@dataclasses.dataclass(frozen=True)
+class Part:
+    """One example of one tensor (of several, for tables) that is to be drawn.
+
+    Attributes:
+        result: what it is a part of.
+        group: the tensors.
+        example: which example.
+        name: what the title begins with.
+        options: as given to `show`.
+        drawn: all examples of the figure, for a common scale.
+    """
+
+    result: Attribution
+    group: Sequence[Block]
+    example: int
+    name: str
+    options: Options
+    drawn: Sequence[int]
+
+    @property
+    def block(self) -> Block:
+        return self.group[0]
+
+    @property
+    def values(self) -> np.ndarray:
+        return self.block.values[self.example]
+
+    @property
+    def given(self) -> np.ndarray | None:
+        """The example's input, or None."""
+        return None if self.block.inputs is None else self.block.inputs[self.example]
+
+    @property
+    def unit(self) -> str:
+        return words.attribution_unit(self.result)
+
+    @property
+    def value_range(self) -> tuple[float, float]:
+        # from all examples: one dark image alone would be mistaken for another range
+        return self.options.value_range if self.options.value_range is not None else infer_range(self.block.inputs)
+
+    def panel(self, caption: Sequence[str], height: float, paint: Callable) -> draw.Panel:
+        """A panel with this example's title."""
+        return draw.Panel(words.title(self.result, self.example, self.name), tuple(caption), height, paint)
+
+
+def _image(part: Part) -> list[draw.Panel]:
+    alone = _map_picture(part)
+    if part.given is None:
+        return _map(part)
+    over = _overlay_picture(part)
+    caption = (over.caption[0].replace("zero is the gray image", "zero is gray"), *over.caption[1:])
+    columns = [_original(part), ("attribution over the image", over), ("attribution alone", alone)]
+    return [_row(part, columns, caption, bar=True)]
+
+
+def _overlay(part: Part) -> list[draw.Panel]:
+    over = _overlay_picture(part)
+    return [_row(part, [_original(part), ("attribution over the image", over)], over.caption)]
+
+
+def _map(part: Part) -> list[draw.Panel]:
+    alone = _map_picture(part)
+    return [_row(part, [("attribution alone", alone)], alone.caption, bar=True)]
+
+
+def _mask(part: Part) -> list[draw.Panel]:
+    options = part.options
+    keep = 0.9 if options.keep is None else options.keep
+    picture = mask(part.given, part.values, sign=options.sign, keep=keep, clean=options.clean, value_range=part.value_range)
+    return [_row(part, [_original(part), ("pixels that carry it", picture)], picture.caption)]
+
+
+def _window(part: Part) -> list[draw.Panel]:
+    picture = window(part.given, part.values, percentile=part.options.percentile, value_range=part.value_range)
+    return [_row(part, [_original(part), ("soft window", picture)], picture.caption)]
+
+
+def _overlay_picture(part: Part) -> Picture:
+    options = part.options
+    return overlay(part.given, part.values, sign=options.sign, clip=options.clip, keep=_keep(options), clean=options.clean,
+                   outlined=options.outlined, value_range=part.value_range, limit=_limit(part), unit=part.unit)
+
+
+def _map_picture(part: Part) -> Picture:
+    options = part.options
+    return diverging(part.values, sign=options.sign, clip=options.clip, keep=_keep(options), clean=options.clean,
+                     outlined=options.outlined, limit=_limit(part), unit=part.unit)
+
+
+def _keep(options: Options) -> float:
+    return 1.0 if options.keep is None else options.keep
+
+
+def _limit(part: Part) -> float | None:
+    if not part.options.common_scale:
+        return None
+    maps = [colour.finite(sum_channels(part.block.values[index])[0]) for index in part.drawn]
+    return max(float(np.abs(colour.select_sign(values, part.options.sign)).max(initial=0)) for values in maps)
+
+
+def _original(part: Part) -> tuple[str, Picture]:
+    return "image", Picture(to_display(part.given, part.value_range)[0], ())
+
+
+def _row(part: Part, columns: list[tuple[str, Picture]], caption: Sequence[str], bar: bool = False) -> draw.Panel:
+    size = columns[0][1].pixels.shape
+    height = min(3.2, draw.WIDTH / 3.6 * size[0] / size[1])
+
+    def paint(figure):
+        row = figure.subplots(1, 3, squeeze=False)[0]
+        for axes in row[len(columns):]:
+            axes.set_axis_off()
+        for axes, (heading, picture) in zip(row, columns, strict=False):
+            draw.draw_picture(axes, picture, heading)
+        if bar:
+            last = columns[-1][1]
+            draw.colour_bar(figure, row[len(columns) - 1], last.limit, last.clipped, part.unit)
+
+    scale = ["All examples on one scale."] if part.options.common_scale else []
+    return part.panel((*caption, *scale), height + 0.3, paint)
+
+
+def _words(part: Part) -> list[draw.Panel]:
+    given = text.tokens_for(part.result, part.block, part.example, part.options.tokens)
+    ids_only = is_words(part.block.inputs) and part.block.inputs.dtype.kind in "iu"
+    if given is None and part.result.tokens is None and ids_only:
+        return _bars(part)
+    shown = text.words_of(part.result, part.block, part.example, given)
+    caption = text.words_caption(part.result, shown, colour.scale(shown.values, noun="word"))
+    height = 0.26 * plots.lines_needed(shown.tokens) + 0.1
+    return [part.panel(caption, height, lambda figure: plots.draw_words(figure, shown.tokens, shown.values))]
+
+
+def _bars(part: Part) -> list[draw.Panel]:
+    given = text.tokens_for(part.result, part.block, part.example, part.options.tokens)
+    shown = text.words_of(part.result, part.block, part.example, given)
+    places, left_out = _strongest(np.abs(colour.finite(shown.values)), MAX_BARS, "words, in order")
+    names = [f"{place}: {shown.tokens[place] or '(empty)'}" for place in places]
+    return [_bar_chart(part, names, shown.values[places], [*left_out, *shown.notes])]
+
+
+def _strongest(magnitudes: np.ndarray, limit: int, noun: str) -> tuple[np.ndarray, list[str]]:
+    """Places of the largest, in order, and a sentence on the share of the others."""
+    places = np.sort(np.argsort(-magnitudes, kind="stable")[:limit])
+    if len(places) == len(magnitudes):
+        return places, []
+    rest = 1 - magnitudes[places].sum() / max(magnitudes.sum(), np.finfo(float).tiny)
+    return places, [f"The {len(places)} strongest of {len(magnitudes)} {noun}; the others carry {words.percent(rest)} of the "
+                    "attribution by magnitude."]
+
+
+def _table(part: Part) -> list[draw.Panel]:
+    rows, caption = ranked(part.group, part.example, part.options.k, part.options.names)
+    names = [name if value is None else f"{name} = {_short(value)}" for name, value, _, _ in rows]
+    if any(row[1] is not None for row in rows):
+        caption = [*caption, "After the name: the feature's value."]
+    return [_bar_chart(part, names, [row[2] for row in rows], caption)]
+
+
+def _short(value) -> str:
+    return words.number(value) if isinstance(value, float | np.floating) else text.as_text(value)[:16]
+
+
+def _bar_chart(part: Part, names: Sequence[str], values, caption: Sequence[str]) -> draw.Panel:
+    return part.panel((colour.meaning(part.unit) + ".", *caption), 0.6 + 0.2 * len(names),
+                      lambda figure: plots.draw_bars(figure.subplots(), names, values, part.unit))
+
+
+def _signal(part: Part) -> list[draw.Panel]:
+    values, style = colour.finite(part.values), part.options.style
+    names = part.options.names
+    names = [f"channel {channel}" for channel in range(values.shape[1])] if names is None else list(names)
+    if len(names) != values.shape[1]:
+        raise AttributionError(f"{len(names)} names for {values.shape[1]} channels: give one for each")
+    kept, left_out = _strongest(np.abs(values).sum(0), MAX_CHANNELS, "channels")
+    signal = None if part.given is None else part.given[:, kept]
+    caption = [f"{colour.meaning(part.unit)}; one scale for all channels.", *left_out]
+    height = 0.5 + len(kept) * (1.5 if style == "bars" and signal is not None else 0.9)
+    chosen = [names[channel] for channel in kept]
+    return [part.panel(caption, height,
+                       lambda figure: plots.draw_signal(figure, signal, values[:, kept], part.unit, style, names=chosen))]
+
+
+def _steps(part: Part) -> list[draw.Panel]:
+    block, options = part.block, part.options
+    images = block.values.ndim == 4 or (block.values.ndim == 5 and block.values.shape[-1] in (1, 3))
+    if images and not is_words(block.inputs):
+        return path.strip_panels(part.result, block, part.example, baseline=options.baseline, columns=options.columns,
+                                 value_range=options.value_range, name=part.name)
+    return [path.steps_panel(part.result, block, part.example, part.name)]
+
+
+def _saturation(part: Part) -> list[draw.Panel]:
+    return [path.saturation_panel(part.result, part.example, part.name)]
+
+
+PANELS: dict[str, Callable[[Part], list[draw.Panel]]] = {
+    "image": _image, "overlay": _overlay, "map": _map, "mask": _mask, "window": _window, "words": _words, "bars": _bars,
+    "signal": _signal, "table": _table, "steps": _steps, "saturation": _saturation,
+}

@@ -1,0 +1,130 @@
+"""Numbers in words: the sentences of captions, which say what a picture shows and what it hides."""
+
+import numpy as np
+
+from ..attribution import Attribution
+
+# status of an example -> what a reader should know and do; "{error}" is filled with the estimated error where there is one
+STATUS = {
+    "max_evaluations": "not converged{error}; raise max_evaluations",
+    "too_narrow": "not converged{error}; the score jumps or peaks along the path within less than a step can resolve",
+    "not_finite": "not finite: a NaN or an infinity came up in this example, so its numbers mean nothing",
+}
+PER_UNIT_OF_INPUT = {"gradient", "gradients", "interiorgradients"}
+
+
+def number(value: float) -> str:
+    """A number to three significant digits, with a thousands separator where it is large: "0.0123", "4,120"."""
+    value = float(value)
+    if not np.isfinite(value) or value == 0:
+        return f"{value:g}"
+    if 1000 <= abs(value) < 1e7:
+        return f"{round(value):,}"
+    return f"{value:.3g}"
+
+
+def times(ratio: float) -> str:
+    """A ratio of at least one as "1.3 times" or "4,000 times", to two significant digits."""
+    ratio = float(f"{ratio:.2g}")
+    return f"{ratio:.2g} times" if ratio < 100 else f"{ratio:,.0f} times"
+
+
+def percent(share: float) -> str:
+    """A share (0 to 1, or beyond) as a percentage to two significant digits; what is short of all is never "100%"."""
+    if not np.isfinite(share):
+        return f"{share:g}"
+    value = 100 * float(share)
+    if 99.5 <= value < 100 - 1e-9:
+        return ">99%"
+    if 0 < abs(value) < 0.01:
+        return "<0.01%"
+    return f"{value:,.0f}%" if abs(value) >= 10 or value == 0 else f"{value:.2g}%"
+
+
+def count(quantity: int, noun: str) -> str:
+    """ "1 pixel", "3 pixels", "1,200 words": `noun` is in the singular."""
+    return f"{quantity:,} {noun}" + ("" if quantity == 1 else "s")
+
+
+def mean_baseline(result: Attribution, example: int) -> float | None:
+    """The score at the baseline, averaged where there are several baselines; None where the method has none."""
+    return None if result.baseline_scores is None else float(np.mean(result.baseline_scores[example]))
+
+
+def attribution_unit(result: Attribution) -> str:
+    """The unit of the attributions: that of the score, per unit of the input for plain gradients."""
+    name = result.method.split("(")[0].replace("_", "").lower()
+    return f"{result.unit} per unit of input" if name in PER_UNIT_OF_INPUT else result.unit
+
+
+def target_words(result: Attribution, example: int) -> str:
+    """ "class 3", "target (4, 2)", or nothing where the output has one unit only."""
+    if result.target is None:
+        return ""
+    target = np.asarray(result.target[example])
+    if target.ndim == 0:
+        return f"class {target.item()}"
+    return f"target ({', '.join(str(int(index)) for index in target)})"
+
+
+def gap_words(result: Attribution, example: int) -> str:
+    """The gap in percent of the difference of scores, or as it is where that difference is nearly zero."""
+    if result.gap is None:
+        return ""
+    gap = float(result.gap[example])
+    baseline = mean_baseline(result, example)
+    if baseline is None:
+        return f"gap {number(gap)}"
+    score = float(result.scores[example])
+    difference = score - baseline
+    # relative to the scores themselves: a percentage of a rounding error would only frighten
+    if abs(difference) <= 1e-3 * max(abs(score), abs(baseline)):
+        return f"gap {number(gap)} (score and baseline score differ by only {number(difference)}: no percentage)"
+    return f"gap {percent(gap / difference)} of the difference"
+
+
+def status_words(result: Attribution, example: int) -> str:
+    """What is wrong with this example and the remedy; nothing where it converged or the method states no status."""
+    if result.status is None or str(result.status[example]) in ("converged", ""):
+        return ""
+    error = ""
+    if result.error_estimate is not None and np.isfinite(result.error_estimate[example]):
+        error = f": estimated error {percent(result.error_estimate[example])}"
+    status = str(result.status[example])
+    return STATUS.get(status, f"status {status!r}{{error}}").replace("{error}", error)
+
+
+def title(result: Attribution, example: int, name: str | None = None) -> str:
+    """One line: which example, target, score with unit, gap, and its status where it did not converge."""
+    parts = [target_words(result, example), f"score {number(result.scores[example])} ({result.unit})"]
+    if result.gap is not None:
+        gap = gap_words(result, example)
+        parts.append(gap.split(" (")[0])
+    if status_words(result, example):
+        parts.append(status_words(result, example).split(":")[0].split(";")[0].upper())
+    return f"{name or f'example {example}'}: " + ", ".join(part for part in parts if part)
+
+
+def numbers(result: Attribution, example: int, interior: bool = False) -> list[str]:
+    """The sentences on an example's numbers: score, baseline score, sum, gap; and its status.
+
+    Args:
+        result: any result.
+        example: which example of the batch.
+        interior: whether the attributions have steps along a path as axis 1: their plain sum has no meaning then.
+    """
+    parts = [f"score {number(result.scores[example])}"]
+    baseline = mean_baseline(result, example)
+    if baseline is not None:
+        several = np.size(result.baseline_scores[example])
+        mean = f" (mean over {several} baselines)" if several > 1 else ""
+        parts.append(f"baseline score {number(baseline)}{mean}")
+    if not interior:
+        parts.append(f"sum of attributions {number(result.totals[example])}")
+    if gap_words(result, example):
+        parts.append(gap_words(result, example))
+    sentences = [f"{', '.join(parts)}; unit: {result.unit}."]
+    status = status_words(result, example)
+    if status:
+        sentences.insert(0, f"{status[0].upper()}{status[1:]}.")
+    return [sentence[0].upper() + sentence[1:] for sentence in sentences]
