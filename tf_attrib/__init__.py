@@ -1,5 +1,6 @@
 """Which parts of an input a TensorFlow/Keras prediction came from, how sure that answer is, and a picture of it."""
 
+from ._version import __version__
 from .attribution import Attribution, Feature
 from .attributor import Attributor
 from .baselines import at_input, black, blur, constant, dataset, gaussian, several, token, uniform, white, zeros
@@ -16,6 +17,5 @@ from .methods import (
 from .quadrature import Rule
 from .select import embeddings, inputs, layer, logits, output, probability, score, softmax
 
-__version__ = "0.1.0"
 
 load = Attribution.load

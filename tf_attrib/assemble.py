@@ -11,19 +11,20 @@ from .engine import FixedRule, Tables
 from .methods import Method
 from .points import Points
 from .scoring import ScoreFunction
+from .session import Compared
 from .structure import rebuild
 
 
-def assemble(method: Method, function: ScoreFunction, rule: FixedRule, chosen: list[Points], tables: Tables, inputs: Any,
-             tokens: np.ndarray | None, baseline_scores: tuple | None) -> Attribution:
+def assemble(method: Method, function: ScoreFunction, rule: FixedRule, chosen: list[Points], tables: Tables,
+             compared: Compared, inputs: Any, tokens: np.ndarray | None) -> Attribution:
     """The result of `method`.
 
     Args:
         rule: the sums, and score and slope of each row.
         chosen: the points of each example.
+        compared: targets, and scores at the examples and their references.
         inputs: as the user gave them.
         tokens: words, where the model knows them.
-        baseline_scores: scores and highest values at the references (n, k), or None where the method has no baseline.
     """
     count, rows = rule.scores.shape
     series = chosen[0].slots > 1
@@ -39,12 +40,13 @@ def assemble(method: Method, function: ScoreFunction, rule: FixedRule, chosen: l
     if series:
         result = dataclasses.replace(result, alphas=np.stack([points.alpha for points in chosen]), path_scores=rule.scores,
                                      path_gradients=rule.slopes)
-    return result if baseline_scores is None else _compared(result, method, function, rule, chosen, tables, baseline_scores)
+    return _with_baseline(result, method, function, rule, chosen, tables, compared) if method.uses_baseline else result
 
 
-def _compared(result, method, function, rule, chosen, tables, baseline_scores) -> Attribution:
+def _with_baseline(result, method, function, rule, chosen, tables, compared) -> Attribution:
     """The result with what comes of the score at the baseline."""
-    scores, highest = (values[:, 0] if values.shape[1] == 1 else values for values in baseline_scores)
+    pair = (compared.baseline_scores, compared.highest)
+    scores, highest = (values[:, 0] if values.shape[1] == 1 else values for values in pair)
     words = tables.references.words
     result = dataclasses.replace(
         result, baseline_scores=scores, forward_evaluations=result.forward_evaluations + tables.references.count,

@@ -11,6 +11,7 @@ import tensorflow as tf
 from .assemble import assemble
 from .attribution import Attribution
 from .baselines import resolve
+from .engine import Tables
 from .errors import AttributionError
 from .graph import keras_model
 from .graph.load import load_model
@@ -110,15 +111,15 @@ class Attributor:
 
         x = selected(user)
         references = resolve(method.default_baseline() if baselines is None else baselines, x, user, selected, seed)
-        tables = session.tables(x, ready, references, target)
+        compared = session.compared(x, ready, references, target, method.uses_baseline)
         features, kind = {key: value.shape[1:] for key, value in x.items()}, session.function.place.kind
+        tables = Tables(x, {key: ready[key] for key in session.function.context}, compared.target, compared.scores, references)
         chosen = _points(method, references.count, x, seed, features, kind)
         with progress(verbose, len(chosen) * len(chosen[0].alpha)) as advance:
             rule = session.run(method.row(features, kind), tables, chosen, features, advance)
         check_finite("score or gradient", rule.scores + rule.slopes)
-        scores = session.baseline_scores(tables) if method.uses_baseline else None
-        words = self._tokens(session, ready)
-        return assemble(method, session.function, rule, chosen, tables, rebuild(arrays), words, scores)
+        tokens = self._tokens(session, ready)
+        return assemble(method, session.function, rule, chosen, tables, compared, rebuild(arrays), tokens)
 
     def _prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
         """The session for inputs of this kind, the inputs by the model's keys, and the user's key for each of those."""

@@ -13,12 +13,12 @@ import tensorflow as tf
 
 from .baselines import References
 from .points import Points
-from .rows import Row
+from .rows import Row, per_row
 from .scoring import ScoreFunction
 
 # Bytes of forward activations that a block may hold; measured: more rows than this allows are no faster.
 ACTIVATION_BYTES = 96 * 2**20
-MOST_ROWS = 128
+MOST_ROWS = 256
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -67,64 +67,51 @@ class Program:
 
     def __init__(self, function: ScoreFunction, row: Callable):
         self.function, self._row = function, row
-        ports = function.place.ports
         dtype, inputs = function.dtype, function.traced.inputs
-        features = [port.tensor.shape if port.batch_axis is None else _without(port.tensor.shape, port.batch_axis)
-                    for port in ports.values()]
-        whole = tf.TensorSpec([None], tf.int32)
-        self._signature = [
-            [tf.TensorSpec([None, *shape], dtype) for shape in features],
-            [tf.TensorSpec([None, *shape], dtype) for shape in features],
-            [whole for _ in ports],
-            [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context],
-            tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], dtype), whole,
-            tf.TensorSpec([None], dtype), tf.TensorSpec([None], dtype), whole, tf.TensorSpec([], tf.int32), whole]
-        self._compiled = None
+        tables = [tf.TensorSpec([None, *features], dtype) for features in function.features().values()]
+        context = [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context]
+        # few arguments: each costs some 50 microseconds a call. Integers a row: example, slot, number, references
+        self._signature = [tables, tables, context, tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], dtype),
+                           tf.TensorSpec([None, 3 + len(tables)], tf.int32), tf.TensorSpec([None, 2], dtype)]
 
-    def __call__(self, tables: Tables, rows: Rows):
+        def flat(*tensors):
+            return self._block(*tf.nest.pack_sequence_as(self._signature, tensors))
+        compiled = tf.function(flat, input_signature=tf.nest.flatten(self._signature), autograph=False)
+        self._compiled = compiled.get_concrete_function()
+
+    def __call__(self, tables: Tables, rows: Rows) -> tuple[np.ndarray, dict, np.ndarray, np.ndarray]:
         """Slots, their sums by key, and scores and slopes of the rows."""
         count = len(rows)
         if self.function.rows and count < self.function.rows:
             rows = rows[np.minimum(np.arange(self.function.rows), count - 1)]
             rows.weight[count:] = 0
-        first, last = rows.example[0], rows.example[-1] + 1
+        first, part = rows.example[0], slice(rows.example[0], rows.example[-1] + 1)
         slots, slot = np.unique(rows.slot, return_inverse=True)
-        references, index = [], []
+        integers, references = [rows.example - first, slot, rows.number], []
         for key, table in tables.references.tables.items():
             used, local = np.unique(tables.references.index[key][rows.example, rows.reference], return_inverse=True)
             references.append(table[used])
-            index.append(local.astype(np.int32))
-        part, dtype = slice(first, last), self.function.dtype.as_numpy_dtype
-        sums, scores, slopes = self._call(
-            [value[part] for value in tables.x.values()], references, index,
-            [tables.context[key][part] for key in self.function.context],
-            tables.target[part], tables.score[part].astype(dtype), (rows.example - first).astype(np.int32),
-            rows.alpha.astype(dtype), rows.weight.astype(dtype), slot.astype(np.int32), np.int32(len(slots)),
-            rows.number.astype(np.int32))
-        # a forward pass sums nothing
-        summed = {key: one.numpy() for key, one in zip(tables.x, sums, strict=True)} if sums else {}
-        return slots, summed, scores.numpy()[:count], slopes.numpy()[:count]
+            integers.append(local)
+        dtype = self.function.dtype.as_numpy_dtype
+        arguments = [*(value[part] for value in tables.x.values()), *references,
+                     *(tables.context[key][part] for key in self.function.context), tables.target[part],
+                     tables.score[part].astype(dtype), np.stack(integers, 1).astype(np.int32),
+                     np.stack([rows.alpha, rows.weight], 1).astype(dtype)]
+        sums, scores, slopes = self._compiled(*(tf.convert_to_tensor(argument) for argument in arguments))
+        return (slots, {key: one.numpy() for key, one in zip(tables.x, sums, strict=True)}, scores.numpy()[:count],
+                slopes.numpy()[:count])
 
-    def _call(self, *arguments):
-        if self._compiled is None:
-            def flat(*tensors):
-                return self._block(*tf.nest.pack_sequence_as(self._signature, tensors))
-            function = tf.function(flat, input_signature=tf.nest.flatten(self._signature), autograph=False)
-            self._compiled = function.get_concrete_function()
-        return self._compiled(*(tf.convert_to_tensor(a) for a in tf.nest.flatten(arguments)))
-
-    def _block(self, x, references, index, context, target, score, example, alpha, weight, slot, slots, number):
-        keys = list(self.function.place.ports)
+    def _block(self, x, references, context, target, score, integers, floats):
+        keys, (example, slot, number, *index) = self.function.place.ports, tf.unstack(integers, axis=1)
         row = Row(
             {key: tf.gather(value, example) for key, value in zip(keys, x, strict=True)},
             {key: tf.gather(table, rows) for key, table, rows in zip(keys, references, index, strict=True)},
             {key: tf.gather(value, example) for key, value in zip(self.function.context, context, strict=True)},
-            tf.gather(target, example), alpha, tf.gather(score, example), number)
+            tf.gather(target, example), floats[:, 0], tf.gather(score, example), number)
         scores, slopes, integrands = self._row(self.function, row)
-        sums = []
-        for integrand in integrands.values():
-            weighted = integrand * tf.reshape(weight, [-1] + [1] * (integrand.shape.rank - 1))
-            sums.append(tf.math.unsorted_segment_sum(weighted, slot, slots))
+        slots = tf.reduce_max(slot) + 1
+        sums = [tf.math.unsorted_segment_sum(per_row(floats[:, 1], integrand) * integrand, slot, slots)
+                for integrand in integrands.values()]
         return sums, scores, slopes
 
 
@@ -187,6 +174,3 @@ def block_rows(function: ScoreFunction) -> int:
     room = ACTIVATION_BYTES // max(function.activation_bytes(), 1)
     return int(min(max(2 ** int(np.log2(max(room, 1))), 1), MOST_ROWS))
 
-
-def _without(shape: tf.TensorShape, axis: int) -> list:
-    return [size for position, size in enumerate(shape) if position != axis]

@@ -30,12 +30,6 @@ def at_input() -> Points:
     return Points(np.ones(1), np.ones(1), np.zeros(1, int), np.zeros(1, int))
 
 
-def at_references(references: int) -> Points:
-    """The references alone."""
-    zero = np.zeros(references, int)
-    return Points(np.zeros(references), np.ones(references), np.arange(references), zero)
-
-
 def path(rule: Rule, references: int) -> Points:
     """A straight path from each reference by a rule of quadrature, averaged over references.
 

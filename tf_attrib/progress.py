@@ -8,12 +8,12 @@ DELAY = 2.0
 
 
 @contextlib.contextmanager
-def progress(verbose: str | bool | int, total: int, unit: str = "row") -> Iterator[Callable[[int], None]]:
+def progress(verbose: str | bool | int, total: int) -> Iterator[Callable[[int], None]]:
     """A function that takes how many rows were done since the last call. `verbose`: "auto", or whether to show a bar."""
     if verbose != "auto" and not verbose:
         yield lambda rows: None
         return
     from tqdm.auto import tqdm
 
-    with tqdm(total=total, unit=unit, delay=DELAY if verbose == "auto" else 0, leave=False) as bar:
+    with tqdm(total=total, desc="attributing", unit="row", delay=DELAY if verbose == "auto" else 0, leave=False) as bar:
         yield bar.update

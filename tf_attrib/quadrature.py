@@ -1,6 +1,7 @@
 """Rules of quadrature on [0, 1], as tables of nodes and weights. NumPy alone."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -81,4 +82,9 @@ def make_rule(rule: "str | Rule", n_steps: int) -> Rule:
         raise AttributionError(f"no rule is called {rule!r}; there are: {nearest(rule, RULES)}, or give a quadrature.Rule")
     if isinstance(n_steps, bool) or not isinstance(n_steps, int | np.integer) or n_steps < 1:
         raise AttributionError(f"n_steps must be a whole number of at least 1, got {n_steps!r}")
-    return RULES[rule](int(n_steps))
+    return _made(rule, int(n_steps))
+
+
+@functools.lru_cache(maxsize=32)
+def _made(rule: str, n_steps: int) -> Rule:
+    return RULES[rule](n_steps)  # the nodes of Gauss-Legendre take longer to find than a small net's gradients

@@ -66,26 +66,6 @@ class GradientRow:
         return score, slope, gradients
 
 
-@dataclasses.dataclass(frozen=True)
-class ScoreRow:
-    """A forward pass: score of the target, and the highest value of the output (the confidence, for probabilities)."""
-
-    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
-        values = function.values(row.point(), row.context)
-        highest = tf.reduce_max(values, axis=-1) if values.shape.rank == 2 else tf.zeros_like(row.alpha)
-        return function.select(values, row.target), highest, {}
-
-
-@dataclasses.dataclass(frozen=True)
-class PredictRow:
-    """A forward pass: the highest value of the output, and the class that has it."""
-
-    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
-        values = function.values(row.point(), row.context)
-        predicted = tf.argmax(values, axis=1, output_type=tf.int32)
-        return tf.reduce_max(values, axis=1), tf.cast(predicted, row.alpha.dtype), {}
-
-
 def per_row(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """`values` (rows,) shaped so that it multiplies `like` (rows, ...)."""
     return tf.reshape(values, [-1] + [1] * (like.shape.rank - 1))

@@ -146,6 +146,11 @@ class ScoreFunction:
         sizes = {tensor.shape[0] for tensor in self.traced.inputs.values() if tensor.shape.rank} - {None}
         return min(sizes) if sizes else None
 
+    def features(self) -> dict[Any, list]:
+        """The static shape of one example of each selected tensor, by key."""
+        return {key: [size for axis, size in enumerate(port.tensor.shape) if axis != port.batch_axis]
+                for key, port in self.place.ports.items()}
+
     def activation_bytes(self) -> int:
         """About how many bytes one row's forward activations take, from the shapes in the graph."""
         selected = [port.tensor for port in self.place.ports.values()]

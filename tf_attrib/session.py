@@ -1,6 +1,7 @@
 """A model traced for one kind of inputs: what was selected in it, and everything compiled for it so far."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -13,7 +14,6 @@ from .errors import AttributionError
 from .graph.cut import Cut, Port
 from .graph.trace import Traced
 from .prepare import few
-from .rows import PredictRow, ScoreRow
 from .scoring import ScoreFunction, resolve_of
 from .select import At, Of, resolve_at
 
@@ -95,37 +95,82 @@ class Session:
         engine.run(self._programs[row], tables, rule, self.block, advance)
         return rule
 
-    def tables(self, x: dict, inputs: dict, references: References, target: Any) -> engine.Tables:
-        """What the engine needs: the target of each example, and the score there.
+    def compared(self, x: dict, inputs: dict, references: References, target: Any, with_baseline: bool) -> "Compared":
+        """Targets, and scores at the examples and at their references, in one forward pass over all of them.
 
         Raises:
             AttributionError: targets that do not fit, or scores that are not finite.
         """
-        count = len(next(iter(x.values())))
+        count, k = len(next(iter(x.values()))), references.count if with_baseline else 0
         targets = self.function.targets(target, self.shape, count)
-        blank = np.zeros((count, len(self.shape)), np.int32)
-        tables = engine.Tables(x, {key: inputs[key] for key in self.function.context},
-                               blank if targets is None else targets, np.zeros(count), references)
-        # the class that is predicted and its score take one pass, not two
-        rule = self.run(PredictRow() if targets is None else ScoreRow(), tables, [points.at_input()] * count, {})
-        check_finite("score", rule.scores)
-        found = rule.slopes.astype(np.int32) if targets is None else targets
-        return dataclasses.replace(tables, target=found, score=rule.scores[:, 0])
+        shared = references.shared and not self.function.context and len(self.shape) < 2
+        # where nothing of the example's own enters, the references are evaluated once for all
+        rows = k if shared else count * k
+        example = np.concatenate([np.arange(count), np.zeros(rows, int) if shared else np.repeat(np.arange(count), k)])
 
-    def baseline_scores(self, tables: engine.Tables) -> tuple[np.ndarray, np.ndarray]:
-        """Scores and highest values at the references, (n, k) each."""
-        references = tables.references
-        which = again = np.arange(len(tables.target))
-        if references.shared and not self.function.context:
-            # nothing of the example's own enters: one row for each class that is explained
-            _, which, again = np.unique(tables.target, axis=0, return_index=True, return_inverse=True)
-            again = again.reshape(-1)
-        part = engine.Tables({key: value[which] for key, value in tables.x.items()},
-                             {key: value[which] for key, value in tables.context.items()}, tables.target[which],
-                             tables.score[which], references.of_examples(which))
-        rule = self.run(ScoreRow(), part, [points.at_references(references.count)] * len(which), {})
-        check_finite("score at the baseline", rule.scores[again])
-        return rule.scores[again], rule.slopes[again]
+        def at(part: np.ndarray) -> dict:
+            own, other = part[part < count], part[part >= count] - count
+            of, which = (np.zeros_like(other), other) if shared else np.divmod(other, max(k, 1))
+            return {key: np.concatenate([value[own], references.tables[key][references.index[key][of, which]]])
+                    for key, value in x.items()}
+        values = self._values(at, example, inputs, targets)
+        if targets is None:
+            targets = values[:count].argmax(1).astype(np.int32)[:, None]
+        column = targets[:, 0] if len(self.shape) == 1 else np.zeros(count, int)
+        scores = values[np.arange(count), column]
+        below = values[count:][None] if shared else values[count:].reshape(count, k, values.shape[1])
+        below = np.broadcast_to(below, (count, k, values.shape[1]))
+        baseline_scores = np.take_along_axis(below, column[:, None, None], 2)[:, :, 0]
+        check_finite("score", scores[:, None])
+        check_finite("score at the baseline", baseline_scores)
+        return Compared(targets, scores, baseline_scores, below.max(2))
+
+    def _values(self, at: Callable[[np.ndarray], dict], example: np.ndarray, inputs: dict,
+                targets: np.ndarray | None) -> np.ndarray:
+        """Values of the explained output, (rows, classes), or (rows, 1) where an output of higher rank needs its target.
+
+        Args:
+            at: the selected tensors of some of the rows, given their numbers.
+            example: the example that each row belongs to.
+        """
+        targets = np.zeros((len(example), 0), np.int32) if targets is None else targets
+        parts, block = [], self.block
+        for start in range(0, len(example), block):
+            part = np.arange(start, min(start + block, len(example)))
+            real = len(part)
+            if self.function.rows:
+                part = np.append(part, np.full(self.function.rows - real, part[-1]))
+            context = [inputs[key][example[part]] for key in self.function.context]
+            arguments = [*at(part).values(), *context, targets[example[part]] if len(self.shape) > 1 else targets[:0]]
+            parts.append(self._forward(*(tf.convert_to_tensor(argument) for argument in arguments)).numpy()[:real])
+        return np.concatenate(parts).astype(np.float64)
+
+    @functools.cached_property
+    def _forward(self) -> Callable:
+        """The compiled forward pass."""
+        function, inputs = self.function, self.function.traced.inputs
+        keys, features = list(function.place.ports), function.features()
+        signature = [tf.TensorSpec([None, *features[key]], function.dtype) for key in keys]
+        signature += [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context]
+        signature += [tf.TensorSpec([None, None], tf.int32)]
+
+        def values(*tensors):
+            at = dict(zip(keys, tensors, strict=False))
+            context = dict(zip(function.context, tensors[len(keys):-1], strict=True))
+            found = function.values(at, context)
+            found = function.select(found, tensors[-1]) if len(self.shape) > 1 else found
+            return found if found.shape.rank == 2 else found[:, None]
+        return tf.function(values, input_signature=signature, autograph=False).get_concrete_function()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Compared:
+    """Targets (n, r), scores (n,), and scores and highest values of the output at the references, (n, k)."""
+
+    target: np.ndarray
+    scores: np.ndarray
+    baseline_scores: np.ndarray
+    highest: np.ndarray
 
 
 def check_finite(what: str, values: np.ndarray) -> None:

@@ -5,12 +5,12 @@ scale, the unit, and in numbers what clipping, thresholds and separate scales hi
 """
 
 from .colour import DIVERGING, GRAY, GREEN, RED, Scaled, colours, scale
+from .display import notebook, show
 from .draw import Drawing, data_uri, png
 from .image import Picture, diverging, infer_range, mask, overlay, to_display, window
-from .page import Code, Section, Table, page, write_page
 from .path import gradient_strip, running_sum, saturation, scaled_inputs, strips
-from .regions import clean_up, outline, regions, share_of, strongest, threshold
-from .show import notebook, show
+from .report import Code, Section, Table, page, write_page
+from .shares import clean_up, outline, regions, share_of, strongest, threshold
 from .tables import features_html, ranked, table_html
 from .text import to_html, word_spans
 

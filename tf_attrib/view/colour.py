@@ -1,4 +1,4 @@
-"""Values to colours: one pair (green raises the score, red lowers it), one scale through zero, and words on what it hides."""
+"""Values to colours: one pair (green raises the score, red lowers it), one scale through zero, words on what it hides."""
 
 import dataclasses
 
@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.colors import CenteredNorm, LinearSegmentedColormap, to_hex, to_rgba
 
 from ..errors import AttributionError, nearest
-from .regions import clean_up, strongest
+from .shares import clean_up, strongest
 from .words import count, number, percent
 
 # The green is much lighter than the red (L* 71 and 37), so that eyes and printers without colour tell them apart.
@@ -98,7 +98,7 @@ def scale(
         raise AttributionError("give clip or limit, not both: each of them says which magnitude has full colour")
     values = finite(attributions)
     shown = select_sign(values, sign)
-    hidden = [*_not_finite(attributions, noun), *_other_sign(values, shown, sign, noun)]
+    hidden = [*not_finite(attributions, noun), *_other_sign(values, shown, sign, noun)]
     drawn = strongest(shown, keep)
     hidden += _weaker(shown, drawn, noun)
     if clean:
@@ -107,9 +107,7 @@ def scale(
     magnitudes = np.abs(np.where(drawn, shown, 0))
     if limit is None:
         limit = (
-            float(magnitudes[strongest(shown, clip) & drawn].min(initial=np.inf))
-            if clip
-            else float(magnitudes.max(initial=0))
+            float(magnitudes[strongest(shown, clip) & drawn].min(initial=np.inf)) if clip else float(magnitudes.max(initial=0))
         )
         limit = limit if np.isfinite(limit) else float(magnitudes.max(initial=0))
     over = magnitudes > limit
@@ -119,9 +117,10 @@ def scale(
     return Scaled(scaled, limit, bool(over.any()), tuple(hidden))
 
 
-def _not_finite(attributions, noun: str) -> list[str]:
+def not_finite(attributions, noun: str, drawn: str = "violet") -> list[str]:
+    """The sentence on values that are NaN or infinite, and how they are drawn; none where all are finite."""
     bad = int((~np.isfinite(np.asarray(attributions, np.float64))).sum())
-    return [f"{count(bad, noun)} not finite (violet)."] if bad else []
+    return [f"{count(bad, noun)} not finite ({drawn})."] if bad else []
 
 
 def _other_sign(values: np.ndarray, shown: np.ndarray, sign: str, noun: str) -> list[str]:
@@ -150,6 +149,8 @@ def _cleaned(shown: np.ndarray, drawn: np.ndarray, size: int, noun: str) -> tupl
     cleaned = clean_up(drawn, size)
     gone, added = drawn & ~cleaned & (shown != 0), cleaned & ~drawn & (shown != 0)
     total = max(np.abs(shown).sum(), np.finfo(float).tiny)
+    if not gone.any() and not added.any():
+        return cleaned, [f"Clean-up ({size} × {size}) changes nothing that is drawn."]
     return cleaned, [
         f"Clean-up ({size} × {size} closing, then opening) hides {count(int(gone.sum()), noun)}, "
         f"{percent(np.abs(shown[gone]).sum() / total)} of the attribution, and brings back "

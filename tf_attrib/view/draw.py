@@ -54,8 +54,7 @@ class Panel:
 def stack(panels: Sequence[Panel], caption: Sequence[str] = (), width: float = WIDTH) -> Drawing:
     """Panels one beneath the other, as high as each of them needs, and a caption for all of them."""
     heights = [
-        panel.height + text_height([panel.title], width, TITLE_SIZE) + text_height(panel.caption, width)
-        for panel in panels
+        panel.height + text_height([panel.title], width, TITLE_SIZE) + text_height(panel.caption, width) for panel in panels
     ]
     figure = drawing(width, sum(heights) + (text_height(caption, width) if caption else 0))
     parts = figure.subfigures(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from ..errors import AttributionError
 from . import colour
-from .regions import outline, regions, share_of
+from .shares import outline, regions, share_of
 from .words import count, number, percent
 
 HIDDEN = "#9aa4b2"  # a bluish gray: what a mask hides is not to be taken for a part of the image
@@ -109,9 +109,7 @@ def to_display(image, value_range: tuple[float, float] | None = None) -> tuple[n
     if (low, high) not in ((0.0, 1.0), (0.0, 255.0)):
         sentences.append(f"The image is drawn from {number(low)} (black) to {number(high)} (white).")
     if outside.any():
-        sentences.append(
-            f"{count(int(outside.sum()), 'value')} of the image outside {number(low)} to {number(high)}, clipped."
-        )
+        sentences.append(f"{count(int(outside.sum()), 'value')} of the image outside {number(low)} to {number(high)}, clipped.")
     scaled = np.clip(scaled, 0, 1)
     return (np.repeat(scaled[..., None], 3, -1) if scaled.ndim == 2 else scaled), sentences
 
@@ -149,13 +147,14 @@ def overlay(
     """
     base, sentences = to_display(image, value_range)
     values, summed = sum_channels(attributions)
-    scaled = colour.scale(values, sign=sign, clip=clip, keep=keep, clean=clean, limit=limit)
+    noun = _noun(values, base)
+    scaled = colour.scale(values, sign=sign, clip=clip, keep=keep, clean=clean, limit=limit, noun=noun)
     enlarged, words = enlarge(scaled.values, base.shape[:2])
     tint = colour.tint(dataclasses.replace(scaled, values=enlarged))
     # half contrast, darker: full colours must stay visible on white as well as on black
     gray = 0.15 + 0.55 * (base @ np.array([0.299, 0.587, 0.114]))[..., None]
     pixels = gray * (1 - tint[..., 3:]) + tint[..., :3] * tint[..., 3:]
-    lines, about = _outlines(values, sign, outlined, clean, base.shape[:2])
+    lines, about = _outlines(values, sign, outlined, clean, base.shape[:2], noun)
     caption = (
         colour.full_colour(scaled.limit, unit, "zero is the gray image"),
         *summed,
@@ -215,8 +214,8 @@ def mask(
     pixels = np.where(visible[..., None] > 0.5, base, to_rgb(HIDDEN))
     which = "" if sign == "both" else f"{sign} "
     caption = (
-        f"Visible: {count(int(inside.sum()), 'pixel')} ({percent(inside.mean())} of all) that carry "
-        f"{percent(share_of(shown, inside))} of the {which}attribution by magnitude.",
+        f"Visible: {count(int(inside.sum()), _noun(values, base))} ({percent(inside.mean())} of all) that carry "
+        f"{percent(share_of(shown, inside))} of the {which}attribution by magnitude ({percent(keep)} asked for).",
         *summed,
         *words,
         *sentences,
@@ -250,10 +249,7 @@ def window(image, attributions, *, percentile: float = 99.0, value_range: tuple[
     total = max(values.sum(), np.finfo(float).tiny)
     magnitudes = f"sum of the magnitudes of {channels} channels" if channels > 1 else "magnitude"
     clipped = (
-        (
-            f"; {count(int(over.sum()), 'pixel')} above, {percent(values[over].sum() / total)} of the attribution, "
-            "no brighter"
-        )
+        (f"; {count(int(over.sum()), 'pixel')} above, {percent(values[over].sum() / total)} of the attribution, no brighter")
         if over.any()
         else ""
     )
@@ -285,8 +281,12 @@ def enlarge(values: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, lis
     return large, [f"Attributions are for {values.shape[0]} × {values.shape[1]} cells, drawn as blocks of pixels."]
 
 
+def _noun(values: np.ndarray, image: np.ndarray) -> str:
+    return "pixel" if values.shape == image.shape[:2] else "cell"
+
+
 def _outlines(
-    values: np.ndarray, sign: str, share: float | None, clean: int, shape
+    values: np.ndarray, sign: str, share: float | None, clean: int, shape, noun: str = "pixel"
 ) -> tuple[np.ndarray | None, list[str]]:
     if share is None:
         return None, []
@@ -296,6 +296,6 @@ def _outlines(
     large, _ = enlarge(inside.astype(float), shape)
     which = "" if sign == "both" else f"{sign} "
     return outline(large > 0.5), [
-        f"Outlined: {count(int(inside.sum()), 'pixel')} ({percent(inside.mean())} of all) that "
-        f"carry {percent(share_of(shown, inside))} of the {which}attribution by magnitude."
+        f"Outlined: {count(int(inside.sum()), noun)} ({percent(inside.mean())} of all) that "
+        f"carry {percent(share_of(shown, inside))} of the {which}attribution by magnitude ({percent(share)} asked for)."
     ]

@@ -67,9 +67,7 @@ def _fits(leaf: np.ndarray, shape: tuple[int, ...]) -> bool:
         return leaf.ndim == 2 and leaf.shape == shape[:2]
     if leaf.ndim == 4 and leaf.shape[-1] in (1, 3) and len(shape) in (3, 4) and leaf.shape[0] == shape[0]:
         # channels were summed, or a layer's coarser map belongs to the whole image
-        return (leaf.shape[:3] == shape[:3]) or (
-            len(shape) == 3 and leaf.shape[1] * shape[2] == leaf.shape[2] * shape[1]
-        )
+        return (leaf.shape[:3] == shape[:3]) or (len(shape) == 3 and leaf.shape[1] * shape[2] == leaf.shape[2] * shape[1])
     return False
 
 

@@ -119,14 +119,32 @@ def _window(part: Part) -> list[draw.Panel]:
 
 def _overlay_picture(part: Part) -> Picture:
     options = part.options
-    return overlay(part.given, part.values, sign=options.sign, clip=options.clip, keep=_keep(options), clean=options.clean,
-                   outlined=options.outlined, value_range=part.value_range, limit=_limit(part), unit=part.unit)
+    return overlay(
+        part.given,
+        part.values,
+        sign=options.sign,
+        clip=options.clip,
+        keep=_keep(options),
+        clean=options.clean,
+        outlined=options.outlined,
+        value_range=part.value_range,
+        limit=_limit(part),
+        unit=part.unit,
+    )
 
 
 def _map_picture(part: Part) -> Picture:
     options = part.options
-    return diverging(part.values, sign=options.sign, clip=options.clip, keep=_keep(options), clean=options.clean,
-                     outlined=options.outlined, limit=_limit(part), unit=part.unit)
+    return diverging(
+        part.values,
+        sign=options.sign,
+        clip=options.clip,
+        keep=_keep(options),
+        clean=options.clean,
+        outlined=options.outlined,
+        limit=_limit(part),
+        unit=part.unit,
+    )
 
 
 def _keep(options: Options) -> float:
@@ -150,7 +168,7 @@ def _row(part: Part, columns: list[tuple[str, Picture]], caption: Sequence[str],
 
     def paint(figure):
         row = figure.subplots(1, 3, squeeze=False)[0]
-        for axes in row[len(columns):]:
+        for axes in row[len(columns) :]:
             axes.set_axis_off()
         for axes, (heading, picture) in zip(row, columns, strict=False):
             draw.draw_picture(axes, picture, heading)
@@ -178,7 +196,8 @@ def _bars(part: Part) -> list[draw.Panel]:
     shown = text.words_of(part.result, part.block, part.example, given)
     places, left_out = _strongest(np.abs(colour.finite(shown.values)), MAX_BARS, "words, in order")
     names = [f"{place}: {shown.tokens[place] or '(empty)'}" for place in places]
-    return [_bar_chart(part, names, shown.values[places], [*left_out, *shown.notes])]
+    bad = colour.not_finite(shown.values, "word", "no bar")
+    return [_bar_chart(part, names, shown.values[places], [*left_out, *shown.notes, *bad])]
 
 
 def _strongest(magnitudes: np.ndarray, limit: int, noun: str) -> tuple[np.ndarray, list[str]]:
@@ -187,8 +206,10 @@ def _strongest(magnitudes: np.ndarray, limit: int, noun: str) -> tuple[np.ndarra
     if len(places) == len(magnitudes):
         return places, []
     rest = 1 - magnitudes[places].sum() / max(magnitudes.sum(), np.finfo(float).tiny)
-    return places, [f"The {len(places)} strongest of {len(magnitudes)} {noun}; the others carry {words.percent(rest)} of the "
-                    "attribution by magnitude."]
+    return places, [
+        f"The {len(places)} strongest of {len(magnitudes)} {noun}; the others carry {words.percent(rest)} of the "
+        "attribution by magnitude."
+    ]
 
 
 def _table(part: Part) -> list[draw.Panel]:
@@ -196,6 +217,7 @@ def _table(part: Part) -> list[draw.Panel]:
     names = [name if value is None else f"{name} = {_short(value)}" for name, value, _, _ in rows]
     if any(row[1] is not None for row in rows):
         caption = [*caption, "After the name: the feature's value."]
+    caption = [*caption, *colour.not_finite([row[2] for row in rows], "feature", "no bar")]
     return [_bar_chart(part, names, [row[2] for row in rows], caption)]
 
 
@@ -204,8 +226,11 @@ def _short(value) -> str:
 
 
 def _bar_chart(part: Part, names: Sequence[str], values, caption: Sequence[str]) -> draw.Panel:
-    return part.panel((colour.meaning(part.unit) + ".", *caption), 0.6 + 0.2 * len(names),
-                      lambda figure: plots.draw_bars(figure.subplots(), names, values, part.unit))
+    return part.panel(
+        (colour.meaning(part.unit) + ".", *caption),
+        0.6 + 0.2 * len(names),
+        lambda figure: plots.draw_bars(figure.subplots(), names, values, part.unit),
+    )
 
 
 def _signal(part: Part) -> list[draw.Panel]:
@@ -216,19 +241,30 @@ def _signal(part: Part) -> list[draw.Panel]:
         raise AttributionError(f"{len(names)} names for {values.shape[1]} channels: give one for each")
     kept, left_out = _strongest(np.abs(values).sum(0), MAX_CHANNELS, "channels")
     signal = None if part.given is None else part.given[:, kept]
-    caption = [f"{colour.meaning(part.unit)}; one scale for all channels.", *left_out]
+    bad = colour.not_finite(part.values, "value", "drawn as 0")
+    caption = [f"{colour.meaning(part.unit)}; one scale for all channels.", *left_out, *bad]
     height = 0.5 + len(kept) * (1.5 if style == "bars" and signal is not None else 0.9)
     chosen = [names[channel] for channel in kept]
-    return [part.panel(caption, height,
-                       lambda figure: plots.draw_signal(figure, signal, values[:, kept], part.unit, style, names=chosen))]
+    return [
+        part.panel(
+            caption, height, lambda figure: plots.draw_signal(figure, signal, values[:, kept], part.unit, style, names=chosen)
+        )
+    ]
 
 
 def _steps(part: Part) -> list[draw.Panel]:
     block, options = part.block, part.options
     images = block.values.ndim == 4 or (block.values.ndim == 5 and block.values.shape[-1] in (1, 3))
     if images and not is_words(block.inputs):
-        return path.strip_panels(part.result, block, part.example, baseline=options.baseline, columns=options.columns,
-                                 value_range=options.value_range, name=part.name)
+        return path.strip_panels(
+            part.result,
+            block,
+            part.example,
+            baseline=options.baseline,
+            columns=options.columns,
+            value_range=options.value_range,
+            name=part.name,
+        )
     return [path.steps_panel(part.result, block, part.example, part.name)]
 
 
@@ -237,6 +273,15 @@ def _saturation(part: Part) -> list[draw.Panel]:
 
 
 PANELS: dict[str, Callable[[Part], list[draw.Panel]]] = {
-    "image": _image, "overlay": _overlay, "map": _map, "mask": _mask, "window": _window, "words": _words, "bars": _bars,
-    "signal": _signal, "table": _table, "steps": _steps, "saturation": _saturation,
+    "image": _image,
+    "overlay": _overlay,
+    "map": _map,
+    "mask": _mask,
+    "window": _window,
+    "words": _words,
+    "bars": _bars,
+    "signal": _signal,
+    "table": _table,
+    "steps": _steps,
+    "saturation": _saturation,
 }

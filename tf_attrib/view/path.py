@@ -25,9 +25,12 @@ def gradient_magnitude(result: Attribution, example: int) -> tuple[np.ndarray, s
     leaves = [np.asarray(leaf) for leaf in flatten(result.attributions).values()]
     if all(has_steps(result, leaf) for leaf in leaves):
         flat = [np.abs(leaf[example]).reshape(leaf.shape[1], -1) for leaf in leaves]
-        return np.concatenate(flat, 1).mean(1), "mean |gradient| of a feature"
+        unit = words.attribution_unit(result)
+        return np.concatenate(flat, 1).mean(1), f"mean |gradient| of a feature\n({unit})"
     if result.path_gradients is not None:
-        return np.abs(np.asarray(result.path_gradients[example])), "|derivative of the score along the path|"
+        return np.abs(
+            np.asarray(result.path_gradients[example])
+        ), f"|derivative of the score along the path|\n({result.unit} per unit of alpha)"
     return None
 
 
@@ -41,22 +44,17 @@ def saturation(result: Attribution, example: int = 0) -> draw.Drawing:
     Raises:
         AttributionError: where the result has no path.
     """
-    return draw.stack([saturation_panel(result, example)], width=7.0)
+    panels = draw.with_caption([saturation_panel(result, example)], words.numbers(result, example, interior=True))
+    return draw.stack(panels, width=7.0)
 
 
 def saturation_panel(result: Attribution, example: int, name: str | None = None) -> draw.Panel:
     """The saturation plot as a part of a figure. Arguments as for `saturation`; `name` begins the title."""
     if result.alphas is None or result.path_scores is None:
-        raise AttributionError(
-            'a saturation plot needs the score along the path: attribute(..., method="interior_gradients")'
-        )
+        raise AttributionError('a saturation plot needs the score along the path: attribute(..., method="interior_gradients")')
     alphas = np.asarray(result.alphas[example], np.float64)
     gradient = gradient_magnitude(result, example)
-    caption = [
-        *_peak_words(alphas, gradient),
-        f"{len(alphas)} points on the path.",
-        *words.numbers(result, example, interior=True),
-    ]
+    caption = [*_peak_words(alphas, gradient), f"{len(alphas)} points on the path."]
     return draw.Panel(
         words.title(result, example, name),
         tuple(caption),
@@ -92,7 +90,7 @@ def _draw_saturation(part, result: Attribution, example: int, alphas: np.ndarray
     sizes, label = gradient
     right = axes.twinx()
     right.plot(alphas, sizes, color=GRADIENT, linestyle="--", linewidth=1.6)
-    right.set_ylabel(f"{label},\ndashed", fontsize=9, color=GRADIENT)
+    right.set_ylabel(f"{label}, dashed", fontsize=9, color=GRADIENT)
     right.set_ylim(0, 1.06 * max(float(np.max(sizes)), np.finfo(float).tiny))
     right.tick_params(labelsize=8)
 
@@ -102,9 +100,7 @@ def pick_steps(n_steps: int, columns: int) -> np.ndarray:
     return np.unique(np.linspace(0, n_steps - 1, min(n_steps, columns)).round().astype(int))
 
 
-def scaled_inputs(
-    image, baseline, alphas, value_range: tuple[float, float] | None = None
-) -> tuple[list[Picture], list[str]]:
+def scaled_inputs(image, baseline, alphas, value_range: tuple[float, float] | None = None) -> tuple[list[Picture], list[str]]:
     """The images on the path, baseline + alpha (input - baseline), all in one display range.
 
     Args:
@@ -165,17 +161,16 @@ def _scale_words(limits: np.ndarray, scale: str, unit: str) -> list[str]:
     if scale == "common":
         faint = int((limits < limits[largest] / 20).sum())
         return [
-            f"All on one scale: full colour at ±{words.number(limits[largest])} {unit}"
-            + (f"; {words.count(faint, 'map')} below 5% of it nowhere, and so nearly gray." if faint else ".")
+            f"{colour.meaning(unit)}; all on one scale, full colour at ±{words.number(limits[largest])} {unit}"
+            + (f"; {faint} of {len(limits)} nowhere reach 5% of that and look gray." if faint else ".")
         ]
-    sentence = "Each on its own scale, full colour at the number beneath it"
+    sentence = f"{colour.meaning(unit)}; each on its own scale, full colour at the number beneath it ({unit})"
     if limits[last] == 0:
         return [f"{sentence}: the last is 0 everywhere."]
     weaker = limits[0] / limits[last] if limits[0] > 0 else np.inf
     if np.isfinite(weaker) and max(weaker, 1 / weaker) >= 1.05:
         sentence += (
-            f": the last is {words.times(max(weaker, 1 / weaker))} {'weaker' if weaker > 1 else 'stronger'} "
-            "than the first"
+            f": the last is {words.times(max(weaker, 1 / weaker))} {'weaker' if weaker > 1 else 'stronger'} than the first"
         )
     smallest = limits[limits > 0].min()
     return [f"{sentence}; largest and smallest differ {words.times(limits[largest] / smallest)}."]
@@ -223,7 +218,7 @@ def strips(
     if key not in found:
         raise AttributionError(f"no tensor {key!r} in the result; there are {nearest(key, found)}")
     panels = strip_panels(result, found[key], example, baseline=baseline, columns=columns, value_range=value_range)
-    return draw.stack(panels)
+    return draw.stack(draw.with_caption(panels, words.numbers(result, example, interior=True)))
 
 
 def strip_panels(
@@ -259,18 +254,11 @@ def strip_panels(
     )
     product = "times (input - baseline), " if velocity is not None else ""
     rows.append((f"running sum of the interior gradients, {product}from alpha {words.number(alphas[0])}", sums, about))
-    drawn = (
-        [] if len(steps) == len(alphas) else [f"{len(steps)} of {len(alphas)} steps are drawn; the sum is over all."]
-    )
+    drawn = [] if len(steps) == len(alphas) else [f"{len(steps)} of {len(alphas)} steps are drawn; the sum is over all."]
     height = draw.WIDTH / columns * block.values.shape[2] / block.values.shape[3]
-    panels = [
-        _strip_panel(heading, pictures, about, alphas[steps], columns, height) for heading, pictures, about in rows
-    ]
+    panels = [_strip_panel(heading, pictures, about, alphas[steps], columns, height) for heading, pictures, about in rows]
     first = dataclasses.replace(panels[0], title=f"{words.title(result, example, name)}\n{panels[0].title}")
-    last = dataclasses.replace(
-        panels[-1], caption=(*panels[-1].caption, *drawn, *words.numbers(result, example, interior=True))
-    )
-    return [first, *panels[1:-1], last]
+    return draw.with_caption([first, *panels[1:]], drawn)
 
 
 def _strip_panel(
@@ -307,7 +295,8 @@ def steps_panel(result: Attribution, block: Block, example: int, name: str | Non
     values = block.values[example].astype(np.float64)
     sentences = []
     if values.ndim > 2:
-        sentences = [f"Axes of {' × '.join(str(size) for size in values.shape[2:])} are summed, with their signs."]
+        sizes = " × ".join(str(size) for size in values.shape[2:])
+        sentences = [f"{sizes} values of each feature (such as embedding dimensions) are summed, with their signs."]
         values = values.reshape(*values.shape[:2], -1).sum(-1)
     values = values.reshape(len(values), -1)
     unit, alphas = words.attribution_unit(result), result.alphas[example]
@@ -323,5 +312,4 @@ def steps_panel(result: Attribution, block: Block, example: int, name: str | Non
         axes.tick_params(labelsize=8)
         draw.colour_bar(part, axes, picture.limit, False, unit)
 
-    caption = (*sentences, *picture.caption, *words.numbers(result, example, interior=True))
-    return draw.Panel(words.title(result, example, name), caption, 2.6, paint)
+    return draw.Panel(words.title(result, example, name), (*sentences, *picture.caption), 2.6, paint)

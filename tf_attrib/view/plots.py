@@ -5,17 +5,32 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.collections import LineCollection
+from matplotlib.font_manager import fontManager
 from matplotlib.patches import FancyBboxPatch
 
 from . import colour, draw
 
 LINE_CHARACTERS = 96
+# for scripts that matplotlib's own font lacks, where one of them is installed
+OTHER_FONTS = (
+    "Noto Sans Mono CJK JP",
+    "Noto Sans CJK JP",
+    "WenQuanYi Zen Hei",
+    "Noto Sans Arabic",
+    "FreeMono",
+    "Segoe UI",
+    "Arial Unicode MS",
+    "Hiragino Sans",
+    "MS Gothic",
+)
 
 
 def draw_words(part, tokens: Sequence[str], values) -> None:
     """Words in boxes of their colours, in lines as wide as the figure, on a figure or subfigure."""
     lines = _lines(tokens)
     backgrounds = colour.hex_colours(colour.scale(values, noun="word"))
+    installed = set(fontManager.get_font_names())
+    families = ["monospace", *(font for font in OTHER_FONTS if font in installed)]
     axes = part.subplots()
     axes.set_axis_off()
     axes.set(xlim=(0, LINE_CHARACTERS), ylim=(len(lines), 0))
@@ -38,7 +53,7 @@ def draw_words(part, tokens: Sequence[str], values) -> None:
                 ha="center",
                 va="center",
                 fontsize=9.5,
-                family="monospace",
+                family=families,
                 color=colour.text_colour(backgrounds[place]),
                 parse_math=False,
             )
@@ -116,7 +131,8 @@ def draw_signal(
         top = rows[channel * (2 if both else 1)]
         draw.plain(top)
         if values is not None:
-            top.plot(values[:, channel], color="#444444" if both else "#999999", linewidth=1.0)
+            # above the coloured line, so that the course of the signal is seen where there is no attribution
+            top.plot(values[:, channel], color="#444444", linewidth=1.0 if both else 0.7, zorder=4)
             top.set_ylabel(_short(name, 16), fontsize=8, parse_math=False)
         if style == "line" and values is not None:
             _coloured_line(top, values[:, channel], attributions[:, channel], limit)
@@ -124,6 +140,7 @@ def draw_signal(
             _signal_bars(rows[2 * channel + 1] if both else top, attributions[:, channel], limit)
         if values is None:
             top.set_ylabel(_short(name, 16), fontsize=8, parse_math=False)
+    rows[-1].set_xlim(-0.01 * len(attributions), 1.01 * len(attributions) - 1)
     rows[-1].set_xlabel("time step", fontsize=8)
     if style == "line" and values is not None:
         draw.colour_bar(part, list(rows), limit, False, unit)
@@ -145,8 +162,8 @@ def _coloured_line(axes, signal, attributions, limit: float) -> None:
         1,
     )
     shades = colour.colours(colour.scale(attributions, limit=limit))
-    axes.add_collection(LineCollection(path, colors=shades, linewidths=3.2, zorder=3, capstyle="round"))
-    axes.margins(x=0.01, y=0.12)
+    axes.add_collection(LineCollection(path, colors=shades, linewidths=4.0, zorder=3, capstyle="round"))
+    axes.margins(y=0.12)
 
 
 def _signal_bars(axes, attributions, limit: float) -> None:

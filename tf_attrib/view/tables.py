@@ -11,9 +11,7 @@ from . import colour, words
 from .kinds import Block, blocks, feature_name
 
 
-def ranked(
-    found: Sequence[Block], example: int, k: int, names: Sequence[str] | None = None
-) -> tuple[list[tuple], list[str]]:
+def ranked(found: Sequence[Block], example: int, k: int, names: Sequence[str] | None = None) -> tuple[list[tuple], list[str]]:
     """The k features of largest magnitude over several tensors, and a sentence on what they leave out.
 
     Args:
@@ -33,9 +31,7 @@ def ranked(
     rows = [row for block in found for row in _features(block, example)]
     if names is not None:
         if len(names) != len(rows):
-            raise AttributionError(
-                f"{len(names)} names for {len(rows)} features: give one for each, or sum over axes first"
-            )
+            raise AttributionError(f"{len(names)} names for {len(rows)} features: give one for each, or sum over axes first")
         rows = [(str(name), *row[1:]) for name, row in zip(names, rows, strict=True)]
     magnitudes = np.abs(colour.finite([row[2] for row in rows]))
     total = max(magnitudes.sum(), np.finfo(float).tiny)

@@ -117,12 +117,11 @@ def word_spans(tokens: Sequence[str], values, limit: float | None = None) -> Mar
     return Markup(" ").join(spans)
 
 
-def words_caption(result: Attribution, example: int, shown: Words, scaled: colour.Scaled) -> list[str]:
-    """The sentences beneath the words of one example: the scale, what was summed or left out, the numbers."""
-    scale = colour.full_colour(scaled.limit, words.attribution_unit(result)).replace(
-        "zero is the middle", "gray is zero; one scale for all words of this example"
-    )
-    return [scale, *shown.notes, *scaled.hidden, *words.numbers(result, example)]
+def words_caption(result: Attribution, shown: Words, scaled: colour.Scaled) -> list[str]:
+    """The sentences beneath the words of one example: the scale, what was summed or left out."""
+    zero = "gray is zero; one scale for all words of this example"
+    scale = colour.full_colour(scaled.limit, words.attribution_unit(result), zero)
+    return [scale, *shown.notes, *scaled.hidden]
 
 
 def to_html(result: Attribution, tokens=None) -> Markup:
@@ -163,9 +162,7 @@ def tokens_for(result: Attribution, block: Block, example: int, tokens) -> Seque
     if isinstance(tokens, dict):
         return tokens_for(result, block, example, tokens.get(block.key))
     if isinstance(tokens, str | bytes):
-        raise AttributionError(
-            "tokens is a list of words for each example, not one text: [text.split() for text in texts]"
-        )
+        raise AttributionError("tokens is a list of words for each example, not one text: [text.split() for text in texts]")
     tokens = list(tokens)
     if len(result) == 1 and tokens and isinstance(tokens[0], str | bytes):
         tokens = [tokens]
@@ -188,5 +185,5 @@ def _example_html(result: Attribution, block: Block, example: int, tokens, named
     return EXAMPLE.format(
         words.title(result, example, name),
         word_spans(shown.tokens, shown.values),
-        " ".join(words_caption(result, example, shown, scaled)),
+        " ".join([*words_caption(result, shown, scaled), *words.numbers(result, example)]),
     )

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..attribution import Attribution
 
-# status of an example -> what a reader should know and do; "{error}" is filled with the estimated error where there is one
+# status of an example -> what a reader should know and do; "{error}" becomes the estimated error where there is one
 STATUS = {
     "max_evaluations": "not converged{error}; raise max_evaluations",
     "too_narrow": "not converged{error}; the score jumps or peaks along the path within less than a step can resolve",
@@ -20,6 +20,8 @@ def number(value: float) -> str:
         return f"{value:g}"
     if 1000 <= abs(value) < 1e7:
         return f"{round(value):,}"
+    if round(abs(value), 3) == 1 and abs(value) != 1:
+        return f"{value:.6g}"  # a probability of 0.99996 is not to be read as certainty
     return f"{value:.3g}"
 
 
@@ -33,7 +35,7 @@ def percent(share: float) -> str:
     """A share (0 to 1, or beyond) as a percentage to two significant digits; what is short of all is never "100%"."""
     if not np.isfinite(share):
         return f"{share:g}"
-    value = 100 * float(share)
+    value = 100 * float(share) + 0.0  # no "-0"
     if 99.5 <= value < 100 - 1e-9:
         return ">99%"
     if 0 < abs(value) < 0.01:

@@ -51,8 +51,7 @@ def clean_up(mask: np.ndarray, size: int) -> np.ndarray:
     """
     if mask.ndim != 2 or not isinstance(size, int | np.integer) or size < 2:
         raise AttributionError(
-            f"clean-up works on two-dimensional maps with a square of 2 or more pixels; got shape "
-            f"{mask.shape} and {size!r}"
+            f"clean-up works on two-dimensional maps with a square of 2 or more pixels; got shape {mask.shape} and {size!r}"
         )
     square = np.ones((size, size), bool)
     # padded, since SciPy's erosion would otherwise eat what touches the border

@@ -81,9 +81,23 @@ def show(
         AttributionError: for a shape that cannot be drawn (it names what to call), an unknown kind, an option that this
             kind does not heed, an example that does not exist.
     """
-    options = Options(sign=sign, clip=clip, keep=keep, clean=clean, outlined=outlined, value_range=value_range,
-                      percentile=percentile, common_scale=common_scale, style=style, k=k, names=names, tokens=tokens,
-                      baseline=baseline, columns=columns, limit=limit)
+    options = Options(
+        sign=sign,
+        clip=clip,
+        keep=keep,
+        clean=clean,
+        outlined=outlined,
+        value_range=value_range,
+        percentile=percentile,
+        common_scale=common_scale,
+        style=style,
+        k=k,
+        names=names,
+        tokens=tokens,
+        baseline=baseline,
+        columns=columns,
+        limit=limit,
+    )
     colour.one_of("kind", kind, ("auto", *USES))
     chosen, left_out = _examples(result, example, limit)
     found = _merged([(block, _kind(block, kind, options)) for block in blocks(result)])
@@ -181,8 +195,7 @@ def _check_heeded(kinds: set[str], options: Options) -> None:
         value = getattr(options, field.name)
         if field.name not in heeded and not (value is field.default or np.array_equal(value, field.default)):
             raise AttributionError(
-                f"{field.name}= means nothing for kind {', '.join(sorted(kinds))}, which takes "
-                f"{', '.join(sorted(heeded))}"
+                f"{field.name}= means nothing for kind {', '.join(sorted(kinds))}, which takes {', '.join(sorted(heeded))}"
             )
 
 
@@ -206,9 +219,7 @@ def _notebook_picture(result: Attribution, limit: int) -> Markup:
     if all(block.kind == "words" for block in blocks(few)):
         picture = text.to_html(few)
     else:
-        picture = Markup('<img alt="" style="max-width:100%" src="{}">').format(
-            draw.data_uri(show(few, limit=limit), dpi=80)
-        )
+        picture = Markup('<img alt="" style="max-width:100%" src="{}">').format(draw.data_uri(show(few, limit=limit), dpi=80))
     if len(result) <= limit:
         return picture
     return picture + Markup("<div>{}</div>").format(

@@ -113,9 +113,7 @@ def page(title: str, sections: Sequence[Section], introduction: Sequence[str] = 
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.filters["html"] = _block
-    return environment.from_string(TEMPLATE).render(
-        title=title, sections=list(sections), introduction=list(introduction)
-    )
+    return environment.from_string(TEMPLATE).render(title=title, sections=list(sections), introduction=list(introduction))
 
 
 def write_page(
@@ -163,9 +161,7 @@ def _block(block, title: str) -> Markup:
         return figure_html(block, title)
     if isinstance(block, Table):
         return _table(block)
-    raise AttributionError(
-        f"a section holds str, Markup, matplotlib figures, Table or Code; got {type(block).__name__}"
-    )
+    raise AttributionError(f"a section holds str, Markup, matplotlib figures, Table or Code; got {type(block).__name__}")
 
 
 def figure_html(figure: Figure, title: str = "", dpi: float = DPI) -> Markup:
@@ -180,10 +176,9 @@ def figure_html(figure: Figure, title: str = "", dpi: float = DPI) -> Markup:
 def _table(table: Table) -> Markup:
     head = Markup("").join(Markup("<th>{}</th>").format(cell) for cell in table.header)
     rows = Markup("\n").join(
-        Markup("<tr>{}</tr>").format(Markup("").join(Markup("<td>{}</td>").format(cell) for cell in row))
-        for row in table.rows
+        Markup("<tr>{}</tr>").format(Markup("").join(Markup("<td>{}</td>").format(cell) for cell in row)) for row in table.rows
     )
     caption = Markup("<figcaption>{}</figcaption>").format(table.caption) if table.caption else Markup("")
-    return Markup(
-        '<figure><table class="data"><thead><tr>{}</tr></thead><tbody>\n{}</tbody></table>{}</figure>'
-    ).format(head, rows, caption)
+    return Markup('<figure><table class="data"><thead><tr>{}</tr></thead><tbody>\n{}</tbody></table>{}</figure>').format(
+        head, rows, caption
+    )

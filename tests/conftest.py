@@ -1,0 +1,75 @@
+"""Small models that many tests share, and a quiet TensorFlow."""
+
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+os.environ.setdefault("MPLBACKEND", "agg")
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+
+@pytest.fixture(autouse=True)
+def _seeded():
+    keras.utils.set_random_seed(7)
+
+
+def make_cnn():
+    return keras.Sequential([
+        keras.Input((8, 8, 1), name="image"), layers.Conv2D(6, 3, activation="relu", name="conv"),
+        layers.BatchNormalization(), layers.MaxPooling2D(), layers.Flatten(), layers.Dropout(0.5),
+        layers.Dense(4, activation="softmax", name="head")], name="cnn")
+
+
+def make_text(mask_zero=True):
+    ids = keras.Input((10,), dtype="int32", name="tokens")
+    embedded = layers.Embedding(30, 6, mask_zero=mask_zero, name="words", embeddings_initializer=spread())(ids)
+    state = layers.LSTM(5, name="lstm")(embedded)
+    return keras.Model(ids, layers.Dense(1, activation="sigmoid", name="head", kernel_initializer=spread())(state))
+
+
+def make_mlp():
+    return keras.Sequential([keras.Input((5,)), layers.Dense(8, activation="tanh"), layers.Dense(3, name="raw")])
+
+
+def spread():
+    """An initialiser wide enough that scores differ from one input to the next."""
+    return keras.initializers.RandomNormal(stddev=0.8, seed=3)
+
+
+@pytest.fixture
+def cnn():
+    return make_cnn()
+
+
+@pytest.fixture
+def text():
+    return make_text()
+
+
+@pytest.fixture
+def images():
+    return np.random.default_rng(0).uniform(size=(5, 8, 8, 1)).astype("float32")
+
+
+@pytest.fixture
+def ids():
+    tokens = np.random.default_rng(1).integers(1, 30, (4, 10)).astype("int32")
+    tokens[1, 6:] = 0
+    tokens[3, 3:] = 0
+    return tokens
+
+
+def reference_ig(score, x, baseline, n=2000):
+    """Integrated gradients by a plain loop, the second implementation that results are compared with (midpoints)."""
+    total = np.zeros(x.shape, np.float64)
+    for alpha in (np.arange(n) + 0.5) / n:
+        point = tf.constant(baseline + alpha * (x - baseline), tf.float32)
+        with tf.GradientTape() as tape:
+            tape.watch(point)
+            value = score(point)
+        total += tape.gradient(value, point).numpy()
+    return total / n * (x - baseline)

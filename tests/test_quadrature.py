@@ -1,0 +1,52 @@
+import numpy as np
+import pytest
+
+from tf_attrib.errors import AttributionError
+from tf_attrib.quadrature import RULES, Rule, make_rule
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("n_steps", [1, 2, 5, 50])
+def test_weights_sum_to_one_and_nodes_lie_in_the_interval(name, n_steps):
+    rule = make_rule(name, n_steps)
+    assert rule.weights.sum() == pytest.approx(1, abs=1e-12)
+    assert rule.nodes.min() >= 0
+    assert rule.nodes.max() <= 1
+
+
+@pytest.mark.parametrize("name", RULES)
+@pytest.mark.parametrize("n_steps", [1, 3, 6])
+def test_each_monomial_up_to_the_degree_is_exact_and_the_next_is_not(name, n_steps):
+    rule = make_rule(name, n_steps)
+    for power in range(rule.degree + 1):
+        assert (rule.weights * rule.nodes**power).sum() == pytest.approx(1 / (power + 1), abs=1e-12), power
+    beyond = rule.degree + 1
+    assert abs((rule.weights * rule.nodes**beyond).sum() - 1 / (beyond + 1)) > 1e-12
+
+
+@pytest.mark.parametrize(("name", "order"), [("left", 1), ("right", 1), ("midpoint", 2), ("trapezoid", 2)])
+def test_order_of_convergence(name, order):
+    errors = [abs((rule.weights * np.exp(rule.nodes)).sum() - (np.e - 1)) for rule in
+              (make_rule(name, n) for n in (40, 80))]
+    assert np.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.05)
+
+
+def test_end_points_are_where_they_belong():
+    ends = {name: (rule.nodes[0] == 0, rule.nodes[-1] == 1) for name, rule in
+            ((name, make_rule(name, 4)) for name in RULES)}
+    assert ends == {"left": (True, False), "right": (False, True), "midpoint": (False, False), "trapezoid": (True, True),
+                    "gauss_legendre": (False, False)}
+    assert len(make_rule("trapezoid", 4)) == 5
+
+
+def test_bad_rules_are_refused():
+    with pytest.raises(AttributionError, match=r"sum to 1, these sum to 0\.98"):
+        Rule("short", np.arange(50) / 49, np.r_[0.5, np.ones(48), 0.5] / 50)
+    with pytest.raises(AttributionError, match="as many weights as nodes"):
+        Rule("odd", np.zeros(2), np.ones(3) / 3)
+    with pytest.raises(AttributionError, match=r"lie in \[0, 1\]"):
+        Rule("outside", np.array([0.0, 1.5]), np.array([0.5, 0.5]))
+    with pytest.raises(AttributionError, match="gauss_legendre"):
+        make_rule("gaus_legendre", 10)
+    with pytest.raises(AttributionError, match="at least 1"):
+        make_rule("left", 0)
