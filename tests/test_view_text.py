@@ -163,6 +163,16 @@ def test_ids_without_words_are_bars_and_few_enough_to_read():
         np.testing.assert_allclose(bar.get_facecolor()[:3], to_rgb(expected))
 
 
+@pytest.mark.parametrize(
+    "inputs",
+    [np.array(["a text"]), {"ids": np.array([[3] * 20]), "mask": np.array([[1] * 20]), "segments": np.array([[0] * 20])}],
+    ids=["one string", "several inputs of ids"],
+)
+def test_embeddings_whose_ids_are_not_certain_are_words_by_position(inputs):
+    html = to_html(text_result(np.ones((1, 20, 16)), inputs=inputs))
+    assert [text for _, _, text in spans(html)] == [str(place) for place in range(20)]
+
+
 def test_notebook_shows_words_or_a_picture_and_never_raises():
     words = notebook(text_result(np.ones((3, 2)), inputs=np.array([[5, 6]] * 3)))
     assert words.startswith("<pre")

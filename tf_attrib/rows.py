@@ -52,11 +52,7 @@ class GradientRow:
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), derivative along the path (rows,), and integrand by key."""
         difference = row.difference()
-        point = row.point()
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(point)
-            score = function.select(function.values(point, row.context), row.target)
-        gradients = tape.gradient(score, point, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        score, gradients = function.gradients(row.point(), row.context, row.target)
         products = {key: gradient * difference[key] for key, gradient in gradients.items()}
         slope = tf.add_n([per_row_sum(product) for product in products.values()])
         if self.velocity == "difference":

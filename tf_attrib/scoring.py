@@ -1,6 +1,7 @@
 """The function that is explained: from the selected tensors to one scalar for each example."""
 
 import dataclasses
+import functools
 import math
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import tensorflow as tf
 from .errors import AttributionError, nearest
 from .graph.cut import Cut, Port
 from .graph.tensors import Head, ancestors, find_head
-from .graph.trace import Traced
+from .graph.trace import TRACING, Traced
 from .select import Of, Place
 from .structure import rebuild
 
@@ -136,7 +137,8 @@ class ScoreFunction:
                              if tensor.ref() in needed and tensor.ref() not in chosen)
         feeds = {("at", key): port for key, port in place.ports.items()}
         feeds |= {("input", key): Port(traced.inputs[key]) for key in self.context}
-        self._cut = Cut(traced, feeds, {key: Port(tensor) for key, tensor in output.fetches.items()})
+        self._feeds = feeds
+        self._forward = Cut(traced, feeds, {key: Port(tensor) for key, tensor in output.fetches.items()})
         self.rows = self._fixed_rows()
         self.dtype = tf.float64 if any(tensor.dtype == tf.float64 for tensor in fetched) else tf.float32
 
@@ -165,9 +167,33 @@ class ScoreFunction:
 
     def values(self, at: dict, context: dict) -> tf.Tensor:
         """The values of the selected output, (rows,) or (rows, ..., classes), for rows of the selected tensors."""
-        feeds = {("at", key): value for key, value in at.items()}
-        feeds |= {("input", key): value for key, value in context.items()}
-        return tf.cast(self.output.finish(self._cut(feeds)), self.dtype)
+        return self._finished(self._forward(_fed(at, context)))
+
+    def gradients(self, at: dict, context: dict, target: tf.Tensor) -> tuple[tf.Tensor, dict[Any, tf.Tensor]]:
+        """Scores (rows,), and their gradients at the selected tensors by key, for rows of these and of targets."""
+        found = self._backward(_fed(at, context) | {"target": target})
+        return found.pop("score"), {key: tf.cast(gradient, self.dtype) for (_, key), gradient in found.items()}
+
+    @functools.cached_property
+    def _backward(self) -> Cut:
+        """The cut from the selected tensors to scores and gradients.
+
+        Gradients are taken in the traced graph itself, before the cut: a custom gradient of the model's may refer to
+        tensors of that graph, and would be lost or fail in a copy.
+        """
+        keys, tensors = list(self.place.ports), [port.tensor for port in self.place.ports.values()]
+        with TRACING, self.traced.function.graph.as_default():
+            values = self._finished(dict(self.output.fetches))
+            target = tf.compat.v1.placeholder(tf.int32, [None, max(values.shape.rank - 1, 0)])
+            score = self.select(values, target)
+            gradients = tf.gradients(score, tensors, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            fetches = {"score": Port(tf.identity(score))}
+            for key, gradient, port in zip(keys, gradients, self.place.ports.values(), strict=True):
+                fetches["gradient", key] = Port(tf.convert_to_tensor(gradient), port.batch_axis)
+        return Cut(self.traced, self._feeds | {"target": Port(target)}, fetches)
+
+    def _finished(self, fetched: dict) -> tf.Tensor:
+        return tf.cast(self.output.finish(fetched), self.dtype)
 
     def select(self, values: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         """One value for each row: `target` is (rows, r) indices into `values` of rank r + 1."""
@@ -216,6 +242,11 @@ class ScoreFunction:
             raise AttributionError(f"{self.output.words} has {shape[0]} units and no head of classes, so none is predicted: "
                                    f"{_target_help(shape)}")
         return None
+
+
+def _fed(at: dict, context: dict) -> dict:
+    """Values for the feeds of a cut."""
+    return {("at", key): value for key, value in at.items()} | {("input", key): value for key, value in context.items()}
 
 
 def _target_help(shape: tuple) -> str:

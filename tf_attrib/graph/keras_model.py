@@ -84,6 +84,8 @@ def loss_heads(model: Any, names: list[str]) -> dict[str, str]:
 
 
 def vocabulary(model: Any) -> list[str] | None:
-    """The words of the one StringLookup or TextVectorization layer inside `model`, or None."""
+    """The words of the StringLookup or TextVectorization inside `model`; None where there is none, or several differ."""
     found = [layer for layer in layers(model) if hasattr(layer, "get_vocabulary")] if is_keras(model) else []
-    return [str(word) for word in found[0].get_vocabulary()] if len(found) == 1 else None
+    # a TextVectorization holds a StringLookup of the same words
+    vocabularies = {tuple(str(word) for word in layer.get_vocabulary()) for layer in found}
+    return list(vocabularies.pop()) if len(vocabularies) == 1 else None

@@ -13,7 +13,8 @@ from ..structure import flatten, rebuild
 from . import keras_model
 
 # Layers are changed while a model is traced; two traces of models that share a layer must not meet.
-_TRACING = threading.RLock()
+# The graph a trace leaves is added to under the same lock.
+TRACING = threading.RLock()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,7 +72,7 @@ def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable
         return [tf.identity(tensor) for tensor in _tensors(result["outputs"]).values()]
 
     signature = [tf.TensorSpec(spec.shape, spec.dtype) for spec in specs.values()]
-    with _TRACING, _recorded(model, calls) if is_keras else contextlib.nullcontext():
+    with TRACING, _recorded(model, calls) if is_keras else contextlib.nullcontext():
         try:
             function = tf.compat.v1.wrap_function(forward, signature)
         except AttributionError:

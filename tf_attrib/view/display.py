@@ -137,6 +137,8 @@ def _share_words(result: Attribution, group: list[Block], example: int) -> list[
 
 def _examples(result: Attribution, example, limit: int) -> tuple[list[int], list[str]]:
     total = len(result)
+    if not total:
+        raise AttributionError("the result has no examples: there is nothing to draw")
     if example is None:
         if not isinstance(limit, int | np.integer) or limit < 1:
             raise AttributionError(f"limit is how many examples are drawn, at least 1; got {limit!r}")

@@ -111,7 +111,7 @@ def set_caption(part, sentences: Sequence[str]) -> None:
 
 
 def _width(part) -> float:
-    return part.bbox.width / part.get_figure(root=True).dpi
+    return part.bbox.width / part.dpi
 
 
 def wrap(text: str, width: float, size: float = CAPTION_SIZE) -> str:
@@ -147,7 +147,7 @@ def colour_bar(part, axes, limit: float, clipped: bool, unit: str, shrink: float
     edge = limit if limit > 0 else 1.0
     bar.set_ticks(np.array([-edge, 0, edge]), labels=[f"{-edge:.2g}", "0", f"{edge:.2g}"])
     bar.ax.tick_params(labelsize=8)
-    bar.set_label(f"attribution ({unit})", fontsize=8)
+    bar.set_label(f"attribution ({unit})", fontsize=8, parse_math=False)
 
 
 def plain(axes) -> None:

@@ -40,7 +40,7 @@ def blocks(result: Attribution) -> list[Block]:
     for key, leaf in flatten(result.attributions).items():
         values = np.asarray(leaf)
         own = _own_input(key, values, inputs, has_steps(result, values))
-        found.append(Block(key, values, own, _kind(result, values, own)))
+        found.append(Block(key, values, own, _kind(result, values, own, inputs)))
     return found
 
 
@@ -76,10 +76,21 @@ def is_words(leaf: np.ndarray | None) -> bool:
     return leaf is not None and leaf.ndim == 2 and leaf.dtype.kind in "iuUSO"
 
 
-def _kind(result: Attribution, values: np.ndarray, own: np.ndarray | None) -> str:
+def _kind(result: Attribution, values: np.ndarray, own: np.ndarray | None, inputs: dict) -> str:
     if has_steps(result, values):
         return "steps"
+    if own is None and values.ndim in (2, 3) and any(_is_text(leaf, values.shape) for leaf in inputs.values()):
+        return "words"
     return feature_kind(values.shape, own, None if result.tokens is None else np.shape(result.tokens))
+
+
+def _is_text(leaf: np.ndarray, shape: tuple[int, ...]) -> bool:
+    """Whether an input, though it is not certain to be the one, makes the second axis of the attributions words.
+
+    So it is with one string for each example (words are split within the model), and with several inputs of token ids,
+    masks and segments, of which any may be meant.
+    """
+    return (leaf.ndim <= 2 and leaf.dtype.kind in "SUO") or (is_words(leaf) and leaf.shape == shape[:2])
 
 
 def feature_kind(shape: tuple[int, ...], own: np.ndarray | None, tokens: tuple[int, ...] | None = None) -> str:

@@ -80,7 +80,7 @@ def _draw_saturation(part, result: Attribution, example: int, alphas: np.ndarray
     axes = part.subplots()
     axes.plot(alphas, result.path_scores[example], color=SCORE, marker="o", markersize=3, linewidth=1.6)
     axes.set_xlabel("alpha: 0 is the baseline, 1 the input", fontsize=9)
-    axes.set_ylabel(f"score ({result.unit}), line with dots", fontsize=9, color=SCORE)
+    axes.set_ylabel(f"score ({result.unit}), line with dots", fontsize=9, color=SCORE, parse_math=False)
     axes.set_xlim(-0.02, 1.02)
     axes.tick_params(labelsize=8)
     if result.unit == "probability":
@@ -90,7 +90,7 @@ def _draw_saturation(part, result: Attribution, example: int, alphas: np.ndarray
     sizes, label = gradient
     right = axes.twinx()
     right.plot(alphas, sizes, color=GRADIENT, linestyle="--", linewidth=1.6)
-    right.set_ylabel(f"{label}, dashed", fontsize=9, color=GRADIENT)
+    right.set_ylabel(f"{label}, dashed", fontsize=9, color=GRADIENT, parse_math=False)
     right.set_ylim(0, 1.06 * max(float(np.max(sizes)), np.finfo(float).tiny))
     right.tick_params(labelsize=8)
 

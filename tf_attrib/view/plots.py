@@ -91,7 +91,7 @@ def draw_bars(axes, names: Sequence[str], values, unit: str) -> None:
     axes.axvline(0, color="#555555", linewidth=0.8)
     axes.set_yticks(places, labels=[_short(name) for name in names], parse_math=False)
     axes.set_ylim(len(values) - 0.4, -0.6)
-    axes.set_xlabel(f"attribution ({unit})", fontsize=8)
+    axes.set_xlabel(f"attribution ({unit})", fontsize=8, parse_math=False)
     draw.plain(axes)
 
 
@@ -145,7 +145,7 @@ def draw_signal(
     if style == "line" and values is not None:
         draw.colour_bar(part, list(rows), limit, False, unit)
     else:
-        part.supylabel(f"bars: attribution ({unit})", fontsize=8)
+        part.supylabel(f"bars: attribution ({unit})", fontsize=8, parse_math=False)
 
 
 def _coloured_line(axes, signal, attributions, limit: float) -> None:
