@@ -1,21 +1,37 @@
-"""Which parts of an input a TensorFlow/Keras prediction came from, how sure that answer is, and a picture of it."""
+"""Which parts of an input a TensorFlow/Keras prediction came from, how sure that answer is, and a picture of it.
+
+Names are loaded when they are first used: `tf-attrib --help` need not wait for TensorFlow.
+"""
+
+import importlib
 
 from ._version import __version__
-from .attribution import Attribution, Feature
-from .attributor import Attributor
-from .baselines import at_input, black, blur, constant, dataset, gaussian, several, token, uniform, white, zeros
-from .errors import AttributionError, MissingExtra
-from .methods import (
-    METHODS,
-    ExpectedGradients,
-    Gradient,
-    GradientTimesInput,
-    IntegratedGradients,
-    InteriorGradients,
-    Occlusion,
-)
-from .quadrature import Rule
-from .select import embeddings, inputs, layer, logits, output, probability, score, softmax
+
+_PUBLIC = {
+    "attribution": ("Attribution", "Feature"),
+    "attributor": ("Attributor",),
+    "baselines": ("at_input", "black", "blur", "constant", "dataset", "gaussian", "several", "token", "uniform", "white",
+                  "zeros"),
+    "errors": ("AttributionError", "MissingExtra"),
+    "graph.load": ("load_model",),
+    "methods": ("METHODS", "ExpectedGradients", "Gradient", "GradientTimesInput", "InteriorGradients",
+                "IntegratedGradients", "Occlusion"),
+    "quadrature": ("Rule",),
+    "select": ("embeddings", "inputs", "layer", "logits", "output", "probability", "score", "softmax"),
+    "storage": ("load",),
+}
+_HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
+
+__all__ = ["__version__", *_HOMES]
 
 
-load = Attribution.load
+def __getattr__(name: str):
+    if name not in _HOMES:
+        raise AttributeError(f"module 'tf_attrib' has no attribute {name!r}")
+    value = getattr(importlib.import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__():
+    return sorted(__all__)

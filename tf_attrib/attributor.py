@@ -72,6 +72,14 @@ class Attributor:
         name = getattr(self.model, "name", getattr(self.model, "__name__", type(self.model).__name__))
         return f"Attributor({name!r}, at={self.at}, of={self.of})"
 
+    @property
+    def input_shape(self) -> tuple | None:
+        """The shape of one example of a model with one input, None for any size; None where the model does not say."""
+        if self._specs is None or len(self._specs) != 1:
+            return None
+        (spec,) = self._specs.values()
+        return tuple(spec.shape[1:])
+
     def attribute(self, inputs: Any, target: Any = None, baselines: Any = None,
                   method: str | Method = "integrated_gradients", seed: int | None = None,
                   verbose: str | bool | int = "auto") -> Attribution:

@@ -1,0 +1,134 @@
+"""Inputs read from files: images, arrays, and token ids as JSON lines."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import AttributionError
+
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+ARRAYS = (".npy", ".npz")
+LINES = (".jsonl", ".json", ".ndjson")
+
+
+def read_inputs(paths: list[str], shape: tuple | None, value_range: tuple[float, float] = (0.0, 255.0),
+                resize: bool = False) -> Any:
+    """One batch from all of `paths`, which must be of one kind.
+
+    Args:
+        paths: images (one example each), `.npy` (one example or a batch), `.npz` (a model's inputs by name), or JSON lines
+            (a list of token ids a line).
+        shape: of one example as the model takes it, None entries for any size; None where the model does not say.
+        value_range: what black and white of an image become.
+        resize: bring images to the size that the model takes.
+
+    Returns:
+        An array (batch, ...), or a dict of arrays from `.npz`.
+
+    Raises:
+        AttributionError: a file that is missing, unreadable, or of another kind or shape than the others.
+    """
+    kinds = {_kind(Path(path)) for path in paths}
+    if len(kinds) > 1:
+        raise AttributionError(f"the inputs are of several kinds ({', '.join(sorted(kinds))}): give one kind at a time")
+    for path in paths:
+        if not Path(path).is_file():
+            raise AttributionError(f"there is no input file at {path!r}")
+    kind = kinds.pop()
+    if kind == "image":
+        return _stack([_image(path, shape, value_range, resize) for path in paths], paths)
+    if kind == "token ids":
+        return _padded([ids for path in paths for ids in _lines(path)], shape)
+    return _arrays(paths, shape)
+
+
+def _kind(path: Path) -> str:
+    suffix = path.suffix.lower()
+    for kind, suffixes in (("image", IMAGES), ("array", ARRAYS), ("token ids", LINES)):
+        if suffix in suffixes:
+            return kind
+    raise AttributionError(f"{str(path)!r}: inputs are images ({', '.join(IMAGES)}), arrays ({', '.join(ARRAYS)}) or token ids "
+                           f"({', '.join(LINES)})")
+
+
+def _image(path: str, shape: tuple | None, value_range: tuple[float, float], resize: bool) -> np.ndarray:
+    from PIL import Image  # brought by matplotlib
+
+    height, width, channels = shape if shape is not None and len(shape) == 3 else (None, None, None)
+    try:
+        with Image.open(path) as image:
+            image = image.convert({1: "L", 4: "RGBA"}.get(channels, "RGB"))
+            if None not in (height, width) and image.size != (width, height):
+                if not resize:
+                    raise AttributionError(f"{path!r} is {image.size[0]}×{image.size[1]} pixels and the model takes "
+                                           f"{width}×{height}: resize it, or let it be resized with --resize")
+                image = image.resize((width, height), Image.Resampling.BILINEAR)
+            pixels = np.asarray(image, np.float32)
+    except OSError as error:
+        raise AttributionError(f"{path!r} is not a readable image: {error}") from error
+    low, high = value_range
+    pixels = low + pixels / 255 * (high - low)
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _stack(examples: list[np.ndarray], paths: list[str]) -> np.ndarray:
+    shapes = {example.shape for example in examples}
+    if len(shapes) > 1:
+        listed = ", ".join(f"{path} {example.shape}" for path, example in zip(paths, examples, strict=True))
+        raise AttributionError(f"the images differ in size: {listed}")
+    return np.stack(examples)
+
+
+def _arrays(paths: list[str], shape: tuple | None) -> Any:
+    loaded = [_load(path) for path in paths]
+    if isinstance(loaded[0], dict):
+        if len(loaded) > 1:
+            raise AttributionError("one .npz holds all inputs of a model by name: give one .npz")
+        arrays = loaded[0]
+        return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+    # one example without a batch axis is a batch of one
+    batches = [array[None] if shape is not None and array.ndim == len(shape) else array for array in loaded]
+    try:
+        return np.concatenate(batches)
+    except ValueError as error:
+        raise AttributionError(f"the arrays do not fit together: {', '.join(str(array.shape) for array in loaded)}") from error
+
+
+def _load(path: str) -> Any:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.ndarray):
+            with loaded:
+                return {name: loaded[name] for name in loaded.files}
+        return loaded
+    except Exception as error:
+        raise AttributionError(f"{path!r} is not a readable array file without pickle: {error}") from error
+
+
+def _lines(path: str) -> list[list[int]]:
+    rows = []
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            ids = json.loads(line)
+        except ValueError as error:
+            raise AttributionError(f"{path!r}, line {number}: not JSON: {error}") from error
+        rows += ids if isinstance(ids, list) and ids and isinstance(ids[0], list) else [ids]
+    for ids in rows:
+        if not isinstance(ids, list) or not ids or not all(isinstance(i, int) and not isinstance(i, bool) for i in ids):
+            raise AttributionError(f"{path!r}: each line must be a list of token ids such as [12, 7, 0]; got {str(ids)[:60]}")
+    return rows
+
+
+def _padded(rows: list[list[int]], shape: tuple | None) -> np.ndarray:
+    """Rows of ids padded with 0 at the end to the length that the model takes, else to the longest."""
+    if not rows:
+        raise AttributionError("the file holds no token ids")
+    longest = max(len(ids) for ids in rows)
+    length = (shape[0] if shape else None) or longest
+    if longest > length:
+        raise AttributionError(f"a line of {longest} token ids for a model that takes {length}: shorten it")
+    return np.asarray([ids + [0] * (length - len(ids)) for ids in rows], np.int32)
