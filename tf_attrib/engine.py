@@ -12,12 +12,14 @@ import numpy as np
 import tensorflow as tf
 
 from .baselines import References
+from .graph.compiled import Compiled
 from .points import Points
 from .rows import Row, per_row
 from .scoring import ScoreFunction
 
-# Bytes of forward activations that a block may hold; measured: more rows than this allows are no faster.
-ACTIVATION_BYTES = 96 * 2**20
+# The size of a block, as bytes of all forward outputs of its rows together. The peak is about a third of it, since most
+# are freed early. Measured on MobileNetV2 and small nets: more rows than this allows are no faster.
+ACTIVATION_BYTES = 2**30
 MOST_ROWS = 256
 
 
@@ -70,14 +72,13 @@ class Program:
         dtype, inputs = function.dtype, function.traced.inputs
         tables = [tf.TensorSpec([None, *features], dtype) for features in function.features().values()]
         context = [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context]
-        # few arguments: each costs some 50 microseconds a call. Integers a row: example, slot, number, references
-        self._signature = [tables, tables, context, tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None], dtype),
-                           tf.TensorSpec([None, 3 + len(tables)], tf.int32), tf.TensorSpec([None, 2], dtype)]
+        # integers of a row: example, slot, number, a reference for each table, target; floats: alpha, weight, score
+        integers = tf.TensorSpec([None, 3 + len(tables) + function.target_rank], tf.int32)
+        self._signature = [tables, tables, context, integers, tf.TensorSpec([None, 3], dtype)]
 
         def flat(*tensors):
             return self._block(*tf.nest.pack_sequence_as(self._signature, tensors))
-        compiled = tf.function(flat, input_signature=tf.nest.flatten(self._signature), autograph=False)
-        self._compiled = compiled.get_concrete_function()
+        self._compiled = Compiled(flat, tf.nest.flatten(self._signature))
 
     def __call__(self, tables: Tables, rows: Rows) -> tuple[np.ndarray, dict, np.ndarray, np.ndarray]:
         """Slots, their sums by key, and scores and slopes of the rows."""
@@ -86,33 +87,42 @@ class Program:
             rows = rows[np.minimum(np.arange(self.function.rows), count - 1)]
             rows.weight[count:] = 0
         first, part = rows.example[0], slice(rows.example[0], rows.example[-1] + 1)
-        slots, slot = np.unique(rows.slot, return_inverse=True)
+        slots, slot = _ranked(rows.slot)
         integers, references = [rows.example - first, slot, rows.number], []
         for key, table in tables.references.tables.items():
             used, local = np.unique(tables.references.index[key][rows.example, rows.reference], return_inverse=True)
             references.append(table[used])
             integers.append(local)
-        dtype = self.function.dtype.as_numpy_dtype
-        arguments = [*(value[part] for value in tables.x.values()), *references,
-                     *(tables.context[key][part] for key in self.function.context), tables.target[part],
-                     tables.score[part].astype(dtype), np.stack(integers, 1).astype(np.int32),
-                     np.stack([rows.alpha, rows.weight], 1).astype(dtype)]
-        sums, scores, slopes = self._compiled(*(tf.convert_to_tensor(argument) for argument in arguments))
-        return (slots, {key: one.numpy() for key, one in zip(tables.x, sums, strict=True)}, scores.numpy()[:count],
-                slopes.numpy()[:count])
+        floats = np.stack([rows.alpha, rows.weight, tables.score[rows.example]], 1)
+        sums, scores, slopes = self._compiled(
+            *(value[part] for value in tables.x.values()), *references,
+            *(tables.context[key][part] for key in self.function.context),
+            np.column_stack([*integers, tables.target[rows.example]]).astype(np.int32),
+            floats.astype(self.function.dtype.as_numpy_dtype))
+        return slots, dict(zip(tables.x, sums, strict=True)), scores[:count], slopes[:count]
 
-    def _block(self, x, references, context, target, score, integers, floats):
-        keys, (example, slot, number, *index) = self.function.place.ports, tf.unstack(integers, axis=1)
+    def _block(self, x, references, context, integers, floats):
+        keys, many = self.function.place.ports, len(references)
+        example, slot, number, *index = tf.unstack(integers[:, :3 + many], axis=1)
+        alpha, weight, score = tf.unstack(floats, axis=1)
         row = Row(
             {key: tf.gather(value, example) for key, value in zip(keys, x, strict=True)},
             {key: tf.gather(table, rows) for key, table, rows in zip(keys, references, index, strict=True)},
             {key: tf.gather(value, example) for key, value in zip(self.function.context, context, strict=True)},
-            tf.gather(target, example), floats[:, 0], tf.gather(score, example), number)
+            integers[:, 3 + many:], alpha, score, number)
         scores, slopes, integrands = self._row(self.function, row)
         slots = tf.reduce_max(slot) + 1
-        sums = [tf.math.unsorted_segment_sum(per_row(floats[:, 1], integrand) * integrand, slot, slots)
+        sums = [tf.math.unsorted_segment_sum(per_row(weight, integrand) * integrand, slot, slots)
                 for integrand in integrands.values()]
         return sums, scores, slopes
+
+
+def _ranked(slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The distinct values of an ascending array, and the rank of each element among them."""
+    starts = np.empty(len(slot), bool)
+    starts[0] = True
+    np.not_equal(slot[1:], slot[:-1], out=starts[1:])
+    return slot[starts], np.cumsum(starts) - 1
 
 
 def run(program: Callable, tables: Tables, integrator: Integrator, block: int, advance: Callable[[int], None]) -> None:
@@ -172,5 +182,5 @@ def block_rows(function: ScoreFunction) -> int:
     if function.rows:
         return function.rows
     room = ACTIVATION_BYTES // max(function.activation_bytes(), 1)
-    return int(min(max(2 ** int(np.log2(max(room, 1))), 1), MOST_ROWS))
+    return int(min(max(room, 1), MOST_ROWS))
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from .errors import AttributionError, nearest
 from .graph.cut import Cut, Port
-from .graph.tensors import Head, ancestors, find_head
+from .graph.tensors import PASS, Head, ancestors, find_head
 from .graph.trace import TRACING, Traced
 from .select import Of, Place
 from .structure import rebuild
@@ -123,6 +123,7 @@ class ScoreFunction:
         place, output: what was selected.
         context: keys of the model inputs that are needed beside the selected tensors (masks, other inputs).
         rows: the number of rows that a call must have, or None for any.
+        target_rank: how many indices select one value of an example.
         dtype: of paths and scores, float32 unless the model is float64.
     """
 
@@ -139,8 +140,11 @@ class ScoreFunction:
         feeds |= {("input", key): Port(traced.inputs[key]) for key in self.context}
         self._feeds = feeds
         self._forward = Cut(traced, feeds, {key: Port(tensor) for key, tensor in output.fetches.items()})
-        self.rows = self._fixed_rows()
         self.dtype = tf.float64 if any(tensor.dtype == tf.float64 for tensor in fetched) else tf.float32
+        with TRACING, traced.function.graph.as_default():
+            self._explained = self._finished(dict(output.fetches))
+        self.target_rank = max(self._explained.shape.rank - 1, 0)
+        self.rows = self._fixed_rows()
 
     def _fixed_rows(self) -> int | None:
         if any(port.batch_axis is None for port in self.place.ports.values()):
@@ -158,7 +162,7 @@ class ScoreFunction:
         selected = [port.tensor for port in self.place.ports.values()]
         total = 0
         for operation in ancestors(self.output.fetches.values(), selected):
-            for tensor in operation.outputs:
+            for tensor in operation.outputs if operation.type not in PASS else ():
                 shape = tensor.shape
                 if shape.rank and shape[0] is None and tensor.dtype.is_floating:
                     # the length of a sequence may be unknown: a middling one
@@ -183,9 +187,8 @@ class ScoreFunction:
         """
         keys, tensors = list(self.place.ports), [port.tensor for port in self.place.ports.values()]
         with TRACING, self.traced.function.graph.as_default():
-            values = self._finished(dict(self.output.fetches))
-            target = tf.compat.v1.placeholder(tf.int32, [None, max(values.shape.rank - 1, 0)])
-            score = self.select(values, target)
+            target = tf.compat.v1.placeholder(tf.int32, [None, self.target_rank])
+            score = self.select(self._explained, target)
             gradients = tf.gradients(score, tensors, unconnected_gradients=tf.UnconnectedGradients.ZERO)
             fetches = {"score": Port(tf.identity(score))}
             for key, gradient, port in zip(keys, gradients, self.place.ports.values(), strict=True):

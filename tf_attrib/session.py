@@ -11,6 +11,7 @@ import tensorflow as tf
 from . import engine, points
 from .baselines import References
 from .errors import AttributionError
+from .graph.compiled import Compiled
 from .graph.cut import Cut, Port
 from .graph.trace import Traced
 from .prepare import few
@@ -141,26 +142,26 @@ class Session:
             if self.function.rows:
                 part = np.append(part, np.full(self.function.rows - real, part[-1]))
             context = [inputs[key][example[part]] for key in self.function.context]
-            arguments = [*at(part).values(), *context, targets[example[part]] if len(self.shape) > 1 else targets[:0]]
-            parts.append(self._forward(*(tf.convert_to_tensor(argument) for argument in arguments)).numpy()[:real])
+            chosen = [targets[example[part]]] if len(self.shape) > 1 else []
+            parts.append(self._forward(*at(part).values(), *context, *chosen)[:real])
         return np.concatenate(parts).astype(np.float64)
 
     @functools.cached_property
-    def _forward(self) -> Callable:
+    def _forward(self) -> Compiled:
         """The compiled forward pass."""
         function, inputs = self.function, self.function.traced.inputs
         keys, features = list(function.place.ports), function.features()
         signature = [tf.TensorSpec([None, *features[key]], function.dtype) for key in keys]
         signature += [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context]
-        signature += [tf.TensorSpec([None, None], tf.int32)]
+        signature += [tf.TensorSpec([None, len(self.shape)], tf.int32)] if len(self.shape) > 1 else []
 
         def values(*tensors):
             at = dict(zip(keys, tensors, strict=False))
-            context = dict(zip(function.context, tensors[len(keys):-1], strict=True))
+            context = dict(zip(function.context, tensors[len(keys):], strict=False))
             found = function.values(at, context)
             found = function.select(found, tensors[-1]) if len(self.shape) > 1 else found
             return found if found.shape.rank == 2 else found[:, None]
-        return tf.function(values, input_signature=signature, autograph=False).get_concrete_function()
+        return Compiled(values, signature)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
