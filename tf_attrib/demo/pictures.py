@@ -1,7 +1,6 @@
 """The report's own figures: rows of images with their attributions, on scales that the captions state."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from markupsafe import Markup
@@ -10,6 +9,7 @@ from .. import view
 from ..attribution import Attribution
 from ..view.words import number, percent
 from .data import CORNER
+from .findings import Digits, Marker, Mistake
 
 INK = (0.0, 1.0)  # value range of the digits: paper is drawn black, ink white
 WIDTH, LABEL, HEADING = 9.0, 0.9, 0.5  # inches: of the figures, their first column, their first row
@@ -38,7 +38,7 @@ def sum_and_gap(result: Attribution, example: int) -> str:
             f"sum {number(result.totals[example])}" + (f", gap {gap}" if gap != "–" else ""))
 
 
-def digit_rows(digits: Any) -> Markup:
+def digit_rows(digits: Digits) -> Markup:
     """A row for each digit: image, gradient, integrated gradients against zero and against the 7."""
     limit = largest(digits.against_zero, digits.against_seven)
     headings = ["image", "gradient", "integrated gradients,\nagainst zero", "integrated gradients,\nagainst the 7"]
@@ -64,7 +64,7 @@ def baseline_picture(seven: np.ndarray) -> Markup:
     return framed(figure, "The 7 that the last column takes as baseline.", "A handwritten 7", wide=False)
 
 
-def mistake_row(mistake: Any) -> Markup:
+def mistake_row(mistake: Mistake) -> Markup:
     """The misclassified image, and its attribution to the class the model chose and to its label."""
     limit = largest(mistake.wrong, mistake.right)
     headings = ["image", f"attribution to {mistake.predicted},\nwhich the model says",
@@ -80,7 +80,7 @@ def mistake_row(mistake: Any) -> Markup:
     return framed(figure, caption, "A misclassified digit attributed to two classes")
 
 
-def marker_rows(planted: Any, clean: Any, labels: np.ndarray) -> Markup:
+def marker_rows(planted: Marker, clean: Marker, labels: np.ndarray) -> Markup:
     """Marked images with the attribution of the model that was trained with the marker, and of the one that was not."""
     images = planted.shown.inputs
     # the marker alone is several times as strong as all else: on its scale the strokes would be invisible
