@@ -1,5 +1,6 @@
 """What every method of the table claims, held on small models of several kinds."""
 
+import functools
 import inspect
 
 import keras
@@ -22,6 +23,18 @@ COMPLETE = [name for name, method in ta.METHODS.items() if method.complete]
 ALL = list(ta.METHODS)
 
 
+@functools.cache
+def attributor_of(kind, batch_size=None):
+    """One for all tests of a kind of model: what one method compiled must not disturb the next."""
+    return ta.Attributor(model_of(kind), batch_size=batch_size)
+
+
+@functools.cache
+def model_of(kind):
+    keras.utils.set_random_seed(7)
+    return MODELS[kind][0]()
+
+
 def baselines_for(name, inputs):
     return ta.dataset(inputs[:3]) if name == "expected_gradients" else None
 
@@ -37,8 +50,8 @@ def test_the_table_has_something_to_hold():
 @pytest.mark.parametrize("method", COMPLETE)
 @pytest.mark.parametrize("kind", MODELS)
 def test_completeness(kind, method):
-    make, inputs, target = MODELS[kind]
-    result = attribute(ta.Attributor(make()), method, inputs, target=target)
+    _, inputs, target = MODELS[kind]
+    result = attribute(attributor_of(kind), method, inputs, target=target)
     difference = result.scores - result.baseline_scores
     np.testing.assert_allclose(result.attributions.reshape(5, -1).sum(1), difference, atol=2e-3 * np.abs(difference).max())
     np.testing.assert_allclose(result.gap, result.attributions.reshape(5, -1).sum(1) - difference, atol=1e-6)
@@ -46,8 +59,8 @@ def test_completeness(kind, method):
 
 
 def test_completeness_of_expected_gradients_in_the_limit():
-    make, inputs, target = MODELS["mlp"]
-    result = ta.Attributor(make()).attribute(inputs, target, ta.dataset(inputs), ta.ExpectedGradients(20000), seed=0)
+    _, inputs, target = MODELS["mlp"]
+    result = attributor_of("mlp").attribute(inputs, target, ta.dataset(inputs), ta.ExpectedGradients(20000), seed=0)
     assert result.baseline_scores.shape == (5, 5)
     difference = result.scores - result.baseline_scores.mean(1)
     assert np.abs(result.gap).max() < 0.05 * np.abs(difference).max()
@@ -122,8 +135,8 @@ def test_min_of_x_and_five():
 @pytest.mark.parametrize("method", ALL)
 @pytest.mark.parametrize("kind", MODELS)
 def test_an_example_does_not_depend_on_its_company(kind, method):
-    make, inputs, target = MODELS[kind]
-    attributor = ta.Attributor(make())
+    _, inputs, target = MODELS[kind]
+    attributor = attributor_of(kind)
     options = {"method": method, "baselines": baselines_for(method, inputs), "seed": 1, "target": target}
     together = attributor.attribute(inputs, **options).attributions
     alone = np.concatenate([attributor.attribute(inputs[i:i + 1], **options).attributions for i in range(5)])
@@ -135,10 +148,9 @@ def test_an_example_does_not_depend_on_its_company(kind, method):
 @pytest.mark.parametrize("method", ALL)
 @pytest.mark.parametrize("kind", MODELS)
 def test_block_size_changes_rounding_alone(kind, method):
-    make, inputs, target = MODELS[kind]
-    model = make()
-    results = [attribute(ta.Attributor(model, batch_size=size), method, inputs, target=target).attributions
-               for size in (None, 1, 7)]
+    _, inputs, target = MODELS[kind]
+    results = [attribute(attributor_of(kind, size), method, inputs, target=target).attributions
+               for size in (None, 3, 7)]
     for other in results[1:]:
         np.testing.assert_allclose(results[0], other, atol=1e-6 * max(1, np.abs(results[0]).max()))
 

@@ -15,7 +15,7 @@ PACKAGE = Path(tf_attrib.__file__).parent
 LAYERS = (
     ("_version", "errors", "structure", "progress"),
     ("quadrature", "attribution", "summary", "storage"),
-    ("graph.private", "graph.keras_model", "graph.load", "graph.trace", "graph.cut", "graph.tensors"),
+    ("graph.private", "graph.compiled", "graph.keras_model", "graph.load", "graph.trace", "graph.cut", "graph.tensors"),
     ("prepare", "select"),
     ("scoring",),
     ("baselines", "points"),

@@ -97,6 +97,16 @@ class Attribution:
         return self.scores - self.baseline_scores.reshape(len(self), -1).mean(1)
 
     @property
+    def relative_gap(self) -> np.ndarray | None:
+        """(batch,), the gap as a part of the difference of scores; NaN where these are the same but for rounding."""
+        if self.gap is None:
+            return None
+        difference = self.difference
+        # relative to the scores themselves: a percentage of a rounding error would only frighten
+        differs = np.abs(difference) > 1e-3 * np.maximum(np.abs(self.scores), np.abs(self.scores - difference))
+        return np.divide(self.gap, difference, out=np.full(len(self), np.nan), where=differs)
+
+    @property
     def totals(self) -> np.ndarray:
         """(batch,), the sum of all that is returned for each example, over every tensor, in float64."""
         return self._over_features(lambda leaf: leaf.sum(1))

@@ -69,7 +69,8 @@ def _add_attribute(commands) -> None:
     add("--at", metavar="TENSOR", help="inputs, embeddings, or a layer's name (default: inputs; for ids, embeddings)")
     add("--of", metavar="OUTPUT", help="probability, logits, or an output name (default: the probability head, if any)")
     add("--method", default="integrated_gradients", metavar="NAME",
-        help="integrated_gradients (default), gradient, gradient_times_input, interior_gradients, expected_gradients, occlusion")
+        help="integrated_gradients (default), gradient, gradient_times_input, interior_gradients, expected_gradients, "
+             "occlusion")
     add("--steps", type=int, metavar="N", help="steps or samples of the method")
     add("--baseline", metavar="FILE|NUMBER", help="an array file or image like the inputs, or a number (default: zeros)")
     add("--tokens", metavar="FILE", help="vocabulary: one word a line, the first is token 0")
@@ -149,12 +150,11 @@ def _baseline(options: argparse.Namespace, shape: tuple | None):
 
 
 def _print_examples(result) -> None:
-    from .summary import relative_gap
-
-    gaps = relative_gap(result)
+    gaps = result.relative_gap
     for i in range(len(result)):
         target = "" if result.target is None else f" of class {np.array2string(np.asarray(result.target[i]))}"
-        gap = "" if gaps is None else f", sum {result.totals[i]:.4g}, gap {gaps[i]:+.2%}"
+        gap = "" if gaps is None else f", sum {result.totals[i]:.4g}, gap " + (
+            f"{result.gap[i]:.2g}" if np.isnan(gaps[i]) else f"{gaps[i]:+.2%}")
         print(f"  example {i}: {result.unit}{target} {result.scores[i]:.4g}{gap}")
 
 

@@ -5,26 +5,17 @@ import numpy as np
 from .attribution import Attribution
 from .structure import flatten
 
-# A difference of scores smaller than this, in the unit of the score, is too small to divide by.
-SMALL = 1e-6
 # Below this share of the score the gradient at the input says next to nothing.
 SATURATED = 0.01
-# A gap beyond this share of the difference calls for more steps (the guide's 5% rule).
-GAP = 0.05
+# A gap beyond this share of the difference calls for more steps (the guide's 5% rule), unless it is as small a part of all
+# that was attributed as the second number says.
+GAP, SLIGHT = 0.05, 0.01
 
 
 def summary(result: Attribution) -> str:
     """What was attributed to what; score and gap; baseline and saturation. A line each, and one for each note."""
     lines = [_what(result), _score(result), _baseline(result)]
     return "\n".join([line for line in lines if line] + [f"  note: {note}" for note in result.notes])
-
-
-def relative_gap(result: Attribution) -> np.ndarray | None:
-    """(batch,), the gap as a part of the difference of scores; NaN where that difference is next to nothing."""
-    if result.gap is None:
-        return None
-    difference = result.difference
-    return np.divide(result.gap, difference, out=np.full(len(result), np.nan), where=np.abs(difference) > SMALL)
 
 
 def _what(result: Attribution) -> str:
@@ -40,16 +31,17 @@ def _score(result: Attribution) -> str:
         classes = np.unique(result.target)
         target = f" (class {classes[0]})" if len(classes) == 1 else f" ({len(classes)} classes)"
     line = f"  score {_range(result.scores)}{target}"
-    gaps = relative_gap(result)
+    gaps = result.relative_gap
     if gaps is not None:
-        line += f", less {_range(result.difference * 0 + result.scores - result.difference)} at the baseline; "
+        line += f", less {_range(result.scores - result.difference)} at the baseline; "
         if np.isnan(gaps).all():
             line += f"gap {_range(result.gap)} (the scores do not differ)"
         else:
             worst = int(np.nanargmax(np.abs(gaps)))
             line += f"gap {gaps[worst]:+.2%} of the difference" + (f" at most (example {worst})" if len(result) > 1 else "")
-            if abs(gaps[worst]) > GAP and result.method.startswith("IntegratedGradients"):
-                line += ": take more steps"
+            wrong = (np.abs(gaps) > GAP) & (np.abs(result.gap) > SLIGHT * result.magnitudes)
+            if wrong.any() and result.method.startswith("IntegratedGradients"):
+                line += f"; beyond 5% in {int(wrong.sum())}: take more steps"
     return line
 
 

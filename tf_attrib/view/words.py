@@ -79,8 +79,7 @@ def gap_words(result: Attribution, example: int) -> str:
         return f"gap {number(gap)}"
     score = float(result.scores[example])
     difference = score - baseline
-    # relative to the scores themselves: a percentage of a rounding error would only frighten
-    if abs(difference) <= 1e-3 * max(abs(score), abs(baseline)):
+    if np.isnan(result.relative_gap[example]):
         return f"gap {number(gap)} (score and baseline score differ by only {number(difference)}: no percentage)"
     return f"gap {percent(gap / difference)} of the difference"
 
