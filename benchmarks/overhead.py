@@ -21,16 +21,10 @@ BLOCKS = (8, 16, 32, 50, 64, 100, 128, 200, 256)
 
 
 def digits_cnn():
-    """A small CNN on 8×8 digits (random weights: time does not depend on them)."""
-    import keras
-    from keras import layers
+    """The demo's CNN on 8×8 digits, untrained: time does not depend on weights."""
+    from tf_attrib.demo.models import digit_model
 
-    keras.utils.set_random_seed(0)
-    return keras.Sequential([
-        keras.Input((8, 8, 1)), layers.Conv2D(32, 3, padding="same", use_bias=False), layers.BatchNormalization(),
-        layers.ReLU(), layers.Conv2D(64, 3, padding="same", use_bias=False), layers.BatchNormalization(), layers.ReLU(),
-        layers.MaxPooling2D(), layers.Flatten(), layers.Dense(64, activation="relu"), layers.Dropout(0.5),
-        layers.Dense(10, activation="softmax")]), (8, 8, 1)
+    return digit_model(), (8, 8, 1)
 
 
 def mobilenet():
@@ -74,6 +68,7 @@ def seconds(function, *arguments):
 def compare(name, make, count, rounds):
     """Prints the ratio of `attribute` to the floor for `count` examples."""
     import numpy as np
+
     import tf_attrib as ta
 
     model, shape = make()
@@ -94,12 +89,14 @@ def compare(name, make, count, rounds):
         library.append(seconds(lambda: attributor.attribute(examples, method=method, verbose=False)))
     ratio = statistics.median(a / b for a, b in zip(library, raw, strict=True))
     print(f"{name:12s} {count:3d} example(s): {ratio:5.2f} × the floor "
-          f"({statistics.median(library) * 1e3:8.1f} ms; floor {statistics.median(raw) * 1e3:8.1f} ms, blocks of {best})", flush=True)
+          f"({statistics.median(library) * 1e3:8.1f} ms; floor {statistics.median(raw) * 1e3:8.1f} ms in blocks of {best})",
+          flush=True)
 
 
 def peak_memory(count):
     """Growth of peak memory over a warm-up on one example, MobileNetV2, in a process of its own."""
     import numpy as np
+
     import tf_attrib as ta
 
     model, shape = mobilenet()
