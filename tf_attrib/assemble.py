@@ -1,6 +1,5 @@
 """From what the engine summed to the result that a user gets."""
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -12,7 +11,7 @@ from .methods import Method
 from .points import Points
 from .scoring import ScoreFunction
 from .session import Compared
-from .structure import rebuild
+from .structure import flatten, rebuild
 
 
 def assemble(method: Method, function: ScoreFunction, rule: FixedRule, chosen: list[Points], tables: Tables,
@@ -30,33 +29,37 @@ def assemble(method: Method, function: ScoreFunction, rule: FixedRule, chosen: l
     series = chosen[0].slots > 1
     totals = {key: total if series else total[:, 0] for key, total in rule.totals().items()}
     target = tables.target
-    result = Attribution(
-        attributions=rebuild(totals), scores=tables.score, inputs=inputs,
-        evaluations=np.full(count, 0 if method.forward_only else rows),
-        forward_evaluations=np.full(count, 1 + (rows if method.forward_only else 0)),
-        target=None if target.shape[1] == 0 else target[:, 0] if target.shape[1] == 1 else target,
-        tokens=tokens, method=repr(method), at=function.place.words, of=function.output.words, unit=function.output.unit,
-        notes=function.place.notes)
+    found = {
+        "attributions": rebuild(totals), "scores": tables.score, "inputs": inputs,
+        "evaluations": np.full(count, 0 if method.forward_only else rows),
+        "forward_evaluations": np.full(count, 1 + (rows if method.forward_only else 0)),
+        "target": None if target.shape[1] == 0 else target[:, 0] if target.shape[1] == 1 else target,
+        "tokens": tokens, "method": repr(method), "at": function.place.words, "of": function.output.words,
+        "unit": function.output.unit, "notes": function.place.notes}
     if series:
-        result = dataclasses.replace(result, alphas=np.stack([points.alpha for points in chosen]), path_scores=rule.scores,
-                                     path_gradients=rule.slopes)
-    return _with_baseline(result, method, function, rule, chosen, tables, compared) if method.uses_baseline else result
+        found |= {"alphas": np.stack([points.alpha for points in chosen]), "path_scores": rule.scores,
+                  "path_gradients": rule.slopes}
+    if method.uses_baseline:
+        found |= _against_baseline(found, method, function, rule, chosen, tables, compared)
+    return Attribution(**found)
 
 
-def _with_baseline(result, method, function, rule, chosen, tables, compared) -> Attribution:
-    """The result with what comes of the score at the baseline."""
-    pair = (compared.baseline_scores, compared.highest)
-    scores, highest = (values[:, 0] if values.shape[1] == 1 else values for values in pair)
-    words = tables.references.words
-    result = dataclasses.replace(
-        result, baseline_scores=scores, forward_evaluations=result.forward_evaluations + tables.references.count,
-        baseline_confidence=highest if function.output.has_classes and result.unit == "probability" else None,
-        baseline=describe_zeros(tables.x, function.place.kind) if words == "zeros" else words)
+def _against_baseline(found: dict, method, function, rule, chosen, tables, compared) -> dict[str, Any]:
+    """What comes of the score at the baseline."""
+    below, references = compared.baseline_scores, tables.references
+    one = references.count == 1
+    words = describe_zeros(tables.x, function.place.kind) if references.words == "zeros" else references.words
+    confident = function.output.has_classes and function.output.unit == "probability"
+    difference = tables.score - below.mean(1)
+    more = {"baseline_scores": below[:, 0] if one else below, "baseline": words,
+            "forward_evaluations": found["forward_evaluations"] + references.count,
+            "baseline_confidence": (compared.highest[:, 0] if one else compared.highest) if confident else None}
     if method.in_score_units:
-        result = dataclasses.replace(result, gap=result.totals - result.difference)
+        total = sum(leaf.reshape(len(leaf), -1).sum(1, dtype=np.float64) for leaf in flatten(found["attributions"]).values())
+        more["gap"] = total - difference
     if method.on_path:
-        result = dataclasses.replace(result, gradient_share=_gradient_share(rule, chosen, result.difference))
-    return result
+        more["gradient_share"] = _gradient_share(rule, chosen, difference)
+    return more
 
 
 def _gradient_share(rule: FixedRule, chosen: list[Points], difference: np.ndarray) -> np.ndarray:

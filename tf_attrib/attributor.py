@@ -156,10 +156,10 @@ class Attributor:
 
     def _tokens(self, session: Session, ready: dict) -> np.ndarray | None:
         """(n, length), the words behind one lookup's indices, where the model knows them."""
-        words = keras_model.vocabulary(self.model)
-        indices = session.indices(ready) if words else None
-        if indices is None:
+        words = keras_model.vocabulary(self.model) if session.function.place.indices is not None else None
+        if words is None:
             return None
+        indices = session.indices(ready)
         known = np.asarray(words, dtype=str)
         return np.where(indices < len(known), known[np.minimum(indices, len(known) - 1)], indices.astype(str))
 
