@@ -49,7 +49,8 @@ class Rows:
         return len(self.example)
 
     def __getitem__(self, part) -> "Rows":
-        return Rows(*(getattr(self, field.name)[part] for field in dataclasses.fields(self)))
+        return Rows(self.example[part], self.reference[part], self.alpha[part], self.weight[part], self.slot[part],
+                    self.number[part])
 
 
 class Integrator(Protocol):
@@ -88,17 +89,18 @@ class Program:
             rows.weight[count:] = 0
         first, part = rows.example[0], slice(rows.example[0], rows.example[-1] + 1)
         slots, slot = _ranked(rows.slot)
-        integers, references = [rows.example - first, slot, rows.number], []
-        for key, table in tables.references.tables.items():
-            used, local = np.unique(tables.references.index[key][rows.example, rows.reference], return_inverse=True)
+        references, fixed = [], 3 + len(tables.references.tables)
+        integers = np.empty((len(rows), fixed + tables.target.shape[1]), np.int32)
+        integers[:, 0], integers[:, 1], integers[:, 2] = rows.example - first, slot, rows.number
+        for column, (key, table) in enumerate(tables.references.tables.items(), 3):
+            used, integers[:, column] = _used(tables.references.index[key], rows, len(table))
             references.append(table[used])
-            integers.append(local)
-        floats = np.stack([rows.alpha, rows.weight, tables.score[rows.example]], 1)
-        sums, scores, slopes = self._compiled(
-            *(value[part] for value in tables.x.values()), *references,
-            *(tables.context[key][part] for key in self.function.context),
-            np.column_stack([*integers, tables.target[rows.example]]).astype(np.int32),
-            floats.astype(self.function.dtype.as_numpy_dtype))
+        integers[:, fixed:] = tables.target[rows.example]
+        floats = np.empty((len(rows), 3), self.function.dtype.as_numpy_dtype)
+        floats[:, 0], floats[:, 1], floats[:, 2] = rows.alpha, rows.weight, tables.score[rows.example]
+        context = [tables.context[key][part] for key in self.function.context]
+        *sums, scores, slopes = self._compiled(*(value[part] for value in tables.x.values()), *references, *context,
+                                               integers, floats)
         return slots, dict(zip(tables.x, sums, strict=True)), scores[:count], slopes[:count]
 
     def _block(self, x, references, context, integers, floats):
@@ -114,7 +116,14 @@ class Program:
         slots = tf.reduce_max(slot) + 1
         sums = [tf.math.unsorted_segment_sum(per_row(weight, integrand) * integrand, slot, slots)
                 for integrand in integrands.values()]
-        return sums, scores, slopes
+        return [*sums, scores, slopes]
+
+
+def _used(index: np.ndarray, rows: Rows, size: int) -> tuple[Any, Any]:
+    """Which of a table's `size` references the rows need, and for each row which of those is its own."""
+    if size == 1:
+        return slice(None), 0
+    return np.unique(index[rows.example, rows.reference], return_inverse=True)
 
 
 def _ranked(slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -134,7 +143,7 @@ def run(program: Callable, tables: Tables, integrator: Integrator, block: int, a
         ends = np.arange(1, blocks + 1) * len(rows) // blocks if not program.function.rows else \
             np.minimum(np.arange(1, blocks + 1) * block, len(rows))
         for start, end in zip([0, *ends[:-1]], ends, strict=True):
-            part = rows[start:end]
+            part = rows[start:end] if blocks > 1 else rows
             integrator.accept(part, *program(tables, part))
             advance(len(part))
         rows = integrator.refine()

@@ -143,7 +143,7 @@ class Session:
                 part = np.append(part, np.full(self.function.rows - real, part[-1]))
             context = [inputs[key][example[part]] for key in self.function.context]
             chosen = [targets[example[part]]] if len(self.shape) > 1 else []
-            parts.append(self._forward(*at(part).values(), *context, *chosen)[:real])
+            parts.append(self._forward(*at(part).values(), *context, *chosen)[0][:real])
         return np.concatenate(parts).astype(np.float64)
 
     @functools.cached_property

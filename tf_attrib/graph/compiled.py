@@ -17,10 +17,9 @@ class Compiled:
         self._function = tf.function(function, input_signature=signature, autograph=False).get_concrete_function()
         self._dtypes = [tensor.dtype for tensor in self._function.outputs]
         self._captured = list(self._function.captured_inputs)
-        self._structure = self._function.structured_outputs
 
-    def __call__(self, *arrays: np.ndarray):
-        """The outputs, as NumPy arrays in the structure that `function` returned; dtypes must be those of the signature."""
+    def __call__(self, *arrays: np.ndarray) -> list[np.ndarray]:
+        """The outputs in a flat list; dtypes must be those of the signature."""
         tensors = [tf.constant(array) for array in arrays]
         outputs = tf.raw_ops.StatefulPartitionedCall(args=tensors + self._captured, Tout=self._dtypes, f=self._function)
-        return tf.nest.pack_sequence_as(self._structure, [output.numpy() for output in outputs])
+        return [output.numpy() for output in outputs]
