@@ -1,6 +1,7 @@
 """A progress bar that shows by itself when a call takes long."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 
 # Seconds before a bar shows by itself.
@@ -10,10 +11,20 @@ DELAY = 2.0
 @contextlib.contextmanager
 def progress(verbose: str | bool | int, total: int) -> Iterator[Callable[[int], None]]:
     """A function that takes how many rows were done since the last call. `verbose`: "auto", or whether to show a bar."""
-    if verbose != "auto" and not verbose:
-        yield lambda rows: None
-        return
-    from tqdm.auto import tqdm
+    bar, done, start = None, 0, time.monotonic()
+    delay = DELAY if verbose == "auto" else 0
 
-    with tqdm(total=total, desc="attributing", unit="row", delay=DELAY if verbose == "auto" else 0, leave=False) as bar:
-        yield bar.update
+    def advance(rows: int) -> None:
+        nonlocal bar, done
+        done += rows
+        if bar is not None:
+            bar.update(rows)
+        elif verbose and time.monotonic() - start >= delay:
+            from tqdm.auto import tqdm  # made only now: making a bar takes longer than explaining a small net
+
+            bar = tqdm(total=total, initial=done, desc="attributing", unit="row", leave=False)
+    try:
+        yield advance
+    finally:
+        if bar is not None:
+            bar.close()
