@@ -131,7 +131,7 @@ class Attribution:
 
     def mean(self, axis) -> "Attribution":
         """The mean over feature axes. It no longer sums to the difference of scores: `gap` says by how much."""
-        return self._reduce(np.mean, axis)
+        return self._reduce(np.mean, axis, scaled=True)
 
     def norm(self, axis) -> "Attribution":
         """The Euclidean norm over feature axes: the sign is lost."""
@@ -141,25 +141,31 @@ class Attribution:
         """Magnitudes: the sign is lost."""
         return self._with(map_leaves(np.abs, self.attributions))
 
-    def _reduce(self, reduce: Callable, axis) -> "Attribution":
+    def _reduce(self, reduce: Callable, axis, scaled: bool = False) -> "Attribution":
+        if axis is None:
+            raise ValueError("name the feature axes, such as axis=-1; axis 0 is the batch")
         axes = (axis,) if isinstance(axis, int | np.integer) else tuple(axis)
+        shares = [1.0]
 
         def apply(leaf):
             bad = [a for a in axes if not -leaf.ndim < a < leaf.ndim or a == 0]
             if bad:
                 raise ValueError(f"axis {bad[0]} of attributions of shape {leaf.shape}: feature axes are "
                                  f"1 to {leaf.ndim - 1} (or -1 to {1 - leaf.ndim}); axis 0 is the batch")
+            shares.append(1 / np.prod([leaf.shape[a] for a in axes]))
             return reduce(leaf, axis=axes)
 
-        return self._with(map_leaves(apply, self.attributions))
+        reduced = map_leaves(apply, self.attributions)
+        # a mean scales the error down with the sum; with several tensors by the least of them, to stay a bound
+        return self._with(reduced, max(shares[1:]) if scaled else 1.0)
 
-    def _with(self, attributions) -> "Attribution":
-        """The same result with other numbers: the gap anew, and the same absolute error over the new norm."""
+    def _with(self, attributions, scale: float = 1.0) -> "Attribution":
+        """The same result with other numbers: the gap anew, and the same absolute error times `scale` over the new norm."""
         new = dataclasses.replace(self, attributions=attributions)
         gap = None if self.gap is None else new.totals - self.difference
         error = self.error_estimate
         if error is not None:
-            error = error * self.magnitudes / np.maximum(new.magnitudes, np.finfo(float).tiny)
+            error = scale * error * self.magnitudes / np.maximum(new.magnitudes, np.finfo(float).tiny)
         return dataclasses.replace(new, gap=gap, error_estimate=error)
 
     # ranking

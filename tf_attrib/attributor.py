@@ -18,7 +18,7 @@ from .graph.load import load_model
 from .graph.trace import Traced, trace
 from .methods import Method, as_method
 from .points import Points
-from .prepare import as_arrays, matched, prepared, specs_of
+from .prepare import as_arrays, matched, prepared, raw_specs, specs_of
 from .progress import progress
 from .scoring import resolve_of
 from .select import as_at, as_of
@@ -55,7 +55,8 @@ class Attributor:
             model = load_model(model, allow_unsafe)
         if not callable(model):
             raise AttributionError(f"model must be a Keras model, a path to one, or a function; got {type(model).__name__}")
-        if batch_size is not None and (not isinstance(batch_size, int) or batch_size < 1):
+        whole = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool)
+        if batch_size is not None and (not whole or batch_size < 1):
             raise AttributionError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
         self.model, self.batch_size, self.preprocess = model, batch_size, preprocess
         self.at, self.of = as_at(at), as_of(of)
@@ -102,12 +103,24 @@ class Attributor:
             An `Attribution`, in the structure and shape of the selected tensors.
 
         Raises:
-            AttributionError: inputs, target or baselines that do not fit, or scores or gradients that are not finite.
+            AttributionError: inputs, target or baselines that do not fit, scores or gradients that are not finite, or a
+                model that fails on these inputs.
         """
+        if not tf.executing_eagerly():
+            raise AttributionError("attribute works in eager mode: call it outside tf.function and tf.Graph")
+        if verbose not in ("auto", True, False):
+            raise AttributionError(f"verbose must be 'auto', True or False, got {verbose!r}")
+        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0):
+            raise AttributionError(f"seed must be None or a whole number of at least 0, got {seed!r}")
+        try:
+            return self._attribute(inputs, target, baselines, method, seed, verbose)
+        except tf.errors.OpError as error:
+            raise AttributionError(f"the model failed on these inputs: {_reason(error)}") from error
+
+    def _attribute(self, inputs, target, baselines, method, seed, verbose) -> Attribution:
         method = as_method(method)
         if baselines is not None and not method.takes_baselines:
-            raise AttributionError(f"{type(method).__name__} has no baseline: leave baselines out, or take "
-                                   "method='integrated_gradients'")
+            raise AttributionError(f"{method!r} takes no baselines: leave them out, or take method='integrated_gradients'")
         arrays = as_arrays(inputs)
         session, ready, match = self._prepare(arrays)
         user = {match[key]: value for key, value in ready.items()}
@@ -125,13 +138,17 @@ class Attributor:
         chosen = _points(method, references.count, x, seed, features, kind)
         with progress(verbose, len(chosen) * len(chosen[0].alpha)) as advance:
             rule = session.run(method.row(features, kind), tables, chosen, features, advance)
-        check_finite("score or gradient", rule.scores + rule.slopes)
+        # a row of weight 0 is looked at only: an infinite gradient there spoils nothing
+        weighed = np.stack([points.weight for points in chosen]) != 0
+        check_finite("score or gradient", rule.scores + np.where(weighed, rule.slopes, 0))
         tokens = self._tokens(session, ready)
         return assemble(method, session.function, rule, chosen, tables, compared, rebuild(arrays), tokens)
 
     def _prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
         """The session for inputs of this kind, the inputs by the model's keys, and the user's key for each of those."""
         specs = self._specs if self._specs is not None else specs_of(arrays)
+        if self.preprocess is not None and self._specs is not None:
+            specs = raw_specs(arrays, specs)
         match = matched(arrays, specs)
         ready = prepared(arrays, specs, match)
         signature = _signature(specs)
@@ -145,13 +162,18 @@ class Attributor:
         if signature not in self._traces:
             try:
                 self._traces[signature] = trace(self.model, specs, self.preprocess)
-            except AttributionError:
+            except AttributionError as error:
                 if keras_model.is_keras(self.model):
                     raise
                 # a function may need to know its batch: then every block has that many rows
                 fixed = {key: tf.TensorSpec([self.batch_size or FIXED_ROWS, *spec.shape[1:]], spec.dtype)
                          for key, spec in specs.items()}
-                self._traces[signature] = trace(self.model, fixed, self.preprocess)
+                try:
+                    self._traces[signature] = trace(self.model, fixed, self.preprocess)
+                except AttributionError:
+                    wide = any(spec.dtype == tf.float64 for spec in specs.values())
+                    hint = "; the inputs are float64, perhaps it wants inputs.astype('float32')" if wide else ""
+                    raise AttributionError(f"{error}{hint}") from error
         return self._traces[signature]
 
     def _tokens(self, session: Session, ready: dict) -> np.ndarray | None:
@@ -161,7 +183,15 @@ class Attributor:
             return None
         indices = session.indices(ready)
         known = np.asarray(words, dtype=str)
-        return np.where(indices < len(known), known[np.minimum(indices, len(known) - 1)], indices.astype(str))
+        return np.where((indices >= 0) & (indices < len(known)), known[np.clip(indices, 0, len(known) - 1)],
+                        indices.astype(str))
+
+
+def _reason(error: tf.errors.OpError) -> str:
+    """The one line of a TensorFlow error that says what was wrong."""
+    lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+    telling = [line for line in lines if "indices[" in line or "must be" in line or "Incompatible" in line]
+    return (telling or lines or [type(error).__name__])[0][:300]
 
 
 def _signature(specs: dict) -> tuple:

@@ -36,7 +36,10 @@ class Baseline:
 def constant(value: float | np.ndarray) -> Baseline:
     """`value` everywhere in the selected tensor (a number, or an array that broadcasts to one example)."""
     def make(x, rng):
-        return np.broadcast_to(np.asarray(value, x.dtype), x.shape[1:])[None]
+        try:
+            return np.broadcast_to(np.asarray(value, x.dtype), x.shape[1:])[None]
+        except ValueError:
+            raise AttributionError(f"ta.constant of shape {np.shape(value)} does not fit examples of shape {x.shape[1:]}") from None
     return Baseline(f"constant {value}", make)
 
 
@@ -61,7 +64,12 @@ def gaussian(n: int, stddev: float, mean: float = 0.0) -> Baseline:
 
 def blur(sigma: float) -> Baseline:
     """Each example blurred by a Gaussian of `sigma` pixels along its spatial axes (not along channels)."""
+    if not sigma > 0:
+        raise AttributionError(f"ta.blur(sigma) needs a sigma above 0, got {sigma}")
+
     def make(x, rng):
+        if x.ndim < 2:
+            raise AttributionError(f"ta.blur needs examples with a spatial axis; these are single numbers, {x.shape}")
         spatial = (0,) + (sigma,) * max(x.ndim - 2, 1) + ((0,) if x.ndim > 2 else ())
         return scipy.ndimage.gaussian_filter(x, spatial)[:, None]
     return Baseline(f"the input blurred, sigma {sigma}", make, shared=False)
@@ -76,6 +84,8 @@ def several(baselines: Any) -> Any:
     if isinstance(baselines, list | tuple):
         return Several(tuple(baselines))
     array = np.asarray(baselines)
+    if array.ndim == 0:
+        raise AttributionError(f"ta.several takes an array (k, ...) or a list of baselines, got {baselines!r}")
     return Baseline(f"{len(array)} given baselines", lambda x, rng: _fits(array, x.shape[1:], x.dtype, several=True))
 
 
@@ -90,6 +100,8 @@ def token(id: int) -> Baseline:
     """Sequences in which every token is `id`, such as padding; float inputs stay those of the example."""
     def make(inputs, rng):
         ids = [key for key, value in inputs.items() if value.dtype.kind in "iu"]
+        # Keras takes ids as floats too
+        ids = ids or [key for key, value in inputs.items() if value.dtype.kind == "f" and np.array_equal(value, np.round(value))]
         if not ids:
             raise AttributionError("ta.token(id) needs integer inputs; these are "
                                    f"{', '.join(str(value.dtype) for value in inputs.values())}")
@@ -106,6 +118,8 @@ def dataset(samples: Any, n: int | None = None) -> Baseline:
     """
     leaves = {key: np.asarray(value) for key, value in flatten(samples).items()}
     total = len(next(iter(leaves.values())))
+    if not total:
+        raise AttributionError("ta.dataset(samples): there are no samples")
     if n is not None and not 1 <= n <= total:
         raise AttributionError(f"ta.dataset(samples, n): n must be from 1 to {total}, the number of samples; got {n}")
 
@@ -132,7 +146,10 @@ def _level(word: str, value_range, value: float) -> Baseline:
         raise AttributionError(f"value_range must be (low, high) with low < high, got {value_range}")
 
     def make(inputs, rng):
-        return _replaced(inputs, [key for key, x in inputs.items() if x.dtype.kind == "f"], value)
+        floats = [key for key, x in inputs.items() if x.dtype.kind == "f"]
+        if not floats:
+            raise AttributionError(f"ta.{word} is for images; these inputs are token ids: baselines=ta.token(0) or ta.zeros()")
+        return _replaced(inputs, floats, value)
     return Baseline(f"{word} ({value} of {tuple(value_range)})", make, shared=None, at_model_input=True)
 
 
@@ -194,9 +211,17 @@ def resolve(baselines: Any, values: dict, inputs: dict, push: Callable[[dict], d
     """
     rng = np.random.default_rng(seed)
     per_tensor = _per_tensor(baselines, list(values))
+    pushed: dict[int, dict] = {}
+
+    def at_model_input(baseline: Baseline) -> dict:
+        """One recipe's references at every selected tensor: drawn once, so that what belongs together stays together."""
+        if id(baseline) not in pushed:
+            made = baseline.make(inputs, rng)
+            pushed[id(baseline)] = push({name: np.ascontiguousarray(value) for name, value in made.items()})
+        return pushed[id(baseline)]
     tables, index, words, shared = {}, {}, {}, True
     for key, one in per_tensor.items():
-        tables[key], index[key], words[key], same = _one(one, key, values, inputs, push, rng)
+        tables[key], index[key], words[key], same = _one(one, key, values, at_model_input, rng)
         shared = shared and same
     count = max(part.shape[1] for part in index.values())
     for key, part in index.items():
@@ -230,10 +255,10 @@ def _per_tensor(baselines: Any, keys: list) -> dict:
     return {key: leaves.get(key, zeros()) for key in keys}
 
 
-def _one(baseline, key, values, inputs, push, rng) -> tuple[np.ndarray, np.ndarray, str, bool]:
+def _one(baseline, key, values, at_model_input, rng) -> tuple[np.ndarray, np.ndarray, str, bool]:
     """Table, index, words and whether shared, of one baseline at one tensor."""
     if isinstance(baseline, Several):
-        parts = [_one(part, key, values, inputs, push, rng) for part in baseline.parts]
+        parts = [_one(part, key, values, at_model_input, rng) for part in baseline.parts]
         if not parts:
             raise AttributionError("an empty list of baselines")
         offsets = np.cumsum([0] + [len(part[0]) for part in parts])
@@ -244,7 +269,7 @@ def _one(baseline, key, values, inputs, push, rng) -> tuple[np.ndarray, np.ndarr
     if not isinstance(baseline, Baseline):
         baseline = _given(np.asarray(baseline), x)
     if baseline.at_model_input:
-        table = push({name: np.ascontiguousarray(value) for name, value in baseline.make(inputs, rng).items()})[key]
+        table = at_model_input(baseline)[key]
         shared = len(table) == 1 if baseline.shared is None else baseline.shared
         table = table if shared else table[:, None]
     else:
@@ -275,11 +300,13 @@ def _fits(array: np.ndarray, features: tuple, dtype, count: int | None = None, s
     shaped = array.shape[len(leading):] == tuple(features)
     right = len(leading) == 1 if several else leading == () or (len(leading) == 1 and count in (None, leading[0])) \
         or leading == (1,)
-    if not shaped or not right or array.dtype.kind not in "biuf":
-        wanted = f"(k, {str(tuple(features))[1:]}" if several else \
+    text = np.dtype(dtype).kind in "OSU"
+    if not shaped or not right or array.dtype.kind not in ("OSU" if text else "biuf"):
+        wanted = f"({', '.join(['k', *map(str, features)])})" if several else \
             f"{tuple(features)} for all examples" + (f" or {(count, *features)} for each" if count else "")
-        raise AttributionError(f"a baseline must be of shape {wanted}; got {array.dtype} {array.shape}")
-    return array.reshape(-1, *features).astype(dtype)
+        hint = "" if array.ndim or several else "; ta.zeros() or ta.constant(value) give one value everywhere"
+        raise AttributionError(f"a baseline must be of shape {wanted}; got {array.dtype} {array.shape}{hint}")
+    return array.reshape(-1, *features) if text else array.reshape(-1, *features).astype(dtype)
 
 
 def _same_keys(leaves: dict, inputs: dict) -> dict:

@@ -114,7 +114,7 @@ class Program:
             integers[:, 3 + many:], alpha, score, number)
         scores, slopes, integrands = self._row(self.function, row)
         slots = tf.reduce_max(slot) + 1
-        sums = [tf.math.unsorted_segment_sum(per_row(weight, integrand) * integrand, slot, slots)
+        sums = [tf.math.unsorted_segment_sum(tf.math.multiply_no_nan(integrand, per_row(weight, integrand)), slot, slots)
                 for integrand in integrands.values()]
         return [*sums, scores, slopes]
 

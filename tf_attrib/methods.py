@@ -132,7 +132,8 @@ class ExpectedGradients(Method):
     random = True
 
     def points(self, references, rng, features, kind):
-        make_rule("right", self.n_samples)
+        if isinstance(self.n_samples, bool) or not isinstance(self.n_samples, int | np.integer) or self.n_samples < 1:
+            raise AttributionError(f"n_samples must be a whole number of at least 1, got {self.n_samples!r}")
         return points.random_path(self.n_samples, references, rng)
 
     def row(self, features, kind):
@@ -159,6 +160,10 @@ class Occlusion(Method):
     value: float | None = None
     on_path = False
     forward_only = True
+
+    @property
+    def takes_baselines(self) -> bool:
+        return self.value is None
 
     def points(self, references, rng, features, kind):
         return points.masks(self._windows(features, kind).count, references)

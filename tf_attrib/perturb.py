@@ -3,6 +3,7 @@
 import dataclasses
 import math
 
+import numpy as np
 import tensorflow as tf
 
 from .errors import AttributionError
@@ -70,13 +71,16 @@ def make_windows(features: tuple, window, stride) -> Windows:
     spatial = features[:-1] if len(features) > 1 else features
     sizes = {}
     for name, value in (("window", window), ("stride", stride)):
-        each = (value,) * len(spatial) if isinstance(value, int) else tuple(value)
-        if len(each) != len(spatial) or any(not isinstance(v, int) or v < 1 for v in each):
+        each = tuple(value) if isinstance(value, tuple | list) else (value,) * len(spatial)
+        if len(each) != len(spatial) or any(isinstance(v, bool) or not isinstance(v, int | np.integer) or v < 1 for v in each):
             raise AttributionError(f"{name} must be a whole number of at least 1, or {len(spatial)} of them, for features "
                                    f"{features}; got {value!r}")
-        sizes[name] = each
+        sizes[name] = tuple(int(v) for v in each)
     if any(w > size for w, size in zip(sizes["window"], spatial, strict=True)):
         raise AttributionError(f"window {sizes['window']} is larger than the features {spatial}")
+    if any(s > w for s, w in zip(sizes["stride"], sizes["window"], strict=True)):
+        raise AttributionError(f"stride {sizes['stride']} is larger than window {sizes['window']}: features between windows "
+                               "would never be hidden")
     channels = features[len(spatial):]
     return Windows(tuple(features), sizes["window"] + channels, sizes["stride"] + channels)
 

@@ -12,17 +12,31 @@ from .structure import flatten, is_nested_list
 def as_arrays(inputs: Any) -> dict[Any, np.ndarray]:
     """The inputs by the user's own keys, as NumPy arrays."""
     if is_nested_list(inputs):
-        inputs = np.asarray(inputs)
-    arrays = {}
-    for key, value in flatten(inputs).items():
-        array = value.numpy() if tf.is_tensor(value) else np.asarray(value)
-        if array.dtype == object and not all(isinstance(item, str | bytes) for item in array.ravel()):
-            raise AttributionError(f"input{_named(key)} is ragged or of mixed kinds: give one array of equal rows (pad "
-                                   "sequences)")
-        arrays[key] = array
+        inputs = _as_array(inputs, None)
+    arrays = {key: _as_array(value, key) for key, value in flatten(inputs).items()}
     if not arrays:
         raise AttributionError("no inputs were given")
     return arrays
+
+
+def _as_array(value: Any, key: Any) -> np.ndarray:
+    if isinstance(value, tf.SparseTensor | tf.RaggedTensor):
+        raise AttributionError(f"input{_named(key)} is a {type(value).__name__}: make it dense first, "
+                               f"{'tf.sparse.to_dense(x)' if isinstance(value, tf.SparseTensor) else 'x.to_tensor()'}")
+    try:
+        array = value.numpy() if tf.is_tensor(value) else np.asarray(value)
+    except ValueError:
+        array = np.empty(0, object)
+    if array.dtype == object and not (array.size and all(isinstance(item, str | bytes) for item in array.ravel())):
+        raise AttributionError(f"input{_named(key)} is ragged or of mixed kinds: give one array of equal rows (pad sequences)")
+    return array
+
+
+def raw_specs(arrays: dict[Any, np.ndarray], specs: dict[Any, tf.TensorSpec]) -> dict[Any, tf.TensorSpec]:
+    """The model's specs, with the shapes at hand for inputs of other shapes: preprocessing may change them."""
+    match = matched(arrays, specs)
+    return {key: spec if spec.shape[1:].is_compatible_with(arrays[match[key]].shape[1:])
+            else tf.TensorSpec([None, *arrays[match[key]].shape[1:]], spec.dtype, spec.name) for key, spec in specs.items()}
 
 
 def specs_of(arrays: dict[Any, np.ndarray]) -> dict[Any, tf.TensorSpec]:
@@ -73,9 +87,8 @@ def _prepare(array: np.ndarray, spec: tf.TensorSpec, key: Any) -> np.ndarray:
     fits = array.ndim == len(wanted) and all(size in (None, came) for size, came
                                              in zip(wanted[1:], array.shape[1:], strict=True))
     if not fits:
-        hint = "; add the batch axis: inputs[None]" if array.ndim == len(wanted) - 1 else \
-            "; add the channel axis: inputs[..., None]" if wanted[-1:] == [1] and array.shape[1:] == tuple(wanted[1:-1]) else ""
-        raise AttributionError(f"input{_named(key)} must be {_shown(spec)}, got {array.dtype} {array.shape}{hint}")
+        raise AttributionError(f"input{_named(key)} must be {_shown(spec)}, got {array.dtype} {array.shape}"
+                               f"{_hint(array.shape, wanted)}")
     if spec.dtype == tf.string:
         if array.dtype.kind not in "OSU":
             raise AttributionError(f"input{_named(key)} must be text, got {array.dtype}")
@@ -88,7 +101,22 @@ def _prepare(array: np.ndarray, spec: tf.TensorSpec, key: Any) -> np.ndarray:
     dtype = spec.dtype.as_numpy_dtype
     if spec.dtype.is_integer and array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
         raise AttributionError(f"input{_named(key)} must be {spec.dtype.name}, got fractions ({array.dtype})")
-    return np.ascontiguousarray(array, dtype)
+    with np.errstate(over="ignore"):
+        cast = np.ascontiguousarray(array, dtype)
+    kept = np.isfinite(cast).all() if array.dtype.kind == "f" and cast.dtype.kind == "f" else \
+        np.array_equal(cast, array) or cast.dtype.kind == "f"
+    if not kept:
+        raise AttributionError(f"input{_named(key)} holds numbers beyond the range of {spec.dtype.name}, which the model takes")
+    return cast
+
+
+def _hint(came: tuple, wanted: list) -> str:
+    """Which axis to add, where one is missing."""
+    if len(came) != len(wanted) - 1:
+        return ""
+    if wanted[-1] == 1 and all(size in (None, other) for size, other in zip(wanted[1:-1], came[1:], strict=True)):
+        return f"; add the channel axis: inputs[{'..., ' if len(wanted) > 2 else ':, '}None]"
+    return "; add the batch axis: inputs[None]"
 
 
 def few(examples: np.ndarray) -> str:

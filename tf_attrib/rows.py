@@ -63,7 +63,7 @@ class GradientRow:
 
 
 def per_row(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
-    """`values` (rows,) shaped so that it multiplies `like` (rows, ...)."""
+    """`values` (rows,) shaped to multiply `like` (rows, ...)."""
     return tf.reshape(values, [-1] + [1] * (like.shape.rank - 1))
 
 

@@ -63,11 +63,13 @@ def _output_name(traced: Traced, of: Of | None) -> str:
     names = list(traced.outputs)
     if of is not None and of.name is not None:
         if of.name not in names:
-            raise AttributionError(f"no output is called {of.name!r}; there are: {nearest(of.name, names)}")
+            listed = [f"{name} {tuple(tensor.shape)}" for name, tensor in traced.outputs.items()]
+            raise AttributionError(f"no output is called {of.name!r}; there are: {nearest(of.name, listed)}")
         return of.name
     if len(names) > 1:
         listed = ", ".join(f"{name!r} {tuple(tensor.shape)}" for name, tensor in traced.outputs.items())
-        raise AttributionError(f"the model has {len(names)} outputs, say which is explained, such as of={names[0]!r}: {listed}")
+        call = f"ta.{of.kind}({names[0]!r})" if of is not None and of.kind != "named" else repr(names[0])
+        raise AttributionError(f"the model has {len(names)} outputs, say which is explained, such as of={call}: {listed}")
     return names[0]
 
 
@@ -83,9 +85,7 @@ def _raw(head: Head, name: str) -> Output:
 
 def _logits(head: Head, name: str) -> Output:
     def finish(values):
-        value = values[None]
-        # class 1 of a single sigmoid unit has the logit z, class 0 has -z
-        return tf.concat([-value, value], -1) if _one_unit(head) else value
+        return _classes(head, values[None], lambda value: -value)
     return Output(f"logit beneath the {head.kind} at {name!r}", "logit", {None: head.logits}, finish, True)
 
 
@@ -95,13 +95,17 @@ def _probability(head: Head, name: str) -> Output:
         if not head.applied:
             value = tf.nn.softmax(value) if head.kind == "softmax" else tf.sigmoid(value)
         value = tf.exp(value) if head.kind == "log_softmax" else value
-        return tf.concat([1 - value, value], -1) if _one_unit(head) else value
+        return _classes(head, value, lambda value: 1 - value)
     words = f"probability at {name!r}" + ("" if head.applied else f" ({head.kind} of the compiled loss)")
     return Output(words, "probability", {None: head.output}, finish, True)
 
 
-def _one_unit(head: Head) -> bool:
-    return head.kind == "sigmoid" and head.output.shape.rank > 1 and head.output.shape[-1] == 1
+def _classes(head: Head, value: tf.Tensor, other: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """`value`, or for a single sigmoid unit both its classes: class 1 has `value`, class 0 `other(value)`."""
+    if head.kind != "sigmoid" or (value.shape.rank > 1 and value.shape[-1] != 1):
+        return value
+    value = value[:, None] if value.shape.rank == 1 else value
+    return tf.concat([other(value), value], -1)
 
 
 def _scored(traced: Traced, of: Of) -> Output:
@@ -123,6 +127,7 @@ class ScoreFunction:
         place, output: what was selected.
         context: keys of the model inputs that are needed beside the selected tensors (masks, other inputs).
         rows: the number of rows that a call must have, or None for any.
+        value_shape: of the explained output for one example, None where that follows the input.
         target_rank: how many indices select one value of an example.
         dtype: of paths and scores, float32 unless the model is float64.
     """
@@ -143,14 +148,22 @@ class ScoreFunction:
         self.dtype = tf.float64 if any(tensor.dtype == tf.float64 for tensor in fetched) else tf.float32
         with TRACING, traced.function.graph.as_default():
             self._explained = self._finished(dict(output.fetches))
-        self.target_rank = max(self._explained.shape.rank - 1, 0)
+        if not self._explained.shape.rank:
+            raise AttributionError(f"{output.words} must have one entry for each example, shape (batch, ...); it is a single "
+                                   "number")
+        self.value_shape = tuple(self._explained.shape[1:])
+        self.target_rank = len(self.value_shape)
         self.rows = self._fixed_rows()
 
     def _fixed_rows(self) -> int | None:
+        sizes = {tensor.shape[0] for tensor in self.traced.inputs.values() if tensor.shape.rank} - {None, 1}
         if any(port.batch_axis is None for port in self.place.ports.values()):
+            if sizes:
+                raise AttributionError(f"{self.place.words} has no batch axis, and the model takes exactly {min(sizes)} examples "
+                                       "at a time: such a tensor needs a model of any batch size, or of 1")
             return 1
-        sizes = {tensor.shape[0] for tensor in self.traced.inputs.values() if tensor.shape.rank} - {None}
-        return min(sizes) if sizes else None
+        ones = any(tensor.shape[0] == 1 for tensor in self.traced.inputs.values() if tensor.shape.rank)
+        return min(sizes) if sizes else 1 if ones else None
 
     def features(self) -> dict[Any, list]:
         """The static shape of one example of each selected tensor, by key."""
@@ -189,10 +202,16 @@ class ScoreFunction:
         with TRACING, self.traced.function.graph.as_default():
             target = tf.compat.v1.placeholder(tf.int32, [None, self.target_rank])
             score = self.select(self._explained, target)
-            gradients = tf.gradients(score, tensors, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+            # each tensor is fed, so no gradient flows through one of them to another
+            gradients = tf.gradients(score, tensors, stop_gradients=tensors)
+            if all(gradient is None for gradient in gradients):
+                raise AttributionError(f"{self.output.words} has no gradient at {self.place.words}: something between them is "
+                                       "not differentiable (token ids, argmax, rounding); choose another tensor with at=, "
+                                       "such as 'embeddings', or method='occlusion', which needs none")
             fetches = {"score": Port(tf.identity(score))}
             for key, gradient, port in zip(keys, gradients, self.place.ports.values(), strict=True):
-                fetches["gradient", key] = Port(tf.convert_to_tensor(gradient), port.batch_axis)
+                gradient = tf.zeros_like(port.tensor) if gradient is None else tf.convert_to_tensor(gradient)
+                fetches["gradient", key] = Port(gradient, port.batch_axis)
         return Cut(self.traced, self._feeds | {"target": Port(target)}, fetches)
 
     def _finished(self, fetched: dict) -> tf.Tensor:
@@ -221,7 +240,10 @@ class ScoreFunction:
             return np.zeros((count, rank), np.int32)
         if target is None:
             return self._no_target(shape)
-        array = np.asarray(target)
+        try:
+            array = np.asarray(target)
+        except ValueError:
+            raise AttributionError(f"target is a ragged list; {_target_help(shape)}") from None
         if array.dtype.kind not in "iu":
             raise AttributionError(f"target must hold whole numbers, got {array.dtype}; {_target_help(shape)}")
         if rank == 1 and array.ndim == 2 and array.shape[1] == 1:

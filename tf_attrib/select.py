@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from .errors import AttributionError, nearest
 from .graph.cut import Port, probe_batch_axis
-from .graph.tensors import ancestors, connected, find_lookups
+from .graph.tensors import SHAPES, Lookup, connected, find_lookups
 from .graph.trace import Traced
 
 
@@ -116,7 +116,7 @@ class Place:
         kind: inputs, embeddings or layer.
         words: for people.
         notes: what was chosen for the user.
-        indices: the token indices, where one lookup was selected.
+        indices: the token indices, where one lookup was selected whose ids come from text.
     """
 
     ports: dict[Any, Port]
@@ -146,11 +146,10 @@ def resolve_at(traced: Traced, at: At | None, fetches: list[tf.Tensor], names: d
         return _inputs(traced, at, fetches, names)
     if at.kind == "embeddings":
         return _embeddings(traced, at, fetches, examples)
-    return _layer(traced, at, fetches, examples)
+    return _layer(traced, at, fetches, names, examples)
 
 
 def _default(traced, fetches, names, examples) -> Place:
-    used = {i.ref() for operation in ancestors(fetches) for i in operation.inputs}
     floats = {key: tensor for key, tensor in traced.inputs.items()
               if tensor.dtype.is_floating and not _only_ids(traced, key)}
     rest = [key for key in traced.inputs if key not in floats]
@@ -159,22 +158,38 @@ def _default(traced, fetches, names, examples) -> Place:
     lookups = [lookup for lookup in find_lookups(traced) if set(lookup.inputs) & set(rest)]
     if not lookups and not floats:
         kinds = ", ".join(f"{names[key]!r} ({traced.inputs[key].dtype.name})" for key in rest)
-        raise AttributionError(f"the inputs {kinds} are not float and no embedding lookup of them was found; name the "
-                               f"layer to attribute to, at=ta.layer(name): {_some_layers(traced)}")
+        raise AttributionError(f"the inputs {kinds} are not float and no embedding lookup of them was found; if they are "
+                               "quantities, pass them as inputs.astype('float32'); if they are ids, name the layer to "
+                               f"attribute to, at=ta.layer(name): {_some_layers(traced)}")
     ports = {lookup.name: _port(traced, lookup.tensor, examples) for lookup in lookups
              if connected(lookup.tensor, fetches)}
-    ports |= {names[key]: Port(tensor) for key, tensor in floats.items() if tensor.ref() in used}
+    ports |= {names[key]: Port(tensor) for key, tensor in floats.items()}
     chosen = ", ".join(repr(lookup.name) for lookup in lookups)
     note = f"inputs are token ids: attributed at the embeddings {chosen}" if lookups else "ids without a lookup left out"
-    indices = lookups[0].indices if len(lookups) == 1 and len(ports) == 1 else None
-    return Place(_single(ports), "embeddings", f"embeddings {chosen}" if lookups else "inputs", (note,), indices)
+    notes = (note, *_unused(floats, names, fetches))
+    text = _is_text(traced, lookups[0]) if len(lookups) == 1 and len(ports) == 1 else False
+    return Place(_single(ports), "embeddings", f"embeddings {chosen}" if lookups else "inputs", notes,
+                 lookups[0].indices if text else None)
+
+
+def _unused(tensors: dict, names: dict, fetches: list) -> list[str]:
+    """A note for inputs that the output does not depend on: they get zeros."""
+    unused = [repr(names[key]) for key, tensor in tensors.items() if not connected(tensor, fetches)]
+    return [f"the output does not depend on {', '.join(unused)}: zeros"] if unused else []
+
+
+def _is_text(traced: Traced, lookup: Lookup) -> bool:
+    """Whether a lookup's ids come from text, through a vocabulary inside the model."""
+    return any(traced.inputs[key].dtype == tf.string for key in lookup.inputs)
 
 
 def _only_ids(traced: Traced, key: Any) -> bool:
     """Whether a float input serves as token ids: it is cast to integers and nothing else is done with it."""
     tensor = traced.inputs[key]
-    return all(user.type in ("Cast", "Identity") and not user.outputs[0].dtype.is_floating
-               for user in tensor.consumers()) and bool(tensor.consumers())
+    # besides the cast, a mask may compare it with 0, and its shape may be asked for
+    return bool(tensor.consumers()) and all(
+        user.type in SHAPES or (user.type in ("Cast", "Identity", "Equal", "NotEqual") and not user.outputs[0].dtype.is_floating)
+        for user in tensor.consumers())
 
 
 def _inputs(traced, at, fetches, names) -> Place:
@@ -182,17 +197,19 @@ def _inputs(traced, at, fetches, names) -> Place:
     if at.name is not None:
         keys = [key for key in keys if at.name in (key, names[key])]
         if not keys:
-            raise AttributionError(f"no input is called {at.name!r}; there are: "
-                                   f"{nearest(at.name, [names[key] for key in traced.inputs])}")
+            listed = [f"{names[key]} {tuple(tensor.shape)}" for key, tensor in traced.inputs.items()]
+            raise AttributionError(f"no input is called {at.name!r}; there are: {nearest(at.name, listed)}")
     for key in keys:
         if not traced.inputs[key].dtype.is_floating:
             raise AttributionError(f"input {names[key]!r} is {traced.inputs[key].dtype.name} and has no gradient; "
                                    "attribute to its embedding: at='embeddings'")
-        if not connected(traced.inputs[key], fetches):
-            raise AttributionError(f"the output does not depend on input {names[key]!r}; choose others: at=ta.inputs(name)")
+    if not any(connected(traced.inputs[key], fetches) for key in keys):
+        raise AttributionError(f"the output does not depend on input {', '.join(repr(names[key]) for key in keys)}; choose "
+                               "others: at=ta.inputs(name)")
     ports = {key: Port(traced.inputs[key]) for key in keys}
+    notes = tuple(_unused({key: traced.inputs[key] for key in keys}, names, fetches))
     ports = _single(ports) if at.name is not None else ports
-    return Place(ports, "inputs", "inputs" if at.name is None else f"input {at.name!r}")
+    return Place(ports, "inputs", "inputs" if at.name is None else f"input {at.name!r}", notes)
 
 
 def _embeddings(traced, at, fetches, examples) -> Place:
@@ -212,16 +229,19 @@ def _embeddings(traced, at, fetches, examples) -> Place:
                                f"at=ta.embeddings(positions=True): {[lookup.name for lookup in lookups]}")
     ports = {lookup.name: _port(traced, lookup.tensor, examples) for lookup in chosen}
     words = "embeddings " + ", ".join(repr(name) for name in ports)
-    return Place(_single(ports), "embeddings", words, (), chosen[0].indices if len(chosen) == 1 else None)
+    text = len(chosen) == 1 and _is_text(traced, chosen[0])
+    return Place(_single(ports), "embeddings", words, (), chosen[0].indices if text else None)
 
 
-def _layer(traced, at, fetches, examples) -> Place:
+def _layer(traced, at, fetches, names, examples) -> Place:
     found = {}
     for name, call, _, tensor in _named_outputs(traced):
         whole = name.split("[")[0]
         if at.name in (name, whole, whole.split(":")[0], call.path, call.name) or at.name is call.layer:
             found[name] = tensor
     shown = getattr(at.name, "name", at.name)
+    if not found and at.name in names.values():
+        return _inputs(traced, At("inputs", at.name), fetches, names)
     if not found:
         raise AttributionError(f"no layer is called {shown!r}; there are: {_some_layers(traced, shown)}")
     paths = {name.split(":")[0].split("[")[0] for name in found}
@@ -235,8 +255,12 @@ def _layer(traced, at, fetches, examples) -> Place:
     if not leading:
         raise AttributionError(f"the output explained does not depend on layer {shown!r}; choose one that leads to it: "
                                f"{_some_layers(traced, shown, fetches)}")
-    ports = {name: _port(traced, tensor, examples) for name, tensor in leading.items()}
-    return Place(_single(ports), "layer", "layer " + ", ".join(repr(name) for name in ports))
+    # of the calls of a shared layer, one may reach the output only through another: that one stands for both
+    last = {name: tensor for name, tensor in leading.items()
+            if connected(tensor, fetches, [other for other in leading.values() if other is not tensor])}
+    notes = tuple(f"{name!r} reaches the output only through the others: left out" for name in leading if name not in last)
+    ports = {name: _port(traced, tensor, examples) for name, tensor in last.items()}
+    return Place(_single(ports), "layer", "layer " + ", ".join(repr(name) for name in ports), notes)
 
 
 def _named_outputs(traced: Traced):

@@ -27,7 +27,7 @@ class Session:
 
     Attributes:
         function: from the selected tensors to scores.
-        shape: of the explained output for one example.
+        block: how many rows a block holds.
     """
 
     def __init__(self, traced: Traced, at: At | None, of: Of | None, names: dict, examples: dict, batch_size: int | None):
@@ -39,14 +39,27 @@ class Session:
         self._inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
         self._cuts: dict[Any, Cut] = {}
         self._programs: dict[Callable, engine.Program] = {}
-        self.shape = self._value_shape(one)
+        self._check_rows(one)
 
-    def _value_shape(self, examples: dict) -> tuple:
+    def _finished(self, examples: dict) -> tuple:
+        """The shape of the explained output at `examples`, the batch included."""
         output = self.function.output
         ports = {key: Port(tensor) for key, tensor in output.fetches.items()}
         fetched = self._fetch("output", ports, examples)
-        finished = output.finish({key: tf.constant(value) for key, value in fetched.items()})
-        return tuple(finished.shape[1:])
+        return tuple(output.finish({key: tf.constant(value) for key, value in fetched.items()}).shape)
+
+    def _check_rows(self, one: dict) -> None:
+        """Raises AttributionError where the output has not one entry for each example."""
+        two = {key: np.repeat(value, 2, axis=0) for key, value in one.items()}
+        shape = self._finished(two)
+        if not shape or shape[0] != 2:
+            raise AttributionError(f"{self.function.output.words} must have one entry for each example, shape (batch, ...); for "
+                                   f"2 examples it is of shape {shape}: do not sum or average over the batch")
+
+    def shape(self, inputs: dict) -> tuple:
+        """The shape of the explained output for one example. It may follow the length of a sequence."""
+        static = self.function.value_shape
+        return static if None not in static else self._finished({key: value[:1] for key, value in inputs.items()})[1:]
 
     def selected(self, inputs: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
         """The selected tensors at `inputs` (by the model's keys), (n, ...) by key, in the dtype of paths."""
@@ -103,8 +116,9 @@ class Session:
             AttributionError: targets that do not fit, or scores that are not finite.
         """
         count, k = len(next(iter(x.values()))), references.count if with_baseline else 0
-        targets = self.function.targets(target, self.shape, count)
-        shared = references.shared and not self.function.context and len(self.shape) < 2
+        rank = self.function.target_rank
+        targets = self.function.targets(target, self.shape(inputs), count)
+        shared = references.shared and not self.function.context and rank < 2
         # where nothing of the example's own enters, the references are evaluated once for all
         rows = k if shared else count * k
         example = np.concatenate([np.arange(count), np.zeros(rows, int) if shared else np.repeat(np.arange(count), k)])
@@ -117,7 +131,7 @@ class Session:
         values = self._values(at, example, inputs, targets)
         if targets is None:
             targets = values[:count].argmax(1).astype(np.int32)[:, None]
-        column = targets[:, 0] if len(self.shape) == 1 else np.zeros(count, int)
+        column = targets[:, 0] if rank == 1 else np.zeros(count, int)
         scores = values[np.arange(count), column]
         below = values[count:][None] if shared else values[count:].reshape(count, k, values.shape[1])
         below = np.broadcast_to(below, (count, k, values.shape[1]))
@@ -142,7 +156,7 @@ class Session:
             if self.function.rows:
                 part = np.append(part, np.full(self.function.rows - real, part[-1]))
             context = [inputs[key][example[part]] for key in self.function.context]
-            chosen = [targets[example[part]]] if len(self.shape) > 1 else []
+            chosen = [targets[example[part]]] if self.function.target_rank > 1 else []
             parts.append(self._forward(*at(part).values(), *context, *chosen)[0][:real])
         return np.concatenate(parts).astype(np.float64)
 
@@ -153,13 +167,14 @@ class Session:
         keys, features = list(function.place.ports), function.features()
         signature = [tf.TensorSpec([None, *features[key]], function.dtype) for key in keys]
         signature += [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context]
-        signature += [tf.TensorSpec([None, len(self.shape)], tf.int32)] if len(self.shape) > 1 else []
+        rank = function.target_rank
+        signature += [tf.TensorSpec([None, rank], tf.int32)] if rank > 1 else []
 
         def values(*tensors):
             at = dict(zip(keys, tensors, strict=False))
             context = dict(zip(function.context, tensors[len(keys):], strict=False))
             found = function.values(at, context)
-            found = function.select(found, tensors[-1]) if len(self.shape) > 1 else found
+            found = function.select(found, tensors[-1]) if rank > 1 else found
             return found if found.shape.rank == 2 else found[:, None]
         return Compiled(values, signature)
 

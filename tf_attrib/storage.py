@@ -23,6 +23,8 @@ def save(result: Attribution, path: str | os.PathLike, overwrite: bool = False) 
     path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
     if path.exists() and not overwrite:
         raise AttributionError(f"{str(path)!r} exists: save(path, overwrite=True) replaces it")
+    if not path.parent.is_dir():
+        raise AttributionError(f"there is no folder {str(path.parent)!r} to save in")
     arrays, words, keys = {}, {}, {}
     for field in dataclasses.fields(result):
         value = getattr(result, field.name)
@@ -58,10 +60,11 @@ def load(path: str | os.PathLike) -> Attribution:
             arrays = {name: file[name] for name in file.files}
         header = json.loads(str(arrays.pop("header")))
         fields: dict[str, Any] = dict(header["words"])
+        version = header["format"]
     except Exception as error:
         raise AttributionError(f"{str(path)!r} is not a saved attribution, or is truncated: {error}") from error
-    if header["format"] != FORMAT:
-        raise AttributionError(f"{str(path)!r} has format {header['format']}; this version reads {FORMAT}")
+    if version != FORMAT:
+        raise AttributionError(f"{str(path)!r} has format {version}; this version reads {FORMAT}")
     for name, keys in header["keys"].items():
         fields[name] = rebuild({key: arrays.pop(f"{name}/{number}") for number, key in enumerate(keys)})
     return Attribution(**(fields | arrays | {"notes": tuple(fields.get("notes", ()))}))

@@ -51,7 +51,7 @@ def _baseline(result: Attribution) -> str:
     parts = [f"  baseline {result.baseline}"]
     if result.baseline_confidence is not None:
         parts.append(f"the model's highest class probability there is {_range(result.baseline_confidence)}")
-    if result.gradient_share is not None:
+    if result.gradient_share is not None and np.isfinite(result.gradient_share).any():
         flat = np.abs(result.gradient_share) < SATURATED
         if flat.any():
             which = "" if len(result) == 1 else f" in {int(flat.sum())} of {len(result)}"

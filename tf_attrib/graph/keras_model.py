@@ -52,6 +52,9 @@ def input_specs(model: Any) -> dict[Any, tf.TensorSpec] | None:
     structure = input_structure(model)
     if structure is None:
         return None
+    if not all(hasattr(tensor, "shape") and hasattr(tensor, "dtype") for tensor in flatten(structure).values()):
+        raise AttributionError("the model's inputs are nested lists or dicts; wrap it in a function of a flat list: "
+                               "Attributor(lambda inputs: model([[inputs[0], inputs[1]], inputs[2]]))")
     return {key: tf.TensorSpec(tuple(tensor.shape), tf.as_dtype(tensor.dtype), name=tensor.name.split(":")[0])
             for key, tensor in flatten(structure).items()}
 

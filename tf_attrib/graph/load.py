@@ -39,7 +39,8 @@ def load_model(path: str | os.PathLike, allow_unsafe: bool = False) -> Any:
         except Exception:  # a loss or metric of the author's own: not needed to explain the outputs
             return load(path, compile=False, **options)
     except Exception as error:
-        raise AttributionError(f"{str(path)!r} could not be loaded as a Keras model: {_first_line(error)}") from error
+        raise AttributionError(f"{str(path)!r} could not be loaded as a Keras model: {_first_line(error)}; a model of classes "
+                               "of your own: load it yourself, and give Attributor the model") from error
 
 
 def _read_config(path: Path) -> tuple[Any, str]:
@@ -86,4 +87,7 @@ def _loader(version: str):
 
 
 def _first_line(error: Exception) -> str:
-    return (str(error).strip() or type(error).__name__).splitlines()[0][:300]
+    lines = (str(error).strip() or type(error).__name__).splitlines()
+    # Keras says first that something failed, and further down which class it does not know
+    unknown = next((line for line in lines if "Could not locate" in line or "Unknown layer" in line), None)
+    return (unknown or lines[0])[:300]

@@ -60,9 +60,9 @@ def ancestors(tensors: Iterable[tf.Tensor], stop: Iterable[tf.Tensor] = ()) -> I
         waiting.extend(tensor for tensor in operation.inputs if tensor.ref() not in stopped)
 
 
-def connected(tensor: tf.Tensor, fetches: Iterable[tf.Tensor]) -> bool:
-    """Whether any of `fetches` is computed from `tensor`."""
-    return any(tensor.ref() in {i.ref() for i in operation.inputs} for operation in ancestors(fetches)) or \
+def connected(tensor: tf.Tensor, fetches: Iterable[tf.Tensor], stop: Iterable[tf.Tensor] = ()) -> bool:
+    """Whether any of `fetches` is computed from `tensor`, other than through a tensor in `stop`."""
+    return any(tensor.ref() in {i.ref() for i in operation.inputs} for operation in ancestors(fetches, stop)) or \
         any(tensor is fetch for fetch in fetches)
 
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -62,6 +63,7 @@ def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable
         AttributionError: the function fails on such inputs, or does not return tensors.
     """
     is_keras = keras_model.is_keras(model)
+    model = _inline(model)
     calls: list[Call] = []
     result: dict[str, Any] = {}
 
@@ -79,7 +81,7 @@ def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable
             raise
         except Exception as error:
             shown = ", ".join(f"{spec.dtype.name} {tuple(spec.shape)}" for spec in specs.values())
-            raise AttributionError(f"the model could not be traced on inputs of {shown}: {error}") from error
+            raise AttributionError(f"the model could not be traced on inputs of {shown}: {_plain(error)}") from error
     keys = list(_tensors(result["outputs"]))
     outputs = dict(zip(keys, function.structured_outputs, strict=True))
     names = keras_model.output_names(model, outputs)
@@ -109,9 +111,12 @@ def _recorded(model: Any, calls: list[Call]) -> Iterator[None]:
     path: list[str] = []
     changed = []
     outer = {}
+    thread = threading.get_ident()
 
     def record(layer, original):
         def call(*args, **kwargs):
+            if threading.get_ident() != thread:  # somebody else's prediction meanwhile
+                return original(*args, **kwargs)
             graph = tf.compat.v1.get_default_graph()
             outer.setdefault("graph", graph)
             first = graph.version
@@ -131,7 +136,7 @@ def _recorded(model: Any, calls: list[Call]) -> Iterator[None]:
     try:
         for layer in keras_model.layers(model):
             for method in ("call", "quantized_call"):  # Keras calls the second after model.quantize()
-                original = getattr(layer, method, None)
+                original = _inline(getattr(layer, method, None))
                 if original is not None and method not in vars(layer):
                     # Keras's own __setattr__ would take a function for a tracked attribute
                     object.__setattr__(layer, method, record(layer, original))
@@ -146,13 +151,34 @@ def _identities(outputs: Any, name: str) -> tuple[Any, dict[Any, tf.Tensor]]:
     """`outputs` with each tensor passed through an identity of its own, and these by key."""
     if tf.is_tensor(outputs) and not isinstance(outputs, tf.SparseTensor | tf.RaggedTensor):
         named = tf.identity(outputs, name="output_of_" + _scope(name))
+        mask = getattr(outputs, "_keras_mask", None)
+        if mask is not None:  # a nested model's output brings its mask along; nobody would compute it again
+            named._keras_mask = mask
         return named, {None: named}
     if isinstance(outputs, list | tuple | dict) and not hasattr(outputs, "_fields"):
         pairs = {key: _identities(value, name) for key, value in flatten(outputs).items()}
         values = {key: pair[0] for key, pair in pairs.items()}
         noted = {key: pair[1][None] for key, pair in pairs.items() if None in pair[1]}
-        return (values if isinstance(outputs, dict) else type(outputs)(values.values())), noted
+        # a subclass of dict may give its entries as attributes too
+        return type(outputs)(values if isinstance(outputs, dict) else values.values()), noted
     return outputs, {}
+
+
+def _inline(function: Any) -> Any:
+    """The Python function behind a `tf.function`, so that what it computes is part of the one graph and can be found."""
+    python = getattr(function, "python_function", None)
+    if python is None:
+        return function
+    try:
+        return tf.autograph.to_graph(python)
+    except Exception:  # AutoGraph cannot convert everything; such a function stays one opaque operation
+        return function
+
+
+def _plain(error: Exception) -> str:
+    """An error's text without colours, and not endless."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+    return text if len(text) < 600 else text[:600] + " ..."
 
 
 def _scope(name: str) -> str:
