@@ -34,7 +34,8 @@ def test_linear(rule):
 
 def test_logistic():
     """A function of one linear combination: each feature gets its share of the linear change."""
-    result = explain(lambda x: tf.sigmoid(tf.linalg.matvec(x, W) - 1.0), baselines=B)
+    f = lambda x: tf.sigmoid(tf.linalg.matvec(x, W) - 1.0)  # noqa: E731
+    result = ta.Attributor(f).attribute(X, target=1, baselines=B, method=FINE)
     share = W * (X - B) / (W * (X - B)).sum(1, keepdims=True)
     change = expit(X @ W - 1.0) - expit(B @ W - 1.0)
     np.testing.assert_allclose(result.attributions, share * change[:, None], rtol=1e-4)

@@ -67,8 +67,8 @@ INPUTS = {
     "infinity": (with_value(np.inf), ["NaN or infinity", "example(s) 1"]),
     "ragged objects": (np.array([np.ones(4), np.ones(3)], object), ["ragged", "pad sequences"]),
     "ragged lists": ([[1.0, 2.0, 3.0, 4.0], [1.0, 2.0]], ["ragged", "pad sequences"]),
-    "a ragged tensor": (tf.ragged.constant([[1.0, 2.0], [1.0]]), ["ragged", "pad sequences"]),
-    "a sparse tensor": (tf.sparse.from_dense(X), ["Sparse", "dense"]),
+    "a ragged tensor": (tf.ragged.constant([[1.0, 2.0], [1.0]]), ["ragged", "to_tensor"]),
+    "a sparse tensor": (tf.sparse.from_dense(X), ["sparse", "to_dense"]),
     "nothing": (None, ["input"]),
     "an empty list": ([], ["no inputs"]),
     "a wrong key": ({"y": X}, ["'x' float32 (batch, 4)", "'y' float32 (3, 4)"]),
@@ -216,7 +216,7 @@ def test_targets_of_a_sequence():
 def test_layers_and_embeddings_that_do_not_exist(table, words):
     refused(lambda: ta.Attributor(table, at="hiden").attribute(X), "'hiden'", "'hidden' (None, 5)", "'head' (None, 3)")
     refused(lambda: ta.Attributor(table, at=ta.layer(layers.Dense(2, name="other"))).attribute(X), "'other'", "'hidden'")
-    refused(lambda: ta.Attributor(words, at=ta.embeddings("wrds")).attribute(np.ones((1, 6))), "'wrds'", "words (None, 6, 4)")
+    refused(lambda: ta.Attributor(words, at=ta.embeddings("wrds")).attribute(np.ones((1, 6))), "'wrds'", "'words' (None, 6, 4)")
 
 
 def test_outputs_and_inputs_that_do_not_exist(pair):
@@ -234,7 +234,11 @@ def test_what_the_output_does_not_depend_on(table, pair):
     right = X[:, :2]
     aside = ta.Attributor(pair, at="aside", of="kind")
     refused(lambda: aside.attribute([X, right]), "does not depend on layer 'aside'", "'both'")
-    refused(lambda: ta.Attributor(pair, of="size").attribute([X, right]), "does not depend on input 'right'", "ta.inputs")
+    named = ta.Attributor(pair, at=ta.inputs("right"), of="size")
+    refused(lambda: named.attribute([X, right]), "does not depend on input 'right'", "ta.inputs")
+    unused = ta.Attributor(pair, of="size").attribute([X, right])
+    assert np.all(unused.attributions[1] == 0)
+    assert any("'right'" in note for note in unused.notes)
     refused(lambda: ta.Attributor(table, at="head", of="logits").attribute(X), "does not depend on layer 'head'", "'hidden'")
 
 
@@ -255,7 +259,8 @@ def test_integers_have_no_gradient(words):
 def test_float_token_ids_have_no_gradient():
     tokens = keras.Input((6,), name="tokens")
     model = keras.Model(tokens, layers.Dense(1)(layers.Flatten()(layers.Embedding(20, 4)(tokens))))
-    refused(lambda: ta.Attributor(model, at="inputs").attribute(np.ones((1, 6))), "'tokens'", "no gradient", "embeddings")
+    refused(lambda: ta.Attributor(model, at="inputs").attribute(np.ones((1, 6))),
+            "no gradient at inputs", "token ids", "embeddings")
 
 
 def test_a_score_without_a_gradient():
@@ -292,7 +297,7 @@ SCORES = {"a score for each class": lambda outputs: outputs, "one score for all"
 
 @pytest.mark.parametrize("name", SCORES)
 def test_a_score_of_the_wrong_shape(table, name):
-    refused(lambda: ta.Attributor(table, of=ta.score(SCORES[name])).attribute(X), "ta.score", "(batch,)", "outputs[:, 0]")
+    refused(lambda: ta.Attributor(table, of=ta.score(SCORES[name])).attribute(X), "ta.score", "shape (batch")
 
 
 @pytest.mark.parametrize("options", [{"batch_size": 0}, {"batch_size": -3}, {"batch_size": 2.5}, {"batch_size": "8"}])

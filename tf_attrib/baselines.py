@@ -39,7 +39,8 @@ def constant(value: float | np.ndarray) -> Baseline:
         try:
             return np.broadcast_to(np.asarray(value, x.dtype), x.shape[1:])[None]
         except ValueError:
-            raise AttributionError(f"ta.constant of shape {np.shape(value)} does not fit examples of shape {x.shape[1:]}") from None
+            raise AttributionError(f"ta.constant of shape {np.shape(value)} does not fit examples of shape "
+                                   f"{x.shape[1:]}") from None
     return Baseline(f"constant {value}", make)
 
 
@@ -84,7 +85,7 @@ def several(baselines: Any) -> Any:
     if isinstance(baselines, list | tuple):
         return Several(tuple(baselines))
     array = np.asarray(baselines)
-    if array.ndim == 0:
+    if array.ndim == 0 or not len(array):
         raise AttributionError(f"ta.several takes an array (k, ...) or a list of baselines, got {baselines!r}")
     return Baseline(f"{len(array)} given baselines", lambda x, rng: _fits(array, x.shape[1:], x.dtype, several=True))
 
@@ -101,7 +102,8 @@ def token(id: int) -> Baseline:
     def make(inputs, rng):
         ids = [key for key, value in inputs.items() if value.dtype.kind in "iu"]
         # Keras takes ids as floats too
-        ids = ids or [key for key, value in inputs.items() if value.dtype.kind == "f" and np.array_equal(value, np.round(value))]
+        ids = ids or [key for key, value in inputs.items()
+                      if value.dtype.kind == "f" and np.array_equal(value, np.round(value))]
         if not ids:
             raise AttributionError("ta.token(id) needs integer inputs; these are "
                                    f"{', '.join(str(value.dtype) for value in inputs.values())}")
@@ -148,7 +150,8 @@ def _level(word: str, value_range, value: float) -> Baseline:
     def make(inputs, rng):
         floats = [key for key, x in inputs.items() if x.dtype.kind == "f"]
         if not floats:
-            raise AttributionError(f"ta.{word} is for images; these inputs are token ids: baselines=ta.token(0) or ta.zeros()")
+            kinds = ", ".join(str(x.dtype) for x in inputs.values())
+            raise AttributionError(f"ta.{word} is for images, these inputs are {kinds}: baselines=ta.token(0) or ta.zeros()")
         return _replaced(inputs, floats, value)
     return Baseline(f"{word} ({value} of {tuple(value_range)})", make, shared=None, at_model_input=True)
 
@@ -331,7 +334,7 @@ def describe_zeros(x: dict[Any, np.ndarray], kind: str) -> str:
         return "zeros"
     (values,) = x.values()
     low, high = float(values.min()), float(values.max())
-    image = (values.ndim == 4 and values.shape[-1] in (1, 3, 4)) or (values.ndim == 3 and min(values.shape[1:]) >= 8)
+    image = values.ndim == 4 and values.shape[-1] in (1, 3, 4)
     if low >= 0:
         shade = "black" if image else "the low end"
     elif low >= -1 and high <= 1:

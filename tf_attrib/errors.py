@@ -1,6 +1,7 @@
 """The errors that this library raises on purpose, and the words they share."""
 
 import difflib
+from collections.abc import Iterable, Mapping
 
 
 class AttributionError(ValueError):
@@ -16,11 +17,13 @@ def missing_extra(package: str, extra: str, purpose: str) -> MissingExtra:
     return MissingExtra(f"{purpose} needs {package}, which is not installed: pip install 'tf_attrib[{extra}]'")
 
 
-def nearest(name: str, choices, limit: int = 8) -> str:
-    """The choices that a misspelt `name` may have meant, nearest first, as text for an error."""
+def nearest(name: str, choices: Iterable[str] | Mapping[str, tuple], limit: int = 8) -> str:
+    """The choices that a misspelt `name` may have meant, nearest first, with their shapes if given, as text for an error."""
+    shapes = choices if isinstance(choices, Mapping) else {}
     choices = [str(choice) for choice in choices]
     # cutoff 0 keeps every choice in the running: the order is what helps, not the filter
     near = difflib.get_close_matches(str(name), choices, n=limit, cutoff=0.0)
     near += [choice for choice in choices if choice not in near]
-    text = ", ".join(repr(choice) for choice in near[:limit])
+    text = ", ".join(f"{choice!r} {shapes[choice]}" if isinstance(shapes.get(choice), tuple) else repr(choice)
+                     for choice in near[:limit])
     return text + (f", ... ({len(choices)} in all)" if len(choices) > limit else "") if choices else "none"

@@ -21,7 +21,8 @@ def as_arrays(inputs: Any) -> dict[Any, np.ndarray]:
 
 def _as_array(value: Any, key: Any) -> np.ndarray:
     if isinstance(value, tf.SparseTensor | tf.RaggedTensor):
-        raise AttributionError(f"input{_named(key)} is a {type(value).__name__}: make it dense first, "
+        kind = "sparse" if isinstance(value, tf.SparseTensor) else "ragged"
+        raise AttributionError(f"input{_named(key)} is {kind}: make it dense first, "
                                f"{'tf.sparse.to_dense(x)' if isinstance(value, tf.SparseTensor) else 'x.to_tensor()'}")
     try:
         array = value.numpy() if tf.is_tensor(value) else np.asarray(value)

@@ -63,7 +63,7 @@ def _output_name(traced: Traced, of: Of | None) -> str:
     names = list(traced.outputs)
     if of is not None and of.name is not None:
         if of.name not in names:
-            listed = [f"{name} {tuple(tensor.shape)}" for name, tensor in traced.outputs.items()]
+            listed = {name: tuple(tensor.shape) for name, tensor in traced.outputs.items()}
             raise AttributionError(f"no output is called {of.name!r}; there are: {nearest(of.name, listed)}")
         return of.name
     if len(names) > 1:
@@ -117,7 +117,7 @@ def _scored(traced: Traced, of: Of) -> Output:
                                    f"{tuple(value.shape)}: select a class, such as lambda outputs: outputs[:, 0]")
         return value
     name = getattr(of.function, "__name__", "function")
-    return Output(f"score {name}", "raw", dict(traced.outputs), finish, with_target=False)
+    return Output(f"ta.score({name})", "raw", dict(traced.outputs), finish, with_target=False)
 
 
 class ScoreFunction:
@@ -150,7 +150,7 @@ class ScoreFunction:
             self._explained = self._finished(dict(output.fetches))
         if not self._explained.shape.rank:
             raise AttributionError(f"{output.words} must have one entry for each example, shape (batch, ...); it is a single "
-                                   "number")
+                                   "number, shape ()")
         self.value_shape = tuple(self._explained.shape[1:])
         self.target_rank = len(self.value_shape)
         self.rows = self._fixed_rows()
@@ -159,8 +159,8 @@ class ScoreFunction:
         sizes = {tensor.shape[0] for tensor in self.traced.inputs.values() if tensor.shape.rank} - {None, 1}
         if any(port.batch_axis is None for port in self.place.ports.values()):
             if sizes:
-                raise AttributionError(f"{self.place.words} has no batch axis, and the model takes exactly {min(sizes)} examples "
-                                       "at a time: such a tensor needs a model of any batch size, or of 1")
+                raise AttributionError(f"{self.place.words} has no batch axis, and the model takes exactly {min(sizes)} "
+                                       "examples at a time: such a tensor needs a model of any batch size, or of 1")
             return 1
         ones = any(tensor.shape[0] == 1 for tensor in self.traced.inputs.values() if tensor.shape.rank)
         return min(sizes) if sizes else 1 if ones else None

@@ -188,7 +188,8 @@ def _only_ids(traced: Traced, key: Any) -> bool:
     tensor = traced.inputs[key]
     # besides the cast, a mask may compare it with 0, and its shape may be asked for
     return bool(tensor.consumers()) and all(
-        user.type in SHAPES or (user.type in ("Cast", "Identity", "Equal", "NotEqual") and not user.outputs[0].dtype.is_floating)
+        user.type in SHAPES or (user.type in ("Cast", "Identity", "Equal", "NotEqual")
+                                and not user.outputs[0].dtype.is_floating)
         for user in tensor.consumers())
 
 
@@ -197,7 +198,7 @@ def _inputs(traced, at, fetches, names) -> Place:
     if at.name is not None:
         keys = [key for key in keys if at.name in (key, names[key])]
         if not keys:
-            listed = [f"{names[key]} {tuple(tensor.shape)}" for key, tensor in traced.inputs.items()]
+            listed = {names[key]: tuple(tensor.shape) for key, tensor in traced.inputs.items()}
             raise AttributionError(f"no input is called {at.name!r}; there are: {nearest(at.name, listed)}")
     for key in keys:
         if not traced.inputs[key].dtype.is_floating:
@@ -219,8 +220,8 @@ def _embeddings(traced, at, fetches, examples) -> Place:
     if at.name is not None:
         chosen = [lookup for lookup in lookups if lookup.name == at.name or lookup.name.split(":")[0] == at.name]
         if not chosen:
-            listed = {f"{lookup.name} {tuple(lookup.tensor.shape)}" for lookup in lookups}
-            raise AttributionError(f"no embedding is called {at.name!r}; there are: {nearest(at.name, sorted(listed))}")
+            listed = {lookup.name: tuple(lookup.tensor.shape) for lookup in lookups}
+            raise AttributionError(f"no embedding is called {at.name!r}; there are: {nearest(at.name, listed)}")
     else:
         chosen = [lookup for lookup in lookups if lookup.inputs or at.positions]
     chosen = [lookup for lookup in chosen if connected(lookup.tensor, fetches)]
@@ -288,9 +289,7 @@ def _some_layers(traced: Traced, name: str = "", fetches=None) -> str:
               if tensor.dtype.is_floating and (fetches is None or connected(tensor, fetches))}
     if not listed:
         return "none (no layer output was recorded while the model was traced)"
-    order = nearest(str(name), listed)
-    return ", ".join(f"{part} {listed[part.strip(chr(39))]}" if part.strip("'") in listed else part
-                     for part in order.split(", "))
+    return nearest(str(name), listed)
 
 
 def _port(traced: Traced, tensor: tf.Tensor, examples: dict) -> Port:

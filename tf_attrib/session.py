@@ -39,22 +39,19 @@ class Session:
         self._inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
         self._cuts: dict[Any, Cut] = {}
         self._programs: dict[Callable, engine.Program] = {}
-        self._check_rows(one)
+        self._finished({key: np.repeat(value, 2, axis=0) for key, value in one.items()})  # checks the number of rows
 
     def _finished(self, examples: dict) -> tuple:
         """The shape of the explained output at `examples`, the batch included."""
         output = self.function.output
         ports = {key: Port(tensor) for key, tensor in output.fetches.items()}
         fetched = self._fetch("output", ports, examples)
-        return tuple(output.finish({key: tf.constant(value) for key, value in fetched.items()}).shape)
-
-    def _check_rows(self, one: dict) -> None:
-        """Raises AttributionError where the output has not one entry for each example."""
-        two = {key: np.repeat(value, 2, axis=0) for key, value in one.items()}
-        shape = self._finished(two)
-        if not shape or shape[0] != 2:
-            raise AttributionError(f"{self.function.output.words} must have one entry for each example, shape (batch, ...); for "
-                                   f"2 examples it is of shape {shape}: do not sum or average over the batch")
+        shape = tuple(output.finish({key: tf.constant(value) for key, value in fetched.items()}).shape)
+        count = len(next(iter(examples.values())))
+        if shape[:1] != (count,):
+            raise AttributionError(f"{output.words} must have one entry for each example, shape (batch, ...); for {count} "
+                                   f"examples it is of shape {shape}: do not sum or average over the batch")
+        return shape
 
     def shape(self, inputs: dict) -> tuple:
         """The shape of the explained output for one example. It may follow the length of a sequence."""
@@ -97,6 +94,11 @@ class Session:
             if rows and real < rows:  # a model of fixed batch size: the last example fills the block
                 part = {key: np.concatenate([value, np.repeat(value[-1:], rows - real, 0)]) for key, value in part.items()}
             fetched = self._cuts[name]({key: tf.convert_to_tensor(value) for key, value in part.items()})
+            fed = len(next(iter(part.values())))
+            for value in fetched.values():
+                if not value.shape.rank or len(value) != fed:
+                    raise AttributionError(f"the model must return one entry for each example, shape (batch, ...); for {fed} "
+                                           f"examples it returned shape {tuple(value.shape)}: do not sum over the batch")
             parts.append({key: value.numpy()[:real] for key, value in fetched.items()})
         return {key: np.concatenate([part[key] for part in parts]) for key in ports}
 

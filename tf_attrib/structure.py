@@ -6,7 +6,7 @@ from typing import Any
 
 def is_array(value: Any) -> bool:
     """Whether `value` is one array (or tensor, or number) rather than a list or dict of them."""
-    return hasattr(value, "shape") or not isinstance(value, Mapping | tuple | list)
+    return not isinstance(value, Mapping | tuple | list)
 
 
 def flatten(value: Any) -> dict[Any, Any]:

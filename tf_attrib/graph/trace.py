@@ -80,7 +80,8 @@ def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable
         except AttributionError:
             raise
         except Exception as error:
-            shown = ", ".join(f"{spec.dtype.name} {tuple(spec.shape)}" for spec in specs.values())
+            shown = ", ".join(f"{spec.dtype.name} ({', '.join(str(size or 'batch') for size in spec.shape)})"
+                              for spec in specs.values())
             raise AttributionError(f"the model could not be traced on inputs of {shown}: {_plain(error)}") from error
     keys = list(_tensors(result["outputs"]))
     outputs = dict(zip(keys, function.structured_outputs, strict=True))
@@ -98,7 +99,7 @@ def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable
 def _tensors(outputs: Any) -> dict[Any, tf.Tensor]:
     """The output tensors by key; an error for anything that is not a tensor or a flat structure of tensors."""
     leaves = flatten(outputs)
-    wrong = [value for value in leaves.values() if not tf.is_tensor(value)]
+    wrong = [value for value in leaves.values() if not isinstance(value, tf.Tensor)]
     if wrong or not leaves:
         came = type(wrong[0]).__name__ if wrong else "nothing"
         raise AttributionError(f"the model must return a tensor, or a list or dict of tensors; it returned {came}")
@@ -149,13 +150,13 @@ def _recorded(model: Any, calls: list[Call]) -> Iterator[None]:
 
 def _identities(outputs: Any, name: str) -> tuple[Any, dict[Any, tf.Tensor]]:
     """`outputs` with each tensor passed through an identity of its own, and these by key."""
-    if tf.is_tensor(outputs) and not isinstance(outputs, tf.SparseTensor | tf.RaggedTensor):
+    if isinstance(outputs, tf.Tensor):
         named = tf.identity(outputs, name="output_of_" + _scope(name))
         mask = getattr(outputs, "_keras_mask", None)
         if mask is not None:  # a nested model's output brings its mask along; nobody would compute it again
             named._keras_mask = mask
         return named, {None: named}
-    if isinstance(outputs, list | tuple | dict) and not hasattr(outputs, "_fields"):
+    if isinstance(outputs, list | tuple | dict) and not hasattr(type(outputs), "_fields"):
         pairs = {key: _identities(value, name) for key, value in flatten(outputs).items()}
         values = {key: pair[0] for key, pair in pairs.items()}
         noted = {key: pair[1][None] for key, pair in pairs.items() if None in pair[1]}
