@@ -13,7 +13,7 @@ PACKAGE = Path(tf_attrib.__file__).parent
 
 # Lowest first; a module may import those of lower layers, and of its own layer those that come before it.
 LAYERS = (
-    ("_version", "errors", "structure", "progress"),
+    ("_version", "errors", "structure", "progress", "whole"),
     ("quadrature", "attribution", "summary", "storage"),
     ("graph.private", "graph.compiled", "graph.keras_model", "graph.load", "graph.trace", "graph.cut", "graph.tensors"),
     ("prepare", "select"),
@@ -29,7 +29,7 @@ LAYERS = (
     ("cli", "__main__"),
 )
 ORDER = {name: number for number, name in enumerate(name for layer in LAYERS for name in layer)}
-OF_VIEW = {"attribution", "structure", "errors", "summary", "view"}
+OF_VIEW = {"attribution", "structure", "errors", "summary", "whole", "view"}
 
 
 def name_of(path):

@@ -90,7 +90,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_half_written(tmp_path, monkey
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("tf_attrib.view.report.os.replace", fail)
+    monkeypatch.setattr("tf_attrib.whole.os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
         write_page(path, "New", [], overwrite=True)
     assert "<h1>Old</h1>" in path.read_text()

@@ -4,14 +4,14 @@ import argparse
 import contextlib
 import os
 import sys
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from ._version import __version__
 from .errors import AttributionError, MissingExtra
+from .whole import write_whole
 
 # More pictures than this are not drawn unless asked for.
 PICTURES = 16
@@ -174,12 +174,10 @@ def _write(result, out: Path, options: argparse.Namespace) -> list[Path]:
     for i in range(min(len(result), max(options.pictures, 0))):
         path = out / f"example-{i}.png"
         figure = result.plot(example=i) if tokens is None else result.plot(example=i, tokens=tokens)
-        _replace(path, lambda temporary, figure=figure: figure.savefig(temporary, format="png", dpi=110))
-        written.append(path)
+        written.append(write_whole(path, lambda file, figure=figure: figure.savefig(file, format="png", dpi=110)))
     if tokens is not None or result.tokens is not None:
         page = f"<!doctype html><meta charset='utf-8'><title>tf-attrib</title><body>{result.to_html(tokens)}</body>"
-        _replace(out / "words.html", lambda temporary: Path(temporary).write_text(page, encoding="utf-8"))
-        written.append(out / "words.html")
+        written.append(write_whole(out / "words.html", lambda file: file.write(page.encode())))
     return written
 
 
@@ -192,18 +190,6 @@ def _words(result, vocabulary: str | None) -> list[list[str]] | None:
     if ids.dtype.kind not in "iu" or ids.ndim != 2:
         raise AttributionError(f"--tokens needs inputs of token ids (batch, length); these are {ids.dtype} {ids.shape}")
     return [[words[i] if 0 <= i < len(words) else str(i) for i in row] for row in ids]
-
-
-def _replace(path: Path, write: Callable[[str], None]) -> None:
-    """Writes to a temporary name beside `path`, then renames."""
-    handle, temporary = tempfile.mkstemp(dir=path.parent, suffix=".part")
-    os.close(handle)
-    try:
-        write(temporary)
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
 
 
 @contextlib.contextmanager

@@ -1,7 +1,7 @@
 """What is explained: *at* which tensors attributions are wanted, and *of* which output.
 
 The specifications are small frozen values that a user writes, as calls or as strings; `resolve_at` finds the tensors
-they mean in a traced graph, and says in words what it chose. (`of` is resolved in `score`.)
+they mean in a traced graph, and says in words what it chose. (`of` is resolved in `scoring`.)
 """
 
 import dataclasses

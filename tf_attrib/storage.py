@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import numpy as np
 from .attribution import Attribution
 from .errors import AttributionError
 from .structure import flatten, rebuild
+from .whole import write_whole
 
 FORMAT = 1
 STRUCTURED = ("attributions", "inputs")
@@ -37,16 +37,7 @@ def save(result: Attribution, path: str | os.PathLike, overwrite: bool = False) 
         elif value is not None:
             words[field.name] = value
     header = json.dumps({"format": FORMAT, "words": words, "keys": keys})
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".part")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez_compressed(file, header=np.asarray(header), **arrays)
-        os.chmod(temporary, 0o666 & ~_umask())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
-    return path
+    return write_whole(path, lambda file: np.savez_compressed(file, header=np.asarray(header), **arrays))
 
 
 def load(path: str | os.PathLike) -> Attribution:
@@ -77,9 +68,3 @@ def _plain(array: Any) -> np.ndarray:
         return np.asarray([item.decode("utf-8", "replace") if isinstance(item, bytes) else item
                            for item in array.ravel()], dtype=str).reshape(array.shape)
     return array
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,8 +1,6 @@
 """A report as one HTML file that stands alone: no script, style or font from elsewhere."""
 
 import dataclasses
-import os
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ..errors import AttributionError
+from ..whole import write_whole
 from .draw import Drawing, data_uri
 
 DPI = 144  # sharp on fine screens; shown at two thirds of that, 96 CSS pixels to the inch
@@ -137,17 +136,7 @@ def write_page(
         raise AttributionError(f"{path} exists: choose another name, or overwrite=True to replace it")
     text = page(title, sections, introduction)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-        # mkstemp makes files that no one else may read
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
+    return write_whole(path, lambda file: file.write(text.encode()))
 
 
 def _block(block, title: str) -> Markup:
