@@ -108,6 +108,14 @@ def peak_memory(count):
     print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
 
 
+def import_seconds():
+    """What importing the library adds to importing TensorFlow."""
+    code = ("import time, tensorflow; start = time.perf_counter(); import tf_attrib; tf_attrib.Attributor; "
+            "print(time.perf_counter() - start)")
+    done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    print(f"import tf_attrib and Attributor, after TensorFlow: {float(done.stdout.split()[-1]):.2f} s", flush=True)
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="rounds to take the median of")
@@ -117,6 +125,7 @@ def main():
     if options.memory:
         peak_memory(options.memory)
         return
+    import_seconds()
     for name, make in (("digits CNN", digits_cnn), ("MobileNetV2", mobilenet)):
         for count in (1, 32):
             if name == "digits CNN" or not options.quick:

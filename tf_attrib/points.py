@@ -1,6 +1,7 @@
 """Where an example's rows are taken: alphas on the path, with references, weights, and the sums they enter."""
 
 import dataclasses
+import functools
 
 import numpy as np
 
@@ -30,6 +31,7 @@ def at_input() -> Points:
     return Points(np.ones(1), np.ones(1), np.zeros(1, int), np.zeros(1, int))
 
 
+@functools.lru_cache(maxsize=32)
 def path(rule: Rule, references: int) -> Points:
     """A straight path from each reference by a rule of quadrature, averaged over references.
 
