@@ -19,7 +19,7 @@ from .scoring import ScoreFunction
 
 # The size of a block, as bytes of all forward outputs of its rows together. The peak is about a third of it, since most
 # are freed early. Measured on MobileNetV2 and small nets: more rows than this allows are no faster.
-ACTIVATION_BYTES = 2**30
+ACTIVATION_BYTES = 1400 * 2**20
 MOST_ROWS = 256
 
 

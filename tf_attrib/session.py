@@ -18,9 +18,6 @@ from .prepare import few
 from .scoring import ScoreFunction, resolve_of
 from .select import At, Of, resolve_at
 
-# Examples in a block when only values of inner tensors are wanted.
-FORWARD_ROWS = 64
-
 
 class Session:
     """What a call of `attribute` works on.
@@ -86,7 +83,7 @@ class Session:
         traced, rows = self.function.traced, self.function.rows
         if name not in self._cuts:
             self._cuts[name] = Cut(traced, {key: Port(tensor) for key, tensor in traced.inputs.items()}, ports)
-        count, size = len(next(iter(inputs.values()))), rows or FORWARD_ROWS
+        count, size = len(next(iter(inputs.values()))), rows or self.block
         parts = []
         for start in range(0, count, size):
             part = {key: value[start:start + size] for key, value in inputs.items()}
@@ -134,10 +131,10 @@ class Session:
         if targets is None:
             targets = values[:count].argmax(1).astype(np.int32)[:, None]
         column = targets[:, 0] if rank == 1 else np.zeros(count, int)
-        scores = values[np.arange(count), column]
+        scores = values[np.arange(count), column].astype(np.float64)
         below = values[count:][None] if shared else values[count:].reshape(count, k, values.shape[1])
         below = np.broadcast_to(below, (count, k, values.shape[1]))
-        baseline_scores = np.take_along_axis(below, column[:, None, None], 2)[:, :, 0]
+        baseline_scores = np.take_along_axis(below, column[:, None, None], 2)[:, :, 0].astype(np.float64)
         check_finite("score", scores[:, None])
         check_finite("score at the baseline", baseline_scores)
         return Compared(targets, scores, baseline_scores, below.max(2))
@@ -160,7 +157,7 @@ class Session:
             context = [inputs[key][example[part]] for key in self.function.context]
             chosen = [targets[example[part]]] if self.function.target_rank > 1 else []
             parts.append(self._forward(*at(part).values(), *context, *chosen)[0][:real])
-        return np.concatenate(parts).astype(np.float64)
+        return np.concatenate(parts)
 
     @functools.cached_property
     def _forward(self) -> Compiled:
