@@ -11,6 +11,8 @@ import pytest
 import tensorflow as tf
 from keras import layers
 
+import tf_attrib as ta
+
 
 @pytest.fixture(autouse=True)
 def _seeded():
@@ -73,3 +75,37 @@ def reference_ig(score, x, baseline, n=2000):
             value = score(point)
         total += tape.gradient(value, point).numpy()
     return total / n * (x - baseline)
+
+
+@pytest.fixture(scope="module")
+def table():
+    return keras.Sequential([keras.Input((4,), name="x"), layers.Dense(5, activation="tanh", name="hidden"),
+                             layers.Dense(3, activation="softmax", name="head")], name="table")
+
+
+@pytest.fixture(scope="module")
+def attributor(table):
+    return ta.Attributor(table)
+
+
+@pytest.fixture(scope="module")
+def words():
+    tokens = keras.Input((6,), dtype="int32", name="tokens")
+    hidden = layers.Flatten(name="flat")(layers.Embedding(20, 4, name="words")(tokens))
+    return keras.Model(tokens, layers.Dense(2, activation="softmax", name="head")(hidden))
+
+
+@pytest.fixture(scope="module")
+def pair():
+    left, right = keras.Input((4,), name="left"), keras.Input((2,), name="right")
+    one = layers.Dense(2, activation="softmax", name="kind")(layers.Concatenate(name="both")([left, right]))
+    return keras.Model([left, right], [one, layers.Dense(1, name="size")(layers.Dense(3, name="aside")(left))])
+
+
+def assert_refused(call, *words):
+    """`call` raises AttributionError, and its text holds every one of `words`."""
+    with pytest.raises(ta.AttributionError) as raised:
+        call()
+    for word in words:
+        assert word in str(raised.value)
+    assert "\x1b" not in str(raised.value)

@@ -44,7 +44,7 @@ def baseline_scores(attributor, baselines, inputs=IMAGES, seed=None):
     return attributor.attribute(inputs, TARGET, baselines, QUICK, seed=seed)
 
 
-def holds(result, expected):
+def assert_holds(result, expected):
     assert result.baseline_scores.shape == np.shape(expected)
     np.testing.assert_allclose(result.baseline_scores, expected, rtol=1e-5)
     mean = np.reshape(expected, (len(result), -1)).mean(1)
@@ -71,7 +71,7 @@ SINGLE = {
 @pytest.mark.parametrize("name", SINGLE)
 def test_one_baseline_for_all(cnn, attributor, name):
     baselines, reference = SINGLE[name]
-    holds(baseline_scores(attributor, baselines), np.repeat(scores_of(cnn, reference[None]), 3))
+    assert_holds(baseline_scores(attributor, baselines), np.repeat(scores_of(cnn, reference[None]), 3))
 
 
 EACH = IMAGES[::-1] * 0.5
@@ -82,7 +82,7 @@ PER_EXAMPLE = {"an array": (EACH, EACH), "at_input": (ta.at_input(EACH), EACH), 
 @pytest.mark.parametrize("name", PER_EXAMPLE)
 def test_a_baseline_for_each_example(cnn, attributor, name):
     baselines, references = PER_EXAMPLE[name]
-    holds(baseline_scores(attributor, baselines), scores_of(cnn, references))
+    assert_holds(baseline_scores(attributor, baselines), scores_of(cnn, references))
 
 
 def test_blur_leaves_channels_alone_and_follows_a_sequence():
@@ -112,14 +112,14 @@ SEVERAL = {
 def test_several_baselines_are_averaged_and_each_score_kept(cnn, attributor, name):
     baselines, references = SEVERAL[name]
     result = baseline_scores(attributor, baselines)
-    holds(result, np.tile(scores_of(cnn, np.asarray(references, "float32")), (3, 1)))
+    assert_holds(result, np.tile(scores_of(cnn, np.asarray(references, "float32")), (3, 1)))
     alone = [baseline_scores(attributor, np.asarray(reference)).attributions for reference in references]
     np.testing.assert_allclose(result.attributions, np.mean(alone, 0), atol=1e-6)
 
 
 def test_a_list_of_shared_and_own_baselines(cnn, attributor):
     result = baseline_scores(attributor, [ta.constant(0.4), EACH])
-    holds(result, np.stack([np.repeat(scores_of(cnn, np.full((1, *SHAPE), 0.4)), 3), scores_of(cnn, EACH)], 1))
+    assert_holds(result, np.stack([np.repeat(scores_of(cnn, np.full((1, *SHAPE), 0.4)), 3), scores_of(cnn, EACH)], 1))
 
 
 @pytest.mark.parametrize("make", [lambda n: ta.uniform(n, 0.2, 0.9), lambda n: ta.gaussian(n, 0.5, 0.1)])
@@ -160,6 +160,7 @@ def test_some_samples_of_a_data_set(cnn, attributor):
 
 # several tensors
 
+
 def product():
     return ta.Attributor(lambda x: x["a"][:, 0] * x["b"][:, 0])
 
@@ -191,10 +192,11 @@ def test_a_baseline_for_each_tensor():
 
 # at embeddings and layers
 
+
 def test_zeros_at_embeddings_are_zero_vectors(text):
     result = ta.Attributor(text).attribute(IDS, TARGET, None, QUICK)
     nothing = text.layers[-1](text.get_layer("hidden")(np.zeros((3, 24), "float32"))).numpy()[:, TARGET]
-    holds(result, nothing)
+    assert_holds(result, nothing)
     assert "zero vector" in result.baseline
 
 
@@ -209,24 +211,26 @@ TOKENS = {
 @pytest.mark.parametrize("name", TOKENS)
 def test_baselines_at_the_input_are_pushed_forward(text, name, at):
     baselines, references = TOKENS[name]
-    holds(ta.Attributor(text, at=at).attribute(IDS, TARGET, baselines, QUICK), scores_of(text, references))
+    assert_holds(ta.Attributor(text, at=at).attribute(IDS, TARGET, baselines, QUICK), scores_of(text, references))
 
 
 @pytest.mark.parametrize("at", ["embeddings", "hidden"])
 def test_samples_are_pushed_forward(text, at):
     samples = RNG.integers(0, 20, (4, 6))
     result = ta.Attributor(text, at=at).attribute(IDS, TARGET, ta.dataset(samples), QUICK)
-    holds(result, np.tile(scores_of(text, samples), (3, 1)))
+    assert_holds(result, np.tile(scores_of(text, samples), (3, 1)))
 
 
 def test_images_are_pushed_forward_to_a_layer(cnn):
     conv = ta.Attributor(cnn, at="conv")
-    holds(conv.attribute(IMAGES, TARGET, ta.white((0, 2)), QUICK), np.repeat(scores_of(cnn, np.full((1, *SHAPE), 2.0)), 3))
-    holds(conv.attribute(IMAGES, TARGET, ta.at_input(EACH), QUICK), scores_of(cnn, EACH))
+    assert_holds(
+        conv.attribute(IMAGES, TARGET, ta.white((0, 2)), QUICK), np.repeat(scores_of(cnn, np.full((1, *SHAPE), 2.0)), 3)
+    )
+    assert_holds(conv.attribute(IMAGES, TARGET, ta.at_input(EACH), QUICK), scores_of(cnn, EACH))
     features = RNG.uniform(size=(6, 6, 6)).astype("float32")
     direct = conv.attribute(IMAGES, TARGET, features, QUICK)
     rest = keras.Sequential([keras.Input((6, 6, 6)), *cnn.layers[1:]])
-    holds(direct, np.repeat(scores_of(rest, features[None]), 3))
+    assert_holds(direct, np.repeat(scores_of(rest, features[None]), 3))
 
 
 def test_float_token_ids_take_a_token():
@@ -234,7 +238,7 @@ def test_float_token_ids_take_a_token():
     vectors = layers.Embedding(20, 4, name="words", embeddings_initializer=spread())(tokens)
     model = keras.Model(tokens, layers.Dense(2, activation="softmax")(layers.Flatten()(vectors)))
     result = ta.Attributor(model).attribute(IDS.astype("float32"), TARGET, ta.token(2), QUICK)
-    holds(result, scores_of(model, np.full((3, 6), 2.0)))
+    assert_holds(result, scores_of(model, np.full((3, 6), 2.0)))
 
 
 def test_a_token_leaves_float_inputs_as_they_are():
@@ -244,7 +248,7 @@ def test_a_token_leaves_float_inputs_as_they_are():
     model = keras.Model([tokens, table], layers.Dense(2, activation="softmax")(hidden))
     numbers = RNG.normal(size=(3, 2)).astype("float32")
     result = ta.Attributor(model).attribute([IDS, numbers], TARGET, ta.token(2), QUICK)
-    holds(result, model([np.full((3, 6), 2), numbers]).numpy()[:, TARGET])
+    assert_holds(result, model([np.full((3, 6), 2), numbers]).numpy()[:, TARGET])
 
 
 def test_sentences_as_baselines():
@@ -254,10 +258,11 @@ def test_sentences_as_baselines():
     model = keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.Flatten()(vectors)))
     sentences, others = np.array(["a good film", "a bad film"]), np.array(["film", "a film"])
     result = ta.Attributor(model).attribute(sentences, TARGET, ta.at_input(others), QUICK)
-    holds(result, scores_of(model, others.astype(object)))
+    assert_holds(result, scores_of(model, others.astype(object)))
 
 
 # words
+
 
 def in_words(inputs, baselines=None, function=lambda x: layers.Flatten()(x)[:, 0]):
     return ta.Attributor(function).attribute(inputs.astype("float32"), None, baselines, QUICK).baseline
@@ -277,7 +282,13 @@ def test_zeros_are_described_by_what_they_are_for_the_inputs():
 
 def test_other_baselines_are_described_too():
     pixels = np.linspace(0, 1, 128).reshape(2, 8, 8, 1)
-    for baselines, words in ((ta.constant(0.5), "constant 0.5"), (ta.blur(2), "blurred, sigma 2"), (ta.black((0, 1)), "black"),
-                             (ta.uniform(3, 0, 1), "3 × uniform"), (ta.dataset(pixels), "2 samples"), (pixels[0], "given"),
-                             ([ta.zeros(), ta.blur(2)], "zeros and the input blurred")):
+    for baselines, words in (
+        (ta.constant(0.5), "constant 0.5"),
+        (ta.blur(2), "blurred, sigma 2"),
+        (ta.black((0, 1)), "black"),
+        (ta.uniform(3, 0, 1), "3 × uniform"),
+        (ta.dataset(pixels), "2 samples"),
+        (pixels[0], "given"),
+        ([ta.zeros(), ta.blur(2)], "zeros and the input blurred"),
+    ):
         assert words in in_words(pixels, baselines)

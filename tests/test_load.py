@@ -47,7 +47,7 @@ def test_a_loss_from_logits_is_read_with_the_model(tmp_path):
     np.testing.assert_allclose(result.scores, tf.nn.softmax(model(X)).numpy().max(1), rtol=1e-5)
 
 
-def refused(path, *words, **options):
+def assert_refused(path, *words, **options):
     with pytest.raises(ta.AttributionError) as raised:
         ta.Attributor(path, **options)
     for word in (path.name, *words):
@@ -63,26 +63,26 @@ def test_a_truncated_file(ending, part, tmp_path):
     make(keras).save(whole)
     content = whole.read_bytes()
     path.write_bytes(content[:int(part * len(content))])
-    refused(path, "model")
+    assert_refused(path, "model")
 
 
 def test_files_that_are_no_models(tmp_path):
     text = tmp_path / "model.keras"
     text.write_text("not a model")
-    refused(text, "not a readable Keras model file")
+    assert_refused(text, "not a readable Keras model file")
     archive = tmp_path / "data.npz"
     np.savez(archive, x=X)
-    refused(archive, "not a readable Keras model file")
-    refused(tmp_path / "none.keras", "there is no model")
+    assert_refused(archive, "not a readable Keras model file")
+    assert_refused(tmp_path / "none.keras", "there is no model")
     folder = tmp_path / "folder"
     folder.mkdir()
-    refused(folder, "is a folder", ".keras or .h5")
+    assert_refused(folder, "is a folder", ".keras or .h5")
 
 
 def test_weights_alone(tmp_path):
     path = tmp_path / "model.weights.h5"
     make(keras).save_weights(path)
-    refused(path, "weights without a model", "model.save()")
+    assert_refused(path, "weights without a model", "model.save()")
 
 
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
@@ -93,7 +93,7 @@ def test_a_lambda_layer(library, ending, tmp_path):
     model = make(library, library.layers.Lambda(lambda x: 2 * x, name="double", output_shape=(5,)))
     path = tmp_path / f"model{ending}"
     model.save(path)
-    refused(path, "'double'", "allow_unsafe=True", "--allow-unsafe")
+    assert_refused(path, "'double'", "allow_unsafe=True", "--allow-unsafe")
     result = ta.Attributor(path, allow_unsafe=True).attribute(X)
     np.testing.assert_allclose(result.scores, np.asarray(model(X)).max(1), rtol=1e-5)
 
@@ -104,7 +104,7 @@ def test_a_lambda_layer_deep_inside(tmp_path):
     inner = keras.Sequential([keras.Input((5,)), layers.Lambda(lambda x: 2 * x, name="deep")])
     path = tmp_path / "model.keras"
     make(keras, inner).save(path)
-    refused(path, "'deep'")
+    assert_refused(path, "'deep'")
 
 
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
@@ -130,4 +130,4 @@ def test_a_layer_that_is_not_known_here_is_named(tmp_path):
             return x
     path = tmp_path / "model.keras"
     make(keras, OwnLayer()).save(path)
-    refused(path, "could not be loaded", "OwnLayer")
+    assert_refused(path, "could not be loaded", "OwnLayer")
