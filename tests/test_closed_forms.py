@@ -13,7 +13,7 @@ from .conftest import make_cnn, reference_ig
 W = np.array([1.5, -2.0, 0.5, 3.0], "float32")
 X = np.array([[0.3, -0.2, 1.1, 0.4], [1.0, 2.0, -1.0, 0.5]], "float32")
 B = np.array([0.1, 0.2, -0.3, 0.0], "float32")
-FINE = ta.IntegratedGradients("gauss_legendre", 64)
+FINE = ta.IntegratedGradients(n_steps=64)
 
 
 def explain(f, x=X, baselines=None, method=FINE):
@@ -24,7 +24,7 @@ def explain(f, x=X, baselines=None, method=FINE):
 def test_linear(rule):
     """Coefficient times value, whatever the rule and however few its steps."""
     f = lambda x: tf.linalg.matvec(x, W) + 7.0  # noqa: E731
-    result = explain(f, baselines=B, method=ta.IntegratedGradients(rule, 3))
+    result = explain(f, baselines=B, method=ta.IntegratedGradients(rule=rule, n_steps=3))
     np.testing.assert_allclose(result.attributions, W * (X - B), rtol=1e-5)
     assert result.gap == pytest.approx(0, abs=1e-5)
     np.testing.assert_allclose(explain(f, method="gradient_times_input").attributions, W * X, rtol=1e-6)
@@ -116,7 +116,7 @@ def test_occlusion_of_an_image_matches_a_plain_loop(cnn, images):
 
 def test_a_network_against_a_plain_loop(images):
     model = make_cnn()
-    result = ta.Attributor(model).attribute(images[:1], target=2, method=ta.IntegratedGradients("midpoint", 500))
+    result = ta.Attributor(model).attribute(images[:1], target=2, method=ta.IntegratedGradients(rule="midpoint", n_steps=500))
     expected = reference_ig(lambda x: model(x, training=False)[:, 2], images[:1], 0 * images[:1], 500)
     np.testing.assert_allclose(result.attributions, expected, atol=1e-6)
 
@@ -129,7 +129,7 @@ def test_the_blog_posts_function():
         tape.watch(scaled)
         label = model(scaled, training=False)[:, 1]
     published = image * np.average(tape.gradient(label, scaled), axis=0)
-    ours = ta.Attributor(model).attribute(image[None], target=1, method=ta.IntegratedGradients("right", 50))
+    ours = ta.Attributor(model).attribute(image[None], target=1, method=ta.IntegratedGradients(rule="right", n_steps=50))
     np.testing.assert_allclose(ours.attributions[0], published, atol=1e-7)
 
 
@@ -143,7 +143,7 @@ def test_the_mnist_posts_function_and_its_error():
         label = model(scaled, training=False)[:, 1]
     published = (image - baseline) * np.mean(tape.gradient(label, scaled), axis=0)
     rule = Rule("mean of m + 1 points", np.arange(m + 1) / m, np.full(m + 1, 1 / (m + 1)))
-    ours = ta.Attributor(model).attribute(image[None], 1, baseline, ta.IntegratedGradients(rule))
+    ours = ta.Attributor(model).attribute(image[None], 1, baseline, ta.IntegratedGradients(rule=rule))
     np.testing.assert_allclose(ours.attributions[0], published, atol=1e-7)
-    square = explain(lambda x: x[:, 0] ** 3, [[1.0]], method=ta.IntegratedGradients(rule)).attributions[0, 0]
+    square = explain(lambda x: x[:, 0] ** 3, [[1.0]], method=ta.IntegratedGradients(rule=rule)).attributions[0, 0]
     assert square - 1 == pytest.approx(0.5 / m, rel=0.05)  # the trapezoid's error here is 0.5 / m²

@@ -9,6 +9,7 @@ import tensorflow as tf
 import tf_attrib as ta
 from tf_attrib import engine
 from tf_attrib.baselines import resolve
+from tf_attrib.integrator import FixedRule, Rows
 from tf_attrib.rows import GradientRow, per_row_sum
 
 
@@ -30,7 +31,7 @@ class Doubling:
         example = np.concatenate([np.full(len(alphas), i) for i, alphas in wanted.items()])
         alpha = np.concatenate(list(wanted.values()))
         rows = np.arange(len(alpha))
-        return engine.Rows(example, np.zeros(len(rows), int), alpha, np.ones(len(rows)), rows, rows)
+        return Rows(example, np.zeros(len(rows), int), alpha, np.ones(len(rows)), rows, rows)
 
     def first(self):
         return self._rows({i: np.array([0.0, 0.5, 1.0]) for i in range(len(self.kept))})
@@ -60,7 +61,8 @@ def test_a_rule_that_refines_each_example_until_it_is_good(block):
     x = np.array([[0.1, 0.2], [2.0, 1.0], [0.5, 0.0]], "float32")
     session, tables, _ = tables_of(attributor, x)
     rule, rows = Doubling(3, 1e-3), []
-    engine.run(engine.Program(session.function, GradientRow()), tables, rule, block, rows.append)
+    program = engine.Program(session.function, GradientRow())
+    engine.run(lambda forward_only: program, tables, rule, block, rows.append)
     np.testing.assert_allclose(np.stack([rule.done[i] for i in range(3)]), x**4, atol=2e-3)
     counts = [len(kept) for kept in rule.kept]
     assert counts[1] > counts[0]  # the steeper example took more
@@ -82,10 +84,10 @@ class Secant:
 def test_a_row_function_of_paired_references():
     x = np.array([[1.0, 3.0], [2.0, 2.0]], "float32")
     session, tables, compared = tables_of(ta.Attributor(lambda x: tf.reduce_sum(x, 1) ** 2), x)
-    points = ta.IntegratedGradients("right", 1).points(1, None, {}, "inputs")
-    rule = session.run(Secant(), tables, [points] * 2, {None: (2,)})
-    np.testing.assert_allclose(rule.totals()[None][:, 0], [[4, 12], [8, 8]])
-    np.testing.assert_allclose(rule.totals()[None].sum((1, 2)), compared.scores - compared.baseline_scores[:, 0])
+    points = ta.IntegratedGradients(rule="right", n_steps=1).points(1, None, {}, "inputs")
+    totals = session.run(Secant(), tables, FixedRule([points] * 2, {None: (2,)}, "float32")).totals[None]
+    np.testing.assert_allclose(totals[:, 0], [[4, 12], [8, 8]])
+    np.testing.assert_allclose(totals.sum((1, 2)), compared.scores - compared.baseline_scores[:, 0])
 
 
 def test_rows_of_weight_zero_are_looked_at_and_not_summed():
@@ -98,11 +100,13 @@ def test_rows_of_weight_zero_are_looked_at_and_not_summed():
 
 def test_even_blocks_and_the_largest_that_pays(cnn, images):
     attributor = ta.Attributor(cnn, batch_size=32)
-    attributor.attribute(images[:1])
+    fixed = ta.IntegratedGradients(n_steps=50)
+    attributor.attribute(images[:1], method=fixed)
     (session,) = attributor._sessions.values()
-    program, sizes = session._programs[GradientRow()], []
-    session._programs[GradientRow()] = lambda tables, rows: sizes.append(len(rows)) or program(tables, rows)
-    session._programs[GradientRow()].__dict__["function"] = session.function
-    attributor.attribute(images[:1])
+    (key,) = session._programs
+    program, sizes = session._programs[key], []
+    session._programs[key] = lambda tables, rows: sizes.append(len(rows)) or program(tables, rows)
+    session._programs[key].__dict__["function"] = session.function
+    attributor.attribute(images[:1], method=fixed)
     assert sizes == [25, 26]
     assert engine.block_rows(session.function) == engine.MOST_ROWS  # a small net

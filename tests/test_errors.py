@@ -135,7 +135,7 @@ def test_a_gradient_that_is_not_a_number_beneath_a_finite_score(method):
 
 def test_an_infinite_gradient_at_the_baseline():
     root = ta.Attributor(lambda x: tf.sqrt(x[:, 0]))
-    left = ta.IntegratedGradients("left", 4)
+    left = ta.IntegratedGradients(rule="left", n_steps=4)
     assert_refused(lambda: root.attribute(np.ones((1, 1), "float32"), method=left), "gradient", "infinite", "example(s) 0;")
 
 

@@ -15,7 +15,7 @@ def test_methods_and_rules_that_do_not_exist(attributor):
         lambda: attributor.attribute(X, method="integrated_gradient"), "'integrated_gradient'", "'integrated_gradients'"
     )
     assert_refused(lambda: attributor.attribute(X, method=None), "None", "'gradient'")
-    assert_refused(lambda: attributor.attribute(X, method=ta.IntegratedGradients("trapez")), "'trapez'", "'trapezoid'")
+    assert_refused(lambda: attributor.attribute(X, method=ta.IntegratedGradients(rule="trapez")), "'trapez'", "'trapezoid'")
     for n in (0, -1, 2.5, True):
         assert_refused(lambda n=n: attributor.attribute(X, method=ta.IntegratedGradients(n_steps=n)), "n_steps", str(n))
     assert_refused(lambda: attributor.attribute(X, method=ta.InteriorGradients(0)), "n_steps", "at least 1")

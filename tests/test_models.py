@@ -11,7 +11,7 @@ import tf_attrib as ta
 from .conftest import make_cnn, make_text, reference_ig, spread
 
 RNG = np.random.default_rng(11)
-FINE = ta.IntegratedGradients("gauss_legendre", 100)
+FINE = ta.IntegratedGradients(n_steps=100)
 
 
 def complete(result, tolerance=1e-3):
@@ -182,7 +182,7 @@ def test_token_attributions_against_a_plain_loop(text, ids):
 
     def score(vectors):
         return text.get_layer("head")(text.get_layer("lstm")(vectors, mask=mask))[:, 0]
-    result = ta.Attributor(text).attribute(ids[1:2], target=1, method=ta.IntegratedGradients("midpoint", 300))
+    result = ta.Attributor(text).attribute(ids[1:2], target=1, method=ta.IntegratedGradients(rule="midpoint", n_steps=300))
     x = embedding(ids[1:2]).numpy()
     np.testing.assert_allclose(result.attributions, reference_ig(score, x, 0 * x, 300), atol=1e-5)
 

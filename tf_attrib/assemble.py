@@ -6,45 +6,52 @@ import numpy as np
 
 from .attribution import Attribution
 from .baselines import describe_zeros
-from .engine import FixedRule, Tables
+from .engine import Tables
+from .integrator import Outcome
 from .methods import Method
-from .points import Points
+from .refining import NOT_FINITE
 from .scoring import ScoreFunction
 from .session import Compared
 from .structure import flatten, rebuild
 
 
-def assemble(method: Method, function: ScoreFunction, rule: FixedRule, chosen: list[Points], tables: Tables,
-             compared: Compared, inputs: Any, tokens: np.ndarray | None) -> Attribution:
+def assemble(method: Method, function: ScoreFunction, outcome: Outcome, tables: Tables, compared: Compared, inputs: Any,
+             tokens: np.ndarray | None, notes: tuple[str, ...]) -> Attribution:
     """The result of `method`.
 
     Args:
-        rule: the sums, and score and slope of each row.
-        chosen: the points of each example.
+        outcome: what came of its rows.
+        tables: what the rows were made of.
         compared: targets, and scores at the examples and their references.
         inputs: as the user gave them.
         tokens: words, where the model knows them.
+        notes: sentences beside those of the selection.
     """
-    count, rows = rule.scores.shape
-    series = chosen[0].slots > 1
-    totals = {key: total if series else total[:, 0] for key, total in rule.totals().items()}
+    series = next(iter(outcome.totals.values())).shape[1] > 1
+    totals = {key: total if series else total[:, 0] for key, total in outcome.totals.items()}
+    finite = outcome.finite & np.isfinite(compared.scores) & np.isfinite(compared.baseline_scores).all(1)
+    status = outcome.status
+    if not finite.all():
+        for total in totals.values():
+            total[~finite] = np.nan
+        status = np.where(finite, "" if status is None else status, NOT_FINITE)
     target = tables.target
     found = {
         "attributions": rebuild(totals), "scores": tables.score, "inputs": inputs,
-        "evaluations": np.full(count, 0 if method.forward_only else rows),
-        "forward_evaluations": np.full(count, 1 + (rows if method.forward_only else 0)),
+        "evaluations": outcome.evaluations, "forward_evaluations": outcome.forward_evaluations + 1,
+        "error_estimate": outcome.error_estimate, "status": status, "residual": outcome.residual,
+        "residual_clipped": outcome.residual_clipped,
         "target": None if target.shape[1] == 0 else target[:, 0] if target.shape[1] == 1 else target,
         "tokens": tokens, "method": repr(method), "at": function.place.words, "of": function.output.words,
-        "unit": function.output.unit, "notes": function.place.notes}
+        "unit": function.output.unit, "notes": function.place.notes + notes}
     if series:
-        found |= {"alphas": np.stack([points.alpha for points in chosen]), "path_scores": rule.scores,
-                  "path_gradients": rule.slopes}
+        found |= {"alphas": outcome.alphas, "path_scores": outcome.path_scores, "path_gradients": outcome.path_slopes}
     if method.uses_baseline:
-        found |= _against_baseline(found, method, function, rule, chosen, tables, compared)
+        found |= _against_baseline(found, method, function, outcome, tables, compared)
     return Attribution(**found)
 
 
-def _against_baseline(found: dict, method, function, rule, chosen, tables, compared) -> dict[str, Any]:
+def _against_baseline(found: dict, method, function, outcome, tables, compared) -> dict[str, Any]:
     """What comes of the score at the baseline."""
     below, references = compared.baseline_scores, tables.references
     one = references.count == 1
@@ -58,12 +65,6 @@ def _against_baseline(found: dict, method, function, rule, chosen, tables, compa
         total = sum(leaf.reshape(len(leaf), -1).sum(1, dtype=np.float64) for leaf in flatten(found["attributions"]).values())
         more["gap"] = total - difference
     if method.on_path:
-        more["gradient_share"] = _gradient_share(rule, chosen, difference)
+        more["gradient_share"] = np.divide(outcome.end_slopes, difference, out=np.full(len(difference), np.nan),
+                                           where=difference != 0)
     return more
-
-
-def _gradient_share(rule: FixedRule, chosen: list[Points], difference: np.ndarray) -> np.ndarray:
-    """(n,), the part of the difference of scores that the gradient at the input, times x - x', accounts for."""
-    ends = np.stack([points.alpha for points in chosen]) == 1
-    slopes = np.where(ends, rule.slopes, 0).sum(1) / ends.sum(1)
-    return np.divide(slopes, difference, out=np.full(len(slopes), np.nan), where=difference != 0)

@@ -12,7 +12,8 @@ import numpy as np
 
 from .structure import flatten, map_leaves
 
-PER_EXAMPLE = ("scores", "baseline_scores", "gap", "error_estimate", "status", "evaluations", "forward_evaluations",
+PER_EXAMPLE = ("scores", "baseline_scores", "gap", "error_estimate", "status", "residual", "residual_clipped", "evaluations",
+               "forward_evaluations",
                "target", "alphas", "path_scores", "path_gradients", "baseline_confidence", "gradient_share", "tokens")
 
 
@@ -37,8 +38,13 @@ class Attribution:
         scores: (batch,), the explained scalar at the input, in `unit`.
         baseline_scores: (batch,), or (batch, k) for k baselines: the same at the baseline.
         gap: (batch,), the sum of `attributions` less (score - mean baseline score), in `unit`.
-        error_estimate: (batch,), estimated L1 error of `attributions` relative to their L1 norm.
-        status: (batch,) of str.
+        error_estimate: (batch,), estimated L1 error of `attributions` relative to their L1 norm. After a reduction, and
+            over several baselines, it is a bound: the same absolute error over the norm of what is shown.
+        status: (batch,) of str: "converged"; "max_evaluations"; "too_narrow" (the score jumps or peaks along the path within
+            less than a step can resolve); "not_finite"; "" where the method states none.
+        residual: (batch,), (score - baseline score) less the sum of the integral, before it was handed out, in `unit`.
+        residual_clipped: (batch,) of bool, whether the residual was more than the integrand can explain (the model rounds,
+            jumps, or has gradients that are not its own): it was not handed out, and `gap` shows it.
         evaluations, forward_evaluations: (batch,) of int, gradient rows and forward-only rows that were evaluated.
         target: (batch,) class indices, or (batch, r) indices into an output of rank r + 1.
         alphas: (batch, n_steps), where on the path each interior gradient lies (0 baseline, 1 input).
@@ -59,6 +65,8 @@ class Attribution:
     gap: np.ndarray | None = None
     error_estimate: np.ndarray | None = None
     status: np.ndarray | None = None
+    residual: np.ndarray | None = None
+    residual_clipped: np.ndarray | None = None
     evaluations: np.ndarray | None = None
     forward_evaluations: np.ndarray | None = None
     target: np.ndarray | None = None
@@ -105,6 +113,11 @@ class Attribution:
         # relative to the scores themselves: a percentage of a rounding error would only frighten
         differs = np.abs(difference) > 1e-3 * np.maximum(np.abs(self.scores), np.abs(self.scores - difference))
         return np.divide(self.gap, difference, out=np.full(len(self), np.nan), where=differs)
+
+    @property
+    def converged(self) -> np.ndarray | None:
+        """(batch,) of bool, whether the stated accuracy was reached; None where the method states none."""
+        return None if self.error_estimate is None else self.status == "converged"
 
     @property
     def totals(self) -> np.ndarray:

@@ -16,17 +16,23 @@ from .errors import AttributionError
 from .graph import keras_model
 from .graph.load import load_model
 from .graph.trace import Traced, trace
+from .integrator import FixedRule
 from .methods import Method, as_method
 from .points import Points
 from .prepare import as_arrays, matched, prepared, raw_specs, specs_of
 from .progress import progress
-from .scoring import resolve_of
+from .refining import Control, RefiningRule
+from .scoring import ScoreFunction, resolve_of
 from .select import as_at, as_of
-from .session import Session, check_finite
+from .session import Compared, Session, check_finite
 from .structure import rebuild
 
 # The batch that a function is traced with where it cannot be traced for any.
 FIXED_ROWS = 16
+# Bytes of gradients that are kept on the host.
+MEMORY = 2**30
+# The relative error that float32 gradients carry.
+FLOOR = 1e-4
 
 
 class Attributor:
@@ -43,6 +49,8 @@ class Attributor:
         batch_size: gradient rows in a block; default: by the size of the model's activations.
         preprocess: a differentiable function applied to the inputs before the model, such as keras.applications'
             `preprocess_input`: path, baselines and pictures then live in raw pixels.
+        memory: bytes that gradients kept on the host may take while paths are refined, beside the blocks that are evaluated;
+            it bounds how many examples are in flight. One path is always kept whole. Default: 1 GiB.
         allow_unsafe: load a model file that holds Lambda layers, which run its author's Python code.
 
     Raises:
@@ -50,15 +58,15 @@ class Attributor:
     """
 
     def __init__(self, model: Any, at: Any = None, of: Any = None, batch_size: int | None = None, *,
-                 preprocess: Callable | None = None, allow_unsafe: bool = False):
+                 preprocess: Callable | None = None, memory: int | None = None, allow_unsafe: bool = False):
         if isinstance(model, str | os.PathLike):
             model = load_model(model, allow_unsafe)
         if not callable(model):
             raise AttributionError(f"model must be a Keras model, a path to one, or a function; got {type(model).__name__}")
-        whole = isinstance(batch_size, int | np.integer) and not isinstance(batch_size, bool)
-        if batch_size is not None and (not whole or batch_size < 1):
-            raise AttributionError(f"batch_size must be a whole number of at least 1, got {batch_size!r}")
+        _check_whole("batch_size", batch_size, 1)
+        _check_whole("memory (in bytes)", memory, 1)
         self.model, self.batch_size, self.preprocess = model, batch_size, preprocess
+        self.memory = MEMORY if memory is None else int(memory)
         self.at, self.of = as_at(at), as_of(of)
         self._traces: dict[tuple, Traced] = {}
         self._sessions: dict[tuple, Session] = {}
@@ -83,7 +91,7 @@ class Attributor:
 
     def attribute(self, inputs: Any, target: Any = None, baselines: Any = None,
                   method: str | Method = "integrated_gradients", seed: int | None = None,
-                  verbose: str | bool | int = "auto") -> Attribution:
+                  verbose: str | bool | int = "auto", *, on_error: str = "raise") -> Attribution:
         """Attributes the explained score of each example to the selected tensors.
 
         Args:
@@ -95,9 +103,11 @@ class Attributor:
                 `ta.at_input`; a list of those, or `ta.several`, is averaged. With several selected tensors: a list or
                 dict, one for each.
             method: "gradient", "gradient_times_input", "interior_gradients", "integrated_gradients",
-                "expected_gradients", "occlusion", or an instance such as `ta.IntegratedGradients(n_steps=100)`.
+                "expected_gradients", "occlusion", or an instance such as `ta.IntegratedGradients(tolerance=0.01)`.
             seed: of random baselines and methods; None draws anew.
             verbose: "auto" shows a progress bar when the call takes over two seconds; True always, False never.
+            on_error: what becomes of examples with scores or gradients that are NaN or infinite: "raise", or "mark": they get
+                the status "not_finite" and attributions of NaN, and the others are done.
 
         Returns:
             An `Attribution`, in the structure and shape of the selected tensors.
@@ -110,14 +120,15 @@ class Attributor:
             raise AttributionError("attribute works in eager mode: call it outside tf.function and tf.Graph")
         if verbose not in ("auto", True, False):
             raise AttributionError(f"verbose must be 'auto', True or False, got {verbose!r}")
-        if seed is not None and (isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0):
-            raise AttributionError(f"seed must be None or a whole number of at least 0, got {seed!r}")
+        _check_whole("seed", seed, 0)
+        if on_error not in ("raise", "mark"):
+            raise AttributionError(f"on_error must be 'raise' or 'mark', got {on_error!r}")
         try:
-            return self._attribute(inputs, target, baselines, method, seed, verbose)
+            return self._attribute(inputs, target, baselines, method, seed, verbose, on_error)
         except tf.errors.OpError as error:
             raise AttributionError(f"the model failed on these inputs: {_reason(error)}") from error
 
-    def _attribute(self, inputs, target, baselines, method, seed, verbose) -> Attribution:
+    def _attribute(self, inputs, target, baselines, method, seed, verbose, on_error) -> Attribution:
         method = as_method(method)
         if baselines is not None and not method.takes_baselines:
             raise AttributionError(f"{method!r} takes no baselines: leave them out, or take method='integrated_gradients'")
@@ -133,16 +144,25 @@ class Attributor:
         x = selected(user)
         references = resolve(method.default_baseline() if baselines is None else baselines, x, user, selected, seed)
         compared = session.compared(x, ready, references, target, method.uses_baseline)
+        if on_error == "raise":
+            check_finite("score", compared.scores[:, None])
+            check_finite("score at the baseline", compared.baseline_scores)
         features, kind = {key: value.shape[1:] for key, value in x.items()}, session.function.place.kind
         tables = Tables(x, {key: ready[key] for key in session.function.context}, compared.target, compared.scores, references)
-        chosen = _points(method, references.count, x, seed, features, kind)
-        with progress(verbose, len(chosen) * len(chosen[0].alpha)) as advance:
-            rule = session.run(method.row(features, kind), tables, chosen, features, advance)
-        # a row of weight 0 is looked at only: an infinite gradient there spoils nothing
-        weighed = np.stack([points.weight for points in chosen]) != 0
-        check_finite("score or gradient", rule.scores + np.where(weighed, rule.slopes, 0))
-        tokens = self._tokens(session, ready)
-        return assemble(method, session.function, rule, chosen, tables, compared, rebuild(arrays), tokens)
+        control, dtype = method.control, session.function.dtype.as_numpy_dtype
+        odds = control is not None and session.function.log_odds is not None
+        if control is not None:
+            integrator, rows = RefiningRule(control, compared.scores, compared.baseline_scores, features, dtype, odds,
+                                            self.memory), None
+        else:
+            chosen = _points(method, references.count, x, seed, features, kind)
+            integrator, rows = FixedRule(chosen, features, dtype, method.forward_only), len(chosen) * len(chosen[0].alpha)
+        with progress(verbose, rows) as advance:
+            outcome = session.run(method.row(features, kind), tables, integrator, odds, advance)
+        if on_error == "raise":
+            check_finite("score or gradient", np.where(outcome.finite, 0, np.nan)[:, None])
+        notes = _notes(control, session.function, compared)
+        return assemble(method, session.function, outcome, tables, compared, rebuild(arrays), self._tokens(session, ready), notes)
 
     def _prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
         """The session for inputs of this kind, the inputs by the model's keys, and the user's key for each of those."""
@@ -185,6 +205,25 @@ class Attributor:
         known = np.asarray(words, dtype=str)
         return np.where((indices >= 0) & (indices < len(known)), known[np.clip(indices, 0, len(known) - 1)],
                         indices.astype(str))
+
+
+def _check_whole(name: str, value: Any, least: int) -> None:
+    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
+    if value is not None and (not whole or value < least):
+        raise AttributionError(f"{name} must be None or a whole number of at least {least}, got {value!r}")
+
+
+def _notes(control: Control | None, function: ScoreFunction, compared: Compared) -> tuple[str, ...]:
+    """What a reader should know of how the stated accuracy came about."""
+    if control is None:
+        return ()
+    notes = []
+    if function.log_odds is None and (function.output.unit == "probability" or compared.distributions):
+        notes.append("the logits beneath this probability were not found, so paths are refined on the probability itself, "
+                     "which takes more gradients")
+    if control.tolerance < FLOOR and function.dtype != tf.float64:
+        notes.append(f"float32 carries the error estimate to about {FLOOR:g}: for less, use a float64 model")
+    return tuple(notes)
 
 
 def _reason(error: tf.errors.OpError) -> str:

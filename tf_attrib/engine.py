@@ -1,19 +1,18 @@
 """The one loop over blocks of rows: it packs rows, evaluates them on the device, and sums them where they belong.
 
-A rule that does not refine has its weights beforehand: rows are summed on the device into few sums a block, and nothing
-else is kept. A rule that refines is an integrator whose `refine` returns further rows.
+What is evaluated, and what becomes of it, an integrator decides.
 """
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from .baselines import References
 from .graph.compiled import Compiled
-from .points import Points
+from .integrator import Integrator, Rows
 from .rows import Row, per_row
 from .scoring import ScoreFunction
 
@@ -32,37 +31,6 @@ class Tables:
     target: np.ndarray
     score: np.ndarray
     references: References
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Rows:
-    """Rows to evaluate, (rows,) each, in ascending order of example and, within it, of slot."""
-
-    example: np.ndarray
-    reference: np.ndarray
-    alpha: np.ndarray
-    weight: np.ndarray
-    slot: np.ndarray
-    number: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.example)
-
-    def __getitem__(self, part) -> "Rows":
-        return Rows(self.example[part], self.reference[part], self.alpha[part], self.weight[part], self.slot[part],
-                    self.number[part])
-
-
-class Integrator(Protocol):
-    """Decides which rows are evaluated, and takes what they give."""
-
-    def first(self) -> Rows: ...
-
-    def accept(self, rows: Rows, slots: np.ndarray, sums: dict, scores: np.ndarray, slopes: np.ndarray) -> None:
-        """The sums over each of `slots` by key, and score and slope of each row."""
-
-    def refine(self) -> Rows | None:
-        """Further rows, or None when all is done."""
 
 
 class Program:
@@ -101,7 +69,7 @@ class Program:
         context = [tables.context[key][part] for key in self.function.context]
         *sums, scores, slopes = self._compiled(*(value[part] for value in tables.x.values()), *references, *context,
                                                integers, floats)
-        return slots, dict(zip(tables.x, sums, strict=True)), scores[:count], slopes[:count]
+        return slots, dict(zip(tables.x, sums, strict=bool(sums))), scores[:count], slopes[:count]
 
     def _block(self, x, references, context, integers, floats):
         keys, many = self.function.place.ports, len(references)
@@ -134,10 +102,16 @@ def _ranked(slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return slot[starts], np.cumsum(starts) - 1
 
 
-def run(program: Callable, tables: Tables, integrator: Integrator, block: int, advance: Callable[[int], None]) -> None:
-    """Evaluates all rows that `integrator` asks for, in blocks of about `block` rows, and hands it what they give."""
+def run(program_for: Callable[[bool], Program], tables: Tables, integrator: Integrator, block: int,
+        advance: Callable[[int], None]) -> None:
+    """Evaluates all rows that `integrator` asks for, in blocks of about `block` rows, and hands it what they give.
+
+    Args:
+        program_for: the program for rows that are forward-only, or not.
+    """
     rows = integrator.first()
     while rows is not None:
+        program = program_for(rows.forward_only)
         blocks = -(-len(rows) // block)
         # even blocks waste nothing: 50 rows in blocks of 32 become 25 and 25
         ends = np.arange(1, blocks + 1) * len(rows) // blocks if not program.function.rows else \
@@ -147,43 +121,6 @@ def run(program: Callable, tables: Tables, integrator: Integrator, block: int, a
             integrator.accept(part, *program(tables, part))
             advance(len(part))
         rows = integrator.refine()
-
-
-class FixedRule:
-    """The integrator of every rule that does not refine: it adds up the sums of the blocks.
-
-    Attributes:
-        sums: (n, slots, ...) by key.
-        scores, slopes: (n, rows).
-    """
-
-    def __init__(self, points: list[Points], features: dict[Any, tuple], dtype):
-        self._points, count = points, len(points)
-        rows, slots = len(points[0].alpha), points[0].slots
-        self.sums = {key: np.zeros((count * slots, *shape), dtype) for key, shape in features.items()}
-        self.scores, self.slopes = np.zeros((count, rows)), np.zeros((count, rows))
-        self._shape = (count, slots)
-
-    def first(self) -> Rows:
-        count, slots = self._shape
-        stack = lambda name: np.concatenate([getattr(points, name) for points in self._points])  # noqa: E731
-        rows = self.scores.shape[1]
-        example = np.repeat(np.arange(count), rows)
-        return Rows(example, stack("reference"), stack("alpha"), stack("weight"), stack("slot") + example * slots,
-                    np.tile(np.arange(rows), count))
-
-    def accept(self, rows, slots, sums, scores, slopes) -> None:
-        self.scores[rows.example, rows.number] = scores
-        self.slopes[rows.example, rows.number] = slopes
-        for key, total in self.sums.items():
-            total[slots] += sums[key]
-
-    def refine(self) -> None:
-        return None
-
-    def totals(self) -> dict[Any, np.ndarray]:
-        """The sums (n, slots, ...) by key."""
-        return {key: total.reshape(*self._shape, *total.shape[1:]) for key, total in self.sums.items()}
 
 
 def block_rows(function: ScoreFunction) -> int:

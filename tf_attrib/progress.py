@@ -9,8 +9,13 @@ DELAY = 2.0
 
 
 @contextlib.contextmanager
-def progress(verbose: str | bool | int, total: int) -> Iterator[Callable[[int], None]]:
-    """A function that takes how many rows were done since the last call. `verbose`: "auto", or whether to show a bar."""
+def progress(verbose: str | bool | int, total: int | None) -> Iterator[Callable[[int], None]]:
+    """A function that takes how many rows were done since the last call.
+
+    Args:
+        verbose: "auto", or whether to show a bar.
+        total: how many there will be, or None where nobody knows.
+    """
     bar, done, start = None, 0, time.monotonic()
     delay = DELAY if verbose == "auto" else 0
 

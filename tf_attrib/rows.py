@@ -62,6 +62,16 @@ class GradientRow:
         return score, slope, gradients
 
 
+@dataclasses.dataclass(frozen=True)
+class ScoreRow:
+    """The score at a point of the path, and nothing else."""
+
+    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        """Score (rows,), zeros (rows,), and no integrands."""
+        score = function.select(function.values(row.point(), row.context), row.target)
+        return score, tf.zeros_like(score), {}
+
+
 def per_row(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """`values` (rows,) shaped to multiply `like` (rows, ...)."""
     return tf.reshape(values, [-1] + [1] * (like.shape.rank - 1))

@@ -11,10 +11,14 @@ import tensorflow as tf
 
 from .errors import AttributionError, nearest
 from .graph.cut import Cut, Port
-from .graph.tensors import PASS, Head, ancestors, find_head
+from .graph.tensors import PASS, Head, ancestors, connected, find_head
 from .graph.trace import TRACING, Traced
 from .select import Of, Place
 from .structure import rebuild
+
+
+def _indexed(values: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    return tf.gather_nd(values, target, batch_dims=1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,6 +32,8 @@ class Output:
         finish: from the fetched tensors to the values of shape (batch,), (batch, classes) or (batch, ..., classes).
         has_classes: whether the last axis holds classes, of which one is predicted.
         with_target: whether a target selects one of the values.
+        choose: from values and targets (rows, r) to one value for each row; default: by indexing.
+        log_odds: of a probability whose logits are known, the output that gives its log-odds.
     """
 
     words: str
@@ -36,6 +42,8 @@ class Output:
     finish: Callable[[dict], tf.Tensor]
     has_classes: bool = False
     with_target: bool = True
+    choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = _indexed
+    log_odds: "Output | None" = None
 
 
 def resolve_of(traced: Traced, of: Of | None) -> Output:
@@ -97,7 +105,21 @@ def _probability(head: Head, name: str) -> Output:
         value = tf.exp(value) if head.kind == "log_softmax" else value
         return _classes(head, value, lambda value: 1 - value)
     words = f"probability at {name!r}" + ("" if head.applied else f" ({head.kind} of the compiled loss)")
-    return Output(words, "probability", {None: head.output}, finish, True)
+    return Output(words, "probability", {None: head.output}, finish, True, log_odds=_log_odds(head, name))
+
+
+def _log_odds(head: Head, name: str) -> Output | None:
+    """log(p / (1 - p)) of a class, from the logits: that of a sigmoid is the logit itself."""
+    if head.logits is None or (head.kind != "sigmoid" and head.logits.shape[-1] in (None, 1)):
+        return None
+
+    def choose(values, target):
+        found = _indexed(values, target[:, :-1]) if target.shape[-1] > 1 else values
+        own = tf.one_hot(target[:, -1], found.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
+        rest = tf.reduce_logsumexp(tf.where(own, tf.constant(-np.inf, found.dtype), found), -1)
+        return _indexed(values, target) - rest
+    found = dataclasses.replace(_logits(head, name), words=f"log-odds at {name!r}", unit="log-odds")
+    return found if head.kind == "sigmoid" else dataclasses.replace(found, choose=choose)
 
 
 def _classes(head: Head, value: tf.Tensor, other: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
@@ -182,6 +204,15 @@ class ScoreFunction:
                     total += tensor.dtype.size * math.prod(size or 32 for size in shape[1:])
         return total
 
+    @functools.cached_property
+    def log_odds(self) -> "ScoreFunction | None":
+        """The log-odds of the explained probability, where they are known at the selected tensors."""
+        odds = self.output.log_odds
+        if odds is None or not all(connected(port.tensor, odds.fetches.values()) for port in self.place.ports.values()
+                                   if connected(port.tensor, self.output.fetches.values())):
+            return None
+        return ScoreFunction(self.traced, self.place, odds)
+
     def values(self, at: dict, context: dict) -> tf.Tensor:
         """The values of the selected output, (rows,) or (rows, ..., classes), for rows of the selected tensors."""
         return self._finished(self._forward(_fed(at, context)))
@@ -221,7 +252,7 @@ class ScoreFunction:
         """One value for each row: `target` is (rows, r) indices into `values` of rank r + 1."""
         if values.shape.rank == 1:
             return values
-        return tf.gather_nd(values, target, batch_dims=1)
+        return self.output.choose(values, target)
 
     def targets(self, target: Any, shape: tuple, count: int) -> np.ndarray | None:
         """The targets of `count` examples as (count, r) int32, or None for the class that is predicted.

@@ -8,13 +8,15 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from . import engine, points
+from . import engine
 from .baselines import References
 from .errors import AttributionError
 from .graph.compiled import Compiled
 from .graph.cut import Cut, Port
 from .graph.trace import Traced
+from .integrator import Integrator, Outcome
 from .prepare import few
+from .rows import ScoreRow
 from .scoring import ScoreFunction, resolve_of
 from .select import At, Of, resolve_at
 
@@ -35,7 +37,7 @@ class Session:
         self.block = self.function.rows or batch_size or engine.block_rows(self.function)
         self._inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
         self._cuts: dict[Any, Cut] = {}
-        self._programs: dict[Callable, engine.Program] = {}
+        self._programs: dict[tuple[Callable, bool], engine.Program] = {}
         self._finished({key: np.repeat(value, 2, axis=0) for key, value in one.items()})  # checks the number of rows
 
     def _finished(self, examples: dict) -> tuple:
@@ -99,20 +101,26 @@ class Session:
             parts.append({key: value.numpy()[:real] for key, value in fetched.items()})
         return {key: np.concatenate([part[key] for part in parts]) for key in ports}
 
-    def run(self, row: Callable, tables: engine.Tables, chosen: list[points.Points], features: dict,
-            advance: Callable[[int], None] = lambda rows: None) -> engine.FixedRule:
-        """Evaluates `row` at the chosen points of each example. Nothing is traced twice."""
-        if row not in self._programs:
-            self._programs[row] = engine.Program(self.function, row)
-        rule = engine.FixedRule(chosen, features, self.function.dtype.as_numpy_dtype)
-        engine.run(self._programs[row], tables, rule, self.block, advance)
-        return rule
+    def run(self, row: Callable, tables: engine.Tables, integrator: Integrator, odds: bool = False,
+            advance: Callable[[int], None] = lambda rows: None) -> Outcome:
+        """Evaluates `row` wherever the integrator wants it. Nothing is traced twice.
+
+        Args:
+            odds: whether rows are those of the log-odds (`ScoreFunction.log_odds`) instead of the score.
+        """
+        def program_for(forward_only: bool) -> engine.Program:
+            key = (ScoreRow(), False) if forward_only else (row, odds)
+            if key not in self._programs:
+                self._programs[key] = engine.Program(self.function.log_odds if key[1] else self.function, key[0])
+            return self._programs[key]
+        engine.run(program_for, tables, integrator, self.block, advance)
+        return integrator.outcome()
 
     def compared(self, x: dict, inputs: dict, references: References, target: Any, with_baseline: bool) -> "Compared":
         """Targets, and scores at the examples and at their references, in one forward pass over all of them.
 
         Raises:
-            AttributionError: targets that do not fit, or scores that are not finite.
+            AttributionError: targets that do not fit.
         """
         count, k = len(next(iter(x.values()))), references.count if with_baseline else 0
         rank = self.function.target_rank
@@ -135,9 +143,8 @@ class Session:
         below = values[count:][None] if shared else values[count:].reshape(count, k, values.shape[1])
         below = np.broadcast_to(below, (count, k, values.shape[1]))
         baseline_scores = np.take_along_axis(below, column[:, None, None], 2)[:, :, 0].astype(np.float64)
-        check_finite("score", scores[:, None])
-        check_finite("score at the baseline", baseline_scores)
-        return Compared(targets, scores, baseline_scores, below.max(2))
+        distributions = values.shape[1] > 1 and values.min() >= 0 and np.allclose(values.sum(1), 1, atol=1e-3)
+        return Compared(targets, scores, baseline_scores, below.max(2), bool(distributions))
 
     def _values(self, at: Callable[[np.ndarray], dict], example: np.ndarray, inputs: dict,
                 targets: np.ndarray | None) -> np.ndarray:
@@ -180,12 +187,16 @@ class Session:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Compared:
-    """Targets (n, r), scores (n,), and scores and highest values of the output at the references, (n, k)."""
+    """Targets (n, r), scores (n,), and scores and highest values of the output at the references, (n, k).
+
+    `distributions` says whether the output's values look like probabilities of classes: in [0, 1], with a sum of one.
+    """
 
     target: np.ndarray
     scores: np.ndarray
     baseline_scores: np.ndarray
     highest: np.ndarray
+    distributions: bool
 
 
 def check_finite(what: str, values: np.ndarray) -> None:

@@ -1,0 +1,303 @@
+"""Integrated gradients to a stated accuracy: the numbers behind one round of refinement. NumPy alone.
+
+A path leads from a baseline to an example. At each of its nodes alpha are known a score o, the vector G = do/dx · (x - x'),
+and the slope s = sum(G), the derivative of o along the path. Wanted is the integral I over alpha of dF/dx · (x - x'), where
+F = o, or, for a probability, F = sigmoid(o) and o its log-odds: these are smooth where the probability is flat or steep.
+
+Between two nodes (a panel) o is interpolated by the cubic that has both values and slopes, and G by a straight line, so that
+I = sum over panels of A·G_left + B·G_right with A, B the integrals of dF/do · (1 - t) and dF/do · t.
+
+Three things tell the error. A jump of G that lies anywhere in a panel gives the panel an error of variance
+weight² · jump² / 12, with weight = A + B. F itself at both ends gives the panel's own residual. And the same from every other
+node tells how much of that is true of this path: smooth paths are better than jumps.
+"""
+
+import dataclasses
+from collections.abc import Iterator
+
+import numpy as np
+
+# Cells of the forward-only scan that places the first nodes, and the number of these nodes.
+CELLS, FIRST_NODES = 16, 9
+# Share of the first nodes that is spread evenly, whatever the scan says.
+EVEN = 0.15
+# Standard deviations of the residual: up to which it is handed out, and up to which a path can be done.
+HAND_OUT, DONE = 3.0, 2.5
+# The factor from the spread of jumps to an L1 error that 99 of 100 paths keep, and the least that smoothness may lower it to.
+SAFETY, SMOOTHEST = 1.4, 0.5
+# The mean of |normal variable| is 0.8 of its deviation; uniform within a panel has a variance of 1/12.
+SPREAD = 0.8 / np.sqrt(12)
+# What every other node's integral differs by from that of all, as a part of its own estimated error.
+COARSE = 0.87
+# A panel is refined by its residual plus this much of its jump; panels below a tenth of the worst wait.
+JUMP, WORTH = 0.15, 0.1
+# Fewest panels that are halved in a round, and the share of the tolerance that a round aims at.
+FEWEST, AIM = 4, 0.9
+# A panel narrower than this part of its right end is not halved: alpha has no more digits in float32.
+NARROWEST = 1e-6
+# Rounding of a score or slope, in units of the dtype's last place. It is no error of the quadrature.
+ROUNDING = 32
+# Nodes from which every other one tells something.
+TELLING = 7
+# Features that are worked on at a time, and their number times that of nodes: what fits the processor's cache.
+COLUMNS, CACHE = 1024, 2**18
+TINY = np.finfo(float).tiny
+
+_NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
+_NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
+
+
+def first_nodes(scores: np.ndarray, count: int) -> np.ndarray:
+    """Where the first gradients of paths are taken: dense where the score moves, as the square root of how much.
+
+    Args:
+        scores: float64 (paths, CELLS + 1), F at equal distances, both ends included.
+        count: how many nodes, at least 2.
+
+    Returns:
+        Ascending alphas (paths, count), from 0 to 1.
+    """
+    moves = np.sqrt(np.abs(np.diff(scores)))
+    moves = np.where(np.isfinite(moves), moves, 0)
+    share = (1 - EVEN) * moves / np.maximum(moves.sum(1, keepdims=True), TINY) + EVEN / CELLS
+    passed = np.concatenate([np.zeros((len(scores), 1)), np.cumsum(share, 1)], 1)
+    passed /= passed[:, -1:]
+    even, cells = np.linspace(0, 1, count), np.linspace(0, 1, CELLS + 1)
+    nodes = np.array([np.interp(even, one, cells) for one in passed]).reshape(-1, count)
+    nodes[:, 0], nodes[:, -1] = 0, 1
+    return nodes
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Panels:
+    """The panels of several paths, one path after the other.
+
+    Attributes:
+        first: (paths,), where the panels of each path begin.
+        weight, error: (panels,), A + B, and the panel's own residual beyond rounding, in units of F.
+        node: (nodes,), the weight of each node's vector in the integral.
+        share: (nodes,), what is added to `node` to hand out the residual by its best linear unbiased estimate.
+        residual: (paths,), F(1) - F(0) less the sum of the integral, before it is handed out.
+        deviations: (paths,), the residual beyond rounding in standard deviations of what the jumps can cause.
+    """
+
+    first: np.ndarray
+    weight: np.ndarray
+    error: np.ndarray
+    node: np.ndarray
+    share: np.ndarray
+    residual: np.ndarray
+    deviations: np.ndarray
+
+
+def weigh(alpha: np.ndarray, score: np.ndarray, slope: np.ndarray, nodes: np.ndarray, odds: bool, rounding: float) -> Panels:
+    """What a round knows from scores and slopes alone.
+
+    Args:
+        alpha, score, slope: float64, all nodes of all paths, ascending within a path.
+        nodes: (paths,), how many nodes each path has, at least 2.
+        odds: whether scores are log-odds of a probability F; else F is the score.
+        rounding: the relative precision of scores and slopes.
+    """
+    left = np.delete(np.arange(len(alpha)), np.cumsum(nodes) - 1)
+    right, first = left + 1, np.cumsum(nodes) - nodes - np.arange(len(nodes))
+    value = sigmoid(score) if odds else score
+    a, b = _weights(alpha, score, slope, left, odds)
+    below, above = a * slope[left], b * slope[right]
+    moves = value[right] - value[left]
+    blur = rounding * np.abs(score) * (value * (1 - value) if odds else 1)
+    blurred = rounding * (np.abs(below) + np.abs(above)) + blur[left] + blur[right]
+    error = _beyond(below + above - moves, blurred)
+    weight, jump = a + b, slope[right] - slope[left]
+    variances = np.add.reduceat((weight * jump) ** 2, first)
+    residual = np.add.reduceat(moves - below - above, first)
+    deviation = np.sqrt(variances / 12)
+    beyond = _beyond(residual, rounding * np.add.reduceat(np.abs(below) + np.abs(above), first)
+                     + blur[left[first]] + blur[np.cumsum(nodes) - 1])
+    deviations = np.where(beyond == 0, 0, beyond / np.maximum(deviation, TINY))
+    handed = np.clip(residual, -HAND_OUT * deviation, HAND_OUT * deviation) / np.maximum(variances, TINY)
+    handed = weight**2 * jump * np.repeat(np.where(variances > TINY, handed, 0), nodes - 1)
+    node, share = np.zeros(len(alpha)), np.zeros(len(alpha))
+    node[left] += a
+    node[right] += b
+    share[right] += handed
+    share[left] -= handed
+    return Panels(first, weight, error, node, share, residual, deviations)
+
+
+def sigmoid(odds: np.ndarray) -> np.ndarray:
+    """1 / (1 + exp(-odds)), without overflow, and with all digits of a small probability."""
+    small = np.exp(-np.abs(odds))
+    return np.where(odds >= 0, 1, small) / (1 + small)
+
+
+def _weights(alpha, score, slope, left, odds) -> tuple[np.ndarray, np.ndarray]:
+    """A and B of each panel."""
+    width = alpha[left + 1] - alpha[left]
+    if not odds:
+        return width / 2, width / 2
+    t = _NODES
+    one = score[left, None] * (2 * t**3 - 3 * t**2 + 1) + score[left + 1, None] * (3 * t**2 - 2 * t**3)
+    two = (slope[left] * width)[:, None] * (t**3 - 2 * t**2 + t) + (slope[left + 1] * width)[:, None] * (t**3 - t**2)
+    # sigmoid' as 1 / (4 cosh²(o / 2)): where the probability is nearly one, 1 - p would have lost its digits
+    density = 0.25 / np.cosh(np.clip(0.5 * (one + two), -300, 300)) ** 2 * _WEIGHTS * width[:, None]
+    return density @ (1 - t), density @ t
+
+
+def _beyond(value: np.ndarray, blurred: np.ndarray) -> np.ndarray:
+    """The part of `value` that rounding does not explain, with its sign."""
+    return np.sign(value) * np.maximum(np.abs(value) - blurred, 0)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Measured:
+    """What the vectors of paths say, (paths,) each, in units of F.
+
+    Attributes:
+        norm: the L1 norm of I.
+        spread: of the jumps over panels, as an L1 norm.
+        moved: how far I is from that by every other node, whose spread is `coarse`.
+        jumps: (panels,), the L1 norm of each panel's jump, in units of the score.
+    """
+
+    norm: np.ndarray
+    spread: np.ndarray
+    moved: np.ndarray
+    coarse: np.ndarray
+    jumps: np.ndarray
+
+
+def measure(kept: np.ndarray, slot: np.ndarray, nodes: np.ndarray, panels: Panels, others: np.ndarray,
+            half: Panels) -> Measured:
+    """What a round needs of the vectors of several paths.
+
+    Args:
+        kept: (rows, features), where G of each node lies.
+        slot: which of these rows is each node's, one path after the other.
+        nodes: (paths,), how many nodes each path has.
+        panels: of all nodes.
+        others: bool, which nodes are left when every other one is, and `half`: the panels between these.
+    """
+    found = np.zeros((4, len(nodes)))
+    jumps = np.zeros(len(panels.weight))
+    start, halves = np.cumsum(nodes) - nodes, np.add.reduceat(others, np.cumsum(nodes) - nodes, dtype=int)
+    second, other_slot = np.cumsum(halves) - halves, slot[others]
+    order = np.argsort(nodes, kind="stable")  # paths of like length together: the shorter ones are padded
+    for group in _groups(nodes[order], kept.shape[1]):
+        which = order[group]
+        fine = _padded(slot, panels, start[which], nodes[which], which)
+        less = _padded(other_slot, half, second[which], halves[which], which)
+        scale = np.maximum(np.abs(fine.node).max(1), TINY)  # squares of small probabilities would underflow
+        *sums, own = _sums(kept, fine, less, scale)
+        found[:, which] = np.stack(sums) * scale
+        jumps[fine.panel[fine.real]] = own[fine.real]
+    return Measured(*found, jumps)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Padded:
+    """Paths of several lengths side by side, the last node repeated: its weight is 0, and its jump too.
+
+    `slot` and `node` are (paths, nodes); `weight`, `panel` (the flat number) and `real` (no padding) are (paths, nodes - 1).
+    """
+
+    slot: np.ndarray
+    node: np.ndarray
+    weight: np.ndarray
+    panel: np.ndarray
+    real: np.ndarray
+
+
+def _padded(slot: np.ndarray, panels: Panels, start: np.ndarray, count: np.ndarray, which: np.ndarray) -> _Padded:
+    most = count.max()
+    place = np.arange(most)
+    flat = start[:, None] + np.minimum(place, count[:, None] - 1)
+    node = np.where(place < count[:, None], (panels.node + panels.share)[flat], 0)
+    real = place[:-1] < count[:, None] - 1
+    panel = (start - which)[:, None] + np.minimum(place[:-1], count[:, None] - 2)
+    return _Padded(slot[flat], node, np.where(real, panels.weight[panel], 0), panel, real)
+
+
+def _groups(nodes: np.ndarray, features: int) -> Iterator[slice]:
+    """Parts of ascending `nodes`, each as many paths as fit the cache together."""
+    start = 0
+    for end in range(1, len(nodes) + 1):
+        if end == len(nodes) or (end + 1 - start) * nodes[end] * min(features, COLUMNS) > CACHE:
+            yield slice(start, end)
+            start = end
+
+
+def _sums(kept: np.ndarray, fine: _Padded, less: _Padded, scale: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Norm, spread, moved and coarse, in units of `scale`, and the L1 norm of each jump."""
+    kind, scale = kept.dtype, scale[:, None]
+    node, square = (fine.node / scale).astype(kind)[:, None], ((fine.weight / scale) ** 2).astype(kind)[:, None]
+    other, other_square = (less.node / scale).astype(kind)[:, None], ((less.weight / scale) ** 2).astype(kind)[:, None]
+    norm, spread, moved, coarse = np.zeros((4, len(scale)))
+    jumps = np.zeros(fine.weight.shape)
+    for start in range(0, kept.shape[1], COLUMNS):
+        columns = kept[:, start:start + COLUMNS]
+        part = columns[fine.slot]
+        total = node @ part
+        norm += _l1(total)
+        jump = part[:, 1:] - part[:, :-1]
+        np.abs(jump, out=jump)
+        jumps += jump @ np.ones(jump.shape[2], kind)
+        spread += _roots(jump, square)
+        part = columns[less.slot]
+        moved += _l1(total - other @ part)
+        coarse += _roots(part[:, 1:] - part[:, :-1], other_square)
+    return norm, spread, moved, coarse, jumps
+
+
+def _l1(vectors: np.ndarray) -> np.ndarray:
+    return np.abs(vectors).sum((1, 2), dtype=np.float64)
+
+
+def _roots(jump: np.ndarray, square: np.ndarray) -> np.ndarray:
+    """(paths,), the sum over columns of sqrt(sum over panels of weight² jump²)."""
+    np.square(jump, out=jump)
+    return np.sqrt(square @ jump).sum((1, 2), dtype=np.float64)
+
+
+def estimate(measured: Measured, panels: Panels, nodes: np.ndarray) -> np.ndarray:
+    """(paths,), the estimated L1 error of each path's integral relative to its L1 norm."""
+    usual = COARSE * SPREAD * measured.coarse
+    tells = (measured.coarse > 1e-12 * measured.norm) & (nodes >= TELLING)
+    factor = np.where(tells, np.clip(measured.moved / np.where(tells, usual, 1), SMOOTHEST, 1), 1)
+    absolute = factor * SAFETY * SPREAD * measured.spread + np.sqrt(np.add.reduceat(panels.error**2, panels.first))
+    return np.divide(absolute, measured.norm, out=np.where(absolute > 0, np.inf, 0.0), where=measured.norm > 0)
+
+
+def to_halve(alpha: np.ndarray, nodes: np.ndarray, panels: Panels, jumps: np.ndarray, ratio: np.ndarray,
+             most: np.ndarray) -> np.ndarray:
+    """The left nodes of the panels to halve next, ascending. A path whose worst panel is too narrow has none.
+
+    Args:
+        alpha: of all nodes, one path after the other.
+        nodes: (paths,), how many nodes each path has.
+        jumps: of each panel, see `Measured`.
+        ratio: (paths,), the estimated error as a multiple of the tolerance.
+        most: (paths,), no more than this many.
+    """
+    count = nodes - 1
+    path = np.repeat(np.arange(len(nodes)), count)
+    left = np.arange(len(path)) + path
+    worth = np.abs(panels.error) + JUMP * panels.weight * jumps
+    worst = np.maximum.reduceat(worth, panels.first)
+    narrow = alpha[left + 1] - alpha[left] <= np.maximum(NARROWEST * alpha[left + 1], 1e-30)
+    stuck = np.logical_or.reduceat(narrow & (worth == worst[path]), panels.first)
+    worthy = np.add.reduceat(worth >= WORTH * worst[path], panels.first, dtype=int)
+    wanted = np.clip(np.ceil(count * (AIM * np.minimum(ratio, 1e6) - 1)), FEWEST, np.maximum(FEWEST, count)).astype(int)
+    wanted = np.where(stuck, 0, np.minimum(np.maximum(FEWEST, np.minimum(wanted, worthy)), most))
+    order = np.lexsort((-np.where(narrow, -1, worth), path))
+    rank = np.arange(len(path)) - panels.first[path]
+    chosen = order[(rank < wanted[path]) & ~narrow[order]]
+    return left[np.sort(chosen)]
+
+
+def weighted(kept: np.ndarray, slot: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """(features,), the sum of weights (nodes,) times the rows `slot` of `kept`, in float64."""
+    total = np.empty(kept.shape[1])
+    for start in range(0, len(total), COLUMNS):
+        total[start:start + COLUMNS] = weights @ kept[:, start:start + COLUMNS][slot].astype(np.float64)
+    return total

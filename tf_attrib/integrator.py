@@ -1,0 +1,126 @@
+"""What decides which rows are evaluated, and takes what they give. NumPy alone: the engine evaluates them.
+
+A rule that does not refine (`FixedRule`) has its weights beforehand: rows are summed on the device into few sums a block, and
+nothing else is kept. A rule that refines returns further rows from `refine` (see `refining`).
+"""
+
+import dataclasses
+from typing import Any, Protocol
+
+import numpy as np
+
+from .points import Points
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rows:
+    """Rows to evaluate, (rows,) each, in ascending order of example and, within it, of slot.
+
+    `forward_only` rows give their scores and nothing else.
+    """
+
+    example: np.ndarray
+    reference: np.ndarray
+    alpha: np.ndarray
+    weight: np.ndarray
+    slot: np.ndarray
+    number: np.ndarray
+    forward_only: bool = False
+
+    def __len__(self) -> int:
+        return len(self.example)
+
+    def __getitem__(self, part) -> "Rows":
+        return Rows(self.example[part], self.reference[part], self.alpha[part], self.weight[part], self.slot[part],
+                    self.number[part], self.forward_only)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Outcome:
+    """What an integrator found.
+
+    Attributes:
+        totals: (n, slots, ...) by key.
+        evaluations, forward_evaluations: int (n,), gradient rows and forward-only rows.
+        finite: bool (n,), whether all that entered is finite.
+        end_slopes: (n,), the derivative of the score along the path at the input, averaged over references.
+        alphas, path_scores, path_slopes: (n, rows), where each row lies, its score and slope, where all examples have the
+            same rows.
+        error_estimate, status, residual, residual_clipped: (n,) each, where the rule states them: see `Attribution`.
+    """
+
+    totals: dict[Any, np.ndarray]
+    evaluations: np.ndarray
+    forward_evaluations: np.ndarray
+    finite: np.ndarray
+    end_slopes: np.ndarray
+    alphas: np.ndarray | None = None
+    path_scores: np.ndarray | None = None
+    path_slopes: np.ndarray | None = None
+    error_estimate: np.ndarray | None = None
+    status: np.ndarray | None = None
+    residual: np.ndarray | None = None
+    residual_clipped: np.ndarray | None = None
+
+
+class Integrator(Protocol):
+    """Decides which rows are evaluated, and takes what they give."""
+
+    def first(self) -> Rows: ...
+
+    def accept(self, rows: Rows, slots: np.ndarray, sums: dict, scores: np.ndarray, slopes: np.ndarray) -> None:
+        """The sums over each of `slots` by key, and score and slope of each row."""
+
+    def refine(self) -> Rows | None:
+        """Further rows, or None when all is done."""
+
+    def outcome(self) -> Outcome:
+        """What came of it, when all is done."""
+
+
+class FixedRule:
+    """The integrator of every rule that does not refine: it adds up the sums of the blocks.
+
+    Args:
+        points: those of each example.
+        features: shapes of one example by key.
+        forward_only: whether rows need no gradient.
+    """
+
+    def __init__(self, points: list[Points], features: dict[Any, tuple], dtype, forward_only: bool = False):
+        self._points, self._forward_only, count = points, forward_only, len(points)
+        rows, slots = len(points[0].alpha), points[0].slots
+        self._sums = {key: np.zeros((count * slots, *shape), dtype) for key, shape in features.items()}
+        self._scores, self._slopes = np.zeros((count, rows)), np.zeros((count, rows))
+        self._shape = (count, slots)
+
+    def first(self) -> Rows:
+        count, slots = self._shape
+        stack = lambda name: np.concatenate([getattr(points, name) for points in self._points])  # noqa: E731
+        rows = self._scores.shape[1]
+        example = np.repeat(np.arange(count), rows)
+        return Rows(example, stack("reference"), stack("alpha"), stack("weight"), stack("slot") + example * slots,
+                    np.tile(np.arange(rows), count))
+
+    def accept(self, rows, slots, sums, scores, slopes) -> None:
+        self._scores[rows.example, rows.number] = scores
+        self._slopes[rows.example, rows.number] = slopes
+        for key, total in self._sums.items():
+            total[slots] += sums[key]
+
+    def refine(self) -> None:
+        return None
+
+    def outcome(self) -> Outcome:
+        count, rows = self._scores.shape
+        used, none = np.full(count, rows), np.zeros(count, int)
+        # a row of weight 0 is looked at only: an infinite gradient there spoils nothing
+        weighed = np.stack([points.weight for points in self._points]) != 0
+        finite = np.isfinite(self._scores + np.where(weighed, self._slopes, 0)).all(1)
+        alphas = np.stack([points.alpha for points in self._points])
+        ends = alphas == 1
+        with np.errstate(invalid="ignore", divide="ignore"):
+            end_slopes = np.where(ends, self._slopes, 0).sum(1) / ends.sum(1)
+        totals = {key: total.reshape(*self._shape, *total.shape[1:]) for key, total in self._sums.items()}
+        evaluations, forward = (none, used) if self._forward_only else (used, none)
+        return Outcome(totals, evaluations, forward, finite, end_slopes, alphas, self._scores, self._slopes)
