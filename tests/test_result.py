@@ -26,6 +26,9 @@ def made(values=VALUES, **more):
     return ta.Attribution(values, scores, **(fields | more))
 
 
+FIXED = {"error_estimate": None, "status": None}
+
+
 def norms(result):
     return np.abs(result.attributions).reshape(3, -1).sum(1)
 
@@ -162,7 +165,8 @@ def test_every_array_of_a_result_is_selected_with_it():
 # words
 
 def test_the_three_lines():
-    lines = repr(made(baseline_confidence=np.array([0.3, 0.4, 0.5]), gradient_share=np.array([0.2, 0.3, 0.4]))).splitlines()
+    lines = repr(made(baseline_confidence=np.array([0.3, 0.4, 0.5]), gradient_share=np.array([0.2, 0.3, 0.4]),
+                      **FIXED)).splitlines()
     assert len(lines) == 3
     assert "3 examples" in lines[0]
     assert "probability at 'head'" in lines[0]
@@ -177,20 +181,29 @@ def test_the_three_lines():
 
 
 def test_what_to_do_is_said_where_there_is_something_to_do():
-    assert "take more steps" in repr(made(gap=0.2 * DIFFERENCE))
-    assert "take more steps" not in repr(made(gap=0.001 * DIFFERENCE))
+    assert "take more steps" in repr(made(gap=0.2 * DIFFERENCE, **FIXED))
+    assert "take more steps" not in repr(made(gap=0.001 * DIFFERENCE, **FIXED))
+    assert "take more steps" not in repr(made(gap=0.2 * DIFFERENCE))  # where an error is stated, the gap does not steer
     assert "saturated" in repr(made(gradient_share=np.array([0.001, 0.5, 0.5])))
     assert "1 of 3" in repr(made(gradient_share=np.array([0.001, 0.5, 0.5])))
     assert "saturated" not in repr(made(gradient_share=np.array([0.1, 0.5, 0.5])))
     assert "note: chosen" in repr(made(notes=("chosen",)))
 
 
+def test_the_line_on_accuracy_and_the_one_on_what_did_not_converge():
+    lines = repr(made(forward_evaluations=np.full(3, 17))).splitlines()
+    assert lines[2] == "  estimated error 30.00% at most (2 of 3 converged), 50 to 70 gradient and 17 forward evaluations an example"
+    assert lines[3] == ("  NOT CONVERGED: 1 of 3 (max_evaluations; example 1): estimated error 20.00%; raise max_evaluations")
+    many = repr(ta.Attribution(np.zeros((20, 2)), np.zeros(20), status=np.full(20, "not_finite")))
+    assert "NOT FINITE: 20 of 20 (not_finite; examples 0, 1, 2, 3, 4, 5, 6, 7, ...): a NaN or an infinity came up" in many
+
+
 def test_words_for_a_gradient_and_for_one_example():
-    local = repr(made(baseline_scores=None, gap=None, error_estimate=None))
+    local = repr(made(baseline_scores=None, gap=None, **FIXED))
     assert len(local.splitlines()) == 3
     assert "no baseline" in local
     assert "gap" not in local
-    one = repr(made()[0])
+    one = repr(made(**FIXED)[0])
     assert "1 example:" in one
     assert "class 1" in one
     assert "at most" not in one

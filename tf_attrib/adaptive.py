@@ -23,12 +23,15 @@ CELLS, FIRST_NODES = 16, 9
 EVEN = 0.15
 # Standard deviations of the residual: up to which it is handed out, and up to which a path can be done.
 HAND_OUT, DONE = 3.0, 2.5
+# How little the slopes may tell of a jump of the vector, as a part of its squared L1 norm.
+SHRINK = 0.03
 # The factor from the spread of jumps to an L1 error that 99 of 100 paths keep, and the least that smoothness may lower it to.
-SAFETY, SMOOTHEST = 1.4, 0.5
+SAFETY, SMOOTHEST = 1.5, 0.5
 # The mean of |normal variable| is 0.8 of its deviation; uniform within a panel has a variance of 1/12.
 SPREAD = 0.8 / np.sqrt(12)
-# What every other node's integral differs by from that of all, as a part of its own estimated error.
-COARSE = 0.87
+# What every other node's integral differs by from that of all, as a part of its own estimated error: 0.87 on paths with
+# jumps, where chance takes it down to this.
+COARSE = 0.58
 # A panel is refined by its residual plus this much of its jump; panels below a tenth of the worst wait.
 JUMP, WORTH = 0.15, 0.1
 # Fewest panels that are halved in a round, and the share of the tolerance that a round aims at.
@@ -75,19 +78,18 @@ class Panels:
     Attributes:
         first: (paths,), where the panels of each path begin.
         weight, error: (panels,), A + B, and the panel's own residual beyond rounding, in units of F.
+        jump: (panels,), by how much the slope differs from its left to its right end.
         node: (nodes,), the weight of each node's vector in the integral.
-        share: (nodes,), what is added to `node` to hand out the residual by its best linear unbiased estimate.
-        residual: (paths,), F(1) - F(0) less the sum of the integral, before it is handed out.
-        deviations: (paths,), the residual beyond rounding in standard deviations of what the jumps can cause.
+        residual: (paths,), F(1) - F(0) less the sum of the integral; `beyond` is the part of it that rounding leaves over.
     """
 
     first: np.ndarray
     weight: np.ndarray
     error: np.ndarray
+    jump: np.ndarray
     node: np.ndarray
-    share: np.ndarray
     residual: np.ndarray
-    deviations: np.ndarray
+    beyond: np.ndarray
 
 
 def weigh(alpha: np.ndarray, score: np.ndarray, slope: np.ndarray, nodes: np.ndarray, odds: bool, rounding: float) -> Panels:
@@ -108,21 +110,13 @@ def weigh(alpha: np.ndarray, score: np.ndarray, slope: np.ndarray, nodes: np.nda
     blur = rounding * np.abs(score) * (value * (1 - value) if odds else 1)
     blurred = rounding * (np.abs(below) + np.abs(above)) + blur[left] + blur[right]
     error = _beyond(below + above - moves, blurred)
-    weight, jump = a + b, slope[right] - slope[left]
-    variances = np.add.reduceat((weight * jump) ** 2, first)
     residual = np.add.reduceat(moves - below - above, first)
-    deviation = np.sqrt(variances / 12)
     beyond = _beyond(residual, rounding * np.add.reduceat(np.abs(below) + np.abs(above), first)
                      + blur[left[first]] + blur[np.cumsum(nodes) - 1])
-    deviations = np.where(beyond == 0, 0, beyond / np.maximum(deviation, TINY))
-    handed = np.clip(residual, -HAND_OUT * deviation, HAND_OUT * deviation) / np.maximum(variances, TINY)
-    handed = weight**2 * jump * np.repeat(np.where(variances > TINY, handed, 0), nodes - 1)
-    node, share = np.zeros(len(alpha)), np.zeros(len(alpha))
+    node = np.zeros(len(alpha))
     node[left] += a
     node[right] += b
-    share[right] += handed
-    share[left] -= handed
-    return Panels(first, weight, error, node, share, residual, deviations)
+    return Panels(first, a + b, error, slope[right] - slope[left], node, residual, beyond)
 
 
 def sigmoid(odds: np.ndarray) -> np.ndarray:
@@ -212,7 +206,7 @@ def _padded(slot: np.ndarray, panels: Panels, start: np.ndarray, count: np.ndarr
     most = count.max()
     place = np.arange(most)
     flat = start[:, None] + np.minimum(place, count[:, None] - 1)
-    node = np.where(place < count[:, None], (panels.node + panels.share)[flat], 0)
+    node = np.where(place < count[:, None], panels.node[flat], 0)
     real = place[:-1] < count[:, None] - 1
     panel = (start - which)[:, None] + np.minimum(place[:-1], count[:, None] - 2)
     return _Padded(slot[flat], node, np.where(real, panels.weight[panel], 0), panel, real)
@@ -295,9 +289,44 @@ def to_halve(alpha: np.ndarray, nodes: np.ndarray, panels: Panels, jumps: np.nda
     return left[np.sort(chosen)]
 
 
-def weighted(kept: np.ndarray, slot: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """(features,), the sum of weights (nodes,) times the rows `slot` of `kept`, in float64."""
+@dataclasses.dataclass(frozen=True, eq=False)
+class Residual:
+    """What becomes of the residual of each path.
+
+    It is handed out as the jumps of the vector go, by the best linear estimate under jumps that lie anywhere in their panels;
+    what the slopes tell too little of goes to the features in proportion to their own uncertainty.
+
+    Attributes:
+        deviations: (paths,), the residual beyond rounding in standard deviations of what the jumps can cause.
+        node: (nodes,), to be added to the weights of nodes.
+        rest: (paths,), to be multiplied by the spread of each feature.
+    """
+
+    deviations: np.ndarray
+    node: np.ndarray
+    rest: np.ndarray
+
+
+def hand_out(panels: Panels, measured: Measured, nodes: np.ndarray) -> Residual:
+    """See `Residual`. `nodes` (paths,): how many nodes each path has."""
+    told = (panels.weight * panels.jump) ** 2
+    whole = told + SHRINK * (panels.weight * measured.jumps) ** 2
+    told, whole = np.add.reduceat(told, panels.first), np.maximum(np.add.reduceat(whole, panels.first), TINY)
+    deviations = np.where(panels.beyond == 0, 0, panels.beyond / np.sqrt(whole / 12))
+    out = np.where((np.abs(deviations) <= HAND_OUT) & (measured.spread > TINY), panels.residual, 0)
+    share = panels.weight**2 * panels.jump * np.repeat(out / whole, nodes - 1)
+    left = np.delete(np.arange(nodes.sum()), np.cumsum(nodes) - 1)
+    node = np.zeros(nodes.sum())
+    node[left + 1] += share
+    node[left] -= share
+    return Residual(deviations, node, out * (1 - told / whole) / np.maximum(measured.spread, TINY))
+
+
+def integral(kept: np.ndarray, slot: np.ndarray, node: np.ndarray, weight: np.ndarray, rest: float) -> np.ndarray:
+    """(features,), a path's integral in float64: the rows `slot` of `kept` by the weights `node`, and `rest` of the spread."""
     total = np.empty(kept.shape[1])
     for start in range(0, len(total), COLUMNS):
-        total[start:start + COLUMNS] = weights @ kept[:, start:start + COLUMNS][slot].astype(np.float64)
+        part = kept[:, start:start + COLUMNS][slot].astype(np.float64)
+        spread = np.sqrt(weight**2 @ (part[1:] - part[:-1]) ** 2) if rest else 0
+        total[start:start + COLUMNS] = node @ part + rest * spread
     return total

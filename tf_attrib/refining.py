@@ -179,7 +179,8 @@ class RefiningRule:
         panels = adaptive.weigh(nodes.alpha, nodes.score, nodes.slope, count, self._odds, self._rounding)
         half = adaptive.weigh(nodes.alpha[others], nodes.score[others], nodes.slope[others], fewer, self._odds, self._rounding)
         measured = adaptive.measure(self._kept, nodes.slot, count, panels, others, half)
-        error, deviations = adaptive.estimate(measured, panels, count), np.abs(panels.deviations)
+        residual, error = adaptive.hand_out(panels, measured, count), adaptive.estimate(measured, panels, count)
+        deviations = np.abs(residual.deviations)
         done = (error <= self._control.tolerance) & (deviations <= adaptive.DONE)
         most = np.where(done, 0, self._control.max_evaluations - count)
         left = adaptive.to_halve(nodes.alpha, count, panels, measured.jumps, error / self._control.tolerance, most)
@@ -191,15 +192,17 @@ class RefiningRule:
         # a residual that jumps along the path cannot explain is no error of the quadrature: it is left as a gap
         stuck = ~going & ~done & (most > 0)
         self._clipped[paths] = stuck | (deviations > adaptive.HAND_OUT)
-        weights = panels.node + np.where(np.repeat(self._clipped[paths], count), 0, panels.share)
+        spoken = ~self._clipped[paths]
+        weights, rest = panels.node + np.repeat(spoken, count) * residual.node, spoken * residual.rest
         self._absolute[paths] = error * measured.norm
         end = nodes.score[start + count - 1]
         steep = adaptive.sigmoid(end) * adaptive.sigmoid(-end) if self._odds else 1
         self._end_slope[paths] = nodes.slope[start + count - 1] * steep
         for i in np.flatnonzero(~going):
             own = slice(start[i], start[i] + count[i])
-            total = adaptive.weighted(self._kept, nodes.slot[own], weights[own] / self._references)
-            self._total[paths[i] // self._references] += total
+            between = slice(panels.first[i], panels.first[i] + count[i] - 1)
+            total = adaptive.integral(self._kept, nodes.slot[own], weights[own], panels.weight[between], rest[i])
+            self._total[paths[i] // self._references] += total / self._references
         for status, ended in ((CONVERGED, done), (TOO_NARROW, stuck), (MAX_EVALUATIONS, ~done & (most == 0))):
             self._finish(paths[ended], status)
 

@@ -2,14 +2,9 @@
 
 import numpy as np
 
+from .. import summary
 from ..attribution import Attribution
 
-# status of an example -> what a reader should know and do; "{error}" becomes the estimated error where there is one
-STATUS = {
-    "max_evaluations": "not converged{error}; raise max_evaluations",
-    "too_narrow": "not converged{error}; the score jumps or peaks along the path within less than a step can resolve",
-    "not_finite": "not finite: a NaN or an infinity came up in this example, so its numbers mean nothing",
-}
 PER_UNIT_OF_INPUT = {"gradient", "gradients", "interiorgradients"}
 
 
@@ -86,13 +81,7 @@ def gap_words(result: Attribution, example: int) -> str:
 
 def status_words(result: Attribution, example: int) -> str:
     """What is wrong with this example and the remedy; nothing where it converged or the method states no status."""
-    if result.status is None or str(result.status[example]) in ("converged", ""):
-        return ""
-    error = ""
-    if result.error_estimate is not None and np.isfinite(result.error_estimate[example]):
-        error = f": estimated error {percent(result.error_estimate[example])}"
-    status = str(result.status[example])
-    return STATUS.get(status, f"status {status!r}{{error}}").replace("{error}", error)
+    return summary.status_words(result, example, percent)
 
 
 def title(result: Attribution, example: int, name: str | None = None) -> str:
@@ -124,6 +113,8 @@ def numbers(result: Attribution, example: int, interior: bool = False) -> list[s
         parts.append(f"sum of attributions {number(result.totals[example])}")
     if gap_words(result, example):
         parts.append(gap_words(result, example))
+    if result.error_estimate is not None and result.converged[example]:
+        parts.append(f"estimated error {percent(result.error_estimate[example])} of the sum of magnitudes")
     sentences = [f"{', '.join(parts)}; unit: {result.unit}."]
     status = status_words(result, example)
     if status:
