@@ -12,7 +12,7 @@ from tf_attrib.graph.compiled import Compiled
 from .conftest import assert_refused, make_cnn, make_text
 
 FINE = ta.IntegratedGradients(tolerance=0.01)
-FIXED = ta.IntegratedGradients(rule="midpoint", n_steps=6000)
+FIXED = ta.IntegratedGradients(rule="midpoint", n_steps=3000)
 
 
 def relative(result, truth):
@@ -24,12 +24,12 @@ def relative(result, truth):
 
 @pytest.fixture(scope="module")
 def digits():
-    """A CNN after three epochs, and 40 held-out digits."""
+    """A CNN after three epochs, and 30 held-out digits."""
     from tf_attrib.demo import data, models
 
     found = data.digits()
     model = models.train(models.digit_model(), found.train_inputs, found.train_labels, 3)
-    return model, found.test_inputs[:40]
+    return model, found.test_inputs[:30]
 
 
 @pytest.fixture(scope="module")
@@ -98,7 +98,7 @@ def test_the_showcase():
     flat = found.train_inputs.reshape(-1, 64)
     model, x = normalised(np.stack([flat[found.train_labels == digit].mean(0) for digit in range(10)]), 2.1)
     attributor, target = ta.Attributor(model), np.arange(10)
-    truth = attributor.attribute(x, target, method=ta.IntegratedGradients(rule="gauss_legendre", n_steps=2000))
+    truth = attributor.attribute(x, target, method=ta.IntegratedGradients(rule="gauss_legendre", n_steps=400))
     np.testing.assert_allclose(truth.gap, 0, atol=1e-4)
     wrong = {rule: relative(attributor.attribute(x, target, method=ta.IntegratedGradients(rule=rule, n_steps=1000)), truth)
              for rule in ("trapezoid", "left")}

@@ -26,7 +26,7 @@ HAND_OUT, DONE = 3.0, 2.5
 # How little the slopes may tell of a jump of the vector, as a part of its squared L1 norm.
 SHRINK = 0.03
 # The factor from the spread of jumps to an L1 error that 99 of 100 paths keep, and the least that smoothness may lower it to.
-SAFETY, SMOOTHEST = 1.5, 0.5
+SAFETY, SMOOTHEST = 1.45, 0.5
 # The mean of |normal variable| is 0.8 of its deviation; uniform within a panel has a variance of 1/12.
 SPREAD = 0.8 / np.sqrt(12)
 # What every other node's integral differs by from that of all, as a part of its own estimated error: 0.87 on paths with
@@ -42,12 +42,15 @@ NARROWEST = 1e-6
 ROUNDING = 32
 # Nodes from which every other one tells something.
 TELLING = 7
-# Features that are worked on at a time, and their number times that of nodes: what fits the processor's cache.
-COLUMNS, CACHE = 1024, 2**18
+# Features that are worked on at a time at least, and their number times that of nodes: what fits the processor's cache.
+COLUMNS, CACHE = 512, 2**18
 TINY = np.finfo(float).tiny
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
+# The cubic with given values and slopes at both ends, at these nodes.
+_HERMITE = np.stack([2 * _NODES**3 - 3 * _NODES**2 + 1, 3 * _NODES**2 - 2 * _NODES**3,
+                     _NODES**3 - 2 * _NODES**2 + _NODES, _NODES**3 - _NODES**2])
 
 
 def first_nodes(scores: np.ndarray, count: int) -> np.ndarray:
@@ -130,12 +133,11 @@ def _weights(alpha, score, slope, left, odds) -> tuple[np.ndarray, np.ndarray]:
     width = alpha[left + 1] - alpha[left]
     if not odds:
         return width / 2, width / 2
-    t = _NODES
-    one = score[left, None] * (2 * t**3 - 3 * t**2 + 1) + score[left + 1, None] * (3 * t**2 - 2 * t**3)
-    two = (slope[left] * width)[:, None] * (t**3 - 2 * t**2 + t) + (slope[left + 1] * width)[:, None] * (t**3 - t**2)
-    # sigmoid' as 1 / (4 cosh²(o / 2)): where the probability is nearly one, 1 - p would have lost its digits
-    density = 0.25 / np.cosh(np.clip(0.5 * (one + two), -300, 300)) ** 2 * _WEIGHTS * width[:, None]
-    return density @ (1 - t), density @ t
+    ends = np.stack([score[left], score[left + 1], slope[left] * width, slope[left + 1] * width], 1)
+    # sigmoid' without the digits that 1 - p has lost where the probability is nearly one
+    small = np.exp(-np.abs(ends @ _HERMITE))
+    density = small / (1 + small) ** 2 * _WEIGHTS * width[:, None]
+    return density @ (1 - _NODES), density @ _NODES
 
 
 def _beyond(value: np.ndarray, blurred: np.ndarray) -> np.ndarray:
@@ -182,7 +184,8 @@ def measure(kept: np.ndarray, slot: np.ndarray, nodes: np.ndarray, panels: Panel
         fine = _padded(slot, panels, start[which], nodes[which], which)
         less = _padded(other_slot, half, second[which], halves[which], which)
         scale = np.maximum(np.abs(fine.node).max(1), TINY)  # squares of small probabilities would underflow
-        *sums, own = _sums(kept, fine, less, scale)
+        every_other = np.minimum(2 * np.arange(less.slot.shape[1]), nodes[which][:, None] - 1)
+        *sums, own = _sums(kept, fine, less, every_other, scale)
         found[:, which] = np.stack(sums) * scale
         jumps[fine.panel[fine.real]] = own[fine.real]
     return Measured(*found, jumps)
@@ -221,36 +224,45 @@ def _groups(nodes: np.ndarray, features: int) -> Iterator[slice]:
             start = end
 
 
-def _sums(kept: np.ndarray, fine: _Padded, less: _Padded, scale: np.ndarray) -> tuple[np.ndarray, ...]:
-    """Norm, spread, moved and coarse, in units of `scale`, and the L1 norm of each jump."""
+def _sums(kept: np.ndarray, fine: _Padded, less: _Padded, every_other: np.ndarray, scale: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Norm, spread, moved and coarse, in units of `scale`, and the L1 norm of each jump.
+
+    `every_other`: which of a path's own nodes those of `less` are.
+    """
     kind, scale = kept.dtype, scale[:, None]
     node, square = (fine.node / scale).astype(kind)[:, None], ((fine.weight / scale) ** 2).astype(kind)[:, None]
     other, other_square = (less.node / scale).astype(kind)[:, None], ((less.weight / scale) ** 2).astype(kind)[:, None]
-    norm, spread, moved, coarse = np.zeros((4, len(scale)))
-    jumps = np.zeros(fine.weight.shape)
-    for start in range(0, kept.shape[1], COLUMNS):
-        columns = kept[:, start:start + COLUMNS]
-        part = columns[fine.slot]
+    path = np.arange(len(scale))[:, None]
+
+    def block(columns: slice) -> tuple[np.ndarray, ...]:
+        part = kept[:, columns][fine.slot]
         total = node @ part
-        norm += _l1(total)
         jump = part[:, 1:] - part[:, :-1]
         np.abs(jump, out=jump)
-        jumps += jump @ np.ones(jump.shape[2], kind)
-        spread += _roots(jump, square)
-        part = columns[less.slot]
-        moved += _l1(total - other @ part)
-        coarse += _roots(part[:, 1:] - part[:, :-1], other_square)
-    return norm, spread, moved, coarse, jumps
+        jumps = jump @ np.ones(jump.shape[2], kind)
+        spread = _roots(jump, square)
+        half = part[path, every_other]
+        moved = _l1(total - other @ half)
+        return _l1(total), spread, moved, _roots(half[:, 1:] - half[:, :-1], other_square), jumps
+    parts = [block(columns) for columns in _blocks(kept.shape[1], fine.slot.size)]
+    return tuple(np.sum([part[i] for part in parts], 0, dtype=np.float64) for i in range(5))
+
+
+def _blocks(features: int, nodes: int) -> list[slice]:
+    """Parts of the features that fit the cache."""
+    step = max(COLUMNS, CACHE // nodes)
+    return [slice(start, start + step) for start in range(0, features, step)]
 
 
 def _l1(vectors: np.ndarray) -> np.ndarray:
-    return np.abs(vectors).sum((1, 2), dtype=np.float64)
+    np.abs(vectors, out=vectors)
+    return vectors.sum((1, 2))
 
 
 def _roots(jump: np.ndarray, square: np.ndarray) -> np.ndarray:
     """(paths,), the sum over columns of sqrt(sum over panels of weight² jump²)."""
     np.square(jump, out=jump)
-    return np.sqrt(square @ jump).sum((1, 2), dtype=np.float64)
+    return np.sqrt(square @ jump).sum((1, 2))
 
 
 def estimate(measured: Measured, panels: Panels, nodes: np.ndarray) -> np.ndarray:
@@ -323,10 +335,17 @@ def hand_out(panels: Panels, measured: Measured, nodes: np.ndarray) -> Residual:
 
 
 def integral(kept: np.ndarray, slot: np.ndarray, node: np.ndarray, weight: np.ndarray, rest: float) -> np.ndarray:
-    """(features,), a path's integral in float64: the rows `slot` of `kept` by the weights `node`, and `rest` of the spread."""
-    total = np.empty(kept.shape[1])
-    for start in range(0, len(total), COLUMNS):
-        part = kept[:, start:start + COLUMNS][slot].astype(np.float64)
-        spread = np.sqrt(weight**2 @ (part[1:] - part[:-1]) ** 2) if rest else 0
-        total[start:start + COLUMNS] = node @ part + rest * spread
-    return total
+    """(features,), a path's integral: the rows `slot` of `kept` by the weights `node`, summed in float64, and `rest` of the
+    spread that the panels' `weight` gives."""
+    scale = max(weight.max(), TINY)
+    square = ((weight / scale) ** 2).astype(kept.dtype)
+
+    def block(columns: slice) -> np.ndarray:
+        part = kept[:, columns][slot]
+        total = node @ part.astype(np.float64)
+        if rest:
+            jump = part[1:] - part[:-1]
+            np.square(jump, out=jump)
+            total += rest * scale * np.sqrt(square @ jump)
+        return total
+    return np.concatenate([block(columns) for columns in _blocks(kept.shape[1], len(slot))])

@@ -114,7 +114,9 @@ class RefiningRule:
     def refine(self) -> Rows | None:
         if len(self._asked):
             self._nodes = self._nodes + self._asked
-            self._judge(np.isin(self._nodes.path, self._asked.path))
+            arrived = np.zeros(len(self._scan), bool)
+            arrived[self._asked.path] = True
+            self._judge(arrived[self._nodes.path])
         self._grant()
         if not len(self._asked):
             return None
@@ -160,7 +162,8 @@ class RefiningRule:
     def _judge(self, arrived: np.ndarray) -> None:
         """Ends the paths that are done, among those of the nodes `arrived` (bool), and asks for further nodes of the others."""
         nodes = self._nodes[arrived]
-        paths, first, count = np.unique(nodes.path, return_index=True, return_counts=True)
+        first = np.flatnonzero(np.diff(nodes.path, prepend=-1))
+        paths, count = nodes.path[first], np.diff(first, append=len(nodes))
         nodes = _mended(nodes, first, count)
         finite = np.logical_and.reduceat(np.isfinite(nodes.score + nodes.slope), first)
         if not finite.all():
@@ -184,7 +187,9 @@ class RefiningRule:
         done = (error <= self._control.tolerance) & (deviations <= adaptive.DONE)
         most = np.where(done, 0, self._control.max_evaluations - count)
         left = adaptive.to_halve(nodes.alpha, count, panels, measured.jumps, error / self._control.tolerance, most)
-        going = np.isin(paths, nodes.path[left])
+        going = np.zeros(len(self._scan), bool)
+        going[nodes.path[left]] = True
+        going = going[paths]
         if len(left):
             middle = self._rounded((nodes.alpha[left] + nodes.alpha[left + 1]) / 2)
             self._pending = self._pending + _Nodes.wanted(nodes.path[left], middle)
@@ -208,6 +213,8 @@ class RefiningRule:
 
     def _finish(self, paths: np.ndarray, status: str) -> None:
         """Takes paths out of flight."""
+        if not len(paths):
+            return
         ended = np.isin(self._nodes.path, paths)
         self._freed += self._nodes.slot[ended].tolist()
         self._evaluations[paths] = np.bincount(self._nodes.path, minlength=len(self._scan))[paths]
