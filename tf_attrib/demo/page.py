@@ -183,17 +183,20 @@ def numbers_section(trained: Trained, findings: Findings) -> view.Section:
     rows += _number_rows(names, "padding", found.result, trained.sentences.classes)
     return view.Section("Every number", [
         "The check that integrated gradients bring along: the attributions of an example sum to its score less the score at "
-        "the baseline. The gap is what is missing or too much, in percent of that difference; more steps make it smaller: "
-        "method=ta.IntegratedGradients(n_steps=200).",
-        "A small gap says that the integral was computed well. It does not say that the baseline suits the question.",
-        view.Table(["example", "class", "baseline", "score", "baseline score", "sum", "gap"], rows,
+        "the baseline. The gap is what is missing or too much, in percent of that difference.",
+        "A sum that is right can hide parts that are wrong, so each attribution was refined until its own estimated error, over "
+        "the sum of magnitudes, was at most 5%; for numbers, method=ta.IntegratedGradients(tolerance=0.01) goes on to 1%. Neither "
+        "says that the baseline suits the question.",
+        view.Table(["example", "class", "baseline", "score", "baseline score", "sum", "gap", "estimated error", "gradients"], rows,
                    f"Scores and sums are probabilities, by {digits.against_zero.method}. A dash: the two scores differ by less "
                    f"than {pictures.DIFFERENCE}, and a percentage would mean nothing. Plain gradients have no sum to check.")])
 
 
 def _number_rows(names: list[str], baseline: str, result: Attribution, classes: tuple[str, ...]) -> list[list[str]]:
     return [[name, classes[result.target[place]], baseline, number(result.scores[place]),
-             number(result.baseline_scores[place]), number(result.totals[place]), pictures.gap_percent(result, place)]
+             number(result.baseline_scores[place]), number(result.totals[place]), pictures.gap_percent(result, place),
+             *(["-", "-"] if result.error_estimate is None else
+               [f"{result.error_estimate[place]:.1%}", str(result.evaluations[place])])]
             for place, name in enumerate(names)]
 
 
