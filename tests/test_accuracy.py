@@ -53,7 +53,7 @@ def test_calibration_against_a_converged_reference(name, of, request):
         assert (result.error_estimate <= tolerance).all()
         error = relative(result, truth)
         assert error.max() <= 1.2 * tolerance
-        assert (error > tolerance).mean() <= 0.03
+        assert (error > tolerance).mean() <= 0.04
         assert error.max() >= 0.1 * tolerance  # an estimate that is far too careful would be as wrong
         assert np.median(result.evaluations) <= {0.05: 40, 0.01: 170}[tolerance]
         np.testing.assert_allclose(result.gap, 0, atol=2e-5 * np.abs(result.difference).max())
