@@ -116,7 +116,8 @@ def heads():
     """A way to end a model -> whether the logits beneath its probability are known."""
     softmax = lambda z: tf.exp(z) / tf.reduce_sum(tf.exp(z), -1, keepdims=True)  # noqa: E731
     return {"softmax": (layers.Dense(3, activation="softmax"), True), "sigmoid": (layers.Dense(1, activation="sigmoid"), True),
-            "log_softmax": (layers.Dense(3, activation="log_softmax"), True), "by hand": (layers.Dense(3, activation=softmax), False)}
+            "log_softmax": (layers.Dense(3, activation="log_softmax"), True),
+            "by hand": (layers.Dense(3, activation=softmax), False)}
 
 
 @pytest.mark.parametrize("name", ["softmax", "sigmoid", "log_softmax", "by hand"])
@@ -177,7 +178,8 @@ def test_embeddings_layers_several_inputs_and_several_baselines():
     check(ta.Attributor(make_cnn(), at="conv"), images)
     left, right = keras.Input((4,), name="left"), keras.Input((2,), name="right")
     hidden = layers.Dense(8, activation="relu")(layers.Concatenate()([left, 5 * right]))
-    pair = {name: np.random.default_rng(2).normal(size=(4, size)).astype("float32") for name, size in (("left", 4), ("right", 2))}
+    rng = np.random.default_rng(2)
+    pair = {name: rng.normal(size=(4, size)).astype("float32") for name, size in (("left", 4), ("right", 2))}
     check(ta.Attributor(keras.Model([left, right], layers.Dense(2, activation="softmax")(hidden))), pair)
     single = check(ta.Attributor(make_cnn()), images, ta.constant(0.5))
     several = check(ta.Attributor(make_cnn()), images, [ta.constant(0.5), ta.zeros(), ta.uniform(2, 0.0, 1.0)])

@@ -192,7 +192,8 @@ def test_what_to_do_is_said_where_there_is_something_to_do():
 
 def test_the_line_on_accuracy_and_the_one_on_what_did_not_converge():
     lines = repr(made(forward_evaluations=np.full(3, 17))).splitlines()
-    assert lines[2] == "  estimated error 30.00% at most (2 of 3 converged), 50 to 70 gradient and 17 forward evaluations an example"
+    assert lines[2] == ("  estimated error 30.00% at most (2 of 3 converged), 50 to 70 gradient and 17 forward evaluations an "
+                        "example")
     assert lines[3] == ("  NOT CONVERGED: 1 of 3 (max_evaluations; example 1): estimated error 20.00%; raise max_evaluations")
     many = repr(ta.Attribution(np.zeros((20, 2)), np.zeros(20), status=np.full(20, "not_finite")))
     assert "NOT FINITE: 20 of 20 (not_finite; examples 0, 1, 2, 3, 4, 5, 6, 7, ...): a NaN or an infinity came up" in many

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from . import adaptive
+from . import adaptive, measuring
 from .integrator import Outcome, Rows
 
 CONVERGED, MAX_EVALUATIONS, TOO_NARROW, NOT_FINITE = "converged", "max_evaluations", "too_narrow", "not_finite"
@@ -181,7 +181,7 @@ class RefiningRule:
         fewer = np.add.reduceat(others, start, dtype=int)
         panels = adaptive.weigh(nodes.alpha, nodes.score, nodes.slope, count, self._odds, self._rounding)
         half = adaptive.weigh(nodes.alpha[others], nodes.score[others], nodes.slope[others], fewer, self._odds, self._rounding)
-        measured = adaptive.measure(self._kept, nodes.slot, count, panels, others, half)
+        measured = measuring.measure(self._kept, nodes.slot, count, panels, others, half)
         residual, error = adaptive.hand_out(panels, measured, count), adaptive.estimate(measured, panels, count)
         deviations = np.abs(residual.deviations)
         done = (error <= self._control.tolerance) & (deviations <= adaptive.DONE)
@@ -206,7 +206,7 @@ class RefiningRule:
         for i in np.flatnonzero(~going):
             own = slice(start[i], start[i] + count[i])
             between = slice(panels.first[i], panels.first[i] + count[i] - 1)
-            total = adaptive.integral(self._kept, nodes.slot[own], weights[own], panels.weight[between], rest[i])
+            total = measuring.integral(self._kept, nodes.slot[own], weights[own], panels.weight[between], rest[i])
             self._total[paths[i] // self._references] += total / self._references
         for status, ended in ((CONVERGED, done), (TOO_NARROW, stuck), (MAX_EVALUATIONS, ~done & (most == 0))):
             self._finish(paths[ended], status)

@@ -184,10 +184,10 @@ def numbers_section(trained: Trained, findings: Findings) -> view.Section:
     return view.Section("Every number", [
         "The check that integrated gradients bring along: the attributions of an example sum to its score less the score at "
         "the baseline. The gap is what is missing or too much, in percent of that difference.",
-        "A sum that is right can hide parts that are wrong, so each attribution was refined until its own estimated error, over "
-        "the sum of magnitudes, was at most 5%; for numbers, method=ta.IntegratedGradients(tolerance=0.01) goes on to 1%. Neither "
-        "says that the baseline suits the question.",
-        view.Table(["example", "class", "baseline", "score", "baseline score", "sum", "gap", "estimated error", "gradients"], rows,
+        "A sum that is right can hide parts that are wrong, so each attribution was refined until its own estimated error, "
+        "over the sum of magnitudes, was at most 5%; for numbers, method=ta.IntegratedGradients(tolerance=0.01) goes on to 1%. "
+        "Neither says that the baseline suits the question.",
+        view.Table(["example", "class", "baseline", "score", "baseline score", "sum", "gap", "error", "gradients"], rows,
                    f"Scores and sums are probabilities, by {digits.against_zero.method}. A dash: the two scores differ by less "
                    f"than {pictures.DIFFERENCE}, and a percentage would mean nothing. Plain gradients have no sum to check.")])
 
