@@ -27,3 +27,11 @@ def nearest(name: str, choices: Iterable[str] | Mapping[str, tuple], limit: int 
     text = ", ".join(f"{choice!r} {shapes[choice]}" if isinstance(shapes.get(choice), tuple) else repr(choice)
                      for choice in near[:limit])
     return text + (f", ... ({len(choices)} in all)" if len(choices) > limit else "") if choices else "none"
+
+
+def plain(text: object, limit: int = 200) -> str:
+    """`text` fit to be printed: what a terminal would act on becomes an escape, and the middle of a long text is left out."""
+    shown = str(text)
+    if len(shown) > limit:
+        shown = f"{shown[:limit - limit // 4 - 5]} ... {shown[-(limit // 4):]}"
+    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in shown)
