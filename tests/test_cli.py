@@ -56,6 +56,8 @@ def test_options_reach_the_library(model_file, batch, tmp_path):
     assert run("layer", "--at", "conv").attributions.shape == (5, 6, 6, 6)
     assert run("logits", "--of", "logits").unit == "logit"
     assert run("steps", "--steps", "7").method.endswith("n_steps=7)")
+    assert run("accuracy", "--tolerance", "0.01", "--max-evaluations", "300").method == \
+        "IntegratedGradients(tolerance=0.01, max_evaluations=300)"
     assert run("method", "--method", "occlusion").method.startswith("Occlusion")
     assert not np.allclose(run("baseline", "--baseline", "0.5").baseline_scores, plain.baseline_scores)
     np.save(tmp_path / "b.npy", np.full((8, 8, 1), 0.5, "float32"))
@@ -66,6 +68,16 @@ def test_options_reach_the_library(model_file, batch, tmp_path):
     assert np.array_equal(seeds[0], seeds[1])
     assert not np.array_equal(seeds[0], seeds[2])
     np.testing.assert_allclose(run("blocks", "--batch-size", "3").attributions, plain.attributions, atol=1e-6)
+
+
+def test_what_did_not_converge_is_said_of_each_example(model_file, batch, tmp_path, capsys):
+    assert main(["attribute", model_file, batch, "--tolerance", "0.001", "--max-evaluations", "12", "--pictures", "0",
+                 "--out", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "NOT CONVERGED: 5 of 5 (max_evaluations; examples 0, 1, 2, 3, 4)" in said
+    assert said.count("; NOT CONVERGED: ESTIMATED ERROR") == 5
+    assert main(["attribute", model_file, batch, "--pictures", "0", "--out", str(tmp_path), "--force"]) == 0
+    assert capsys.readouterr().out.count(", estimated error ") == 5
 
 
 def test_images_are_scaled_and_resized_only_when_asked(model_file, tmp_path, capsys):
@@ -100,6 +112,9 @@ def test_wrong_requests_are_one_line_and_exit_code_2(model_file, batch, tmp_path
     assert "'conv'" in fails(capsys, "attribute", model_file, batch, "--at", "covn", *out)
     assert "position,class" in fails(capsys, "attribute", model_file, batch, "--target", "three", *out)
     assert "no steps" in fails(capsys, "attribute", model_file, batch, "--method", "gradient", "--steps", "5", *out)
+    assert "no tolerance: leave --tolerance out" in fails(capsys, "attribute", model_file, batch, "--method", "gradient",
+                                                          "--tolerance", "0.1", *out)
+    assert "between 0 and 1" in fails(capsys, "attribute", model_file, batch, "--tolerance", "5", *out)
     assert "integrated_gradients" in fails(capsys, "attribute", model_file, batch, "--method", "ig", *out)
     (tmp_path / "broken.keras").write_bytes(b"PK\x03\x04 cut off")
     assert "truncated" in fails(capsys, "attribute", str(tmp_path / "broken.keras"), batch, *out)

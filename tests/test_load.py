@@ -76,7 +76,7 @@ def test_files_that_are_no_models(tmp_path):
     assert_refused(tmp_path / "none.keras", "there is no model")
     folder = tmp_path / "folder"
     folder.mkdir()
-    assert_refused(folder, "is a folder", ".keras or .h5")
+    assert_refused(folder, "is a folder", "saved_model.pb")
 
 
 def test_weights_alone(tmp_path):

@@ -14,11 +14,13 @@ _PUBLIC = {
                   "zeros"),
     "errors": ("AttributionError", "MissingExtra"),
     "graph.load": ("load_model",),
+    "inspection": ("Inspection", "inspect"),
     "methods": ("METHODS", "ExpectedGradients", "Gradient", "GradientTimesInput", "InteriorGradients",
                 "IntegratedGradients", "Occlusion"),
     "quadrature": ("Rule",),
-    "select": ("embeddings", "inputs", "layer", "logits", "output", "probability", "score", "softmax"),
+    "select": ("embeddings", "inputs", "layer", "logits", "output", "probability", "score", "softmax", "tensor"),
     "storage": ("load",),
+    "vocabularies": ("vocabulary",),
 }
 _HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
 

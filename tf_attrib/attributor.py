@@ -3,6 +3,7 @@
 import hashlib
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,9 @@ from .baselines import resolve
 from .engine import Tables
 from .errors import AttributionError
 from .graph import keras_model
+from .graph.exported import Exported, load_exported
 from .graph.load import load_model
+from .graph.saved_model import is_export
 from .graph.trace import Traced, trace
 from .integrator import FixedRule
 from .methods import Method, as_method
@@ -26,6 +29,7 @@ from .scoring import ScoreFunction, resolve_of
 from .select import as_at, as_of
 from .session import Compared, Session, check_finite
 from .structure import rebuild
+from .tokens import tokens
 
 # The batch that a function is traced with where it cannot be traced for any.
 FIXED_ROWS = 16
@@ -40,7 +44,8 @@ class Attributor:
 
     Args:
         model: a Keras model (of Keras 3 or tf_keras; functional, Sequential, subclassed), a path to its `.keras` or `.h5`
-            file, or any differentiable function of the inputs (in the structure they come in: a tensor, list or dict).
+            file, to the folder of a SavedModel or to a frozen `.pb`, or any differentiable function of the inputs (in the
+            structure they come in: a tensor, list or dict).
         at: where attributions are wanted: "inputs", "embeddings", a layer (object or name), or `ta.inputs(name)`,
             `ta.embeddings(name)`, `ta.layer(x)`. Default: the inputs; for those that are token ids, their embeddings.
         of: what is explained: "probability", "logits", the name of an output, or `ta.probability(output)`,
@@ -51,17 +56,23 @@ class Attributor:
             `preprocess_input`: path, baselines and pictures then live in raw pixels.
         memory: bytes that gradients kept on the host may take while paths are refined, beside the blocks that are evaluated;
             it bounds how many examples are in flight. One path is always kept whole. Default: 1 GiB.
-        allow_unsafe: load a model file that holds Lambda layers, which run its author's Python code.
+        signature: of a SavedModel; default: "serving_default", else the only one.
+        allow_unsafe: load a model file that holds Lambda layers, which run its author's Python code, or operations that reach
+            out of the graph.
 
     Raises:
         AttributionError: the model cannot be read or traced, or `of` does not exist in it.
     """
 
     def __init__(self, model: Any, at: Any = None, of: Any = None, batch_size: int | None = None, *,
-                 preprocess: Callable | None = None, memory: int | None = None, allow_unsafe: bool = False):
+                 preprocess: Callable | None = None, memory: int | None = None, signature: str | None = None,
+                 allow_unsafe: bool = False):
         if isinstance(model, str | os.PathLike):
-            model = load_model(model, allow_unsafe)
-        if not callable(model):
+            exported = is_export(Path(model))
+            model = load_exported(model, signature, allow_unsafe) if exported else load_model(model, allow_unsafe)
+        if signature is not None and not isinstance(model, Exported):
+            raise AttributionError(f"signature={signature!r} is for the path of a SavedModel; leave it out")
+        if not callable(model) and not isinstance(model, Exported):
             raise AttributionError(f"model must be a Keras model, a path to one, or a function; got {type(model).__name__}")
         _check_whole("batch_size", batch_size, 1)
         _check_whole("memory (in bytes)", memory, 1)
@@ -74,6 +85,8 @@ class Attributor:
         if keras_model.is_keras(model):
             keras_model.check(model)
             self._specs = keras_model.input_specs(model)
+        if isinstance(model, Exported) and all(spec.shape.rank is not None for spec in model.specs.values()):
+            self._specs = model.specs
         if self._specs is not None and preprocess is None:
             resolve_of(self._trace(self._specs), self.of)  # a name that does not exist fails here, not at the first call
 
@@ -161,12 +174,14 @@ class Attributor:
             outcome = session.run(method.row(features, kind), tables, integrator, odds, advance)
         if on_error == "raise":
             check_finite("score or gradient", np.where(outcome.finite, 0, np.nan)[:, None])
-        notes = _notes(control, session.function, compared)
-        return assemble(method, session.function, outcome, tables, compared, rebuild(arrays), self._tokens(session, ready), notes)
+        tokens, notes = self._tokens(session, ready), _notes(control, session.function, compared)
+        return assemble(method, session.function, outcome, tables, compared, rebuild(arrays), tokens, notes)
 
     def _prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
         """The session for inputs of this kind, the inputs by the model's keys, and the user's key for each of those."""
         specs = self._specs if self._specs is not None else specs_of(arrays)
+        if isinstance(self.model, Exported):
+            specs = self.model.narrowed(arrays, matched(arrays, self.model.specs))
         if self.preprocess is not None and self._specs is not None:
             specs = raw_specs(arrays, specs)
         match = matched(arrays, specs)
@@ -181,9 +196,11 @@ class Attributor:
         signature = _signature(specs)
         if signature not in self._traces:
             try:
-                self._traces[signature] = trace(self.model, specs, self.preprocess)
+                exported = isinstance(self.model, Exported)
+                self._traces[signature] = self.model.trace(specs, self.preprocess) if exported else \
+                    trace(self.model, specs, self.preprocess)
             except AttributionError as error:
-                if keras_model.is_keras(self.model):
+                if keras_model.is_keras(self.model) or isinstance(self.model, Exported):
                     raise
                 # a function may need to know its batch: then every block has that many rows
                 fixed = {key: tf.TensorSpec([self.batch_size or FIXED_ROWS, *spec.shape[1:]], spec.dtype)
@@ -198,13 +215,8 @@ class Attributor:
 
     def _tokens(self, session: Session, ready: dict) -> np.ndarray | None:
         """(n, length), the words behind one lookup's indices, where the model knows them."""
-        words = keras_model.vocabulary(self.model) if session.function.place.indices is not None else None
-        if words is None:
-            return None
-        indices = session.indices(ready)
-        known = np.asarray(words, dtype=str)
-        return np.where((indices >= 0) & (indices < len(known)), known[np.clip(indices, 0, len(known) - 1)],
-                        indices.astype(str))
+        known = keras_model.vocabulary(self.model) if session.function.place.indices is not None else None
+        return tokens(session, ready, known)
 
 
 def _check_whole(name: str, value: Any, least: int) -> None:

@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_attribute(commands)
+    _add_inspect(commands)
     return parser
 
 
@@ -71,7 +72,10 @@ def _add_attribute(commands) -> None:
     add("--method", default="integrated_gradients", metavar="NAME",
         help="integrated_gradients (default), gradient, gradient_times_input, interior_gradients, expected_gradients, "
              "occlusion")
-    add("--steps", type=int, metavar="N", help="steps or samples of the method")
+    add("--tolerance", type=float, metavar="SHARE",
+        help="relative L1 error that integrated gradients aim at (default: 0.05; 0.01 for numbers)")
+    add("--max-evaluations", type=int, metavar="N", help="gradients on one path at most (default: 1025)")
+    add("--steps", type=int, metavar="N", help="steps or samples of the method; integrated gradients: a fixed rule instead")
     add("--baseline", metavar="FILE|NUMBER", help="an array file or image like the inputs, or a number (default: zeros)")
     add("--tokens", metavar="FILE", help="vocabulary: one word a line, the first is token 0")
     add("--value-range", type=float, nargs=2, default=(0.0, 255.0), metavar=("LOW", "HIGH"),
@@ -86,10 +90,29 @@ def _add_attribute(commands) -> None:
     attribute.set_defaults(run=_attribute)
 
 
+def _add_inspect(commands) -> None:
+    inspect = commands.add_parser(
+        "inspect", help="say what is inside a model, without running it",
+        description="Finds the signatures, probability heads, embeddings, preprocessing and tensors of a model, and what "
+                    "loading it would do. An export is read, never loaded.")
+    inspect.add_argument("path", metavar="PATH", help="a SavedModel's folder, a frozen graph .pb, or a .keras or .h5 file")
+    inspect.add_argument("--signature", metavar="NAME", help="look at this one alone")
+    inspect.add_argument("--json", action="store_true", help="print it as JSON")
+    inspect.set_defaults(run=_inspect)
+
+
 def _demo(options: argparse.Namespace) -> None:
     from .demo.run import run
 
     run(options.out)
+
+
+def _inspect(options: argparse.Namespace) -> None:
+    from .inspection import inspect
+
+    with _quiet_keras():
+        found = inspect(options.path, options.signature)
+    print(found.to_json() if options.json else found)
 
 
 def _attribute(options: argparse.Namespace) -> None:
@@ -111,18 +134,21 @@ def _attribute(options: argparse.Namespace) -> None:
 
 
 def _method(options: argparse.Namespace):
-    """The method by its name, with the number of steps where it has one."""
+    """The method by its name, with what it was given."""
     import dataclasses
 
     from .methods import as_method
 
     method = as_method(options.method)
-    if options.steps is None:
-        return method
-    for name in ("n_steps", "n_samples"):
-        if hasattr(method, name):
-            return dataclasses.replace(method, **{name: options.steps})
-    raise AttributionError(f"{options.method} has no steps: leave --steps out")
+    given = {"tolerance": options.tolerance, "max_evaluations": options.max_evaluations, "n_steps": options.steps}
+    if hasattr(method, "n_samples"):
+        given["n_samples"] = given.pop("n_steps")
+    given = {name: value for name, value in given.items() if value is not None}
+    for name in given:
+        if not hasattr(method, name):
+            option = "--steps" if name == "n_steps" else f"--{name.replace('_', '-')}"
+            raise AttributionError(f"{options.method} has no {name.replace('n_', '').replace('_', ' ')}: leave {option} out")
+    return dataclasses.replace(method, **given)
 
 
 def _target(text: str | None):
@@ -150,12 +176,16 @@ def _baseline(options: argparse.Namespace, shape: tuple | None):
 
 
 def _print_examples(result) -> None:
+    from .view.words import percent, status_words
+
     gaps = result.relative_gap
     for i in range(len(result)):
         target = "" if result.target is None else f" of class {np.array2string(np.asarray(result.target[i]))}"
         gap = "" if gaps is None else f", sum {result.totals[i]:.4g}, gap " + (
-            f"{result.gap[i]:.2g}" if np.isnan(gaps[i]) else f"{gaps[i]:+.2%}")
-        print(f"  example {i}: {result.unit}{target} {result.scores[i]:.4g}{gap}")
+            f"{result.gap[i]:.2g}" if np.isnan(gaps[i]) else percent(gaps[i]))
+        error = "" if result.error_estimate is None else f", estimated error {percent(result.error_estimate[i])}"
+        status = f"; {status_words(result, i).upper()}" if status_words(result, i) else error
+        print(f"  example {i}: {result.unit}{target} {result.scores[i]:.4g}{gap}{status}")
 
 
 def _check_free(out: Path, force: bool) -> None:

@@ -11,7 +11,8 @@ import tensorflow as tf
 
 from .errors import AttributionError, nearest
 from .graph.cut import Cut, Port
-from .graph.tensors import PASS, Head, ancestors, connected, find_head
+from .graph.gradients import gradients
+from .graph.tensors import PASS, Head, ancestors, connected, find_head, find_tensor, head_at
 from .graph.trace import TRACING, Traced
 from .select import Of, Place
 from .structure import rebuild
@@ -54,6 +55,11 @@ def resolve_of(traced: Traced, of: Of | None) -> Output:
     """
     if of is not None and of.kind == "score":
         return _scored(traced, of)
+    if of is not None and of.kind == "tensor":
+        tensor = find_tensor(traced, of.name)
+        if not tensor.dtype.is_floating:
+            raise AttributionError(f"tensor {tensor.name!r} is {tensor.dtype.name}: explain a float tensor")
+        return _raw(head_at(tensor), tensor.name)
     name = _output_name(traced, of)
     head = find_head(traced, name)
     kind = "probability" if of is None or of.kind == "named" else of.kind
@@ -234,13 +240,9 @@ class ScoreFunction:
             target = tf.compat.v1.placeholder(tf.int32, [None, self.target_rank])
             score = self.select(self._explained, target)
             # each tensor is fed, so no gradient flows through one of them to another
-            gradients = tf.gradients(score, tensors, stop_gradients=tensors)
-            if all(gradient is None for gradient in gradients):
-                raise AttributionError(f"{self.output.words} has no gradient at {self.place.words}: something between them is "
-                                       "not differentiable (token ids, argmax, rounding); choose another tensor with at=, "
-                                       "such as 'embeddings', or method='occlusion', which needs none")
+            found = gradients(score, tensors, f"{self.output.words} has no gradient at {self.place.words}")
             fetches = {"score": Port(tf.identity(score))}
-            for key, gradient, port in zip(keys, gradients, self.place.ports.values(), strict=True):
+            for key, gradient, port in zip(keys, found, self.place.ports.values(), strict=True):
                 gradient = tf.zeros_like(port.tensor) if gradient is None else tf.convert_to_tensor(gradient)
                 fetches["gradient", key] = Port(gradient, port.batch_axis)
         return Cut(self.traced, self._feeds | {"target": Port(target)}, fetches)

@@ -12,13 +12,14 @@ import tensorflow as tf
 
 from .errors import AttributionError, nearest
 from .graph.cut import Port, probe_batch_axis
-from .graph.tensors import SHAPES, Lookup, connected, find_lookups
-from .graph.trace import Traced
+from .graph.origins import origins
+from .graph.tensors import SHAPES, Lookup, connected, find_lookups, find_tensor, hidden_lookups
+from .graph.trace import Traced, named_outputs
 
 
 @dataclasses.dataclass(frozen=True)
 class At:
-    """Where attributions are wanted: kind is inputs, embeddings or layer; `name` a name, or a layer object."""
+    """Where attributions are wanted: kind is inputs, embeddings, layer or tensor; `name` a name, or a layer object."""
 
     kind: str
     name: Any = None
@@ -27,11 +28,18 @@ class At:
 
 @dataclasses.dataclass(frozen=True)
 class Of:
-    """Which output is explained: kind is probability, logits, output, named or score."""
+    """Which output is explained: kind is probability, logits, output, named, tensor or score."""
 
     kind: str
     name: str | None = None
     function: Callable | None = None
+
+
+@dataclasses.dataclass(frozen=True)
+class Tensor:
+    """A tensor of the graph by its name: for `at` as for `of`."""
+
+    name: str
 
 
 def inputs(name: str | None = None) -> At:
@@ -55,6 +63,15 @@ def layer(x: Any) -> At:
     A layer that is called several times (shared) has several outputs, `name:0`, `name:1`, ...; the plain name means all.
     """
     return At("layer", x)
+
+
+def tensor(name: str) -> Tensor:
+    """Any float tensor of the graph, as `at` or as `of`, by the name that `tf-attrib inspect` lists.
+
+    Args:
+        name: in full, such as "StatefulPartitionedCall/model/dense/BiasAdd:0", or the end of it where that is unambiguous.
+    """
+    return Tensor(name)
 
 
 def probability(output: str | None = None) -> Of:
@@ -88,23 +105,27 @@ def as_at(value: Any) -> At | None:
     """An `at` as a user may write it: None, a specification, "inputs", "embeddings", the name of a layer, or a layer."""
     if value is None or isinstance(value, At):
         return value
+    if isinstance(value, Tensor):
+        return At("tensor", value.name)
     if value in ("inputs", "embeddings") if isinstance(value, str) else False:
         return At(value)
     if isinstance(value, str) or hasattr(value, "call"):
         return At("layer", value)
     raise AttributionError(f"at must be 'inputs', 'embeddings', a layer's name, or ta.inputs(), ta.embeddings(), "
-                           f"ta.layer(); got {value!r}")
+                           f"ta.layer(), ta.tensor(); got {value!r}")
 
 
 def as_of(value: Any) -> Of | None:
     """An `of` as a user may write it: None, a specification, "probability", "logits", or the name of an output."""
     if value is None or isinstance(value, Of):
         return value
+    if isinstance(value, Tensor):
+        return Of("tensor", value.name)
     if isinstance(value, str):
         return Of("probability" if value == "softmax" else value) if value in ("probability", "softmax", "logits") \
             else Of("named", value)
     raise AttributionError(f"of must be 'probability', 'logits', an output's name, or ta.probability(), ta.logits(), "
-                           f"ta.output(), ta.score(function); got {value!r}")
+                           f"ta.output(), ta.tensor(), ta.score(function); got {value!r}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -116,7 +137,8 @@ class Place:
         kind: inputs, embeddings or layer.
         words: for people.
         notes: what was chosen for the user.
-        indices: the token indices, where one lookup was selected whose ids come from text.
+        indices: the token indices, where one lookup was selected whose ids come from text, or which has no batch axis.
+        indices_axis: their batch axis.
     """
 
     ports: dict[Any, Port]
@@ -124,6 +146,7 @@ class Place:
     words: str
     notes: tuple[str, ...] = ()
     indices: tf.Tensor | None = None
+    indices_axis: int | None = 0
 
 
 def resolve_at(traced: Traced, at: At | None, fetches: list[tf.Tensor], names: dict[Any, str],
@@ -146,6 +169,8 @@ def resolve_at(traced: Traced, at: At | None, fetches: list[tf.Tensor], names: d
         return _inputs(traced, at, fetches, names)
     if at.kind == "embeddings":
         return _embeddings(traced, at, fetches, examples)
+    if at.kind == "tensor":
+        return _tensor(traced, at, fetches, names, examples)
     return _layer(traced, at, fetches, names, examples)
 
 
@@ -158,18 +183,19 @@ def _default(traced, fetches, names, examples) -> Place:
     lookups = [lookup for lookup in find_lookups(traced) if set(lookup.inputs) & set(rest)]
     if not lookups and not floats:
         kinds = ", ".join(f"{names[key]!r} ({traced.inputs[key].dtype.name})" for key in rest)
-        raise AttributionError(f"the inputs {kinds} are not float and no embedding lookup of them was found; if they are "
-                               "quantities, pass them as inputs.astype('float32'); if they are ids, name the layer to "
-                               f"attribute to, at=ta.layer(name): {_some_layers(traced)}")
-    ports = {lookup.name: _port(traced, lookup.tensor, examples) for lookup in lookups
+        raise AttributionError(f"the inputs {kinds} are not float, or used as ids, and no embedding lookup of them was found; "
+                               "if they are quantities, pass them as inputs.astype('float32'); if they are ids, name the "
+                               f"layer to attribute to, at=ta.layer(name): {_some_layers(traced)}{_hidden(traced)}")
+    ports = {lookup.name: _lookup_port(traced, lookup, examples) for lookup in lookups
              if connected(lookup.tensor, fetches)}
     ports |= {names[key]: Port(tensor) for key, tensor in floats.items()}
     chosen = ", ".join(repr(lookup.name) for lookup in lookups)
     note = f"inputs are token ids: attributed at the embeddings {chosen}" if lookups else "ids without a lookup left out"
-    notes = (note, *_unused(floats, names, fetches))
-    text = _is_text(traced, lookups[0]) if len(lookups) == 1 and len(ports) == 1 else False
-    return Place(_single(ports), "embeddings", f"embeddings {chosen}" if lookups else "inputs", notes,
-                 lookups[0].indices if text else None)
+    without = [repr(names[key]) for key in rest if lookups and not any(key in lookup.inputs for lookup in lookups)]
+    left_out = [f"not float, and without an embedding lookup: {', '.join(without)} left out"] if without else []
+    notes = (note, *left_out, *_unused(floats, names, fetches))
+    alone = lookups[0] if len(lookups) == 1 and len(ports) == 1 else None
+    return Place(_single(ports), "embeddings", f"embeddings {chosen}" if lookups else "inputs", notes, *_indices(traced, alone))
 
 
 def _unused(tensors: dict, names: dict, fetches: list) -> list[str]:
@@ -178,17 +204,24 @@ def _unused(tensors: dict, names: dict, fetches: list) -> list[str]:
     return [f"the output does not depend on {', '.join(unused)}: zeros"] if unused else []
 
 
+def _indices(traced: Traced, lookup: Lookup | None) -> tuple[tf.Tensor | None, int | None]:
+    """The token indices of the only lookup, where they say something that the inputs do not, and their batch axis."""
+    if lookup is None or not (lookup.sparse or _is_text(traced, lookup)):
+        return None, 0
+    return lookup.indices, None if lookup.sparse else 0
+
+
 def _is_text(traced: Traced, lookup: Lookup) -> bool:
-    """Whether a lookup's ids come from text, through a vocabulary inside the model."""
-    return any(traced.inputs[key].dtype == tf.string for key in lookup.inputs)
+    """Whether a lookup's ids come from text, or through a table or hash buckets inside the model."""
+    return any(traced.inputs[key].dtype == tf.string for key in lookup.inputs) or bool(origins(lookup.indices))
 
 
 def _only_ids(traced: Traced, key: Any) -> bool:
-    """Whether a float input serves as token ids: it is cast to integers and nothing else is done with it."""
+    """Whether a float input serves as token ids: it is cast to integers, or put into buckets, and nothing else."""
     tensor = traced.inputs[key]
     # besides the cast, a mask may compare it with 0, and its shape may be asked for
     return bool(tensor.consumers()) and all(
-        user.type in SHAPES or (user.type in ("Cast", "Identity", "Equal", "NotEqual")
+        user.type in SHAPES or (user.type in ("Cast", "Identity", "Equal", "NotEqual", "Bucketize")
                                 and not user.outputs[0].dtype.is_floating)
         for user in tensor.consumers())
 
@@ -216,9 +249,10 @@ def _inputs(traced, at, fetches, names) -> Place:
 def _embeddings(traced, at, fetches, examples) -> Place:
     lookups = find_lookups(traced)
     if not lookups:
-        raise AttributionError(f"no embedding lookup was found; name the layer: at=ta.layer(name): {_some_layers(traced)}")
+        raise AttributionError(f"no embedding lookup was found; name the layer: at=ta.layer(name): {_some_layers(traced)}"
+                               f"{_hidden(traced)}")
     if at.name is not None:
-        chosen = [lookup for lookup in lookups if lookup.name == at.name or lookup.name.split(":")[0] == at.name]
+        chosen = [lookup for lookup in lookups if lookup.is_called(at.name)]
         if not chosen:
             listed = {lookup.name: tuple(lookup.tensor.shape) for lookup in lookups}
             raise AttributionError(f"no embedding is called {at.name!r}; there are: {nearest(at.name, listed)}")
@@ -228,15 +262,37 @@ def _embeddings(traced, at, fetches, examples) -> Place:
     if not chosen:
         raise AttributionError("no embedding lookup indexed by the model's inputs leads to the output; those by position: "
                                f"at=ta.embeddings(positions=True): {[lookup.name for lookup in lookups]}")
-    ports = {lookup.name: _port(traced, lookup.tensor, examples) for lookup in chosen}
+    ports = {lookup.name: _lookup_port(traced, lookup, examples) for lookup in chosen}
     words = "embeddings " + ", ".join(repr(name) for name in ports)
-    text = len(chosen) == 1 and _is_text(traced, chosen[0])
-    return Place(_single(ports), "embeddings", words, (), chosen[0].indices if text else None)
+    return Place(_single(ports), "embeddings", words, (), *_indices(traced, chosen[0] if len(chosen) == 1 else None))
+
+
+def _hidden(traced: Traced) -> str:
+    """What to say of lookups that cannot be selected."""
+    hidden = hidden_lookups(traced)
+    return f"; the lookup {hidden[0]!r} is inside a loop or a branch, whose tensors cannot be fed: attribute to a float " \
+           "tensor in front of it or behind it, at=ta.tensor(name)" if hidden else ""
+
+
+def _tensor(traced, at, fetches, names, examples) -> Place:
+    tensor = find_tensor(traced, at.name)
+    for lookup in find_lookups(traced):
+        if lookup.tensor is tensor:
+            return _embeddings(traced, At("embeddings", tensor.name), fetches, examples)
+    for key, source in traced.inputs.items():
+        if source is tensor:
+            return _inputs(traced, At("inputs", key), fetches, names)
+    if not tensor.dtype.is_floating:
+        raise AttributionError(f"tensor {tensor.name!r} is {tensor.dtype.name} and has no gradient; choose a float tensor "
+                               "behind it, such as at='embeddings'")
+    if not connected(tensor, fetches):
+        raise AttributionError(f"the output explained does not depend on tensor {tensor.name!r}; choose one that leads to it")
+    return Place({None: _port(traced, tensor, examples)}, "layer", f"tensor {tensor.name!r}")
 
 
 def _layer(traced, at, fetches, names, examples) -> Place:
     found = {}
-    for name, call, _, tensor in _named_outputs(traced):
+    for name, call, _, tensor in named_outputs(traced):
         whole = name.split("[")[0]
         if at.name in (name, whole, whole.split(":")[0], call.path, call.name) or at.name is call.layer:
             found[name] = tensor
@@ -264,28 +320,9 @@ def _layer(traced, at, fetches, names, examples) -> Place:
     return Place(_single(ports), "layer", "layer " + ", ".join(repr(name) for name in ports), notes)
 
 
-def _named_outputs(traced: Traced):
-    """(name, call, key, tensor) of each recorded output. Names are short where that is unambiguous: `layer`,
-    `outer/layer`, with `:1` for the second call and `[1]` for the second of several outputs."""
-    owners: dict[str, set] = {}
-    for call in traced.calls:
-        owners.setdefault(call.name, set()).add(call.path)
-    calls: dict[str, int] = {}
-    total: dict[str, int] = {}
-    for call in traced.calls:
-        total[call.path] = total.get(call.path, 0) + 1
-    for call in traced.calls:
-        short = call.name if len(owners[call.name]) == 1 else call.path
-        number = calls.get(call.path, 0)
-        calls[call.path] = number + 1
-        name = short if total[call.path] == 1 else f"{short}:{number}"
-        for key, tensor in call.outputs.items():
-            yield (name if key is None else f"{name}[{key}]"), call, key, tensor
-
-
 def _some_layers(traced: Traced, name: str = "", fetches=None) -> str:
     """Names and shapes of layers, nearest to `name` first."""
-    listed = {label: tuple(tensor.shape) for label, _, _, tensor in _named_outputs(traced)
+    listed = {label: tuple(tensor.shape) for label, _, _, tensor in named_outputs(traced)
               if tensor.dtype.is_floating and (fetches is None or connected(tensor, fetches))}
     if not listed:
         return "none (no layer output was recorded while the model was traced)"
@@ -297,6 +334,11 @@ def _port(traced: Traced, tensor: tf.Tensor, examples: dict) -> Port:
     if sizes != {None}:  # a model of fixed batch size cannot be probed with another
         return Port(tensor, 0 if tensor.shape.rank and tensor.shape[0] in sizes else None)
     return Port(tensor, probe_batch_axis(traced, tensor, examples))
+
+
+def _lookup_port(traced: Traced, lookup: Lookup, examples: dict) -> Port:
+    # one example with one id would look like a batch axis
+    return Port(lookup.tensor, None) if lookup.sparse else _port(traced, lookup.tensor, examples)
 
 
 def _single(ports: dict) -> dict:

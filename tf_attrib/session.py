@@ -77,8 +77,21 @@ class Session:
 
     def indices(self, inputs: dict[Any, np.ndarray]) -> np.ndarray | None:
         """The token indices of the one lookup that was selected, (n, length), or None."""
-        tensor = self.function.place.indices
-        return None if tensor is None else self._fetch("indices", {None: Port(tensor)}, inputs)[None]
+        place = self.function.place
+        port = Port(place.indices, place.indices_axis)
+        return None if place.indices is None else self._fetch("indices", {None: port}, inputs)[None]
+
+    def each(self, tensors: dict[str, tf.Tensor], inputs: dict[Any, np.ndarray]) -> list[dict[str, np.ndarray]] | None:
+        """Values of tensors for each example alone, since they need not have a batch axis; None where the model's batch is
+        fixed and they have none."""
+        count, rows = len(next(iter(inputs.values()))), self.function.rows
+        axis = None if rows in (None, 1) else 0
+        if axis == 0 and any(not tensor.shape.rank or tensor.shape[0] != rows for tensor in tensors.values()):
+            return None
+        ports, size = {key: Port(tensor, axis) for key, tensor in tensors.items()}, 1 if axis is None else count
+        parts = [self._fetch(f"each of {', '.join(ports)}", ports, {key: value[i:i + size] for key, value in inputs.items()})
+                 for i in range(0, count, size)]
+        return [{key: part[key][i] for key in ports} for part in parts for i in range(size)]
 
     def _fetch(self, name: str, ports: dict[Any, Port], inputs: dict) -> dict[Any, np.ndarray]:
         """Values of tensors at `inputs`, in blocks."""
@@ -99,7 +112,7 @@ class Session:
                     raise AttributionError(f"the model must return one entry for each example, shape (batch, ...); for {fed} "
                                            f"examples it returned shape {tuple(value.shape)}: do not sum over the batch")
             parts.append({key: value.numpy()[:real] for key, value in fetched.items()})
-        return {key: np.concatenate([part[key] for part in parts]) for key in ports}
+        return {key: _joined([part[key] for part in parts]) for key in ports}
 
     def run(self, row: Callable, tables: engine.Tables, integrator: Integrator, odds: bool = False,
             advance: Callable[[int], None] = lambda rows: None) -> Outcome:
@@ -197,6 +210,18 @@ class Compared:
     baseline_scores: np.ndarray
     highest: np.ndarray
     distributions: bool
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """`parts` along their first axis; the other axes of shorter ones are filled with 0, indices with -1.
+
+    Rows of a sparse lookup differ in number from one example to the next, and those that fill up are used by none.
+    """
+    sizes = np.max([part.shape[1:] for part in parts], axis=0)
+    filled = [np.pad(part, [(0, 0), *((0, size - axis) for size, axis in zip(sizes, part.shape[1:], strict=True))],
+                     constant_values=-1 if part.dtype.kind == "i" else 0)
+              if tuple(sizes) != part.shape[1:] else part for part in parts]
+    return np.concatenate(filled)
 
 
 def check_finite(what: str, values: np.ndarray) -> None:

@@ -5,6 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from .private import let_go_of_bodies
 from .trace import Traced
 
 
@@ -34,12 +35,15 @@ class Cut:
 
     def __init__(self, traced: Traced, feeds: dict[Any, Port], fetches: dict[Any, Port]):
         self.feeds, self.fetches = feeds, fetches
-        self._function = traced.function.prune([port.tensor for port in feeds.values()],
-                                               [port.tensor for port in fetches.values()])
+        self._function = let_go_of_bodies(traced.function.prune([port.tensor for port in feeds.values()],
+                                                                [port.tensor for port in fetches.values()]))
 
     def __call__(self, values: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:
         fed = [port.to_graph(values[key]) for key, port in self.feeds.items()]
         fetched = self._function(*fed)
+        for port, value in zip(self.fetches.values(), fetched, strict=True):
+            if value.shape.rank is None:  # a cut loses the shapes behind a loop of TensorFlow 1
+                value.set_shape(port.tensor.shape)
         return {key: port.from_graph(value) for (key, port), value in zip(self.fetches.items(), fetched, strict=True)}
 
 

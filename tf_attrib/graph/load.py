@@ -25,7 +25,8 @@ def load_model(path: str | os.PathLike, allow_unsafe: bool = False) -> Any:
     if not path.exists():
         raise AttributionError(f"there is no model at {str(path)!r}")
     if path.is_dir():
-        raise AttributionError(f"{str(path)!r} is a folder; a model file ends in .keras or .h5")
+        raise AttributionError(f"{str(path)!r} is a folder; a model file ends in .keras or .h5; a SavedModel is read by "
+                               "Attributor(path)")
     config, version = _read_config(path)
     lambdas = list(_lambda_layers(config))
     if lambdas and not allow_unsafe:

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
 
+from ..errors import AttributionError, nearest
 from .trace import Call, Traced
 
 # Operations that hand a value on unchanged, but for its dtype.
@@ -12,6 +13,10 @@ PASS = frozenset({"Identity", "Cast", "StopGradient"})
 # Operations that tell of a tensor's shape, not of its values.
 SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
 HEADS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
+# Where a table's values are: a variable of either kind, or a constant of a frozen graph.
+TABLES = frozenset({"ReadVariableOp", "Const", "VariableV2", "Variable"})
+# Ids that come from here are those of a whole batch: each once, or none at all for an example.
+SPARSE = frozenset({"Unique", "UniqueV2", "UniqueWithCounts", "SparseFillEmptyRows"})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,6 +42,7 @@ class Lookup:
         indices: the integer tensor that selects the rows.
         inputs: keys of the model inputs that the indices come from; empty for positions and other constants.
         table: shape of the table, as (rows, dimension).
+        sparse: whether the rows are those of a whole batch, each once, so that no axis counts examples (feature columns).
     """
 
     name: str
@@ -44,6 +50,11 @@ class Lookup:
     indices: tf.Tensor
     inputs: tuple
     table: tuple
+    sparse: bool = False
+
+    def is_called(self, name: str) -> bool:
+        """Whether `name` means this lookup: its name, that of its tensor, or of the layer that made the operation."""
+        return name in (self.name, self.name.split(":")[0], self.tensor.name, *self.tensor.op.name.split("/")[:-1])
 
 
 def ancestors(tensors: Iterable[tf.Tensor], stop: Iterable[tf.Tensor] = ()) -> Iterator[tf.Operation]:
@@ -68,14 +79,17 @@ def connected(tensor: tf.Tensor, fetches: Iterable[tf.Tensor], stop: Iterable[tf
 
 def find_head(traced: Traced, name: str) -> Head:
     """The probability head at the output `name`, and the logits beneath it."""
-    output = traced.outputs[name]
+    head = head_at(traced.outputs[name])
+    if head.kind is None and name in traced.loss_heads:
+        return Head(traced.loss_heads[name], head.output, head.output, applied=False)
+    return head
+
+
+def head_at(output: tf.Tensor) -> Head:
+    """The probability head that gives `output`, and the logits beneath it."""
     tensor = passed(output)
     kind = HEADS.get(tensor.op.type)
-    if kind is not None:
-        return Head(kind, output, tensor.op.inputs[0])
-    if name in traced.loss_heads:
-        return Head(traced.loss_heads[name], output, output, applied=False)
-    return Head(None, output, None)
+    return Head(kind, output, None if kind is None else tensor.op.inputs[0])
 
 
 def passed(tensor: tf.Tensor) -> tf.Tensor:
@@ -90,33 +104,97 @@ def find_lookups(traced: Traced) -> tuple[Lookup, ...]:
     operations = traced.function.graph.get_operations()
     found, names = [], {}
     for position, operation in enumerate(operations):
-        table = _table(operation)
-        if table is None:
+        lookup = _gathered(operation) or _multiplied(operation)
+        if lookup is None:
             continue
-        gathered, indices = operation.outputs[0], operation.inputs[1]
-        owner = _owner(traced.calls, position, gathered)
-        tensor = owner.outputs[None] if owner else gathered
+        rows, indices, table = lookup
+        owner = _owner(traced.calls, position, rows)
+        tensor = owner.outputs[None] if owner else rows
         name = owner.name if owner else operation.name
         names[name] = names.get(name, 0) + 1
         # a shared layer's second call is a second lookup
         name = name if names[name] == 1 else f"{name}:{names[name] - 1}"
-        found.append(Lookup(name, tensor, indices, _sources(traced, indices), table))
+        sparse = passed(indices).op.type in SPARSE
+        found.append(Lookup(name, tensor, indices, _sources(traced, indices), table, sparse))
     return tuple(found)
 
 
-def _table(operation: tf.Operation) -> tuple | None:
-    """The shape of the float table that `operation` looks rows up in, or None where it is no lookup."""
+def _gathered(operation: tf.Operation) -> tuple[tf.Tensor, tf.Tensor, tuple] | None:
+    """The rows, the indices and the table's shape of a lookup by gathering, None for any other operation."""
     if operation.type == "ResourceGather":
         dtype, batch_dims = operation.get_attr("dtype"), operation.get_attr("batch_dims")
-        return (None, operation.outputs[0].shape[-1]) if dtype.is_floating and not batch_dims else None
-    if operation.type != "GatherV2" or not operation.inputs[0].dtype.is_floating:
+        rows = operation.outputs[0]
+        return (rows, operation.inputs[1], (None, rows.shape[-1])) if dtype.is_floating and not batch_dims else None
+    if operation.type not in ("GatherV2", "Gather") or not operation.inputs[0].dtype.is_floating:
         return None
     table = passed(operation.inputs[0])
-    axis = tf.get_static_value(operation.inputs[2])
+    axis = tf.get_static_value(operation.inputs[2]) if operation.type == "GatherV2" else 0
     # a Dense layer on three axes gathers too, but from shapes, which are integers
-    if table.op.type not in ("ReadVariableOp", "Const", "VariableV2") or axis != 0 or table.shape.rank != 2:
+    if table.op.type not in TABLES or axis != 0 or table.shape.rank != 2:
         return None
-    return tuple(table.shape)
+    return operation.outputs[0], operation.inputs[1], tuple(table.shape)
+
+
+def _multiplied(operation: tf.Operation) -> tuple[tf.Tensor, tf.Tensor, tuple] | None:
+    """The same of a lookup by multiplying one-hot rows with a table."""
+    if operation.type not in ("MatMul", "BatchMatMulV2") or operation.get_attr(
+            "transpose_b" if operation.type == "MatMul" else "adj_y"):
+        return None
+    table, hot = passed(operation.inputs[1]), operation.inputs[0]
+    while hot.op.type in PASS | {"Reshape", "Transpose"}:
+        hot = hot.op.inputs[0]
+    if table.op.type not in TABLES or table.shape.rank != 2 or hot.op.type != "OneHot":
+        return None
+    rows = operation.outputs[0]
+    users = rows.consumers()
+    # with more axes than two, rows are multiplied as one matrix and reshaped again
+    rows = users[0].outputs[0] if len(users) == 1 and users[0].type == "Reshape" and users[0].inputs[0] is rows else rows
+    return rows, hot.op.inputs[0], tuple(table.shape)
+
+
+def hidden_lookups(traced: Traced) -> tuple[str, ...]:
+    """Names of lookups inside the body of a loop or a branch, where no tensor can be fed."""
+    found = []
+    for function in traced.function.graph.as_graph_def().library.function:
+        nodes = {node.name: node for node in function.node_def}
+        for node in function.node_def:
+            if node.op == "ResourceGather":
+                found += [node.name] if tf.as_dtype(node.attr["dtype"].type).is_floating else []
+            elif node.op == "GatherV2" and tf.as_dtype(node.attr["Tparams"].type).is_floating:
+                table = nodes.get(node.input[0].split(":")[0])
+                found += [node.name] if table is not None and table.op in TABLES else []
+    return tuple(found)
+
+
+def find_tensor(traced: Traced, name: str) -> tf.Tensor:
+    """The tensor called `name`: in full, without the ":0", or by the end of its name where that is unambiguous.
+
+    Raises:
+        AttributionError: none or several of that name.
+    """
+    if name in traced.inputs:
+        return traced.inputs[name]
+    operation, _, index = name.partition(":")
+    index = int(index) if index.isdigit() else 0
+    operations = traced.function.graph.get_operations()
+    found = [one for one in operations if one.name == operation] or \
+        [one for one in operations if one.name.endswith("/" + operation)]
+    tensors = [one.outputs[index] for one in found if index < len(one.outputs)]
+    if len(tensors) == 1:
+        return tensors[0]
+    last = operation.split("/")[-1]
+    floats = {tensor.name: _size(tensor) for one in operations for tensor in one.outputs if tensor.dtype.is_floating}
+    # names of a large graph are too many to be compared with each
+    alike = {other: size for other, size in floats.items() if last in other.split(":")[0].split("/")} or \
+        dict(list(floats.items())[-500:])
+    if tensors:
+        several = {tensor.name: _size(tensor) for tensor in tensors}
+        raise AttributionError(f"several tensors are called {name!r}, say which: {nearest(name, several)}")
+    raise AttributionError(f"no tensor is called {name!r}; there are: {nearest(name, alike)}")
+
+
+def _size(tensor: tf.Tensor) -> tuple | None:
+    return tuple(tensor.shape) if tensor.shape.rank is not None else None
 
 
 def _owner(calls: Iterable[Call], position: int, gathered: tf.Tensor) -> Call | None:
@@ -137,11 +215,11 @@ def _sources(traced: Traced, indices: tf.Tensor) -> tuple:
         seen.add(tensor.ref())
         if tensor.ref() in inputs:
             found.append(inputs[tensor.ref()])
-        elif tensor.op.type not in SHAPES and _carries_ids(tensor):
+        elif tensor.op.type not in SHAPES and carries_ids(tensor):
             waiting.extend(tensor.op.inputs)
     return tuple(key for key in traced.inputs if key in found)
 
 
-def _carries_ids(tensor: tf.Tensor) -> bool:
+def carries_ids(tensor: tf.Tensor) -> bool:
     """Whether token ids may come through here: an id that was computed from float activations is none."""
     return not tensor.dtype.is_floating or tensor.op.type in PASS | {"Reshape", "ExpandDims", "Squeeze"}

@@ -12,6 +12,7 @@ import tensorflow as tf
 from ..errors import AttributionError
 from ..structure import flatten, rebuild
 from . import keras_model
+from .private import let_go_of_bodies
 
 # Layers are changed while a model is traced; two traces of models that share a layer must not meet.
 # The graph a trace leaves is added to under the same lock.
@@ -41,7 +42,10 @@ class Call:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Traced:
-    """What a trace leaves: a function that can be cut anywhere, its inputs, outputs and layer calls."""
+    """What a trace leaves: a function that can be cut anywhere, its inputs, outputs and layer calls.
+
+    `alive` must live as long as the function: variables and tables of a loaded model are gone with it.
+    """
 
     function: Any
     inputs: dict[Any, tf.Tensor]
@@ -49,6 +53,7 @@ class Traced:
     output_keys: dict[str, Any]
     calls: tuple[Call, ...]
     loss_heads: dict[str, str]
+    alive: Any = None
 
 
 def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable | None = None) -> Traced:
@@ -76,7 +81,7 @@ def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable
     signature = [tf.TensorSpec(spec.shape, spec.dtype) for spec in specs.values()]
     with TRACING, _recorded(model, calls) if is_keras else contextlib.nullcontext():
         try:
-            function = tf.compat.v1.wrap_function(forward, signature)
+            function = let_go_of_bodies(tf.compat.v1.wrap_function(forward, signature))
         except AttributionError:
             raise
         except Exception as error:
@@ -94,6 +99,25 @@ def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable
         calls=tuple(calls),
         loss_heads=keras_model.loss_heads(model, names) if is_keras else {},
     )
+
+
+def named_outputs(traced: Traced) -> Iterator[tuple[str, Call, Any, tf.Tensor]]:
+    """(name, call, key, tensor) of each recorded output. Names are short where that is unambiguous: `layer`,
+    `outer/layer`, with `:1` for the second call and `[1]` for the second of several outputs."""
+    owners: dict[str, set] = {}
+    for call in traced.calls:
+        owners.setdefault(call.name, set()).add(call.path)
+    calls: dict[str, int] = {}
+    total: dict[str, int] = {}
+    for call in traced.calls:
+        total[call.path] = total.get(call.path, 0) + 1
+    for call in traced.calls:
+        short = call.name if len(owners[call.name]) == 1 else call.path
+        number = calls.get(call.path, 0)
+        calls[call.path] = number + 1
+        name = short if total[call.path] == 1 else f"{short}:{number}"
+        for key, tensor in call.outputs.items():
+            yield (name if key is None else f"{name}[{key}]"), call, key, tensor
 
 
 def _tensors(outputs: Any) -> dict[Any, tf.Tensor]:
