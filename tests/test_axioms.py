@@ -194,8 +194,8 @@ def test_every_argument_of_attributor_changes_some_result(cnn, images):
     blocks.attribute(images)
     assert next(iter(blocks._sessions.values())).block == 3
     named = set(inspect.signature(ta.Attributor.__init__).parameters) - {"self"}
-    # memory: test_refining, allow_unsafe: test_load
-    assert named == {"model", "at", "of", "batch_size", "preprocess", "memory", "allow_unsafe"}
+    # memory: test_refining; signature: test_exported; allow_unsafe: test_load
+    assert named == {"model", "at", "of", "batch_size", "preprocess", "memory", "signature", "allow_unsafe"}
 
 
 @pytest.mark.parametrize("method", ALL)

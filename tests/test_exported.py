@@ -7,6 +7,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 import tf_attrib as ta
+from tf_attrib.graph.exported import load_exported
+from tf_attrib.graph.tensors import find_tensor
 
 from .conftest import assert_refused, make_cnn, make_text, spread
 
@@ -43,13 +45,13 @@ def exported(model, path, **options):
 
 def test_a_convolutional_network(tmp_path):
     model = make_cnn()
-    assert assert_same(ta.Attributor(model), exported(model, tmp_path), IMAGES).unit == "probability"
-    for signature in ("serve", "serving_default"):
-        assert_same(ta.Attributor(model), ta.Attributor(tmp_path, signature=signature), IMAGES, 1)
-    assert_same(ta.Attributor(model), ta.Attributor(tmp_path / "saved_model.pb"), IMAGES, 1)
+    known, saved = ta.Attributor(model), exported(model, tmp_path)
+    assert assert_same(known, saved, IMAGES).unit == "probability"
+    assert_same(known, ta.Attributor(tmp_path, signature="serve"), IMAGES, 1, "gradient")
+    assert_same(known, ta.Attributor(tmp_path / "saved_model.pb", signature="serving_default"), IMAGES, 1, "gradient")
     assert_same(ta.Attributor(model, of="logits"), ta.Attributor(tmp_path, of="logits"), IMAGES, 1)
     # to the stated accuracy, which refines on the logits that were found
-    assert_same(ta.Attributor(model), ta.Attributor(tmp_path), IMAGES, method="integrated_gradients")
+    assert_same(known, saved, IMAGES, method="integrated_gradients")
     assert_same(ta.Attributor(model, preprocess=lambda x: 2 * x - 1),
                 ta.Attributor(tmp_path, preprocess=lambda x: 2 * x - 1), IMAGES)
 
@@ -58,12 +60,18 @@ def test_any_tensor_is_at_or_of(tmp_path):
     model = make_cnn()
     model.export(tmp_path, verbose=False)
     conv = "StatefulPartitionedCall_1/StatefulPartitionedCall/cnn_1/conv_1/Relu:0"
+    traced = load_exported(tmp_path).trace(load_exported(tmp_path).specs)
+    listed = ta.inspect(tmp_path, "serving_default").tensors
+    assert conv in [tensor.name for tensor in listed]
+    assert all(find_tensor(traced, tensor.name).name == tensor.name for tensor in listed)
+    known = ta.Attributor(model, at="conv")
     for name in (conv, conv[:-2], "conv_1/Relu"):
-        result = assert_same(ta.Attributor(model, at="conv"), ta.Attributor(tmp_path, at=ta.tensor(name)), IMAGES, 2)
+        result = assert_same(known, ta.Attributor(tmp_path, at=ta.tensor(name)), IMAGES, 2, "gradient")
         assert result.at == f"tensor {conv!r}"
     assert_same(ta.Attributor(model, of="logits"), ta.Attributor(tmp_path, of=ta.tensor("head_1/BiasAdd")), IMAGES, 1)
-    assert_same(ta.Attributor(model), ta.Attributor(tmp_path, of=ta.tensor("head_1/Softmax")), IMAGES)
-    assert_same(ta.Attributor(model), ta.Attributor(tmp_path, at=ta.tensor("serving_default_image:0")), IMAGES)
+    known = ta.Attributor(model)
+    assert_same(known, ta.Attributor(tmp_path, of=ta.tensor("head_1/Softmax")), IMAGES)
+    assert_same(known, ta.Attributor(tmp_path, at=ta.tensor("serving_default_image:0")), IMAGES)
     assert_refused(lambda: ta.Attributor(tmp_path, at=ta.tensor("conv_9/Relu")).attribute(IMAGES),
                    "'conv_9/Relu'", repr(conv), "(None, 6, 6, 6)")
     assert_refused(lambda: ta.Attributor(tmp_path, at=ta.tensor("BiasAdd")).attribute(IMAGES), "several", "head_1/BiasAdd:0")
@@ -105,11 +113,12 @@ def test_a_transformer_with_position_embeddings(tmp_path):
     x = layers.LayerNormalization()(x + layers.MultiHeadAttention(2, 4)(x, x))
     x = layers.Dense(4, activation="gelu")(x)
     model = keras.Model(tokens, layers.Dense(3, activation="softmax")(layers.Flatten()(x)))
-    assert_same(ta.Attributor(model), exported(model, tmp_path), IDS)
+    known = ta.Attributor(model)
+    assert_same(known, exported(model, tmp_path), IDS)
+    assert_same(known, ta.Attributor(tmp_path, at=ta.embeddings("words_1")), IDS, 1, "gradient")
     both = ta.embeddings(positions=True)
-    result = assert_same(ta.Attributor(model, at=both), ta.Attributor(tmp_path, at=both), IDS, 1)
+    result = assert_same(ta.Attributor(model, at=both), ta.Attributor(tmp_path, at=both), IDS, 1, "gradient")
     assert len(result.attributions) == 2
-    assert_same(ta.Attributor(model), ta.Attributor(tmp_path, at=ta.embeddings("words_1")), IDS)
 
 
 def test_several_inputs_by_name(tmp_path):

@@ -25,7 +25,7 @@ HAND_OUT, DONE = 3.0, 2.5
 # How little the slopes may tell of a jump of the vector, as a part of its squared L1 norm.
 SHRINK = 0.03
 # The factor from the spread of jumps to an L1 error that 99 of 100 paths keep, and the least that smoothness may lower it to.
-SAFETY, SMOOTHEST = 1.4, 0.5
+SAFETY, SMOOTHEST = 1.5, 0.5
 # The mean of |normal variable| is 0.8 of its deviation; uniform within a panel has a variance of 1/12.
 SPREAD = 0.8 / np.sqrt(12)
 # What every other node's integral differs by from that of all, as a part of its own estimated error: 0.87 on paths with

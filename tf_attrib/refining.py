@@ -199,7 +199,6 @@ class RefiningRule:
         self._clipped[paths] = stuck | (deviations > adaptive.HAND_OUT)
         spoken = ~self._clipped[paths]
         weights, rest = panels.node + np.repeat(spoken, count) * residual.node, spoken * residual.rest
-        self._absolute[paths] = error * measured.norm
         end = nodes.score[start + count - 1]
         steep = adaptive.sigmoid(end) * adaptive.sigmoid(-end) if self._odds else 1
         self._end_slope[paths] = nodes.slope[start + count - 1] * steep
@@ -207,6 +206,7 @@ class RefiningRule:
             own = slice(start[i], start[i] + count[i])
             between = slice(panels.first[i], panels.first[i] + count[i] - 1)
             total = measuring.integral(self._kept, nodes.slot[own], weights[own], panels.weight[between], rest[i])
+            self._absolute[paths[i]] = error[i] * np.abs(total).sum()
             self._total[paths[i] // self._references] += total / self._references
         for status, ended in ((CONVERGED, done), (TOO_NARROW, stuck), (MAX_EVALUATIONS, ~done & (most == 0))):
             self._finish(paths[ended], status)
