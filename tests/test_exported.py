@@ -72,6 +72,11 @@ def test_any_tensor_is_at_or_of(tmp_path):
     known = ta.Attributor(model)
     assert_same(known, ta.Attributor(tmp_path, of=ta.tensor("head_1/Softmax")), IMAGES)
     assert_same(known, ta.Attributor(tmp_path, at=ta.tensor("serving_default_image:0")), IMAGES)
+    named = ta.Attributor(tmp_path, at="conv_1/Relu:0", of="head_1/BiasAdd:0").attribute(IMAGES, 1, method="gradient")
+    assert (named.at, named.unit) == (f"tensor {conv!r}", "raw")
+    np.testing.assert_allclose(named.scores, ta.Attributor(model, of="logits").attribute(IMAGES, 1, method="gradient").scores,
+                               rtol=1e-5)
+    assert_refused(lambda: ta.Attributor(tmp_path, of="conv_9/Relu:0"), "no tensor is called 'conv_9/Relu:0'")
     assert_refused(lambda: ta.Attributor(tmp_path, at=ta.tensor("conv_9/Relu")).attribute(IMAGES),
                    "'conv_9/Relu'", repr(conv), "(None, 6, 6, 6)")
     assert_refused(lambda: ta.Attributor(tmp_path, at=ta.tensor("BiasAdd")).attribute(IMAGES), "several", "head_1/BiasAdd:0")

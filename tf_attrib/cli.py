@@ -62,13 +62,17 @@ def _add_attribute(commands) -> None:
                "  tf-attrib attribute model.keras batch.npy --target 3 --of logits\n"
                "  tf-attrib attribute text.keras ids.jsonl --tokens vocabulary.txt --out words\n")
     add = attribute.add_argument
-    add("model", metavar="MODEL", help="a .keras or .h5 file, of Keras 3 or of tf_keras")
+    add("model", metavar="MODEL",
+        help="a .keras or .h5 file, of Keras 3 or of tf_keras; the folder of a SavedModel; a frozen .pb")
     add("inputs", metavar="INPUT", nargs="+",
         help="images (png, jpg; one example each), .npy (an example or a batch), .npz (inputs by name), or .jsonl (a list of "
              "token ids a line)")
     add("--target", metavar="CLASS", help="class to explain, or position,class (default: the predicted class)")
-    add("--at", metavar="TENSOR", help="inputs, embeddings, or a layer's name (default: inputs; for ids, embeddings)")
-    add("--of", metavar="OUTPUT", help="probability, logits, or an output name (default: the probability head, if any)")
+    add("--at", metavar="TENSOR",
+        help="inputs, embeddings, or the name of a layer or tensor (default: inputs; for ids, embeddings)")
+    add("--signature", metavar="NAME", help="of a SavedModel (default: serving_default, else the only one)")
+    add("--of", metavar="OUTPUT",
+        help="probability, logits, or the name of an output or tensor (default: the probability head, if any)")
     add("--method", default="integrated_gradients", metavar="NAME",
         help="integrated_gradients (default), gradient, gradient_times_input, interior_gradients, expected_gradients, "
              "occlusion")
@@ -122,7 +126,8 @@ def _attribute(options: argparse.Namespace) -> None:
     out = Path(options.out)
     _check_free(out, options.force)
     with _quiet_keras():
-        attributor = Attributor(options.model, options.at, options.of, options.batch_size, allow_unsafe=options.allow_unsafe)
+        attributor = Attributor(options.model, options.at, options.of, options.batch_size, signature=options.signature,
+                                allow_unsafe=options.allow_unsafe)
     shape = attributor.input_shape
     inputs = read_inputs(options.inputs, shape, tuple(options.value_range), options.resize)
     result = attributor.attribute(inputs, _target(options.target), _baseline(options, shape), _method(options),

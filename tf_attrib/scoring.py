@@ -12,7 +12,7 @@ import tensorflow as tf
 from .errors import AttributionError, nearest
 from .graph.cut import Cut, Port
 from .graph.gradients import gradients
-from .graph.tensors import PASS, Head, ancestors, connected, find_head, find_tensor, head_at
+from .graph.tensors import PASS, Head, ancestors, connected, find_head, find_tensor, head_at, is_tensor_name
 from .graph.trace import TRACING, Traced
 from .select import Of, Place
 from .structure import rebuild
@@ -55,7 +55,8 @@ def resolve_of(traced: Traced, of: Of | None) -> Output:
     """
     if of is not None and of.kind == "score":
         return _scored(traced, of)
-    if of is not None and of.kind == "tensor":
+    if of is not None and (of.kind == "tensor" or (of.kind == "named" and of.name not in traced.outputs
+                                                   and is_tensor_name(of.name))):
         tensor = find_tensor(traced, of.name)
         if not tensor.dtype.is_floating:
             raise AttributionError(f"tensor {tensor.name!r} is {tensor.dtype.name}: explain a float tensor")

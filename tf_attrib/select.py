@@ -13,7 +13,7 @@ import tensorflow as tf
 from .errors import AttributionError, nearest
 from .graph.cut import Port, probe_batch_axis
 from .graph.origins import origins
-from .graph.tensors import SHAPES, Lookup, connected, find_lookups, find_tensor, hidden_lookups
+from .graph.tensors import SHAPES, Lookup, connected, find_lookups, find_tensor, hidden_lookups, is_tensor_name
 from .graph.trace import Traced, named_outputs
 
 
@@ -102,7 +102,7 @@ def score(function: Callable) -> Of:
 
 
 def as_at(value: Any) -> At | None:
-    """An `at` as a user may write it: None, a specification, "inputs", "embeddings", the name of a layer, or a layer."""
+    """An `at` as a user may write it: None, a specification, "inputs", "embeddings", a layer, or a name."""
     if value is None or isinstance(value, At):
         return value
     if isinstance(value, Tensor):
@@ -116,7 +116,7 @@ def as_at(value: Any) -> At | None:
 
 
 def as_of(value: Any) -> Of | None:
-    """An `of` as a user may write it: None, a specification, "probability", "logits", or the name of an output."""
+    """An `of` as a user may write it: None, a specification, "probability", "logits", or the name of an output or tensor."""
     if value is None or isinstance(value, Of):
         return value
     if isinstance(value, Tensor):
@@ -299,6 +299,8 @@ def _layer(traced, at, fetches, names, examples) -> Place:
     shown = getattr(at.name, "name", at.name)
     if not found and at.name in names.values():
         return _inputs(traced, At("inputs", at.name), fetches, names)
+    if not found and isinstance(at.name, str) and (not traced.calls or is_tensor_name(at.name)):
+        return _tensor(traced, At("tensor", at.name), fetches, names, examples)
     if not found:
         raise AttributionError(f"no layer is called {shown!r}; there are: {_some_layers(traced, shown)}")
     paths = {name.split(":")[0].split("[")[0] for name in found}

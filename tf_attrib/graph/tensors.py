@@ -1,6 +1,7 @@
 """What the tensors of a traced graph are: probability heads, the logits beneath them, embedding lookups."""
 
 import dataclasses
+import re
 from collections.abc import Iterable, Iterator
 
 import tensorflow as tf
@@ -164,6 +165,11 @@ def hidden_lookups(traced: Traced) -> tuple[str, ...]:
                 table = nodes.get(node.input[0].split(":")[0])
                 found += [node.name] if table is not None and table.op in TABLES else []
     return tuple(found)
+
+
+def is_tensor_name(name: str) -> bool:
+    """Whether a name is written as that of a tensor, such as "scope/operation:0"."""
+    return re.fullmatch(r".+:\d+", name) is not None
 
 
 def find_tensor(traced: Traced, name: str) -> tf.Tensor:
