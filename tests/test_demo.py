@@ -191,10 +191,13 @@ def test_held_out_accuracies(page, report, digits):
 
 def test_gaps_are_small(page):
     rows = re.findall(r"<tr>(.*?)</tr>", page[page.index("<th>gap</th>"):], re.DOTALL)
-    gaps = [re.findall(r"<td>(.*?)</td>", row)[-1] for row in rows if "<td>" in row]
+    cells = [re.findall(r"<td>(.*?)</td>", row) for row in rows if "<td>" in row]
+    gaps = [row[-3] for row in cells]
     assert len(gaps) >= 10 + 10 + 2 + 6 + 6
     assert gaps.count("–") == 1  # a 7 against a 7
     assert all(float(gap.rstrip("%").removeprefix("&lt;")) < 5 for gap in gaps if gap != "–")
+    assert all(0 <= float(row[-2].rstrip("%")) <= 5 for row in cells)  # the estimated error
+    assert all(9 <= int(row[-1]) <= 200 for row in cells)  # gradients
 
 
 def test_the_marker_is_caught(report, digits):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from .. import summary
 from ..attribution import Attribution
+from ..summary import status_words as in_words
 
 PER_UNIT_OF_INPUT = {"gradient", "gradients", "interiorgradients"}
 
@@ -81,7 +81,7 @@ def gap_words(result: Attribution, example: int) -> str:
 
 def status_words(result: Attribution, example: int) -> str:
     """What is wrong with this example and the remedy; nothing where it converged or the method states no status."""
-    return summary.status_words(result, example, percent)
+    return in_words(result, example, percent)
 
 
 def title(result: Attribution, example: int, name: str | None = None) -> str:
