@@ -186,6 +186,7 @@ def numbers_section(trained: Trained, findings: Findings) -> view.Section:
         "the baseline. The gap is what is missing or too much, in percent of that difference.",
         "A sum that is right can hide parts that are wrong, so each attribution was refined until its own estimated error, "
         "over the sum of magnitudes, was at most 5%; for numbers, method=ta.IntegratedGradients(tolerance=0.01) goes on to 1%. "
+        "(A word is the sum of its embedding's dimensions: of that the same error can be a larger share.) "
         "Neither says that the baseline suits the question.",
         view.Table(["example", "class", "baseline", "score", "baseline score", "sum", "gap", "error", "gradients"], rows,
                    f"Scores and sums are probabilities, by {digits.against_zero.method}. A dash: the two scores differ by less "
