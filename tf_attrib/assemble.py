@@ -42,6 +42,7 @@ def assemble(method: Method, function: ScoreFunction, outcome: Outcome, tables: 
         "error_estimate": outcome.error_estimate, "status": status, "residual": outcome.residual,
         "residual_clipped": outcome.residual_clipped,
         "target": None if target.shape[1] == 0 else target[:, 0] if target.shape[1] == 1 else target,
+        "predicted": compared.predicted,
         "tokens": tokens, "method": repr(method), "at": function.place.words, "of": function.output.words,
         "unit": function.output.unit, "notes": function.place.notes + notes}
     if series:

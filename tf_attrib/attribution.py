@@ -13,8 +13,8 @@ import numpy as np
 from .structure import flatten, map_leaves
 
 PER_EXAMPLE = ("scores", "baseline_scores", "gap", "error_estimate", "status", "residual", "residual_clipped", "evaluations",
-               "forward_evaluations",
-               "target", "alphas", "path_scores", "path_gradients", "baseline_confidence", "gradient_share", "tokens")
+               "forward_evaluations", "target", "predicted", "alphas", "path_scores", "path_gradients", "baseline_confidence",
+               "gradient_share", "tokens")
 
 
 class Feature(NamedTuple):
@@ -47,6 +47,7 @@ class Attribution:
             jumps, or has gradients that are not its own): it was not handed out, and `gap` shows it.
         evaluations, forward_evaluations: (batch,) of int, gradient rows and forward-only rows that were evaluated.
         target: (batch,) class indices, or (batch, r) indices into an output of rank r + 1.
+        predicted: (batch,) the class of the highest value at the input, where the explained output has one of each class.
         alphas: (batch, n_steps), where on the path each interior gradient lies (0 baseline, 1 input).
         path_scores: (batch, n_steps), the score there.
         path_gradients: (batch, n_steps), the derivative of the score along the path there (in `unit` per unit of alpha).
@@ -70,6 +71,7 @@ class Attribution:
     evaluations: np.ndarray | None = None
     forward_evaluations: np.ndarray | None = None
     target: np.ndarray | None = None
+    predicted: np.ndarray | None = None
     alphas: np.ndarray | None = None
     path_scores: np.ndarray | None = None
     path_gradients: np.ndarray | None = None

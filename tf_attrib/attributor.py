@@ -1,8 +1,10 @@
 """`Attributor(model, at=, of=)`: the one class that a user meets."""
 
+import contextlib
+import dataclasses
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from .graph.exported import Exported, load_exported
 from .graph.load import load_model
 from .graph.saved_model import is_export
 from .graph.trace import Traced, trace
-from .integrator import FixedRule
+from .integrator import FixedRule, Outcome
 from .methods import Method, as_method
 from .points import Points
 from .prepare import as_arrays, matched, prepared, raw_specs, specs_of
@@ -129,20 +131,44 @@ class Attributor:
             AttributionError: inputs, target or baselines that do not fit, scores or gradients that are not finite, or a
                 model that fails on these inputs.
         """
-        if not tf.executing_eagerly():
-            raise AttributionError("attribute works in eager mode: call it outside tf.function and tf.Graph")
         if verbose not in ("auto", True, False):
             raise AttributionError(f"verbose must be 'auto', True or False, got {verbose!r}")
-        _check_whole("seed", seed, 0)
         if on_error not in ("raise", "mark"):
             raise AttributionError(f"on_error must be 'raise' or 'mark', got {on_error!r}")
-        try:
-            return self._attribute(inputs, target, baselines, method, seed, verbose, on_error)
-        except tf.errors.OpError as error:
-            raise AttributionError(f"the model failed on these inputs: {_reason(error)}") from error
-
-    def _attribute(self, inputs, target, baselines, method, seed, verbose, on_error) -> Attribution:
         method = as_method(method)
+        with _plain_failures():
+            work = self._work(inputs, target, baselines, method, seed)
+            if on_error == "raise":
+                check_finite("score", work.compared.scores[:, None])
+                check_finite("score at the baseline", work.compared.baseline_scores)
+            outcome = self._outcome(method, work.session, work.tables, work.compared.baseline_scores, seed, verbose)
+            if on_error == "raise":
+                check_finite("score or gradient", np.where(outcome.finite, 0, np.nan)[:, None])
+            function = work.session.function
+            tokens, notes = self._tokens(work.session, work.ready), _notes(method.control, function, work.compared)
+        return assemble(method, function, outcome, work.tables, work.compared, rebuild(work.arrays), tokens, notes)
+
+    def check(self, inputs: Any, target: Any = None, baselines: Any = None, method: str | Method = "integrated_gradients",
+              seed: int | None = None) -> None:
+        """Raises what `attribute` would of these arguments, at the cost of a forward pass and the gradients of one example.
+
+        For those that attribute later and want to fail now, such as a callback. The arguments are those of `attribute`;
+        scores that are not finite are no failure.
+
+        Raises:
+            AttributionError: as `attribute`.
+        """
+        method = as_method(method)
+        with _plain_failures():
+            work = self._work(inputs, target, baselines, method, seed)
+            one = np.arange(min(1, len(work.tables.score)))
+            self._outcome(method, work.session, work.tables.of_examples(one), work.compared.baseline_scores[one], seed)
+
+    def _work(self, inputs, target, baselines, method: Method, seed) -> "_Work":
+        """What is to be done, with the scores at both ends of the paths."""
+        if not tf.executing_eagerly():
+            raise AttributionError("attribute works in eager mode: call it outside tf.function and tf.Graph")
+        _check_whole("seed", seed, 0)
         if baselines is not None and not method.takes_baselines:
             raise AttributionError(f"{method!r} takes no baselines: leave them out, or take method='integrated_gradients'")
         arrays = as_arrays(inputs)
@@ -157,25 +183,23 @@ class Attributor:
         x = selected(user)
         references = resolve(method.default_baseline() if baselines is None else baselines, x, user, selected, seed)
         compared = session.compared(x, ready, references, target, method.uses_baseline)
-        if on_error == "raise":
-            check_finite("score", compared.scores[:, None])
-            check_finite("score at the baseline", compared.baseline_scores)
-        features, kind = {key: value.shape[1:] for key, value in x.items()}, session.function.place.kind
         tables = Tables(x, {key: ready[key] for key in session.function.context}, compared.target, compared.scores, references)
-        control, dtype = method.control, session.function.dtype.as_numpy_dtype
-        odds = control is not None and session.function.log_odds is not None
+        return _Work(session, arrays, ready, tables, compared)
+
+    def _outcome(self, method: Method, session: Session, tables: Tables, baseline_scores: np.ndarray, seed: int | None,
+                 verbose: str | bool = False) -> Outcome:
+        """What comes of all rows of `method`."""
+        function, control = session.function, method.control
+        features, kind = {key: value.shape[1:] for key, value in tables.x.items()}, function.place.kind
+        dtype, odds = function.dtype.as_numpy_dtype, control is not None and function.log_odds is not None
         if control is not None:
-            integrator, rows = RefiningRule(control, compared.scores, compared.baseline_scores, features, dtype, odds,
-                                            self.memory), None
+            integrator = RefiningRule(control, tables.score, baseline_scores, features, dtype, odds, self.memory)
+            rows = None
         else:
-            chosen = _points(method, references.count, x, seed, features, kind)
+            chosen = _points(method, tables.references.count, tables.x, seed, features, kind)
             integrator, rows = FixedRule(chosen, features, dtype, method.forward_only), len(chosen) * len(chosen[0].alpha)
         with progress(verbose, rows) as advance:
-            outcome = session.run(method.row(features, kind), tables, integrator, odds, advance)
-        if on_error == "raise":
-            check_finite("score or gradient", np.where(outcome.finite, 0, np.nan)[:, None])
-        tokens, notes = self._tokens(session, ready), _notes(control, session.function, compared)
-        return assemble(method, session.function, outcome, tables, compared, rebuild(arrays), tokens, notes)
+            return session.run(method.row(features, kind), tables, integrator, odds, advance)
 
     def _prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
         """The session for inputs of this kind, the inputs by the model's keys, and the user's key for each of those."""
@@ -217,6 +241,26 @@ class Attributor:
         """(n, length), the words behind one lookup's indices, where the model knows them."""
         known = keras_model.vocabulary(self.model) if session.function.place.indices is not None else None
         return tokens(session, ready, known)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Work:
+    """One call, ready for the engine: inputs by key as the user gave them (`arrays`) and as the model takes them (`ready`)."""
+
+    session: Session
+    arrays: dict
+    ready: dict
+    tables: Tables
+    compared: Compared
+
+
+@contextlib.contextmanager
+def _plain_failures() -> Iterator[None]:
+    """Errors of TensorFlow as errors of ours."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise AttributionError(f"the model failed on these inputs: {_reason(error)}") from error
 
 
 def _check_whole(name: str, value: Any, least: int) -> None:

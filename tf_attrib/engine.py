@@ -32,6 +32,13 @@ class Tables:
     score: np.ndarray
     references: References
 
+    def of_examples(self, which: np.ndarray) -> "Tables":
+        """Those of some of the examples."""
+        def only(values: dict) -> dict:
+            return {key: value[which] for key, value in values.items()}
+        return Tables(only(self.x), only(self.context), self.target[which], self.score[which],
+                      self.references.of_examples(which))
+
 
 class Program:
     """A row function compiled for blocks of any size (or of the one size that a model can take)."""

@@ -149,15 +149,16 @@ class Session:
             return {key: np.concatenate([value[own], references.tables[key][references.index[key][of, which]]])
                     for key, value in x.items()}
         values = self._values(at, example, inputs, targets)
-        if targets is None:
-            targets = values[:count].argmax(1).astype(np.int32)[:, None]
+        highest = values[:count].argmax(1).astype(np.int32)
+        predicted = highest if values.shape[1] > 1 and self.function.output.has_classes else None
+        targets = highest[:, None] if targets is None else targets
         column = targets[:, 0] if rank == 1 else np.zeros(count, int)
         scores = values[np.arange(count), column].astype(np.float64)
         below = values[count:][None] if shared else values[count:].reshape(count, k, values.shape[1])
         below = np.broadcast_to(below, (count, k, values.shape[1]))
         baseline_scores = np.take_along_axis(below, column[:, None, None], 2)[:, :, 0].astype(np.float64)
         distributions = values.shape[1] > 1 and values.min() >= 0 and np.allclose(values.sum(1), 1, atol=1e-3)
-        return Compared(targets, scores, baseline_scores, below.max(2), bool(distributions))
+        return Compared(targets, scores, baseline_scores, below.max(2), bool(distributions), predicted)
 
     def _values(self, at: Callable[[np.ndarray], dict], example: np.ndarray, inputs: dict,
                 targets: np.ndarray | None) -> np.ndarray:
@@ -202,7 +203,8 @@ class Session:
 class Compared:
     """Targets (n, r), scores (n,), and scores and highest values of the output at the references, (n, k).
 
-    `distributions` says whether the output's values look like probabilities of classes: in [0, 1], with a sum of one.
+    `distributions` says whether the output's values look like probabilities of classes: in [0, 1], with a sum of one;
+    `predicted` (n,) is the class of the highest value, where there is one value for each class.
     """
 
     target: np.ndarray
@@ -210,6 +212,7 @@ class Compared:
     baseline_scores: np.ndarray
     highest: np.ndarray
     distributions: bool
+    predicted: np.ndarray | None = None
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
