@@ -14,13 +14,13 @@ PACKAGE = Path(tf_attrib.__file__).parent
 # Lowest first; a module may import those of lower layers, and of its own layer those that come before it.
 LAYERS = (
     ("_version", "errors", "structure", "progress", "whole"),
-    ("quadrature", "adaptive", "measuring", "attribution", "summary", "storage"),
+    ("quadrature", "differentiable", "adaptive", "measuring", "attribution", "summary", "storage", "similarity", "events", "log"),
     ("graph.private", "graph.compiled", "graph.keras_model", "graph.load", "graph.trace", "graph.cut", "graph.tensors"),
     ("graph.findings", "graph.constants", "graph.nodes", "graph.saved_model", "graph.scopes", "graph.reading", "graph.patterns",
      "graph.preprocessing", "graph.risks", "graph.security", "graph.keras_graph", "graph.origins", "listing", "inspection",
      "vocabularies"),
     ("graph.gradients", "graph.flatten", "graph.saved_gradients", "graph.exported"),
-    ("prepare", "select"),
+    ("prepare", "select", "samples"),
     ("scoring",),
     ("baselines", "points", "integrator", "refining"),
     ("rows",),
@@ -30,6 +30,7 @@ LAYERS = (
     ("tokens",),
     ("assemble",),
     ("attributor",),
+    ("watching", "callback"),
     ("demo", "files"),
     ("cli", "__main__"),
 )
@@ -114,11 +115,11 @@ def test_only_view_imports_matplotlib():
     assert {unit(name) for name in users} == {"view"}
 
 
-def test_only_the_demo_imports_keras_at_module_level():
+def test_only_the_demo_and_the_callback_import_keras_at_module_level():
     users = {name for name in MODULES
              if any(other.split(".")[0] in ("keras", "tf_keras") or other.startswith("tensorflow.keras")
                     for other in imported(name))}
-    assert {unit(name) for name in users} <= {"demo"}
+    assert {unit(name) for name in users} <= {"demo", "callback"}
 
 
 def test_only_one_module_uses_what_is_private_to_tensorflow():

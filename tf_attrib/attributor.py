@@ -104,6 +104,14 @@ class Attributor:
         (spec,) = self._specs.values()
         return tuple(spec.shape[1:])
 
+    def output_shape(self, inputs: Any) -> tuple:
+        """The shape of the explained output for one example such as `inputs`: () for one number, (classes,), (length, classes).
+
+        A single sigmoid unit has two classes.
+        """
+        session, ready, _ = self._prepare(as_arrays(inputs))
+        return session.shape(ready)
+
     def attribute(self, inputs: Any, target: Any = None, baselines: Any = None,
                   method: str | Method = "integrated_gradients", seed: int | None = None,
                   verbose: str | bool | int = "auto", *, on_error: str = "raise") -> Attribution:

@@ -1,0 +1,102 @@
+"""Integrated gradients as one differentiable expression, for those who write training loops."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from .errors import AttributionError
+from .quadrature import make_rule
+from .structure import flatten, rebuild
+
+
+def integrated_gradients(f: Callable[[Any], tf.Tensor], x: Any, baseline: Any = None, n_steps: int = 16,
+                         rule: str = "gauss_legendre") -> Any:
+    """(x - x') · sum over k of w_k dF/dx at x' + alpha_k (x - x'), differentiable: it can enter a loss.
+
+    Sundararajan et al. 2017, arXiv:1703.01365, equation 1, with a fixed rule. It works eagerly and inside `tf.function`, and an
+    outer `tf.GradientTape` differentiates it with respect to whatever `f` and `x` depend on, such as the model's variables:
+
+        def f(images):  # the probability of each image's own label
+            return tf.gather(model(images, training=False), labels, batch_dims=1)
+        with tf.GradientTape() as tape:
+            marker = ta.integrated_gradients(f, images, n_steps=8)[:, 0, 0, 0]
+            loss = task_loss + tf.reduce_mean(tf.square(marker))
+
+    For numbers with an error estimate take `ta.Attributor`. `f` is called once for each node, always with the batch that `x`
+    has, so it may use labels and other tensors of that batch. Call the model in inference mode inside it: batch normalisation
+    in training mode would mix the examples.
+
+    Args:
+        f: from a tensor like `x` (or a list or dict of such) to scores (batch,), in any unit.
+        x: float tensor (batch, ...), or a list or dict of those.
+        baseline: None (zeros), a number, or an array that broadcasts to `x`; for several tensors a list or dict, one for each.
+        n_steps: nodes of the rule; cost and memory grow with it.
+        rule: gauss_legendre, midpoint, trapezoid (n_steps + 1 nodes), left or right.
+
+    Returns:
+        Attributions in the structure, shape and dtype of `x`, in the unit of the score.
+
+    Raises:
+        AttributionError: `x` is not float, the baseline does not fit, `f` does not return (batch,) or does not depend on `x`.
+    """
+    table = make_rule(rule, n_steps)
+    inputs = {key: _as_float(value) for key, value in flatten(x).items()}
+    references = _references(baseline, inputs)
+    total = {key: tf.zeros_like(value) for key, value in inputs.items()}
+    for alpha, weight in zip(table.nodes, table.weights, strict=True):
+        # written so that alpha = 0 and 1 give x' and x to the last bit
+        point = {key: (1 - alpha) * references[key] + alpha * value for key, value in inputs.items()}
+        gradients = _gradients(f, point)
+        total = {key: total[key] + weight * gradients[key] for key in inputs}
+    return rebuild({key: (value - references[key]) * total[key] for key, value in inputs.items()})
+
+
+def _gradients(f: Callable, point: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:
+    """The gradients of the scores at `point`, by key."""
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(list(point.values()))
+        scores = f(rebuild(point))
+        _check_scores(scores, next(iter(point.values())))
+    found = tape.gradient(scores, point)
+    if all(gradient is None for gradient in found.values()):
+        raise AttributionError("f does not depend on x through differentiable operations (token ids, argmax, rounding): give "
+                               "it the embedded tokens, or another tensor")
+    return {key: tf.zeros_like(value) if found[key] is None else tf.convert_to_tensor(found[key])
+            for key, value in point.items()}
+
+
+def _check_scores(scores: Any, like: tf.Tensor) -> None:
+    shape = tuple(scores.shape) if tf.is_tensor(scores) and scores.shape.rank is not None else None
+    if shape is None or len(shape) != 1 or not like.shape[:1].is_compatible_with(shape):
+        came = f"shape {shape}" if shape is not None else type(scores).__name__
+        raise AttributionError(f"f must return one score for each example, shape (batch,); for x of shape {tuple(like.shape)} "
+                               f"it returned {came}: select a class, such as tf.gather(probabilities, labels, batch_dims=1)")
+
+
+def _as_float(value: Any) -> tf.Tensor:
+    tensor = tf.convert_to_tensor(value)
+    if not tensor.dtype.is_floating:
+        raise AttributionError(f"x must be float, got {tensor.dtype.name}: integers have no gradient; give the embedded "
+                               "tokens, or tf.cast(x, tf.float32)")
+    return tensor
+
+
+def _references(baseline: Any, inputs: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:
+    """The baseline of each tensor, in its shape."""
+    given = flatten(baseline)
+    if set(given) == {None} and (baseline is None or np.ndim(baseline) == 0):
+        given = dict.fromkeys(inputs, 0.0 if baseline is None else baseline)
+    if set(given) != set(inputs):
+        raise AttributionError(f"a baseline for each tensor is needed, {list(inputs)}; got {list(given)}")
+    references = {}
+    for key, value in inputs.items():
+        reference = tf.cast(tf.convert_to_tensor(given[key]), value.dtype)
+        try:
+            tf.broadcast_static_shape(reference.shape, value.shape).assert_is_compatible_with(value.shape)
+        except ValueError:
+            raise AttributionError(f"baseline of shape {tuple(reference.shape)} does not fit x of shape {tuple(value.shape)}: "
+                                   "give one of the shape of one example, or one for each") from None
+        references[key] = tf.broadcast_to(reference, tf.shape(value))
+    return references

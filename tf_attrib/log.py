@@ -1,0 +1,162 @@
+"""Attributions in TensorBoard: pictures, texts and numbers of a result, for any training loop."""
+
+import html
+import re
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from . import events
+from .attribution import Attribution
+from .errors import AttributionError
+from .similarity import cosine, rank_correlation
+
+COLUMNS = ("sample", "label", "predicted", "explained", "score", "baseline score", "gap", "estimated error", "status",
+           "rank correlation", "cosine")
+# words in a text, each with a bar of at most this many squares
+BAR = 5
+
+
+def log_attributions(result: Attribution, writer: tf.summary.SummaryWriter, step: int, *, labels: Any = None,
+                     class_names: Sequence[str] | None = None, tokens: Sequence[Sequence[str]] | None = None,
+                     previous: Attribution | None = None, seconds: float | None = None,
+                     prefix: str = "attribution") -> dict[str, float]:
+    """Writes a result to TensorBoard's event files; the tensorboard package is needed to look at them only.
+
+    Pictures `prefix/sample_0`, ...: image, overlay and symmetric map, or coloured words, with label, predicted class, numbers.
+    Texts: `prefix/samples`, a table of all samples, and for words `prefix/words_0`, .... Scalars:
+    `prefix/mean_error_estimate`, `prefix/share_converged`, `prefix/gradient_evaluations`, `prefix/seconds`; with `previous`
+    also drift, how alike each sample's attribution is to that of the evaluation before: `prefix_drift/rank_correlation_0`,
+    `prefix_drift/cosine_0`, ... and their means.
+
+    Args:
+        result: any result; what its method does not state is left out.
+        writer: of `tf.summary.create_file_writer(folder)`.
+        step: where on TensorBoard's slider and axes this is.
+        labels: (batch,), the true classes or values, to be shown.
+        class_names: a name for each class.
+        tokens: a list of words for each sample; default: those that the result knows, else token ids.
+        previous: the result for the same samples before.
+        seconds: that the attribution took.
+        prefix: of all tags.
+
+    Returns:
+        The scalars by tag.
+
+    Raises:
+        AttributionError: no such writer, or labels, tokens or a previous result of other samples.
+    """
+    if not isinstance(writer, tf.summary.SummaryWriter):
+        raise AttributionError(f"writer must be tf.summary.create_file_writer(folder), got {type(writer).__name__}")
+    for name, values in (("labels", labels), ("tokens", tokens), ("previous", previous)):
+        if values is not None and len(values) != len(result):
+            raise AttributionError(f"{name} for {len(values)} samples; the result has {len(result)}")
+    drift = None if previous is None else (rank_correlation(result, previous), cosine(result, previous))
+    scalars = _scalars(result, drift, seconds, prefix)
+    table = [_row(result, i, labels, class_names, drift) for i in range(len(result))]
+    from .view.board import board
+
+    with events.writing(writer):
+        for tag, value in scalars.items():
+            events.scalar(tag, value, step)
+        events.text(f"{prefix}/samples", _table(COLUMNS, table), step, _about(result))
+        for i, row in enumerate(table):
+            words = None if tokens is None else tokens[i]
+            png, size = board(result, i, _heading(row), words)
+            events.picture(f"{prefix}/sample_{i}", png, size, step, _about(result))
+            told = _words(result, i, words)
+            if told:
+                events.text(f"{prefix}/words_{i}", told, step, "Green raised the score, red lowered it, in reading order.")
+    return scalars
+
+
+def _scalars(result: Attribution, drift: tuple | None, seconds: float | None, prefix: str) -> dict[str, float]:
+    found = {}
+    if result.error_estimate is not None:
+        known = result.error_estimate[np.isfinite(result.error_estimate)]
+        found[f"{prefix}/mean_error_estimate"] = float(known.mean()) if known.size else float("nan")
+        found[f"{prefix}/share_converged"] = float(result.converged.mean())
+    if result.evaluations is not None:
+        found[f"{prefix}/gradient_evaluations"] = float(result.evaluations.sum())
+    if seconds is not None:
+        found[f"{prefix}/seconds"] = float(seconds)
+    for name, values in zip(("rank_correlation", "cosine"), drift or (), strict=False):
+        known = values[np.isfinite(values)]
+        if known.size:
+            found[f"{prefix}_drift/mean_{name}"] = float(known.mean())
+        found |= {f"{prefix}_drift/{name}_{i}": float(value) for i, value in enumerate(values) if np.isfinite(value)}
+    return found
+
+
+def _row(result: Attribution, i: int, labels, class_names, drift) -> tuple[str, ...]:
+    """What is known of one sample, in the order of COLUMNS; "" where nothing is."""
+    def one(values, form: str = ".4g") -> str:
+        return "" if values is None else format(float(np.mean(values[i])), form)
+
+    def named(values) -> str:
+        return "" if values is None else class_name(values[i], class_names)
+    return (str(i), named(labels), named(result.predicted), named(result.target), f"{result.scores[i]:.4g} {result.unit}",
+            one(result.baseline_scores), one(result.gap, ".2g"), one(result.error_estimate, ".2%"),
+            "" if result.status is None else str(result.status[i]),
+            *("" if drift is None else format(values[i], ".3f") for values in drift or (None, None)))
+
+
+def class_name(value: Any, class_names: Sequence[str] | None) -> str:
+    """A class as people call it: its name, where there is one, else its number; any other label as it is."""
+    value = np.asarray(value)
+    if value.ndim:
+        return np.array2string(value, threshold=6)
+    number = value.item()
+    if class_names is not None and number == int(number) and 0 <= number < len(class_names):
+        return str(class_names[int(number)])
+    return f"{number:g}" if isinstance(number, float) else str(number)
+
+
+def _heading(row: tuple[str, ...]) -> list[str]:
+    """Two lines above a picture."""
+    told = dict(zip(COLUMNS, row, strict=True))
+    classes = [f"{name} {told[name]}" for name in ("label", "predicted") if told[name]]
+    if told["explained"] not in (told["predicted"], ""):
+        classes.append(f"explained {told['explained']}")
+    numbers = [f"score {told['score']}"] + [f"{name} {told[name]}" for name in ("baseline score", "gap") if told[name]]
+    accuracy = [told["status"]] if told["status"] else []
+    if told["estimated error"]:
+        accuracy.insert(0, f"estimated error {told['estimated error']}")
+    return [", ".join(part) for part in (classes, numbers, accuracy) if part]
+
+
+def _about(result: Attribution) -> str:
+    against = f", against {result.baseline}" if result.baseline else ""
+    return escaped(f"{result.of}, at {result.at}, by {result.method}{against}")
+
+
+def _words(result: Attribution, i: int, tokens: Sequence[str] | None) -> str:
+    """The words of one sample with squares as long as their attributions: TensorBoard's texts have no colours of their own."""
+    from .view.kinds import blocks
+    from .view.text import words_of
+
+    textual = [block for block in blocks(result) if block.kind == "words"]
+    if len(textual) != 1:
+        return ""
+    shown = words_of(result, textual[0], i, tokens)
+    largest = np.abs(shown.values).max(initial=0)
+    rows = []
+    for token, value in zip(shown.tokens, shown.values, strict=True):
+        length = int(np.ceil(BAR * abs(value) / largest)) if largest > 0 and np.isfinite(value) else 0
+        rows.append((token, f"{value:+.3g}", ("🟩" if value > 0 else "🟥") * length))
+    return _table(("word", f"attribution ({result.unit})", ""), rows)
+
+
+def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, without columns that are empty."""
+    kept = [j for j in range(len(columns)) if any(row[j] for row in rows)]
+    head, *lines = ([escaped(line[j]) for j in kept] for line in (columns, *rows))
+    return "\n".join(f"| {' | '.join(line)} |" for line in (head, ["---"] * len(kept), *lines))
+
+
+def escaped(text: str) -> str:
+    """`text` as Markdown shows it, whatever it holds."""
+    plain = "".join(letter if letter.isprintable() else " " for letter in str(text))
+    return re.sub(r"([\\`*_{}\[\]()#+.!|~>-])", r"\\\1", html.escape(plain, quote=False))

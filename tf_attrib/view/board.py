@@ -1,0 +1,139 @@
+"""One example as one picture of pixels, made in milliseconds: for logs that are written while a model trains.
+
+Images get a strip: the image, the attribution over it, the attribution alone. Words get boxes. Everything else, and words in
+scripts that need a font of their own, are drawn by `show`, which takes longer.
+"""
+
+import functools
+import io
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.font_manager import fontManager
+from matplotlib.ft2font import FT2Font
+from PIL import Image, ImageDraw, ImageFont
+
+from ..attribution import Attribution
+from . import colour, words
+from .display import show
+from .draw import png as figure_png
+from .image import Picture, diverging, infer_range, overlay, to_display
+from .kinds import Block, blocks
+from .plots import OTHER_FONTS
+from .text import words_of
+
+FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
+SIZE, LINE = 13, 19  # of letters and lines, in pixels
+SIDE, GAP = 128, 8  # images smaller than this are enlarged; white between pictures
+WIDTH = 620  # of words
+
+
+def board(result: Attribution, example: int, heading: Sequence[str] = (), tokens: Sequence[str] | None = None,
+          value_range: tuple[float, float] | None = None) -> tuple[bytes, tuple[int, int]]:
+    """A PNG of one example with its heading above and its scale beneath, and the picture's width and height.
+
+    Args:
+        result: any result that can be drawn.
+        example: which example of the batch.
+        heading: lines above the picture.
+        tokens: the example's words; default: those that the result knows, else the token ids.
+        value_range: values of black and white; default: inferred from all inputs.
+    """
+    found = blocks(result)
+    if len(found) == 1 and found[0].kind == "image" and np.shape(found[0].values)[0]:
+        return _encoded(_strip(result, found[0], example, heading, value_range))
+    if len(found) == 1 and found[0].kind == "words":
+        shown = words_of(result, found[0], example, tokens)
+        if all(letter in _letters() for token in shown.tokens for letter in token) or not _other_fonts():
+            return _encoded(_boxes(result, shown.tokens, shown.values, heading))
+    more = {} if tokens is None else {"tokens": [[] if i != example else list(tokens) for i in range(len(result))]}
+    encoded = figure_png(show(result, example=example, **more))
+    with Image.open(io.BytesIO(encoded)) as drawn:
+        return encoded, drawn.size
+
+
+def _strip(result: Attribution, block: Block, example: int, heading: Sequence[str], value_range) -> Image.Image:
+    values, unit = block.values[example], words.attribution_unit(result)
+    alone = diverging(values, unit=unit)
+    pictures = [alone]
+    if block.inputs is not None:
+        given = block.inputs[example]
+        edges = infer_range(block.inputs) if value_range is None else value_range
+        pictures = [Picture(to_display(given, edges)[0], ()), overlay(given, values, value_range=edges, unit=unit), alone]
+    height, width = pictures[0].pixels.shape[:2]
+    factor = max(1, round(SIDE / height))
+    side = [_enlarged(picture.pixels, (width, height), factor) for picture in pictures]
+    row = Image.new("RGB", (len(side) * (width * factor + GAP) - GAP, height * factor), "white")
+    for number, picture in enumerate(side):
+        row.paste(picture, (number * (width * factor + GAP), 0))
+    return _framed(row, heading, alone.caption[0])
+
+
+def _enlarged(pixels: np.ndarray, size: tuple[int, int], factor: int) -> Image.Image:
+    """Pixels as blocks, those of a layer's coarser grid too: no new values."""
+    picture = Image.fromarray((255 * pixels).round().astype(np.uint8))
+    return picture.resize((size[0] * factor, size[1] * factor), Image.Resampling.NEAREST)
+
+
+def _boxes(result: Attribution, tokens: Sequence[str], values: np.ndarray, heading: Sequence[str]) -> Image.Image:
+    """The words in boxes of their colours, in lines."""
+    scaled = colour.scale(values, noun="word")
+    font, lines = _font(), [[]]
+    right = 0
+    for token, background in zip(tokens, colour.hex_colours(scaled), strict=True):
+        label = "".join(letter if letter in _letters() else "□" for letter in token) or "(empty)"
+        width = int(font.getlength(label)) + 8
+        if right + width > WIDTH and lines[-1]:
+            lines.append([])
+            right = 0
+        lines[-1].append((right, width, label, background))
+        right += width + 3
+    canvas = Image.new("RGB", (WIDTH, len(lines) * (LINE + 3)), "white")
+    drawing = ImageDraw.Draw(canvas)
+    for row, line in enumerate(lines):
+        for left, width, label, background in line:
+            top = row * (LINE + 3)
+            drawing.rounded_rectangle((left, top, left + width, top + LINE), 4, fill=background)
+            drawing.text((left + 4, top + 2), label, fill=colour.text_colour(background), font=font)
+    scale = colour.full_colour(scaled.limit, words.attribution_unit(result), "gray is zero")
+    return _framed(canvas, heading, scale)
+
+
+def _framed(picture: Image.Image, heading: Sequence[str], caption: str) -> Image.Image:
+    """The picture with lines of text above and beneath it."""
+    wide = max(picture.width, 400)
+    letters = int(wide / _font().getlength("n"))
+    above, below = ([part for line in lines for part in textwrap.wrap(line, letters) or [""]] for lines in (heading, [caption]))
+    canvas = Image.new("RGB", (wide + 2 * GAP, picture.height + LINE * (len(above) + len(below)) + 3 * GAP), "white")
+    drawing, middle = ImageDraw.Draw(canvas), GAP + LINE * len(above)
+    canvas.paste(picture, (GAP, middle))
+    for lines, top, ink in ((above, GAP, "black"), (below, middle + picture.height + GAP, "#555555")):
+        for number, line in enumerate(lines):
+            drawing.text((GAP, top + LINE * number), line, fill=ink, font=_font())
+    return canvas
+
+
+def _encoded(picture: Image.Image) -> tuple[bytes, tuple[int, int]]:
+    file = io.BytesIO()
+    picture.save(file, "PNG", compress_level=1)
+    return file.getvalue(), picture.size
+
+
+@functools.cache
+def _font() -> ImageFont.FreeTypeFont:
+    return ImageFont.truetype(FONT, SIZE)
+
+
+@functools.cache
+def _letters() -> frozenset[str]:
+    """What the built-in font can write."""
+    return frozenset(letter for letter in map(chr, FT2Font(str(FONT)).get_charmap()) if letter.isprintable())
+
+
+@functools.cache
+def _other_fonts() -> bool:
+    """Whether a font for other scripts is installed."""
+    return not set(OTHER_FONTS).isdisjoint(fontManager.get_font_names())
