@@ -1,5 +1,6 @@
 """What is logged: pictures, texts and numbers, readable by TensorBoard and written without it."""
 
+import dataclasses
 import io
 import subprocess
 import sys
@@ -82,9 +83,9 @@ def test_a_table_tells_of_each_sample(tmp_path):
     plugin, steps = found["attribution/samples"]
     assert plugin == "text"
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in steps[3].item().decode().splitlines()]
-    assert rows[0] == list(log.COLUMNS[:9])
-    assert rows[2] == ["0", "&lt;b&gt;fish", "dog\\|x", "cat", "0\\.9 probability", "0\\.1", "0\\.002",
-                       "1\\.00%", "converged"]
+    assert rows[0] == list(log.COLUMNS)
+    assert rows[2] == ["0", "&lt;b&gt;fish", "dog\\|x", "cat", "0\\.9", "0\\.1", "0\\.25%", "1\\.00%", "converged"]
+    assert rows[3][3] == ""  # explained is what is predicted
     assert rows[4][-1] == "max\\_evaluations"
 
 
@@ -93,7 +94,7 @@ def test_words_are_told_and_drawn(tmp_path):
     text = found["attribution/words_0"][1][3].item().decode()
     lines = text.splitlines()[2:]
     assert lines[0] == "| great | \\+0\\.5 | 🟩🟩🟩🟩🟩 |"
-    assert lines[1].startswith("| &lt;script&gt; | \\-0\\.25 | 🟥🟥🟥 |")
+    assert lines[1].startswith("| &lt;script&gt; | \\-0\\.25 | 🟥🟥 |")
     assert "🟩" not in lines[2]
     assert "🟥" not in lines[2]
     assert lines[3].startswith("| \\*end\\* |")
@@ -167,12 +168,21 @@ def test_colours_say_the_sign_and_zero_is_gray():
     values = np.zeros((1, 8, 8, 1))
     values[0, 2, 3], values[0, 5, 6] = 0.5, -0.5
     drawn = pixels(made(values, np.zeros((1, 8, 8, 1))))
-    # without a heading: 8 white, then the image, the overlay and the map, of 8 × 16 pixels each, with 8 white between
-    alone = drawn[8:136, 8 + 2 * 136:8 + 2 * 136 + 128]
-    assert alone[2 * 16 + 8, 3 * 16 + 8].tolist() == [0x21, 0xc4, 0x5a]
-    assert alone[5 * 16 + 8, 6 * 16 + 8].tolist() == [0xb0, 0x0d, 0x23]
+    # without a heading: 8 white, then the image, the overlay and the map, of 8 × 13 pixels each, with 8 white between
+    assert drawn.shape[1] == 350  # as TensorBoard shows it, pixel by pixel
+    alone = drawn[8:112, 8 + 2 * 112:8 + 2 * 112 + 104]
+    assert alone[2 * 13 + 6, 3 * 13 + 6].tolist() == [0x21, 0xc4, 0x5a]
+    assert alone[5 * 13 + 6, 6 * 13 + 6].tolist() == [0xb0, 0x0d, 0x23]
     assert alone[0, 0].tolist() == [0xe4] * 3
-    assert (drawn[8:136, 8:136] == 0).all()  # the image is black
+    assert (drawn[8:112, 8:112] == 0).all()  # the image is black
+
+
+def test_padding_is_one_box_with_its_sum():
+    padded = words(["good", "[pad]", "[pad]", "[pad]"])
+    same = words(["good", "[pad] × 3", "", ""])
+    same = dataclasses.replace(same, attributions=np.array([[0.5, -0.24]]), inputs=np.array([[4, 5]]),
+                               tokens=np.array([["good", "[pad] × 3"]]))
+    np.testing.assert_array_equal(pixels(padded), pixels(same))
 
 
 @pytest.mark.parametrize("result", [
@@ -183,7 +193,7 @@ def test_colours_say_the_sign_and_zero_is_gray():
     words(["ordinary", "ünïcode", "строка", "."]), words(["日本語", "x", "\u0007", ""])], ids=range(7))
 def test_every_kind_is_drawn(result):
     drawn = pixels(result, heading=["label 3, predicted 5", "score 0.9 probability, gap 0.01"])
-    assert drawn.shape[1] >= 400
+    assert drawn.shape[1] >= 350
     assert len(np.unique(drawn.reshape(-1, 3), axis=0)) > 20
 
 

@@ -18,11 +18,14 @@ def integrated_gradients(f: Callable[[Any], tf.Tensor], x: Any, baseline: Any = 
     Sundararajan et al. 2017, arXiv:1703.01365, equation 1, with a fixed rule. It works eagerly and inside `tf.function`, and an
     outer `tf.GradientTape` differentiates it with respect to whatever `f` and `x` depend on, such as the model's variables:
 
-        def f(images):  # the probability of each image's own label
-            return tf.gather(model(images, training=False), labels, batch_dims=1)
+        def f(images):  # the logit of each image's own label
+            return tf.gather(logits_of(images, training=False), labels, batch_dims=1)
         with tf.GradientTape() as tape:
             marker = ta.integrated_gradients(f, images, n_steps=8)[:, 0, 0, 0]
-            loss = task_loss + tf.reduce_mean(tf.square(marker))
+            loss = task_loss + tf.reduce_mean(tf.abs(marker))
+
+    Penalise attributions of logits. Those of a probability can be had small without a change of mind: where the baseline is as
+    sure as the input there is nothing to attribute, and a step from 0 to 1 may hide between the nodes.
 
     For numbers with an error estimate take `ta.Attributor`. `f` is called once for each node, always with the batch that `x`
     has, so it may use labels and other tensors of that batch. Call the model in inference mode inside it: batch normalisation

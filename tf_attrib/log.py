@@ -2,7 +2,7 @@
 
 import html
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,8 +13,8 @@ from .attribution import Attribution
 from .errors import AttributionError
 from .similarity import cosine, rank_correlation
 
-COLUMNS = ("sample", "label", "predicted", "explained", "score", "baseline score", "gap", "estimated error", "status",
-           "rank correlation", "cosine")
+# short, or TensorBoard breaks them in the middle of a word
+COLUMNS = ("sample", "label", "predicted", "explained", "score", "baseline", "gap", "error", "status")
 # words in a text, each with a bar of at most this many squares
 BAR = 5
 
@@ -55,21 +55,28 @@ def log_attributions(result: Attribution, writer: tf.summary.SummaryWriter, step
             raise AttributionError(f"{name} for {len(values)} samples; the result has {len(result)}")
     drift = None if previous is None else (rank_correlation(result, previous), cosine(result, previous))
     scalars = _scalars(result, drift, seconds, prefix)
-    table = [_row(result, i, labels, class_names, drift) for i in range(len(result))]
-    from .view.board import board
-
+    pictures = drawn(result, labels, class_names, tokens)
     with events.writing(writer):
         for tag, value in scalars.items():
             events.scalar(tag, value, step)
-        events.text(f"{prefix}/samples", _table(COLUMNS, table), step, _about(result))
-        for i, row in enumerate(table):
-            words = None if tokens is None else tokens[i]
-            png, size = board(result, i, _heading(row), words)
+        table = [_row(result, i, labels, class_names) for i in range(len(result))]
+        events.text(f"{prefix}/samples", _table(COLUMNS, table), step, f"Scores: {result.unit}. {_about(result)}")
+        for i, (png, size) in enumerate(pictures):
             events.picture(f"{prefix}/sample_{i}", png, size, step, _about(result))
-            told = _words(result, i, words)
+            told = _words(result, i, None if tokens is None else tokens[i])
             if told:
                 events.text(f"{prefix}/words_{i}", told, step, "Green raised the score, red lowered it, in reading order.")
     return scalars
+
+
+def drawn(result: Attribution, labels: Any = None, class_names: Sequence[str] | None = None,
+          tokens: Sequence[Sequence[str]] | None = None) -> Iterator[tuple[bytes, tuple[int, int]]]:
+    """A PNG of each sample, with what is known of it above, and its size; arguments as in `log_attributions`."""
+    from .view.board import board
+
+    for i in range(len(result)):
+        heading = _heading(_row(result, i, labels, class_names), result.unit)
+        yield board(result, i, heading, None if tokens is None else tokens[i])
 
 
 def _scalars(result: Attribution, drift: tuple | None, seconds: float | None, prefix: str) -> dict[str, float]:
@@ -90,17 +97,23 @@ def _scalars(result: Attribution, drift: tuple | None, seconds: float | None, pr
     return found
 
 
-def _row(result: Attribution, i: int, labels, class_names, drift) -> tuple[str, ...]:
+def _row(result: Attribution, i: int, labels, class_names) -> tuple[str, ...]:
     """What is known of one sample, in the order of COLUMNS; "" where nothing is."""
-    def one(values, form: str = ".4g") -> str:
-        return "" if values is None else format(float(np.mean(values[i])), form)
-
     def named(values) -> str:
         return "" if values is None else class_name(values[i], class_names)
-    return (str(i), named(labels), named(result.predicted), named(result.target), f"{result.scores[i]:.4g} {result.unit}",
-            one(result.baseline_scores), one(result.gap, ".2g"), one(result.error_estimate, ".2%"),
-            "" if result.status is None else str(result.status[i]),
-            *("" if drift is None else format(values[i], ".3f") for values in drift or (None, None)))
+    predicted, explained = named(result.predicted), named(result.target)
+    baseline = "" if result.baseline_scores is None else f"{np.mean(result.baseline_scores[i]):.4g}"
+    error = "" if result.error_estimate is None else f"{result.error_estimate[i]:.2%}"
+    return (str(i), named(labels), predicted, explained if explained != predicted else "", f"{result.scores[i]:.4g}", baseline,
+            _gap(result, i), error, "" if result.status is None else str(result.status[i]))
+
+
+def _gap(result: Attribution, i: int) -> str:
+    """The gap in percent of the difference of scores, or as it is where these hardly differ."""
+    if result.gap is None:
+        return ""
+    share = result.relative_gap[i]
+    return f"{result.gap[i]:.2g}" if np.isnan(share) else "<0.01%" if abs(share) < 1e-4 else f"{share:.2%}"
 
 
 def class_name(value: Any, class_names: Sequence[str] | None) -> str:
@@ -114,17 +127,13 @@ def class_name(value: Any, class_names: Sequence[str] | None) -> str:
     return f"{number:g}" if isinstance(number, float) else str(number)
 
 
-def _heading(row: tuple[str, ...]) -> list[str]:
-    """Two lines above a picture."""
+def _heading(row: tuple[str, ...], unit: str) -> list[str]:
+    """Lines above a picture: classes, scores, accuracy."""
     told = dict(zip(COLUMNS, row, strict=True))
-    classes = [f"{name} {told[name]}" for name in ("label", "predicted") if told[name]]
-    if told["explained"] not in (told["predicted"], ""):
-        classes.append(f"explained {told['explained']}")
-    numbers = [f"score {told['score']}"] + [f"{name} {told[name]}" for name in ("baseline score", "gap") if told[name]]
-    accuracy = [told["status"]] if told["status"] else []
-    if told["estimated error"]:
-        accuracy.insert(0, f"estimated error {told['estimated error']}")
-    return [", ".join(part) for part in (classes, numbers, accuracy) if part]
+    classes = [f"{name} {told[name]}" for name in ("label", "predicted", "explained") if told[name]]
+    scores = [f"{unit} {told['score']}", *([f"baseline {told['baseline']}"] if told["baseline"] else [])]
+    accuracy = [f"{name} {told[name]}" for name in ("gap", "error") if told[name]] + [told["status"]] * bool(told["status"])
+    return [", ".join(part) for part in (classes, scores, accuracy) if part]
 
 
 def _about(result: Attribution) -> str:
@@ -144,7 +153,7 @@ def _words(result: Attribution, i: int, tokens: Sequence[str] | None) -> str:
     largest = np.abs(shown.values).max(initial=0)
     rows = []
     for token, value in zip(shown.tokens, shown.values, strict=True):
-        length = int(np.ceil(BAR * abs(value) / largest)) if largest > 0 and np.isfinite(value) else 0
+        length = round(BAR * abs(value) / largest) if largest > 0 and np.isfinite(value) else 0
         rows.append((token, f"{value:+.3g}", ("🟩" if value > 0 else "🟥") * length))
     return _table(("word", f"attribution ({result.unit})", ""), rows)
 

@@ -16,7 +16,7 @@ from .attribution import Attribution
 from .attributor import Attributor
 from .errors import AttributionError
 from .graph import keras_model
-from .log import log_attributions
+from .log import drawn, log_attributions
 from .methods import Method
 from .samples import Samples
 from .whole import write_whole
@@ -116,12 +116,9 @@ class Watch:
         return self._kept if labels is None else labels
 
     def _save(self, name: str) -> None:
-        from .view.board import board
-
-        plan, result = self.plan, self.result
-        result.save(plan.files / f"{name}.npz", overwrite=True)
-        for i in range(len(result)):
-            png, _ = board(result, i, tokens=None if plan.tokens is None else plan.tokens[i])
+        plan = self.plan
+        self.result.save(plan.files / f"{name}.npz", overwrite=True)
+        for i, (png, _) in enumerate(drawn(self.result, plan.samples.labels, plan.class_names, plan.tokens)):
             write_whole(plan.files / f"{name}-sample-{i}.png", lambda file, png=png: file.write(png))
 
 

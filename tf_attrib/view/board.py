@@ -6,7 +6,6 @@ scripts that need a font of their own, are drawn by `show`, which takes longer.
 
 import functools
 import io
-import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,9 +25,10 @@ from .plots import OTHER_FONTS
 from .text import words_of
 
 FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
-SIZE, LINE = 13, 19  # of letters and lines, in pixels
-SIDE, GAP = 128, 8  # images smaller than this are enlarged; white between pictures
-WIDTH = 620  # of words
+SIZE, LINE = 12, 17  # of letters and lines, in pixels
+# TensorBoard shows pictures in cards of 350 pixels, wider ones shrunk by leaving pixels out
+WIDTH, SIDE, GAP = 334, 104, 8
+MANY = 3  # so many equal words at the end, such as padding, become one
 
 
 def board(result: Attribution, example: int, heading: Sequence[str] = (), tokens: Sequence[str] | None = None,
@@ -64,7 +64,7 @@ def _strip(result: Attribution, block: Block, example: int, heading: Sequence[st
         edges = infer_range(block.inputs) if value_range is None else value_range
         pictures = [Picture(to_display(given, edges)[0], ()), overlay(given, values, value_range=edges, unit=unit), alone]
     height, width = pictures[0].pixels.shape[:2]
-    factor = max(1, round(SIDE / height))
+    factor = max(1, SIDE // max(height, width))
     side = [_enlarged(picture.pixels, (width, height), factor) for picture in pictures]
     row = Image.new("RGB", (len(side) * (width * factor + GAP) - GAP, height * factor), "white")
     for number, picture in enumerate(side):
@@ -80,6 +80,7 @@ def _enlarged(pixels: np.ndarray, size: tuple[int, int], factor: int) -> Image.I
 
 def _boxes(result: Attribution, tokens: Sequence[str], values: np.ndarray, heading: Sequence[str]) -> Image.Image:
     """The words in boxes of their colours, in lines."""
+    tokens, values = _gathered(list(tokens), values)
     scaled = colour.scale(values, noun="word")
     font, lines = _font(), [[]]
     right = 0
@@ -104,9 +105,8 @@ def _boxes(result: Attribution, tokens: Sequence[str], values: np.ndarray, headi
 
 def _framed(picture: Image.Image, heading: Sequence[str], caption: str) -> Image.Image:
     """The picture with lines of text above and beneath it."""
-    wide = max(picture.width, 400)
-    letters = int(wide / _font().getlength("n"))
-    above, below = ([part for line in lines for part in textwrap.wrap(line, letters) or [""]] for lines in (heading, [caption]))
+    wide = max(picture.width, WIDTH)
+    above, below = ([part for line in lines for part in _wrapped(line, wide)] for lines in (heading, [caption]))
     canvas = Image.new("RGB", (wide + 2 * GAP, picture.height + LINE * (len(above) + len(below)) + 3 * GAP), "white")
     drawing, middle = ImageDraw.Draw(canvas), GAP + LINE * len(above)
     canvas.paste(picture, (GAP, middle))
@@ -114,6 +114,28 @@ def _framed(picture: Image.Image, heading: Sequence[str], caption: str) -> Image
         for number, line in enumerate(lines):
             drawing.text((GAP, top + LINE * number), line, fill=ink, font=_font())
     return canvas
+
+
+def _wrapped(text: str, width: int) -> list[str]:
+    """Lines of whole words that are at most so many pixels wide."""
+    lines = [""]
+    for word in text.split():
+        longer = f"{lines[-1]} {word}".strip()
+        if lines[-1] and _font().getlength(longer) > width:
+            lines.append(word)
+        else:
+            lines[-1] = longer
+    return lines
+
+
+def _gathered(tokens: list[str], values: np.ndarray) -> tuple[list[str], np.ndarray]:
+    """The words with many equal ones at the end in one box, which has their sum."""
+    same = 1
+    while same < len(tokens) and tokens[-1 - same] == tokens[-1]:
+        same += 1
+    if same < MANY:
+        return tokens, values
+    return [*tokens[:-same], f"{tokens[-1] or '(empty)'} × {same}"], np.append(values[:-same], values[-same:].sum())
 
 
 def _encoded(picture: Image.Image) -> tuple[bytes, tuple[int, int]]:
