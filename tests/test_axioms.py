@@ -21,6 +21,7 @@ FEATURES = RNG.normal(size=(5, 5)).astype("float32")
 MODELS = {"cnn": (make_cnn, IMAGES, None), "text": (make_text, TOKENS, None), "mlp": (make_mlp, FEATURES, 1)}
 COMPLETE = [name for name, method in ta.METHODS.items() if method.complete]
 ALL = list(ta.METHODS)
+FROM_DATA = ("expected_gradients", "deepshap")
 
 
 @functools.cache
@@ -36,7 +37,7 @@ def model_of(kind):
 
 
 def baselines_for(name, inputs):
-    return ta.dataset(inputs[:3]) if name == "expected_gradients" else None
+    return ta.dataset(inputs[:3]) if name in FROM_DATA else None
 
 
 def exact(name):
@@ -57,7 +58,7 @@ def test_the_table_has_something_to_hold():
 def test_completeness(kind, method):
     _, inputs, target = MODELS[kind]
     result = attribute(attributor_of(kind), method, inputs, target=target)
-    difference = result.scores - result.baseline_scores
+    difference = result.difference
     np.testing.assert_allclose(result.attributions.reshape(5, -1).sum(1), difference, atol=2e-3 * np.abs(difference).max())
     np.testing.assert_allclose(result.gap, result.attributions.reshape(5, -1).sum(1) - difference, atol=1e-6)
     assert np.abs(difference).min() > 0
@@ -76,7 +77,7 @@ def test_sensitivity_to_the_one_feature_that_differs(method):
     """Sensitivity (a): input and baseline differ in one feature, and so do the scores: that feature is not zero."""
     attributor = ta.Attributor(lambda x: tf.tanh(x[:, 0] + 2 * x[:, 1]) + x[:, 2])
     x = np.array([[0.0, 0.7, 0.0]], "float32")
-    baselines = ta.dataset(np.zeros((2, 3), "float32")) if method == "expected_gradients" else None
+    baselines = ta.dataset(np.zeros((2, 3), "float32")) if method in FROM_DATA else None
     result = attributor.attribute(x, method=method, baselines=baselines, seed=0)
     assert np.abs(result.attributions[0, ..., 1]).max() > 0.1
 
@@ -86,7 +87,7 @@ def test_a_dummy_feature_gets_nothing(method):
     """Sensitivity (b): the function does not depend on the feature."""
     attributor = ta.Attributor(lambda x: tf.tanh(x[:, 0] * x[:, 2]) + 0 * x[:, 1])
     x = RNG.normal(size=(3, 3)).astype("float32")
-    baselines = ta.dataset(np.zeros((2, 3), "float32")) if method == "expected_gradients" else None
+    baselines = ta.dataset(np.zeros((2, 3), "float32")) if method in FROM_DATA else None
     result = attributor.attribute(x, method=method, baselines=baselines, seed=0)
     assert np.all(result.attributions[..., 1] == 0)
     assert np.any(result.attributions[..., 0] != 0)
@@ -106,7 +107,7 @@ def test_linearity(method):
 def test_symmetry(method):
     """Features that the function treats alike, equal in input and baseline, get the same."""
     x = np.array([[0.8, 0.8, -0.3]], "float32")
-    baselines = ta.dataset(np.zeros((2, 3), "float32")) if method == "expected_gradients" else None
+    baselines = ta.dataset(np.zeros((2, 3), "float32")) if method in FROM_DATA else None
     attributor = ta.Attributor(lambda x: tf.nn.softplus(x[:, 0] + x[:, 1]) * x[:, 2])
     result = attributor.attribute(x, method=method, baselines=baselines, seed=0).attributions
     np.testing.assert_allclose(result[..., 0], result[..., 1], rtol=1e-6)

@@ -15,7 +15,7 @@ from tf_attrib.rows import GradientRow, per_row_sum
 
 def tables_of(attributor, x):
     """Session and tables for inputs `x` of a function of one tensor, against zero."""
-    session, ready, _ = attributor._prepare({None: x})
+    session, ready, _ = attributor.prepare({None: x})
     references = resolve(None, ready, ready, session.selected, 0)
     compared = session.compared(ready, ready, references, None, True)
     return session, engine.Tables(ready, {}, compared.target, compared.scores, references), compared

@@ -14,6 +14,11 @@ from .scoring import ScoreFunction
 from .session import Compared
 from .structure import flatten, rebuild
 
+# Of what is complete to rounding: the part of max(|difference of scores|, L1 norm) from which on a gap is none of rounding.
+MOST_GAP, INCOMPLETE = 1e-3, "incomplete"
+# And what rounding may leave, as a part of the score.
+ROUNDING = 1e-5
+
 
 def assemble(method: Method, function: ScoreFunction, outcome: Outcome, tables: Tables, compared: Compared, inputs: Any,
              tokens: np.ndarray | None, notes: tuple[str, ...]) -> Attribution:
@@ -29,15 +34,16 @@ def assemble(method: Method, function: ScoreFunction, outcome: Outcome, tables: 
     """
     series = next(iter(outcome.totals.values())).shape[1] > 1
     totals = {key: total if series else total[:, 0] for key, total in outcome.totals.items()}
+    positive = {key: totals.pop(("positive", key)) for key in tables.x} if method.signed else None
     finite = outcome.finite & np.isfinite(compared.scores) & np.isfinite(compared.baseline_scores).all(1)
     status = outcome.status
     if not finite.all():
-        for total in totals.values():
+        for total in [*totals.values(), *(positive or {}).values()]:
             total[~finite] = np.nan
         status = np.where(finite, "" if status is None else status, NOT_FINITE)
     target = tables.target
     found = {
-        "attributions": rebuild(totals), "scores": tables.score, "inputs": inputs,
+        "attributions": rebuild(totals), "positive": positive and rebuild(positive), "scores": tables.score, "inputs": inputs,
         "evaluations": outcome.evaluations, "forward_evaluations": outcome.forward_evaluations + 1,
         "error_estimate": outcome.error_estimate, "status": status, "residual": outcome.residual,
         "residual_clipped": outcome.residual_clipped,
@@ -65,7 +71,18 @@ def _against_baseline(found: dict, method, function, outcome, tables, compared) 
     if method.in_score_units:
         total = sum(leaf.reshape(len(leaf), -1).sum(1, dtype=np.float64) for leaf in flatten(found["attributions"]).values())
         more["gap"] = total - difference
+        if method.exact:
+            more["status"] = _complete(found, more["gap"], difference)
     if method.on_path:
         more["gradient_share"] = np.divide(outcome.end_slopes, difference, out=np.full(len(difference), np.nan),
                                            where=difference != 0)
     return more
+
+
+def _complete(found: dict, gap: np.ndarray, difference: np.ndarray) -> np.ndarray:
+    """The status of examples by a method that is complete to rounding: "" where it was."""
+    size = sum(np.abs(leaf).reshape(len(leaf), -1).sum(1, dtype=np.float64) for leaf in flatten(found["attributions"]).values())
+    # scores that differ by their rounding alone are no measure
+    wrong = (np.abs(gap) > MOST_GAP * np.maximum(np.abs(difference), size)) & (np.abs(gap) > ROUNDING * np.abs(found["scores"]))
+    status = np.where(wrong, INCOMPLETE, "")
+    return status if found["status"] is None else np.where(found["status"] == "", status, found["status"])

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .structure import flatten, map_leaves
+from .structure import flatten, map_leaves, rebuild
 
 PER_EXAMPLE = ("scores", "baseline_scores", "gap", "error_estimate", "status", "residual", "residual_clipped", "evaluations",
                "forward_evaluations", "target", "predicted", "alphas", "path_scores", "path_gradients", "baseline_confidence",
@@ -36,12 +36,15 @@ class Attribution:
             the score (interior and plain gradients: per unit of the input). Interior gradients have the steps along the
             path as axis 1.
         scores: (batch,), the explained scalar at the input, in `unit`.
+        positive: the part of `attributions` that is due to positive differences from the reference (DeepLIFT, arXiv:1704.02685,
+            section 3.4), in the same structure; `negative` is the rest.
         baseline_scores: (batch,), or (batch, k) for k baselines: the same at the baseline.
         gap: (batch,), the sum of `attributions` less (score - mean baseline score), in `unit`.
         error_estimate: (batch,), estimated L1 error of `attributions` relative to their L1 norm. After a reduction, and
             over several baselines, it is a bound: the same absolute error over the norm of what is shown.
         status: (batch,) of str: "converged"; "max_evaluations"; "too_narrow" (the score jumps or peaks along the path within
-            less than a step can resolve); "not_finite"; "" where the method states none.
+            less than a step can resolve); "incomplete" (of a method that is exact: the sum is off by more than rounding);
+            "not_finite"; "" where nothing is wrong, or the method states none.
         residual: (batch,), (score - baseline score) less the sum of the integral, before it was handed out, in `unit`.
         residual_clipped: (batch,) of bool, whether the residual was more than the integrand can explain (the model rounds,
             jumps, or has gradients that are not its own): it was not handed out, and `gap` shows it.
@@ -78,6 +81,7 @@ class Attribution:
     baseline_confidence: np.ndarray | None = None
     gradient_share: np.ndarray | None = None
     tokens: np.ndarray | None = None
+    positive: Any = None
     method: str = ""
     at: str = ""
     of: str = ""
@@ -97,7 +101,17 @@ class Attribution:
         changes = {name: value[index] for name in PER_EXAMPLE if (value := getattr(self, name)) is not None}
         pick = lambda leaf: np.asarray(leaf)[index]  # noqa: E731
         inputs = None if self.inputs is None else map_leaves(pick, self.inputs)
-        return dataclasses.replace(self, attributions=map_leaves(pick, self.attributions), inputs=inputs, **changes)
+        positive = None if self.positive is None else map_leaves(pick, self.positive)
+        return dataclasses.replace(self, attributions=map_leaves(pick, self.attributions), inputs=inputs, positive=positive,
+                                   **changes)
+
+    @property
+    def negative(self) -> Any:
+        """The part of `attributions` that is due to negative differences from the reference; None where `positive` is."""
+        if self.positive is None:
+            return None
+        positive = flatten(self.positive)
+        return rebuild({key: leaf - positive[key] for key, leaf in flatten(self.attributions).items()})
 
     @property
     def difference(self) -> np.ndarray | None:
@@ -142,11 +156,11 @@ class Attribution:
         Args:
             axis: an int or a tuple of ints, counted as in NumPy; the batch, axis 0, cannot be summed away.
         """
-        return self._reduce(np.sum, axis)
+        return self._reduce(np.sum, axis, linear=True)
 
     def mean(self, axis) -> "Attribution":
         """The mean over feature axes. It no longer sums to the difference of scores: `gap` says by how much."""
-        return self._reduce(np.mean, axis, scaled=True)
+        return self._reduce(np.mean, axis, scaled=True, linear=True)
 
     def norm(self, axis) -> "Attribution":
         """The Euclidean norm over feature axes: the sign is lost."""
@@ -156,7 +170,7 @@ class Attribution:
         """Magnitudes: the sign is lost."""
         return self._with(map_leaves(np.abs, self.attributions))
 
-    def _reduce(self, reduce: Callable, axis, scaled: bool = False) -> "Attribution":
+    def _reduce(self, reduce: Callable, axis, scaled: bool = False, linear: bool = False) -> "Attribution":
         if axis is None:
             raise ValueError("name the feature axes, such as axis=-1; axis 0 is the batch")
         axes = (axis,) if isinstance(axis, int | np.integer) else tuple(axis)
@@ -172,11 +186,12 @@ class Attribution:
 
         reduced = map_leaves(apply, self.attributions)
         # a mean scales the error down with the sum; with several tensors by the least of them, to stay a bound
-        return self._with(reduced, max(shares[1:]) if scaled else 1.0)
+        positive = map_leaves(apply, self.positive) if linear and self.positive is not None else None
+        return self._with(reduced, max(shares[1:]) if scaled else 1.0, positive)
 
-    def _with(self, attributions, scale: float = 1.0) -> "Attribution":
+    def _with(self, attributions, scale: float = 1.0, positive=None) -> "Attribution":
         """The same result with other numbers: the gap anew, and the same absolute error times `scale` over the new norm."""
-        new = dataclasses.replace(self, attributions=attributions)
+        new = dataclasses.replace(self, attributions=attributions, positive=positive)
         gap = None if self.gap is None else new.totals - self.difference
         error = self.error_estimate
         if error is not None:

@@ -1,6 +1,7 @@
 """`Attributor(model, at=, of=)`: the one class that a user meets."""
 
 import contextlib
+import copy
 import dataclasses
 import hashlib
 import os
@@ -83,6 +84,7 @@ class Attributor:
         self.at, self.of = as_at(at), as_of(of)
         self._traces: dict[tuple, Traced] = {}
         self._sessions: dict[tuple, Session] = {}
+        self._others: dict[Any, Attributor] = {}
         self._specs = None
         if keras_model.is_keras(model):
             keras_model.check(model)
@@ -104,12 +106,17 @@ class Attributor:
         (spec,) = self._specs.values()
         return tuple(spec.shape[1:])
 
+    @property
+    def input_specs(self) -> dict | None:
+        """The TensorSpec of each input by key; None where the model does not say what it takes."""
+        return self._specs
+
     def output_shape(self, inputs: Any) -> tuple:
         """The shape of the explained output for one example such as `inputs`: () for one number, (classes,), (length, classes).
 
         A single sigmoid unit has two classes.
         """
-        session, ready, _ = self._prepare(as_arrays(inputs))
+        session, ready, _ = self.prepare(as_arrays(inputs))
         return session.shape(ready)
 
     def attribute(self, inputs: Any, target: Any = None, baselines: Any = None,
@@ -126,7 +133,8 @@ class Attributor:
                 `ta.at_input`; a list of those, or `ta.several`, is averaged. With several selected tensors: a list or
                 dict, one for each.
             method: "gradient", "gradient_times_input", "interior_gradients", "integrated_gradients",
-                "expected_gradients", "occlusion", or an instance such as `ta.IntegratedGradients(tolerance=0.01)`.
+                "expected_gradients", "occlusion", "deeplift", "deepshap", "guided_backprop", or an instance such as
+                `ta.IntegratedGradients(tolerance=0.01)`.
             seed: of random baselines and methods; None draws anew.
             verbose: "auto" shows a progress bar when the call takes over two seconds; True always, False never.
             on_error: what becomes of examples with scores or gradients that are NaN or infinite: "raise", or "mark": they get
@@ -145,7 +153,7 @@ class Attributor:
             raise AttributionError(f"on_error must be 'raise' or 'mark', got {on_error!r}")
         method = as_method(method)
         with _plain_failures():
-            work = self._work(inputs, target, baselines, method, seed)
+            work = self.work(inputs, target, baselines, method, seed)
             if on_error == "raise":
                 check_finite("score", work.compared.scores[:, None])
                 check_finite("score at the baseline", work.compared.baseline_scores)
@@ -153,7 +161,8 @@ class Attributor:
             if on_error == "raise":
                 check_finite("score or gradient", np.where(outcome.finite, 0, np.nan)[:, None])
             function = work.session.function
-            tokens, notes = self._tokens(work.session, work.ready), _notes(method.control, function, work.compared)
+            notes = _notes(method.control, function, work.compared) + method.notes(function)
+            tokens = self._tokens(work.session, work.ready)
         return assemble(method, function, outcome, work.tables, work.compared, rebuild(work.arrays), tokens, notes)
 
     def check(self, inputs: Any, target: Any = None, baselines: Any = None, method: str | Method = "integrated_gradients",
@@ -168,19 +177,30 @@ class Attributor:
         """
         method = as_method(method)
         with _plain_failures():
-            work = self._work(inputs, target, baselines, method, seed)
+            work = self.work(inputs, target, baselines, method, seed)
             one = np.arange(min(1, len(work.tables.score)))
             self._outcome(method, work.session, work.tables.of_examples(one), work.compared.baseline_scores[one], seed)
 
-    def _work(self, inputs, target, baselines, method: Method, seed) -> "_Work":
-        """What is to be done, with the scores at both ends of the paths."""
+    def explaining(self, of: Any) -> "Attributor":
+        """The same attributor of another output or score (`of` as in the constructor); what was traced is shared."""
+        of = as_of(of)
+        if of not in self._others:
+            self._others[of] = copy.copy(self)
+            self._others[of].of, self._others[of]._sessions, self._others[of]._others = of, {}, {}
+        return self._others[of]
+
+    def work(self, inputs: Any, target: Any = None, baselines: Any = None, method: str | Method = "integrated_gradients",
+             seed: int | None = None) -> "Work":
+        """What `attribute` would do, with the scores at both ends of the paths; the arguments are those of `attribute`."""
+        method = as_method(method)
         if not tf.executing_eagerly():
             raise AttributionError("attribute works in eager mode: call it outside tf.function and tf.Graph")
         _check_whole("seed", seed, 0)
         if baselines is not None and not method.takes_baselines:
             raise AttributionError(f"{method!r} takes no baselines: leave them out, or take method='integrated_gradients'")
         arrays = as_arrays(inputs)
-        session, ready, match = self._prepare(arrays)
+        session, ready, match = self.prepare(arrays)
+        session = session.centred if method.centred else session
         user = {match[key]: value for key, value in ready.items()}
         keys = session.handed_out(match)
 
@@ -190,9 +210,10 @@ class Attributor:
 
         x = selected(user)
         references = resolve(method.default_baseline() if baselines is None else baselines, x, user, selected, seed)
+        references = method.drawn(references, seed)
         compared = session.compared(x, ready, references, target, method.uses_baseline)
         tables = Tables(x, {key: ready[key] for key in session.function.context}, compared.target, compared.scores, references)
-        return _Work(session, arrays, ready, tables, compared)
+        return Work(session, arrays, ready, tables, compared)
 
     def _outcome(self, method: Method, session: Session, tables: Tables, baseline_scores: np.ndarray, seed: int | None,
                  verbose: str | bool = False) -> Outcome:
@@ -205,11 +226,12 @@ class Attributor:
             rows = None
         else:
             chosen = _points(method, tables.references.count, tables.x, seed, features, kind)
-            integrator, rows = FixedRule(chosen, features, dtype, method.forward_only), len(chosen) * len(chosen[0].alpha)
+            sums = features | ({("positive", key): shape for key, shape in features.items()} if method.signed else {})
+            integrator, rows = FixedRule(chosen, sums, dtype, method.forward_only), len(chosen) * len(chosen[0].alpha)
         with progress(verbose, rows) as advance:
             return session.run(method.row(features, kind), tables, integrator, odds, advance)
 
-    def _prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
+    def prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
         """The session for inputs of this kind, the inputs by the model's keys, and the user's key for each of those."""
         specs = self._specs if self._specs is not None else specs_of(arrays)
         if isinstance(self.model, Exported):
@@ -252,7 +274,7 @@ class Attributor:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Work:
+class Work:
     """One call, ready for the engine: inputs by key as the user gave them (`arrays`) and as the model takes them (`ready`)."""
 
     session: Session

@@ -193,6 +193,11 @@ class References:
     shared: bool
     words: str
 
+    def chosen(self, which: np.ndarray) -> "References":
+        """Of each example's references those at these positions."""
+        return dataclasses.replace(self, index={key: index[:, which] for key, index in self.index.items()}, count=len(which),
+                                   words=f"{len(which)} drawn of {self.words}")
+
     def of_examples(self, which: np.ndarray) -> "References":
         """The references of some of the examples."""
         return dataclasses.replace(self, index={key: index[which] for key, index in self.index.items()})

@@ -76,7 +76,9 @@ class Program:
         context = [tables.context[key][part] for key in self.function.context]
         *sums, scores, slopes = self._compiled(*(value[part] for value in tables.x.values()), *references, *context,
                                                integers, floats)
-        return slots, dict(zip(tables.x, sums, strict=bool(sums))), scores[:count], slopes[:count]
+        # a row function gives nothing, an integrand for each tensor, or behind these as many more for what is positive
+        keys = [*tables.x, *(("positive", key) for key in tables.x)][:len(sums)]
+        return slots, dict(zip(keys, sums, strict=True)), scores[:count], slopes[:count]
 
     def _block(self, x, references, context, integers, floats):
         keys, many = self.function.place.ports, len(references)

@@ -5,13 +5,13 @@ loop of its own: see `engine`. In the formulas F is the explained score, x the s
 """
 
 import dataclasses
-from collections.abc import Callable
-from typing import ClassVar
 
 import numpy as np
 
 from . import baselines, points
+from .deeplift import DeepLiftRow, GuidedRow, replaced_gradients
 from .errors import AttributionError, nearest
+from .method import Method
 from .perturb import OcclusionRow, make_windows
 from .quadrature import Rule, make_rule
 from .refining import Control
@@ -19,43 +19,6 @@ from .rows import GradientRow
 
 # What integrated gradients aim at unless told otherwise.
 TOLERANCE, MOST_EVALUATIONS = 0.05, 1025
-
-
-@dataclasses.dataclass(frozen=True)
-class Method:
-    """What every row of the table has.
-
-    Attributes:
-        takes_baselines: whether a user may choose x'.
-        uses_baseline: whether the score at x' says something about the attribution.
-        complete: whether the attributions claim to sum to F(x) - F(x').
-        in_score_units: whether their sum is in the unit of the score, so that a gap has a meaning.
-        on_path: whether rows lie on one path, so that its end says how much the gradient at the input accounts for.
-        forward_only: whether rows need no gradient.
-        random: whether points are drawn.
-        control: what a rule that refines each path aims at; None for rules that do not refine.
-    """
-
-    takes_baselines: ClassVar[bool] = True
-    uses_baseline: ClassVar[bool] = True
-    complete: ClassVar[bool] = False
-    in_score_units: ClassVar[bool] = True
-    on_path: ClassVar[bool] = True
-    forward_only: ClassVar[bool] = False
-    random: ClassVar[bool] = False
-    control: ClassVar[Control | None] = None
-
-    def points(self, references: int, rng: np.random.Generator | None, features: dict, kind: str) -> points.Points:
-        """The rows of one example that has `references` references; `rng` is given where the method is random."""
-        raise NotImplementedError
-
-    def row(self, features: dict, kind: str) -> Callable:
-        """The row function, for selected tensors of shapes `features` by key and of a kind (see `select.Place`)."""
-        raise NotImplementedError
-
-    def default_baseline(self):
-        """What stands in where no baselines are given."""
-        return baselines.zeros()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -236,6 +199,99 @@ class Occlusion(Method):
         return baselines.zeros() if self.value is None else baselines.constant(self.value)
 
 
+@dataclasses.dataclass(frozen=True)
+class DeepLift(Method):
+    """m (x - x') with multipliers m that rules hand down from operation to operation in place of gradients, so that at each
+    one contributions sum to its difference from the reference (Shrikumar et al. 2017, arXiv:1704.02685, section 3).
+
+    One pass forward at x and x', one pass back. The rules are in `rules.table`; several baselines: the mean over them.
+
+    Attributes:
+        rule: "rescale" (section 3.5.2), or "reveal_cancel" (3.5.3) where an activation follows a linear operation.
+        normalise_classes: attribute the output less its mean over classes, as section 3.6 advises for logits before a softmax.
+    """
+
+    rule: str = "rescale"
+    normalise_classes: bool = False
+    complete = True
+    exact = True
+    signed = True
+    on_path = False
+
+    def __post_init__(self):
+        if self.rule not in ("rescale", "reveal_cancel"):
+            raise AttributionError(f"rule must be 'rescale' or 'reveal_cancel', got {self.rule!r}")
+        if not isinstance(self.normalise_classes, bool):
+            raise AttributionError(f"normalise_classes must be True or False, got {self.normalise_classes!r}")
+
+    @property
+    def rules(self) -> str:
+        return self.rule
+
+    @property
+    def centred(self) -> bool:
+        return self.normalise_classes
+
+    def points(self, references, rng, features, kind):
+        return points.at_references(references)
+
+    def row(self, features, kind):
+        return DeepLiftRow(self.rule)
+
+    def notes(self, function):
+        return replaced_gradients(function)
+
+
+@dataclasses.dataclass(frozen=True)
+class DeepShap(DeepLift):
+    """The mean of DeepLIFT over references drawn from data (Lundberg & Lee 2017, arXiv:1705.07874, section 4.2), which
+    approximates Shapley values: baselines=ta.dataset(samples).
+
+    Attributes:
+        n_references: how many of the baselines to draw, without putting back, the same for all examples; default: all.
+    """
+
+    n_references: int | None = None
+
+    def __post_init__(self):
+        super().__post_init__()
+        n = self.n_references
+        if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1):
+            raise AttributionError(f"n_references must be None or a whole number of at least 1, got {n!r}")
+
+    def default_baseline(self):
+        raise AttributionError("DeepSHAP needs references drawn from data: baselines=ta.dataset(samples)")
+
+    def drawn(self, references, seed):
+        if self.n_references is None:
+            return references
+        if self.n_references > references.count:
+            raise AttributionError(f"n_references={self.n_references} of {references.count} baselines: give as many or fewer")
+        which = np.sort(np.random.default_rng(seed).choice(references.count, self.n_references, replace=False))
+        return references.chosen(which)
+
+
+@dataclasses.dataclass(frozen=True)
+class GuidedBackprop(Method):
+    """dF/dx at the input, with negative gradients stopped at every rectifier: max(g, 0) · 1[x > 0] passes a ReLU (Springenberg
+    et al. 2014, arXiv:1412.6806, section 3.4). Pictures are sharp and hardly depend on the class; it claims no completeness."""
+
+    takes_baselines = False
+    uses_baseline = False
+    in_score_units = False
+    on_path = False
+    rules = "guided"
+
+    def points(self, references, rng, features, kind):
+        return points.at_input()
+
+    def row(self, features, kind):
+        return GuidedRow()
+
+    def notes(self, function):
+        return replaced_gradients(function)
+
+
 METHODS = {
     "gradient": Gradient,
     "gradient_times_input": GradientTimesInput,
@@ -243,6 +299,9 @@ METHODS = {
     "integrated_gradients": IntegratedGradients,
     "expected_gradients": ExpectedGradients,
     "occlusion": Occlusion,
+    "deeplift": DeepLift,
+    "deepshap": DeepShap,
+    "guided_backprop": GuidedBackprop,
 }
 
 

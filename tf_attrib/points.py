@@ -31,6 +31,11 @@ def at_input() -> Points:
     return Points(np.ones(1), np.ones(1), np.zeros(1, int), np.zeros(1, int))
 
 
+def at_references(references: int) -> Points:
+    """The input paired with each reference, averaged over references."""
+    return Points(np.ones(references), np.full(references, 1 / references), np.arange(references), np.zeros(references, int))
+
+
 @functools.lru_cache(maxsize=32)
 def path(rule: Rule, references: int) -> Points:
     """A straight path from each reference by a rule of quadrature, averaged over references.

@@ -149,6 +149,22 @@ def _scored(traced: Traced, of: Of) -> Output:
     return Output(f"ta.score({name})", "raw", dict(traced.outputs), finish, with_target=False)
 
 
+def centred(output: Output) -> Output:
+    """`output` less its mean over classes (Shrikumar et al. 2017, arXiv:1704.02685, section 3.6).
+
+    Raises:
+        AttributionError: it has no classes.
+    """
+    if not output.has_classes:
+        raise AttributionError(f"{output.words} has no classes whose mean could be subtracted: normalise_classes=True is for "
+                               "of='logits' of a model with a softmax or sigmoid head")
+
+    def finish(values):
+        found = output.finish(values)
+        return found - tf.reduce_mean(found, -1, keepdims=True)
+    return dataclasses.replace(output, words=f"{output.words} less its mean over classes", finish=finish, log_odds=None)
+
+
 class ScoreFunction:
     """The model from the selected tensors, and the inputs that still matter, to scores.
 
@@ -173,7 +189,7 @@ class ScoreFunction:
         feeds = {("at", key): port for key, port in place.ports.items()}
         feeds |= {("input", key): Port(traced.inputs[key]) for key in self.context}
         self._feeds = feeds
-        self._forward = Cut(traced, feeds, {key: Port(tensor) for key, tensor in output.fetches.items()})
+        self._forward = self.cut({key: Port(tensor) for key, tensor in output.fetches.items()})
         self.dtype = tf.float64 if any(tensor.dtype == tf.float64 for tensor in fetched) else tf.float32
         with TRACING, traced.function.graph.as_default():
             self._explained = self._finished(dict(output.fetches))
@@ -198,6 +214,10 @@ class ScoreFunction:
         """The static shape of one example of each selected tensor, by key."""
         return {key: [size for axis, size in enumerate(port.tensor.shape) if axis != port.batch_axis]
                 for key, port in self.place.ports.items()}
+
+    def cut(self, fetches: dict[Any, Port]) -> Cut:
+        """From the selected tensors, fed as ("at", key), and those beside them, ("input", key), to others of the graph."""
+        return Cut(self.traced, self._feeds, fetches)
 
     def activation_bytes(self) -> int:
         """About how many bytes one row's forward activations take, from the shapes in the graph."""
@@ -229,6 +249,11 @@ class ScoreFunction:
         found = self._backward(_fed(at, context) | {"target": target})
         return found.pop("score"), {key: tf.cast(gradient, self.dtype) for (_, key), gradient in found.items()}
 
+    def gradients_now(self, at: dict, context: dict, target: np.ndarray) -> dict[Any, np.ndarray]:
+        """The same gradients of arrays as arrays, outside any trace."""
+        found = self._backward.evaluate(_fed(at, context) | {"target": target})
+        return {key[1]: gradient.astype(self.dtype.as_numpy_dtype) for key, gradient in found.items() if key != "score"}
+
     @functools.cached_property
     def _backward(self) -> Cut:
         """The cut from the selected tensors to scores and gradients.
@@ -247,6 +272,11 @@ class ScoreFunction:
                 gradient = tf.zeros_like(port.tensor) if gradient is None else tf.convert_to_tensor(gradient)
                 fetches["gradient", key] = Port(gradient, port.batch_axis)
         return Cut(self.traced, self._feeds | {"target": Port(target)}, fetches)
+
+    def chosen(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The score in the traced graph, which must be the default, and the placeholder of its target."""
+        target = tf.compat.v1.placeholder(tf.int32, [None, self.target_rank])
+        return tf.identity(self.select(self._explained, target)), target
 
     def _finished(self, fetched: dict) -> tf.Tensor:
         return tf.cast(self.output.finish(fetched), self.dtype)

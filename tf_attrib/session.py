@@ -1,5 +1,6 @@
 """A model traced for one kind of inputs: what was selected in it, and everything compiled for it so far."""
 
+import copy
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from .graph.trace import Traced
 from .integrator import Integrator, Outcome
 from .prepare import few
 from .rows import ScoreRow
-from .scoring import ScoreFunction, resolve_of
+from .scoring import ScoreFunction, centred, resolve_of
 from .select import At, Of, resolve_at
 
 
@@ -44,13 +45,22 @@ class Session:
         """The shape of the explained output at `examples`, the batch included."""
         output = self.function.output
         ports = {key: Port(tensor) for key, tensor in output.fetches.items()}
-        fetched = self._fetch("output", ports, examples)
+        fetched = self.fetch("output", ports, examples)
         shape = tuple(output.finish({key: tf.constant(value) for key, value in fetched.items()}).shape)
         count = len(next(iter(examples.values())))
         if shape[:1] != (count,):
             raise AttributionError(f"{output.words} must have one entry for each example, shape (batch, ...); for {count} "
                                    f"examples it is of shape {shape}: do not sum or average over the batch")
         return shape
+
+    @functools.cached_property
+    def centred(self) -> "Session":
+        """The same of the output less its mean over classes."""
+        other = copy.copy(self)
+        other.__dict__.pop("_forward", None)
+        other.function = ScoreFunction(self.function.traced, self.function.place, centred(self.function.output))
+        other._cuts, other._programs = {}, {}
+        return other
 
     def shape(self, inputs: dict) -> tuple:
         """The shape of the explained output for one example. It may follow the length of a sequence."""
@@ -62,7 +72,7 @@ class Session:
         ports = self.function.place.ports
         source = {key: self._inputs.get(port.tensor.ref(), self) for key, port in ports.items()}
         inner = {key: port for key, port in ports.items() if source[key] is self}
-        values = self._fetch("selected", inner, inputs) if inner else {}
+        values = self.fetch("selected", inner, inputs) if inner else {}
         values |= {key: inputs[name] for key, name in source.items() if name is not self}
         return {key: values[key].astype(self.function.dtype.as_numpy_dtype, copy=False) for key in ports}
 
@@ -79,7 +89,7 @@ class Session:
         """The token indices of the one lookup that was selected, (n, length), or None."""
         place = self.function.place
         port = Port(place.indices, place.indices_axis)
-        return None if place.indices is None else self._fetch("indices", {None: port}, inputs)[None]
+        return None if place.indices is None else self.fetch("indices", {None: port}, inputs)[None]
 
     def each(self, tensors: dict[str, tf.Tensor], inputs: dict[Any, np.ndarray]) -> list[dict[str, np.ndarray]] | None:
         """Values of tensors for each example alone, since they need not have a batch axis; None where the model's batch is
@@ -89,12 +99,16 @@ class Session:
         if axis == 0 and any(not tensor.shape.rank or tensor.shape[0] != rows for tensor in tensors.values()):
             return None
         ports, size = {key: Port(tensor, axis) for key, tensor in tensors.items()}, 1 if axis is None else count
-        parts = [self._fetch(f"each of {', '.join(ports)}", ports, {key: value[i:i + size] for key, value in inputs.items()})
+        parts = [self.fetch(f"each of {', '.join(ports)}", ports, {key: value[i:i + size] for key, value in inputs.items()})
                  for i in range(0, count, size)]
         return [{key: part[key][i] for key in ports} for part in parts for i in range(size)]
 
-    def _fetch(self, name: str, ports: dict[Any, Port], inputs: dict) -> dict[Any, np.ndarray]:
-        """Values of tensors at `inputs`, in blocks."""
+    def fetch(self, name: str, ports: dict[Any, Port], inputs: dict) -> dict[Any, np.ndarray]:
+        """Values of tensors at `inputs`, in blocks.
+
+        Args:
+            name: under which the cut to `ports` is kept for further calls.
+        """
         traced, rows = self.function.traced, self.function.rows
         if name not in self._cuts:
             self._cuts[name] = Cut(traced, {key: Port(tensor) for key, tensor in traced.inputs.items()}, ports)
@@ -105,14 +119,49 @@ class Session:
             real = min(size, count - start)
             if rows and real < rows:  # a model of fixed batch size: the last example fills the block
                 part = {key: np.concatenate([value, np.repeat(value[-1:], rows - real, 0)]) for key, value in part.items()}
-            fetched = self._cuts[name]({key: tf.convert_to_tensor(value) for key, value in part.items()})
+            fetched = self._cuts[name].evaluate(part)
             fed = len(next(iter(part.values())))
             for value in fetched.values():
-                if not value.shape.rank or len(value) != fed:
+                if not value.ndim or len(value) != fed:
                     raise AttributionError(f"the model must return one entry for each example, shape (batch, ...); for {fed} "
                                            f"examples it returned shape {tuple(value.shape)}: do not sum over the batch")
-            parts.append({key: value.numpy()[:real] for key, value in fetched.items()})
+            parts.append({key: value[:real] for key, value in fetched.items()})
         return {key: _joined([part[key] for part in parts]) for key in ports}
+
+    def within(self, name: str, make: Callable[[], dict[Any, Port]], at: dict, inputs: dict) -> list[dict[Any, np.ndarray]]:
+        """Values of tensors of the graph, one dict for each block of rows of the selected tensors.
+
+        Args:
+            name: under which the cut is kept for further calls.
+            make: the tensors to fetch, when they are first asked for.
+            at: (rows, ...), the selected tensors by key.
+            inputs: (rows, ...), by the model's keys.
+        """
+        key, found = ("within", name), []
+        if key not in self._cuts:
+            self._cuts[key] = self.function.cut(make())
+        for start in range(0, len(next(iter(at.values()))), self.block):
+            part = slice(start, start + self.block)
+            feeds = {("at", one): self._filled(value[part]) for one, value in at.items()}
+            feeds |= {("input", one): self._filled(inputs[one][part]) for one in self.function.context}
+            found.append(self._cuts[key].evaluate(feeds))
+        return found
+
+    def gradients(self, at: dict, inputs: dict, target: np.ndarray) -> dict[Any, np.ndarray]:
+        """Gradients of the score, (rows, ...) by key, for rows of the selected tensors and the first so many of the others."""
+        count, parts = len(next(iter(at.values()))), []
+        for start in range(0, count, self.block):
+            part = slice(start, min(start + self.block, count))
+            found = self.function.gradients_now({key: self._filled(value[part]) for key, value in at.items()},
+                                                {key: self._filled(inputs[key][part]) for key in self.function.context},
+                                                self._filled(target[part]))
+            parts.append({key: value[:part.stop - part.start] for key, value in found.items()})
+        return {key: np.concatenate([part[key] for part in parts]) for key in at}
+
+    def _filled(self, value: np.ndarray) -> np.ndarray:
+        """`value` with its last row repeated up to the number of rows that a model of fixed batch size takes."""
+        missing = (self.function.rows or 0) - len(value)
+        return np.concatenate([value, np.repeat(value[-1:], missing, 0)]) if missing > 0 else value
 
     def run(self, row: Callable, tables: engine.Tables, integrator: Integrator, odds: bool = False,
             advance: Callable[[int], None] = lambda rows: None) -> Outcome:

@@ -14,7 +14,7 @@ from .structure import flatten, rebuild
 from .whole import write_whole
 
 FORMAT = 1
-STRUCTURED = ("attributions", "inputs")
+STRUCTURED = ("attributions", "positive", "inputs")
 
 
 def save(result: Attribution, path: str | os.PathLike, overwrite: bool = False) -> Path:

@@ -16,6 +16,8 @@ GAP, SLIGHT = 0.05, 0.01
 STATUS = {
     "max_evaluations": "not converged{error}; raise max_evaluations",
     "too_narrow": "not converged{error}; the score jumps or peaks along the path within less than a step can resolve",
+    "incomplete": "incomplete: contributions miss the difference of scores by more than 0.1% of what was attributed, see gap; "
+                  "a choice inside the model turned, or numbers are too large for float32",
     "not_finite": "not finite: a NaN or an infinity came up in this example, so its numbers mean nothing",
 }
 # No more examples than this are listed.

@@ -3,9 +3,10 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
-from .private import let_go_of_bodies
+from .private import caller, let_go_of_bodies
 from .trace import Traced
 
 
@@ -40,7 +41,15 @@ class Cut:
 
     def __call__(self, values: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:
         fed = [port.to_graph(values[key]) for key, port in self.feeds.items()]
-        fetched = self._function(*fed)
+        return self._batch_first(self._function(*fed))
+
+    def evaluate(self, values: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
+        """The same for arrays, outside any trace, at the least cost there is (see `Compiled`); no tape records it."""
+        fed = [port.to_graph(tf.convert_to_tensor(values[key])) for key, port in self.feeds.items()]
+        captured = list(self._function.captured_inputs)
+        return {key: value.numpy() for key, value in self._batch_first(caller(self._function)(fed + captured)).items()}
+
+    def _batch_first(self, fetched: list[tf.Tensor]) -> dict[Any, tf.Tensor]:
         for port, value in zip(self.fetches.values(), fetched, strict=True):
             if value.shape.rank is None:  # a cut loses the shapes behind a loop of TensorFlow 1
                 value.set_shape(port.tensor.shape)

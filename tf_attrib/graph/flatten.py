@@ -186,9 +186,9 @@ class Flattening:
         found = self._collect(scope.body.returns, scope, result.node_def, rename, {})
         made = {node.name: node for node in result.node_def}
         for output, reference in zip(function.signature.output_arg, found, strict=True):
-            result.ret[output.name] = _nested(made, reference)
+            result.ret[output.name] = nested(made, reference)
         for node in result.node_def:
-            node.input[:] = [_nested(made, reference) for reference in node.input]
+            node.input[:] = [nested(made, reference) for reference in node.input]
         return result
 
 
@@ -200,7 +200,7 @@ def add_flat(flat: Flat, fed: dict[str, tf.Tensor], name: str = "") -> list[tf.T
     return [fed[reference] if reference in fed else found[reference] for reference in flat.references]
 
 
-def _nested(made: dict[str, Any], reference: str) -> str:
+def nested(made: dict[str, Any], reference: str) -> str:
     """A flat reference in the way that functions write it, an argument's name as it is."""
     name, _, index = reference.rpartition(":")
     if reference.startswith("^") or name not in made:

@@ -1,0 +1,64 @@
+"""What every row of the methods table has."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import ClassVar
+
+import numpy as np
+
+from . import baselines, points
+from .refining import Control
+from .scoring import ScoreFunction
+
+
+@dataclasses.dataclass(frozen=True)
+class Method:
+    """What every row of the table has.
+
+    Attributes:
+        takes_baselines: whether a user may choose x'.
+        uses_baseline: whether the score at x' says something about the attribution.
+        complete: whether the attributions claim to sum to F(x) - F(x').
+        in_score_units: whether their sum is in the unit of the score, so that a gap has a meaning.
+        on_path: whether rows lie on one path, so that its end says how much the gradient at the input accounts for.
+        forward_only: whether rows need no gradient.
+        random: whether points are drawn.
+        exact: whether it is complete to rounding, so that a gap says that something is wrong.
+        centred: whether the explained output less its mean over classes is attributed.
+        signed: whether what is due to positive differences from the reference is told apart.
+        rules: of which set its row function hands multipliers down (see `deeplift.ruled`); None: gradients.
+        control: what a rule that refines each path aims at; None for rules that do not refine.
+    """
+
+    takes_baselines: ClassVar[bool] = True
+    uses_baseline: ClassVar[bool] = True
+    complete: ClassVar[bool] = False
+    in_score_units: ClassVar[bool] = True
+    on_path: ClassVar[bool] = True
+    forward_only: ClassVar[bool] = False
+    random: ClassVar[bool] = False
+    exact: ClassVar[bool] = False
+    centred: ClassVar[bool] = False
+    signed: ClassVar[bool] = False
+    rules: ClassVar[str | None] = None
+    control: ClassVar[Control | None] = None
+
+    def points(self, references: int, rng: np.random.Generator | None, features: dict, kind: str) -> points.Points:
+        """The rows of one example that has `references` references; `rng` is given where the method is random."""
+        raise NotImplementedError
+
+    def row(self, features: dict, kind: str) -> Callable:
+        """The row function, for selected tensors of shapes `features` by key and of a kind (see `select.Place`)."""
+        raise NotImplementedError
+
+    def default_baseline(self):
+        """What stands in where no baselines are given."""
+        return baselines.zeros()
+
+    def drawn(self, references: baselines.References, seed: int | None) -> baselines.References:
+        """Those of the references that are used."""
+        return references
+
+    def notes(self, function: ScoreFunction) -> tuple[str, ...]:
+        """What a reader should know of how the numbers came about."""
+        return ()

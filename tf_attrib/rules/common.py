@@ -1,0 +1,55 @@
+"""What the rules share: an operation's partner at the reference, and sums over axes that were broadcast.
+
+In a paired graph (`rewrite`) what depends on the selected tensors is there twice: the operation `a` at the input, and
+`at_reference/a` at the reference. A rule is registered once as a gradient under a name of ours, and operations are marked with
+that name; TensorFlow's own gradients are left alone. In formulas x, y are input and output of an operation, x', y' those at the
+reference, Δ is their difference, and g the multiplier that arrives from above.
+"""
+
+from collections.abc import Callable
+
+import tensorflow as tf
+
+# What the names of operations at the reference begin with.
+REFERENCE = "at_reference/"
+
+
+def partner(operation: tf.Operation) -> tf.Operation:
+    """The operation that computes at the reference what `operation` computes at the input."""
+    return operation.graph.get_operation_by_name(REFERENCE + operation.name)
+
+
+def pairs(operation: tf.Operation) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    """(x, x') for each input of `operation`: one tensor twice where it does not vary."""
+    return list(zip(operation.inputs, partner(operation).inputs, strict=True))
+
+
+def varies(pair: tuple[tf.Tensor, tf.Tensor]) -> bool:
+    """Whether the two are different tensors."""
+    return pair[0].name != pair[1].name
+
+
+def middle(pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
+    """(x + x') / 2."""
+    return (pair[0] + pair[1]) / 2 if varies(pair) else pair[0]
+
+
+def unbroadcast(value: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """`value` summed over the axes along which `like` was broadcast to its shape."""
+    if value.shape.is_fully_defined() and value.shape == like.shape:
+        return value
+    shape = tf.shape(like)
+    axes, _ = tf.raw_ops.BroadcastGradientArgs(s0=shape, s1=tf.shape(value))
+    return tf.reshape(tf.reduce_sum(value, axes), shape)
+
+
+def pulled_back(function: Callable, inputs: list[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor]:
+    """The gradients of `function` at `inputs`, times `upstream`."""
+    return tf.gradients(function(*inputs), inputs, grad_ys=upstream)
+
+
+def quotient(numerator: tf.Tensor, denominator: tf.Tensor, otherwise: tf.Tensor | float = 0.0) -> tf.Tensor:
+    """numerator / denominator, and `otherwise` where the denominator is zero."""
+    zero = tf.equal(denominator, 0)
+    found = numerator / tf.where(zero, tf.ones_like(denominator), denominator)
+    return tf.where(zero, tf.cast(otherwise, numerator.dtype), found)

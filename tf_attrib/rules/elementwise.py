@@ -1,0 +1,79 @@
+"""The Rescale rule for functions of one variable: m = Δy / Δx (Shrikumar et al. 2017, arXiv:1704.02685, section 3.5.2).
+
+Where Δx is tiny the quotient is rounding error, and the mean of the derivatives at x and x' stands in, as the paper advises:
+for smooth functions it differs from the quotient by a part of Δx² / 12. What "tiny" is depends on the kind of function.
+"""
+
+import tensorflow as tf
+
+from ..graph.private import own_gradient
+from .common import partner, quotient
+
+# Smooth everywhere, on a scale of about one: tiny is an absolute size.
+SMOOTH = frozenset({"Sigmoid", "Tanh", "Softplus", "Softsign", "Erf", "Erfc", "Exp", "Expm1", "Sin", "Cos", "Atan", "Sinh",
+                    "Cosh", "Asinh", "BesselI0e", "BesselI1e"})
+# Smooth on the scale of x itself.
+SCALED = frozenset({"Log", "Log1p", "Pow", "Lgamma", "Digamma", "Tan", "Asin", "Acos", "Acosh", "Atanh", "Ndtri", "Erfinv"})
+# Pieces of straight lines, whose quotient is exact, and steps.
+PIECES = frozenset({"Relu", "Relu6", "LeakyRelu", "Abs", "ClipByValue"})
+STEPS = frozenset({"Sign", "Round", "Rint", "Floor", "Ceil"})
+# Curved, with a kink at zero.
+KINKED = frozenset({"Elu", "Selu"})
+# The relative spacing of numbers.
+EPSILON = {tf.float64: 2.0**-52, tf.float32: 2.0**-23, tf.float16: 2.0**-10, tf.bfloat16: 2.0**-7}
+
+
+def _tiny(x: tf.Tensor, reference: tf.Tensor, kind: frozenset) -> tf.Tensor | float:
+    """The size of Δx up to which derivatives stand in for the quotient."""
+    # a tenth of where the quotient's rounding error and the error of the derivatives' mean are about the same
+    size = 0.1 * EPSILON[x.dtype] ** (1 / 3)
+    if kind is SCALED:
+        return size * tf.minimum(tf.abs(x), tf.abs(reference))
+    # near a kink the derivatives' mean is wrong by the change of slope
+    return tf.cast(size if kind is SMOOTH else size / 500 if kind is KINKED else 0.0, x.dtype)
+
+
+def secant(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
+    """g Δy / Δx; g times the derivative where Δx is tiny."""
+    at_reference = partner(operation)
+    x, reference = operation.inputs[0], at_reference.inputs[0]
+    rest = [None] * (len(operation.inputs) - 1)
+    kind = next(kind for kind in (SMOOTH, SCALED, PIECES, STEPS, KINKED) if operation.type in kind)
+    difference = x - reference
+    slope = quotient(operation.outputs[0] - at_reference.outputs[0], difference)
+    if kind is STEPS:
+        return [upstream * slope, *rest]
+    near = own_gradient(operation, upstream)[0]
+    if kind is not PIECES:
+        near = (near + own_gradient(at_reference, upstream)[0]) / 2
+    return [tf.where(tf.abs(difference) > _tiny(x, reference, kind), upstream * slope, near), *rest]
+
+
+def square(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
+    """Δ(x²) / Δx = x + x'."""
+    return upstream * (operation.inputs[0] + partner(operation).inputs[0])
+
+
+def square_root(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
+    """Δ√x / Δx = 1 / (√x + √x')."""
+    return quotient(upstream, operation.outputs[0] + partner(operation).outputs[0])
+
+
+def inverse_square_root(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
+    """y = 1 / √x: Δy / Δx = -y² y'² / (y + y')."""
+    y, reference = operation.outputs[0], partner(operation).outputs[0]
+    # in an order that does not overflow where one of them is large
+    return -upstream * tf.square(tf.minimum(y, reference)) * tf.maximum(y, reference) / (1 + tf.minimum(y, reference)
+                                                                                        / tf.maximum(y, reference))
+
+
+def inverse(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
+    """y = 1 / x: Δy / Δx = -y y'."""
+    return -upstream * operation.outputs[0] * partner(operation).outputs[0]
+
+
+def step(operation: tf.Operation, upstream: tf.Tensor, *_) -> list[tf.Tensor | None]:
+    """Of a comparison of u with v, as 0 or 1, with u - v beside it: Δy / Δ(u - v); zero where neither changes."""
+    at_reference = partner(operation)
+    slope = quotient(operation.inputs[0] - at_reference.inputs[0], operation.inputs[1] - at_reference.inputs[1])
+    return [None, upstream * slope]

@@ -1,0 +1,167 @@
+"""The table of DeepLIFT's rules: from a type of operation to the gradient that stands in for its own.
+
+An operation without an entry, or that varies in an input which its entry does not allow (an index, a kernel), has no rule.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from . import choosing, elementwise, products, reveal_cancel, softmax
+from .guided import RECTIFIERS, guided
+
+# Of arXiv:1704.02685 (version 2).
+LINEAR, RESCALE, MULTIPLIERS = "section 3.5.1", "section 3.5.2", "section 3.2"
+
+
+@dataclasses.dataclass(frozen=True)
+class Rule:
+    """What stands in for an operation's own gradient.
+
+    Attributes:
+        words: for people, such as "Rescale: Δy / Δx".
+        source: where it is from.
+        gradient: the name that it is registered under; None: the operation's own gradient.
+        inputs: positions of the inputs that may vary; None: any.
+        most: how many inputs may vary at once; None: any number.
+    """
+
+    words: str
+    source: str
+    gradient: str | None = None
+    inputs: tuple[int, ...] | None = None
+    most: int | None = None
+
+    def fits(self, varying: list[int]) -> bool:
+        """Whether it holds where the inputs at these positions vary."""
+        return (self.inputs is None or set(varying) <= set(self.inputs)) and (self.most is None or len(varying) <= self.most)
+
+
+def _registered(name: str, function: Callable) -> str:
+    """Registers `function` as a gradient under a name of ours, and gives that name."""
+    name = f"TfAttrib{name}"
+
+    @tf.RegisterGradient(name)
+    def gradient(operation: tf.Operation, *upstream: Any) -> list[tf.Tensor | None]:
+        found = function(operation, *map(tf.convert_to_tensor, upstream))  # behind a gather there are slices
+        found = found if isinstance(found, list) else [found]
+        return found + [None] * (len(operation.inputs) - len(found))
+    return name
+
+
+def _pass(operation: tf.Operation, *upstream: tf.Tensor) -> list[tf.Tensor]:
+    return list(upstream)
+
+
+PASS = _registered("Pass", _pass)
+STEP = _registered("Step", elementwise.step)
+VARYING_SELECT = _registered("SelectByVarying", choosing.select_by_varying)
+GUIDED = _registered("Guided", guided)
+REVEAL_CANCEL = _registered("RevealCancel", reveal_cancel.reveal_cancel)
+HAND_ON = _registered("HandOn", reveal_cancel.hand_on)
+_SECANT = _registered("Secant", elementwise.secant)
+_EXTREME = _registered("Extreme", choosing.extreme)
+
+# Linear in each of these inputs while the others stay as they are: the operation's own gradient is exact.
+_ANY = """Add AddV2 AddN Sub Neg BiasAdd ConcatV2 Pack Unpack Identity Conj Real Imag Complex Snapshot EnsureShape
+    TensorListPushBack DynamicStitch ParallelDynamicStitch"""
+_FIRST = """Reshape Transpose StridedSlice Slice Squeeze ExpandDims Pad MirrorPad Sum Mean Tile SplitV BroadcastTo Cumsum
+    ReverseV2 Reverse ReverseSequence GatherV2 Gather GatherNd Cast Conv1D Conv2D Conv3D DepthwiseConv2dNative AvgPool AvgPool3D
+    SpaceToBatchND BatchToSpaceND SpaceToDepth DepthToSpace ResizeBilinear ResizeNearestNeighbor ResizeBicubic ScaleAndTranslate
+    MatrixDiag MatrixDiagV2 MatrixDiagV3 MatrixDiagPart MatrixDiagPartV2 MatrixDiagPartV3 DiagPart Diag MatrixBandPart Roll
+    ExtractImagePatches ExtractVolumePatches UnsortedSegmentSum SegmentSum SegmentMean CropAndResize EnsureShape FFT FFT2D FFT3D
+    IFFT IFFT2D IFFT3D RFFT RFFT2D RFFT3D IRFFT IRFFT2D IRFFT3D ImageProjectiveTransformV3 TensorListFromTensor TensorListStack
+    TensorListGetItem TensorListConcatV2 TensorListGather TensorListResize"""
+_OTHER = {"Split": (1,), "PadV2": (0, 2), "Fill": (1,), "ScatterNd": (1,), "TensorScatterUpdate": (0, 2),
+          "TensorScatterAdd": (0, 2), "TensorScatterSub": (0, 2), "Conv2DBackpropInput": (2,), "Conv3DBackpropInputV2": (2,),
+          "DepthwiseConv2dNativeBackpropInput": (2,), "TensorListSetItem": (0, 2), "TensorListPopBack": (0,),
+          "TensorListReserve": (), "OneHot": (2, 3), "MatrixSetDiagV3": (0, 1), "SparseToDense": (2,)}
+
+
+def _linear(inputs: tuple[int, ...] | None, gradient: str | None = None, most: int | None = None) -> Rule:
+    return Rule("linear: its own gradient" if gradient is None else "linear", LINEAR, gradient, inputs, most)
+
+
+def _table() -> dict[str, tuple[Rule, ...]]:
+    table = {name: (_linear(None),) for name in _ANY.split()}
+    table |= {name: (_linear((0,)),) for name in _FIRST.split()}
+    table |= {name: (_linear(positions),) for name, positions in _OTHER.items()}
+    passing = Rule("hands the multiplier on", MULTIPLIERS, PASS)
+    table |= dict.fromkeys(("IdentityN", "StopGradient", "PreventGradient", "CheckNumerics", "CheckNumericsV2",
+                            "DebugIdentityV2"), (passing,))
+    normal = _registered("Normalise", products.normalise)
+    table |= dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"),
+                           (Rule("linear, by stored statistics", LINEAR, normal, (0,)),))
+    table |= _of_one_variable() | _of_two_variables() | _of_rows()
+    return table
+
+
+def _of_one_variable() -> dict[str, tuple[Rule, ...]]:
+    rescale = Rule("Rescale: Δy / Δx", RESCALE, _SECANT, (0,))
+    kinds = elementwise.SMOOTH | elementwise.SCALED | elementwise.PIECES | elementwise.STEPS | elementwise.KINKED
+    table = dict.fromkeys(kinds, (rescale,))
+    exact = {"Square": ("x + x'", elementwise.square), "Sqrt": ("1 / (y + y')", elementwise.square_root),
+             "Rsqrt": ("-y² y'² / (y + y')", elementwise.inverse_square_root)}
+    for name, (words, function) in exact.items():
+        table[name] = (Rule(f"Rescale: Δy / Δx = {words}", RESCALE, _registered(name, function), (0,)),)
+    inverse = Rule("Rescale: Δy / Δx = -y y'", RESCALE, _registered("Inverse", elementwise.inverse), (0,))
+    table |= {"Inv": (inverse,), "Reciprocal": (inverse,)}
+    table["Pow"] = (Rule("Rescale: Δy / Δx", RESCALE, _registered("Power", products.power), (0,)),)
+    return table
+
+
+def _of_two_variables() -> dict[str, tuple[Rule, ...]]:
+    table = {}
+    middle = "product, at the midpoint of x and x'"
+    multiply = Rule(middle, MULTIPLIERS, _registered("Multiply", products.multiply))
+    contract = Rule(middle, MULTIPLIERS, _registered("Contract", products.contract), (0, 1))
+    table["Mul"] = table["MulNoNan"] = (_linear(None, most=1), multiply)
+    table |= dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"),
+                           (_linear(None, most=1), contract))
+    divide = Rule("quotient: the product of a and 1 / b, at the midpoint", MULTIPLIERS, _registered("Divide", products.divide))
+    table |= dict.fromkeys(("RealDiv", "Div", "DivNoNan", "Xdivy"), (_linear((0,)), divide))
+    logarithm = Rule("the product of a and log b, at the midpoint", MULTIPLIERS,
+                     _registered("TimesLogarithm", products.times_logarithm))
+    table |= dict.fromkeys(("Xlogy", "Xlog1py"), (_linear((0,)), logarithm))
+    table["SquaredDifference"] = (Rule("Rescale of u² at u = a - b", RESCALE,
+                                       _registered("SquaredDifference", products.squared_difference)),)
+    shapley = Rule("Shapley values of the two", "section 3.5.3, note on Shapley values",
+                   _registered("GreaterOrLess", choosing.greater_or_less))
+    table |= dict.fromkeys(("Maximum", "Minimum"), (shapley,))
+    table |= dict.fromkeys(("Select", "SelectV2"), (Rule("a fixed choice: linear", LINEAR,
+                                                         _registered("Select", choosing.select), (1, 2)),))
+    return table
+
+
+def _of_rows() -> dict[str, tuple[Rule, ...]]:
+    extreme = Rule("the element that rose to the maximum, or fell from it", MULTIPLIERS, _EXTREME, (0,))
+    table = dict.fromkeys(("Max", "Min", "MaxPool", "MaxPoolV2", "MaxPool3D"), (extreme,))
+    table["Prod"] = (Rule("one factor at a time, in both orders", MULTIPLIERS, _registered("Product", products.product), (0,)),)
+    table["Softmax"] = (Rule("Rescale of exp(x - log Σ exp x), row by row", RESCALE,
+                             _registered("Softmax", softmax.softmax), (0,)),)
+    table["LogSoftmax"] = (Rule("Rescale of x - log Σ exp x, row by row", RESCALE,
+                                _registered("LogSoftmax", softmax.log_softmax), (0,)),)
+    return table
+
+
+RULES = _table()
+LOOP = Rule("a loop: rules hold in its body", MULTIPLIERS)
+BRANCH = Rule("a branch: rules hold in it", MULTIPLIERS)
+# Comparisons, as steps of the difference of what they compare.
+COMPARISONS = frozenset({"Greater", "GreaterEqual", "Less", "LessEqual"})
+# Conditions that tell of a broken number, which are taken as they are at the input.
+SANITY = frozenset({"IsFinite", "IsNan", "IsInf"})
+STEPS = Rule("Rescale of a step: Δy / Δ(u - v)", RESCALE, STEP)
+CHOICE = Rule("choice by a condition that varies: a product, at the midpoint", MULTIPLIERS, VARYING_SELECT)
+# Of a linear operation that an activation follows, and of what is between the two and the activation itself.
+CANCEL = Rule("RevealCancel with the activation behind it", "sections 3.5.3 and 3.5.1", REVEAL_CANCEL, (0,))
+WITHIN = Rule("RevealCancel, with the linear operation before it", "section 3.5.3", HAND_ON)
+GUIDED_RULES = {name: Rule("guided: max(g, 0) times its own derivative", "arXiv:1412.6806, section 3.4", GUIDED)
+                for name in RECTIFIERS}
+
+
+def rule_for(operation: str, varying: list[int]) -> Rule | None:
+    """The rule of an operation whose inputs vary at these positions, None where there is none."""
+    return next((rule for rule in RULES.get(operation, ()) if rule.fits(varying)), None)
