@@ -40,6 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     _add_demo(commands)
     _add_attribute(commands)
+    _add_diagnose(commands)
     _add_inspect(commands)
     return parser
 
@@ -62,6 +63,19 @@ def _add_attribute(commands) -> None:
                "  tf-attrib attribute model.keras batch.npy --target 3 --of logits\n"
                "  tf-attrib attribute text.keras ids.jsonl --tokens vocabulary.txt --out words\n")
     add = attribute.add_argument
+    _add_reading(add)
+    _add_tokens(add)
+    add("--method", default="integrated_gradients", metavar="NAME",
+        help="integrated_gradients (default), gradient, gradient_times_input, interior_gradients, expected_gradients, "
+             "occlusion, deeplift, deepshap, guided_backprop")
+    add("--out", default="attributions", metavar="DIR", help="folder to write to (default: attributions)")
+    add("--pictures", type=int, default=PICTURES, metavar="N", help=f"draw at most N examples (default: {PICTURES})")
+    add("--force", action="store_true", help="overwrite files that exist")
+    attribute.set_defaults(run=_attribute)
+
+
+def _add_reading(add) -> None:
+    """The options that say which model and inputs are read, what is explained, and how accurately."""
     add("model", metavar="MODEL",
         help="a .keras or .h5 file, of Keras 3 or of tf_keras; the folder of a SavedModel; a frozen .pb")
     add("inputs", metavar="INPUT", nargs="+",
@@ -73,25 +87,41 @@ def _add_attribute(commands) -> None:
     add("--signature", metavar="NAME", help="of a SavedModel (default: serving_default, else the only one)")
     add("--of", metavar="OUTPUT",
         help="probability, logits, or the name of an output or tensor (default: the probability head, if any)")
-    add("--method", default="integrated_gradients", metavar="NAME",
-        help="integrated_gradients (default), gradient, gradient_times_input, interior_gradients, expected_gradients, "
-             "occlusion")
     add("--tolerance", type=float, metavar="SHARE",
         help="relative L1 error that integrated gradients aim at (default: 0.05; 0.01 for numbers)")
     add("--max-evaluations", type=int, metavar="N", help="gradients on one path at most (default: 1025)")
     add("--steps", type=int, metavar="N", help="steps or samples of the method; integrated gradients: a fixed rule instead")
     add("--baseline", metavar="FILE|NUMBER", help="an array file or image like the inputs, or a number (default: zeros)")
-    add("--tokens", metavar="FILE", help="vocabulary: one word a line, the first is token 0")
     add("--value-range", type=float, nargs=2, default=(0.0, 255.0), metavar=("LOW", "HIGH"),
         help="what black and white of an image are for the model (default: 0 255)")
     add("--resize", action="store_true", help="bring images to the size that the model takes")
     add("--seed", type=int, default=0, help="of random baselines and methods (default: 0)")
     add("--batch-size", type=int, metavar="ROWS", help="gradient rows in a block (default: by the model's size)")
-    add("--out", default="attributions", metavar="DIR", help="folder to write to (default: attributions)")
-    add("--pictures", type=int, default=PICTURES, metavar="N", help=f"draw at most N examples (default: {PICTURES})")
-    add("--force", action="store_true", help="overwrite files that exist")
     add("--allow-unsafe", action="store_true", help="load Lambda layers, which run the model author's Python code")
-    attribute.set_defaults(run=_attribute)
+
+
+def _add_tokens(add) -> None:
+    add("--tokens", metavar="FILE", help="vocabulary: one word a line, the first is token 0")
+
+
+def _add_diagnose(commands) -> None:
+    diagnose = commands.add_parser(
+        "diagnose", help="say whether attributions of these inputs are to be believed",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Examines model, output, baseline and integral on these inputs, and says what was measured, what it\n"
+                    "means and what to type next. Findings are no failures: the exit code is 0 when the examination ran.",
+        epilog="examples:\n"
+               "  tf-attrib diagnose model.keras batch.npy\n"
+               "  tf-attrib diagnose toxic.keras ids.jsonl --tokens vocabulary.txt --default-class 0 --html report.html\n")
+    _add_reading(diagnose.add_argument)
+    _add_tokens(diagnose.add_argument)
+    diagnose.add_argument("--default-class", type=float, metavar="CLASS",
+                          help="class that means nothing is there, which the baseline should have (0 for a detector); 0.5 for "
+                               "two classes that both need a signal")
+    diagnose.add_argument("--html", metavar="FILE", help="write the report as one HTML file")
+    diagnose.add_argument("--force", action="store_true", help="overwrite the HTML file")
+    diagnose.add_argument("--json", action="store_true", help="print it as JSON")
+    diagnose.set_defaults(run=_diagnose, method="integrated_gradients")
 
 
 def _add_inspect(commands) -> None:
@@ -101,6 +131,8 @@ def _add_inspect(commands) -> None:
                     "loading it would do. An export is read, never loaded.")
     inspect.add_argument("path", metavar="PATH", help="a SavedModel's folder, a frozen graph .pb, or a .keras or .h5 file")
     inspect.add_argument("--signature", metavar="NAME", help="look at this one alone")
+    inspect.add_argument("--rules", action="store_true",
+                         help="list which rule of DeepLIFT each operation gets instead; this loads the model")
     inspect.add_argument("--json", action="store_true", help="print it as JSON")
     inspect.set_defaults(run=_inspect)
 
@@ -114,28 +146,61 @@ def _demo(options: argparse.Namespace) -> None:
 def _inspect(options: argparse.Namespace) -> None:
     from .inspection import inspect
 
+    if options.rules:
+        _print_rules(options)
+        return
     with _quiet_keras():
         found = inspect(options.path, options.signature)
     print(found.to_json() if options.json else found)
 
 
-def _attribute(options: argparse.Namespace) -> None:
+def _print_rules(options: argparse.Namespace) -> None:
     from .attributor import Attributor
-    from .files import read_inputs
+    from .coverage import coverage
 
+    if options.json:
+        raise AttributionError("--rules prints a table: leave --json out")
+    with _quiet_keras():
+        print(coverage(Attributor(options.path, signature=options.signature)))
+
+
+def _attribute(options: argparse.Namespace) -> None:
     out = Path(options.out)
     _check_free(out, options.force)
-    with _quiet_keras():
-        attributor = Attributor(options.model, options.at, options.of, options.batch_size, signature=options.signature,
-                                allow_unsafe=options.allow_unsafe)
-    shape = attributor.input_shape
-    inputs = read_inputs(options.inputs, shape, tuple(options.value_range), options.resize)
+    attributor, inputs, shape = _read(options)
     result = attributor.attribute(inputs, _target(options.target), _baseline(options, shape), _method(options),
                                   seed=options.seed)
     print(result)
     _print_examples(result)
     for path in _write(result, out, options):
         print(f"wrote {path}")
+
+
+def _diagnose(options: argparse.Namespace) -> None:
+    from .doctor.diagnose import diagnose
+
+    if options.html and Path(options.html).exists() and not options.force:
+        raise AttributionError(f"--html {options.html!r} exists: name another file, or overwrite it with --force")
+    attributor, inputs, shape = _read(options)
+    words = None if options.tokens is None else Path(options.tokens).read_text(encoding="utf-8").splitlines()
+    report = diagnose(attributor, inputs, _target(options.target), _baseline(options, shape), seed=options.seed,
+                      default_class=options.default_class, method=_method(options), vocabulary=words)
+    print(report.to_json() if options.json else report)
+    if options.html:
+        report.save_html(options.html, overwrite=options.force)
+        print(f"wrote {options.html}", file=sys.stderr)
+
+
+def _read(options: argparse.Namespace) -> tuple:
+    """The attributor, the inputs, and the shape of one that its model takes."""
+    from .attributor import Attributor
+    from .files import read_inputs
+
+    with _quiet_keras():
+        attributor = Attributor(options.model, options.at, options.of, options.batch_size, signature=options.signature,
+                                allow_unsafe=options.allow_unsafe)
+    shape = attributor.input_shape
+    return attributor, read_inputs(options.inputs, shape, tuple(options.value_range), options.resize), shape
 
 
 def _method(options: argparse.Namespace):

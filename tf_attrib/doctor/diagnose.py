@@ -1,0 +1,81 @@
+"""`diagnose(attributor, inputs)`: is this attribution to be believed? All checks, sharing one attribution."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..attributor import Attributor
+from ..errors import AttributionError
+from ..methods import IntegratedGradients, Method, as_method
+from ..prepare import as_arrays
+from . import baseline, compare, integral, model, output, words
+from .case import Case, as_default_class, chosen_target
+from .catalogue import finding
+from .findings import Finding, Report
+
+# Each takes a case. What can be seen without a gradient comes first.
+FORWARD = (model.check_integers, output.check_shape)
+CHECKS = (model.check_finite, model.check_connected, model.check_units, model.check_custom_gradients, model.check_float16,
+          output.check_saturation, output.check_target, output.check_unit,
+          baseline.check_classes, baseline.check_score, baseline.check_distance, baseline.check_range,
+          baseline.check_equal_features, words.check_words, compare.check_baselines,
+          integral.check_accuracy, integral.check_steps, integral.check_gap)
+
+
+def diagnose(attributor: Attributor, inputs: Any, target: Any = None, baselines: Any = None, *,
+             default_class: float | None = None, seed: int = 0, method: str | Method = "integrated_gradients",
+             vocabulary: Sequence[str] | None = None) -> Report:
+    """Examines whether integrated gradients of these inputs are to be believed, and says what to type where they are not.
+
+    It attributes the inputs once, looks at both ends of the paths, and attributes a few of them again against other baselines
+    and of the logit. It costs at most about three attributions.
+
+    Args:
+        attributor: of the model, with its `at` and `of`.
+        inputs, target, baselines: as for `Attributor.attribute`. Where the output needs a target and none is given, the entry
+            with the highest value is looked at, and a finding says so.
+        default_class: the class that means "nothing there", which the baseline should have: 0 for a detector, whose score
+            without a signal is 0.0; 0.5 where both classes need a signal, so that the baseline should lie between them. None:
+            the baseline is judged by the entropy of its classes.
+        seed: of random baselines.
+        method: integrated gradients, with a stated accuracy or a fixed rule, such as `ta.IntegratedGradients(n_steps=20)`.
+        vocabulary: a word for each token id, such as `ta.vocabulary(path)` gives; default: the model's own.
+
+    Returns:
+        A `Report`: printed, it is text; in a notebook it is shown; `.findings`, `.healthy`, `["gap"]`, `.to_json()`,
+        `.save_html(path)`.
+
+    Raises:
+        AttributionError: arguments that do not fit. What is wrong with model, baseline or numbers is a finding.
+    """
+    if not isinstance(attributor, Attributor):
+        raise AttributionError(f"diagnose takes an attributor, such as ta.Attributor(model); got {type(attributor).__name__}")
+    method, default_class = as_method(method), as_default_class(default_class)
+    if not isinstance(method, IntegratedGradients):
+        raise AttributionError(f"diagnose examines integrated gradients; got {method!r}: leave method out, or give one such "
+                               "as ta.IntegratedGradients(n_steps=20)")
+    session, ready, _ = attributor.prepare(as_arrays(inputs))
+    chosen = chosen_target(session, ready) if target is None else None
+    given, target = target is not None, target if chosen is None else chosen
+    work = attributor.work(inputs, target, baselines, method, seed)
+    case = Case(attributor, inputs, target, given, baselines, method, seed, default_class,
+                None if vocabulary is None else [str(word) for word in vocabulary], work)
+    with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
+        findings = model.check_repeatable(session, ready)
+        sound = all(one.severity == "passed" for one in findings)
+        findings += [one for check in FORWARD for one in check(case)]
+        # what is measured of a model that does not answer the same twice means nothing
+        findings += _checked(case) if sound else []
+    return Report(tuple(findings), f"{case.count} example{'s' if case.count > 1 else ''}, {case.output.words} at "
+                  f"{case.place.words}")
+
+
+def _checked(case: Case) -> list[Finding]:
+    """What the checks that need an attribution find; one finding where there cannot be any."""
+    try:
+        _ = case.result
+    except AttributionError as error:  # the arguments fit, as the forward passes have shown
+        return [finding("cannot_attribute", "error", {}, f"There is no attribution: {error}.",
+                        'attributor.attribute(inputs, method="occlusion")  # needs no gradient')]
+    return [one for check in CHECKS for one in check(case)]

@@ -1,0 +1,111 @@
+"""Checks of the integral: was the accuracy reached, do the attributions add up, would more steps do?"""
+
+import numpy as np
+
+from ..methods import IntegratedGradients
+from ..structure import flatten
+from ..summary import GAP, SLIGHT
+from .case import Case
+from .catalogue import finding
+from .findings import Finding
+
+# Steps are doubled up to so many.
+MOST_STEPS = 800
+
+
+def check_accuracy(case: Case) -> list[Finding]:
+    """The estimated error and the status of a rule that refines."""
+    result = case.result
+    if result.error_estimate is None:
+        return []
+    short, narrow = (np.flatnonzero(result.status == status) for status in ("max_evaluations", "too_narrow"))
+    errors = result.error_estimate[np.isfinite(result.error_estimate)]
+    if not errors.size:
+        return []
+    evidence = {"largest_error": float(errors.max()), "tolerance": case.method.tolerance,
+                "gradients": float(np.mean(result.evaluations)), "not_converged": len(short) + len(narrow)}
+    if len(short):
+        most = 4 * (case.method.max_evaluations - 1) + 1
+        return [finding("accuracy", "warning", evidence, f"{len(short)} of {case.count} paths took "
+                        f"{case.method.max_evaluations} gradients without reaching an error of {case.method.tolerance:.0%}; "
+                        f"the estimate is {errors.max():.1%} at most.",
+                        f"attributor.attribute(inputs, method=ta.IntegratedGradients({case.method.tolerance:g}, "
+                        f"{most}))", short)]
+    if len(narrow):
+        remedy = 'ta.Attributor(model, of="logits").attribute(inputs)  # the logit jumps less' \
+            if case.output.unit == "probability" else 'attributor.attribute(inputs, method="occlusion")  # follows no path'
+        return [finding("accuracy", "warning", evidence, f"On {len(narrow)} of {case.count} paths the score jumps or peaks "
+                        f"within less than a step can resolve; the estimated error is {errors.max():.1%} at "
+                        "most.", remedy, narrow)]
+    return [finding("accuracy", "passed", evidence, f"The integral is accurate to an estimated {errors.max():.1%}, with "
+                    f"{np.mean(result.evaluations):.0f} gradients an example.")]
+
+
+def check_gap(case: Case) -> list[Finding]:
+    """Whether the attributions add up to the difference of scores."""
+    result = case.result
+    gaps = result.relative_gap
+    if gaps is None or np.isnan(gaps).all():
+        return []
+    wrong = np.flatnonzero((np.abs(np.nan_to_num(gaps)) > GAP) & (np.abs(result.gap) > SLIGHT * result.magnitudes))
+    worst = int(np.nanargmax(np.abs(gaps)))
+    evidence = {"largest_gap": float(gaps[worst]), "example": worst, "beyond_5_percent": len(wrong)}
+    if case.method.control is None and len(wrong):
+        return _steps(case, worst, evidence, wrong)
+    if len(wrong):
+        clipped = result.residual_clipped is not None and bool(result.residual_clipped[wrong].any())
+        evidence["more_than_gradients_explain"] = clipped
+        why = "The gradients do not explain it: the model rounds, jumps, or has gradients that are not its " \
+              "own." if clipped else \
+            "The paths were not followed to the stated accuracy."
+        return [finding("gap", "error", evidence, f"In {len(wrong)} of {case.count} examples the attributions miss the "
+                        f"difference of scores by more than 5%, by {gaps[worst]:+.0%} in example {worst}. {why}",
+                        'attributor.attribute(inputs, method="occlusion")  # needs no gradient', wrong)]
+    return [finding("gap", "passed", evidence, "The attributions add up to the difference of scores within "
+                    f"{abs(gaps[worst]):.2%}.")]
+
+
+def check_steps(case: Case) -> list[Finding]:
+    """The error of a rule with fixed nodes, against the rule that refines."""
+    if case.method.control is not None:
+        return []
+    reference = case.again(IntegratedGradients(), np.arange(case.few))
+    error = max(_distance(case.result[i], reference[i]) for i in range(case.few))
+    if error <= GAP:
+        return [finding("accuracy", "passed", {"largest_error": error}, f"{case.method!r} is accurate to {error:.1%} (L1, "
+                        f"against the rule that refines, first {case.few} examples).")]
+    gaps = case.result.relative_gap
+    if gaps is not None and np.nanmax(np.abs(gaps), initial=0) > GAP:
+        return []  # told by the gap already
+    return [finding("accuracy", "warning", {"largest_error": error}, "The attributions add up, and yet are off by "
+                    f"{error:.0%} (L1, against the rule that refines, first {case.few} examples): errors of single features "
+                    "cancel in the sum.",
+                    "attributor.attribute(inputs)  # finds its steps itself")]
+
+
+def _steps(case: Case, worst: int, evidence: dict, wrong: np.ndarray) -> list[Finding]:
+    """How many steps would do for the example with the largest gap."""
+    steps, one = case.method.n_steps or 50, np.array([worst])
+    gap, error = float(abs(evidence["largest_gap"])), float("inf")
+    reference = case.again(IntegratedGradients(), one)
+    while steps < MOST_STEPS and (gap > GAP or error > GAP):
+        steps *= 2
+        found = case.again(IntegratedGradients(rule=case.method.rule, n_steps=steps), one)
+        gap, error = float(np.nan_to_num(np.abs(found.relative_gap[0]))), _distance(found, reference)
+    enough = gap <= GAP and error <= GAP
+    evidence |= {"steps": case.method.n_steps or 50, "steps_that_do" if enough else "steps_that_do_not": steps}
+    said = f"{steps} steps do" if enough else f"{steps} steps do not do either"
+    rule = "" if case.method.rule is None else f"rule={case.method.rule!r}, "
+    remedy = f"attributor.attribute(inputs, method=ta.IntegratedGradients({rule}n_steps={steps}))" if enough else \
+        "attributor.attribute(inputs)  # finds its steps itself"
+    return [finding("too_few_steps", "warning", evidence, f"With {case.method!r} the attributions miss the difference of "
+                    f"scores by more than 5% in {len(wrong)} of {case.count} examples, by {evidence['largest_gap']:+.0%} in "
+                    f"example {worst}. There {said}; the default rule takes {int(reference.evaluations[0])} "
+                    "gradients.", remedy, wrong)]
+
+
+def _distance(found, reference) -> float:
+    """The L1 distance of two attributions of one example, relative to the norm of the second."""
+    pairs = zip(flatten(found.attributions).values(), flatten(reference.attributions).values(), strict=True)
+    total = sum(float(np.abs(a.astype(np.float64) - b).sum()) for a, b in pairs)
+    return total / max(float(reference.magnitudes[0]), 1e-300)

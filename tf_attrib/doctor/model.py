@@ -1,0 +1,229 @@
+"""Checks of the model: does it answer the same twice, is it connected, are its numbers finite, do its units live?"""
+
+import numpy as np
+
+from ..graph.cut import Port
+from ..graph.trace import named_outputs
+from ..refining import NOT_FINITE
+from ..session import Session
+from . import graph
+from .case import EXAMPLES, Case, leaf_of, values_within
+from .catalogue import finding
+from .findings import Finding
+
+# Two calls on the same batch are the same but for the order of sums; an example alone takes other kernels than in company.
+SAME, ALIKE, ALIKE_FLOAT16 = 1e-5, 1e-3, 2e-2
+# A layer in which more units than this are dead along the paths hardly lets any gradient through.
+DEAD = 0.9
+LARGEST_FLOAT16, NEAR = 65504.0, 0.75 * 65504
+# Beyond this gap a gradient that the model defines itself is not that of its function.
+GAP = 0.05
+REST = "Nothing else is examined until that is mended."
+OCCLUSION = 'attributor.attribute(inputs, method="occlusion")  # needs no gradient'
+
+
+def check_repeatable(session: Session, inputs: dict) -> list[Finding]:
+    """Whether two calls agree, and an example alone gives what it gives in company, in another place of the batch.
+
+    Random numbers whose seed the trace has frozen are the same in every call, and yet others in each row.
+    """
+    first, second = (_logits(session, inputs) for _ in range(2))
+    scale = max(float(np.abs(first).max(initial=0)), 1e-12)
+    twice = float(np.abs(first - second).max(initial=0)) / scale
+    if twice > SAME:
+        return [_unrepeatable(session, (inputs, slice(None)), (inputs, slice(None)), twice, "Two calls on the same inputs "
+                              "differ")]
+    here, there = _companies(inputs)
+    one, other = (_logits(session, values)[rows] for values, rows in (here, there))
+    # the length of an output may follow the longest example
+    apart = float(np.abs(one - other).max(initial=0)) / scale if one.shape == other.shape else 0.0
+    if apart > (ALIKE_FLOAT16 if graph.has_float16(session) else ALIKE):
+        return [_unrepeatable(session, here, there, apart, "The same example in other company gives another output")]
+    return [finding("repeatable", "passed", {"two_calls": twice, "in_other_company": apart},
+                    "Two calls agree, and an example gives the same in any company.")]
+
+
+def _logits(session: Session, inputs: dict) -> np.ndarray:
+    """(n, ...), the explained output, beneath its head where that is known: a saturated head would hide differences."""
+    output = session.function.output.log_odds or session.function.output
+    fetched = session.fetch("logits", {key: Port(tensor) for key, tensor in output.fetches.items()}, inputs)
+    return np.concatenate([np.nan_to_num(value.astype(np.float64)).reshape(len(value), -1) for value in fetched.values()], 1)
+
+
+def _companies(inputs: dict) -> tuple:
+    """The same examples in two batches, at other places in each: for each batch the inputs, and which rows they are."""
+    count = len(next(iter(inputs.values())))
+    if count == 1:
+        return (inputs, slice(None)), ({key: np.concatenate([_shuffled(value), value]) for key, value in inputs.items()}, [1])
+    last = np.arange(count - 1, count - 1 - min(EXAMPLES, count // 2), -1)
+    return ({key: value[last] for key, value in inputs.items()}, slice(None)), (inputs, last)
+
+
+def _shuffled(value: np.ndarray) -> np.ndarray:
+    return np.random.default_rng(0).permutation(value.reshape(-1)).reshape(value.shape)
+
+
+def _unrepeatable(session: Session, here: tuple, there: tuple, difference: float, words: str) -> Finding:
+    """What makes the output differ, by the first layer that does."""
+    name, kind = _first_difference(session, here, there) or ("", "")
+    evidence = {"relative_difference": difference, **({"first_layer": name, "kind": kind} if name else {})}
+    words = f"{words}, by {difference:.2g} of the largest value" + (f", first at {name!r} ({kind})" if name else "")
+    remedy = f"self.{name}(x)  # in the model's call: without training=True"
+    if "Dropout" in kind or "Noise" in kind:
+        return finding("dropout_in_training_mode", "error", evidence, f"{words}: it is active when the model is explained, so "
+                       f"that scores and gradients are those of another network at every point of the path. {REST}", remedy)
+    if "Normalization" in kind:
+        return finding("batch_normalisation_in_training_mode", "error", evidence, f"{words}: it uses the mean and variance of "
+                       f"the batch, here of the points of a path. {REST}", remedy)
+    if here[0] is there[0] or graph.random_operations(session):
+        return finding("stochastic_output", "error", evidence, f"{words}: the attribution integrates noise. {REST}",
+                       "tf.random.stateless_normal(shape, seed=(0, 0))  # one draw for all rows, or leave the noise out")
+    return finding("depends_on_company", "error", evidence, f"{words}: scores along a path depend on which points share a "
+                   f"block. {REST}", "ta.Attributor(model, batch_size=1)")
+
+
+def _first_difference(session: Session, here: tuple, there: tuple) -> tuple[str, str] | None:
+    """Name and kind of the first layer whose output is not the same in two calls, each given by its inputs and rows."""
+    traced = session.function.traced
+    fed = {tensor.shape[0] for tensor in traced.inputs.values() if tensor.shape.rank}
+    layers = {name: (call, tensor) for name, call, _, tensor in named_outputs(traced)
+              if tensor.dtype.is_floating and tensor.shape.rank and tensor.shape[0] in fed}
+    ports = {name: Port(tensor) for name, (_, tensor) in layers.items()}
+    if not ports:
+        return None
+    first, second = ((session.fetch("layers", ports, inputs), rows) for inputs, rows in (here, there))
+    for name, (call, _) in layers.items():
+        a, b = (np.nan_to_num(values[name][rows].astype(np.float64)) for values, rows in (first, second))
+        if a.shape == b.shape and np.abs(a - b).max(initial=0) > ALIKE * max(np.abs(a).max(initial=0), 1e-12):
+            return name, type(call.layer).__name__
+    return None
+
+
+def check_connected(case: Case) -> list[Finding]:
+    """Whether each selected tensor moves the score, and its gradient shows it."""
+    found = []
+    for key, x in case.x.items():
+        moved = any((case.reference(key, number) != x).any() for number in range(case.references))
+        if moved and not np.nan_to_num(leaf_of(case.result, key), nan=1).any():
+            found.append(_unmoved(case, key))
+    return found
+
+
+def _unmoved(case: Case, key) -> Finding:
+    m, name = case.few, "the input" if key is None else f"input {key!r}"
+    swapped = {other: (case.reference(key, 0) if other == key else x)[:m] for other, x in case.x.items()}
+    at = dict(zip(case.place.ports, swapped.values(), strict=True))
+    values = values_within(case.session, at, {one: value[:m] for one, value in case.work.ready.items()})
+    before = case.values[:m]
+    change = float(np.abs(values - before).max())
+    if change <= 1e-6 * max(np.abs(before).max(), 1e-12):
+        return finding("disconnected_input", "warning", {"change_of_output": change}, f"The output does not depend on {name}: "
+                       "with its baseline in its place the output stays the same. Its attributions are zero.",
+                       f"ta.Attributor(model, at=ta.inputs({_other(case, key)!r}))")
+    stops = graph.without_gradient(case.session)
+    more = f"; in between there is {', '.join(stops[:3])}" if stops else ""
+    return finding("gradient_missing", "error", {"change_of_output": change, "operations": stops[:6]},
+                   f"The output changes by {change:.3g} when {name} is replaced by its baseline, but its gradient is zero "
+                   f"along the whole path{more}: what it contributes is not attributed to it.", OCCLUSION)
+
+
+def _other(case: Case, key) -> str:
+    return next((str(other) for other in case.x if other != key), "name")
+
+
+def check_integers(case: Case) -> list[Finding]:
+    """Which integer inputs are attributed at their embeddings, and which are left out."""
+    inputs = case.session.function.traced.inputs
+    whole = {key: tensor for key, tensor in inputs.items() if not tensor.dtype.is_floating}
+    if not whole:
+        return []
+    kinds = {str("input" if key is None else key): tensor.dtype.name for key, tensor in whole.items()}
+    left_out = [note for note in case.place.notes if note.endswith("left out") and "reaches" not in note]
+    if left_out:
+        return [finding("integer_inputs", "warning", {"inputs": kinds}, f"Some inputs get no attribution: {left_out[0]}.",
+                        "inputs.astype('float32')  # where they are quantities; else ta.Attributor(model, at=ta.layer(name))")]
+    return [finding("integer_inputs", "note", {"inputs": kinds}, "Integers have no gradient: attributions are at "
+                    f"{case.place.words}, one for each dimension; their sum over dimensions is the word's.", "result.sum(-1)")]
+
+
+def check_finite(case: Case) -> list[Finding]:
+    """Scores and gradients that are NaN or infinite, along the path and at its ends."""
+    status = case.result.status
+    bad = np.flatnonzero(status == NOT_FINITE) if status is not None else np.zeros(0, int)
+    if len(bad):
+        where = _not_finite_where(case)
+        return [finding("not_finite", "error", {"examples": len(bad), "of": case.count, **where},
+                        f"A score or gradient is NaN or infinite along the path of {len(bad)} of {case.count} examples: they "
+                        "have no attribution.",
+                        'attributor.attribute(inputs, baselines=ta.constant(1e-3), on_error="mark")', bad)]
+    for word, gradients in zip(("baseline", "input"), case.end_gradients, strict=True):
+        count = sum(int((~np.isfinite(value)).sum()) for value in gradients.values())
+        if count:
+            return [finding("infinite_gradient_at_an_end", "note", {"entries": count, "end": word}, "The gradient at the "
+                            f"{word} itself is infinite or NaN in {count} entries, such as that of a square root at zero. The "
+                            "integral was taken up to it; a rule with a node there would "
+                            "fail.", "baselines=ta.constant(1e-3)")]
+    return []
+
+
+def _not_finite_where(case: Case) -> dict:
+    """Where on the paths of the first examples the output is not finite."""
+    rows = values_within(case.session, *case.path)
+    finite = np.isfinite(rows.reshape(case.few, 9, -1)).all(-1)
+    return {"alphas_of_output": np.linspace(0, 1, 9)[~finite.all(0)]} if not finite.all() else {"output_is_finite": True}
+
+
+def check_units(case: Case) -> list[Finding]:
+    """ReLU units that are zero along all the paths of the first examples."""
+    alive = graph.alive_units(case)
+    shares = {name: float(1 - np.mean(one)) for name, one in alive.items()}
+    if not shares:
+        return []
+    worst = max(shares, key=shares.get)
+    dead = {name: share for name, share in shares.items() if share > DEAD}
+    total = float(np.mean(~np.concatenate(list(alive.values()))))
+    said = f"{total:.0%} of the ReLU units ({shares[worst]:.0%} of those in {worst!r}) are zero along the whole path of " \
+           f"{case.few} example{'s' if case.few > 1 else ''}"
+    evidence = {"share_of_units": total, "by_layer": dict(sorted(shares.items(), key=lambda pair: -pair[1]))}
+    if dead:
+        return [finding("dead_units", "warning", evidence, f"{said}: hardly any gradient flows through "
+                        f"{', '.join(map(repr, dead))}.",
+                        'attributor.attribute(other_inputs)  # if they stay dead: retrain with a lower learning rate')]
+    return [finding("dead_units", "passed", evidence, f"{said}: no layer is dead.")]
+
+
+def check_custom_gradients(case: Case) -> list[Finding]:
+    """Operations whose gradient the model defines itself."""
+    names = graph.custom_gradients(case.session)
+    if not names:
+        return []
+    gaps = case.result.relative_gap
+    gap = float(np.nanmax(np.abs(gaps), initial=0)) if gaps is not None else float("nan")
+    evidence = {"operations": names[:6], "count": len(names), "largest_gap": gap}
+    said = f"The gradient of {len(names)} operation{'s' if len(names) > 1 else ''} is the model's own ({', '.join(names[:3])})"
+    if gap > GAP:
+        return [finding("custom_gradients", "warning", evidence, f"{said}, and the attributions miss the difference of scores "
+                        f"by {gap:.0%}: it is not the derivative of what the operation computes (straight-through, clipped).",
+                        OCCLUSION)]
+    return [finding("custom_gradients", "note", evidence, f"{said}. The attributions add up (gap {gap:.2%}), as they do where "
+                    "it is the derivative written in another way.")]
+
+
+def check_float16(case: Case) -> list[Finding]:
+    """float16 values along the path that overflow, or are about to."""
+    largest = graph.largest_float16(case)
+    if not largest:
+        return []
+    name = max(largest, key=largest.get)
+    value = largest[name]
+    evidence = {"largest_magnitude": value, "where": name, "largest_float16": LARGEST_FLOAT16}
+    remedy = 'keras.config.set_dtype_policy("float32"); copy = keras.models.clone_model(model); ' \
+             "copy.set_weights(model.get_weights())"
+    if not np.isfinite(value):
+        return [finding("float16_overflow", "error", evidence, "float16 values overflow along the path, first at "
+                        f"{name!r}.", remedy)]
+    if value > NEAR:
+        return [finding("float16_overflow", "warning", evidence, f"float16 values reach {value:,.0f} at {name!r}, of at most "
+                        "65,504: gradients and other inputs may overflow.", remedy)]
+    return [finding("float16_overflow", "passed", evidence, f"float16 values stay below {value:,.0f} of 65,504 along the "
+                    "path.")]
