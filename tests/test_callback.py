@@ -1,6 +1,7 @@
-"""The callback: when it fires, of which classes, what it writes, and what it does about failures."""
+"""The callback: when it fires, what it writes, and what it does about failures."""
 
 import logging
+import shutil
 
 import keras
 import numpy as np
@@ -11,35 +12,8 @@ from keras import layers
 import tf_attrib as ta
 from tf_attrib import watching
 
+from .callbacks import ONE_HOT_ALL, RNG, Noted, X, Y, make
 from .conftest import assert_refused
-
-RNG = np.random.default_rng(5)
-X = RNG.uniform(size=(24, 4)).astype("float32")
-Y = RNG.integers(0, 3, 24)
-
-
-def make(units=3, activation="softmax", loss="sparse_categorical_crossentropy"):
-    model = keras.Sequential([keras.Input((4,)), layers.Dense(5, activation="tanh", name="hidden"),
-                              layers.Dense(units, activation=activation, name="head")])
-    model.compile(keras.optimizers.Adam(0.05), loss)
-    return model
-
-
-class Noted(ta.AttributionCallback):
-    """Keeps every result, with what it was logged as."""
-
-    def __init__(self, samples, log_dir=None, **more):
-        super().__init__(samples, log_dir, **more)
-        self.noted = []
-
-    def _evaluate(self, step, prefix, name):
-        super()._evaluate(step, prefix, name)
-        self.noted.append((step, prefix, self.results))
-
-    @property
-    def steps(self):
-        return [(step, prefix) for step, prefix, _ in self.noted]
-
 
 # when
 
@@ -77,73 +51,21 @@ def test_an_evaluation_after_a_training_that_was_interrupted_is_none_of_its_epoc
     assert callback.steps[-1] == (1, "attribution_vs_iterations")
 
 
-# of what
+def test_an_evaluation_inside_of_a_training_is_one_of_its_own():
+    callback, model = Noted(X[:3]), make()
 
-def test_it_gives_what_the_attributor_gives():
-    model = make()
-    callback = Noted(X[:5], method="integrated_gradients", at="hidden", of="logits", target=2, baselines=ta.gaussian(2, 0.1),
-                     seed=3, batch_size=4)
-    model.evaluate(X, Y, verbose=0, callbacks=[callback])
-    expected = ta.Attributor(model, "hidden", "logits").attribute(X[:5], 2, ta.gaussian(2, 0.1), seed=3)
-    np.testing.assert_allclose(callback.results.attributions, expected.attributions, atol=1e-6)
-    np.testing.assert_allclose(callback.results.baseline_scores, expected.baseline_scores, atol=1e-6)
-    assert callback.results.method == expected.method
+    class Evaluates(keras.callbacks.Callback):
+        def on_epoch_end(self, epoch, logs=None):
+            self.model.evaluate(X[:8], Y[:8], verbose=0, callbacks=[callback])
+    model.fit(X, Y, validation_data=(X, Y), batch_size=8, epochs=2, verbose=0, callbacks=[Evaluates(), callback])
+    assert callback.steps == [(0, "attribution"), (3, "attribution_vs_iterations"), (1, "attribution"),
+                              (6, "attribution_vs_iterations")]
 
 
-ONE_HOT = np.eye(3)[Y[:6]]
-
-
-@pytest.mark.parametrize("labels", [Y[:6], Y[:6, None], ONE_HOT, Y[:6].astype("float32")])
-def test_labels_are_what_is_explained(labels):
-    callback = Noted((X[:6], labels))
-    make().fit(X, Y, epochs=2, verbose=0, callbacks=[callback])
-    np.testing.assert_array_equal(callback.results.target, Y[:6])
-
-
-@pytest.mark.parametrize(("target", "follows"), [(None, False), ("predicted", True)])
-def test_the_first_prediction_is_kept_unless_it_is_to_be_followed(target, follows):
-    model, callback = make(), Noted(X[:6], target=target)
-    head = model.get_layer("head")
-    for favourite in (0, 2):
-        head.bias.assign(9 * np.eye(3, dtype="float32")[favourite])
-        model.evaluate(X, Y, verbose=0, callbacks=[callback])
-    assert callback.results.predicted.tolist() == [2] * 6
-    assert callback.results.target.tolist() == [2 if follows else 0] * 6
-
-
-def test_targets_may_be_given():
-    callback = Noted((X[:3], Y[:3]), target=[2, 1, 0])
-    make().evaluate(X, Y, verbose=0, callbacks=[callback])
-    assert callback.results.target.tolist() == [2, 1, 0]
-
-
-def test_labels_of_a_regression_are_no_classes(tmp_path):
-    model = make(1, None, "mse")
-    callback = Noted((X[:3], Y[:3]), tmp_path)
-    model.evaluate(X, Y.astype("float32"), verbose=0, callbacks=[callback])
-    assert callback.results.target is None
-
-
-@pytest.mark.parametrize("dataset", [
-    tf.data.Dataset.from_tensor_slices((X, Y)).batch(5),
-    tf.data.Dataset.from_tensor_slices((X, Y, np.ones(24))).batch(3),
-    tf.data.Dataset.from_tensor_slices((X, Y)).batch(24)])
-def test_the_first_of_a_data_set_are_taken_once(dataset):
-    callback = Noted(dataset, n=7)
-    make().fit(X, Y, epochs=2, verbose=0, callbacks=[callback])
-    np.testing.assert_array_equal(callback.results.inputs, X[:7])
-    np.testing.assert_array_equal(callback.results.target, Y[:7])
-
-
-def test_a_data_set_without_labels_and_of_dicts():
-    left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
-    model = keras.Model([left, right], layers.Dense(3, activation="softmax")(layers.Add()([left, right])))
-    model.compile("sgd", "sparse_categorical_crossentropy")
-    inputs = {"left": X, "right": X[::-1].copy()}
-    for samples in (tf.data.Dataset.from_tensor_slices(inputs).batch(8), {key: value[:4] for key, value in inputs.items()}):
-        callback = Noted(samples, n=4)
-        model.evaluate(inputs, Y, verbose=0, callbacks=[callback])
-        assert {key: value.shape for key, value in callback.results.attributions.items()} == {"left": (4, 4), "right": (4, 4)}
+def test_epochs_before_the_first_validation_do_not_count():
+    callback = Noted(X[:3], freq=2)
+    make().fit(X, Y, validation_data=(X, Y), validation_freq=2, epochs=6, verbose=0, callbacks=[callback])
+    assert [step for step, _ in callback.steps] == [0, 1, 5]
 
 
 # files
@@ -157,6 +79,46 @@ def test_each_evaluation_is_saved(tmp_path):
     assert files == sorted(f"{name}{end}" for name in names for end in (".npz", "-sample-0.png", "-sample-1.png"))
     loaded = ta.load(tmp_path / "saved" / "iteration-000002.npz")
     np.testing.assert_array_equal(loaded.attributions, callback.results.attributions)
+
+
+def test_nothing_that_was_saved_is_overwritten(tmp_path):
+    callback, model = Noted(X[:2], tmp_path / "logs", save_dir=tmp_path / "saved"), make()
+    for _ in range(2):
+        model.fit(X, Y, epochs=1, verbose=0, callbacks=[callback])
+    assert sorted(path.name for path in (tmp_path / "saved").glob("*.npz")) == ["epoch-000000.npz", "epoch-000000_2.npz"]
+
+
+def test_logs_that_were_cleared_are_begun_anew(tmp_path):
+    callback, model = Noted(X[:2], tmp_path / "logs"), make()
+    for _ in range(2):
+        model.fit(X, Y, epochs=1, verbose=0, callbacks=[callback])
+        (events,) = (tmp_path / "logs" / "attribution").iterdir()
+        assert events.stat().st_size > 1000
+        shutil.rmtree(tmp_path / "logs")
+
+
+def test_maps_of_a_convolution_are_drawn_and_volumes_are_logged_without_pictures(tmp_path):
+    images = RNG.uniform(size=(4, 6, 6, 1)).astype("float32")
+    model = keras.Sequential([keras.Input((6, 6, 1)), layers.Conv2D(4, 3, name="conv"), layers.Flatten(),
+                              layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    callback = Noted(images[:2], tmp_path / "maps", at="conv", on_error="raise", save_dir=tmp_path / "saved")
+    model.evaluate(images, Y[:4], verbose=0, callbacks=[callback])
+    assert callback.results.attributions.shape == (2, 4, 4, 4)
+    assert len(list((tmp_path / "saved").glob("*.png"))) == 2
+    volumes = RNG.uniform(size=(4, 3, 3, 3, 2)).astype("float32")
+    model = keras.Sequential([keras.Input((3, 3, 3, 2)), layers.Flatten(), layers.Dense(3, "softmax")])
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    callback = Noted(volumes[:2], tmp_path / "volumes", on_error="raise")
+    with pytest.warns(RuntimeWarning, match="without pictures"):
+        model.evaluate(volumes, Y[:4], verbose=0, callbacks=[callback])
+    assert callback.scalars["attribution_vs_iterations/share_converged"] == 1
+
+
+def test_numbers_are_there_without_logs():
+    callback = Noted(X[:3])
+    make().fit(X, Y, epochs=2, verbose=0, callbacks=[callback])
+    assert -1 <= callback.scalars["attribution_drift/mean_cosine"] <= 1
 
 
 # nothing is traced twice
@@ -201,9 +163,44 @@ def test_a_model_that_was_rebuilt_is_noticed():
     np.testing.assert_allclose(callback.results.scores, other(X[:3]).numpy()[:, 0], rtol=1e-5)
 
 
+@pytest.mark.parametrize("of", ["keras", "tf_keras"])
+def test_a_model_that_was_compiled_again_is_noticed(of):
+    of = keras if of == "keras" else pytest.importorskip("tf_keras")
+    model = of.Sequential([of.layers.Input((4,)), of.layers.Dense(3, name="head")])
+    callback, units = Noted(X[:3], target=0), []
+    for loss in (of.losses.SparseCategoricalCrossentropy(from_logits=True), "mse"):
+        model.compile("sgd", loss)
+        model.evaluate(X, Y if loss != "mse" else ONE_HOT_ALL, verbose=0, callbacks=[callback])
+        units.append(callback.results.unit)
+    assert units == ["probability", "raw"]
+
+
+def test_classes_of_one_model_are_not_explained_in_another():
+    callback = Noted(X[:4])
+    for units, favourite in ((3, 2), (2, 0)):
+        model = make(units)
+        model.get_layer("head").bias.assign(9 * np.eye(units, dtype="float32")[favourite])
+        model.evaluate(X, Y % units, verbose=0, callbacks=[callback])
+        assert callback.results.target.tolist() == [favourite] * 4
+
+
+def test_a_class_is_not_kept_from_scores_that_are_no_numbers():
+    model, callback = make(), Noted(X[:3])
+    bias = model.get_layer("head").bias
+    bias.assign([np.nan, 0, 0])
+    with pytest.warns(RuntimeWarning, match="NaN"):
+        model.evaluate(X, Y, verbose=0, callbacks=[callback])
+    bias.assign([0, 0, 9])
+    model.evaluate(X, Y, verbose=0, callbacks=[callback])
+    assert callback.results.target.tolist() == [2, 2, 2]
+
+
 # failures
 
 @pytest.mark.parametrize(("arguments", "words"), [
+    ({"class_names": {0: "a"}}, ["class_names", "list"]), ({"class_names": "abc"}, ["class_names", "list"]),
+    ({"samples": iter([X])}, ["next(iter(data))"]), ({"log_dir": b"logs"}, ["log_dir", "b'logs'"]),
+    ({"log_dir": ""}, ["log_dir"]),
     ({"freq": 0}, ["freq", "0"]), ({"n": 1.5}, ["n must", "1.5"]), ({"on_error": "ignore"}, ["'warn' or 'raise'"]),
     ({"target": "label"}, ["'predicted'"]), ({"method": "saliency"}, ["saliency"]), ({"tokens": [["a"]]}, ["tokens for 1"]),
     ({"samples": (X[:3], Y[:2])}, ["3", "2", "[left, right]"]), ({"samples": (X, Y, Y)}, ["tuple (x, y)"]),

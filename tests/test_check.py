@@ -31,6 +31,12 @@ def test_outputs_without_classes_predict_none(function, target):
     assert result.predicted is None
 
 
+def test_the_confidence_at_the_baseline_of_a_position_is_not_claimed():
+    sequence = ta.Attributor(lambda x: tf.nn.softmax(x))
+    x = np.zeros((2, 5, 3), "float32")
+    assert sequence.attribute(x, target=(4, 2), method="gradient_times_input").baseline_confidence is None
+
+
 GOOD = np.random.default_rng(3).uniform(size=(3, 4)).astype("float32")
 
 
@@ -51,20 +57,16 @@ def test_check_finds_a_missing_gradient():
     assert_refused(lambda: integers.check(GOOD), "not differentiable")
 
 
-def test_check_takes_one_example_of_gradients(table, monkeypatch):
-    rows = []
-    attributor = ta.Attributor(table)
-    original = type(attributor)._outcome
-
-    def counted(self, method, session, tables, *more):
-        rows.append(len(tables.score))
-        return original(self, method, session, tables, *more)
-    monkeypatch.setattr(type(attributor), "_outcome", counted)
-    assert attributor.check(GOOD, target=[0, 1, 2], baselines=GOOD[::-1]) is None
-    assert rows == [1]
+def test_check_takes_one_example_of_gradients(table):
+    attributor, baselines = ta.Attributor(table), GOOD[::-1]
+    first = attributor.check(GOOD, target=[0, 1, 2], baselines=baselines)
+    whole = attributor.attribute(GOOD, target=[0, 1, 2], baselines=baselines)
+    np.testing.assert_allclose(first.attributions, whole.attributions[:1], atol=1e-6)
+    assert len(first) == 1
+    assert (first.target, first.predicted) == (0, whole.predicted[0])
 
 
 def test_check_lets_scores_pass_that_are_not_finite():
     attributor = ta.Attributor(lambda x: tf.reduce_sum(tf.math.log(x - 0.5), 1))
-    assert attributor.check(GOOD) is None
+    assert attributor.check(GOOD).status.tolist() == ["not_finite"]
     assert_refused(lambda: attributor.attribute(GOOD), "NaN")

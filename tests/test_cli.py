@@ -29,6 +29,7 @@ def batch(tmp_path, images):
 
 def fails(capsys, *arguments):
     """The one line that is printed where the command exits with 2."""
+    capsys.readouterr()  # a progress bar of what ran before
     assert main(list(arguments)) == 2
     lines = capsys.readouterr().err.strip().splitlines()
     assert len(lines) == 1

@@ -63,7 +63,8 @@ def _against_baseline(found: dict, method, function, outcome, tables, compared) 
     below, references = compared.baseline_scores, tables.references
     one = references.count == 1
     words = describe_zeros(tables.x, function.place.kind) if references.words == "zeros" else references.words
-    confident = function.output.has_classes and function.output.unit == "probability"
+    # of an output with positions the score of the target alone is known here
+    confident = function.output.has_classes and function.output.unit == "probability" and function.target_rank < 2
     difference = tables.score - below.mean(1)
     more = {"baseline_scores": below[:, 0] if one else below, "baseline": words,
             "forward_evaluations": found["forward_evaluations"] + references.count,

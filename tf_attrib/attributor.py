@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import dataclasses
 import hashlib
 import os
 from collections.abc import Callable, Iterator
@@ -30,7 +29,7 @@ from .progress import progress
 from .refining import Control, RefiningRule
 from .scoring import ScoreFunction, resolve_of
 from .select import as_at, as_of
-from .session import Compared, Session, check_finite
+from .session import Compared, Session, Work, check_finite
 from .structure import rebuild
 from .tokens import tokens
 
@@ -40,6 +39,15 @@ FIXED_ROWS = 16
 MEMORY = 2**30
 # The relative error that float32 gradients carry.
 FLOOR = 1e-4
+
+
+@contextlib.contextmanager
+def plain_failures() -> Iterator[None]:
+    """Errors of TensorFlow as errors of ours, in a `with` or around a function."""
+    try:
+        yield
+    except tf.errors.OpError as error:
+        raise AttributionError(f"the model failed on these inputs: {_reason(error)}") from error
 
 
 class Attributor:
@@ -111,6 +119,7 @@ class Attributor:
         """The TensorSpec of each input by key; None where the model does not say what it takes."""
         return self._specs
 
+    @plain_failures()
     def output_shape(self, inputs: Any) -> tuple:
         """The shape of the explained output for one example such as `inputs`: () for one number, (classes,), (length, classes).
 
@@ -119,6 +128,7 @@ class Attributor:
         session, ready, _ = self.prepare(as_arrays(inputs))
         return session.shape(ready)
 
+    @plain_failures()
     def attribute(self, inputs: Any, target: Any = None, baselines: Any = None,
                   method: str | Method = "integrated_gradients", seed: int | None = None,
                   verbose: str | bool | int = "auto", *, on_error: str = "raise") -> Attribution:
@@ -152,34 +162,40 @@ class Attributor:
         if on_error not in ("raise", "mark"):
             raise AttributionError(f"on_error must be 'raise' or 'mark', got {on_error!r}")
         method = as_method(method)
-        with _plain_failures():
-            work = self.work(inputs, target, baselines, method, seed)
-            if on_error == "raise":
-                check_finite("score", work.compared.scores[:, None])
-                check_finite("score at the baseline", work.compared.baseline_scores)
-            outcome = self._outcome(method, work.session, work.tables, work.compared.baseline_scores, seed, verbose)
-            if on_error == "raise":
-                check_finite("score or gradient", np.where(outcome.finite, 0, np.nan)[:, None])
-            function = work.session.function
-            notes = _notes(method.control, function, work.compared) + method.notes(function)
-            tokens = self._tokens(work.session, work.ready)
+        return self.attributed(self.work(inputs, target, baselines, method, seed), method, seed, verbose, on_error)
+
+    @plain_failures()
+    def attributed(self, work: "Work", method: Method, seed: int | None = None, verbose: str | bool = False,
+                   on_error: str = "raise") -> Attribution:
+        """What `attribute` makes of its work; the arguments are those of `attribute`."""
+        if on_error == "raise":
+            check_finite("score", work.compared.scores[:, None])
+            check_finite("score at the baseline", work.compared.baseline_scores)
+        outcome = self._outcome(method, work.session, work.tables, work.compared.baseline_scores, seed, verbose)
+        if on_error == "raise":
+            check_finite("score or gradient", np.where(outcome.finite, 0, np.nan)[:, None])
+        function = work.session.function
+        notes = _notes(method.control, function, work.compared) + method.notes(function)
+        tokens = self._tokens(work.session, work.ready)
         return assemble(method, function, outcome, work.tables, work.compared, rebuild(work.arrays), tokens, notes)
 
+    @plain_failures()
     def check(self, inputs: Any, target: Any = None, baselines: Any = None, method: str | Method = "integrated_gradients",
-              seed: int | None = None) -> None:
+              seed: int | None = None) -> Attribution:
         """Raises what `attribute` would of these arguments, at the cost of a forward pass and the gradients of one example.
 
         For those that attribute later and want to fail now, such as a callback. The arguments are those of `attribute`;
         scores that are not finite are no failure.
 
+        Returns:
+            The result for the first example.
+
         Raises:
             AttributionError: as `attribute`.
         """
         method = as_method(method)
-        with _plain_failures():
-            work = self.work(inputs, target, baselines, method, seed)
-            one = np.arange(min(1, len(work.tables.score)))
-            self._outcome(method, work.session, work.tables.of_examples(one), work.compared.baseline_scores[one], seed)
+        work = self.work(inputs, target, baselines, method, seed).of_examples(np.arange(1))
+        return self.attributed(work, method, seed, on_error="mark")
 
     def explaining(self, of: Any) -> "Attributor":
         """The same attributor of another output or score (`of` as in the constructor); what was traced is shared."""
@@ -189,6 +205,7 @@ class Attributor:
             self._others[of].of, self._others[of]._sessions, self._others[of]._others = of, {}, {}
         return self._others[of]
 
+    @plain_failures()
     def work(self, inputs: Any, target: Any = None, baselines: Any = None, method: str | Method = "integrated_gradients",
              seed: int | None = None) -> "Work":
         """What `attribute` would do, with the scores at both ends of the paths; the arguments are those of `attribute`."""
@@ -231,6 +248,7 @@ class Attributor:
         with progress(verbose, rows) as advance:
             return session.run(method.row(features, kind), tables, integrator, odds, advance)
 
+    @plain_failures()
     def prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
         """The session for inputs of this kind, the inputs by the model's keys, and the user's key for each of those."""
         specs = self._specs if self._specs is not None else specs_of(arrays)
@@ -271,26 +289,6 @@ class Attributor:
         """(n, length), the words behind one lookup's indices, where the model knows them."""
         known = keras_model.vocabulary(self.model) if session.function.place.indices is not None else None
         return tokens(session, ready, known)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Work:
-    """One call, ready for the engine: inputs by key as the user gave them (`arrays`) and as the model takes them (`ready`)."""
-
-    session: Session
-    arrays: dict
-    ready: dict
-    tables: Tables
-    compared: Compared
-
-
-@contextlib.contextmanager
-def _plain_failures() -> Iterator[None]:
-    """Errors of TensorFlow as errors of ours."""
-    try:
-        yield
-    except tf.errors.OpError as error:
-        raise AttributionError(f"the model failed on these inputs: {_reason(error)}") from error
 
 
 def _check_whole(name: str, value: Any, least: int) -> None:

@@ -7,15 +7,14 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from .attribution import Attribution
 from .errors import AttributionError
 from .methods import Method, as_method
-from .samples import COUNT, take
+from .samples import take
 from .select import as_at, as_of
 from .watching import LOGGER, PREDICTED, Plan, Watch, warn
-
-FOLDER = "attribution"  # beside Keras's "train" and "validation"
 
 
 class AttributionCallback(keras.callbacks.Callback):
@@ -25,15 +24,15 @@ class AttributionCallback(keras.callbacks.Callback):
         model.evaluate(test, callbacks=[ta.AttributionCallback(samples, log_dir="logs")])
 
     It fires at each `model.evaluate`; in `model.fit` at the first validation and every `freq`-th after it, or, where there is
-    no validation data, at the end of the first epoch and every `freq`-th after it. In `fit` steps are epochs, and tags begin
-    with "attribution", as Keras's `epoch_loss`; in `evaluate` steps are the optimizer's iterations, and tags begin with
-    "attribution_vs_iterations", as Keras's `evaluation_loss_vs_iterations`. For models of Keras 3 and tf_keras. Neither the
-    model nor its metrics, random state or training results are changed.
+    no validation data (or none yet), at the end of the first epoch and every `freq`-th after it. In `fit` steps are epochs,
+    and tags begin with "attribution", as Keras's `epoch_loss`; in `evaluate` steps are the optimizer's iterations, and tags
+    begin with "attribution_vs_iterations", as Keras's `evaluation_loss_vs_iterations`. For models of Keras 3 and tf_keras.
+    Neither the model nor its metrics, random state or training results are changed.
 
     Args:
         samples: what is watched: arrays, a list or dict of them, (x, y), or a batched tf.data.Dataset, of which the first `n`
-            examples are taken once.
-        log_dir: TensorBoard's folder; events go to `log_dir/attribution`. None writes none.
+            examples are taken once. Labels of several outputs are a list or dict; those of the output `of` names count.
+        log_dir: TensorBoard's folder; events go to `log_dir/name`. None writes none.
         method, at, of, baselines, batch_size, seed: as in `Attributor` and its `attribute`. Random baselines keep their seed.
         target: None: the samples' labels where these are classes, else the class predicted at the first evaluation, kept from
             then on, so that drift does not compare different classes. "predicted": the class predicted at each evaluation. An
@@ -41,10 +40,11 @@ class AttributionCallback(keras.callbacks.Callback):
         freq: of validations (or epochs) in `fit`.
         tokens: a list of words for each sample; default: those that the model knows.
         class_names: a name for each class.
-        save_dir: a folder for one `.npz`, and one picture a sample, for each evaluation.
+        save_dir: a folder for one `.npz`, and one picture a sample, for each evaluation; nothing in it is overwritten.
         on_error: what becomes of a failure inside an evaluation (a full disk, gradients that are NaN): "warn" logs it, warns,
             and lets the training go on; "raise" stops it. What is configured wrongly always fails when training starts.
-        n: how many examples of a tf.data.Dataset are taken.
+        n: how many examples are taken, the first; default: all of arrays, 16 of a tf.data.Dataset.
+        name: of the run, a folder beside Keras's "train" and "validation": two callbacks with one `log_dir` need two names.
 
     Raises:
         AttributionError: arguments that mean nothing; when training or evaluation starts: samples that do not fit, layers that
@@ -58,25 +58,27 @@ class AttributionCallback(keras.callbacks.Callback):
                  at: Any = None, of: Any = None, target: Any = None, baselines: Any = None, freq: int = 1,
                  tokens: Sequence[Sequence[str]] | None = None, class_names: Sequence[str] | None = None,
                  save_dir: str | os.PathLike | None = None, batch_size: int | None = None, seed: int = 0,
-                 on_error: str = "warn", n: int = COUNT):
+                 on_error: str = "warn", n: int | None = None, name: str = "attribution"):
         super().__init__()
-        for name, value in (("freq", freq), ("n", n)):
+        for argument, value in (("freq", freq), ("n", 1 if n is None else n)):
             if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise AttributionError(f"{name} must be a whole number of at least 1, got {value!r}")
+                raise AttributionError(f"{argument} must be a whole number of at least 1, got {value!r}")
         if on_error not in ("warn", "raise"):
             raise AttributionError(f"on_error must be 'warn' or 'raise', got {on_error!r}")
         if isinstance(target, str) and target != PREDICTED:
             raise AttributionError(f"target must be None, 'predicted', an int or an array, got {target!r}")
+        if class_names is not None and (isinstance(class_names, str) or not isinstance(class_names, Sequence | np.ndarray)):
+            raise AttributionError(f"class_names must be a list with a name for each class, got {class_names!r}")
         watched = take(samples, n)
         if tokens is not None and len(tokens) != len(watched):
             raise AttributionError(f"tokens for {len(tokens)} samples; there are {len(watched)}: give a list of words for each")
         self._watch = Watch(Plan(
-            watched, as_method(method), as_at(at), as_of(of), target, baselines, batch_size, seed, tokens, class_names,
-            events=None if log_dir is None else Path(log_dir) / FOLDER, files=None if save_dir is None else Path(save_dir)))
+            watched, as_method(method), as_at(at), as_of(of), target, baselines, batch_size, _drawn_once(seed), tokens,
+            class_names, _folder(log_dir, name), None if save_dir is None else Path(save_dir).expanduser()))
         self._freq, self._on_error = freq, on_error
-        self._epoch: int | None = None  # None outside of `fit`
-        self._ends = self._evaluations = 0
+        self._epoch = self._ends = self._evaluations = 0
         self._validates = False
+        self._alone = True  # whether the next test is a run of its own, and no validation of `fit`
 
     @property
     def results(self) -> Attribution | None:
@@ -89,15 +91,15 @@ class AttributionCallback(keras.callbacks.Callback):
         return dict(self._watch.scalars)
 
     def set_model(self, model: Any) -> None:
-        """A run of `fit` or `evaluate` begins: Keras says with which model."""
+        """A run of `fit` or `evaluate` begins, the latter perhaps inside of the former: Keras says with which model."""
         super().set_model(model)
-        self._epoch = None
+        self._alone = True
         if not model.built:  # tf_keras builds some models at their first batch: what is wrong with them can be told after it
             self.on_train_batch_end = self._after_first_batch
 
     def _after_first_batch(self, batch: int, logs: dict | None = None) -> None:
-        if batch == 0:
-            self._watch.prepare(self.model)
+        self._prepare()
+        del self.on_train_batch_end
 
     def _implements_train_batch_hooks(self) -> bool:
         return "on_train_batch_end" in vars(self)
@@ -110,12 +112,14 @@ class AttributionCallback(keras.callbacks.Callback):
 
     def on_train_begin(self, logs: dict | None = None) -> None:
         """Fails now where something is configured wrongly."""
-        self._epoch, self._ends, self._validates = 0, 0, False
+        self._alone, self._epoch, self._ends, self._validates = False, 0, 0, False
+        self._watch.start()
         self._prepare()
 
     def on_test_begin(self, logs: dict | None = None) -> None:
         """Fails now where something is configured wrongly."""
-        if self._epoch is None:
+        if self._alone:
+            self._watch.start()
             self._prepare()
 
     def _prepare(self) -> None:
@@ -128,25 +132,27 @@ class AttributionCallback(keras.callbacks.Callback):
 
     def on_test_end(self, logs: dict | None = None) -> None:
         """Fires: at the end of `evaluate`, and of every `freq`-th validation in `fit`."""
-        if self._epoch is None:
+        if self._alone:
             step = self._iterations()
             self._evaluate(step, "attribution_vs_iterations", f"iteration-{step:06d}")
-        else:
-            self._validates = True
-            self._every()
+            self._alone = False
+            return
+        if not self._validates:  # epochs before the first validation do not count
+            self._validates, self._ends = True, 0
+        self._every(self._epoch)
 
     def on_epoch_end(self, epoch: int, logs: dict | None = None) -> None:
         """Fires where `fit` does not validate."""
         if not self._validates:
-            self._every()
+            self._every(epoch)
 
     def on_train_end(self, logs: dict | None = None) -> None:
         """The run is over."""
-        self._epoch = None
+        self._alone = True
 
-    def _every(self) -> None:
+    def _every(self, epoch: int) -> None:
         if self._ends % self._freq == 0:
-            self._evaluate(self._epoch, "attribution", f"epoch-{self._epoch:06d}")
+            self._evaluate(epoch, "attribution", f"epoch-{epoch:06d}")
         self._ends += 1
 
     def _iterations(self) -> int:
@@ -157,6 +163,8 @@ class AttributionCallback(keras.callbacks.Callback):
     def _evaluate(self, step: int, prefix: str, name: str) -> None:
         """Attributes and logs; a failure stops the training only where that was asked for."""
         self._evaluations += 1
+        if not self._watch.ready:  # a model that only just was built: what is configured wrongly fails
+            self._watch.prepare(self.model)
         try:
             self._watch.evaluate(self.model, step, prefix, name)
             broken = self._watch.broken()
@@ -167,3 +175,17 @@ class AttributionCallback(keras.callbacks.Callback):
                 raise
             LOGGER.debug("attribution failed at %s", name, exc_info=True)
             warn(f"attribution failed at {name}: {error}")
+
+
+def _folder(log_dir: str | os.PathLike | None, name: str) -> str | None:
+    """Where events go; TensorFlow writes to remote folders too, such as gs://bucket/logs."""
+    if log_dir is None:
+        return None
+    if not isinstance(log_dir, str | os.PathLike) or not str(log_dir) or not isinstance(name, str) or not name:
+        raise AttributionError(f"log_dir must be a folder or None, and name that of a run; got {log_dir!r} and {name!r}")
+    return tf.io.gfile.join(os.path.expanduser(log_dir), name)
+
+
+def _drawn_once(seed: int | None) -> int:
+    """The seed; where there is none, one that stays: drift must not be that of random baselines."""
+    return int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed

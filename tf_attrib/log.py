@@ -21,8 +21,8 @@ BAR = 5
 
 def log_attributions(result: Attribution, writer: tf.summary.SummaryWriter, step: int, *, labels: Any = None,
                      class_names: Sequence[str] | None = None, tokens: Sequence[Sequence[str]] | None = None,
-                     previous: Attribution | None = None, seconds: float | None = None,
-                     prefix: str = "attribution") -> dict[str, float]:
+                     previous: Attribution | None = None, seconds: float | None = None, prefix: str = "attribution",
+                     pictures: bool = True) -> dict[str, float]:
     """Writes a result to TensorBoard's event files; the tensorboard package is needed to look at them only.
 
     Pictures `prefix/sample_0`, ...: image, overlay and symmetric map, or coloured words, with label, predicted class, numbers.
@@ -41,27 +41,29 @@ def log_attributions(result: Attribution, writer: tf.summary.SummaryWriter, step
         previous: the result for the same samples before.
         seconds: that the attribution took.
         prefix: of all tags.
+        pictures: whether there are any, and texts of words; the numbers of what cannot be drawn are logged without them.
 
     Returns:
         The scalars by tag.
 
     Raises:
-        AttributionError: no such writer, or labels, tokens or a previous result of other samples.
+        AttributionError: no such writer, labels, tokens or a previous result of other samples, a result that cannot be drawn.
     """
     if not isinstance(writer, tf.summary.SummaryWriter):
         raise AttributionError(f"writer must be tf.summary.create_file_writer(folder), got {type(writer).__name__}")
     for name, values in (("labels", labels), ("tokens", tokens), ("previous", previous)):
         if values is not None and len(values) != len(result):
             raise AttributionError(f"{name} for {len(values)} samples; the result has {len(result)}")
-    drift = None if previous is None else (rank_correlation(result, previous), cosine(result, previous))
-    scalars = _scalars(result, drift, seconds, prefix)
-    pictures = drawn(result, labels, class_names, tokens)
+    if isinstance(step, bool) or (not isinstance(step, int | np.integer) and not tf.is_tensor(step)):
+        raise AttributionError(f"step must be a whole number, got {step!r}")
+    scalars = numbers(result, previous, seconds, prefix)
+    drawings = drawn(result, labels, class_names, tokens) if pictures else ()
     with events.writing(writer):
         for tag, value in scalars.items():
             events.scalar(tag, value, step)
         table = [_row(result, i, labels, class_names) for i in range(len(result))]
         events.text(f"{prefix}/samples", _table(COLUMNS, table), step, f"Scores: {result.unit}. {_about(result)}")
-        for i, (png, size) in enumerate(pictures):
+        for i, (png, size) in enumerate(drawings):
             events.picture(f"{prefix}/sample_{i}", png, size, step, _about(result))
             told = _words(result, i, None if tokens is None else tokens[i])
             if told:
@@ -79,7 +81,12 @@ def drawn(result: Attribution, labels: Any = None, class_names: Sequence[str] | 
         yield board(result, i, heading, None if tokens is None else tokens[i])
 
 
-def _scalars(result: Attribution, drift: tuple | None, seconds: float | None, prefix: str) -> dict[str, float]:
+def numbers(result: Attribution, previous: Attribution | None = None, seconds: float | None = None,
+            prefix: str = "attribution") -> dict[str, float]:
+    """Accuracy, cost and drift by tag; arguments as in `log_attributions`.
+
+    Drift is of samples whose explained class is the same as before.
+    """
     found = {}
     if result.error_estimate is not None:
         known = result.error_estimate[np.isfinite(result.error_estimate)]
@@ -89,11 +96,18 @@ def _scalars(result: Attribution, drift: tuple | None, seconds: float | None, pr
         found[f"{prefix}/gradient_evaluations"] = float(result.evaluations.sum())
     if seconds is not None:
         found[f"{prefix}/seconds"] = float(seconds)
-    for name, values in zip(("rank_correlation", "cosine"), drift or (), strict=False):
-        known = values[np.isfinite(values)]
+    if previous is None:
+        return found
+    if (result.of, result.at) != (previous.of, previous.at):
+        raise AttributionError(f"the previous result is of {previous.of}, at {previous.at}, and this one of {result.of}, at "
+                               f"{result.at}: drift compares like with like")
+    same = np.full(len(result), True) if result.target is None or previous.target is None else \
+        (result.target == previous.target).reshape(len(result), -1).all(1)
+    for name, values in (("rank_correlation", rank_correlation(result, previous)), ("cosine", cosine(result, previous))):
+        known = np.flatnonzero(np.isfinite(values) & same)
         if known.size:
-            found[f"{prefix}_drift/mean_{name}"] = float(known.mean())
-        found |= {f"{prefix}_drift/{name}_{i}": float(value) for i, value in enumerate(values) if np.isfinite(value)}
+            found[f"{prefix}_drift/mean_{name}"] = float(values[known].mean())
+        found |= {f"{prefix}_drift/{name}_{i}": float(values[i]) for i in known}
     return found
 
 
@@ -118,13 +132,15 @@ def _gap(result: Attribution, i: int) -> str:
 
 def class_name(value: Any, class_names: Sequence[str] | None) -> str:
     """A class as people call it: its name, where there is one, else its number; any other label as it is."""
-    value = np.asarray(value)
+    value = np.squeeze(value)
     if value.ndim:
         return np.array2string(value, threshold=6)
-    number = value.item()
-    if class_names is not None and number == int(number) and 0 <= number < len(class_names):
-        return str(class_names[int(number)])
-    return f"{number:g}" if isinstance(number, float) else str(number)
+    known = value.item()
+    if not isinstance(known, int | float) or not np.isfinite(known):
+        return known.decode("utf-8", "replace") if isinstance(known, bytes) else str(known)
+    if class_names is not None and known == int(known) and 0 <= known < len(class_names):
+        return str(class_names[int(known)])
+    return f"{known:.4g}" if isinstance(known, float) else str(known)
 
 
 def _heading(row: tuple[str, ...], unit: str) -> list[str]:

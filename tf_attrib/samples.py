@@ -1,6 +1,7 @@
 """The samples that a callback watches: taken once, with their labels where these came along."""
 
 import dataclasses
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,7 +9,7 @@ import tensorflow as tf
 
 from .errors import AttributionError
 from .prepare import as_arrays
-from .structure import rebuild
+from .structure import flatten, is_nested_list, rebuild
 
 # How many examples of a data set are watched unless told otherwise.
 COUNT = 16
@@ -20,63 +21,85 @@ class Samples:
 
     Attributes:
         inputs: (n, ...) as the model takes them: an array, a list or a dict.
-        labels: (n, ...), or None.
+        labels: (n, ...), or a list or dict of such for several outputs, or None.
     """
 
     inputs: Any
-    labels: np.ndarray | None = None
+    labels: Any = None
 
     def __len__(self) -> int:
         return len(next(iter(as_arrays(self.inputs).values())))
 
-    def targets(self, shape: tuple) -> np.ndarray | None:
-        """The labels as classes of an output of `shape` for one example, or None where they are not such.
+    def labels_of(self, name: str | None, names: Sequence[str]) -> np.ndarray | None:
+        """The labels of one output.
 
-        Labels of shape (n,), (n, 1), or one-hot (n, classes), are classes where the output has one axis.
-
-        Raises:
-            AttributionError: labels beyond the classes that there are.
+        Args:
+            name: the output; None where the model has one, or none is named.
+            names: all outputs, in order.
         """
-        if self.labels is None or len(shape) != 1:
-            return None
-        labels = self.labels
-        if labels.ndim == 2 and labels.shape[1] == shape[0] > 1:
-            return labels.argmax(1)
-        labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
-        if labels.ndim != 1 or labels.dtype.kind not in "biuf" or not np.array_equal(labels, np.round(labels)):
-            return None
-        if labels.min() < 0 or labels.max() >= shape[0]:
-            raise AttributionError(f"labels from {labels.min():g} to {labels.max():g} for an output of {shape[0]} classes: "
-                                   "give the class to explain as target=, or target='predicted'")
-        return labels.astype(np.int64)
+        if self.labels is None or isinstance(self.labels, np.ndarray):
+            return self.labels
+        position = names.index(name) if name in names else 0 if len(self.labels) == 1 else None
+        if isinstance(self.labels, dict):
+            return self.labels.get(name if name is not None else next(iter(self.labels), None) if position == 0 else None)
+        return None if position is None or position >= len(self.labels) else self.labels[position]
 
 
-def take(samples: Any, count: int = COUNT) -> Samples:
-    """The samples that a user gave.
+def classes_of(labels: np.ndarray | None, shape: tuple) -> np.ndarray | None:
+    """Labels (n,), (n, 1) or one-hot (n, classes) as classes (n,), or None where they are not such.
+
+    Args:
+        shape: of the explained output for one example; classes where it has one axis.
+
+    Raises:
+        AttributionError: labels beyond the classes that there are.
+    """
+    if labels is None or len(shape) != 1 or labels.dtype.kind not in "biuf":
+        return None
+    if labels.ndim == 2 and labels.shape[1] == shape[0] > 1:
+        # a row of probabilities, smoothed ones too; several labels for an example, or values, are no class
+        one_hot = (labels >= 0).all() and np.allclose(labels.sum(1), 1, atol=1e-3)
+        return labels.argmax(1) if one_hot else None
+    labels = labels[:, 0] if labels.ndim == 2 and labels.shape[1] == 1 else labels
+    if labels.ndim != 1 or not np.array_equal(labels, np.round(labels)):
+        return None
+    if labels.min() < 0 or labels.max() >= shape[0]:
+        raise AttributionError(f"labels from {labels.min():g} to {labels.max():g} for an output of {shape[0]} classes: "
+                               "give the class to explain as target=, or target='predicted'")
+    return labels.astype(np.int64)
+
+
+def take(samples: Any, count: int | None = None) -> Samples:
+    """The samples that a user gave, copied.
 
     Args:
         samples: arrays, a list or dict of them, (x, y), or a batched tf.data.Dataset of x, (x, y) or (x, y, weights).
-        count: how many examples of a data set are taken; arrays are taken whole.
+        count: how many examples are taken, the first; default: all of arrays, COUNT of a data set.
 
     Raises:
         AttributionError: nothing there, or inputs and labels of different lengths.
     """
     if isinstance(samples, tf.data.Dataset):
-        samples = _first(samples, count)
-    x, y = samples if isinstance(samples, tuple) and len(samples) == 2 else (samples, None)
+        samples = _first(samples, COUNT if count is None else count)
+    if not isinstance(samples, np.ndarray | list | tuple | Mapping) and not hasattr(samples, "__array__"):
+        raise AttributionError("samples are arrays, a list or dict of them, a tuple (x, y), or a tf.data.Dataset; got "
+                               f"{type(samples).__name__}: take one batch of it, such as next(iter(data))")
     if isinstance(samples, tuple) and len(samples) != 2:
         raise AttributionError(f"samples are arrays, a dict, a list of inputs, or a tuple (x, y), not of {len(samples)}")
-    inputs = as_arrays(x)
-    lengths = {key: len(value) if value.ndim else 0 for key, value in inputs.items()}
-    labels = None if y is None else np.asarray(y)
-    if labels is not None and labels.ndim == 0:
+    x, y = samples if isinstance(samples, tuple) else (samples, None)
+    y = np.asarray(y) if is_nested_list(y) else y
+    inputs, labels = as_arrays(x), {} if y is None else {key: np.asarray(value) for key, value in flatten(y).items()}
+    if any(value.ndim == 0 for value in labels.values()):
         raise AttributionError("samples are (x, y) with a label for each example; for two inputs give a list [left, right]")
-    lengths |= {} if labels is None else {"labels": len(labels)}
+    lengths = {"inputs" if key is None else str(key): len(value) if value.ndim else 0 for key, value in inputs.items()}
+    lengths |= {"labels" if key is None else f"labels of {key}": len(value) for key, value in labels.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
-        shown = ", ".join(f"{'inputs' if key is None else key}: {length}" for key, length in lengths.items())
+        shown = ", ".join(f"{name}: {length}" for name, length in lengths.items())
         raise AttributionError(f"samples need as many labels as examples, at least one; got {shown}; for two inputs without "
                                "labels give a list [left, right]")
-    return Samples(rebuild(inputs), labels)
+    # what the caller does with these arrays later must not change what is watched
+    inputs, labels = ({key: value[:count].copy() for key, value in part.items()} for part in (inputs, labels))
+    return Samples(rebuild(inputs), rebuild(labels) if labels else None)
 
 
 def _first(dataset: tf.data.Dataset, count: int) -> Any:
@@ -85,6 +108,8 @@ def _first(dataset: tf.data.Dataset, count: int) -> Any:
     for part in dataset:
         part = part[:2] if isinstance(part, tuple) else (part,)
         leaves = tf.nest.flatten(part)
+        if any(isinstance(leaf, tf.RaggedTensor | tf.SparseTensor) for leaf in leaves):
+            raise AttributionError("the data set of samples is ragged or sparse: make its batches dense, x.to_tensor()")
         if any(not leaf.shape.rank for leaf in leaves):
             raise AttributionError("the data set of samples must be batched: dataset.batch(16)")
         parts.append(part)

@@ -263,6 +263,29 @@ class Compared:
     distributions: bool
     predicted: np.ndarray | None = None
 
+    def of_examples(self, which: np.ndarray) -> "Compared":
+        """Those of some of the examples."""
+        predicted = None if self.predicted is None else self.predicted[which]
+        return Compared(self.target[which], self.scores[which], self.baseline_scores[which], self.highest[which],
+                        self.distributions, predicted)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Work:
+    """One call of `attribute`, ready for the engine: inputs by key as the user gave them (`arrays`) and as the model takes them
+    (`ready`)."""
+
+    session: Session
+    arrays: dict
+    ready: dict
+    tables: engine.Tables
+    compared: Compared
+
+    def of_examples(self, which: np.ndarray) -> "Work":
+        """That of some of the examples."""
+        arrays, ready = ({key: value[which] for key, value in values.items()} for values in (self.arrays, self.ready))
+        return Work(self.session, arrays, ready, self.tables.of_examples(which), self.compared.of_examples(which))
+
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
     """`parts` along their first axis; the other axes of shorter ones are filled with 0, indices with -1.

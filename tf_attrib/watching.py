@@ -16,9 +16,9 @@ from .attribution import Attribution
 from .attributor import Attributor
 from .errors import AttributionError
 from .graph import keras_model
-from .log import drawn, log_attributions
+from .log import drawn, log_attributions, numbers
 from .methods import Method
-from .samples import Samples
+from .samples import Samples, classes_of
 from .whole import write_whole
 
 LOGGER = logging.getLogger("tf_attrib")
@@ -39,7 +39,7 @@ class Plan:
     seed: int
     tokens: Sequence[Sequence[str]] | None
     class_names: Sequence[str] | None
-    events: Path | None
+    events: str | None
     files: Path | None
 
 
@@ -48,7 +48,7 @@ class Watch:
 
     Attributes:
         result: the newest, None before the first.
-        scalars: the newest numbers by tag, as they were logged.
+        scalars: the newest numbers by tag.
     """
 
     def __init__(self, plan: Plan):
@@ -59,25 +59,54 @@ class Watch:
         self._attributor: Attributor | None = None
         self._traced: list = []
         self._writer: tf.summary.SummaryWriter | None = None
+        self._drawable = True
+
+    @property
+    def ready(self) -> bool:
+        """Whether some model was traced and checked."""
+        return self._attributor is not None
+
+    def start(self) -> None:
+        """Makes the folders of a run.
+
+        Raises:
+            AttributionError: one cannot be written to.
+        """
+        if self.plan.events is not None and not tf.io.gfile.exists(self.plan.events):
+            self._writer = None  # somebody cleared the logs: the old file is gone
+        for folder in (self.plan.events, self.plan.files):
+            _check_writable(folder)
 
     def prepare(self, model: Any) -> None:
         """Traces `model`, unless that was done, and checks all that can be checked before the first evaluation.
 
         Raises:
-            AttributionError: what does not fit the model, or a folder that cannot be written to.
+            AttributionError: what does not fit the model.
         """
-        plan, parts = self.plan, _parts(model)
+        plan, parts = self.plan, keras_model.parts(model)
         if len(parts) == len(self._traced) and all(one is other for one, other in zip(parts, self._traced, strict=True)):
             return
-        for folder in (plan.events, plan.files):
-            _check_writable(folder)
+        # of another model, or a changed one: neither its classes nor its attributions are those of before
+        self._kept = self.result = None
         attributor = Attributor(model, plan.at, plan.of, plan.batch_size)
-        attributor.check(plan.samples.inputs, self._targets(attributor), plan.baselines, plan.method, plan.seed)
-        # of another model, or one with other layers: what was attributed before is not to be compared with
-        self._attributor, self._traced, self.result = attributor, parts, None
+        first = attributor.check(plan.samples.inputs, self._targets(attributor), plan.baselines, plan.method, plan.seed)
+        self._drawable = self._draws(first)
+        self._attributor, self._traced = attributor, parts
+
+    def _draws(self, first: Attribution) -> bool:
+        """Whether results can be drawn, tried on the first sample; words that do not fit are an error."""
+        tokens = None if self.plan.tokens is None else self.plan.tokens[:1]
+        try:
+            list(drawn(first, None, self.plan.class_names, tokens))
+        except AttributionError as error:
+            if tokens is not None:
+                raise
+            warnings.warn(f"numbers are logged without pictures: {error}", RuntimeWarning, stacklevel=2)
+            return False
+        return True
 
     def evaluate(self, model: Any, step: int, prefix: str, name: str) -> None:
-        """Attributes, logs and saves.
+        """Attributes, saves and logs.
 
         Args:
             step: on TensorBoard's axes.
@@ -89,16 +118,17 @@ class Watch:
         self.result = self._attributor.attribute(plan.samples.inputs, self._targets(self._attributor), plan.baselines,
                                                  plan.method, plan.seed, verbose=False, on_error="mark")
         seconds = time.perf_counter() - start
-        if self._kept is None and self.result.predicted is not None:
+        if self._kept is None and self.result.predicted is not None and not self.broken():
             self._kept = self.result.predicted
+        self.scalars = numbers(self.result, previous, seconds, prefix)
+        labels = self._labels(self._attributor)
+        if plan.files is not None:
+            self._save(name, labels)
         if plan.events is not None:
             if self._writer is None:
-                self._writer = tf.summary.create_file_writer(str(plan.events))
-            self.scalars = log_attributions(
-                self.result, self._writer, step, labels=plan.samples.labels, class_names=plan.class_names,
-                tokens=plan.tokens, previous=previous, seconds=seconds, prefix=prefix)
-        if plan.files is not None:
-            self._save(name)
+                self._writer = tf.summary.create_file_writer(plan.events)
+            log_attributions(self.result, self._writer, step, labels=labels, class_names=plan.class_names, tokens=plan.tokens,
+                             previous=previous, seconds=seconds, prefix=prefix, pictures=self._drawable)
 
     def broken(self) -> str:
         """What is NaN or infinite in the newest result; "" where all is well."""
@@ -106,20 +136,31 @@ class Watch:
         bad = np.flatnonzero(status == "not_finite") if status is not None else []
         return f"scores or gradients are NaN or infinite in sample(s) {', '.join(map(str, bad))}" if len(bad) else ""
 
-    def _targets(self, attributor: Attributor) -> Any:
-        plan = self.plan
-        if isinstance(plan.target, str):
-            return None
-        if plan.target is not None:
-            return plan.target
-        labels = plan.samples.targets(attributor.output_shape(plan.samples.inputs))
-        return self._kept if labels is None else labels
+    def _labels(self, attributor: Attributor) -> np.ndarray | None:
+        """The labels of the explained output, as classes where they are such."""
+        names = list(getattr(attributor.model, "output_names", None) or [])
+        labels = self.plan.samples.labels_of(getattr(self.plan.of, "name", None), names)
+        classes = classes_of(labels, attributor.output_shape(self.plan.samples.inputs))
+        return labels if classes is None else classes
 
-    def _save(self, name: str) -> None:
-        plan = self.plan
-        self.result.save(plan.files / f"{name}.npz", overwrite=True)
-        for i, (png, _) in enumerate(drawn(self.result, plan.samples.labels, plan.class_names, plan.tokens)):
-            write_whole(plan.files / f"{name}-sample-{i}.png", lambda file, png=png: file.write(png))
+    def _targets(self, attributor: Attributor) -> Any:
+        if isinstance(self.plan.target, str):
+            return None
+        if self.plan.target is not None:
+            return self.plan.target
+        labels = self._labels(attributor)
+        classes = classes_of(labels, attributor.output_shape(self.plan.samples.inputs))
+        return self._kept if classes is None else classes
+
+    def _save(self, name: str, labels: np.ndarray | None) -> None:
+        """One `.npz`, and a picture of each sample, under a name that is free."""
+        plan, taken, number = self.plan, self.plan.files, 1
+        while (taken / f"{name}.npz").exists():
+            number += 1
+            name = f"{name.partition('_')[0]}_{number}"
+        self.result.save(taken / f"{name}.npz")
+        for i, (png, _) in enumerate(drawn(self.result, labels, plan.class_names, plan.tokens) if self._drawable else ()):
+            write_whole(taken / f"{name}-sample-{i}.png", lambda file, png=png: file.write(png))
 
 
 def warn(message: str) -> None:
@@ -128,17 +169,15 @@ def warn(message: str) -> None:
     warnings.warn(f"{message}; the training goes on", RuntimeWarning, stacklevel=2)
 
 
-def _parts(model: Any) -> list:
-    """What a trace is made of: the model, its layers and its variables."""
-    return [model, *keras_model.layers(model), *model.weights]
-
-
-def _check_writable(folder: Path | None) -> None:
+def _check_writable(folder: Path | str | None) -> None:
     """Makes the folder, and raises AttributionError where no file can be written in it."""
     if folder is None:
         return
+    probe = tf.io.gfile.join(str(folder), f"probe-{os.getpid()}")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_whole(folder / f"probe-{os.getpid()}", lambda file: file.write(b"?")).unlink()
-    except OSError as error:
+        tf.io.gfile.makedirs(str(folder))
+        with tf.io.gfile.GFile(probe, "w") as file:
+            file.write("?")
+        tf.io.gfile.remove(probe)
+    except (OSError, tf.errors.OpError) as error:
         raise AttributionError(f"{str(folder)!r} cannot be written to ({error}): name another log_dir= or save_dir=") from error

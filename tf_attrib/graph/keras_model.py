@@ -36,6 +36,14 @@ def layers(model: Any) -> list[Any]:
     return list(model._flatten_layers())
 
 
+def parts(model: Any) -> list[Any]:
+    """What a trace of `model` depends on, to be compared one by one: itself, layers, activations, variables, and what the last
+    `compile` noted, which is a new object each time."""
+    found = layers(model)
+    compiled = getattr(model, "_compile_config", None)
+    return [model, *found, *(getattr(layer, "activation", None) for layer in found), *model.weights, compiled]
+
+
 def input_structure(model: Any) -> Any | None:
     """The symbolic inputs of a functional or Sequential model in the structure it takes, or None (subclassed)."""
     functional = getattr(model, "_functional", None) or model

@@ -16,52 +16,64 @@ from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
 from ..attribution import Attribution
+from ..structure import flatten
 from . import colour, words
 from .display import show
 from .draw import png as figure_png
 from .image import Picture, diverging, infer_range, overlay, to_display
-from .kinds import Block, blocks
+from .kinds import Block, blocks, has_steps
 from .plots import OTHER_FONTS
-from .text import words_of
+from .text import PADDING, words_of
 
 FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 SIZE, LINE = 12, 17  # of letters and lines, in pixels
 # TensorBoard shows pictures in cards of 350 pixels, wider ones shrunk by leaving pixels out
 WIDTH, SIDE, GAP = 334, 104, 8
-MANY = 3  # so many equal words at the end, such as padding, become one
+MANY = 3  # so many words of padding at the end become one
 
 
-def board(result: Attribution, example: int, heading: Sequence[str] = (), tokens: Sequence[str] | None = None,
-          value_range: tuple[float, float] | None = None) -> tuple[bytes, tuple[int, int]]:
+def board(result: Attribution, example: int, heading: Sequence[str] = (),
+          tokens: Sequence[str] | None = None) -> tuple[bytes, tuple[int, int]]:
     """A PNG of one example with its heading above and its scale beneath, and the picture's width and height.
+
+    The channels of a convolution's maps (batch, height, width, channels) are summed, with their signs.
 
     Args:
         result: any result that can be drawn.
         example: which example of the batch.
         heading: lines above the picture.
         tokens: the example's words; default: those that the result knows, else the token ids.
-        value_range: values of black and white; default: inferred from all inputs.
+
+    Raises:
+        AttributionError: attributions of a shape that cannot be drawn.
     """
+    result = _maps(result)
     found = blocks(result)
     if len(found) == 1 and found[0].kind == "image" and np.shape(found[0].values)[0]:
-        return _encoded(_strip(result, found[0], example, heading, value_range))
+        return _encoded(_strip(result, found[0], example, heading))
     if len(found) == 1 and found[0].kind == "words":
         shown = words_of(result, found[0], example, tokens)
         if all(letter in _letters() for token in shown.tokens for letter in token) or not _other_fonts():
             return _encoded(_boxes(result, shown.tokens, shown.values, heading))
     more = {} if tokens is None else {"tokens": [[] if i != example else list(tokens) for i in range(len(result))]}
-    encoded = figure_png(show(result, example=example, **more))
-    with Image.open(io.BytesIO(encoded)) as drawn:
-        return encoded, drawn.size
+    with Image.open(io.BytesIO(figure_png(show(result, example=example, **more)))) as figure:
+        return _encoded(_framed(figure.convert("RGB"), heading, ""))
 
 
-def _strip(result: Attribution, block: Block, example: int, heading: Sequence[str], value_range) -> Image.Image:
+def _maps(result: Attribution) -> Attribution:
+    """The result with a convolution's channels summed."""
+    leaves = flatten(result.attributions)
+    wide = len(leaves) == 1 and all(np.ndim(leaf) == 4 and np.shape(leaf)[-1] not in (1, 3) for leaf in leaves.values())
+    return result.sum(-1) if wide and not has_steps(result, *leaves.values()) else result
+
+
+def _strip(result: Attribution, block: Block, example: int, heading: Sequence[str]) -> Image.Image:
     values, unit = block.values[example], words.attribution_unit(result)
     alone = diverging(values, unit=unit)
     pictures = [alone]
     if block.inputs is not None:
         given = block.inputs[example]
-        edges = infer_range(block.inputs) if value_range is None else value_range
+        edges = infer_range(block.inputs)
         pictures = [Picture(to_display(given, edges)[0], ()), overlay(given, values, value_range=edges, unit=unit), alone]
     height, width = pictures[0].pixels.shape[:2]
     factor = max(1, SIDE // max(height, width))
@@ -106,7 +118,7 @@ def _boxes(result: Attribution, tokens: Sequence[str], values: np.ndarray, headi
 def _framed(picture: Image.Image, heading: Sequence[str], caption: str) -> Image.Image:
     """The picture with lines of text above and beneath it."""
     wide = max(picture.width, WIDTH)
-    above, below = ([part for line in lines for part in _wrapped(line, wide)] for lines in (heading, [caption]))
+    above, below = ([part for line in lines if line for part in _wrapped(line, wide)] for lines in (heading, [caption]))
     canvas = Image.new("RGB", (wide + 2 * GAP, picture.height + LINE * (len(above) + len(below)) + 3 * GAP), "white")
     drawing, middle = ImageDraw.Draw(canvas), GAP + LINE * len(above)
     canvas.paste(picture, (GAP, middle))
@@ -129,11 +141,11 @@ def _wrapped(text: str, width: int) -> list[str]:
 
 
 def _gathered(tokens: list[str], values: np.ndarray) -> tuple[list[str], np.ndarray]:
-    """The words with many equal ones at the end in one box, which has their sum."""
+    """The words with the padding at the end in one box, which has its sum."""
     same = 1
     while same < len(tokens) and tokens[-1 - same] == tokens[-1]:
         same += 1
-    if same < MANY:
+    if same < MANY or tokens[-1] not in PADDING:
         return tokens, values
     return [*tokens[:-same], f"{tokens[-1] or '(empty)'} × {same}"], np.append(values[:-same], values[-same:].sum())
 
