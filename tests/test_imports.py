@@ -14,7 +14,8 @@ PACKAGE = Path(tf_attrib.__file__).parent
 # Lowest first; a module may import those of lower layers, and of its own layer those that come before it.
 LAYERS = (
     ("_version", "errors", "structure", "progress", "whole"),
-    ("quadrature", "differentiable", "adaptive", "measuring", "attribution", "summary", "storage", "similarity", "events", "log"),
+    ("quadrature", "differentiable", "adaptive", "measuring", "attribution", "summary", "storage", "similarity"),
+    ("events", "log"),
     ("graph.private", "graph.compiled", "graph.keras_model", "graph.load", "graph.trace", "graph.cut", "graph.tensors"),
     ("graph.findings", "graph.constants", "graph.nodes", "graph.saved_model", "graph.scopes", "graph.reading", "graph.patterns",
      "graph.preprocessing", "graph.risks", "graph.security", "graph.keras_graph", "graph.origins", "listing", "inspection",
@@ -23,8 +24,8 @@ LAYERS = (
     ("prepare", "select", "samples"),
     ("scoring",),
     ("baselines", "points", "integrator", "refining"),
-    ("graph.bodies", "rules", "rules.common", "rules.elementwise", "rules.products", "rules.choosing", "rules.softmax",
-     "rules.reveal_cancel", "rules.guided", "rules.table", "rules.chains", "rewrite"),
+    ("graph.bodies", "rules", "rules.common", "rules.linear", "rules.elementwise", "rules.products", "rules.choosing",
+     "rules.softmax", "rules.reveal_cancel", "rules.guided", "rules.table", "rules.chains", "marking", "rewrite"),
     ("rows",),
     ("deeplift",),
     ("perturb", "engine"),
@@ -39,8 +40,11 @@ LAYERS = (
      "doctor.misclassified"),
     ("doctor.catalogue", "doctor.case", "doctor.graph", "doctor.words", "doctor.compare", "doctor.model", "doctor.output",
      "doctor.baseline", "doctor.integral", "doctor.diagnose"),
+    ("metrics.intervals", "metrics.scores", "metrics.case", "metrics.units", "metrics.fidelity", "metrics.infidelity",
+     "metrics.sensitivity", "metrics.sparseness", "metrics.pointing", "metrics.randomisation", "metrics.comparison",
+     "metrics.compare"),
     ("demo", "files"),
-    ("cli", "__main__"),
+    ("cli_compare", "cli", "__main__"),
 )
 ORDER = {name: number for number, name in enumerate(name for layer in LAYERS for name in layer)}
 OF_VIEW = {"attribution", "structure", "errors", "summary", "whole", "view"}

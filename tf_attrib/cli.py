@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
+from . import cli_compare
 from ._version import __version__
 from .errors import AttributionError, MissingExtra
 from .whole import write_whole
@@ -41,6 +42,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_demo(commands)
     _add_attribute(commands)
     _add_diagnose(commands)
+    cli_compare.add(commands, _add_reading, _compare)
     _add_inspect(commands)
     return parser
 
@@ -189,6 +191,12 @@ def _diagnose(options: argparse.Namespace) -> None:
     if options.html:
         report.save_html(options.html, overwrite=options.force)
         print(f"wrote {options.html}", file=sys.stderr)
+
+
+def _compare(options: argparse.Namespace) -> None:
+    cli_compare.check_free(options)
+    attributor, inputs, shape = _read(options)
+    cli_compare.run(options, attributor, inputs, _target(options.target), _baseline(options, shape))
 
 
 def _read(options: argparse.Namespace) -> tuple:

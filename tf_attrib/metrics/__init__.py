@@ -1,0 +1,14 @@
+"""The numbers by which attributions are judged and methods compared: `ta.metrics`."""
+
+from .compare import compare
+from .comparison import Comparison
+from .fidelity import Aopc, aopc, deletion, insertion
+from .infidelity import Gaussian, NoisyBaseline, Squares, infidelity
+from .pointing import pointing
+from .randomisation import Randomisation, randomisation
+from .scores import Curves, Metric
+from .sensitivity import max_sensitivity
+from .sparseness import sparseness
+
+__all__ = ["Aopc", "Comparison", "Curves", "Gaussian", "Metric", "NoisyBaseline", "Randomisation", "Squares", "aopc", "compare",
+           "deletion", "infidelity", "insertion", "max_sensitivity", "pointing", "randomisation", "sparseness"]

@@ -1,0 +1,150 @@
+"""Does an attribution depend on what the model has learned? Weights are randomised, layer by layer."""
+
+import contextlib
+import dataclasses
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from ..attributor import Attributor
+from ..errors import AttributionError
+from ..graph import keras_model
+from ..method import Method
+from ..similarity import rank_correlation
+from .case import attributed
+from .scores import Curves
+
+CASCADING, INDEPENDENT = "cascading", "independent"
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Randomisation(Curves):
+    """Rank correlations with the original attribution; `values` is the mean over the layers, of the first mode.
+
+    `along` names the layers, that nearest the output first; `curves` has (n, layers) by mode.
+    """
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers, that nearest the output first."""
+        return tuple(self.along)
+
+
+def randomisation(attributor: Attributor, result: Any, *, method: str | Method = "integrated_gradients", target: Any = None,
+                  baselines: Any = None, modes: str | tuple[str, ...] = (CASCADING, INDEPENDENT), signed: bool = True,
+                  layers: list[str] | None = None, seed: int = 0) -> Randomisation:
+    """How much an attribution is still like the original when layers of the model are randomised: lower is better.
+
+    Spearman's rank correlation between the attributions of the trained model and of one in which the weights of a layer are
+    shuffled, each weight tensor within itself, so that their distribution stays as it is (trained statistics of batch
+    normalisation too). "cascading": from the output down, each layer with all above it; "independent": each layer alone.
+    Adebayo et al. 2018 (arXiv:1810.03292), the model parameter randomisation test; they draw initial weights anew instead.
+    The class that is explained stays that of the trained model. The model's weights are put back, after an exception too.
+
+    Args:
+        attributor: of a Keras model.
+        result: inputs (n, ...), or the `Attribution` of the trained model by the same `method`, `baselines` and `seed`.
+        modes: "cascading", "independent", or both.
+        signed: whether signed attributions are ranked, or their magnitudes.
+        layers: names of layers to randomise; default: all that have weights of their own.
+        seed: of the shuffling, and of random baselines and methods.
+
+    Returns:
+        A `Randomisation`: `values` (n,), between -1 and 1; NaN where an attribution is constant.
+
+    Raises:
+        AttributionError: a model that is no Keras model, a layer that it does not have, or a result of another method.
+    """
+    modes = (modes,) if isinstance(modes, str) else tuple(modes)
+    if not modes or any(mode not in (CASCADING, INDEPENDENT) for mode in modes):
+        raise AttributionError(f"modes are 'cascading' and 'independent', got {modes!r}")
+    chosen = _chosen(attributor.model, layers)
+    seed = int(np.random.SeedSequence().entropy % 2**32) if seed is None else seed
+    original = attributed(attributor, result, method, target, baselines, seed)
+    original = original if signed else original.abs()
+
+    def similarity() -> np.ndarray:
+        found = attributed(attributor, original.inputs, method, original.target, baselines, seed)
+        if found.method != original.method:
+            raise AttributionError(f"the result is by {original.method}, and method= is {found.method}: pass the method= of "
+                                   "the result")
+        return rank_correlation(original, found if signed else found.abs())
+
+    curves = {mode: np.stack(_run(chosen, similarity, mode, seed), 1) for mode in modes}
+    signs = "signed attributions" if signed else "magnitudes"
+    return Randomisation("randomised layers, rank correlation with the original", _mean(curves[modes[0]]), original.method,
+                         "-1 to 1", "lower", f"{modes[0]}, mean over {len(chosen)} layers; {signs}; weights shuffled", (),
+                         [layer.name for layer in chosen], curves, ("layer that is randomised, from the output down",
+                                                                    "rank correlation"),
+                         {mode: _mean(curves[mode]) for mode in modes[1:]})
+
+
+def _run(layers: list, similarity, mode: str, seed: int) -> list[np.ndarray]:
+    """The similarity after each layer was randomised."""
+    found = []
+    with _restored(layers) as restore:
+        for number, layer in enumerate(layers):
+            if mode == INDEPENDENT:
+                restore()
+            rng = np.random.default_rng([seed, number])
+            for weight in _weights(layer):
+                weight.assign(_shuffled(weight.numpy(), rng))
+            found.append(similarity())
+    return found
+
+
+@contextlib.contextmanager
+def _restored(layers: list) -> Iterator:
+    """Keeps a copy of the weights and puts them back at the end, whatever happens; gives the call that does so before."""
+    kept = [(weight, np.array(weight.numpy())) for layer in layers for weight in _weights(layer)]
+
+    def restore() -> None:
+        for weight, value in kept:
+            weight.assign(value)
+    try:
+        yield restore
+    finally:
+        restore()
+
+
+def _shuffled(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    return rng.permutation(values.ravel()).reshape(values.shape)
+
+
+def _mean(similarity: np.ndarray) -> np.ndarray:
+    """(n,), over the layers where there is a value."""
+    known = ~np.isnan(similarity)
+    return np.divide(np.where(known, similarity, 0).sum(1), known.sum(1), out=np.full(len(similarity), np.nan),
+                     where=known.any(1))
+
+
+def _weights(layer: Any) -> list:
+    return [weight for weight in layer.weights if "float" in str(weight.dtype)]
+
+
+def _chosen(model: Any, names: list[str] | None) -> list:
+    """The layers with weights of their own, that nearest the output first."""
+    if not keras_model.is_keras(model):
+        raise AttributionError(f"randomisation shuffles the weights of a Keras model's layers; this model is a "
+                               f"{type(model).__name__}, whose layers are not known: load the .keras file it came from")
+    found = list({id(layer): layer for layer in _layers(model)}.values())[::-1]
+    if names is None:
+        chosen = found
+    else:
+        known = {layer.name: layer for layer in found}
+        missing = [name for name in names if name not in known]
+        if missing:
+            raise AttributionError(f"no layer with weights is called {missing[0]!r}; there are: {', '.join(map(repr, known))}")
+        chosen = [layer for layer in found if layer.name in names]
+    if not chosen:
+        raise AttributionError(f"model {model.name!r} has no layer with weights, so nothing can be randomised")
+    return chosen
+
+
+def _layers(model: Any) -> list:
+    """Layers with weights in the order of `model.layers`, nested models opened; wrappers count as one layer."""
+    inner = getattr(model, "layers", None)
+    if inner:
+        return [found for layer in inner for found in _layers(layer)]
+    return [model] if _weights(model) else []

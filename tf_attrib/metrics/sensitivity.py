@@ -1,0 +1,88 @@
+"""How much does an attribution change when the input hardly does?"""
+
+from typing import Any
+
+import numpy as np
+
+from ..attribution import Attribution
+from ..attributor import Attributor
+from ..errors import AttributionError
+from ..method import Method
+from ..prepare import as_arrays
+from ..structure import flatten, rebuild
+from .case import attributed, case_of
+from .scores import Metric
+
+# The radius is this part of the range of the examples, unless told otherwise.
+RADIUS = 0.02
+
+
+def max_sensitivity(attributor: Attributor, inputs: Any, *, method: str | Method = "integrated_gradients", target: Any = None,
+                    baselines: Any = None, radius: float | None = None, samples: int = 10, relative: bool = True,
+                    seed: int = 0) -> Metric:
+    """The most that an attribution changes within a small box around the input: lower is better.
+
+    max over |y - x| <= r of ||phi(y) - phi(x)||, divided by ||phi(x)|| where `relative`, in the Euclidean norm. Yeh et al.
+    2019 (arXiv:1901.09392), definition 3, estimated by the greatest of `samples` uniform draws of y: with many features far
+    from below, so that only numbers of the same `samples` and `radius` compare. The class that is explained is that of x.
+    Methods that draw at random (expected gradients) add their own noise; `seed` is the same for all y.
+
+    Args:
+        attributor: the model, with `at` and `of`.
+        inputs: (n, ...), or a list or dict of such; float inputs are moved, others (token ids) stay, and one must be float.
+        method, target, baselines: as for `attribute`; a baseline that is made of the input, such as `ta.blur`, moves along.
+        radius: r, in the unit of the inputs, the same along every axis; default: 2% of the range of these inputs.
+        samples: draws for each example.
+        relative: whether to divide by the norm of the attribution; NaN where that is zero.
+        seed: of the draws, and of random baselines and methods.
+
+    Returns:
+        A `Metric`: `values` (n,), a ratio, or in the unit of the attributions.
+    """
+    if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1:
+        raise AttributionError(f"samples must be a whole number of at least 1, got {samples!r}")
+    if isinstance(inputs, Attribution):
+        raise AttributionError("max_sensitivity attributes anew, so it takes inputs and method=: "
+                               "max_sensitivity(attributor, result.inputs, method=...)")
+    arrays = as_arrays(inputs)
+    _check_movable(attributor, arrays)
+    result = attributed(attributor, inputs, method, target, baselines, seed)
+    radii = {key: _radius(value, radius) for key, value in arrays.items() if value.dtype.kind == "f"}
+    norm = _norm(result.attributions)
+    worst, case = np.zeros(len(result)), case_of(attributor, inputs, result.target, None, seed)
+    generators = list(case.generators(seed))
+    for _ in range(samples):
+        moved = dict(arrays)
+        for key, reach in radii.items():
+            noise = np.stack([rng.uniform(-reach, reach, arrays[key].shape[1:]) for rng in generators])
+            moved[key] = (arrays[key] + noise).astype(arrays[key].dtype)
+        other = attributed(attributor, rebuild(moved), method, result.target, baselines, seed)
+        worst = np.maximum(worst, _norm(other.attributions, result.attributions))
+    values = np.divide(worst, norm, out=np.full(len(worst), np.nan), where=norm > 0) if relative else worst
+    reach = ", ".join(f"{'' if key is None else f'{key!r} '}{reach:.3g}" for key, reach in radii.items())
+    return Metric("max-sensitivity", values, result.method, "relative" if relative else "of the attributions", "lower",
+                  f"{samples} draws within radius {reach}")
+
+
+def _check_movable(attributor: Attributor, arrays: dict) -> None:
+    session, _, _ = attributor.prepare(arrays)
+    floats = [key for key, value in arrays.items() if value.dtype.kind == "f"]
+    if not floats or (session.function.place.kind == "embeddings" and len(arrays) == 1):
+        kinds = ", ".join(str(value.dtype) for value in arrays.values())
+        raise AttributionError("max_sensitivity moves float inputs a little, and tokens have no small changes; these are "
+                               f"{kinds}, attributed at {session.function.place.words}")
+
+
+def _radius(values: np.ndarray, radius: float | None) -> float:
+    number = isinstance(radius, int | float | np.number) and not isinstance(radius, bool)
+    if radius is not None and not (number and radius > 0):
+        raise AttributionError(f"radius must be a number above 0, in the unit of the inputs; got {radius!r}")
+    return float(RADIUS * np.ptp(values)) if radius is None else float(radius)
+
+
+def _norm(attributions: Any, less: Any = None) -> np.ndarray:
+    """(n,), the Euclidean norm over all tensors, of a difference where another attribution is given."""
+    leaves, others = flatten(attributions), flatten(less) if less is not None else {}
+    squares = [((np.asarray(leaf, np.float64) - others.get(key, 0)).reshape(len(leaf), -1) ** 2).sum(1)
+               for key, leaf in leaves.items()]
+    return np.sqrt(sum(squares))
