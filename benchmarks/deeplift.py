@@ -23,7 +23,7 @@ def digits_cnn():
     """The demo's CNN on 8×8 digits, untrained: time does not depend on weights."""
     from tf_attrib.demo.models import digit_model
 
-    return digit_model(), (8, 8, 1), 128
+    return digit_model(), (8, 8, 1), (32, 128)
 
 
 def lstm():
@@ -31,7 +31,7 @@ def lstm():
     import keras
     from keras import layers
 
-    return keras.Sequential([keras.Input((40, 8)), layers.LSTM(16), layers.Dense(3, "softmax")]), (40, 8), 128
+    return keras.Sequential([keras.Input((40, 8)), layers.LSTM(16), layers.Dense(3, "softmax")]), (40, 8), (32, 128)
 
 
 def application(name):
@@ -39,7 +39,7 @@ def application(name):
     def make():
         import keras
 
-        return getattr(keras.applications, name)(input_shape=(128, 128, 3), weights=None), (128, 128, 3), 8
+        return getattr(keras.applications, name)(input_shape=(128, 128, 3), weights=None), (128, 128, 3), (8,)
     return make
 
 
@@ -55,16 +55,23 @@ def seconds(function):
 
 
 def compare(name, make, rounds):
-    """Prints the ratios and the time to build of one net."""
+    """Prints the ratios and the time to build of one net, for batches of each size."""
     import keras
     import numpy as np
 
     import tf_attrib as ta
 
     keras.utils.set_random_seed(0)
-    model, shape, count = make()
-    x = np.random.default_rng(0).uniform(size=(count, *shape)).astype("float32")
-    attributor = ta.Attributor(model)
+    model, shape, counts = make()
+    for count in counts:
+        x = np.random.default_rng(0).uniform(size=(count, *shape)).astype("float32")
+        compare_batch(name, ta.Attributor(model), x, rounds)
+
+
+def compare_batch(name, attributor, x, rounds):
+    """Prints the ratios and the time to build for one batch."""
+    import tf_attrib as ta
+
     calls = {method: lambda method=method: attributor.attribute(x, 0, method=method, verbose=False)
              for method in ("gradient", "deeplift", ta.DeepLift("reveal_cancel"), ta.IntegratedGradients(n_steps=STEPS))}
     gradient, rescale, cancel, integrated = calls.values()
@@ -73,7 +80,7 @@ def compare(name, make, rounds):
     integrated()
     times = [[seconds(call) for call in (gradient, rescale, cancel, integrated)] for _ in range(rounds)]
     ratio = lambda over, under: statistics.median(row[over] / row[under] for row in times)  # noqa: E731
-    print(f"{name}, {count} examples: DeepLIFT {ratio(1, 0):.2f} times a gradient (RevealCancel {ratio(2, 0):.2f}); "
+    print(f"{name}, {len(x)} examples: DeepLIFT {ratio(1, 0):.2f} times a gradient (RevealCancel {ratio(2, 0):.2f}); "
           f"{STEPS}-step integrated gradients take {ratio(3, 1):.1f} times as long as DeepLIFT; "
           f"built in {built['Rescale']:.1f} s (RevealCancel {built['RevealCancel']:.1f} s)", flush=True)
 

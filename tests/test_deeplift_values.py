@@ -88,7 +88,8 @@ def cancelled(difference, kernel, a_reference, upstream):
     plus, minus = up @ rises + down @ falls, up @ falls + down @ rises
     f = [relu(a_reference + part) for part in (0, plus, minus, plus + minus)]
     y_plus, y_minus = ((f[1] - f[0]) + (f[3] - f[2])) / 2, ((f[2] - f[0]) + (f[3] - f[1])) / 2
-    slopes = [np.divide(y, a, out=np.zeros_like(y), where=np.abs(a) > 1e-7) for y, a in ((y_plus, plus), (y_minus, minus))]
+    slopes = [np.divide(y, a, out=0.5 * (a_reference > 0) + 0.5 * (a_reference + other > 0), where=np.abs(a) > 1e-7)
+              for y, a, other in ((y_plus, plus, minus), (y_minus, minus, plus))]
     m_plus, m_minus = (upstream * slope for slope in slopes)
     risen, fallen = m_plus @ rises.T + m_minus @ falls.T, m_plus @ falls.T + m_minus @ rises.T
     return np.where(difference > 0, risen, np.where(difference < 0, fallen, (m_plus + m_minus) @ kernel.T / 2))

@@ -1,5 +1,6 @@
 """Each rule of DeepLIFT against the formula it states, in NumPy and float64, on the operation alone."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -94,7 +95,11 @@ def test_no_difference_gets_the_gradient():
 
 PAIRS = {  # of a and b: function, the same in NumPy, multipliers of a and b
     "product": (lambda a, b: a * b, lambda a, b, r, s: ((b + s) / 2, (a + r) / 2)),
-    "quotient": (lambda a, b: a / b, lambda a, b, r, s: ((1 / b + 1 / s) / 2, -(a + r) / 2 / (b * s))),
+    "quotient": (lambda a, b: a / b, lambda a, b, r, s: (2 / (b + s), -(a / b + r / s) / (b + s))),
+    "by a root": (lambda a, b: a * tf.math.rsqrt(b), lambda a, b, r, s: (
+        2 / (np.sqrt(b) + np.sqrt(s)), -(a / np.sqrt(b) + r / np.sqrt(s)) / (np.sqrt(b) + np.sqrt(s))**2)),
+    "by a root, scaled": (lambda a, b: -2 * tf.math.rsqrt(b[..., None])[..., 0] * a, lambda a, b, r, s: (
+        -4 / (np.sqrt(b) + np.sqrt(s)), 2 * (a / np.sqrt(b) + r / np.sqrt(s)) / (np.sqrt(b) + np.sqrt(s))**2)),
     "difference squared": (tf.math.squared_difference, lambda a, b, r, s: (a - b + r - s, -(a - b + r - s))),
     "a log b": (tf.math.xlogy, lambda a, b, r, s: ((np.log(b) + np.log(s)) / 2, (a + r) / 2 * np.log(b / s) / (b - s))),
     "maximum": (tf.maximum, lambda a, b, r, s: tuple(
@@ -115,6 +120,37 @@ def test_functions_of_two_variables(name):
     a, b, r, s = POSITIVE[:, :3], POSITIVE[:, 3:], ABOVE[:, :3], ABOVE[:, 3:]
     np.testing.assert_allclose(found, np.hstack([WEIGHTS[:3] * part for part in plain(a, b, r, s)]), rtol=1e-9)
     assert_complete(result)
+
+
+def test_a_quotient_whose_denominator_changes_its_sign():
+    x, reference = np.array([[3.0, 2.0], [3.0, 2.0]]), np.array([[1.0, -2.0], [1.0, -0.5]])
+    found, result = attribute(lambda value: value[:, :1] / value[:, 1:], x, reference, np.ones(1))
+    (a, b), (r, s) = x.T, reference.T
+    np.testing.assert_allclose(found, np.stack([(1 / b + 1 / s) / 2, -(a + r) / 2 / (b * s)], 1), rtol=1e-12, atol=1e-12)
+    assert_complete(result)
+
+
+def test_where_nothing_is_divided_by_nothing():
+    """With divide_no_nan 1 / 0 is 0."""
+    x, reference = np.array([[3.0, 2.0]]), np.array([[1.0, 0.0]])
+    _, result = attribute(lambda value: tf.math.divide_no_nan(value[:, :1], value[:, 1:]), x, reference, np.ones(1))
+    assert result.difference == 1.5
+    assert_complete(result)
+
+
+@pytest.mark.parametrize("name", ["LayerNormalization", "GroupNormalization", "RMSNormalization"])
+def test_a_reference_without_variance_does_not_make_contributions_large(name):
+    """From zeros, 1 / b at the reference is 30 and more: nothing may be of that size that integrated gradients do not know."""
+    layer = getattr(keras.layers, name)(dtype="float64", **{"groups": 2} if name == "GroupNormalization" else {})
+    layer(X[:1])
+    attributor = ta.Attributor(lambda value: tf.reduce_sum(layer(value) * WEIGHTS, -1))
+    lifted = attributor.attribute(X, method="deeplift")
+    integrated = attributor.attribute(X, method=ta.IntegratedGradients(tolerance=0.01))
+    assert_complete(lifted)
+    assert (lifted.magnitudes < 2 * integrated.magnitudes).all()
+    for one, other in zip(lifted.attributions, integrated.attributions, strict=True):
+        assert np.corrcoef(one, other)[0, 1] > 0.85
+    assert "quotient by a root: y b = a, at the midpoint" in [row.rule for row in ta.coverage(attributor, inputs=X).rows]
 
 
 def test_a_factor_that_is_broadcast():

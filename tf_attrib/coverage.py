@@ -8,10 +8,10 @@ import numpy as np
 from .attributor import Attributor
 from .deeplift import layer_of, ruled
 from .errors import AttributionError
+from .marking import Marked
 from .method import Method
 from .methods import as_method
 from .prepare import as_arrays
-from .rewrite import Marked
 from .session import Session
 from .structure import rebuild
 

@@ -11,7 +11,8 @@ from .graph.flatten import Flat, Flattening, add_flat
 from .graph.gradients import gradients
 from .graph.tensors import ancestors
 from .graph.trace import TRACING, Traced
-from .rewrite import Marked, Pairing, guided
+from .marking import Marked, guided
+from .rewrite import Pairing
 from .rows import Row, per_row_sum
 from .rules.common import REFERENCE
 from .scoring import ScoreFunction

@@ -6,7 +6,6 @@ varying variables are doubled, and gradients find the partner of an operation in
 examples. Only the operations at the input are marked, and gradients never enter the others.
 """
 
-import dataclasses
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,7 +13,8 @@ import tensorflow as tf
 
 from .graph import nodes
 from .graph.bodies import BRANCHES, LOOPS, Body, Dependence, arguments_behind, starts, without
-from .graph.flatten import FRAMES, Flat, nested
+from .graph.flatten import Flat, nested
+from .marking import Marked, carries, reason_for, root_among, source_of
 from .rules import table
 from .rules.chains import find_chains
 from .rules.common import REFERENCE
@@ -23,20 +23,6 @@ from .rules.reveal_cancel import CHAIN, RESHAPES, SHIFTS
 # The counter and the number of iterations, which TensorFlow's gradient of a loop looks for in these places.
 LOOP_HEAD = 2
 VARYING_CONDITION = "its condition depends on the selected tensors"
-
-
-@dataclasses.dataclass(frozen=True)
-class Marked:
-    """An operation on the path, by its name in the flat graph (in a loop: behind the names of the loop and its body).
-
-    `rule` says what holds for it in words, with its source; None where it has none, and `reason` says why, if that is known.
-    """
-
-    name: str
-    operation: str
-    rule: str | None
-    source: str = ""
-    reason: str = ""
 
 
 class _View:
@@ -127,7 +113,7 @@ class Pairing:
 
     def _mark(self, node: Any, copy: Any, varies: list[bool], view: _View) -> None:
         """Says by which rule gradients pass `copy`, and notes where there is none."""
-        if not _carries(node, self._depends.library):
+        if not carries(node, self._depends.library):
             return  # a comparison, an index: it counts where a float tensor comes of it
         rule, reason = self._rule(node, [position for position, yes in enumerate(varies) if yes], view)
         if rule is None or reason:
@@ -152,14 +138,16 @@ class Pairing:
         if compared is not None and node.op == "SelectV2":
             self._choice(view, node, compared)
             return table.CHOICE, ""
-        if node.op in ("Select", "SelectV2") and varying[0] == 0 and _source(node, view.body).op in table.SANITY:
+        if node.op == "Mul" and len(varying) == 2 and (position := root_among(node, view.varying, view.body)) is not None:
+            return table.NORMALISED[position], ""
+        if node.op in ("Select", "SelectV2") and varying[0] == 0 and source_of(node, view.body).op in table.SANITY:
             varying = varying[1:]
         rule = table.rule_for(node.op, varying)
-        return rule, _reason(node, varying, rule)
+        return rule, reason_for(node, varying, rule)
 
     def _comparison(self, node: Any, view: _View) -> Any | None:
         """The comparison of floats that the first input of `node` is, if it is one."""
-        source = _source(node, view.body)
+        source = source_of(node, view.body)
         of_floats = source is not None and source.op in table.COMPARISONS and nodes.is_floating(source.attr["T"].type)
         return source if of_floats else None
 
@@ -287,33 +275,6 @@ def _return(function: Any, old: Any, view: _View, results: list[int], doubled: l
         node.input[:] = [nested(made, reference) for reference in node.input]
 
 
-def _carries(node: Any, library: dict) -> bool:
-    """Whether multipliers pass through what `node` gives: floats, complex numbers, lists of tensors."""
-    kinds = [tf.as_dtype(number).base_dtype for number in nodes.dtypes(node, library)]
-    return any(kind.is_floating or kind.is_complex or kind == tf.variant for kind in kinds)
-
-
-def _source(node: Any, body: Body) -> Any | None:
-    """The node that gives the first input of `node`, copies left out."""
-    while True:
-        node = body.nodes.get(nodes.data_inputs(node)[0].rpartition(":")[0])
-        if node is None or node.op != "Identity":
-            return node
-
-
-def _reason(node: Any, varying: list[int], rule: table.Rule | None) -> str:
-    """Why an operation has no rule, as far as it is known."""
-    if node.op in FRAMES:
-        return "it is part of a loop of TensorFlow 1"
-    if node.op == "Cast" and not nodes.is_floating(node.attr["SrcT"].type):
-        return "it turns a condition or an index that depends on the selected tensors into a number"
-    if node.op.startswith("FusedBatchNorm") and ("is_training" not in node.attr or node.attr["is_training"].b):
-        return "it normalises by the batch's own statistics"
-    if rule is None and node.op in table.RULES:
-        return f"its input {varying[-1]} depends on the selected tensors"
-    return ""
-
-
 def _pick(node: Any, old: Any, key: str, positions: list[int]) -> None:
     """Gives `node` those entries of the list `key` of `old` that are at these positions."""
     for kind in ("type", "shape") if key in old.attr else ():
@@ -329,22 +290,3 @@ def _place(view: _View, node: Any, kept: list[int], doubled: list[int]) -> None:
         view.at_input[f"{node.name}:{number}"] = f"{node.name}:{position}"
     for position, number in enumerate(doubled, len(kept)):
         view.at_reference[f"{node.name}:{number}"] = f"{node.name}:{position}"
-
-
-def guided(flat: Flat, selected: Iterable[str]) -> list[Marked]:
-    """Marks the rectifiers of a flat graph with the guided rule, those in loops and branches too; returns all on the path."""
-    depends = Dependence({function.signature.name: function for function in flat.graph.library.function})
-    found = depends.dependent(Body({node.name: node for node in flat.graph.node}), set(selected))
-    marked = []
-    for where, inside in [("", flat.graph.node)] + [(function.signature.name + "/", function.node_def)
-                                                     for function in flat.graph.library.function]:
-        for node in inside:
-            if "_gradient_op_type" in node.attr:
-                del node.attr["_gradient_op_type"]
-            rule = table.GUIDED_RULES.get(node.op)
-            if rule is not None:
-                node.attr["_gradient_op_type"].s = rule.gradient.encode()
-            if where or any(reference in found for reference in nodes.data_inputs(node)):
-                marked.append(Marked(where + node.name, node.op, rule.words if rule else "its own gradient",
-                                     rule.source if rule else ""))
-    return marked

@@ -35,6 +35,7 @@ class Output:
         with_target: whether a target selects one of the values.
         choose: from values and targets (rows, r) to one value for each row; default: by indexing.
         log_odds: of a probability whose logits are known, the output that gives its log-odds.
+        distribution: whether the values of an example sum to one by construction (softmax, or a sigmoid unit's two classes).
     """
 
     words: str
@@ -45,6 +46,7 @@ class Output:
     with_target: bool = True
     choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = _indexed
     log_odds: "Output | None" = None
+    distribution: bool = False
 
 
 def resolve_of(traced: Traced, of: Of | None) -> Output:
@@ -112,7 +114,9 @@ def _probability(head: Head, name: str) -> Output:
         value = tf.exp(value) if head.kind == "log_softmax" else value
         return _classes(head, value, lambda value: 1 - value)
     words = f"probability at {name!r}" + ("" if head.applied else f" ({head.kind} of the compiled loss)")
-    return Output(words, "probability", {None: head.output}, finish, True, log_odds=_log_odds(head, name))
+    units = head.kind == "sigmoid" and not _is_single(head.output)
+    return Output(words, "probability", {None: head.output}, finish, True, log_odds=_log_odds(head, name),
+                  distribution=not units)
 
 
 def _log_odds(head: Head, name: str) -> Output | None:
@@ -131,10 +135,15 @@ def _log_odds(head: Head, name: str) -> Output | None:
 
 def _classes(head: Head, value: tf.Tensor, other: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
     """`value`, or for a single sigmoid unit both its classes: class 1 has `value`, class 0 `other(value)`."""
-    if head.kind != "sigmoid" or (value.shape.rank > 1 and value.shape[-1] != 1):
+    if head.kind != "sigmoid" or not _is_single(value):
         return value
     value = value[:, None] if value.shape.rank == 1 else value
     return tf.concat([other(value), value], -1)
+
+
+def _is_single(value: tf.Tensor) -> bool:
+    """Whether it has one unit for each example, or position."""
+    return value.shape.rank == 1 or value.shape[-1] == 1
 
 
 def _scored(traced: Traced, of: Of) -> Output:

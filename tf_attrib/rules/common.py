@@ -48,8 +48,15 @@ def pulled_back(function: Callable, inputs: list[tf.Tensor], upstream: tf.Tensor
     return tf.gradients(function(*inputs), inputs, grad_ys=upstream)
 
 
-def quotient(numerator: tf.Tensor, denominator: tf.Tensor, otherwise: tf.Tensor | float = 0.0) -> tf.Tensor:
-    """numerator / denominator, and `otherwise` where the denominator is zero."""
-    zero = tf.equal(denominator, 0)
-    found = numerator / tf.where(zero, tf.ones_like(denominator), denominator)
-    return tf.where(zero, tf.cast(otherwise, numerator.dtype), found)
+def quotient(numerator: tf.Tensor, denominator: tf.Tensor) -> tf.Tensor:
+    """numerator / denominator, and 0 where the denominator is zero."""
+    return tf.raw_ops.DivNoNan(x=numerator, y=denominator)
+
+
+def broadcast(tensor: tf.Tensor, beside: tf.Tensor) -> bool:
+    """Whether `tensor` may be broadcast by an operation that takes `beside`, too, as far as their shapes tell."""
+    if tensor.shape.rank is None or beside.shape.rank is None or beside.shape.rank > tensor.shape.rank:
+        return True
+    behind = tensor.shape.as_list()[tensor.shape.rank - beside.shape.rank:]
+    return any(other != 1 and (other is None or other != size)
+               for size, other in zip(behind, beside.shape.as_list(), strict=True))

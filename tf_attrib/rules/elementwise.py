@@ -1,7 +1,8 @@
 """The Rescale rule for functions of one variable: m = Δy / Δx (Shrikumar et al. 2017, arXiv:1704.02685, section 3.5.2).
 
-Where Δx is tiny the quotient is rounding error, and the mean of the derivatives at x and x' stands in, as the paper advises:
-for smooth functions it differs from the quotient by a part of Δx² / 12. What "tiny" is depends on the kind of function.
+Where Δx is tiny the quotient is rounding error. The paper takes the derivative at x' there; here it is the mean of those at x
+and x', which for smooth functions differs from the quotient by a part of Δx² / 12. What "tiny" is depends on the kind of
+function.
 """
 
 import tensorflow as tf
@@ -30,7 +31,7 @@ def _tiny(x: tf.Tensor, reference: tf.Tensor, kind: frozenset) -> tf.Tensor | fl
     if kind is SCALED:
         return size * tf.minimum(tf.abs(x), tf.abs(reference))
     # near a kink the derivatives' mean is wrong by the change of slope
-    return tf.cast(size if kind is SMOOTH else size / 500 if kind is KINKED else 0.0, x.dtype)
+    return tf.cast(size if kind is SMOOTH else size / 500, x.dtype)
 
 
 def secant(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
@@ -44,8 +45,9 @@ def secant(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | Non
     if kind is STEPS:
         return [upstream * slope, *rest]
     near = own_gradient(operation, upstream)[0]
-    if kind is not PIECES:
-        near = (near + own_gradient(at_reference, upstream)[0]) / 2
+    if kind is PIECES:
+        return [tf.where(tf.equal(difference, 0), near, upstream * slope), *rest]
+    near = (near + own_gradient(at_reference, upstream)[0]) / 2
     return [tf.where(tf.abs(difference) > _tiny(x, reference, kind), upstream * slope, near), *rest]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import choosing, elementwise, products, reveal_cancel, softmax
+from . import choosing, elementwise, linear, products, reveal_cancel, softmax
 from .guided import RECTIFIERS, guided
 
 # Of arXiv:1704.02685 (version 2).
@@ -88,6 +88,9 @@ def _table() -> dict[str, tuple[Rule, ...]]:
     table = {name: (_linear(None),) for name in _ANY.split()}
     table |= {name: (_linear((0,)),) for name in _FIRST.split()}
     table |= {name: (_linear(positions),) for name, positions in _OTHER.items()}
+    shift = _linear(None, _registered("Shift", linear.shift), most=1)
+    table |= {name: (shift, _linear(None)) for name in ("Add", "AddV2")}
+    table |= dict.fromkeys(linear.CONVOLUTIONS, (_linear((0,), _registered("Convolve", linear.convolve)),))
     passing = Rule("hands the multiplier on", MULTIPLIERS, PASS)
     table |= dict.fromkeys(("IdentityN", "StopGradient", "PreventGradient", "CheckNumerics", "CheckNumericsV2",
                             "DebugIdentityV2"), (passing,))
@@ -117,10 +120,11 @@ def _of_two_variables() -> dict[str, tuple[Rule, ...]]:
     middle = "product, at the midpoint of x and x'"
     multiply = Rule(middle, MULTIPLIERS, _registered("Multiply", products.multiply))
     contract = Rule(middle, MULTIPLIERS, _registered("Contract", products.contract), (0, 1))
-    table["Mul"] = table["MulNoNan"] = (_linear(None, most=1), multiply)
+    table["Mul"] = (_linear(None, _registered("Scale", linear.scale), most=1), multiply)
+    table["MulNoNan"] = (_linear(None, most=1), multiply)
     table |= dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"),
                            (_linear(None, most=1), contract))
-    divide = Rule("quotient: the product of a and 1 / b, at the midpoint", MULTIPLIERS, _registered("Divide", products.divide))
+    divide = Rule("quotient y = a / b: y b = a, at the midpoint", MULTIPLIERS, _registered("Divide", products.divide))
     table |= dict.fromkeys(("RealDiv", "Div", "DivNoNan", "Xdivy"), (_linear((0,)), divide))
     logarithm = Rule("the product of a and log b, at the midpoint", MULTIPLIERS,
                      _registered("TimesLogarithm", products.times_logarithm))
@@ -154,6 +158,9 @@ COMPARISONS = frozenset({"Greater", "GreaterEqual", "Less", "LessEqual"})
 # Conditions that tell of a broken number, which are taken as they are at the input.
 SANITY = frozenset({"IsFinite", "IsNan", "IsInf"})
 STEPS = Rule("Rescale of a step: Δy / Δ(u - v)", RESCALE, STEP)
+# Products with the inverse of a root, which is input 0 or 1.
+NORMALISED = tuple(Rule("quotient by a root: y b = a, at the midpoint", MULTIPLIERS,
+                        _registered(f"ByRoot{position}", products.normalised(position)), (0, 1)) for position in (0, 1))
 CHOICE = Rule("choice by a condition that varies: a product, at the midpoint", MULTIPLIERS, VARYING_SELECT)
 # Of a linear operation that an activation follows, and of what is between the two and the activation itself.
 CANCEL = Rule("RevealCancel with the activation behind it", "sections 3.5.3 and 3.5.1", REVEAL_CANCEL, (0,))

@@ -1,0 +1,94 @@
+"""Which rule holds for an operation of a flat graph, as far as the operation and what feeds it tell."""
+
+import dataclasses
+from collections.abc import Iterable
+from typing import Any
+
+import tensorflow as tf
+
+from .graph import nodes
+from .graph.bodies import Body, Dependence
+from .graph.flatten import FRAMES, Flat
+from .rules import table
+
+# What the inverse of a root passes on its way to the product that it normalises.
+SCALES = frozenset({"Identity", "Reshape", "ExpandDims", "Squeeze", "StridedSlice", "Transpose", "BroadcastTo", "Tile", "Cast",
+                    "Mul"})
+
+
+@dataclasses.dataclass(frozen=True)
+class Marked:
+    """An operation on the path, by its name in the flat graph (in a loop: behind the names of the loop and its body).
+
+    `rule` says what holds for it in words, with its source; None where it has none, and `reason` says why, if that is known.
+    """
+
+    name: str
+    operation: str
+    rule: str | None
+    source: str = ""
+    reason: str = ""
+
+
+def carries(node: Any, library: dict) -> bool:
+    """Whether multipliers pass through what `node` gives: floats, complex numbers, lists of tensors."""
+    kinds = [tf.as_dtype(number).base_dtype for number in nodes.dtypes(node, library)]
+    return any(kind.is_floating or kind.is_complex or kind == tf.variant for kind in kinds)
+
+
+def source_of(node: Any, body: Body) -> Any | None:
+    """The node that gives the first input of `node`, copies left out."""
+    while True:
+        node = body.nodes.get(nodes.data_inputs(node)[0].rpartition(":")[0])
+        if node is None or node.op != "Identity":
+            return node
+
+
+def reason_for(node: Any, varying: list[int], rule: table.Rule | None) -> str:
+    """Why an operation has no rule, as far as it is known."""
+    if node.op in FRAMES:
+        return "it is part of a loop of TensorFlow 1"
+    if node.op == "Cast" and not nodes.is_floating(node.attr["SrcT"].type):
+        return "it turns a condition or an index that depends on the selected tensors into a number"
+    if node.op.startswith("FusedBatchNorm") and ("is_training" not in node.attr or node.attr["is_training"].b):
+        return "it normalises by the batch's own statistics"
+    if rule is None and node.op in table.RULES:
+        wrong = next((one for one in varying if not any(each.fits([one]) for each in table.RULES[node.op])), varying[-1])
+        return f"its input {wrong} depends on the selected tensors"
+    return ""
+
+
+def root_among(node: Any, varying: set[str], body: Body) -> int | None:
+    """The position of the factor of a product that is the inverse of a root times what does not vary; None: there is none."""
+    for position, reference in enumerate(nodes.data_inputs(node)):
+        while True:
+            owner = body.nodes.get(reference.rpartition(":")[0])
+            if owner is None or owner.op not in SCALES:
+                break
+            inputs = [one for one in nodes.data_inputs(owner) if one in varying]
+            if len(inputs) != 1:
+                owner = None
+                break
+            reference = inputs[0]
+        if owner is not None and owner.op == "Rsqrt":
+            return position
+    return None
+
+
+def guided(flat: Flat, selected: Iterable[str]) -> list[Marked]:
+    """Marks the rectifiers of a flat graph with the guided rule, those in loops and branches too; returns all on the path."""
+    depends = Dependence({function.signature.name: function for function in flat.graph.library.function})
+    found = depends.dependent(Body({node.name: node for node in flat.graph.node}), set(selected))
+    marked = []
+    for where, inside in [("", flat.graph.node)] + [(function.signature.name + "/", function.node_def)
+                                                     for function in flat.graph.library.function]:
+        for node in inside:
+            if "_gradient_op_type" in node.attr:
+                del node.attr["_gradient_op_type"]
+            rule = table.GUIDED_RULES.get(node.op)
+            if rule is not None:
+                node.attr["_gradient_op_type"].s = rule.gradient.encode()
+            if where or any(reference in found for reference in nodes.data_inputs(node)):
+                marked.append(Marked(where + node.name, node.op, rule.words if rule else "its own gradient",
+                                     rule.source if rule else ""))
+    return marked

@@ -1,0 +1,51 @@
+"""The Linear rule (Shrikumar et al. 2017, arXiv:1704.02685, section 3.5.1) where one input varies, and nothing for the others.
+
+An operation's own gradient is the same number. It also makes the gradients of kernels, biases and scales, which nobody uses,
+and asks at run time for shapes that are known.
+"""
+
+import tensorflow as tf
+
+from ..graph.private import own_gradient
+from .common import broadcast, partner
+
+CONVOLUTIONS = frozenset({"Conv2D", "DepthwiseConv2dNative"})
+
+
+def _varying(operation: tf.Operation) -> int:
+    """The position of the one input that varies."""
+    others = partner(operation).inputs
+    return next(number for number, tensor in enumerate(operation.inputs) if tensor.name != others[number].name)
+
+
+def _alone(operation: tf.Operation, slope: tf.Tensor, position: int) -> list[tf.Tensor | None]:
+    return [slope if number == position else None for number in range(len(operation.inputs))]
+
+
+def shift(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
+    """a + b: g."""
+    position = _varying(operation)
+    if broadcast(operation.inputs[position], operation.inputs[1 - position]):
+        return own_gradient(operation, upstream)
+    return _alone(operation, upstream, position)
+
+
+def scale(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
+    """a b: g b."""
+    position = _varying(operation)
+    if broadcast(operation.inputs[position], operation.inputs[1 - position]):
+        return own_gradient(operation, upstream)
+    return _alone(operation, upstream * operation.inputs[1 - position], position)
+
+
+def convolve(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
+    """x convolved with a kernel: g with the kernel, transposed."""
+    names = ("strides", "padding", "explicit_paddings", "data_format", "dilations")
+    options = {name: operation.get_attr(name) for name in names}
+    x, kernel = operation.inputs
+    if operation.type == "Conv2D":
+        back = tf.raw_ops.Conv2DBackpropInput(input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream, **options)
+    else:
+        back = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream,
+                                                             **options)
+    return [tf.ensure_shape(back, x.shape), None]
