@@ -159,7 +159,7 @@ def test_every_array_of_a_result_is_selected_with_it():
         assert getattr(part, name).tolist() == [2], name
     fields = {field.name for field in dataclasses.fields(ta.Attribution)}
     words = {"method", "at", "of", "unit", "baseline", "notes"}
-    assert fields == {*PER_EXAMPLE, "attributions", "inputs", *words}
+    assert fields == {*PER_EXAMPLE, "attributions", "positive", "inputs", *words}
 
 
 # words
