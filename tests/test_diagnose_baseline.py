@@ -8,7 +8,7 @@ from sklearn.datasets import load_digits
 
 import tf_attrib as ta
 
-from .test_diagnose import DIAGONAL, PLAIN, sigmoid_of, softmax_of, unwell
+from .sick import DIAGONAL, PLAIN, attributor_of, sigmoid_of, softmax_of, unwell
 
 
 def logit(p):
@@ -20,7 +20,7 @@ def test_entropy_that_is_low_without_a_favourite():
     bias = np.where(np.arange(40) < 7, 9.0, 0.0)
     weights = np.zeros((3, 40), "float32")
     weights[:, 20] = 20
-    report = ta.diagnose(ta.Attributor(softmax_of(weights, bias)), PLAIN)
+    report = ta.diagnose(attributor_of(softmax_of(weights, bias)), PLAIN)
     found = report["baseline_entropy"]
     assert found.severity == "warning"
     p = np.exp(bias) / np.exp(bias).sum()
@@ -32,7 +32,7 @@ def test_entropy_that_is_low_without_a_favourite():
 def test_a_baseline_that_scores_70_percent():
     """The guide's case: of a class-1 input at 0.99 the difference is 0.69 for one class, of which 0.2 are the baseline's."""
     model = sigmoid_of([logit(0.99) - logit(0.3)], bias=logit(0.3))
-    report = ta.diagnose(ta.Attributor(model), np.ones((1, 1), "float32"), target=1)
+    report = ta.diagnose(attributor_of(model), np.ones((1, 1), "float32"), target=1)
     found = report["baseline_favours_a_class"]
     assert found.severity == "warning"
     assert found.evidence["class"] == 0
@@ -45,10 +45,10 @@ def test_a_baseline_that_scores_70_percent():
 def test_several_baselines_that_balance_each_other_are_no_favourite():
     model = softmax_of(DIAGONAL)
     three = ta.several(np.eye(3, dtype="float32"))
-    report = ta.diagnose(ta.Attributor(model), PLAIN, baselines=three)
+    report = ta.diagnose(attributor_of(model), PLAIN, baselines=three)
     assert "baseline_favours_a_class" not in report
     assert report["baseline_entropy"].evidence["relative"] < 0.6
-    one = ta.diagnose(ta.Attributor(model), PLAIN, baselines=np.eye(3, dtype="float32")[0])
+    one = ta.diagnose(attributor_of(model), PLAIN, baselines=np.eye(3, dtype="float32")[0])
     assert one["baseline_favours_a_class"].evidence["class"] == 0
 
 
@@ -57,7 +57,7 @@ def test_several_baselines_that_balance_each_other_are_no_favourite():
     (0.0, 0.5, "passed"), (0.0, 0, "warning"), (6.0, 1, "passed")])
 def test_a_default_class(bias, default_class, severity):
     """A detector is at 0.0 without a signal; of two classes that both need one, the baseline is at 0.5."""
-    report = ta.diagnose(ta.Attributor(sigmoid_of([14.0, 1.0], bias)), np.ones((1, 2), "float32"), target=1,
+    report = ta.diagnose(attributor_of(sigmoid_of([14.0, 1.0], bias)), np.ones((1, 2), "float32"), target=1,
                          default_class=default_class)
     assert report["baseline_default_class"].severity == severity
     assert "baseline_entropy" not in report
@@ -65,14 +65,14 @@ def test_a_default_class(bias, default_class, severity):
 
 
 def test_a_detector_without_a_word_of_its_default_class_is_asked_about():
-    report = ta.diagnose(ta.Attributor(sigmoid_of([14.0, 1.0], -6.0)), np.ones((1, 2), "float32"), target=1)
+    report = ta.diagnose(attributor_of(sigmoid_of([14.0, 1.0], -6.0)), np.ones((1, 2), "float32"), target=1)
     assert "default_class=0" in report["baseline_favours_a_class"].remedy
 
 
 def test_one_of_several_sigmoid_units_is_judged_by_itself():
     model = keras.Sequential([keras.Input((3,)), layers.Dense(3, activation="sigmoid")])
     model.set_weights([DIAGONAL.astype("float32"), np.array([0, -7, 7], "float32")])
-    attributor = ta.Attributor(model)
+    attributor = attributor_of(model)
     assert ta.diagnose(attributor, PLAIN, target=0)["baseline_entropy"].evidence["relative"] == pytest.approx(1)
     assert ta.diagnose(attributor, PLAIN, target=1, default_class=0)["baseline_default_class"].severity == "passed"
     assert ta.diagnose(attributor, PLAIN, target=2, default_class=0)["baseline_default_class"].severity == "warning"
@@ -80,35 +80,35 @@ def test_one_of_several_sigmoid_units_is_judged_by_itself():
 
 def test_the_score_at_the_baseline():
     x = np.ones((2, 2), "float32")
-    near = ta.diagnose(ta.Attributor(sigmoid_of([14.0, 1.0], -6.0)), x, target=1, default_class=0)["baseline_score"]
+    near = ta.diagnose(attributor_of(sigmoid_of([14.0, 1.0], -6.0)), x, target=1, default_class=0)["baseline_score"]
     assert near.severity == "passed"
-    far = ta.diagnose(ta.Attributor(sigmoid_of([3.0, 1.0])), x, target=1)["baseline_score"]
+    far = ta.diagnose(attributor_of(sigmoid_of([3.0, 1.0])), x, target=1)["baseline_score"]
     assert far.severity == "note"
     assert far.evidence["score_at_baseline"] == pytest.approx(0.5)
-    many = ta.diagnose(ta.Attributor(softmax_of(np.eye(6) * 5)), np.eye(6, dtype="float32"))["baseline_score"]
+    many = ta.diagnose(attributor_of(softmax_of(np.eye(6) * 5)), np.eye(6, dtype="float32"))["baseline_score"]
     assert many.severity == "passed"  # one in six is as near zero as six equal classes come
 
 
 def test_a_baseline_that_is_the_input():
-    report = ta.diagnose(ta.Attributor(softmax_of(DIAGONAL)), PLAIN, baselines=PLAIN)
+    report = ta.diagnose(attributor_of(softmax_of(DIAGONAL)), PLAIN, baselines=PLAIN)
     assert report["baseline_too_close"].severity == "warning"
     assert report["baseline_too_close"].examples == (0, 1, 2)
 
 
 def test_a_path_in_the_flat_region():
     """At 5 and at 6 the sigmoid has all but arrived."""
-    report = ta.diagnose(ta.Attributor(sigmoid_of([1.0])), np.array([[6.0], [5.5]], "float32"), target=1,
+    report = ta.diagnose(attributor_of(sigmoid_of([1.0])), np.array([[6.0], [5.5]], "float32"), target=1,
                          baselines=ta.constant(5), default_class=1)
     found = report["baseline_too_close"]
     assert found.severity == "warning"
     assert found.evidence["least_change_of_score"] < 0.02
     assert found.evidence["least_distance"] > 0.01
-    far = ta.diagnose(ta.Attributor(sigmoid_of([1.0])), np.array([[6.0]], "float32"), target=1)
+    far = ta.diagnose(attributor_of(sigmoid_of([1.0])), np.array([[6.0]], "float32"), target=1)
     assert far["baseline_too_close"].severity == "passed"
 
 
 def test_a_baseline_outside_the_data():
-    attributor = ta.Attributor(softmax_of(DIAGONAL / 20))
+    attributor = attributor_of(softmax_of(DIAGONAL / 20))
     report = ta.diagnose(attributor, PLAIN + 50)
     assert report["baseline_outside_the_data"].severity == "warning"
     assert report["baseline_outside_the_data"].evidence["baseline"] == [0, 0]
@@ -142,11 +142,11 @@ def test_features_that_equal_their_baseline():
     """Two of six features are absent; the score falls with the second and does not know the first."""
     model = softmax_of([[0, 0, 0], [0, 6, 0], [3, 0, 0]])
     x = np.array([[0, 0, 1], [0.5, 0.5, 1]], "float32")
-    found = ta.diagnose(ta.Attributor(model), x, target=0)["features_at_baseline"]
+    found = ta.diagnose(attributor_of(model), x, target=0)["features_at_baseline"]
     assert found.severity == "note"
     assert found.evidence["share_of_features"] == pytest.approx(2 / 6)
     assert 0.05 < found.evidence["share_of_gradient"] < 0.9
-    assert "features_at_baseline" not in ta.diagnose(ta.Attributor(model), x[1:], target=0)
+    assert "features_at_baseline" not in ta.diagnose(attributor_of(model), x[1:], target=0)
 
 
 @pytest.mark.parametrize(("x", "severity", "correlation", "signs"), [
@@ -164,7 +164,15 @@ def test_baselines_that_tell_other_stories(x, severity, correlation, signs):
 VOCABULARY = ["[PAD]", "[UNK]", "the", "of", "and", "a", "in", *(f"word{i}" for i in range(23))]
 
 
-def reader(norms):
+@pytest.fixture(scope="module")
+def reading():
+    """A text model; `reader` sets its weights."""
+    model = keras.Sequential([keras.Input((6,), dtype="int32"), layers.Embedding(30, 8, name="words"),
+                              layers.GlobalAveragePooling1D(), layers.Dense(2, activation="softmax", use_bias=False)])
+    return ta.Attributor(model)
+
+
+def reader(reading, norms):
     """A text model whose embeddings have the given norms."""
     rng = np.random.default_rng(0)
     table = rng.normal(size=(30, 8))
@@ -172,37 +180,38 @@ def reader(norms):
     model = keras.Sequential([keras.Input((6,), dtype="int32"), layers.Embedding(30, 8, name="words"),
                               layers.GlobalAveragePooling1D(), layers.Dense(2, activation="softmax", use_bias=False)])
     model.set_weights([table.astype("float32"), rng.normal(size=(8, 2)).astype("float32") * 9])
-    return ta.Attributor(model)
+    return attributor_of(model)
 
 
 def sentences():
     return np.random.default_rng(1).integers(7, 30, (5, 6)).astype("int32")
 
 
-def test_unit_norm_embeddings():
-    report = ta.diagnose(reader(np.ones(30)), sentences(), vocabulary=VOCABULARY)
+def test_unit_norm_embeddings(reading):
+    report = ta.diagnose(reader(reading, np.ones(30)), sentences(), vocabulary=VOCABULARY)
     found = report["unit_norm_embeddings"]
     assert found.severity == "warning"
     assert found.evidence["mean_norm"] == pytest.approx(1)
     assert "ta.token(0)" in found.remedy
     assert "padding" in found.meaning
-    stop = ta.diagnose(reader(np.ones(30)), sentences(), vocabulary=["x", "y", *VOCABULARY[2:]])["unit_norm_embeddings"]
+    words = ["x", "y", *VOCABULARY[2:]]
+    stop = ta.diagnose(reader(reading, np.ones(30)), sentences(), vocabulary=words)["unit_norm_embeddings"]
     assert "ta.token(2)" in stop.remedy
     assert "'the'" in stop.meaning
-    assert "unit_norm_embeddings" not in ta.diagnose(reader(np.ones(30)), sentences(), baselines=ta.token(0))
-    assert "unit_norm_embeddings" not in ta.diagnose(reader(np.linspace(0.5, 2, 30)), sentences())
+    assert "unit_norm_embeddings" not in ta.diagnose(reader(reading, np.ones(30)), sentences(), baselines=ta.token(0))
+    assert "unit_norm_embeddings" not in ta.diagnose(reader(reading, np.linspace(0.5, 2, 30)), sentences())
 
 
-def test_norms_of_stop_words():
+def test_norms_of_stop_words(reading):
     small = np.where((np.arange(30) >= 2) & (np.arange(30) < 7), 0.2, 1.0)
-    found = ta.diagnose(reader(small), sentences(), vocabulary=VOCABULARY)["stop_word_norms"]
+    found = ta.diagnose(reader(reading, small), sentences(), vocabulary=VOCABULARY)["stop_word_norms"]
     assert found.severity == "passed"
     assert found.evidence["ratio"] == pytest.approx(0.2, rel=1e-4)
     assert found.evidence["words_counted"] == [5, 23]
-    large = ta.diagnose(reader(1.2 - small), sentences(), vocabulary=VOCABULARY)["stop_word_norms"]
+    large = ta.diagnose(reader(reading, 1.2 - small), sentences(), vocabulary=VOCABULARY)["stop_word_norms"]
     assert large.severity == "note"
     assert large.evidence["stop_words"] == pytest.approx(1.0)
-    assert "stop_word_norms" not in ta.diagnose(reader(small), sentences())
+    assert "stop_word_norms" not in ta.diagnose(reader(reading, small), sentences())
 
 
 # healthy nets

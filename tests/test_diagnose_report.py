@@ -9,7 +9,8 @@ import tf_attrib as ta
 from tf_attrib.cli import main
 from tf_attrib.doctor.findings import Finding, Report
 
-from .conftest import assert_refused, make_cnn, make_text
+from .conftest import assert_refused, make_cnn
+from .sick import averaging_text
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m"
 
@@ -95,7 +96,7 @@ def test_from_the_command_line(tmp_path, capsys):
 
 
 def test_words_from_the_command_line(tmp_path, capsys):
-    make_text().save(tmp_path / "text.keras")
+    averaging_text().save(tmp_path / "text.keras")
     (tmp_path / "ids.jsonl").write_text("[3, 4, 5]\n[6, 7, 8, 9]\n")
     (tmp_path / "words.txt").write_text("\n".join(["[pad]", "[unk]", "the", "of", "and", *(f"word{i}" for i in range(25))]))
     assert main(["diagnose", str(tmp_path / "text.keras"), str(tmp_path / "ids.jsonl"), "--tokens", str(tmp_path / "words.txt"),

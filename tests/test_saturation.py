@@ -169,6 +169,6 @@ def test_the_histogram_counts_what_the_numbers_say(cnn, images):
     figure = ta.saturation(ta.Attributor(cnn), images, layer="conv").plot()
     output, units = (part.axes[0] for part in figure.subfigs)
     assert sum(bar.get_height() for bar in output.patches) == 5
-    assert units.get_ylabel() == "number of units"
+    assert units.get_ylabel() == "number of units × inputs"
     assert "straight line" in figure.caption
     assert png(figure).startswith(b"\x89PNG")

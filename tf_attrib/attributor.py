@@ -248,7 +248,6 @@ class Attributor:
         with progress(verbose, rows) as advance:
             return session.run(method.row(features, kind), tables, integrator, odds, advance)
 
-    @plain_failures()
     def prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
         """The session for inputs of this kind, the inputs by the model's keys, and the user's key for each of those."""
         specs = self._specs if self._specs is not None else specs_of(arrays)

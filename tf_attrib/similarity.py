@@ -9,9 +9,13 @@ from .structure import flatten
 
 def rank_correlation(one: Attribution, other: Attribution) -> np.ndarray:
     """(batch,), Spearman's rank correlation of each example's signed attributions; NaN where one is constant or not finite."""
+    return rank_correlation_of(*_rows(one, other))
+
+
+def rank_correlation_of(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """(batch,), Spearman's rank correlation between the rows of two arrays (batch, features)."""
     from scipy.stats import rankdata  # not needed before: the import takes long
 
-    a, b = _rows(one, other)
     with np.errstate(invalid="ignore"):
         return cosine_of(_centred(rankdata(a, axis=1)), _centred(rankdata(b, axis=1)))
 

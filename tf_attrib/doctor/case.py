@@ -21,8 +21,10 @@ from ..structure import flatten, map_leaves, rebuild
 
 # What is asked of some examples, or of some of many references, is asked of the first ones.
 EXAMPLES, REFERENCES = 4, 8
+# Of as many others, where that is cheap.
+MORE = 64
 # Of a second attribution ranks and signs are compared: few steps will do, unless the sum is off by more than this.
-COARSE, FINER, OFF = IntegratedGradients(rule="midpoint", n_steps=16), IntegratedGradients(tolerance=0.2), 0.2
+COARSE, FINER, OFF = IntegratedGradients(rule="midpoint", n_steps=10), IntegratedGradients(tolerance=0.2), 0.2
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,7 +38,7 @@ class Case:
         method: of the attribution, integrated gradients.
         seed: of random baselines.
         default_class: the class that stands for "nothing there", 0.5 for none, None where nothing is known.
-        known_words: words by token id, as a list, or None.
+        known_words: words by token id, as they were given, or None.
         work: the session, the selected tensors, references, targets and scores.
     """
 
@@ -82,8 +84,7 @@ class Case:
     @functools.cached_property
     def result(self) -> Attribution:
         """The attribution under examination."""
-        return self.attributor.attribute(self.inputs, self.target, self.baselines, self.method, self.seed, False,
-                                         on_error="mark")
+        return self.attributor.attributed(self.work, self.method, self.seed, on_error="mark")
 
     @property
     def references(self) -> int:
@@ -148,28 +149,35 @@ class Case:
         return np.broadcast_to(found, (n, *found.shape[1:]))
 
     @functools.cached_property
-    def probabilities(self) -> np.ndarray | None:
-        """(n, k, classes), the distribution over classes at the references; of several sigmoid units that of the explained
-        one; None where the output has no probabilities."""
-        below, sums_to_one = self.below, self.work.compared.distributions
-        if self.output.unit == "logit":
+    def _explained_probabilities(self) -> tuple[np.ndarray | None, bool]:
+        """`probabilities` and `of_one_unit`."""
+        output, below = self.output, self.below
+        if output.unit == "logit":
             other = self.attributor.explaining(Of("probability", getattr(self.attributor.of, "name", None)))
             session = other.prepare(as_arrays(self.inputs))[0]
-            below = self._below(session)
-            sums_to_one = np.allclose(below.sum(-1), 1, atol=1e-3)
-        elif self.output.unit != "probability" and not sums_to_one:
-            return None
+            output, below = session.function.output, self._below(session)
+        elif output.unit != "probability" and not self.work.compared.distributions:
+            return None, False
         below = self._at_position(below)
-        if sums_to_one or np.allclose(below.sum(-1), 1, atol=1e-3):
-            return below
+        if output.distribution or output.unit != "probability":
+            return below, False
         own = np.take_along_axis(below, self.work.tables.target[:, None, -1:], 2)
-        return np.concatenate([1 - own, own], -1)
+        return np.concatenate([1 - own, own], -1), True
+
+    @property
+    def probabilities(self) -> np.ndarray | None:
+        """(n, k, classes), the distribution over classes at the references; None where the output has no probabilities."""
+        return self._explained_probabilities[0]
+
+    @property
+    def of_one_unit(self) -> bool:
+        """Whether `probabilities` are those of the explained one of several sigmoid units: off (0) and on (1)."""
+        return self._explained_probabilities[1]
 
     @property
     def explained_class(self) -> np.ndarray:
         """(n,), the explained class as an index into `probabilities`."""
-        binary = self.probabilities.shape[-1] == 2 and self.below.shape[-1] != 2
-        return np.ones(self.count, int) if binary else self.work.tables.target[:, -1]
+        return np.ones(self.count, int) if self.of_one_unit else self.work.tables.target[:, -1]
 
     def _at_position(self, values: np.ndarray) -> np.ndarray:
         """(n, k, classes): of an output with positions, the explained one."""
@@ -189,6 +197,13 @@ class Case:
             with np.errstate(invalid="ignore", over="ignore"):
                 at[own] = ((1 - steps) * start + steps * end).reshape(-1, *x.shape[1:])
         return at, {key: np.repeat(value[:self.few], len(alphas), axis=0) for key, value in self.work.ready.items()}
+
+    @property
+    def rest(self) -> tuple[dict, dict]:
+        """The selected tensors and model inputs of the examples whose paths are not looked at, of some of them."""
+        part = slice(self.few, self.few + MORE)
+        at = dict(zip(self.place.ports, (x[part] for x in self.x.values()), strict=True))
+        return at, {key: value[part] for key, value in self.work.ready.items()}
 
     @functools.cached_property
     def end_gradients(self) -> tuple[dict, dict]:

@@ -4,7 +4,9 @@ import numpy as np
 
 from .. import baselines as recipes
 from ..attribution import Attribution
+from ..similarity import rank_correlation_of
 from ..structure import flatten, rebuild
+from . import calls
 from .case import Case
 from .catalogue import finding
 from .findings import Finding
@@ -26,24 +28,11 @@ def summed(case: Case, result: Attribution, example: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def rank_correlation(a: np.ndarray, b: np.ndarray) -> float:
-    """Spearman's: the correlation of the ranks, equal values sharing theirs; 0 where one of them is constant."""
-    a, b = (_ranks(values) for values in (a, b))
-    a, b = a - a.mean(), b - b.mean()
-    norm = np.sqrt((a @ a) * (b @ b))
-    return float(a @ b / norm) if norm else 0.0
-
-
-def _ranks(values: np.ndarray) -> np.ndarray:
-    _, inverse, counts = np.unique(values, return_inverse=True, return_counts=True)
-    ends = np.cumsum(counts)
-    return (ends - (counts - 1) / 2)[inverse]
-
-
-def cosine(a: np.ndarray, b: np.ndarray) -> float:
-    """The cosine of the angle between two vectors; 0 where one is zero."""
-    norm = np.linalg.norm(a) * np.linalg.norm(b)
-    return float(a @ b / norm) if norm else 0.0
+def rows(case: Case, other: Attribution) -> tuple[np.ndarray, np.ndarray]:
+    """(m, features) each, the attributions of the first examples in both: those that are finite, and not zero throughout."""
+    pairs = [(summed(case, case.result, i), summed(case, other, i)) for i in range(case.few)]
+    pairs = [pair for pair in pairs if all(np.isfinite(one).all() and one.any() for one in pair)]
+    return tuple(np.stack(side) for side in zip(*pairs, strict=True)) if pairs else (np.zeros((0, 0)), np.zeros((0, 0)))
 
 
 def sign_changes(a: np.ndarray, b: np.ndarray) -> float:
@@ -55,14 +44,13 @@ def sign_changes(a: np.ndarray, b: np.ndarray) -> float:
 def check_baselines(case: Case) -> list[Finding]:
     """The same examples against one or two other baselines."""
     measured = {}
-    # one example is compared with one other baseline: two would cost more than it does itself
-    for words, call, baseline in _others(case)[:min(case.count, 2)]:
+    # few examples are compared with one other baseline: two would cost more than they do themselves
+    for words, call, baseline in _others(case)[:1 if case.count <= case.few else 2]:
         found = case.coarsely(baselines=baseline)
-        pairs = [(summed(case, case.result, i), summed(case, found, i)) for i in range(case.few)]
-        pairs = [(a, b) for a, b in pairs if np.isfinite(a).all() and np.isfinite(b).all() and a.any() and b.any()]
-        if pairs:
-            measured[words] = (float(np.median([rank_correlation(*pair) for pair in pairs])),
-                               float(np.mean([sign_changes(*pair) for pair in pairs])), call)
+        mine, its = rows(case, found)
+        ranks = rank_correlation_of(mine, its) if len(mine) else np.zeros(0)
+        if np.isfinite(ranks).any():
+            measured[words] = (float(np.nanmedian(ranks)), float(np.mean(list(map(sign_changes, mine, its)))), call)
     if not measured:
         return []
     evidence = {"rank_correlation": {words: one[0] for words, one in measured.items()},
@@ -74,7 +62,7 @@ def check_baselines(case: Case) -> list[Finding]:
     lowest = min(one[0] for one in measured.values())
     if lowest >= ALIKE and max(one[1] for one in measured.values()) <= SIGNS:
         return [finding("baselines_compared", "passed", evidence, f"{said}: much the same story.")]
-    remedy = f"attributor.attribute(inputs, baselines={measured[worst][2]})"
+    remedy = calls.attribute(case, baselines=measured[worst][2])
     if lowest >= UNLIKE:
         return [finding("baselines_compared", "note", evidence, f"{said}: what is seen depends on the baseline, that is, on "
                         "the question. Say which one it is.", remedy)]
@@ -86,21 +74,25 @@ def _others(case: Case) -> list[tuple[str, str, object]]:
     if case.place.kind == "embeddings":
         return _of_embeddings(case)
     x = case.x
-    means = {key: value.mean(0).astype(value.dtype) for key, value in x.items()}
     spread = min(float(value.std()) for value in x.values())
     (_, values), *more = x.items()
-    if not more and values.ndim == 4 and min(values.shape[1:3]) >= 4:
+    if not more and case.place.kind == "inputs" and values.ndim == 4 and min(values.shape[1:3]) >= 4:
         low, high = float(values.min()), float(values.max())
         sigma = max(min(values.shape[1:3]) / 8, 1)
-        found = [(f"the image blurred (sigma {sigma:g})", f"ta.blur({sigma:g})", recipes.blur(sigma))]
-        noise = (f"uniform noise in [{low:.3g}, {high:.3g}]", f"ta.uniform(8, {low:.3g}, "
-                                                              f"{high:.3g})", recipes.uniform(1, low, high))
+        blurred = recipes.blur(sigma)
+        own = np.array_equal(blurred.make(values, None)[:, 0], case.reference(next(iter(x)), 0))
+        found = [] if own else [(f"the image blurred (sigma {sigma:g})", f"ta.blur({sigma:g})", blurred)]
+        noise = (f"uniform noise in [{low:.3g}, {high:.3g}]", calls.other_baseline(case), recipes.uniform(1, low, high))
         return [*found, noise] if high > low else found
-    if case.count > 1 and spread > 0:
-        mean = {key: recipes.constant(value) for key, value in means.items()}
-        differs = any((case.reference(key, 0) != means[key]).any() for key in x)
-        return [("the mean of these inputs", "ta.constant(inputs.mean(0))", rebuild(mean))] if differs else []
-    return []
+    mean = calls.mean_input(case) if spread > 0 else None
+    if mean is None or (case.place.kind == "inputs" and not _differs(case)):
+        return []
+    return [("the mean of these inputs", *mean)]
+
+
+def _differs(case: Case) -> bool:
+    """Whether the given baseline is not the mean of these inputs."""
+    return any((case.reference(key, 0) != value.mean(0).astype(value.dtype)).any() for key, value in case.x.items())
 
 
 def _of_embeddings(case: Case) -> list[tuple[str, str, object]]:
@@ -108,9 +100,10 @@ def _of_embeddings(case: Case) -> list[tuple[str, str, object]]:
     found, zero = [], all(not case.reference(key, 0).any() for key in case.x)
     token = padding(case)
     if token is not None and zero:
-        found.append((f"padding (token {token})", f"ta.token({token})", recipes.token(token)))
+        found.append((f"padding (token {token})", *calls.token(case, token)))
     if not zero:
         found.append(("the zero vector", "ta.zeros()", recipes.zeros()))
     means = {key: recipes.constant(value.reshape(-1, value.shape[-1]).mean(0)) for key, value in case.x.items()}
-    found.append(("the mean of these embeddings", "ta.constant(embeddings.mean((0, 1)))", rebuild(means)))
+    call = calls.some_inputs(case) if case.count >= calls.ENOUGH else calls.other_baseline(case)
+    found.append(("the mean of these embeddings", call, rebuild(means)))
     return found

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from ..attributor import Attributor
+from ..attributor import Attributor, plain_failures
 from ..errors import AttributionError
 from ..methods import IntegratedGradients, Method, as_method
 from ..prepare import as_arrays
-from . import baseline, compare, integral, model, output, words
+from . import baseline, calls, compare, integral, model, output, words
 from .case import Case, as_default_class, chosen_target
 from .catalogue import finding
 from .findings import Finding, Report
@@ -23,6 +23,7 @@ CHECKS = (model.check_finite, model.check_connected, model.check_units, model.ch
           integral.check_accuracy, integral.check_steps, integral.check_gap)
 
 
+@plain_failures()
 def diagnose(attributor: Attributor, inputs: Any, target: Any = None, baselines: Any = None, *,
              default_class: float | None = None, seed: int = 0, method: str | Method = "integrated_gradients",
              vocabulary: Sequence[str] | None = None) -> Report:
@@ -44,7 +45,8 @@ def diagnose(attributor: Attributor, inputs: Any, target: Any = None, baselines:
 
     Returns:
         A `Report`: printed, it is text; in a notebook it is shown; `.findings`, `.healthy`, `["gap"]`, `.to_json()`,
-        `.save_html(path)`.
+        `.save_html(path)`. The calls that it proposes run as they stand where `attributor`, `inputs`, `target`, `baselines`
+        and `vocabulary` are what was given here, `ta` is tf_attrib and `np` NumPy.
 
     Raises:
         AttributionError: arguments that do not fit. What is wrong with model, baseline or numbers is a finding.
@@ -62,7 +64,7 @@ def diagnose(attributor: Attributor, inputs: Any, target: Any = None, baselines:
     case = Case(attributor, inputs, target, given, baselines, method, seed, default_class,
                 None if vocabulary is None else [str(word) for word in vocabulary], work)
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        findings = model.check_repeatable(session, ready)
+        findings = model.check_repeatable(attributor, session, ready)
         sound = all(one.severity == "passed" for one in findings)
         findings += [one for check in FORWARD for one in check(case)]
         # what is measured of a model that does not answer the same twice means nothing
@@ -77,5 +79,5 @@ def _checked(case: Case) -> list[Finding]:
         _ = case.result
     except AttributionError as error:  # the arguments fit, as the forward passes have shown
         return [finding("cannot_attribute", "error", {}, f"There is no attribution: {error}.",
-                        'attributor.attribute(inputs, method="occlusion")  # needs no gradient')]
+                        calls.without_gradient(case))]
     return [one for check in CHECKS for one in check(case)]

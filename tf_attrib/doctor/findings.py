@@ -161,8 +161,13 @@ def _html(finding: Finding):
     if finding.evidence:
         parts.append(Markup('<p style="font-size:.85rem;color:#3b434b">{}</p>').format(evidence_words(finding)))
     if finding.remedy:
-        parts.append(Markup('<pre style="white-space:pre-wrap">{}</pre>').format(finding.remedy))
+        parts.append(Markup('<pre style="white-space:pre-wrap;font-family:monospace">{}</pre>').format(finding.remedy))
     return Markup('<div style="margin:.8rem 0">{}</div>').format(Markup("").join(parts))
+
+
+def hundredths(share: float) -> str:
+    """A small share in words: "0.12%", "below 0.01%"."""
+    return "below 0.01%" if share < 1e-4 else f"{share:.2%}"
 
 
 def evidence_words(finding: Finding) -> str:

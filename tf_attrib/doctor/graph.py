@@ -1,5 +1,7 @@
 """What the checks of the model ask of its graph: which operations it holds, and how large values get along the paths."""
 
+import weakref
+
 import numpy as np
 import tensorflow as tf
 
@@ -16,12 +18,26 @@ STOPS = frozenset({"StopGradient", "PreventGradient", "Round", "Rint", "Floor", 
 CALLS = (b"PartitionedCall", b"StatefulPartitionedCall", b"While", b"StatelessWhile", b"If", b"StatelessIf")
 
 
+def weights_not_finite(session: Session) -> list[str]:
+    """Names of the variables that hold NaN or infinity."""
+    variables = session.function.traced.function.graph.variables
+    return [variable.name for variable in variables
+            if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable)))]
+
+
+# What lies between is walked through once for each session, and forgotten with it.
+_WALKED: weakref.WeakKeyDictionary[Session, list[tf.Operation]] = weakref.WeakKeyDictionary()
+
+
 def _between(session: Session) -> list[tf.Operation]:
     """The operations between the selected tensors and the explained output, in the order in which they were made."""
-    function = session.function
-    selected = [port.tensor for port in function.place.ports.values()]
-    found = {operation.name for operation in ancestors(function.output.fetches.values(), selected)}
-    return [operation for operation in function.traced.function.graph.get_operations() if operation.name in found]
+    if session not in _WALKED:
+        function = session.function
+        selected = [port.tensor for port in function.place.ports.values()]
+        found = {operation.name for operation in ancestors(function.output.fetches.values(), selected)}
+        made = function.traced.function.graph.get_operations()
+        _WALKED[session] = [operation for operation in made if operation.name in found]
+    return _WALKED[session]
 
 
 def has_float16(session: Session) -> bool:
@@ -52,8 +68,12 @@ def custom_gradients(session: Session) -> list[str]:
     return found
 
 
-def alive_units(case: Case) -> dict[str, np.ndarray]:
-    """For each ReLU, by its layer's name, (units,) whether a unit (or channel) is ever above zero along the paths."""
+def alive_units(case: Case, at: tuple[dict, dict]) -> dict[str, np.ndarray]:
+    """For each ReLU, by its layer's name, (units,) whether a unit (or channel) is above zero at any row of `at`.
+
+    Args:
+        at: rows of the selected tensors, and of the model's inputs, as `Case.path` has them.
+    """
     outputs = [operation.outputs[0] for operation in _between(case.session) if operation.type in ("Relu", "Relu6")]
     outputs = [tensor for tensor in outputs if tensor.shape.rank and tensor.shape.rank > 1 and tensor.shape[-1]]
     names = _names(case.session, outputs)
@@ -61,7 +81,7 @@ def alive_units(case: Case) -> dict[str, np.ndarray]:
     def highest() -> dict:
         return {names[tensor.op.name]: Port(tf.reduce_max(tensor, list(range(tensor.shape.rank - 1))), None)
                 for tensor in outputs}
-    return {name: value > 0 for name, value in _reduced(case, "alive", outputs, highest).items()}
+    return {name: value > 0 for name, value in _reduced(case, "alive", outputs, highest, at).items()}
 
 
 def largest_float16(case: Case) -> dict[str, float]:
@@ -73,18 +93,18 @@ def largest_float16(case: Case) -> dict[str, float]:
         sizes = [tf.abs(tf.cast(tensor, tf.float32)) for tensor in outputs]
         sizes = [tf.reduce_max(tf.where(tf.math.is_finite(size), size, np.float32(np.inf))) for size in sizes]
         return {tensor.op.name: Port(size, None) for tensor, size in zip(outputs, sizes, strict=True)}
-    return {name: float(value) for name, value in _reduced(case, "float16", outputs, highest).items()}
+    return {name: float(value) for name, value in _reduced(case, "float16", outputs, highest, case.path).items()}
 
 
-def _reduced(case: Case, name: str, tensors: list[tf.Tensor], make) -> dict[str, np.ndarray]:
-    """The maxima that `make` adds to the graph, over all blocks of rows along the paths."""
+def _reduced(case: Case, name: str, tensors: list[tf.Tensor], make, at: tuple[dict, dict]) -> dict[str, np.ndarray]:
+    """The maxima that `make` adds to the graph, over all blocks of rows."""
     if not tensors:
         return {}
 
     def ports() -> dict:
         with TRACING, case.session.function.traced.function.graph.as_default():
             return make()
-    blocks = case.session.within(name, ports, *case.path)
+    blocks = case.session.within(name, ports, *at)
     return {key: np.max([block[key][0] for block in blocks], axis=0) for key in blocks[0]}
 
 

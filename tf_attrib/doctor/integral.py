@@ -5,9 +5,11 @@ import numpy as np
 from ..methods import IntegratedGradients
 from ..structure import flatten
 from ..summary import GAP, SLIGHT
+from . import calls
 from .case import Case
 from .catalogue import finding
-from .findings import Finding
+from .findings import Finding, hundredths
+from .graph import has_float16
 
 # Steps are doubled up to so many.
 MOST_STEPS = 800
@@ -18,6 +20,7 @@ def check_accuracy(case: Case) -> list[Finding]:
     result = case.result
     if result.error_estimate is None:
         return []
+    logits = calls.logits(case)
     short, narrow = (np.flatnonzero(result.status == status) for status in ("max_evaluations", "too_narrow"))
     errors = result.error_estimate[np.isfinite(result.error_estimate)]
     if not errors.size:
@@ -27,13 +30,11 @@ def check_accuracy(case: Case) -> list[Finding]:
     if len(short):
         most = 4 * (case.method.max_evaluations - 1) + 1
         return [finding("accuracy", "warning", evidence, f"{len(short)} of {case.count} paths took "
-                        f"{case.method.max_evaluations} gradients without reaching an error of {case.method.tolerance:.0%}; "
-                        f"the estimate is {errors.max():.1%} at most.",
-                        f"attributor.attribute(inputs, method=ta.IntegratedGradients({case.method.tolerance:g}, "
-                        f"{most}))", short)]
+                        f"{case.method.max_evaluations} gradients without reaching an error of "
+                        f"{100 * case.method.tolerance:g}%; the estimate is {errors.max():.1%} at most.",
+                        calls.attribute(case, method=f"ta.IntegratedGradients({case.method.tolerance:g}, {most})"), short)]
     if len(narrow):
-        remedy = 'ta.Attributor(model, of="logits").attribute(inputs)  # the logit jumps less' \
-            if case.output.unit == "probability" else 'attributor.attribute(inputs, method="occlusion")  # follows no path'
+        remedy = f"{calls.attribute(case, of=logits)}  # the logit jumps less" if logits else calls.without_gradient(case)
         return [finding("accuracy", "warning", evidence, f"On {len(narrow)} of {case.count} paths the score jumps or peaks "
                         f"within less than a step can resolve; the estimated error is {errors.max():.1%} at "
                         "most.", remedy, narrow)]
@@ -55,14 +56,18 @@ def check_gap(case: Case) -> list[Finding]:
     if len(wrong):
         clipped = result.residual_clipped is not None and bool(result.residual_clipped[wrong].any())
         evidence["more_than_gradients_explain"] = clipped
+        half = has_float16(case.session)
         why = "The gradients do not explain it: the model rounds, jumps, or has gradients that are not its " \
               "own." if clipped else \
+            "It computes in half precision, which rounds what would add up." if half else \
             "The paths were not followed to the stated accuracy."
-        return [finding("gap", "error", evidence, f"In {len(wrong)} of {case.count} examples the attributions miss the "
-                        f"difference of scores by more than 5%, by {gaps[worst]:+.0%} in example {worst}. {why}",
-                        'attributor.attribute(inputs, method="occlusion")  # needs no gradient', wrong)]
-    return [finding("gap", "passed", evidence, "The attributions add up to the difference of scores within "
-                    f"{abs(gaps[worst]):.2%}.")]
+        remedy = calls.float32_copy(case) if half else calls.without_gradient(case)
+        return [finding("gap", "warning" if half and not clipped else "error", evidence,
+                        f"In {len(wrong)} of {case.count} examples the attributions miss the difference of scores by more "
+                        f"than 5%, by {gaps[worst]:+.0%} in example {worst}. {why}",
+                        remedy, wrong)]
+    return [finding("gap", "passed", evidence, "The attributions add up to the difference of scores; "
+                    f"largest gap: {hundredths(abs(gaps[worst]))}.")]
 
 
 def check_steps(case: Case) -> list[Finding]:
@@ -80,7 +85,7 @@ def check_steps(case: Case) -> list[Finding]:
     return [finding("accuracy", "warning", {"largest_error": error}, "The attributions add up, and yet are off by "
                     f"{error:.0%} (L1, against the rule that refines, first {case.few} examples): errors of single features "
                     "cancel in the sum.",
-                    "attributor.attribute(inputs)  # finds its steps itself")]
+                    f"{calls.attribute(case)}  # finds its steps itself")]
 
 
 def _steps(case: Case, worst: int, evidence: dict, wrong: np.ndarray) -> list[Finding]:
@@ -96,8 +101,8 @@ def _steps(case: Case, worst: int, evidence: dict, wrong: np.ndarray) -> list[Fi
     evidence |= {"steps": case.method.n_steps or 50, "steps_that_do" if enough else "steps_that_do_not": steps}
     said = f"{steps} steps do" if enough else f"{steps} steps do not do either"
     rule = "" if case.method.rule is None else f"rule={case.method.rule!r}, "
-    remedy = f"attributor.attribute(inputs, method=ta.IntegratedGradients({rule}n_steps={steps}))" if enough else \
-        "attributor.attribute(inputs)  # finds its steps itself"
+    remedy = calls.attribute(case, method=f"ta.IntegratedGradients({rule}n_steps={steps})") if enough else \
+        f"{calls.attribute(case)}  # finds its steps itself"
     return [finding("too_few_steps", "warning", evidence, f"With {case.method!r} the attributions miss the difference of "
                     f"scores by more than 5% in {len(wrong)} of {case.count} examples, by {evidence['largest_gap']:+.0%} in "
                     f"example {worst}. There {said}; the default rule takes {int(reference.evaluations[0])} "

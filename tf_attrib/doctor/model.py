@@ -2,11 +2,12 @@
 
 import numpy as np
 
+from ..attributor import Attributor
 from ..graph.cut import Port
 from ..graph.trace import named_outputs
 from ..refining import NOT_FINITE
 from ..session import Session
-from . import graph
+from . import calls, graph
 from .case import EXAMPLES, Case, leaf_of, values_within
 from .catalogue import finding
 from .findings import Finding
@@ -19,10 +20,9 @@ LARGEST_FLOAT16, NEAR = 65504.0, 0.75 * 65504
 # Beyond this gap a gradient that the model defines itself is not that of its function.
 GAP = 0.05
 REST = "Nothing else is examined until that is mended."
-OCCLUSION = 'attributor.attribute(inputs, method="occlusion")  # needs no gradient'
 
 
-def check_repeatable(session: Session, inputs: dict) -> list[Finding]:
+def check_repeatable(attributor: Attributor, session: Session, inputs: dict) -> list[Finding]:
     """Whether two calls agree, and an example alone gives what it gives in company, in another place of the batch.
 
     Random numbers whose seed the trace has frozen are the same in every call, and yet others in each row.
@@ -31,14 +31,15 @@ def check_repeatable(session: Session, inputs: dict) -> list[Finding]:
     scale = max(float(np.abs(first).max(initial=0)), 1e-12)
     twice = float(np.abs(first - second).max(initial=0)) / scale
     if twice > SAME:
-        return [_unrepeatable(session, (inputs, slice(None)), (inputs, slice(None)), twice, "Two calls on the same inputs "
-                              "differ")]
+        whole = (inputs, slice(None))
+        return [_unrepeatable(attributor, session, whole, whole, twice, "Two calls on the same inputs differ")]
     here, there = _companies(inputs)
-    one, other = (_logits(session, values)[rows] for values, rows in (here, there))
+    one, other = ((first if values is inputs else _logits(session, values))[rows] for values, rows in (here, there))
     # the length of an output may follow the longest example
     apart = float(np.abs(one - other).max(initial=0)) / scale if one.shape == other.shape else 0.0
     if apart > (ALIKE_FLOAT16 if graph.has_float16(session) else ALIKE):
-        return [_unrepeatable(session, here, there, apart, "The same example in other company gives another output")]
+        words = "The same example in other company gives another output"
+        return [_unrepeatable(attributor, session, here, there, apart, words)]
     return [finding("repeatable", "passed", {"two_calls": twice, "in_other_company": apart},
                     "Two calls agree, and an example gives the same in any company.")]
 
@@ -63,7 +64,8 @@ def _shuffled(value: np.ndarray) -> np.ndarray:
     return np.random.default_rng(0).permutation(value.reshape(-1)).reshape(value.shape)
 
 
-def _unrepeatable(session: Session, here: tuple, there: tuple, difference: float, words: str) -> Finding:
+def _unrepeatable(attributor: Attributor, session: Session, here: tuple, there: tuple, difference: float,
+                  words: str) -> Finding:
     """What makes the output differ, by the first layer that does."""
     name, kind = _first_difference(session, here, there) or ("", "")
     evidence = {"relative_difference": difference, **({"first_layer": name, "kind": kind} if name else {})}
@@ -75,11 +77,12 @@ def _unrepeatable(session: Session, here: tuple, there: tuple, difference: float
     if "Normalization" in kind:
         return finding("batch_normalisation_in_training_mode", "error", evidence, f"{words}: it uses the mean and variance of "
                        f"the batch, here of the points of a path. {REST}", remedy)
+    shape = tuple(next(iter(here[0].values())).shape[1:])
     if here[0] is there[0] or graph.random_operations(session):
         return finding("stochastic_output", "error", evidence, f"{words}: the attribution integrates noise. {REST}",
-                       "tf.random.stateless_normal(shape, seed=(0, 0))  # one draw for all rows, or leave the noise out")
+                       f"tf.random.stateless_normal({shape}, seed=(0, 0))  # one draw for all rows, or leave the noise out")
     return finding("depends_on_company", "error", evidence, f"{words}: scores along a path depend on which points share a "
-                   f"block. {REST}", "ta.Attributor(model, batch_size=1)")
+                   f"block. {REST}", calls.another(attributor, "batch_size=1"))
 
 
 def _first_difference(session: Session, here: tuple, there: tuple) -> tuple[str, str] | None:
@@ -119,16 +122,23 @@ def _unmoved(case: Case, key) -> Finding:
     if change <= 1e-6 * max(np.abs(before).max(), 1e-12):
         return finding("disconnected_input", "warning", {"change_of_output": change}, f"The output does not depend on {name}: "
                        "with its baseline in its place the output stays the same. Its attributions are zero.",
-                       f"ta.Attributor(model, at=ta.inputs({_other(case, key)!r}))")
+                       _without(case, key))
     stops = graph.without_gradient(case.session)
     more = f"; in between there is {', '.join(stops[:3])}" if stops else ""
     return finding("gradient_missing", "error", {"change_of_output": change, "operations": stops[:6]},
                    f"The output changes by {change:.3g} when {name} is replaced by its baseline, but its gradient is zero "
-                   f"along the whole path{more}: what it contributes is not attributed to it.", OCCLUSION)
+                   f"along the whole path{more}: what it contributes is not attributed to it.", calls.without_gradient(case))
 
 
-def _other(case: Case, key) -> str:
-    return next((str(other) for other in case.x if other != key), "name")
+def _without(case: Case, key) -> str:
+    """A call that leaves an input out, or, where it is the only one, shows what leads to the output."""
+    others, specs = [other for other in case.x if other != key], case.attributor.input_specs
+    if not others or case.place.kind != "inputs":
+        return calls.listing(case)
+    other = others[0]
+    if not isinstance(other, str):  # by position: at= takes the model's own names
+        other = list(specs.values())[other].name if specs else str(other)
+    return calls.another(case.attributor, f"at=ta.inputs({other!r})")
 
 
 def check_integers(case: Case) -> list[Finding]:
@@ -140,10 +150,12 @@ def check_integers(case: Case) -> list[Finding]:
     kinds = {str("input" if key is None else key): tensor.dtype.name for key, tensor in whole.items()}
     left_out = [note for note in case.place.notes if note.endswith("left out") and "reaches" not in note]
     if left_out:
-        return [finding("integer_inputs", "warning", {"inputs": kinds}, f"Some inputs get no attribution: {left_out[0]}.",
-                        "inputs.astype('float32')  # where they are quantities; else ta.Attributor(model, at=ta.layer(name))")]
+        return [finding("integer_inputs", "warning", {"inputs": kinds}, f"Some inputs get no attribution: {left_out[0]}. "
+                        "Quantities have to reach the model as floats; for what is looked up, at= names the layer behind it.",
+                        calls.listing(case))]
     return [finding("integer_inputs", "note", {"inputs": kinds}, "Integers have no gradient: attributions are at "
-                    f"{case.place.words}, one for each dimension; their sum over dimensions is the word's.", "result.sum(-1)")]
+                    f"{case.place.words}, one for each dimension; their sum over dimensions is the word's.",
+                    f"{calls.attribute(case)}.sum(-1)")]
 
 
 def check_finite(case: Case) -> list[Finding]:
@@ -151,19 +163,33 @@ def check_finite(case: Case) -> list[Finding]:
     status = case.result.status
     bad = np.flatnonzero(status == NOT_FINITE) if status is not None else np.zeros(0, int)
     if len(bad):
-        where = _not_finite_where(case)
-        return [finding("not_finite", "error", {"examples": len(bad), "of": case.count, **where},
-                        f"A score or gradient is NaN or infinite along the path of {len(bad)} of {case.count} examples: they "
-                        "have no attribution.",
-                        'attributor.attribute(inputs, baselines=ta.constant(1e-3), on_error="mark")', bad)]
+        return [_not_finite(case, bad)]
     for word, gradients in zip(("baseline", "input"), case.end_gradients, strict=True):
         count = sum(int((~np.isfinite(value)).sum()) for value in gradients.values())
         if count:
             return [finding("infinite_gradient_at_an_end", "note", {"entries": count, "end": word}, "The gradient at the "
                             f"{word} itself is infinite or NaN in {count} entries, such as that of a square root at zero. The "
-                            "integral was taken up to it; a rule with a node there would "
-                            "fail.", "baselines=ta.constant(1e-3)")]
+                            "integral was taken up to it; a rule with a node there would fail.",
+                            calls.attribute(case, baselines="ta.constant(1e-3)") if word == "baseline" else "")]
     return []
+
+
+def _not_finite(case: Case, bad: np.ndarray) -> Finding:
+    """What is not finite: weights, or values on the path, and at which end of it."""
+    said = f"A score or gradient is NaN or infinite along the path of {len(bad)} of {case.count} examples: they have no " \
+           "attribution"
+    evidence = {"examples": len(bad), "of": case.count}
+    weights = graph.weights_not_finite(case.session)
+    if weights:
+        return finding("not_finite", "error", {**evidence, "weights": weights}, f"{said}. The model itself holds such weights "
+                       f"({', '.join(weights[:3])}): it was broken in training, or when it was saved.",
+                       calls.listing(case), bad)
+    where = _not_finite_where(case)
+    alphas = where.get("alphas_of_output", np.zeros(1))
+    away = {"baselines": "ta.constant(1e-3)"} if alphas[0] == 0 and alphas[-1] < 1 else {}
+    return finding("not_finite", "error", {**evidence, **where}, f"{said}"
+                   + (": the output is so at the baseline already." if away and "alphas_of_output" in where else "."),
+                   calls.attribute(case, **away, more='on_error="mark"'), bad)
 
 
 def _not_finite_where(case: Case) -> dict:
@@ -174,21 +200,29 @@ def _not_finite_where(case: Case) -> dict:
 
 
 def check_units(case: Case) -> list[Finding]:
-    """ReLU units that are zero along all the paths of the first examples."""
-    alive = graph.alive_units(case)
+    """ReLU units that are zero along all the paths of the first examples, and at the inputs of the others."""
+    if not any((case.reference(key, 0) != x).any() for key, x in case.x.items()):
+        return []  # there are no paths
+    alive = graph.alive_units(case, case.path)
+    if any(np.mean(one) < 1 - DEAD for one in alive.values()) and case.count > case.few:
+        more = graph.alive_units(case, case.rest)
+        alive = {name: one | more[name] for name, one in alive.items()}
     shares = {name: float(1 - np.mean(one)) for name, one in alive.items()}
     if not shares:
         return []
-    worst = max(shares, key=shares.get)
-    dead = {name: share for name, share in shares.items() if share > DEAD}
+    worst, count = max(shares, key=shares.get), min(case.count, case.few)
+    dead = [name for name, share in shares.items() if share > DEAD]
     total = float(np.mean(~np.concatenate(list(alive.values()))))
-    said = f"{total:.0%} of the ReLU units ({shares[worst]:.0%} of those in {worst!r}) are zero along the whole path of " \
-           f"{case.few} example{'s' if case.few > 1 else ''}"
+    where = f"the whole path of {count} example{'s' if count > 1 else ''}"
+    said = f"{total:.0%} of the ReLU units ({shares[worst]:.0%} of those in {worst!r}) are zero along {where}" if total else \
+        f"None of the ReLU units is zero along {where}"
     evidence = {"share_of_units": total, "by_layer": dict(sorted(shares.items(), key=lambda pair: -pair[1]))}
     if dead:
-        return [finding("dead_units", "warning", evidence, f"{said}: hardly any gradient flows through "
-                        f"{', '.join(map(repr, dead))}.",
-                        'attributor.attribute(other_inputs)  # if they stay dead: retrain with a lower learning rate')]
+        # of one example many units have nothing to say in a healthy net
+        return [finding("dead_units", "warning" if case.count > 1 else "note", evidence, f"{said}"
+                        f"{', and at the other inputs' if case.count > case.few else ''}: hardly any gradient flows through "
+                        f"{', '.join(map(repr, dead))}.", f"{calls.examine(case, baselines=calls.other_baseline(case))}  # if "
+                        "they stay dead, and with more inputs: retrain with a lower learning rate")]
     return [finding("dead_units", "passed", evidence, f"{said}: no layer is dead.")]
 
 
@@ -204,7 +238,7 @@ def check_custom_gradients(case: Case) -> list[Finding]:
     if gap > GAP:
         return [finding("custom_gradients", "warning", evidence, f"{said}, and the attributions miss the difference of scores "
                         f"by {gap:.0%}: it is not the derivative of what the operation computes (straight-through, clipped).",
-                        OCCLUSION)]
+                        calls.without_gradient(case))]
     return [finding("custom_gradients", "note", evidence, f"{said}. The attributions add up (gap {gap:.2%}), as they do where "
                     "it is the derivative written in another way.")]
 
@@ -217,13 +251,12 @@ def check_float16(case: Case) -> list[Finding]:
     name = max(largest, key=largest.get)
     value = largest[name]
     evidence = {"largest_magnitude": value, "where": name, "largest_float16": LARGEST_FLOAT16}
-    remedy = 'keras.config.set_dtype_policy("float32"); copy = keras.models.clone_model(model); ' \
-             "copy.set_weights(model.get_weights())"
+    remedy = calls.float32_copy(case)
     if not np.isfinite(value):
         return [finding("float16_overflow", "error", evidence, "float16 values overflow along the path, first at "
                         f"{name!r}.", remedy)]
     if value > NEAR:
         return [finding("float16_overflow", "warning", evidence, f"float16 values reach {value:,.0f} at {name!r}, of at most "
                         "65,504: gradients and other inputs may overflow.", remedy)]
-    return [finding("float16_overflow", "passed", evidence, f"float16 values stay below {value:,.0f} of 65,504 along the "
-                    "path.")]
+    return [finding("float16_overflow", "passed", evidence, f"float16 values reach {value:,.3g} of at most 65,504 along "
+                    "the path.")]

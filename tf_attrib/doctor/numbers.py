@@ -15,7 +15,7 @@ from ..errors import AttributionError
 from ..methods import IntegratedGradients
 from ..prepare import as_arrays
 from ..structure import flatten
-from .findings import Finding, Report
+from .findings import Finding, Report, hundredths
 from .given import Fit, Given, sums_of
 from .hypotheses import ERRORS, complete
 
@@ -234,12 +234,12 @@ def _chosen(eligible: list[Fit], evidence: dict, severity: str) -> Finding:
     # a score that was left out of the comparison says nothing against the attributions
     severity = "warning" if best.name == "baseline_score_forgotten" and best.fitted else severity
     return Finding(best.name, "integral", severity, {**best.fitted, **evidence},
-                   f"{words[0].upper()}{words[1:]}. {whole}What is left over is {_percent(best.residual)}.", best.remedy)
+                   f"{words[0].upper()}{words[1:]}. {whole}What is left over is {hundredths(best.residual)}.", best.remedy)
 
 
 def _complete(right: Fit, evidence: dict) -> Finding:
     return Finding("complete", "integral", "passed", evidence,
-                   f"{right.words[0].upper()}{right.words[1:]}, up to {_percent(right.residual)}."
+                   f"{right.words[0].upper()}{right.words[1:]}, up to {hundredths(right.residual)}."
                    + ("" if right.elementwise else " A sum that is right does not show that every part is."))
 
 
@@ -298,10 +298,6 @@ def _untested(given: Given, tried: dict, few: list[Fit]) -> list[Finding]:
         return []
     return [Finding("not_tested", "integral", "note", {"reasons": reasons},
                     f"{len(reasons)} of {len(ERRORS)} errors could not be tested with what was given.")]
-
-
-def _percent(share: float) -> str:
-    return "below 0.01%" if share < 1e-4 else f"{share:.2%}"
 
 
 def _evidence(given: Given, right: Fit, fits: list[Fit]) -> dict:

@@ -120,7 +120,7 @@ class Saturation:
         from ..view.histograms import slopes
         parts = [(f"{self.of}: {self.share:.0%} of inputs are flat near the input", "inputs", self.counts)]
         if self.layer:
-            parts.append((f"Units of {self.layer}: {self.unit_share:.0%} are flat near the input", "units",
+            parts.append((f"Units of {self.layer}: {self.unit_share:.0%} are flat near the input", "units × inputs",
                           self.unit_counts))
         return slopes(parts, EDGES, self.near, self.flat)
 

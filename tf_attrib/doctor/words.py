@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from . import graph
+from . import calls, graph
 from .case import Case
 from .catalogue import finding
 from .findings import Finding
@@ -52,8 +52,8 @@ def _one_norm(case: Case, norms: np.ndarray) -> list[Finding]:
     use = token if token is not None else stop[0] if stop else 0
     return [finding("unit_norm_embeddings", "warning", {"mean_norm": float(lengths.mean()), "spread": float(lengths.std())},
                     f"All {len(lengths):,} embeddings have a norm of {lengths.mean():.3g}, so the zero vector is unlike any "
-                    f"word that the model was trained on; {proposed}.", "attributor.attribute(inputs, "
-                    f"baselines=ta.token({use}))")]
+                    f"word that the model was trained on; {proposed}.",
+                    calls.attribute(case, baselines=calls.token(case, use)[0]))]
 
 
 def _stop_words(case: Case, norms: np.ndarray) -> list[Finding]:
@@ -73,5 +73,5 @@ def _stop_words(case: Case, norms: np.ndarray) -> list[Finding]:
     token = padding(case)
     use = token if token is not None else stop[0]
     return [finding("stop_word_norms", "note", evidence, f"{said}: here zero does not stand for words that say little. "
-                    "Padding or a stop word is the surer baseline.", "attributor.attribute(inputs, "
-                    f"baselines=ta.token({use}))")]
+                    "Padding or a stop word is the surer baseline.",
+                    calls.attribute(case, baselines=calls.token(case, use)[0]))]

@@ -131,6 +131,7 @@ def _tables(results: tuple, both: list, example: int, headings: tuple[str, str],
         for axes, heading, side in zip(part.subplots(1, 2), headings, values, strict=True):
             plots.draw_bars(axes, rows, side[order], unit)
             axes.set_xlim(-1.08 * limit, 1.08 * limit)
+            axes.locator_params(axis="x", nbins=5)  # labels of the two do not run into each other
             axes.set_title(draw.wrap(heading, draw.WIDTH / 2.8, 9), fontsize=9, parse_math=False)
         axes.set_yticklabels([])
 
