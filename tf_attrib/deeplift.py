@@ -15,7 +15,7 @@ from .marking import Marked, guided
 from .rewrite import Pairing
 from .rows import Row, per_row_sum
 from .rules.common import REFERENCE
-from .scoring import ScoreFunction
+from .scoring import Output, ScoreFunction
 
 _NUMBERS = itertools.count()
 # What a user can do about an operation without a rule.
@@ -154,3 +154,19 @@ def replaced_gradients(function: ScoreFunction) -> tuple[str, ...]:
         return ()
     return (f"{len(own)} gradient{'s' if len(own) > 1 else ''} written by an author (tf.custom_gradient; TensorFlow's silu has "
             "one) not used: rules hold for the operations that the forward pass is made of",)
+
+
+def centred(output: Output) -> Output:
+    """`output` less its mean over classes (Shrikumar et al. 2017, arXiv:1704.02685, section 3.6).
+
+    Raises:
+        AttributionError: it has no classes.
+    """
+    if not output.has_classes:
+        raise AttributionError(f"{output.words} has no classes whose mean could be subtracted: normalise_classes=True is for "
+                               "of='logits' of a model with a softmax or sigmoid head")
+
+    def finish(values):
+        found = output.finish(values)
+        return found - tf.reduce_mean(found, -1, keepdims=True)
+    return dataclasses.replace(output, words=f"{output.words} less its mean over classes", finish=finish, log_odds=None)

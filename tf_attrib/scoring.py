@@ -158,22 +158,6 @@ def _scored(traced: Traced, of: Of) -> Output:
     return Output(f"ta.score({name})", "raw", dict(traced.outputs), finish, with_target=False)
 
 
-def centred(output: Output) -> Output:
-    """`output` less its mean over classes (Shrikumar et al. 2017, arXiv:1704.02685, section 3.6).
-
-    Raises:
-        AttributionError: it has no classes.
-    """
-    if not output.has_classes:
-        raise AttributionError(f"{output.words} has no classes whose mean could be subtracted: normalise_classes=True is for "
-                               "of='logits' of a model with a softmax or sigmoid head")
-
-    def finish(values):
-        found = output.finish(values)
-        return found - tf.reduce_mean(found, -1, keepdims=True)
-    return dataclasses.replace(output, words=f"{output.words} less its mean over classes", finish=finish, log_odds=None)
-
-
 class ScoreFunction:
     """The model from the selected tensors, and the inputs that still matter, to scores.
 

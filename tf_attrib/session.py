@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from . import engine
 from .baselines import References
+from .deeplift import centred
 from .errors import AttributionError
 from .graph.compiled import Compiled
 from .graph.cut import Cut, Port
@@ -18,7 +19,7 @@ from .graph.trace import Traced
 from .integrator import Integrator, Outcome
 from .prepare import few
 from .rows import ScoreRow
-from .scoring import ScoreFunction, centred, resolve_of
+from .scoring import ScoreFunction, resolve_of
 from .select import At, Of, resolve_at
 
 
