@@ -29,7 +29,7 @@ LAYERS = (
     ("rows",),
     ("deeplift",),
     ("perturb", "engine"),
-    ("method", "methods"),
+    ("method", "methods.gradients", "methods.paths", "methods.references", "methods.masks", "methods"),
     ("session",),
     ("tokens",),
     ("assemble",),

@@ -1,0 +1,34 @@
+"""The methods table: one small frozen dataclass a row, with its formula and source.
+
+A method is points (where rows are taken, and with which weights) and a row function (what each row gives). It has no
+loop of its own: see `engine`. In the formulas F is the explained score, x the selected tensor, x' its baseline.
+"""
+
+from ..errors import AttributionError, nearest
+from ..method import Method
+from .gradients import Gradient, GradientTimesInput, GuidedBackprop, InteriorGradients
+from .masks import Occlusion
+from .paths import ExpectedGradients, IntegratedGradients
+from .references import DeepLift, DeepShap
+
+METHODS = {
+    "gradient": Gradient,
+    "gradient_times_input": GradientTimesInput,
+    "interior_gradients": InteriorGradients,
+    "integrated_gradients": IntegratedGradients,
+    "expected_gradients": ExpectedGradients,
+    "occlusion": Occlusion,
+    "deeplift": DeepLift,
+    "deepshap": DeepShap,
+    "guided_backprop": GuidedBackprop,
+}
+
+
+def as_method(method: "str | Method") -> Method:
+    """A method as a user may write it: its name, or a row of the table."""
+    if isinstance(method, Method):
+        return method
+    if isinstance(method, str) and method in METHODS:
+        return METHODS[method]()
+    raise AttributionError(f"no method is called {method!r}; there are: {nearest(method, METHODS)}, or an instance such as "
+                           "ta.IntegratedGradients(tolerance=0.01)")

@@ -1,0 +1,79 @@
+"""Rows whose points are gradients taken as they are: at the input, or along the path."""
+
+import dataclasses
+
+from .. import points
+from ..deeplift import GuidedRow, replaced_gradients
+from ..errors import AttributionError
+from ..method import Method
+from ..quadrature import make_rule
+from ..rows import GradientRow
+
+
+@dataclasses.dataclass(frozen=True)
+class Gradient(Method):
+    """dF/dx at the input (Simonyan et al. 2014, arXiv:1312.6034, section 3), signed, per unit of x."""
+
+    takes_baselines = False
+    uses_baseline = False
+    in_score_units = False
+
+    def points(self, references, rng, features, kind):
+        return points.at_input()
+
+    def row(self, features, kind):
+        return GradientRow("one")
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientTimesInput(Method):
+    """x · dF/dx at the input (Shrikumar et al. 2016, arXiv:1605.01713, section 2): complete for linear F only."""
+
+    takes_baselines = False
+
+    def points(self, references, rng, features, kind):
+        return points.at_input()
+
+    def row(self, features, kind):
+        return GradientRow("input")
+
+
+@dataclasses.dataclass(frozen=True)
+class InteriorGradients(Method):
+    """dF/dx at x' + alpha (x - x') for alpha = 1/n, ..., 1 (Sundararajan et al. 2016, arXiv:1611.02639, section 2).
+
+    Attributions have the steps as axis 1: (batch, n_steps, ...).
+    """
+
+    n_steps: int = 50
+    in_score_units = False
+
+    def points(self, references, rng, features, kind):
+        if references > 1:
+            raise AttributionError(f"interior gradients lie on one path; {references} baselines were given: give one")
+        make_rule("right", self.n_steps)  # the same check of n_steps
+        return points.series(self.n_steps)
+
+    def row(self, features, kind):
+        return GradientRow("one")
+
+
+@dataclasses.dataclass(frozen=True)
+class GuidedBackprop(Method):
+    """dF/dx at the input, with negative gradients stopped at every rectifier: max(g, 0) · 1[x > 0] passes a ReLU (Springenberg
+    et al. 2014, arXiv:1412.6806, section 3.4). Pictures are sharp and hardly depend on the class; it claims no completeness."""
+
+    takes_baselines = False
+    uses_baseline = False
+    in_score_units = False
+    on_path = False
+    rules = "guided"
+
+    def points(self, references, rng, features, kind):
+        return points.at_input()
+
+    def row(self, features, kind):
+        return GuidedRow()
+
+    def notes(self, function):
+        return replaced_gradients(function)

@@ -1,0 +1,54 @@
+"""Rows that take parts of the input away."""
+
+import dataclasses
+
+from .. import baselines, points
+from ..errors import AttributionError
+from ..method import Method
+from ..perturb import OcclusionRow, make_windows
+
+
+@dataclasses.dataclass(frozen=True)
+class Occlusion(Method):
+    """F(x) - F(x with a window replaced), for a window that slides over the input (Zeiler & Fergus 2014, arXiv:1311.2901,
+    section 4.2). A feature's attribution is the mean over the windows that cover it.
+
+    Attributes:
+        window: size along every spatial axis, or one for each; channels and embedding dimensions are covered whole.
+            Default: one token for embeddings, else an eighth of each axis.
+        stride: default half the window.
+        value: what the window is replaced with; default: `baselines`, which are zeros unless given.
+    """
+
+    window: int | tuple[int, ...] | None = None
+    stride: int | tuple[int, ...] | None = None
+    value: float | None = None
+    on_path = False
+    forward_only = True
+
+    @property
+    def takes_baselines(self) -> bool:
+        return self.value is None
+
+    def points(self, references, rng, features, kind):
+        return points.masks(self._windows(features, kind).count, references)
+
+    def row(self, features, kind):
+        return OcclusionRow(self._windows(features, kind))
+
+    def _windows(self, features, kind):
+        if len(features) > 1:
+            raise AttributionError(f"occlusion works on one tensor, {list(features)} are selected: at=ta.inputs(name) or "
+                                   "at=ta.layer(name)")
+        (shape,) = features.values()
+        window = self.window
+        if window is None:
+            spatial = shape[:-1] if len(shape) > 1 else shape
+            window = tuple(1 if kind == "embeddings" or len(shape) == 1 else max(1, size // 8) for size in spatial)
+        stride = self.stride
+        if stride is None:
+            stride = tuple(max(1, w // 2) for w in window) if isinstance(window, tuple) else max(1, window // 2)
+        return make_windows(tuple(shape), window, stride)
+
+    def default_baseline(self):
+        return baselines.zeros() if self.value is None else baselines.constant(self.value)
