@@ -37,7 +37,7 @@ class Doubling:
         return self._rows({i: np.array([0.0, 0.5, 1.0]) for i in range(len(self.kept))})
 
     def accept(self, rows, slots, sums, scores, slopes):
-        for i, alpha, integrand in zip(rows.example, rows.alpha, sums[None], strict=True):
+        for i, alpha, integrand in zip(rows.example, rows.alpha, sums[0], strict=True):
             self.kept[i][alpha] = integrand
 
     def refine(self):

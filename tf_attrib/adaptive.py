@@ -78,6 +78,7 @@ class Panels:
     Attributes:
         first: (paths,), where the panels of each path begin.
         weight, error: (panels,), A + B, and the panel's own residual beyond rounding, in units of F.
+        moves: (panels,), the integral of the slope over the panel, in units of F.
         jump: (panels,), by how much the slope differs from its left to its right end.
         node: (nodes,), the weight of each node's vector in the integral.
         residual: (paths,), F(1) - F(0) less the sum of the integral; `beyond` is the part of it that rounding leaves over.
@@ -86,6 +87,7 @@ class Panels:
     first: np.ndarray
     weight: np.ndarray
     error: np.ndarray
+    moves: np.ndarray
     jump: np.ndarray
     node: np.ndarray
     residual: np.ndarray
@@ -116,7 +118,7 @@ def weigh(alpha: np.ndarray, score: np.ndarray, slope: np.ndarray, nodes: np.nda
     node = np.zeros(len(alpha))
     node[left] += a
     node[right] += b
-    return Panels(first, a + b, error, slope[right] - slope[left], node, residual, beyond)
+    return Panels(first, a + b, error, below + above, slope[right] - slope[left], node, residual, beyond)
 
 
 def sigmoid(odds: np.ndarray) -> np.ndarray:
@@ -158,6 +160,18 @@ class Measured:
     moved: np.ndarray
     coarse: np.ndarray
     jumps: np.ndarray
+
+
+def in_units_of_the_score(measured: Measured, panels: Panels) -> Measured:
+    """The same of vectors that do not sum to the slope, such as the gradients of a layer along a path at the input: scaled so
+    that their integral is as large as what the score moves by, up and down. Errors of the score's own integral then count
+    for as large a part of theirs."""
+    travelled = np.add.reduceat(np.abs(panels.moves), panels.first)
+    known = (measured.norm > 0) & (travelled > 0)
+    scale = np.divide(travelled, measured.norm, out=np.ones(len(travelled)), where=known)
+    panel = np.repeat(scale, np.diff(panels.first, append=len(panels.weight)))
+    return Measured(measured.norm * scale, measured.spread * scale, measured.moved * scale, measured.coarse * scale,
+                    measured.jumps * panel)
 
 
 def estimate(measured: Measured, panels: Panels, nodes: np.ndarray) -> np.ndarray:

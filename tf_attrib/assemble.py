@@ -3,54 +3,55 @@
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from .attribution import Attribution
 from .baselines import describe_zeros
-from .engine import Tables
 from .integrator import Outcome
 from .methods import Method
-from .refining import NOT_FINITE
+from .refining import NOT_FINITE, Control
 from .scoring import ScoreFunction
-from .session import Compared
 from .structure import flatten, rebuild
+from .work import Compared, Work
 
 # Of what is complete to rounding: the part of max(|difference of scores|, L1 norm) from which on a gap is none of rounding.
 MOST_GAP, INCOMPLETE = 1e-3, "incomplete"
 # And what rounding may leave, as a part of the score.
 ROUNDING = 1e-5
+# The relative error that float32 gradients carry.
+FLOOR = 1e-4
 
 
-def assemble(method: Method, function: ScoreFunction, outcome: Outcome, tables: Tables, compared: Compared, inputs: Any,
-             tokens: np.ndarray | None, notes: tuple[str, ...]) -> Attribution:
+def assemble(method: Method, function: ScoreFunction, outcome: Outcome, work: Work, tokens: np.ndarray | None) -> Attribution:
     """The result of `method`.
 
     Args:
         outcome: what came of its rows.
-        tables: what the rows were made of.
-        compared: targets, and scores at the examples and their references.
-        inputs: as the user gave them.
+        work: what the rows were made of.
         tokens: words, where the model knows them.
-        notes: sentences beside those of the selection.
     """
+    tables, compared = work.tables, work.compared
     series = next(iter(outcome.totals.values())).shape[1] > 1
     totals = {key: total if series else total[:, 0] for key, total in outcome.totals.items()}
-    positive = {key: totals.pop(("positive", key)) for key in tables.x} if method.signed else None
+    positive = {key: totals.pop(("positive", key)) for key in list(totals) if ("positive", key) in totals}
     finite = outcome.finite & np.isfinite(compared.scores) & np.isfinite(compared.baseline_scores).all(1)
     status = outcome.status
     if not finite.all():
-        for total in [*totals.values(), *(positive or {}).values()]:
+        for total in [*totals.values(), *positive.values()]:
             total[~finite] = np.nan
         status = np.where(finite, "" if status is None else status, NOT_FINITE)
     target = tables.target
     found = {
-        "attributions": rebuild(totals), "positive": positive and rebuild(positive), "scores": tables.score, "inputs": inputs,
+        "attributions": rebuild(totals), "positive": rebuild(positive) if method.signed else None, "scores": tables.score,
+        "inputs": rebuild(work.arrays),
         "evaluations": outcome.evaluations, "forward_evaluations": outcome.forward_evaluations + 1,
         "error_estimate": outcome.error_estimate, "status": status, "residual": outcome.residual,
         "residual_clipped": outcome.residual_clipped,
         "target": None if target.shape[1] == 0 else target[:, 0] if target.shape[1] == 1 else target,
-        "predicted": compared.predicted,
-        "tokens": tokens, "method": repr(method), "at": function.place.words, "of": function.output.words,
-        "unit": function.output.unit, "notes": function.place.notes + notes}
+        "predicted": compared.predicted, **work.placed,
+        "tokens": tokens, "method": repr(method), "at": method.words(function), "of": function.output.words,
+        "unit": function.output.unit, "attribution_unit": method.unit(function.output.unit),
+        "notes": function.place.notes + _notes(method.control, function, compared) + method.notes(function)}
     if series:
         found |= {"alphas": outcome.alphas, "path_scores": outcome.path_scores, "path_gradients": outcome.path_slopes}
     if method.uses_baseline:
@@ -87,3 +88,16 @@ def _complete(found: dict, gap: np.ndarray, difference: np.ndarray) -> np.ndarra
     wrong = (np.abs(gap) > MOST_GAP * np.maximum(np.abs(difference), size)) & (np.abs(gap) > ROUNDING * np.abs(found["scores"]))
     status = np.where(wrong, INCOMPLETE, "")
     return status if found["status"] is None else np.where(found["status"] == "", status, found["status"])
+
+
+def _notes(control: Control | None, function: ScoreFunction, compared: Compared) -> tuple[str, ...]:
+    """What a reader should know of how the stated accuracy came about."""
+    if control is None:
+        return ()
+    notes = []
+    if function.log_odds is None and (function.output.unit == "probability" or compared.distributions):
+        notes.append("the logits beneath this probability were not found, so paths are refined on the probability itself, "
+                     "which takes more gradients")
+    if control.tolerance < FLOOR and function.dtype != tf.float64:
+        notes.append(f"float32 carries the error estimate to about {FLOOR:g}: for less, use a float64 model")
+    return tuple(notes)

@@ -14,7 +14,7 @@ from .structure import flatten, map_leaves, rebuild
 
 PER_EXAMPLE = ("scores", "baseline_scores", "gap", "error_estimate", "status", "residual", "residual_clipped", "evaluations",
                "forward_evaluations", "target", "predicted", "alphas", "path_scores", "path_gradients", "baseline_confidence",
-               "gradient_share", "tokens")
+               "gradient_share", "tokens", "example", "position")
 
 
 class Feature(NamedTuple):
@@ -32,9 +32,8 @@ class Attribution:
     Every array has the batch as axis 0. What a method has no meaning for is None.
 
     Attributes:
-        attributions: float array (batch, *features of the selected tensor), or a list or dict of such, in the unit of
-            the score (interior and plain gradients: per unit of the input). Interior gradients have the steps along the
-            path as axis 1.
+        attributions: float array (batch, *features of the selected tensor), or a list or dict of such, in
+            `attribution_unit`. Interior gradients have the steps along the path as axis 1.
         scores: (batch,), the explained scalar at the input, in `unit`.
         positive: the part of `attributions` that is due to positive differences from the reference (DeepLIFT, arXiv:1704.02685,
             section 3.4), in the same structure; `negative` is the rest.
@@ -57,7 +56,10 @@ class Attribution:
         baseline_confidence: (batch,) or (batch, k), the highest class probability at the baseline.
         gradient_share: (batch,), the part of (score - baseline score) that the gradient at the input accounts for.
         tokens: (batch, length) of str, the words behind token ids where the model knows them.
+        example, position: (batch,) of int, where the outputs at several positions are explained (`ta.each_position`): which
+            example of the inputs, and which position of its output, an entry of this batch is of.
         method, at, of, unit, baseline: words: how, at which tensors, of which output, in which unit, against what.
+        attribution_unit: of the attributions: that of the score, per unit of the input for gradients; "" where it is not known.
         inputs: the model's inputs as they were given.
         notes: sentences that a reader should know, such as a choice made for them.
     """
@@ -81,12 +83,15 @@ class Attribution:
     baseline_confidence: np.ndarray | None = None
     gradient_share: np.ndarray | None = None
     tokens: np.ndarray | None = None
+    example: np.ndarray | None = None
+    position: np.ndarray | None = None
     positive: Any = None
     method: str = ""
     at: str = ""
     of: str = ""
     unit: str = "raw"
     baseline: str = ""
+    attribution_unit: str = ""
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:

@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import hashlib
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,24 +20,22 @@ from .graph.exported import Exported, load_exported
 from .graph.load import load_model
 from .graph.saved_model import is_export
 from .graph.trace import Traced, trace
-from .integrator import FixedRule, Outcome
 from .methods import Method, as_method
-from .points import Points
+from .outputs import resolve_of
+from .positions import EachPosition, expanded
 from .prepare import as_arrays, matched, prepared, raw_specs, specs_of
 from .progress import progress
-from .refining import Control, RefiningRule
-from .scoring import ScoreFunction, resolve_of
-from .select import as_at, as_of
-from .session import Compared, Session, Work, check_finite
-from .structure import rebuild
+from .running import row_count, run
+from .select import At, Of, as_at, as_of
+from .session import Session, check_finite
 from .tokens import tokens
+from .work import Work
 
 # The batch that a function is traced with where it cannot be traced for any.
 FIXED_ROWS = 16
 # Bytes of gradients that are kept on the host.
 MEMORY = 2**30
-# The relative error that float32 gradients carry.
-FLOOR = 1e-4
+
 
 
 @contextlib.contextmanager
@@ -137,13 +134,13 @@ class Attributor:
         Args:
             inputs: (batch, ...), or a list or dict of such, as the model takes them.
             target: None (the predicted class), an int, one for each example (1-D); for outputs with positions a tuple
-                (position, class) or an (n, 2) array of those.
+                (position, class), an (n, 2) array of those, or `ta.each_position()`: one attribution for each position.
             baselines: None (zeros), an array (...) for all or (n, ...) one for each, one of `ta.zeros`, `ta.constant`,
                 `ta.uniform`, `ta.gaussian`, `ta.blur`, `ta.token`, `ta.dataset`, `ta.black`, `ta.white`,
                 `ta.at_input`; a list of those, or `ta.several`, is averaged. With several selected tensors: a list or
                 dict, one for each.
             method: "gradient", "gradient_times_input", "interior_gradients", "integrated_gradients",
-                "expected_gradients", "occlusion", "deeplift", "deepshap", "guided_backprop", or an instance such as
+                "expected_gradients", "occlusion", "deeplift", ... (all are in `ta.METHODS`), or an instance such as
                 `ta.IntegratedGradients(tolerance=0.01)`.
             seed: of random baselines and methods; None draws anew.
             verbose: "auto" shows a progress bar when the call takes over two seconds; True always, False never.
@@ -171,13 +168,12 @@ class Attributor:
         if on_error == "raise":
             check_finite("score", work.compared.scores[:, None])
             check_finite("score at the baseline", work.compared.baseline_scores)
-        outcome = self._outcome(method, work.session, work.tables, work.compared.baseline_scores, seed, verbose)
+        with progress(verbose, row_count(method, work)) as advance:
+            outcome = run(method, work, seed, self.memory, advance)
         if on_error == "raise":
             check_finite("score or gradient", np.where(outcome.finite, 0, np.nan)[:, None])
         function = work.session.function
-        notes = _notes(method.control, function, work.compared) + method.notes(function)
-        tokens = self._tokens(work.session, work.ready)
-        return assemble(method, function, outcome, work.tables, work.compared, rebuild(work.arrays), tokens, notes)
+        return assemble(method, function, outcome, work, self._tokens(work.session, work.ready))
 
     @plain_failures()
     def check(self, inputs: Any, target: Any = None, baselines: Any = None, method: str | Method = "integrated_gradients",
@@ -199,11 +195,17 @@ class Attributor:
 
     def explaining(self, of: Any) -> "Attributor":
         """The same attributor of another output or score (`of` as in the constructor); what was traced is shared."""
-        of = as_of(of)
-        if of not in self._others:
-            self._others[of] = copy.copy(self)
-            self._others[of].of, self._others[of]._sessions, self._others[of]._others = of, {}, {}
-        return self._others[of]
+        return self._other(self.at, as_of(of))
+
+    def observing(self, at: Any) -> "Attributor":
+        """The same attributor at another place (`at` as in the constructor); what was traced is shared."""
+        return self._other(as_at(at), self.of)
+
+    def _other(self, at: At | None, of: Of | None) -> "Attributor":
+        if (at, of) not in self._others:
+            other = self._others[at, of] = copy.copy(self)
+            other.at, other.of, other._sessions, other._others = at, of, {}, {}
+        return self._others[at, of]
 
     @plain_failures()
     def work(self, inputs: Any, target: Any = None, baselines: Any = None, method: str | Method = "integrated_gradients",
@@ -217,7 +219,10 @@ class Attributor:
             raise AttributionError(f"{method!r} takes no baselines: leave them out, or take method='integrated_gradients'")
         arrays = as_arrays(inputs)
         session, ready, match = self.prepare(arrays)
-        session = session.centred if method.centred else session
+        at = method.place(self.at, session.function)
+        if at != self.at:
+            return self.observing(at).work(inputs, target, baselines, method, seed)
+        session = method.on(session)
         user = {match[key]: value for key, value in ready.items()}
         keys = session.handed_out(match)
 
@@ -228,25 +233,16 @@ class Attributor:
         x = selected(user)
         references = resolve(method.default_baseline() if baselines is None else baselines, x, user, selected, seed)
         references = method.drawn(references, seed)
+        placed = {}
+        if isinstance(target, EachPosition):
+            which, position, target = expanded(target, session.values(ready), session.function.output.words)
+            placed = {"example": which, "position": position}
+            arrays, ready, x = ({key: value[which] for key, value in values.items()} for values in (arrays, ready, x))
+            references = references.of_examples(which)
         compared = session.compared(x, ready, references, target, method.uses_baseline)
-        tables = Tables(x, {key: ready[key] for key in session.function.context}, compared.target, compared.scores, references)
-        return Work(session, arrays, ready, tables, compared)
-
-    def _outcome(self, method: Method, session: Session, tables: Tables, baseline_scores: np.ndarray, seed: int | None,
-                 verbose: str | bool = False) -> Outcome:
-        """What comes of all rows of `method`."""
-        function, control = session.function, method.control
-        features, kind = {key: value.shape[1:] for key, value in tables.x.items()}, function.place.kind
-        dtype, odds = function.dtype.as_numpy_dtype, control is not None and function.log_odds is not None
-        if control is not None:
-            integrator = RefiningRule(control, tables.score, baseline_scores, features, dtype, odds, self.memory)
-            rows = None
-        else:
-            chosen = _points(method, tables.references.count, tables.x, seed, features, kind)
-            sums = features | ({("positive", key): shape for key, shape in features.items()} if method.signed else {})
-            integrator, rows = FixedRule(chosen, sums, dtype, method.forward_only), len(chosen) * len(chosen[0].alpha)
-        with progress(verbose, rows) as advance:
-            return session.run(method.row(features, kind), tables, integrator, odds, advance)
+        tables = Tables(x, {key: ready[key] for key in session.function.context}, compared.target, compared.scores, references,
+                        method.extra(x))
+        return Work(session, arrays, ready, tables, compared, placed)
 
     def prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
         """The session for inputs of this kind, the inputs by the model's keys, and the user's key for each of those."""
@@ -296,19 +292,6 @@ def _check_whole(name: str, value: Any, least: int) -> None:
         raise AttributionError(f"{name} must be None or a whole number of at least {least}, got {value!r}")
 
 
-def _notes(control: Control | None, function: ScoreFunction, compared: Compared) -> tuple[str, ...]:
-    """What a reader should know of how the stated accuracy came about."""
-    if control is None:
-        return ()
-    notes = []
-    if function.log_odds is None and (function.output.unit == "probability" or compared.distributions):
-        notes.append("the logits beneath this probability were not found, so paths are refined on the probability itself, "
-                     "which takes more gradients")
-    if control.tolerance < FLOOR and function.dtype != tf.float64:
-        notes.append(f"float32 carries the error estimate to about {FLOOR:g}: for less, use a float64 model")
-    return tuple(notes)
-
-
 def _reason(error: tf.errors.OpError) -> str:
     """The one line of a TensorFlow error that says what was wrong."""
     lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
@@ -318,19 +301,3 @@ def _reason(error: tf.errors.OpError) -> str:
 
 def _signature(specs: dict) -> tuple:
     return tuple((key, spec.dtype, tuple(spec.shape)) for key, spec in specs.items())
-
-
-def _points(method: Method, references: int, x: dict, seed: int | None, features: dict, kind: str) -> list[Points]:
-    """The points of each example. Draws are seeded by (seed, the example's own values): its company does not matter."""
-    count = len(next(iter(x.values())))
-    if not method.random:
-        return [method.points(references, None, features, kind)] * count
-    seed = np.random.SeedSequence().entropy if seed is None else seed
-    return [method.points(references, np.random.default_rng([seed, _digest(x, i)]), features, kind) for i in range(count)]
-
-
-def _digest(x: dict, example: int) -> int:
-    digest = hashlib.blake2b(digest_size=8)
-    for value in x.values():
-        digest.update(np.ascontiguousarray(value[example]).tobytes())
-    return int.from_bytes(digest.digest(), "little")

@@ -2,6 +2,7 @@
 
 import dataclasses
 import itertools
+import weakref
 from typing import Any
 
 import tensorflow as tf
@@ -12,12 +13,15 @@ from .graph.gradients import gradients
 from .graph.tensors import ancestors
 from .graph.trace import TRACING, Traced
 from .marking import Marked, guided
+from .outputs import Output
 from .rewrite import Pairing
 from .rows import Row, per_row_sum
 from .rules.common import REFERENCE
-from .scoring import Output, ScoreFunction
+from .scoring import ScoreFunction
 
 _NUMBERS = itertools.count()
+# How many gradients of an author's are on the path of a score function, counted once.
+_AUTHORED: weakref.WeakKeyDictionary[ScoreFunction, int] = weakref.WeakKeyDictionary()
 # What a user can do about an operation without a rule.
 ELSEWHERE = ("ta.coverage(attributor) lists them all; choose a tensor behind it with at=ta.layer(name) or ta.tensor(name), or "
              "method='integrated_gradients', which needs no rules")
@@ -52,7 +56,7 @@ def ruled(function: ScoreFunction, rule: str) -> Ruled:
     graph, ports = function.traced.function.graph, function.place.ports
     with TRACING, graph.as_default():
         score, target = function.chosen()
-        definition = graph.as_graph_def()
+        definition = graph.as_graph_def(add_shapes=rule == "reveal_cancel")  # which wants to know what is broadcast
         fed: dict[str, Any] = {inner.name: outer for outer, inner in graph.captures} | {target.name: "target"}
     fed |= {function.traced.inputs[key].name: ("input", key) for key in function.context}
     fed |= {port.tensor.name: ("at", key) for key, port in ports.items()}
@@ -147,12 +151,14 @@ class GuidedRow:
 
 def replaced_gradients(function: ScoreFunction) -> tuple[str, ...]:
     """A note where gradients that an author wrote lie on the path: rules do not use them."""
-    selected = [port.tensor for port in function.place.ports.values()]
-    own = [operation for operation in ancestors(function.output.fetches.values(), selected) if operation.type == "IdentityN"
-           and "_gradient_op_type" in operation.node_def.attr]
-    if not own:
+    if function not in _AUTHORED:
+        selected = [port.tensor for port in function.place.ports.values()]
+        _AUTHORED[function] = sum(operation.type == "IdentityN" and "_gradient_op_type" in operation.node_def.attr
+                                  for operation in ancestors(function.output.fetches.values(), selected))
+    count = _AUTHORED[function]
+    if not count:
         return ()
-    return (f"{len(own)} gradient{'s' if len(own) > 1 else ''} written by an author (tf.custom_gradient; TensorFlow's silu has "
+    return (f"{count} gradient{'s' if count > 1 else ''} written by an author (tf.custom_gradient; TensorFlow's silu has "
             "one) not used: rules hold for the operations that the forward pass is made of",)
 
 

@@ -24,40 +24,54 @@ MOST_ROWS = 256
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Tables:
-    """What rows are made of, on the host: one entry for each example."""
+    """What rows are made of, on the host: one entry for each example.
+
+    Attributes:
+        x: the selected tensors by key, at which paths end.
+        context: the model inputs that are needed beside them.
+        target, score: (n, r) and (n,).
+        references: at which paths begin.
+        extra: what else a method's rows need of each example, by name.
+    """
 
     x: dict[Any, np.ndarray]
     context: dict[Any, np.ndarray]
     target: np.ndarray
     score: np.ndarray
     references: References
+    extra: dict[Any, np.ndarray] = dataclasses.field(default_factory=dict)
 
     def of_examples(self, which: np.ndarray) -> "Tables":
         """Those of some of the examples."""
         def only(values: dict) -> dict:
             return {key: value[which] for key, value in values.items()}
         return Tables(only(self.x), only(self.context), self.target[which], self.score[which],
-                      self.references.of_examples(which))
+                      self.references.of_examples(which), only(self.extra))
 
 
 class Program:
-    """A row function compiled for blocks of any size (or of the one size that a model can take)."""
+    """A row function compiled for blocks of any size (or of the one size that a model can take).
 
-    def __init__(self, function: ScoreFunction, row: Callable):
-        self.function, self._row = function, row
+    Args:
+        extra: what of `Tables.extra` rows are given, by its name.
+    """
+
+    def __init__(self, function: ScoreFunction, row: Callable, extra: dict[Any, np.ndarray] | None = None):
+        self.function, self._row, self._extra = function, row, list(extra or {})
         dtype, inputs = function.dtype, function.traced.inputs
         tables = [tf.TensorSpec([None, *features], dtype) for features in function.features().values()]
         context = [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context]
         # integers of a row: example, slot, number, a reference for each table, target; floats: alpha, weight, score
         integers = tf.TensorSpec([None, 3 + len(tables) + function.target_rank], tf.int32)
-        self._signature = [tables, tables, context, integers, tf.TensorSpec([None, 3], dtype)]
+        more = [tf.TensorSpec([None] * value.ndim, value.dtype) for value in (extra or {}).values()]
+        self._signature = [tables, tables, context, more, integers, tf.TensorSpec([None, 3], dtype)]
 
         def flat(*tensors):
             return self._block(*tf.nest.pack_sequence_as(self._signature, tensors))
         self._compiled = Compiled(flat, tf.nest.flatten(self._signature))
 
-    def __call__(self, tables: Tables, rows: Rows) -> tuple[np.ndarray, dict, np.ndarray, np.ndarray]:
-        """Slots, their sums by key, and scores and slopes of the rows."""
+    def __call__(self, tables: Tables, rows: Rows) -> tuple[np.ndarray, list, np.ndarray, np.ndarray]:
+        """Slots, their sums in the order of the row function's integrands, and scores and slopes of the rows."""
         count = len(rows)
         if self.function.rows and count < self.function.rows:
             rows = rows[np.minimum(np.arange(self.function.rows), count - 1)]
@@ -74,13 +88,12 @@ class Program:
         floats = np.empty((len(rows), 3), self.function.dtype.as_numpy_dtype)
         floats[:, 0], floats[:, 1], floats[:, 2] = rows.alpha, rows.weight, tables.score[rows.example]
         context = [tables.context[key][part] for key in self.function.context]
-        *sums, scores, slopes = self._compiled(*(value[part] for value in tables.x.values()), *references, *context,
+        extra = [tables.extra[name][part] for name in self._extra]
+        *sums, scores, slopes = self._compiled(*(value[part] for value in tables.x.values()), *references, *context, *extra,
                                                integers, floats)
-        # a row function gives nothing, an integrand for each tensor, or behind these as many more for what is positive
-        keys = [*tables.x, *(("positive", key) for key in tables.x)][:len(sums)]
-        return slots, dict(zip(keys, sums, strict=True)), scores[:count], slopes[:count]
+        return slots, sums, scores[:count], slopes[:count]
 
-    def _block(self, x, references, context, integers, floats):
+    def _block(self, x, references, context, extra, integers, floats):
         keys, many = self.function.place.ports, len(references)
         example, slot, number, *index = tf.unstack(integers[:, :3 + many], axis=1)
         alpha, weight, score = tf.unstack(floats, axis=1)
@@ -88,7 +101,8 @@ class Program:
             {key: tf.gather(value, example) for key, value in zip(keys, x, strict=True)},
             {key: tf.gather(table, rows) for key, table, rows in zip(keys, references, index, strict=True)},
             {key: tf.gather(value, example) for key, value in zip(self.function.context, context, strict=True)},
-            integers[:, 3 + many:], alpha, score, number)
+            integers[:, 3 + many:], alpha, score, number,
+            {name: tf.gather(value, example) for name, value in zip(self._extra, extra, strict=True)})
         scores, slopes, integrands = self._row(self.function, row)
         slots = tf.reduce_max(slot) + 1
         sums = [tf.math.unsorted_segment_sum(tf.math.multiply_no_nan(integrand, per_row(weight, integrand)), slot, slots)

@@ -68,8 +68,8 @@ class Integrator(Protocol):
 
     def first(self) -> Rows: ...
 
-    def accept(self, rows: Rows, slots: np.ndarray, sums: dict, scores: np.ndarray, slopes: np.ndarray) -> None:
-        """The sums over each of `slots` by key, and score and slope of each row."""
+    def accept(self, rows: Rows, slots: np.ndarray, sums: list, scores: np.ndarray, slopes: np.ndarray) -> None:
+        """The sums over each of `slots`, in the order of the row function's integrands, and score and slope of each row."""
 
     def refine(self) -> Rows | None:
         """Further rows, or None when all is done."""
@@ -105,8 +105,8 @@ class FixedRule:
     def accept(self, rows, slots, sums, scores, slopes) -> None:
         self._scores[rows.example, rows.number] = scores
         self._slopes[rows.example, rows.number] = slopes
-        for key, total in self._sums.items():
-            total[slots] += sums[key]
+        for total, found in zip(self._sums.values(), sums, strict=bool(sums)):
+            total[slots] += found
 
     def refine(self) -> None:
         return None

@@ -7,8 +7,11 @@ from typing import ClassVar
 import numpy as np
 
 from . import baselines, points
+from .noise import Cloud
 from .refining import Control
 from .scoring import ScoreFunction
+from .select import At
+from .session import Session
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,10 +27,10 @@ class Method:
         forward_only: whether rows need no gradient.
         random: whether points are drawn.
         exact: whether it is complete to rounding, so that a gap says that something is wrong.
-        centred: whether the explained output less its mean over classes is attributed.
         signed: whether what is due to positive differences from the reference is told apart.
         rules: of which set its row function hands multipliers down (see `deeplift.ruled`); None: gradients.
         control: what a rule that refines each path aims at; None for rules that do not refine.
+        cloud: the noisy copies of each example that its attributions are taken over; None: the example itself.
     """
 
     takes_baselines: ClassVar[bool] = True
@@ -38,10 +41,10 @@ class Method:
     forward_only: ClassVar[bool] = False
     random: ClassVar[bool] = False
     exact: ClassVar[bool] = False
-    centred: ClassVar[bool] = False
     signed: ClassVar[bool] = False
     rules: ClassVar[str | None] = None
     control: ClassVar[Control | None] = None
+    cloud: ClassVar[Cloud | None] = None
 
     def points(self, references: int, rng: np.random.Generator | None, features: dict, kind: str) -> points.Points:
         """The rows of one example that has `references` references; `rng` is given where the method is random."""
@@ -51,6 +54,26 @@ class Method:
         """The row function, for selected tensors of shapes `features` by key and of a kind (see `select.Place`)."""
         raise NotImplementedError
 
+    def place(self, at: At | None, function: ScoreFunction) -> At | None:
+        """Where attributions are wanted, given where the user wants them, and the function from there."""
+        return at
+
+    def on(self, session: Session) -> Session:
+        """What rows run on, given the session of that place."""
+        return session
+
+    def sums(self, features: dict, session: Session, inputs: dict) -> dict:
+        """Shapes of one example of what rows give, by key, for selected tensors of shapes `features` at the model's inputs."""
+        return features
+
+    def extra(self, x: dict) -> dict:
+        """What rows need of each example beside the selected tensors `x` (n, ...), by name."""
+        return {}
+
+    def hands_out(self, function: ScoreFunction) -> bool:
+        """Whether what rows give sums to the slope of the score, so that a residual of the quadrature may be shared out."""
+        return self.complete
+
     def default_baseline(self):
         """What stands in where no baselines are given."""
         return baselines.zeros()
@@ -58,6 +81,14 @@ class Method:
     def drawn(self, references: baselines.References, seed: int | None) -> baselines.References:
         """Those of the references that are used."""
         return references
+
+    def unit(self, of_score: str) -> str:
+        """The unit of the attributions, given that of the score."""
+        return of_score
+
+    def words(self, function: ScoreFunction) -> str:
+        """Where attributions are, for people."""
+        return function.place.words
 
     def notes(self, function: ScoreFunction) -> tuple[str, ...]:
         """What a reader should know of how the numbers came about."""

@@ -7,7 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from .errors import AttributionError
-from .rows import Row
+from .groups import COUNT
+from .rows import Row, per_row
 from .scoring import ScoreFunction
 
 
@@ -103,3 +104,18 @@ class OcclusionRow:
         lost = row.score - score
         spread = mask / self.windows.coverage(x.dtype)
         return score, lost, {key: spread * tf.reshape(lost, [-1] + [1] * len(self.windows.features))}
+
+
+@dataclasses.dataclass(frozen=True)
+class AblationRow:
+    """The score less the score with one group of features replaced by the reference, for every feature of that group."""
+
+    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        """Score (rows,), score lost (rows,), and integrand by key."""
+        number = row.number % row.extra[COUNT]
+        masks = {key: row.extra["group", i] == tf.reshape(number, [-1] + [1] * (x.shape.rank - 1))
+                 for i, (key, x) in enumerate(row.x.items())}
+        replaced = {key: tf.where(masks[key], row.reference[key], x) for key, x in row.x.items()}
+        score = function.select(function.values(replaced, row.context), row.target)
+        lost = row.score - score
+        return score, lost, {key: tf.cast(masks[key], x.dtype) * tf.ones_like(x) * per_row(lost, x) for key, x in row.x.items()}

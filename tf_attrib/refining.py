@@ -72,11 +72,12 @@ class RefiningRule:
         features: shapes of one example by key.
         odds: whether rows give log-odds of a probability.
         memory: bytes that kept gradients may take. At least one path is always kept whole.
+        hand_out: whether what rows give sums to the slope, so that a residual tells by how much it is wrong.
     """
 
     def __init__(self, control: Control, scores: np.ndarray, baseline_scores: np.ndarray, features: dict[Any, tuple], dtype,
-                 odds: bool, memory: int):
-        self._control, self._odds, self._dtype = control, odds, np.dtype(dtype)
+                 odds: bool, memory: int, hand_out: bool = True):
+        self._control, self._odds, self._dtype, self._hand_out = control, odds, np.dtype(dtype), hand_out
         self._rounding = adaptive.ROUNDING * float(np.finfo(self._dtype).eps)
         self._examples, self._references = baseline_scores.shape
         self._shapes = {key: tuple(shape) for key, shape in features.items()}
@@ -106,8 +107,8 @@ class RefiningRule:
             return
         self._asked.score[rows.slot], self._asked.slope[rows.slot] = scores, slopes
         kept, start = self._asked.slot[rows.slot], 0
-        for key in self._shapes:
-            part = sums[key].reshape(len(rows), -1)
+        for found in sums:
+            part = found.reshape(len(rows), -1)
             self._kept[kept, start:start + part.shape[1]] = part
             start += part.shape[1]
 
@@ -182,6 +183,7 @@ class RefiningRule:
         panels = adaptive.weigh(nodes.alpha, nodes.score, nodes.slope, count, self._odds, self._rounding)
         half = adaptive.weigh(nodes.alpha[others], nodes.score[others], nodes.slope[others], fewer, self._odds, self._rounding)
         measured = measuring.measure(self._kept, nodes.slot, count, panels, others, half)
+        measured = measured if self._hand_out else adaptive.in_units_of_the_score(measured, panels)
         residual, error = adaptive.hand_out(panels, measured, count), adaptive.estimate(measured, panels, count)
         deviations = np.abs(residual.deviations)
         done = (error <= self._control.tolerance) & (deviations <= adaptive.DONE)
@@ -197,7 +199,7 @@ class RefiningRule:
         # a residual that jumps along the path cannot explain is no error of the quadrature: it is left as a gap
         stuck = ~going & ~done & (most > 0)
         self._clipped[paths] = stuck | (deviations > adaptive.HAND_OUT)
-        spoken = ~self._clipped[paths]
+        spoken = ~self._clipped[paths] & self._hand_out
         weights, rest = panels.node + np.repeat(spoken, count) * residual.node, spoken * residual.rest
         end = nodes.score[start + count - 1]
         steep = adaptive.sigmoid(end) * adaptive.sigmoid(-end) if self._odds else 1

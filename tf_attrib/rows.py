@@ -19,6 +19,7 @@ class Row:
         alpha: (rows,).
         score: (rows,), the score at the example itself.
         number: int32 (rows,), the number of the row within its example.
+        extra: what else the method said of each example, by name (`engine.Tables`).
     """
 
     x: dict[Any, tf.Tensor]
@@ -28,6 +29,7 @@ class Row:
     alpha: tf.Tensor
     score: tf.Tensor
     number: tf.Tensor
+    extra: dict[Any, tf.Tensor] = dataclasses.field(default_factory=dict)
 
     def difference(self) -> dict[Any, tf.Tensor]:
         """x - x' by key."""
@@ -60,6 +62,20 @@ class GradientRow:
         if self.velocity == "input":
             return score, slope, {key: gradient * row.x[key] for key, gradient in gradients.items()}
         return score, slope, gradients
+
+
+@dataclasses.dataclass(frozen=True)
+class PooledRow:
+    """Activations weighed by their channel's mean gradient over positions, and summed over channels."""
+
+    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        """Score (rows,), zeros (rows,), and (rows, *positions) by key."""
+        score, gradients = function.gradients(row.x, row.context, row.target)
+        maps = {}
+        for key, gradient in gradients.items():
+            weights = tf.reduce_mean(gradient, axis=list(range(1, gradient.shape.rank - 1)), keepdims=True)
+            maps[key] = tf.reduce_sum(weights * row.x[key], -1)
+        return score, tf.zeros_like(score), maps
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """What is explained: *at* which tensors attributions are wanted, and *of* which output.
 
 The specifications are small frozen values that a user writes, as calls or as strings; `resolve_at` finds the tensors
-they mean in a traced graph, and says in words what it chose. (`of` is resolved in `scoring`.)
+they mean in a traced graph, and says in words what it chose. (`of` is resolved in `outputs`.)
 """
 
 import dataclasses
@@ -14,25 +14,29 @@ from .errors import AttributionError, nearest
 from .graph.cut import Port, probe_batch_axis
 from .graph.origins import origins
 from .graph.tensors import SHAPES, Lookup, connected, find_lookups, find_tensor, hidden_lookups, is_tensor_name
-from .graph.trace import Traced, named_outputs
+from .graph.trace import Traced
+from .layers import check_unit, float_outputs, layer_outputs, some_layers
 
 
 @dataclasses.dataclass(frozen=True)
 class At:
-    """Where attributions are wanted: kind is inputs, embeddings, layer or tensor; `name` a name, or a layer object."""
+    """Where attributions are wanted: kind is inputs, embeddings, layer or tensor; `name` a name, or a layer object. A `unit` of
+    a layer can be explained (as `of`), or be what conductance passes through."""
 
     kind: str
     name: Any = None
     positions: bool = False
+    unit: tuple | None = None
 
 
 @dataclasses.dataclass(frozen=True)
 class Of:
-    """Which output is explained: kind is probability, logits, output, named, tensor or score."""
+    """Which output is explained: kind is probability, logits, output, named, layer, tensor or score."""
 
     kind: str
-    name: str | None = None
+    name: Any = None
     function: Callable | None = None
+    unit: tuple | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,12 +61,17 @@ def embeddings(name: str | None = None, positions: bool = False) -> At:
     return At("embeddings", name, positions)
 
 
-def layer(x: Any) -> At:
-    """Attribute to the output of a layer: its name, its path ("outer/inner") in a nested model, or the layer object.
+def layer(x: Any, unit: Any = None) -> At:
+    """The output of a layer: its name, its path ("outer/inner") in a nested model, or the layer object. As `at`: attribute to
+    it; as `of`: explain it, or one unit of it.
 
     A layer that is called several times (shared) has several outputs, `name:0`, `name:1`, ...; the plain name means all.
+
+    Args:
+        unit: as `of`, which unit is explained: a whole number for an output (batch, units), a tuple such as (row, column,
+            channel), or (..., channel) for the sum over all positions. Default: the `target` of `attribute` says.
     """
-    return At("layer", x)
+    return At("layer", x, unit=None if unit is None else check_unit(unit))
 
 
 def tensor(name: str) -> Tensor:
@@ -103,6 +112,9 @@ def score(function: Callable) -> Of:
 
 def as_at(value: Any) -> At | None:
     """An `at` as a user may write it: None, a specification, "inputs", "embeddings", a layer, or a name."""
+    if isinstance(value, At) and value.unit is not None:
+        raise AttributionError(f"at={value.name!r} with unit={value.unit}: attributions are to all units of a layer; leave "
+                               "unit out, and pick it from the result; as `of`, ta.layer(name, unit=...) explains one unit")
     if value is None or isinstance(value, At):
         return value
     if isinstance(value, Tensor):
@@ -119,13 +131,15 @@ def as_of(value: Any) -> Of | None:
     """An `of` as a user may write it: None, a specification, "probability", "logits", or the name of an output or tensor."""
     if value is None or isinstance(value, Of):
         return value
+    if isinstance(value, At) and value.kind == "layer":
+        return Of("layer", value.name, unit=value.unit)
     if isinstance(value, Tensor):
         return Of("tensor", value.name)
     if isinstance(value, str):
         return Of("probability" if value == "softmax" else value) if value in ("probability", "softmax", "logits") \
             else Of("named", value)
     raise AttributionError(f"of must be 'probability', 'logits', an output's name, or ta.probability(), ta.logits(), "
-                           f"ta.output(), ta.tensor(), ta.score(function); got {value!r}")
+                           f"ta.output(), ta.layer(name, unit=...), ta.tensor(), ta.score(function); got {value!r}")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -185,7 +199,7 @@ def _default(traced, fetches, names, examples) -> Place:
         kinds = ", ".join(f"{names[key]!r} ({traced.inputs[key].dtype.name})" for key in rest)
         raise AttributionError(f"the inputs {kinds} are not float, or used as ids, and no embedding lookup of them was found; "
                                "if they are quantities, pass them as inputs.astype('float32'); if they are ids, name the "
-                               f"layer to attribute to, at=ta.layer(name): {_some_layers(traced)}{_hidden(traced)}")
+                               f"layer to attribute to, at=ta.layer(name): {some_layers(traced)}{_hidden(traced)}")
     ports = {lookup.name: _lookup_port(traced, lookup, examples) for lookup in lookups
              if connected(lookup.tensor, fetches)}
     ports |= {names[key]: Port(tensor) for key, tensor in floats.items()}
@@ -249,7 +263,7 @@ def _inputs(traced, at, fetches, names) -> Place:
 def _embeddings(traced, at, fetches, examples) -> Place:
     lookups = find_lookups(traced)
     if not lookups:
-        raise AttributionError(f"no embedding lookup was found; name the layer: at=ta.layer(name): {_some_layers(traced)}"
+        raise AttributionError(f"no embedding lookup was found; name the layer: at=ta.layer(name): {some_layers(traced)}"
                                f"{_hidden(traced)}")
     if at.name is not None:
         chosen = [lookup for lookup in lookups if lookup.is_called(at.name)]
@@ -291,44 +305,22 @@ def _tensor(traced, at, fetches, names, examples) -> Place:
 
 
 def _layer(traced, at, fetches, names, examples) -> Place:
-    found = {}
-    for name, call, _, tensor in named_outputs(traced):
-        whole = name.split("[")[0]
-        if at.name in (name, whole, whole.split(":")[0], call.path, call.name) or at.name is call.layer:
-            found[name] = tensor
-    shown = getattr(at.name, "name", at.name)
+    found, shown = layer_outputs(traced, at.name), getattr(at.name, "name", at.name)
     if not found and at.name in names.values():
         return _inputs(traced, At("inputs", at.name), fetches, names)
     if not found and isinstance(at.name, str) and (not traced.calls or is_tensor_name(at.name)):
         return _tensor(traced, At("tensor", at.name), fetches, names, examples)
-    if not found:
-        raise AttributionError(f"no layer is called {shown!r}; there are: {_some_layers(traced, shown)}")
-    paths = {name.split(":")[0].split("[")[0] for name in found}
-    if len(paths) > 1:
-        raise AttributionError(f"several layers are called {shown!r}; name one by its path: {nearest(shown, sorted(paths))}")
-    floats = {name: tensor for name, tensor in found.items() if tensor.dtype.is_floating}
-    if not floats:
-        raise AttributionError(f"the output of layer {shown!r} is {next(iter(found.values())).dtype.name} and has no "
-                               f"gradient; float ones: {_some_layers(traced, shown)}")
+    floats = float_outputs(traced, at.name)
     leading = {name: tensor for name, tensor in floats.items() if connected(tensor, fetches)}
     if not leading:
         raise AttributionError(f"the output explained does not depend on layer {shown!r}; choose one that leads to it: "
-                               f"{_some_layers(traced, shown, fetches)}")
+                               f"{some_layers(traced, shown, fetches)}")
     # of the calls of a shared layer, one may reach the output only through another: that one stands for both
     last = {name: tensor for name, tensor in leading.items()
             if connected(tensor, fetches, [other for other in leading.values() if other is not tensor])}
     notes = tuple(f"{name!r} reaches the output only through the others: left out" for name in leading if name not in last)
     ports = {name: _port(traced, tensor, examples) for name, tensor in last.items()}
     return Place(_single(ports), "layer", "layer " + ", ".join(repr(name) for name in ports), notes)
-
-
-def _some_layers(traced: Traced, name: str = "", fetches=None) -> str:
-    """Names and shapes of layers, nearest to `name` first."""
-    listed = {label: tuple(tensor.shape) for label, _, _, tensor in named_outputs(traced)
-              if tensor.dtype.is_floating and (fetches is None or connected(tensor, fetches))}
-    if not listed:
-        return "none (no layer output was recorded while the model was traced)"
-    return nearest(str(name), listed)
 
 
 def _port(traced: Traced, tensor: tf.Tensor, examples: dict) -> Port:

@@ -15,12 +15,15 @@ from .deeplift import centred
 from .errors import AttributionError
 from .graph.compiled import Compiled
 from .graph.cut import Cut, Port
+from .graph.tensors import connected
 from .graph.trace import Traced
 from .integrator import Integrator, Outcome
+from .outputs import resolve_of
 from .prepare import few
 from .rows import ScoreRow
-from .scoring import ScoreFunction, resolve_of
-from .select import At, Of, resolve_at
+from .scoring import ScoreFunction
+from .select import At, Of, Place, resolve_at
+from .work import Compared
 
 
 class Session:
@@ -33,35 +36,73 @@ class Session:
 
     def __init__(self, traced: Traced, at: At | None, of: Of | None, names: dict, examples: dict, batch_size: int | None):
         output = resolve_of(traced, of)
-        one = {key: value[:1] for key, value in examples.items()}
-        place = resolve_at(traced, at, list(output.fetches.values()), names, {k: tf.constant(v) for k, v in one.items()})
-        self.function = ScoreFunction(traced, place, output)
+        self._one, self._names = {key: value[:1].copy() for key, value in examples.items()}, names
+        self.function = ScoreFunction(traced, self._resolved(traced, at, list(output.fetches.values())), output)
         self.block = self.function.rows or batch_size or engine.block_rows(self.function)
         self._inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
         self._cuts: dict[Any, Cut] = {}
         self._programs: dict[tuple[Callable, bool], engine.Program] = {}
-        self._finished({key: np.repeat(value, 2, axis=0) for key, value in one.items()})  # checks the number of rows
+        self._others: dict[Any, Session] = {}
+        self._finished({key: np.repeat(value, 2, axis=0) for key, value in self._one.items()})  # checks the number of rows
+
+    def _resolved(self, traced: Traced, at: At | None, fetches: list[tf.Tensor]) -> Place:
+        return resolve_at(traced, at, fetches, self._names, {key: tf.constant(value) for key, value in self._one.items()})
+
+    def values(self, inputs: dict) -> np.ndarray:
+        """The explained output at `inputs`, (batch, ...)."""
+        output = self.function.output
+        ports = {key: Port(tensor) for key, tensor in output.fetches.items()}
+        fetched = self.fetch("output", ports, inputs)
+        return output.finish({key: tf.constant(value) for key, value in fetched.items()}).numpy()
 
     def _finished(self, examples: dict) -> tuple:
         """The shape of the explained output at `examples`, the batch included."""
-        output = self.function.output
-        ports = {key: Port(tensor) for key, tensor in output.fetches.items()}
-        fetched = self.fetch("output", ports, examples)
-        shape = tuple(output.finish({key: tf.constant(value) for key, value in fetched.items()}).shape)
+        output, shape = self.function.output, self.values(examples).shape
         count = len(next(iter(examples.values())))
         if shape[:1] != (count,):
             raise AttributionError(f"{output.words} must have one entry for each example, shape (batch, ...); for {count} "
                                    f"examples it is of shape {shape}: do not sum or average over the batch")
         return shape
 
-    @functools.cached_property
     def centred(self) -> "Session":
         """The same of the output less its mean over classes."""
-        other = copy.copy(self)
-        other.__dict__.pop("_forward", None)
-        other.function = ScoreFunction(self.function.traced, self.function.place, centred(self.function.output))
-        other._cuts, other._programs = {}, {}
-        return other
+        return self._other("centred", lambda function: dataclasses.replace(function, output=centred(function.output)))
+
+    def along(self, path: At | None) -> "Session":
+        """The same with paths at another place; the selected tensors are then what rows look at (`ScoreFunction.observed`)."""
+        def moved(function: ScoreFunction) -> ScoreFunction:
+            seen = function.place
+            place = self._resolved(function.traced, path, [port.tensor for port in seen.ports.values()])
+            return dataclasses.replace(function, place=place, observed=seen)
+        return self._other(("along", path), moved)
+
+    def through(self, layer: At) -> "Session":
+        """The same, with a layer observed behind the selected tensors."""
+        def observing(function: ScoreFunction) -> ScoreFunction:
+            fetches = list(function.output.fetches.values())
+            seen = self._resolved(function.traced, dataclasses.replace(layer, unit=None), fetches)
+            tensors = [port.tensor for port in seen.ports.values()]
+            if not any(connected(port.tensor, tensors) for port in function.place.ports.values()):
+                raise AttributionError(f"{seen.words} does not depend on {function.place.words}: choose a layer behind it")
+            return dataclasses.replace(function, observed=seen)
+        return self._other(("through", dataclasses.replace(layer, unit=None)), observing)
+
+    def _other(self, name: Any, change: Callable[[ScoreFunction], ScoreFunction]) -> "Session":
+        """The same of another function, kept under `name`."""
+        if name not in self._others:
+            other = copy.copy(self)
+            other.__dict__.pop("_forward", None)
+            other.function, other._cuts, other._programs, other._others = change(self.function), {}, {}, {}
+            self._others[name] = other
+        return self._others[name]
+
+    def observed(self, inputs: dict) -> dict[Any, tuple]:
+        """The shapes of one example of the observed tensors, by key. They may follow the length of a sequence."""
+        static = self.function.features(self.function.observed)
+        if not any(None in shape for shape in static.values()):
+            return {key: tuple(shape) for key, shape in static.items()}
+        found = self.fetch("observed", self.function.observed.ports, {key: value[:1] for key, value in inputs.items()})
+        return {key: value.shape[1:] for key, value in found.items()}
 
     def shape(self, inputs: dict) -> tuple:
         """The shape of the explained output for one example. It may follow the length of a sequence."""
@@ -170,16 +211,19 @@ class Session:
 
         Args:
             odds: whether rows are those of the log-odds (`ScoreFunction.log_odds`) instead of the score.
+
+        Raises:
+            AttributionError: what the row function needs of the graph is not there.
         """
         def program_for(forward_only: bool) -> engine.Program:
             key = (ScoreRow(), False) if forward_only else (row, odds)
             if key not in self._programs:
-                self._programs[key] = engine.Program(self.function.log_odds if key[1] else self.function, key[0])
+                self._programs[key] = engine.Program(self.function.log_odds if key[1] else self.function, key[0], tables.extra)
             return self._programs[key]
         engine.run(program_for, tables, integrator, self.block, advance)
         return integrator.outcome()
 
-    def compared(self, x: dict, inputs: dict, references: References, target: Any, with_baseline: bool) -> "Compared":
+    def compared(self, x: dict, inputs: dict, references: References, target: Any, with_baseline: bool) -> Compared:
         """Targets, and scores at the examples and at their references, in one forward pass over all of them.
 
         Raises:
@@ -247,45 +291,6 @@ class Session:
             found = function.select(found, tensors[-1]) if rank > 1 else found
             return found if found.shape.rank == 2 else found[:, None]
         return Compiled(values, signature)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Compared:
-    """Targets (n, r), scores (n,), and scores and highest values of the output at the references, (n, k).
-
-    `distributions` says whether the output's values look like probabilities of classes: in [0, 1], with a sum of one;
-    `predicted` (n,) is the class of the highest value, where there is one value for each class.
-    """
-
-    target: np.ndarray
-    scores: np.ndarray
-    baseline_scores: np.ndarray
-    highest: np.ndarray
-    distributions: bool
-    predicted: np.ndarray | None = None
-
-    def of_examples(self, which: np.ndarray) -> "Compared":
-        """Those of some of the examples."""
-        predicted = None if self.predicted is None else self.predicted[which]
-        return Compared(self.target[which], self.scores[which], self.baseline_scores[which], self.highest[which],
-                        self.distributions, predicted)
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Work:
-    """One call of `attribute`, ready for the engine: inputs by key as the user gave them (`arrays`) and as the model takes them
-    (`ready`)."""
-
-    session: Session
-    arrays: dict
-    ready: dict
-    tables: engine.Tables
-    compared: Compared
-
-    def of_examples(self, which: np.ndarray) -> "Work":
-        """That of some of the examples."""
-        arrays, ready = ({key: value[which] for key, value in values.items()} for values in (self.arrays, self.ready))
-        return Work(self.session, arrays, ready, self.tables.of_examples(which), self.compared.of_examples(which))
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

@@ -14,19 +14,22 @@ LOOPS = frozenset({"Enter", "RefEnter", "Exit", "RefExit", "NextIteration", "Ref
 ELSEWHERE = "choose another tensor with at=, such as 'embeddings' or ta.tensor(name), or method='occlusion', which needs none"
 
 
-def gradients(score: tf.Tensor, tensors: list[tf.Tensor], failure: str) -> list[tf.Tensor | None]:
+def gradients(score: tf.Tensor | list[tf.Tensor], tensors: list[tf.Tensor], failure: str,
+              grad_ys: list[tf.Tensor] | None = None) -> list[tf.Tensor | None]:
     """The gradients of `score` at `tensors`, none of them through another; call it with their graph as the default.
 
     Args:
         failure: what an error begins with.
+        grad_ys: what each of several scores counts; default: 1.
 
     Raises:
         AttributionError: an operation between them has no gradient, or they are not connected but through such.
     """
-    loops = [operation for operation in ancestors([score], tensors) if operation.type in LOOPS]
+    scores = score if isinstance(score, list) else [score]
+    loops = [operation for operation in ancestors(scores, tensors) if operation.type in LOOPS]
     try:
         with _tensors_as_objects() if loops else contextlib.nullcontext():
-            found = tf.gradients(score, tensors, stop_gradients=tensors)
+            found = tf.gradients(scores, tensors, grad_ys=grad_ys, stop_gradients=tensors)
     except LookupError as error:
         named = re.search(r"operation ?'([^']*)' \(op type: (\w+)\)", str(error))
         what = f"{named[1]!r} ({named[2]})" if named else str(error)[:200]
@@ -37,7 +40,7 @@ def gradients(score: tf.Tensor, tensors: list[tf.Tensor], failure: str) -> list[
         raise AttributionError(f"{failure}: the loop around {loops[0].name!r} is TensorFlow 1's, and this file does not hold "
                                f"what its gradient needs; {ELSEWHERE}; or freeze with lower_control_flow=False") from error
     if all(gradient is None for gradient in found):
-        names = [f"{operation.name!r} ({operation.type})" for operation in _obstacles(score, tensors)[:3]]
+        names = [f"{operation.name!r} ({operation.type})" for operation in _obstacles(scores, tensors)[:3]]
         raise AttributionError(f"{failure}: {', '.join(names) or 'something between them'} is not differentiable (token ids, "
                                f"argmax, rounding); {ELSEWHERE}")
     return found
@@ -55,9 +58,9 @@ def _tensors_as_objects() -> Iterator[None]:
             tf.compat.v1.enable_tensor_equality()
 
 
-def _obstacles(score: tf.Tensor, tensors: list[tf.Tensor]) -> list[tf.Operation]:
-    """The operations between `tensors` and `score` at which the gradient ends."""
-    between = {operation.name for operation in ancestors([score], tensors)}
+def _obstacles(scores: list[tf.Tensor], tensors: list[tf.Tensor]) -> list[tf.Operation]:
+    """The operations between `tensors` and `scores` at which the gradient ends."""
+    between = {operation.name for operation in ancestors(scores, tensors)}
     waiting, seen, found = list(tensors), set(), []
     while waiting:
         tensor = waiting.pop()

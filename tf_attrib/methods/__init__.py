@@ -7,7 +7,9 @@ loop of its own: see `engine`. In the formulas F is the explained score, x the s
 from ..errors import AttributionError, nearest
 from ..method import Method
 from .gradients import Gradient, GradientTimesInput, GuidedBackprop, InteriorGradients
-from .masks import Occlusion
+from .layers import Conductance, GradCam, InternalInfluence
+from .masks import Ablation, Occlusion
+from .noise import SmoothGrad, SmoothGradSquared, VarGrad
 from .paths import ExpectedGradients, IntegratedGradients
 from .references import DeepLift, DeepShap
 
@@ -17,10 +19,17 @@ METHODS = {
     "interior_gradients": InteriorGradients,
     "integrated_gradients": IntegratedGradients,
     "expected_gradients": ExpectedGradients,
+    "smoothgrad": SmoothGrad,
+    "smoothgrad_squared": SmoothGradSquared,
+    "vargrad": VarGrad,
     "occlusion": Occlusion,
+    "ablation": Ablation,
     "deeplift": DeepLift,
     "deepshap": DeepShap,
     "guided_backprop": GuidedBackprop,
+    "conductance": Conductance,
+    "internal_influence": InternalInfluence,
+    "grad_cam": GradCam,
 }
 
 

@@ -9,6 +9,8 @@ from ..method import Method
 from ..quadrature import make_rule
 from ..rows import GradientRow
 
+PER_INPUT = "{} per unit of input"
+
 
 @dataclasses.dataclass(frozen=True)
 class Gradient(Method):
@@ -20,6 +22,9 @@ class Gradient(Method):
 
     def points(self, references, rng, features, kind):
         return points.at_input()
+
+    def unit(self, of_score):
+        return PER_INPUT.format(of_score)
 
     def row(self, features, kind):
         return GradientRow("one")
@@ -54,6 +59,9 @@ class InteriorGradients(Method):
         make_rule("right", self.n_steps)  # the same check of n_steps
         return points.series(self.n_steps)
 
+    def unit(self, of_score):
+        return PER_INPUT.format(of_score)
+
     def row(self, features, kind):
         return GradientRow("one")
 
@@ -71,6 +79,9 @@ class GuidedBackprop(Method):
 
     def points(self, references, rng, features, kind):
         return points.at_input()
+
+    def unit(self, of_score):
+        return PER_INPUT.format(of_score)
 
     def row(self, features, kind):
         return GuidedRow()

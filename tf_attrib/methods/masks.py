@@ -1,11 +1,16 @@
 """Rows that take parts of the input away."""
 
 import dataclasses
+from typing import Any
+
+import numpy as np
 
 from .. import baselines, points
 from ..errors import AttributionError
+from ..groups import group_count, grouped
 from ..method import Method
-from ..perturb import OcclusionRow, make_windows
+from ..perturb import AblationRow, OcclusionRow, make_windows
+from ..structure import flatten
 
 
 @dataclasses.dataclass(frozen=True)
@@ -52,3 +57,36 @@ class Occlusion(Method):
 
     def default_baseline(self):
         return baselines.zeros() if self.value is None else baselines.constant(self.value)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ablation(Method):
+    """F(x) - F(x with a group of features replaced by the baseline), one at a time (Zeiler & Fergus 2014, arXiv:1311.2901).
+
+    Every feature of a group gets the whole of what its group loses: the effect of a group is the value at any of its features,
+    not their sum.
+
+    Attributes:
+        groups: whole numbers of at least 0, features of one number are replaced together: an array of the shape of one example,
+            (height, width) for images and (length,) for tokens, whose channels and dimensions are replaced together; or one for
+            each example, (n, ...), such as superpixels; with several tensors a list or dict of those, in which one number means
+            one group over all of them. Default: every feature is a group by itself, with its channels or dimensions.
+    """
+
+    groups: Any = None
+    in_score_units = False
+    on_path = False
+    forward_only = True
+
+    def __repr__(self) -> str:
+        shapes = [np.shape(part) for part in flatten(self.groups).values()] if self.groups is not None else []
+        return f"Ablation(groups of shape {', '.join(str(shape) for shape in shapes)})" if shapes else "Ablation()"
+
+    def extra(self, x):
+        return grouped(self.groups, x)
+
+    def points(self, references, rng, features, kind):
+        return points.masks(group_count(self.groups, features), references)
+
+    def row(self, features, kind):
+        return AblationRow()

@@ -16,10 +16,8 @@ TOLERANCE, MOST_EVALUATIONS = 0.05, 1025
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
-class IntegratedGradients(Method):
-    """(x - x') · integral over alpha in [0, 1] of dF/dx at x' + alpha (x - x').
-
-    Sundararajan et al. 2017, arXiv:1703.01365, equation 1. Several baselines: the mean over them.
+class PathMethod(Method):
+    """What methods share that integrate along straight paths from x' to x.
 
     Each path is refined until its estimated L1 error, relative to the L1 norm of its attributions, is at most `tolerance`; the
     result states the estimate, and a status for each example. `rule` or `n_steps` select a rule with fixed nodes instead.
@@ -35,7 +33,6 @@ class IntegratedGradients(Method):
     max_evaluations: int = MOST_EVALUATIONS
     rule: str | Rule | None = dataclasses.field(default=None, kw_only=True)
     n_steps: int | None = dataclasses.field(default=None, kw_only=True)
-    complete = True
 
     def __post_init__(self):
         number = isinstance(self.tolerance, float | int | np.floating) and not isinstance(self.tolerance, bool)
@@ -50,11 +47,16 @@ class IntegratedGradients(Method):
                                    "max_evaluations: leave one or the other out")
 
     def __repr__(self) -> str:
+        return f"{type(self).__name__}({self._accuracy})"
+
+    @property
+    def _accuracy(self) -> str:
+        """How the integral is taken, as it would be typed."""
         if self._fixed is not None:
             rule = self.rule if self.rule is not None else "gauss_legendre"
-            return f"IntegratedGradients(rule={rule.name if isinstance(rule, Rule) else rule!r}, n_steps={self._fixed_steps})"
+            return f"rule={rule.name if isinstance(rule, Rule) else rule!r}, n_steps={self._fixed_steps}"
         most = "" if self.max_evaluations == MOST_EVALUATIONS else f", max_evaluations={self.max_evaluations}"
-        return f"IntegratedGradients(tolerance={self.tolerance:g}{most})"
+        return f"tolerance={self.tolerance:g}{most}"
 
     @property
     def _fixed(self) -> Rule | None:
@@ -73,6 +75,16 @@ class IntegratedGradients(Method):
 
     def points(self, references, rng, features, kind):
         return points.path(self._fixed, references)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class IntegratedGradients(PathMethod):
+    """(x - x') · integral over alpha in [0, 1] of dF/dx at x' + alpha (x - x').
+
+    Sundararajan et al. 2017, arXiv:1703.01365, equation 1. Several baselines: the mean over them.
+    """
+
+    complete = True
 
     def row(self, features, kind):
         return GradientRow("difference")

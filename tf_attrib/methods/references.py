@@ -39,9 +39,11 @@ class DeepLift(Method):
     def rules(self) -> str:
         return self.rule
 
-    @property
-    def centred(self) -> bool:
-        return self.normalise_classes
+    def on(self, session):
+        return session.centred() if self.normalise_classes else session
+
+    def sums(self, features, session, inputs):
+        return features | {("positive", key): shape for key, shape in features.items()}
 
     def points(self, references, rng, features, kind):
         return points.at_references(references)

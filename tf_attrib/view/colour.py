@@ -213,7 +213,9 @@ def hex_colours(scaled: Scaled) -> list[str]:
 
 def meaning(unit: str) -> str:
     """What the two colours mean for attributions in this unit, without a full stop."""
-    if "per unit of input" in unit:
+    if "²" in unit:
+        return "Green: the score changes with the value, the sign is lost"
+    if "per unit of" in unit:
         return "Green: the score rises with the value, red: it falls"
     return "Green raises the score, red lowers it"
 

@@ -5,9 +5,6 @@ import numpy as np
 from ..attribution import Attribution
 from ..summary import status_words as in_words
 
-PER_UNIT_OF_INPUT = {"gradient", "gradients", "interiorgradients"}
-
-
 def number(value: float) -> str:
     """A number to three significant digits, with a thousands separator where it is large: "0.0123", "4,120"."""
     value = float(value)
@@ -49,9 +46,8 @@ def mean_baseline(result: Attribution, example: int) -> float | None:
 
 
 def attribution_unit(result: Attribution) -> str:
-    """The unit of the attributions: that of the score, per unit of the input for plain gradients."""
-    name = result.method.split("(")[0].replace("_", "").lower()
-    return f"{result.unit} per unit of input" if name in PER_UNIT_OF_INPUT else result.unit
+    """The unit of the attributions; that of the score where a result made by hand does not say."""
+    return result.attribution_unit or result.unit
 
 
 def target_words(result: Attribution, example: int) -> str:

@@ -1,0 +1,174 @@
+"""Which output is explained: what `of` means in a traced graph, as values for each example."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from .errors import AttributionError, nearest
+from .graph.tensors import Head, find_head, find_tensor, head_at, is_tensor_name
+from .graph.trace import Traced
+from .layers import float_outputs, layer_outputs, of_unit, unit_index, written
+from .select import Of
+from .structure import rebuild
+
+
+def _indexed(values: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+    return tf.gather_nd(values, target, batch_dims=1)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Output:
+    """The output that `of` selected.
+
+    Attributes:
+        words: for people, such as "probability at 'digits'".
+        unit: probability, logit or raw.
+        fetches: the tensors to fetch, by key.
+        finish: from the fetched tensors to the values of shape (batch,), (batch, classes) or (batch, ..., classes).
+        has_classes: whether the last axis holds classes, of which one is predicted.
+        with_target: whether a target selects one of the values.
+        choose: from values and targets (rows, r) to one value for each row; default: by indexing.
+        log_odds: of a probability whose logits are known, the output that gives its log-odds.
+        distribution: whether the values of an example sum to one by construction (softmax, or a sigmoid unit's two classes).
+    """
+
+    words: str
+    unit: str
+    fetches: dict[Any, tf.Tensor]
+    finish: Callable[[dict], tf.Tensor]
+    has_classes: bool = False
+    with_target: bool = True
+    choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = _indexed
+    log_odds: "Output | None" = None
+    distribution: bool = False
+
+
+def resolve_of(traced: Traced, of: Of | None) -> Output:
+    """The output that `of` means; None means the probability head where there is one, else the output as it is.
+
+    Raises:
+        AttributionError: several outputs and none named, no such output, or no head where one was asked for.
+    """
+    if of is not None and of.kind == "score":
+        return _scored(traced, of)
+    if of is not None and of.kind == "layer":
+        return _of_layer(traced, of)
+    if of is not None and (of.kind == "tensor" or (of.kind == "named" and of.name not in traced.outputs
+                                                   and is_tensor_name(of.name))):
+        tensor = find_tensor(traced, of.name)
+        if not tensor.dtype.is_floating:
+            raise AttributionError(f"tensor {tensor.name!r} is {tensor.dtype.name}: explain a float tensor")
+        return _raw(head_at(tensor), tensor.name)
+    name = _output_name(traced, of)
+    head = find_head(traced, name)
+    kind = "probability" if of is None or of.kind == "named" else of.kind
+    asked = of is not None and of.kind in ("probability", "logits")
+    if head.kind is None and asked:
+        what = head.output.op.type if head.output.op.type != "Identity" else "no softmax or sigmoid"
+        raise AttributionError(f"output {name!r} has no softmax or sigmoid head ({what} stands there), so its {kind} is not "
+                               f"known; explain the output itself, of=ta.output({name!r}), or of=ta.score(function)")
+    if kind == "output" or head.kind is None:
+        return _raw(head, name)
+    return _logits(head, name) if kind == "logits" else _probability(head, name)
+
+
+def _of_layer(traced: Traced, of: Of) -> Output:
+    """The output of a layer as what is explained, or one unit of it."""
+    if layer_outputs(traced, of.name) or not isinstance(of.name, str) or (traced.calls and not is_tensor_name(of.name)):
+        found = float_outputs(traced, of.name)
+        if len(found) > 1:
+            raise AttributionError(f"layer {getattr(of.name, 'name', of.name)!r} has {len(found)} outputs: name one, such as "
+                                   f"ta.layer({next(iter(found))!r}): {', '.join(found)}")
+        (name, tensor), = found.items()
+    else:
+        name, tensor = of.name, find_tensor(traced, of.name)
+    if of.unit is None:
+        return _raw(head_at(tensor), name)
+    unit_index(tensor.shape[1:], of.unit)  # units that do not exist fail here
+    return Output(f"unit {written(of.unit)} of layer {name!r}", "raw", {None: tensor},
+                  lambda values: of_unit(values[None], of.unit), with_target=False)
+
+
+def _output_name(traced: Traced, of: Of | None) -> str:
+    names = list(traced.outputs)
+    if of is not None and of.name is not None:
+        if of.name not in names:
+            listed = {name: tuple(tensor.shape) for name, tensor in traced.outputs.items()}
+            raise AttributionError(f"no output is called {of.name!r}; there are: {nearest(of.name, listed)}")
+        return of.name
+    if len(names) > 1:
+        listed = ", ".join(f"{name!r} {tuple(tensor.shape)}" for name, tensor in traced.outputs.items())
+        call = f"ta.{of.kind}({names[0]!r})" if of is not None and of.kind != "named" else repr(names[0])
+        raise AttributionError(f"the model has {len(names)} outputs, say which is explained, such as of={call}: {listed}")
+    return names[0]
+
+
+def _raw(head: Head, name: str) -> Output:
+    if head.kind is not None and head.applied and head.kind != "log_softmax":
+        return _probability(head, name)  # the output is the probability
+
+    def finish(values):
+        value = values[None]
+        return tf.squeeze(value, -1) if value.shape.rank > 1 and value.shape[-1] == 1 else value
+    return Output(f"output {name!r}", "raw", {None: head.output}, finish)
+
+
+def _logits(head: Head, name: str) -> Output:
+    def finish(values):
+        return _classes(head, values[None], lambda value: -value)
+    return Output(f"logit beneath the {head.kind} at {name!r}", "logit", {None: head.logits}, finish, True)
+
+
+def _probability(head: Head, name: str) -> Output:
+    def finish(values):
+        value = values[None]
+        if not head.applied:
+            value = tf.nn.softmax(value) if head.kind == "softmax" else tf.sigmoid(value)
+        value = tf.exp(value) if head.kind == "log_softmax" else value
+        return _classes(head, value, lambda value: 1 - value)
+    words = f"probability at {name!r}" + ("" if head.applied else f" ({head.kind} of the compiled loss)")
+    units = head.kind == "sigmoid" and not _is_single(head.output)
+    return Output(words, "probability", {None: head.output}, finish, True, log_odds=_log_odds(head, name),
+                  distribution=not units)
+
+
+def _log_odds(head: Head, name: str) -> Output | None:
+    """log(p / (1 - p)) of a class, from the logits: that of a sigmoid is the logit itself."""
+    if head.logits is None or (head.kind != "sigmoid" and head.logits.shape[-1] in (None, 1)):
+        return None
+
+    def choose(values, target):
+        found = _indexed(values, target[:, :-1]) if target.shape[-1] > 1 else values
+        own = tf.one_hot(target[:, -1], found.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
+        rest = tf.reduce_logsumexp(tf.where(own, tf.constant(-np.inf, found.dtype), found), -1)
+        return _indexed(values, target) - rest
+    found = dataclasses.replace(_logits(head, name), words=f"log-odds at {name!r}", unit="log-odds")
+    return found if head.kind == "sigmoid" else dataclasses.replace(found, choose=choose)
+
+
+def _classes(head: Head, value: tf.Tensor, other: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+    """`value`, or for a single sigmoid unit both its classes: class 1 has `value`, class 0 `other(value)`."""
+    if head.kind != "sigmoid" or not _is_single(value):
+        return value
+    value = value[:, None] if value.shape.rank == 1 else value
+    return tf.concat([other(value), value], -1)
+
+
+def _is_single(value: tf.Tensor) -> bool:
+    """Whether it has one unit for each example, or position."""
+    return value.shape.rank == 1 or value.shape[-1] == 1
+
+
+def _scored(traced: Traced, of: Of) -> Output:
+    def finish(values):
+        ordered = {traced.output_keys[name]: value for name, value in values.items()}
+        value = tf.convert_to_tensor(of.function(rebuild(ordered)))
+        if value.shape.rank != 1:
+            raise AttributionError(f"ta.score(function) must return one number for each example, shape (batch,); it returned "
+                                   f"{tuple(value.shape)}: select a class, such as lambda outputs: outputs[:, 0]")
+        return value
+    name = getattr(of.function, "__name__", "function")
+    return Output(f"ta.score({name})", "raw", dict(traced.outputs), finish, with_target=False)

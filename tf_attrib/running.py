@@ -1,0 +1,59 @@
+"""From a method and what it works on to what came of all its rows."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from .integrator import FixedRule, Outcome
+from .method import Method
+from .noise import digest, in_clouds, joined
+from .points import Points
+from .refining import RefiningRule
+from .work import Work
+
+
+def run(method: Method, work: Work, seed: int | None, memory: int, advance: Callable[[int], None]) -> Outcome:
+    """What comes of all rows of `method`; where it looks at noisy copies of each example, averaged over these.
+
+    Args:
+        memory: bytes that gradients and copies kept on the host may take.
+        advance: is told of rows that are done.
+    """
+    if method.cloud is None:
+        return _outcome(method, work, seed, memory, advance)
+    parts = []
+    for which, copies in in_clouds(method.cloud, work.tables.x, seed, memory):
+        noisy = work.of_examples(which).moved(copies, method.control is not None)
+        parts.append(method.cloud.folded(_outcome(method, noisy, seed, memory, advance)))
+    return joined(parts)
+
+
+def row_count(method: Method, work: Work) -> int | None:
+    """How many rows `method` evaluates; None where it refines."""
+    if method.control is not None:
+        return None
+    (points,) = _points(method, work.of_examples(np.arange(1)), 0)
+    return len(points.alpha) * len(work.tables.score) * (method.cloud.n_samples if method.cloud else 1)
+
+
+def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance: Callable[[int], None]) -> Outcome:
+    session, tables, control = work.session, work.tables, method.control
+    function = session.function
+    dtype, odds = function.dtype.as_numpy_dtype, control is not None and function.log_odds is not None
+    sums = method.sums(work.features, session, work.ready)
+    if control is not None:
+        integrator = RefiningRule(control, tables.score, work.compared.baseline_scores, sums, dtype, odds, memory,
+                                  method.hands_out(function))
+    else:
+        integrator = FixedRule(_points(method, work, seed), sums, dtype, method.forward_only)
+    return session.run(method.row(work.features, function.place.kind), tables, integrator, odds, advance)
+
+
+def _points(method: Method, work: Work, seed: int | None) -> list[Points]:
+    """The points of each example. Draws are seeded by (seed, the example's own values): its company does not matter."""
+    x, references, kind = work.tables.x, work.tables.references.count, work.session.function.place.kind
+    count = len(next(iter(x.values())))
+    if not method.random:
+        return [method.points(references, None, work.features, kind)] * count
+    seed = np.random.SeedSequence().entropy if seed is None else seed
+    return [method.points(references, np.random.default_rng([seed, digest(x, i)]), work.features, kind) for i in range(count)]

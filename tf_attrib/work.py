@@ -1,0 +1,66 @@
+"""One call of `attribute` before and after targets and scores are known."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from . import engine
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Compared:
+    """Targets (n, r), scores (n,), and scores and highest values of the output at the references, (n, k).
+
+    `distributions` says whether the output's values look like probabilities of classes: in [0, 1], with a sum of one;
+    `predicted` (n,) is the class of the highest value, where there is one value for each class.
+    """
+
+    target: np.ndarray
+    scores: np.ndarray
+    baseline_scores: np.ndarray
+    highest: np.ndarray
+    distributions: bool
+    predicted: np.ndarray | None = None
+
+    def of_examples(self, which: np.ndarray) -> "Compared":
+        """Those of some of the examples."""
+        predicted = None if self.predicted is None else self.predicted[which]
+        return Compared(self.target[which], self.scores[which], self.baseline_scores[which], self.highest[which],
+                        self.distributions, predicted)
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Work:
+    """One call of `attribute`, ready for the engine: inputs by key as the user gave them (`arrays`) and as the model takes them
+    (`ready`); and where outputs at several positions are explained, the example and the position that each entry is of."""
+
+    session: Any
+    arrays: dict
+    ready: dict
+    tables: engine.Tables
+    compared: Compared
+    placed: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+
+    def of_examples(self, which: np.ndarray) -> "Work":
+        """That of some of the examples."""
+        arrays, ready, placed = ({key: value[which] for key, value in values.items()}
+                                 for values in (self.arrays, self.ready, self.placed))
+        return Work(self.session, arrays, ready, self.tables.of_examples(which), self.compared.of_examples(which), placed)
+
+    @property
+    def features(self) -> dict[Any, tuple]:
+        """Shapes of one example of the selected tensors, by key."""
+        return {key: value.shape[1:] for key, value in self.tables.x.items()}
+
+    def moved(self, x: dict, scored: bool) -> "Work":
+        """The same with other values `x` of the selected tensors.
+
+        Args:
+            scored: whether the scores there are wanted; else they are those of the examples themselves.
+        """
+        tables, compared = dataclasses.replace(self.tables, x=x), self.compared
+        if scored:
+            found = self.session.compared(x, self.ready, tables.references, compared.target, False)
+            tables = dataclasses.replace(tables, score=found.scores)
+        return dataclasses.replace(self, tables=tables, compared=compared)
