@@ -21,6 +21,12 @@ FEATURES = RNG.normal(size=(5, 5)).astype("float32")
 MODELS = {"cnn": (make_cnn, IMAGES, None), "text": (make_text, TOKENS, None), "mlp": (make_mlp, FEATURES, 1)}
 COMPLETE = [name for name, method in ta.METHODS.items() if method.complete]
 ALL = list(ta.METHODS)
+# Grad-CAM gives a number for each position of a layer, and not for each feature: it is held on models with positions.
+AT_FEATURES = [name for name in ALL if name != "grad_cam"]
+RUNS = [(kind, name) for kind in MODELS for name in ALL if name != "grad_cam" or kind == "cnn"]
+SQUARES = ("smoothgrad_squared", "vargrad")  # not linear in the function
+NOISY = ("smoothgrad", *SQUARES)  # symmetric in the mean over all noise alone
+REFINE = (ta.IntegratedGradients, ta.Conductance, ta.InternalInfluence)
 FROM_DATA = ("expected_gradients", "deepshap")
 
 
@@ -42,7 +48,7 @@ def baselines_for(name, inputs):
 
 def exact(name):
     """A method to rounding, where by itself it is to a tolerance."""
-    return ta.IntegratedGradients(n_steps=40) if name == "integrated_gradients" else name
+    return ta.METHODS[name](n_steps=40) if ta.METHODS[name] in REFINE else name
 
 
 def attribute(attributor, name, inputs, **options):
@@ -72,17 +78,17 @@ def test_completeness_of_expected_gradients_in_the_limit():
     assert np.abs(result.gap).max() < 0.05 * np.abs(difference).max()
 
 
-@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("method", AT_FEATURES)
 def test_sensitivity_to_the_one_feature_that_differs(method):
     """Sensitivity (a): input and baseline differ in one feature, and so do the scores: that feature is not zero."""
     attributor = ta.Attributor(lambda x: tf.tanh(x[:, 0] + 2 * x[:, 1]) + x[:, 2])
     x = np.array([[0.0, 0.7, 0.0]], "float32")
     baselines = ta.dataset(np.zeros((2, 3), "float32")) if method in FROM_DATA else None
     result = attributor.attribute(x, method=method, baselines=baselines, seed=0)
-    assert np.abs(result.attributions[0, ..., 1]).max() > 0.1
+    assert np.abs(result.attributions[0, ..., 1]).max() > (0.001 if method in SQUARES else 0.1)
 
 
-@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("method", AT_FEATURES)
 def test_a_dummy_feature_gets_nothing(method):
     """Sensitivity (b): the function does not depend on the feature."""
     attributor = ta.Attributor(lambda x: tf.tanh(x[:, 0] * x[:, 2]) + 0 * x[:, 1])
@@ -93,7 +99,7 @@ def test_a_dummy_feature_gets_nothing(method):
     assert np.any(result.attributions[..., 0] != 0)
 
 
-@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("method", [name for name in AT_FEATURES if name not in SQUARES])
 def test_linearity(method):
     """The attribution of a weighted sum of functions is the weighted sum of theirs."""
     f, g = (lambda x: tf.reduce_sum(tf.tanh(x), 1)), (lambda x: x[:, 0] * x[:, 1])
@@ -103,7 +109,7 @@ def test_linearity(method):
     np.testing.assert_allclose(whole, 2 * parts[0] - 3 * parts[1], atol=2e-5)
 
 
-@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("method", [name for name in AT_FEATURES if name not in NOISY])
 def test_symmetry(method):
     """Features that the function treats alike, equal in input and baseline, get the same."""
     x = np.array([[0.8, 0.8, -0.3]], "float32")
@@ -114,7 +120,7 @@ def test_symmetry(method):
     assert np.abs(result[..., 0]).max() > 0
 
 
-@pytest.mark.parametrize("method", ALL)
+@pytest.mark.parametrize("method", AT_FEATURES)
 def test_implementation_invariance(method):
     """Two networks that compute one function: units split in two and permuted, with a dead unit beside them."""
     first = make_mlp()
@@ -139,8 +145,7 @@ def test_min_of_x_and_five():
     assert "saturated" in repr(result)
 
 
-@pytest.mark.parametrize("method", ALL)
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize(("kind", "method"), RUNS)
 def test_an_example_does_not_depend_on_its_company(kind, method):
     _, inputs, target = MODELS[kind]
     attributor = attributor_of(kind)
@@ -152,8 +157,7 @@ def test_an_example_does_not_depend_on_its_company(kind, method):
     np.testing.assert_allclose(together, backwards, atol=1e-6 * max(1, np.abs(together).max()))
 
 
-@pytest.mark.parametrize("method", ALL)
-@pytest.mark.parametrize("kind", MODELS)
+@pytest.mark.parametrize(("kind", "method"), RUNS)
 def test_block_size_changes_rounding_alone(kind, method):
     _, inputs, target = MODELS[kind]
     results = [attribute(attributor_of(kind, size), method, inputs, target=target).attributions

@@ -235,7 +235,8 @@ class Attributor:
         references = method.drawn(references, seed)
         placed = {}
         if isinstance(target, EachPosition):
-            which, position, target = expanded(target, session.values(ready), session.function.output.words)
+            output = session.function.output
+            which, position, target = expanded(target, session.values(ready), output.has_classes, output.words)
             placed = {"example": which, "position": position}
             arrays, ready, x = ({key: value[which] for key, value in values.items()} for values in (arrays, ready, x))
             references = references.of_examples(which)

@@ -30,18 +30,20 @@ def each_position(classes: Any = None, positions: Any = None) -> EachPosition:
     return EachPosition(classes, positions)
 
 
-def expanded(asked: EachPosition, values: np.ndarray, words: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def expanded(asked: EachPosition, values: np.ndarray, has_classes: bool,
+             words: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each entry of the result its example, its position, and its target (r,).
 
     Args:
         asked: what the user asked for.
         values: of the explained output, (batch, length) or (batch, length, classes).
+        has_classes: whether the last axis holds classes.
         words: what the output is called.
 
     Raises:
         AttributionError: the output has no positions, or what was asked for does not fit.
     """
-    if values.ndim not in (2, 3):
+    if values.ndim not in ((3,) if has_classes else (2, 3)):
         raise AttributionError("ta.each_position() needs an output with positions, (batch, length) or (batch, length, classes)"
                                f"; {words} is of shape {values.shape[1:]} for each example")
     count, length = values.shape[:2]
