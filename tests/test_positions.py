@@ -7,6 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
+from tf_attrib.view.positions import map_of
 
 from .conftest import assert_refused
 
@@ -94,3 +95,31 @@ def test_what_does_not_fit_is_refused(attributor, cnn, images):
     one = ta.Attributor(lambda x: tf.reduce_sum(x, 2))
     x = np.ones((1, 3, 2), "float32")
     assert_refused(lambda: one.attribute(x, ta.each_position(np.zeros(3, int))), "leave classes out")
+
+
+def test_the_map_shows_the_numbers(attributor):
+    words = [[f"w{number}" for number in row] for row in IDS]
+    result = attributor.attribute(IDS, ta.each_position(positions=[1, 3]), method=STEPS)
+    names = [f"<{number}>" for number in range(12)]
+    shown = map_of(result, 1, words, names)
+    np.testing.assert_allclose(shown.values, result.attributions[2:4].sum(-1), rtol=1e-6)
+    assert shown.columns == tuple(words[1])
+    assert [row.split(" (")[0] for row in shown.rows] == [f"{p}: <{c}>" for p, c in result.target[2:4]]
+    figure = result.plot(tokens=words, names=names, limit=2)
+    drawn = figure.subfigs[1].axes[0]
+    np.testing.assert_allclose(drawn.images[0].get_array(), shown.values)
+    assert [text.get_text() for text in drawn.get_xticklabels()] == words[1]
+    assert "1 example more of 3" in figure.caption
+    assert "Largest gap" in figure.caption
+    assert "<img" in result._repr_html_()
+    one = result.plot(example=2, kind="positions")
+    assert [text.get_text() for text in one.subfigs[0].axes[0].get_xticklabels()] == [str(number) for number in IDS[2]]
+
+
+def test_maps_that_cannot_be_drawn(attributor, cnn, images):
+    result = attributor.attribute(IDS, ta.each_position(positions=[1]), method=STEPS)
+    assert_refused(lambda: result.plot(example=3), "example 3", "0, 1, 2")
+    assert_refused(lambda: result.plot(names=["a"]), "names for 1 classes")
+    assert_refused(lambda: result.plot(k=3), "k= means nothing")
+    assert_refused(lambda: ta.Attributor(cnn).attribute(images, method="gradient").plot(kind="positions"), "each_position")
+    assert "example 1, position 1" in result[1:2].to_html()

@@ -141,13 +141,19 @@ def signal(channels=2):
     )
 
 
+def bars_of(axes):
+    return [np.array([path.vertices[1, 1] for path in bars.get_paths()]) for bars in axes.collections]
+
+
+def ticks(axis):
+    return {label.get_text(): float(place) for label, place in zip(axis.get_ticklabels(), axis.get_ticklocs(), strict=True)}
+
+
 def test_signals_have_bars_of_their_attribution_beneath():
     axes = show(signal()).subfigs[0].axes
     assert len(axes) == 4
-    bars = axes[3].collections[0]
-    heights = np.array([path.vertices[1, 1] for path in bars.get_paths()])
-    np.testing.assert_allclose(heights, signal().attributions[0, :, 1])
-    np.testing.assert_allclose(bars.get_colors()[20][:3], to_rgb(colour.RED))
+    np.testing.assert_allclose(bars_of(axes[3])[0], signal().attributions[0, :, 1])
+    np.testing.assert_allclose(axes[3].collections[0].get_colors()[20][:3], to_rgb(colour.RED))
     # one scale for all channels
     assert axes[1].get_ylim() == axes[3].get_ylim()
 
@@ -166,6 +172,78 @@ def test_many_channels_are_cut_to_the_strongest_and_it_is_said():
     assert "The 6 strongest of 10 channels; the others carry 18% of the attribution" in caption(figure)
     with pytest.raises(AttributionError, match="1 names for 2 channels"):
         show(signal(), names=["a"])
+
+
+def test_long_signals_have_bars_for_groups_of_steps_with_the_signs_apart():
+    result = Attribution(values := RNG.normal(size=(1, 1234, 2)), np.ones(1), inputs=values, unit="logit")
+    raised, lowered = bars_of((part := show(result).subfigs[0]).axes[3])
+    assert len(raised) == len(lowered) == 412  # groups of 3, the last one of 1
+    np.testing.assert_allclose(raised[0], np.maximum(values[0, :3, 1], 0).sum())
+    assert raised.sum() + lowered.sum() == pytest.approx(values[0, :, 1].sum())
+    assert part.get_supylabel() == "bars: attribution (logit),\nsums over 3 steps"
+    assert show(Attribution(np.full((1, 900, 1), 0.1), np.ones(1))).subfigs[0].axes[0].get_ylim()[1] == pytest.approx(0.216)
+    line = show(result, style="line").subfigs[0].axes
+    assert line[-1].get_ylabel() == "attribution (logit,\nsums over 3 steps)"
+    assert np.ptp(line[1].collections[0].get_colors()[3:6], axis=0).max() == 0
+
+
+def test_waveforms_without_an_axis_of_channels_are_signals_where_asked_for():
+    result = Attribution((waves := RNG.normal(size=(2, 50))) / 10, np.ones(2), inputs=waves)
+    axes = show(result, 1, kind="signal").subfigs[0].axes
+    np.testing.assert_allclose(axes[0].lines[0].get_ydata(), waves[1])
+    np.testing.assert_allclose(bars_of(axes[1])[0], waves[1] / 10)
+    ids = Attribution(RNG.normal(size=(1, 9, 2)), np.ones(1), inputs=np.ones((1, 9), int))
+    assert [len(axes.lines) for axes in show(ids, kind="signal").subfigs[0].axes] == [1, 1]  # zero: ids are no signal
+
+
+@pytest.mark.parametrize("style", ["bars", "line"])
+def test_signals_are_drawn_over_time(style):
+    for times, unit, label, place in ((3 + np.arange(50) / 25, "s", "4", 25), (np.arange(50.0) ** 2, "days", "2000", 44.72)):
+        axes = show(signal(), style=style, times=times, time_unit=unit).subfigs[0].axes
+        (bottom,) = [row for row in axes if row.get_xlabel()]
+        assert bottom.get_xlabel() == f"time ({unit})"
+        assert ticks(bottom.xaxis)[label] == pytest.approx(place, abs=0.01)
+
+
+@pytest.mark.parametrize("extra", [(), (1,)])
+def test_spectrograms_have_time_to_the_right_and_frequency_upwards(extra):
+    values = np.zeros((1, 30, 9, *extra))
+    values[0, 20, 2] = 1.0
+    result = Attribution(values, np.ones(1), inputs=values - 0.5)
+    figure = show(result, kind="spectrogram", times=np.arange(30) / 10, frequencies=np.arange(9) * 100, outlined=0.5)
+    axes = [axes for axes in figure.subfigs[0].axes if axes.images]
+    assert [part.get_title() for part in axes] == ["spectrogram", "attribution over the spectrogram", "attribution alone"]
+    for part in axes:  # row 0, the lowest frequency, is at the bottom
+        assert (part.get_ylim(), part.get_xlabel()) == ((-0.5, 8.5), "time (s)")
+    assert np.unravel_index(axes[0].images[0].get_array()[..., 0].argmax(), (9, 30)) == (2, 20)
+    np.testing.assert_allclose(axes[2].images[0].get_array()[2, 20], to_rgb(colour.GREEN))
+    corners = np.concatenate(axes[2].collections[0].get_segments())
+    assert [*corners.min(0), *corners.max(0)] == [19.5, 1.5, 20.5, 2.5]
+    assert (ticks(axes[0].yaxis)["800"], ticks(axes[2].xaxis)["2"], axes[0].get_ylabel()) == (8, 20, "frequency (Hz)")
+    assert "image" not in caption(figure)
+
+
+def test_spectrograms_without_scales_or_inputs_count_steps_and_bins():
+    axes = show(Attribution(np.ones((1, 30, 9)), np.ones(1)), kind="spectrogram").subfigs[0].axes
+    assert (axes[0].get_xlabel(), axes[0].get_ylabel()) == ("time step", "frequency bin")
+    # a layer's coarser map over the spectrogram: each picture's ticks lie where its own cells do
+    coarse = Attribution(np.ones((1, 15, 4)), np.ones(1), inputs=np.ones((1, 30, 8, 1)))
+    axes = show(coarse, kind="spectrogram", times=np.arange(30)).subfigs[0].axes
+    assert [ticks(part.xaxis)["25"] for part in axes if part.images] == pytest.approx([25, 25, 12.25])
+
+
+def test_scales_must_fit_the_data():
+    upright = {"kind": "spectrogram"}
+    for result, message, options in (
+        (signal(), "49 times for 50 steps", {"times": np.arange(49)}),
+        (signal(), "must increase", {"times": np.zeros(50)}),
+        (signal(), "unit of times=", {"time_unit": "days"}),
+        (signal(), "frequencies= means nothing for kind signal", {"frequencies": np.arange(50)}),
+        (Attribution(np.ones((1, 8, 9)), np.ones(1)), "8 freq.* for 9 bins", upright | {"frequencies": np.arange(8)}),
+        (Attribution(np.ones((1, 8, 8, 3)), np.ones(1)), "as kind='spectrogram'", upright),
+    ):
+        with pytest.raises(AttributionError, match=message):
+            show(result, **options)
 
 
 # tables

@@ -1,17 +1,20 @@
 """Which picture suits a result: `show` and the notebook's representation."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from markupsafe import Markup
 
 from ..attribution import Attribution
 from ..errors import AttributionError
-from . import colour, draw, text, words
-from .kinds import Block, blocks, has_steps, refuse
+from . import colour, draw, plots, positions, text, words
+from .kinds import Block, blocks, has_steps, refuse, suited
 from .panels import PANELS, Options, Part
 
+# kinds that are drawn as another, and then given axes
+BASE = {"spectrogram": "image"}
+SPECTROGRAM_HEIGHT = 2.4  # inches
 # kind -> the options that it heeds; any other that is given raises, so that none is taken in silence
 PICTURE = ("sign", "clip", "keep", "clean", "outlined", "common_scale")
 USES = {
@@ -22,11 +25,22 @@ USES = {
     "window": ("percentile", "value_range"),
     "words": ("tokens",),
     "bars": ("tokens",),
-    "signal": ("style", "names"),
+    "signal": ("style", "names", "times", "time_unit"),
+    "spectrogram": (*PICTURE, "value_range", "times", "time_unit", "frequencies"),
     "table": ("k", "names"),
     "steps": ("baseline", "columns", "value_range"),
     "saturation": (),
+    "positions": ("tokens", "names"),
 }
+
+
+@dataclasses.dataclass(frozen=True)
+class Scales:
+    """What the axes of signals and spectrograms count in; see `show`."""
+
+    times: Sequence[float] | None = None
+    time_unit: str = "s"
+    frequencies: Sequence[float] | None = None
 
 
 def show(
@@ -49,6 +63,9 @@ def show(
     baseline=None,
     columns: int = 8,
     limit: int = 4,
+    times: Sequence[float] | None = None,
+    time_unit: str = "s",
+    frequencies: Sequence[float] | None = None,
 ) -> draw.Drawing:
     """A figure that suits the kind of data, with captions that state scale, unit, gap, status, and what is hidden.
 
@@ -56,8 +73,10 @@ def show(
         result: any result. Several tensors give one part each (those of tables are ranked together).
         example: an index, several, or None for the first `limit` of the batch.
         kind: "auto" chooses by shape. "image" (image, overlay and symmetric map in a row), "overlay", "map", "mask",
-            "window"; "words", "bars" (one for each word); "signal"; "table" (the strongest features); "steps" (strips
-            along the path) and "saturation" for interior gradients.
+            "window"; "words", "bars" (one for each word); "signal" (waveforms without an axis of channels too);
+            "spectrogram" (an "image" with time to the right and frequency upwards); "table" (the strongest features);
+            "steps" (strips along the path) and "saturation" for interior gradients; "positions" (a map) for
+            `target=ta.each_position()`.
         sign: "both", "positive" or "negative": which attributions are drawn.
         clip: share (0 to 1) of the total attribution whose strongest pixels share the full colour.
         keep: share (0 to 1) of the total attribution that is drawn; default: all (0.9 for "mask").
@@ -68,18 +87,21 @@ def show(
         common_scale: one scale for all examples, instead of each its own.
         style: of signals, "bars" beneath or coloured "line".
         k: how many features of a table.
-        names: of features (tables) or channels (signals).
+        names: of features (tables), channels (signals), or classes (positions).
         tokens: a list of words for each example.
         baseline: the baseline image or number, for the strips.
         columns: of strips, how many steps are drawn at most.
         limit: how many examples are drawn at most where `example` is None.
+        times: of signals and spectrograms, the time of each step, increasing; default: the numbers of the steps.
+        time_unit: what `times` are counted in, for the label.
+        frequencies: of spectrograms, the frequency of each bin in hertz, increasing; default: the numbers of the bins.
 
     Returns:
         A matplotlib figure, made without pyplot; a notebook shows it by itself.
 
     Raises:
         AttributionError: for a shape that cannot be drawn (it names what to call), an unknown kind, an option that this
-            kind does not heed, an example that does not exist.
+            kind does not heed, an example that does not exist, times or frequencies that are not one for each step or bin.
     """
     options = Options(
         sign=sign,
@@ -99,26 +121,79 @@ def show(
         limit=limit,
     )
     colour.one_of("kind", kind, ("auto", *USES))
+    if kind == "positions" or (kind == "auto" and result.position is not None):
+        _check_heeded({"positions"}, options, Scales(times, time_unit, frequencies))
+        return positions.show_positions(result, example, tokens, names, limit)
     chosen, left_out = _examples(result, example, limit)
-    found = _merged([(block, _kind(block, kind, options)) for block in blocks(result)])
-    _check_heeded({kind for _, kind in found}, options)
+    scales = Scales(times, time_unit, frequencies)
+    kinds = [(block, _kind(block, kind, options)) for block in blocks(result)]
+    found = _merged([(suited(block, own), own) for block, own in kinds])
+    _check_heeded({own for _, own in found}, options, scales)
+    _check_scales(found, scales)
     panels = []
     for number in chosen:
-        panels += _example_panels(result, found, number, options, chosen)
+        panels += _example_panels(result, found, number, options, chosen, scales)
     return draw.stack(panels, left_out)
 
 
-def _example_panels(result: Attribution, found, example: int, options: Options, chosen) -> list[draw.Panel]:
+def _example_panels(result: Attribution, found, example: int, options: Options, chosen, scales: Scales) -> list[draw.Panel]:
     """The panels of all tensors of one example; the numbers, which are of all of them, stand beneath the last."""
     panels = []
     for group, kind in found:
-        name = f"example {example}" + _group_name(group, len(found) > 1)
-        new = PANELS[kind](Part(result, group, example, name, options, chosen))
+        name = words.entry_name(result, example) + _group_name(group, len(found) > 1)
+        new = _in_units(PANELS[BASE.get(kind, kind)](Part(result, group, example, name, options, chosen)), kind, scales)
         if len(found) > 1 and kind not in ("steps", "saturation"):
             new = draw.with_caption(new, _share_words(result, group, example))
         panels += new
     interior = any(has_steps(result, block.values) for group, _ in found for block in group)
     return draw.with_caption(panels, words.numbers(result, example, interior))
+
+
+def _in_units(panels: list[draw.Panel], kind: str, scales: Scales) -> list[draw.Panel]:
+    """The panels of signals and spectrograms with axes of time and frequency; others as they are."""
+    if kind == "signal" and scales.times is not None:
+        return [_then(panel, lambda part: plots.label_signal_time(part, scales.times, scales.time_unit)) for panel in panels]
+    if kind != "spectrogram":
+        return panels
+
+    def turn(part):
+        plots.draw_spectrogram_axes(part, scales.times, scales.frequencies, scales.time_unit)
+
+    return [
+        dataclasses.replace(
+            _then(panel, turn),
+            height=SPECTROGRAM_HEIGHT,
+            caption=tuple(sentence.replace("image", "spectrogram") for sentence in panel.caption),
+        )
+        for panel in panels
+    ]
+
+
+def _then(panel: draw.Panel, more: Callable) -> draw.Panel:
+    """The panel, with something done to it after it is drawn."""
+
+    def both(part):
+        panel.draw(part)
+        more(part)
+
+    return dataclasses.replace(panel, draw=both)
+
+
+def _check_scales(found: list[tuple[list[Block], str]], scales: Scales) -> None:
+    if scales.times is None and scales.time_unit != Scales.time_unit:
+        raise AttributionError(f"time_unit={scales.time_unit!r} is the unit of times=, which was not given: one for each step")
+    for group, kind in found:
+        # of a coarser map over its image, the axes are the image's
+        shape = (group[0].values if group[0].inputs is None else group[0].inputs).shape
+        axes = {"signal": (("times", 1, "steps"),), "spectrogram": (("times", 2, "steps"), ("frequencies", 1, "bins"))}
+        for name, axis, noun in axes.get(kind, ()):
+            values = getattr(scales, name)
+            if values is None:
+                continue
+            if np.shape(values) != shape[axis : axis + 1]:
+                raise AttributionError(f"{np.size(values)} {name} for {shape[axis]} {noun}: give one for each")
+            if not (np.isfinite(values).all() and (np.diff(values) > 0).all()):
+                raise AttributionError(f"{name} must increase from each of the {noun} to the next")
 
 
 def _group_name(group: list[Block], several: bool) -> str:
@@ -163,7 +238,8 @@ def _kind(block: Block, kind: str, options: Options) -> str:
     suits = {
         "words": axes in (2, 3),
         "bars": axes in (2, 3),
-        "signal": axes == 3,
+        "signal": axes in (2, 3),
+        "spectrogram": axes == 3 or (axes == 4 and block.values.shape[-1] == 1),
         "table": True,
         "steps": steps,
         "saturation": True,
@@ -191,14 +267,15 @@ def _merged(found: list[tuple[Block, str]]) -> list[tuple[list[Block], str]]:
     return groups
 
 
-def _check_heeded(kinds: set[str], options: Options) -> None:
+def _check_heeded(kinds: set[str], *given: Options | Scales) -> None:
     heeded = {name for kind in kinds for name in USES[kind]} | {"limit"}
-    for field in dataclasses.fields(Options):
-        value = getattr(options, field.name)
-        if field.name not in heeded and not (value is field.default or np.array_equal(value, field.default)):
-            raise AttributionError(
-                f"{field.name}= means nothing for kind {', '.join(sorted(kinds))}, which takes {', '.join(sorted(heeded))}"
-            )
+    for options in given:
+        for field in dataclasses.fields(options):
+            value = getattr(options, field.name)
+            if field.name not in heeded and not (value is field.default or np.array_equal(value, field.default)):
+                raise AttributionError(
+                    f"{field.name}= means nothing for kind {', '.join(sorted(kinds))}, which takes {', '.join(sorted(heeded))}"
+                )
 
 
 def notebook(result: Attribution, limit: int = 2) -> Markup:
@@ -217,6 +294,9 @@ def notebook(result: Attribution, limit: int = 2) -> Markup:
 
 
 def _notebook_picture(result: Attribution, limit: int) -> Markup:
+    if result.position is not None:
+        figure = positions.show_positions(result, limit=limit)
+        return Markup('<img alt="" style="max-width:100%" src="{}">').format(draw.data_uri(figure, dpi=80))
     few = result[:limit]
     if all(block.kind == "words" for block in blocks(few)):
         picture = text.to_html(few)

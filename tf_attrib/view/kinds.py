@@ -110,13 +110,33 @@ def feature_kind(shape: tuple[int, ...], own: np.ndarray | None, tokens: tuple[i
     return "image" if len(shape) == 4 and shape[-1] in (1, 3) else ""
 
 
+def suited(block: Block, kind: str) -> Block:
+    """The block with the axes that a kind of picture wants: signals (batch, time, channels), spectrograms upright.
+
+    A waveform (batch, time) becomes a signal of one channel. A spectrogram (batch, time, frequency) becomes an image
+    (batch, frequency, time), whose first row is the lowest frequency.
+    """
+    inputs = block.inputs
+    if kind == "signal":
+        # the ids behind embeddings are no signal in their place
+        inputs = None if inputs is None or inputs.shape != block.values.shape else inputs
+        change = (lambda leaf: leaf[..., None]) if block.values.ndim == 2 else np.asarray
+    elif kind == "spectrogram":
+        inputs = None if inputs is None or inputs.ndim < 3 else inputs
+        change = lambda leaf: np.swapaxes(leaf, 1, 2)  # noqa: E731
+    else:
+        return block
+    return dataclasses.replace(block, values=change(block.values), inputs=None if inputs is None else change(inputs))
+
+
 def refuse(shape: tuple[int, ...], kind: str = "auto") -> AttributionError:
     """The error for attributions that cannot be drawn as they are: the shape, what can be drawn, and what to call."""
     wanted = "" if kind == "auto" else f" as kind={kind!r}"
     return AttributionError(
         f"attributions of shape {tuple(shape)} cannot be drawn{wanted}. Drawn are, after the batch axis: images (h, w), "
-        "(h, w, 1), (h, w, 3); words (length,) or (length, dimension) for integer or text inputs; signals (time, channels); "
-        "tables (features,). Sum over the axes that are too many first: result.sum(axis), such as result.sum(-1) for channels"
+        "(h, w, 1), (h, w, 3); words (length,) or (length, dimension) for integer or text inputs; signals (time, channels), "
+        "or (time,) with kind='signal'; spectrograms (time, frequency) with kind='spectrogram'; tables (features,). "
+        "Sum over the axes that are too many first: result.sum(axis), such as result.sum(-1) for channels"
     )
 
 

@@ -181,7 +181,7 @@ def tokens_for(result: Attribution, block: Block, example: int, tokens) -> Seque
 def _example_html(result: Attribution, block: Block, example: int, tokens, named: bool) -> Markup:
     shown = words_of(result, block, example, tokens)
     scaled = colour.scale(shown.values, noun="word")
-    name = f"example {example}" + (f", {block.name}" if named else "")
+    name = words.entry_name(result, example) + (f", {block.name}" if named else "")
     return EXAMPLE.format(
         words.title(result, example, name),
         word_spans(shown.tokens, shown.values),

@@ -5,6 +5,7 @@ import numpy as np
 from ..attribution import Attribution
 from ..summary import status_words as in_words
 
+
 def number(value: float) -> str:
     """A number to three significant digits, with a thousands separator where it is large: "0.0123", "4,120"."""
     value = float(value)
@@ -80,6 +81,13 @@ def status_words(result: Attribution, example: int) -> str:
     return in_words(result, example, percent)
 
 
+def entry_name(result: Attribution, entry: int) -> str:
+    """ "example 3", or with the position whose output is explained, "example 3, position 5"."""
+    if result.position is None:
+        return f"example {entry}"
+    return f"example {int(result.example[entry])}, position {int(result.position[entry])}"
+
+
 def title(result: Attribution, example: int, name: str | None = None) -> str:
     """One line: which example, target, score with unit, gap, and its status where it did not converge."""
     parts = [target_words(result, example), f"score {number(result.scores[example])} ({result.unit})"]
@@ -88,7 +96,7 @@ def title(result: Attribution, example: int, name: str | None = None) -> str:
         parts.append(gap.split(" (")[0])
     if status_words(result, example):
         parts.append(status_words(result, example).split(":")[0].split(";")[0].upper())
-    return f"{name or f'example {example}'}: " + ", ".join(part for part in parts if part)
+    return f"{name or entry_name(result, example)}: " + ", ".join(part for part in parts if part)
 
 
 def numbers(result: Attribution, example: int, interior: bool = False) -> list[str]:
