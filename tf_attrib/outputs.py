@@ -54,7 +54,8 @@ def resolve_of(traced: Traced, of: Of | None) -> Output:
     """
     if of is not None and of.kind == "score":
         return _scored(traced, of)
-    if of is not None and of.kind == "layer":
+    if of is not None and (of.kind == "layer" or (of.kind == "named" and of.name not in traced.outputs
+                                                  and layer_outputs(traced, of.name))):
         return _of_layer(traced, of)
     if of is not None and (of.kind == "tensor" or (of.kind == "named" and of.name not in traced.outputs
                                                    and is_tensor_name(of.name))):
