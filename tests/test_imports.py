@@ -47,7 +47,7 @@ LAYERS = (
     ("overview.accumulate", "overview.features", "overview.terms", "overview.words", "overview.rules", "overview.reading",
      "overview.text", "overview.figures", "overview.result", "overview.running", "overview.summarise"),
     ("demo", "files"),
-    ("cli_compare", "cli", "__main__"),
+    ("cli.reading", "cli.attribute", "cli.compare", "cli.demo", "cli.diagnose", "cli.inspect", "cli", "__main__"),
 )
 ORDER = {name: number for number, name in enumerate(name for layer in LAYERS for name in layer)}
 OF_VIEW = {"attribution", "structure", "errors", "summary", "whole", "view"}

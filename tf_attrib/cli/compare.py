@@ -2,21 +2,16 @@
 
 import argparse
 import dataclasses
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from .errors import AttributionError
-from .whole import write_whole
+from ..errors import AttributionError
+from ..whole import write_whole
+from . import reading
 
 
-def add(commands, add_reading: Callable, run: Callable) -> None:
-    """Adds the command to those of `tf-attrib`.
-
-    Args:
-        add_reading: adds the options that say which model and inputs are read.
-        run: what the command runs with its options.
-    """
+def add(commands) -> None:
+    """Adds the command to those of `tf-attrib`."""
     compare = commands.add_parser(
         "compare", help="measure attribution methods on these inputs and compare them",
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -26,7 +21,7 @@ def add(commands, add_reading: Callable, run: Callable) -> None:
                "  tf-attrib compare model.keras batch.npy\n"
                "  tf-attrib compare model.keras batch.npy --methods integrated_gradients,occlusion --metrics aopc,infidelity\n"
                "  tf-attrib compare model.keras photos/*.jpg --resize --patch 16 --html compared.html\n")
-    add_reading(compare.add_argument)
+    reading.add_reading(compare.add_argument)
     option = compare.add_argument
     option("--methods", metavar="NAMES", default="integrated_gradients,gradient_times_input,gradient",
            help="names with commas between them (default: integrated_gradients,gradient_times_input,gradient)")
@@ -45,10 +40,13 @@ def add(commands, add_reading: Callable, run: Callable) -> None:
     compare.set_defaults(run=run, method="")
 
 
-def run(options: argparse.Namespace, attributor: Any, inputs: Any, target: Any, baselines: Any) -> None:
+def run(options: argparse.Namespace) -> None:
     """Compares, prints, and writes what was asked for."""
-    from .metrics import compare
+    from ..metrics import compare
 
+    check_free(options)
+    attributor, inputs, shape = reading.read(options)
+    target, baselines = reading.target(options.target), reading.baseline(options, shape)
     given = {"units": options.units, "patch": options.patch, "steps": options.curve_steps}
     given |= {"metrics": options.metrics.split(",")} if options.metrics else {}
     found = compare(attributor, inputs, methods(options), target=target, baselines=baselines,
@@ -70,7 +68,7 @@ def check_free(options: argparse.Namespace) -> None:
 
 def methods(options: argparse.Namespace) -> dict[str, Any]:
     """The methods by name, each with those of the options that it has; every option must be of one of them."""
-    from .methods import as_method
+    from ..methods import as_method
 
     chosen = {name: as_method(name) for name in options.methods.split(",") if name}
     given = {"tolerance": options.tolerance, "max_evaluations": options.max_evaluations, "n_steps": options.steps}

@@ -1,0 +1,55 @@
+"""The command `tf-attrib`: a module for each of its commands, which adds its options and runs it."""
+
+import argparse
+import contextlib
+import os
+import sys
+from collections.abc import Iterator
+
+from .._version import __version__
+from ..errors import AttributionError, MissingExtra
+from . import attribute, compare, demo, diagnose, inspect
+
+# In the order that `tf-attrib --help` lists them.
+COMMANDS = (demo, attribute, diagnose, compare, inspect)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code: 0, or 2 for anything that was asked wrongly, with one line that says what."""
+    options = _parser().parse_args(arguments)
+    try:
+        with _quiet():
+            import tensorflow  # its start-up messages would bury ours
+        options.run(options)
+    except (AttributionError, MissingExtra, OSError) as error:
+        print(f"tf-attrib: {' '.join(str(error).split())}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("tf-attrib: interrupted", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="tf-attrib", description="Says which parts of an input a TensorFlow/Keras model's prediction came from.")
+    parser.add_argument("--version", action="version", version=f"tf-attrib {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    for command in COMMANDS:
+        command.add(commands)
+    return parser
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Nothing that C++ code writes to standard error is shown."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(nowhere, 2)
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)

@@ -1,0 +1,107 @@
+"""The command `tf-attrib attribute`."""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import AttributionError
+from ..whole import write_whole
+from . import reading
+
+# More pictures than this are not drawn unless asked for.
+PICTURES = 16
+
+
+def add(commands) -> None:
+    """Adds the command to those of `tf-attrib`."""
+    attribute = commands.add_parser(
+        "attribute", help="attribute a saved model's predictions to its inputs",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        description="Attributes a saved model's predictions to its inputs; writes attribution.npz and pictures.",
+        epilog="examples:\n"
+               "  tf-attrib attribute model.keras photo.jpg --resize --value-range 0 1\n"
+               "  tf-attrib attribute model.keras batch.npy --target 3 --of logits\n"
+               "  tf-attrib attribute text.keras ids.jsonl --tokens vocabulary.txt --out words\n")
+    option = attribute.add_argument
+    reading.add_reading(option)
+    reading.add_tokens(option)
+    option("--method", default="integrated_gradients", metavar="NAME",
+        help="integrated_gradients (default), gradient, gradient_times_input, interior_gradients, expected_gradients, "
+             "occlusion, deeplift, deepshap, guided_backprop")
+    option("--out", default="attributions", metavar="DIR", help="folder to write to (default: attributions)")
+    option("--pictures", type=int, default=PICTURES, metavar="N", help=f"draw at most N examples (default: {PICTURES})")
+    option("--force", action="store_true", help="overwrite files that exist")
+    attribute.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> None:
+    out = Path(options.out)
+    _check_free(out, options.force)
+    attributor, inputs, shape = reading.read(options)
+    target, baseline = reading.target(options.target), reading.baseline(options, shape)
+    result = attributor.attribute(inputs, target, baseline, reading.method(options), seed=options.seed)
+    print(result)
+    _print_examples(result)
+    for path in _write(result, out, options):
+        print(f"wrote {path}")
+
+
+def _print_examples(result) -> None:
+    from ..view.words import percent, status_words
+
+    gaps = result.relative_gap
+    for i in range(len(result)):
+        target = "" if result.target is None else f" of class {np.array2string(np.asarray(result.target[i]))}"
+        gap = "" if gaps is None else f", sum {result.totals[i]:.4g}, gap " + (
+            f"{result.gap[i]:.2g}" if np.isnan(gaps[i]) else percent(gaps[i]))
+        error = "" if result.error_estimate is None else f", estimated error {percent(result.error_estimate[i])}"
+        status = f"; {status_words(result, i).upper()}" if status_words(result, i) else error
+        print(f"  example {i}: {result.unit}{target} {result.scores[i]:.4g}{gap}{status}")
+
+
+def _check_free(out: Path, force: bool) -> None:
+    """Fails before any work where the outputs would be in the way of something."""
+    if out.exists() and not out.is_dir():
+        raise AttributionError(f"--out {str(out)!r} is a file; name a folder")
+    if (out / "attribution.npz").exists() and not force:
+        raise AttributionError(f"{str(out / 'attribution.npz')!r} exists: name another --out, or overwrite with --force")
+
+
+def _write(result, out: Path, options: argparse.Namespace) -> list[Path]:
+    """The result and its pictures; each file whole or not at all."""
+    out.mkdir(parents=True, exist_ok=True)
+    written = [result.save(out / "attribution.npz", overwrite=options.force)]
+    tokens = _words(result, options.tokens)
+    there = np.arange(len(result)) if result.position is None else np.unique(result.example)
+    shown = _drawable(result)
+    for i in map(int, there[:max(options.pictures, 0)]):
+        path = out / f"example-{i}.png"
+        figure = shown.plot(example=i) if tokens is None else shown.plot(example=i, tokens=tokens)
+        written.append(write_whole(path, lambda file, figure=figure: figure.savefig(file, format="png", dpi=110)))
+    if tokens is not None or result.tokens is not None:
+        page = f"<!doctype html><meta charset='utf-8'><title>tf-attrib</title><body>{result.to_html(tokens)}</body>"
+        written.append(write_whole(out / "words.html", lambda file: file.write(page.encode())))
+    return written
+
+
+def _drawable(result):
+    """The result, or where its shape cannot be drawn, as of a layer with many channels, that summed over the last axis."""
+    from ..structure import flatten
+    from ..view.kinds import blocks
+
+    if all(block.kind for block in blocks(result)) or any(leaf.ndim < 3 for leaf in flatten(result.attributions).values()):
+        return result
+    print("pictures: summed over the last axis")
+    return result.sum(-1)
+
+
+def _words(result, vocabulary: str | None) -> list[list[str]] | None:
+    """The words behind the inputs' token ids, by a vocabulary file."""
+    if vocabulary is None:
+        return None
+    words = Path(vocabulary).read_text(encoding="utf-8").splitlines()
+    ids = np.asarray(result.inputs)
+    if ids.dtype.kind not in "iu" or ids.ndim != 2:
+        raise AttributionError(f"--tokens needs inputs of token ids (batch, length); these are {ids.dtype} {ids.shape}")
+    return [[words[i] if 0 <= i < len(words) else str(i) for i in row] for row in ids]

@@ -1,0 +1,105 @@
+"""What several commands share: which model and inputs are read, what is explained, and how accurately."""
+
+import argparse
+import contextlib
+from collections.abc import Iterator
+
+from ..errors import AttributionError
+
+
+def add_reading(add) -> None:
+    """The options that say which model and inputs are read, what is explained, and how accurately."""
+    add("model", metavar="MODEL",
+        help="a .keras or .h5 file, of Keras 3 or of tf_keras; the folder of a SavedModel; a frozen .pb")
+    add("inputs", metavar="INPUT", nargs="+",
+        help="images (png, jpg; one example each), .npy (an example or a batch), .npz (inputs by name), or .jsonl (a list of "
+             "token ids a line)")
+    add("--target", metavar="CLASS", help="class to explain, or position,class (default: the predicted class)")
+    add("--at", metavar="TENSOR",
+        help="inputs, embeddings, or the name of a layer or tensor (default: inputs; for ids, embeddings)")
+    add("--signature", metavar="NAME", help="of a SavedModel (default: serving_default, else the only one)")
+    add("--of", metavar="OUTPUT",
+        help="probability, logits, or the name of an output or tensor (default: the probability head, if any)")
+    add("--tolerance", type=float, metavar="SHARE",
+        help="relative L1 error that integrated gradients aim at (default: 0.05; 0.01 for numbers)")
+    add("--max-evaluations", type=int, metavar="N", help="gradients on one path at most (default: 1025)")
+    add("--steps", type=int, metavar="N", help="steps or samples of the method; integrated gradients: a fixed rule instead")
+    add("--baseline", metavar="FILE|NUMBER", help="an array file or image like the inputs, or a number (default: zeros)")
+    add("--value-range", type=float, nargs=2, default=(0.0, 255.0), metavar=("LOW", "HIGH"),
+        help="what black and white of an image are for the model (default: 0 255)")
+    add("--resize", action="store_true", help="bring images to the size that the model takes")
+    add("--seed", type=int, default=0, help="of random baselines and methods (default: 0)")
+    add("--batch-size", type=int, metavar="ROWS", help="gradient rows in a block (default: by the model's size)")
+    add("--allow-unsafe", action="store_true", help="load Lambda layers, which run the model author's Python code")
+
+
+def add_tokens(add) -> None:
+    add("--tokens", metavar="FILE", help="vocabulary: one word a line, the first is token 0")
+
+
+def read(options: argparse.Namespace) -> tuple:
+    """The attributor, the inputs, and the shape of one that its model takes."""
+    from ..attributor import Attributor
+    from ..files import read_inputs
+
+    with quiet_keras():
+        attributor = Attributor(options.model, options.at, options.of, options.batch_size, signature=options.signature,
+                                allow_unsafe=options.allow_unsafe)
+    shape = attributor.input_shape
+    return attributor, read_inputs(options.inputs, shape, tuple(options.value_range), options.resize), shape
+
+
+def method(options: argparse.Namespace):
+    """The method by its name, with what it was given."""
+    import dataclasses
+
+    from ..methods import as_method
+
+    method = as_method(options.method)
+    given = {"tolerance": options.tolerance, "max_evaluations": options.max_evaluations, "n_steps": options.steps}
+    if hasattr(method, "n_samples"):
+        given["n_samples"] = given.pop("n_steps")
+    given = {name: value for name, value in given.items() if value is not None}
+    for name in given:
+        if not hasattr(method, name):
+            option = "--steps" if name == "n_steps" else f"--{name.replace('_', '-')}"
+            raise AttributionError(f"{options.method} has no {name.replace('n_', '').replace('_', ' ')}: leave {option} out")
+    return dataclasses.replace(method, **given)
+
+
+def target(text: str | None):
+    if text is None:
+        return None
+    if text == "each":
+        from ..positions import each_position
+        return each_position()
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        raise AttributionError(f"--target must be a class such as 3, position,class such as 5,3, or each (position of a "
+                             f"sequence); got {text!r}") from None
+    return numbers[0] if len(numbers) == 1 else numbers
+
+
+def baseline(options: argparse.Namespace, shape: tuple | None):
+    from ..baselines import at_input, constant, dataset
+    from ..files import read_inputs
+
+    if options.baseline is None:
+        return None
+    with contextlib.suppress(ValueError):
+        return constant(float(options.baseline))
+    samples = read_inputs([options.baseline], shape, tuple(options.value_range), options.resize)
+    if options.method in ("expected_gradients", "deepshap") or isinstance(samples, dict):
+        return dataset(samples)
+    return at_input(samples[0]) if len(samples) == 1 else dataset(samples)
+
+
+@contextlib.contextmanager
+def quiet_keras() -> Iterator[None]:
+    """Keras's advice about how a file was saved is not about what was asked here."""
+    import warnings
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
