@@ -251,3 +251,14 @@ def test_the_command_lists_the_rules(mlp, tmp_path, capsys):
     shown = capsys.readouterr().out
     assert "each with a rule" in shown
     assert "Tanh" in shown
+
+
+def test_the_command_lists_the_rules_of_a_model_with_a_lambda_layer_when_told_to(tmp_path, capsys):
+    path = str(tmp_path / "lambda.keras")
+    keras.Sequential([keras.Input((5,)), layers.Lambda(lambda x: 2 * x), layers.Dense(2, "tanh")]).save(path)
+    assert cli.main(["inspect", path, "--rules"]) != 0
+    assert "--allow-unsafe" in capsys.readouterr().err
+    assert cli.main(["inspect", path, "--rules", "--allow-unsafe"]) == 0
+    assert "lambda" in capsys.readouterr().out
+    assert cli.main(["inspect", path, "--allow-unsafe"]) != 0  # nothing is loaded then
+    assert "--allow-unsafe is for --rules" in capsys.readouterr().err

@@ -274,3 +274,18 @@ def test_linear_operations_are_exact(name):
     found, result = attribute(function, X, REFERENCE)
     np.testing.assert_allclose(found, tape.gradient(value, x), rtol=1e-9)
     assert_complete(result)
+
+
+@pytest.mark.parametrize("below", [0.0, 1e-13, 1e-3, 0.5])
+def test_a_normalised_vector_whose_reference_has_no_length(below):
+    """x min(1 / √s, 10¹²) with s = Σ x²: from zeros 1 / √s is infinite, and its slope with the minimum is not."""
+    layer, reference = keras.layers.UnitNormalization(dtype="float64"), below * np.sign(REFERENCE)
+    found, result = attribute(layer, X, reference)
+    s, before = (X**2).sum(1, keepdims=True), (reference**2).sum(1, keepdims=True)
+    limit = np.array([[1e12]])
+    r, r_before = s**-0.5, np.minimum(np.divide(1, np.sqrt(before), out=limit.repeat(4, 0), where=before > 0), limit)
+    of_s = (r - r_before) / (s - before)
+    of_r = (WEIGHTS * (X * r + reference * r_before)).sum(1, keepdims=True) / (r + r_before)
+    np.testing.assert_allclose(found, WEIGHTS * 2 * r * r_before / (r + r_before) + of_r * of_s * (X + reference), rtol=1e-9)
+    assert_complete(result)
+    assert result.magnitudes.max() < 20

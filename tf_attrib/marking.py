@@ -13,7 +13,7 @@ from .rules import table
 
 # What the inverse of a root passes on its way to the product that it normalises.
 SCALES = frozenset({"Identity", "Reshape", "ExpandDims", "Squeeze", "StridedSlice", "Transpose", "BroadcastTo", "Tile", "Cast",
-                    "Mul"})
+                    "Mul", "Minimum"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +73,27 @@ def root_among(node: Any, varying: set[str], body: Body) -> int | None:
         if owner is not None and owner.op == "Rsqrt":
             return position
     return None
+
+
+def limited_roots(body: Body, varying: set[str]) -> dict[str, str]:
+    """From inverses of roots to the minimum that each goes into, and nowhere else, beside a constant: where what is under the
+    root is 0, the inverse is infinite, and the two have multipliers only together."""
+    users: dict[str, list[str]] = {}
+    for node in body.nodes.values():
+        for reference in nodes.data_inputs(node):
+            users.setdefault(reference, []).append(node.name)
+    found = {}
+    for node in body.nodes.values():
+        if node.op != "Minimum":
+            continue
+        by_type = {owner.op: owner for reference in nodes.data_inputs(node)
+                   if (owner := body.nodes.get(reference.rpartition(":")[0])) is not None}
+        if set(by_type) != {"Rsqrt", "Const"} or nodes.shape_of(by_type["Const"]) != ():
+            continue
+        root = by_type["Rsqrt"].name
+        if f"{root}:0" in varying and users[f"{root}:0"] == [node.name] and f"{root}:0" not in body.returns:
+            found[root] = node.name
+    return found
 
 
 def guided(flat: Flat, selected: Iterable[str]) -> list[Marked]:

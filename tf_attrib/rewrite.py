@@ -14,10 +14,11 @@ import tensorflow as tf
 from .graph import nodes
 from .graph.bodies import BRANCHES, LOOPS, Body, Dependence, arguments_behind, starts, without
 from .graph.flatten import Flat, nested
-from .marking import Marked, carries, reason_for, root_among, source_of
+from .marking import Marked, carries, limited_roots, reason_for, root_among, source_of
 from .rules import table
 from .rules.chains import find_chains
 from .rules.common import REFERENCE
+from .rules.elementwise import LIMIT
 from .rules.reveal_cancel import CHAIN, RESHAPES, SHIFTS
 
 # The counter and the number of iterations, which TensorFlow's gradient of a loop looks for in these places.
@@ -33,6 +34,7 @@ class _View:
         self.used = {reference for node in body.nodes.values() for reference in node.input} | set(body.returns)
         self.chains = find_chains(body, varying) if cancel else {}
         self.followers = {name for chain in self.chains.values() for name in chain}
+        self.limits = limited_roots(body, varying)
         self.at_input: dict[str, str] = {}
         self.at_reference: dict[str, str] = {}
 
@@ -49,8 +51,9 @@ class _View:
         new = self.write()
         new.CopyFrom(node)
         new.name, new.input[:] = name, list(inputs)
-        if "_gradient_op_type" in new.attr:
-            del new.attr["_gradient_op_type"]
+        for key in ("_gradient_op_type", "_output_shapes"):
+            if key in new.attr:
+                del new.attr[key]
         return new
 
     def twice(self, node: Any) -> Any:
@@ -123,6 +126,8 @@ class Pairing:
             copy.attr["_gradient_op_type"].s = rule.gradient.encode()
         if rule is table.CANCEL:
             copy.attr[CHAIN].list.s.extend(name.encode() for name in view.chains[node.name])
+        if rule is table.LIMITED:
+            copy.attr[LIMIT].s = view.limits[node.name].encode()
         self._note(view, node, rule)
 
     def _rule(self, node: Any, varying: list[int], view: _View) -> tuple[table.Rule | None, str]:
@@ -131,6 +136,10 @@ class Pairing:
             return table.CANCEL, ""
         if node.name in view.followers and node.op not in RESHAPES | SHIFTS:
             return table.WITHIN, ""
+        if node.name in view.limits:
+            return table.LIMITED, ""
+        if node.name in view.limits.values():
+            return table.OF_ROOT, ""
         compared = self._comparison(node, view) if varying[0] == 0 else None
         if compared is not None and node.op == "Cast":
             self._step(view, node.name, f"{node.name}:0", compared, node.attr["DstT"].type)

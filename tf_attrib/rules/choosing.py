@@ -3,7 +3,7 @@
 import tensorflow as tf
 
 from ..graph.private import own_gradient
-from .common import pairs, partner, quotient, unbroadcast, varies
+from .common import beside, pairs, partner, quotient, unbroadcast, varies
 
 
 def extreme(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
@@ -15,10 +15,12 @@ def extreme(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | No
     at_reference = partner(operation)
     x, reference = operation.inputs[0], at_reference.inputs[0]
     y, below = operation.outputs[0], at_reference.outputs[0]
-    rise = y - below
-    at_x = -tf.nn.relu(-rise) if operation.type == "Min" else tf.nn.relu(rise)
-    moved = own_gradient(operation, upstream * at_x)[0] + own_gradient(at_reference, upstream * (rise - at_x))[0]
-    return [quotient(moved, x - reference)] + [None] * (len(operation.inputs) - 1)
+    with beside(operation):
+        rise, difference = y - below, x - reference
+        at_x = -tf.nn.relu(-rise) if operation.type == "Min" else tf.nn.relu(rise)
+        at_other = rise - at_x
+    moved = own_gradient(operation, upstream * at_x)[0] + own_gradient(at_reference, upstream * at_other)[0]
+    return [quotient(moved, difference)] + [None] * (len(operation.inputs) - 1)
 
 
 def greater_or_less(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
@@ -26,12 +28,14 @@ def greater_or_less(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Ten
     function = tf.maximum if operation.type == "Maximum" else tf.minimum
     a, b = pairs(operation)
     both, neither = operation.outputs[0], partner(operation).outputs[0]
-    first = function(a[0], b[1]) if varies(b) else both
-    second = function(a[1], b[0]) if varies(a) else both
-    first, second = (first if varies(a) else neither), (second if varies(b) else neither)
-    found = [((first - neither) + (both - second)) / 2, ((second - neither) + (both - first)) / 2]
-    return [unbroadcast(upstream * quotient(part, pair[0] - pair[1]), pair[0]) if varies(pair) else None
-            for part, pair in zip(found, (a, b), strict=True)]
+    with beside(operation):
+        first = function(a[0], b[1]) if varies(b) else both
+        second = function(a[1], b[0]) if varies(a) else both
+        first, second = (first if varies(a) else neither), (second if varies(b) else neither)
+        found = [((first - neither) + (both - second)) / 2, ((second - neither) + (both - first)) / 2]
+        slopes = [quotient(part, pair[0] - pair[1]) for part, pair in zip(found, (a, b), strict=True)]
+    return [unbroadcast(upstream * slope, pair[0]) if varies(pair) else None
+            for slope, pair in zip(slopes, (a, b), strict=True)]
 
 
 def select(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
@@ -47,11 +51,11 @@ def select_by_varying(operation: tf.Operation, upstream: tf.Tensor, *_) -> list[
     """A choice c a + (1 - c) b by a condition that varies, c being 0 or 1, as a product at the midpoint: g c̄ for a, g (1 - c̄)
     for b, and g (ā - b̄) for c. The operation has the chosen values, c, a and b as inputs."""
     _, c, a, b = pairs(operation)
-    share = (c[0] + c[1]) / 2
-    # values that were chosen neither at x nor at x' have no say, and may be infinite
-    middling = [tf.where(tf.equal(part, 0), tf.zeros_like(upstream), (pair[0] + pair[1]) / 2)
-                for part, pair in ((share, a), (1 - share, b))]
-    differs = tf.not_equal(c[0], c[1])
-    for_c = tf.where(differs, middling[0] - middling[1], tf.zeros_like(upstream))
+    with beside(operation):
+        share = (c[0] + c[1]) / 2
+        rest, zero = 1 - share, tf.zeros_like(operation.outputs[0])
+        # values that were chosen neither at x nor at x' have no say, and may be infinite
+        middling = [tf.where(tf.equal(part, 0), zero, (pair[0] + pair[1]) / 2) for part, pair in ((share, a), (rest, b))]
+        for_c = tf.where(tf.not_equal(c[0], c[1]), middling[0] - middling[1], zero)
     return [None, unbroadcast(upstream * for_c, c[0]), unbroadcast(upstream * share, a[0]),
-            unbroadcast(upstream * (1 - share), b[0])]
+            unbroadcast(upstream * rest, b[0])]

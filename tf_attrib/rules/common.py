@@ -6,9 +6,12 @@ that name; TensorFlow's own gradients are left alone. In formulas x, y are input
 reference, Δ is their difference, and g the multiplier that arrives from above.
 """
 
+import contextlib
 from collections.abc import Callable
 
 import tensorflow as tf
+
+from ..graph.private import own_gradient
 
 # What the names of operations at the reference begin with.
 REFERENCE = "at_reference/"
@@ -17,6 +20,15 @@ REFERENCE = "at_reference/"
 def partner(operation: tf.Operation) -> tf.Operation:
     """The operation that computes at the reference what `operation` computes at the input."""
     return operation.graph.get_operation_by_name(REFERENCE + operation.name)
+
+
+def beside(operation: tf.Operation) -> contextlib.AbstractContextManager:
+    """A context in which operations are added beside `operation`, for what does not depend on the multiplier from above.
+
+    Where `operation` is in the body of a loop, gradients are taken in another body, and each tensor that they need of the
+    forward pass is kept for every step: the one slope, then, and not x, x', y and y'.
+    """
+    return operation.graph.as_default()
 
 
 def pairs(operation: tf.Operation) -> list[tuple[tf.Tensor, tf.Tensor]]:
@@ -38,14 +50,18 @@ def unbroadcast(value: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """`value` summed over the axes along which `like` was broadcast to its shape."""
     if value.shape.is_fully_defined() and value.shape == like.shape:
         return value
-    shape = tf.shape(like)
+    with like.graph.as_default():
+        shape = tf.shape(like)
     axes, _ = tf.raw_ops.BroadcastGradientArgs(s0=shape, s1=tf.shape(value))
     return tf.reshape(tf.reduce_sum(value, axes), shape)
 
 
 def pulled_back(function: Callable, inputs: list[tf.Tensor], upstream: tf.Tensor) -> list[tf.Tensor]:
-    """The gradients of `function` at `inputs`, times `upstream`."""
-    return tf.gradients(function(*inputs), inputs, grad_ys=upstream)
+    """The gradients of `function`, which is one operation, at `inputs`, times `upstream`.
+
+    `tf.gradients` would walk through the whole graph for it, as often as there are operations.
+    """
+    return own_gradient(function(*inputs).op, upstream)
 
 
 def quotient(numerator: tf.Tensor, denominator: tf.Tensor) -> tf.Tensor:

@@ -8,7 +8,7 @@ function.
 import tensorflow as tf
 
 from ..graph.private import own_gradient
-from .common import partner, quotient
+from .common import beside, partner, quotient
 
 # Smooth everywhere, on a scale of about one: tiny is an absolute size.
 SMOOTH = frozenset({"Sigmoid", "Tanh", "Softplus", "Softsign", "Erf", "Erfc", "Exp", "Expm1", "Sin", "Cos", "Atan", "Sinh",
@@ -20,6 +20,8 @@ PIECES = frozenset({"Relu", "Relu6", "LeakyRelu", "Abs", "ClipByValue"})
 STEPS = frozenset({"Sign", "Round", "Rint", "Floor", "Ceil"})
 # Curved, with a kink at zero.
 KINKED = frozenset({"Elu", "Selu"})
+# The attribute of an inverse of a root that names the minimum behind it.
+LIMIT = "_tf_attrib_limit"
 # The relative spacing of numbers.
 EPSILON = {tf.float64: 2.0**-52, tf.float32: 2.0**-23, tf.float16: 2.0**-10, tf.bfloat16: 2.0**-7}
 
@@ -36,46 +38,82 @@ def _tiny(x: tf.Tensor, reference: tf.Tensor, kind: frozenset) -> tf.Tensor | fl
 
 def secant(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
     """g Δy / Δx; g times the derivative where Δx is tiny."""
+    with beside(operation):
+        slope = _slope(operation)
+    return [upstream * slope] + [None] * (len(operation.inputs) - 1)
+
+
+def _slope(operation: tf.Operation) -> tf.Tensor:
     at_reference = partner(operation)
     x, reference = operation.inputs[0], at_reference.inputs[0]
-    rest = [None] * (len(operation.inputs) - 1)
     kind = next(kind for kind in (SMOOTH, SCALED, PIECES, STEPS, KINKED) if operation.type in kind)
     difference = x - reference
     slope = quotient(operation.outputs[0] - at_reference.outputs[0], difference)
     if kind is STEPS:
-        return [upstream * slope, *rest]
-    near = own_gradient(operation, upstream)[0]
+        return slope
     if kind is PIECES:
-        return [tf.where(tf.equal(difference, 0), near, upstream * slope), *rest]
-    near = (near + own_gradient(at_reference, upstream)[0]) / 2
-    return [tf.where(tf.abs(difference) > _tiny(x, reference, kind), upstream * slope, near), *rest]
+        return tf.where(tf.equal(difference, 0), _derivative(operation), slope)
+    near = (_derivative(operation) + _derivative(at_reference)) / 2
+    return tf.where(tf.abs(difference) > _tiny(x, reference, kind), slope, near)
+
+
+def _derivative(operation: tf.Operation) -> tf.Tensor:
+    """The derivative of each element."""
+    if operation.type == "Pow":  # its own gradient would be summed where x is broadcast
+        x, exponent = operation.inputs
+        return exponent * tf.pow(x, exponent - 1)
+    return own_gradient(operation, tf.ones_like(operation.outputs[0]))[0]
 
 
 def square(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     """Δ(x²) / Δx = x + x'."""
-    return upstream * (operation.inputs[0] + partner(operation).inputs[0])
+    with beside(operation):
+        slope = operation.inputs[0] + partner(operation).inputs[0]
+    return upstream * slope
 
 
 def square_root(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     """Δ√x / Δx = 1 / (√x + √x')."""
-    return quotient(upstream, operation.outputs[0] + partner(operation).outputs[0])
+    with beside(operation):
+        total = operation.outputs[0] + partner(operation).outputs[0]
+    return quotient(upstream, total)
 
 
 def inverse_square_root(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     """y = 1 / √x: Δy / Δx = -y² y'² / (y + y')."""
-    y, reference = operation.outputs[0], partner(operation).outputs[0]
-    # in an order that does not overflow where one of them is large
-    return -upstream * tf.square(tf.minimum(y, reference)) * tf.maximum(y, reference) / (1 + tf.minimum(y, reference)
-                                                                                        / tf.maximum(y, reference))
+    with beside(operation):
+        slope = _root_slope(operation.outputs[0], partner(operation).outputs[0])
+    return upstream * slope
+
+
+def _root_slope(y: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
+    """-y² y'² / (y + y'), in an order that does not overflow where one of them is large."""
+    less, more = tf.minimum(y, reference), tf.maximum(y, reference)
+    return -tf.square(less) * more / (1 + less / more)
+
+
+def limited_root(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
+    """z = min(1 / √x, c): Δz / Δx, which is finite where 1 / √x is not; that of y = 1 / √x where neither is limited."""
+    limit = operation.graph.get_operation_by_name(operation.get_attr(LIMIT).decode())
+    at_reference = partner(operation)
+    with beside(operation):
+        y, reference, z, below = operation.outputs[0], at_reference.outputs[0], limit.outputs[0], partner(limit).outputs[0]
+        free = tf.equal(z, y) & tf.equal(below, reference)
+        # the slope of 1 / √x at z and z', and the quotient where a limit is between x and x'
+        slope = tf.where(free, _root_slope(z, below), -quotient(z - below, at_reference.inputs[0] - operation.inputs[0]))
+    return upstream * slope
 
 
 def inverse(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     """y = 1 / x: Δy / Δx = -y y'."""
-    return -upstream * operation.outputs[0] * partner(operation).outputs[0]
+    with beside(operation):
+        slope = -operation.outputs[0] * partner(operation).outputs[0]
+    return upstream * slope
 
 
 def step(operation: tf.Operation, upstream: tf.Tensor, *_) -> list[tf.Tensor | None]:
     """Of a comparison of u with v, as 0 or 1, with u - v beside it: Δy / Δ(u - v); zero where neither changes."""
     at_reference = partner(operation)
-    slope = quotient(operation.inputs[0] - at_reference.inputs[0], operation.inputs[1] - at_reference.inputs[1])
+    with beside(operation):
+        slope = quotient(operation.inputs[0] - at_reference.inputs[0], operation.inputs[1] - at_reference.inputs[1])
     return [None, upstream * slope]

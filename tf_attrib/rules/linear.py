@@ -40,12 +40,25 @@ def scale(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None
 
 def convolve(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
     """x convolved with a kernel: g with the kernel, transposed."""
+    return [convolved_back(operation, upstream, operation.inputs[1]), None]
+
+
+def convolved_back(operation: tf.Operation, upstream: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """What `upstream` is at the input of a convolution, were its kernel this one."""
     names = ("strides", "padding", "explicit_paddings", "data_format", "dilations")
     options = {name: operation.get_attr(name) for name in names}
-    x, kernel = operation.inputs
-    if operation.type == "Conv2D":
-        back = tf.raw_ops.Conv2DBackpropInput(input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream, **options)
-    else:
-        back = tf.raw_ops.DepthwiseConv2dNativeBackpropInput(input_sizes=tf.shape(x), filter=kernel, out_backprop=upstream,
-                                                             **options)
-    return [tf.ensure_shape(back, x.shape), None]
+    x = operation.inputs[0]
+    with x.graph.as_default():
+        sizes = tf.shape(x)
+    function = {"Conv2D": tf.raw_ops.Conv2DBackpropInput,
+                "DepthwiseConv2dNative": tf.raw_ops.DepthwiseConv2dNativeBackpropInput}[operation.type]
+    back = function(input_sizes=sizes, filter=kernel, out_backprop=upstream, **options)
+    return tf.ensure_shape(back, x.shape)
+
+
+def multiplied_back(operation: tf.Operation, upstream: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """What `upstream` is at the first input of a product of two matrices, were the second this one."""
+    first, second = operation.get_attr("transpose_a"), operation.get_attr("transpose_b")
+    if first:
+        return tf.matmul(kernel, upstream, transpose_a=second, transpose_b=True)
+    return tf.matmul(upstream, kernel, transpose_b=not second)

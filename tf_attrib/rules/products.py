@@ -12,20 +12,24 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from .common import middle, pairs, partner, pulled_back, quotient, unbroadcast
+from .common import beside, middle, pairs, partner, pulled_back, quotient, unbroadcast
 from .elementwise import secant
 
 
 def multiply(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
     """Elementwise a b: g b̄ and g ā."""
     a, b = pairs(operation)
-    return [unbroadcast(upstream * middle(b), a[0]), unbroadcast(upstream * middle(a), b[0])]
+    with beside(operation):
+        of_a, of_b = middle(b), middle(a)
+    return [unbroadcast(upstream * of_a, a[0]), unbroadcast(upstream * of_b, b[0])]
 
 
 def contract(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
     """Products of matrices and Einstein sums of two tensors: the gradient at the midpoint."""
     function = {"MatMul": _matmul, "Einsum": _einsum}.get(operation.type, _batch_matmul)(operation)
-    return pulled_back(function, [middle(pair) for pair in pairs(operation)], upstream)
+    with beside(operation):
+        middles = [middle(pair) for pair in pairs(operation)]
+    return pulled_back(function, middles, upstream)
 
 
 def _matmul(operation: tf.Operation) -> Callable:
@@ -50,13 +54,14 @@ def divide(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
     """
     a, b = pairs(operation)
     quotients = operation.outputs[0], partner(operation).outputs[0]
-    same_sign = (b[0] > 0) & (b[1] > 0) | (b[0] < 0) & (b[1] < 0)
-    inverse = tuple(quotient(tf.ones_like(value), value) for value in b)
-    slope = -inverse[0] * inverse[1]
-    # of those operations that have 0 where b is 0
-    slope = tf.where(tf.equal(b[0], 0) | tf.equal(b[1], 0), quotient(inverse[0] - inverse[1], b[0] - b[1]), slope)
-    of_a = tf.where(same_sign, 2 * quotient(tf.ones_like(b[0]), b[0] + b[1]), (inverse[0] + inverse[1]) / 2)
-    of_b = tf.where(same_sign, -quotient(quotients[0] + quotients[1], b[0] + b[1]), middle(a) * slope)
+    with beside(operation):
+        same_sign = (b[0] > 0) & (b[1] > 0) | (b[0] < 0) & (b[1] < 0)
+        inverse = tuple(quotient(tf.ones_like(value), value) for value in b)
+        slope = -inverse[0] * inverse[1]
+        # of those operations that have 0 where b is 0
+        slope = tf.where(tf.equal(b[0], 0) | tf.equal(b[1], 0), quotient(inverse[0] - inverse[1], b[0] - b[1]), slope)
+        of_a = tf.where(same_sign, 2 * quotient(tf.ones_like(b[0]), b[0] + b[1]), (inverse[0] + inverse[1]) / 2)
+        of_b = tf.where(same_sign, -quotient(quotients[0] + quotients[1], b[0] + b[1]), middle(a) * slope)
     return [unbroadcast(upstream * of_a, a[0]), unbroadcast(upstream * of_b, b[0])]
 
 
@@ -72,9 +77,11 @@ def normalised(position: int) -> Callable:
     def rule(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
         both = pairs(operation)
         (a, _), (r, below) = both[1 - position], both[position]
-        total = r + below
-        found = [unbroadcast(upstream * quotient(2 * r * below, total), a),
-                 unbroadcast(upstream * quotient(operation.outputs[0] + partner(operation).outputs[0], total), r)]
+        with beside(operation):
+            total = r + below
+            of_a = quotient(2 * r * below, total)
+            of_r = quotient(operation.outputs[0] + partner(operation).outputs[0], total)
+        found = [unbroadcast(upstream * of_a, a), unbroadcast(upstream * of_r, r)]
         return found[::-1] if position == 0 else found
     return rule
 
@@ -83,21 +90,25 @@ def times_logarithm(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Ten
     """a log b as the product of a and h = log b; Δh / Δb is 2 / (b + b') where Δb is tiny, off by less than (Δb / b)² / 12."""
     a, b = pairs(operation)
     shift = 1 if operation.type == "Xlog1py" else 0
-    logarithms = tuple(tf.math.xlog1py(tf.ones_like(value), value) if shift else tf.math.xlogy(tf.ones_like(value), value)
-                       for value in b)
-    middling = (b[0] + b[1]) / 2 + shift
-    tiny = tf.abs(b[0] - b[1]) <= 3e-4 * tf.abs(middling)
-    slope = tf.where(tiny, quotient(tf.ones_like(middling), middling), quotient(logarithms[0] - logarithms[1], b[0] - b[1]))
-    half = (logarithms[0] + logarithms[1]) / 2
-    # 0 log 0 is 0, and so is its share
-    half, slope = (tf.where(tf.math.is_finite(value), value, tf.zeros_like(value)) for value in (half, slope))
-    return [unbroadcast(upstream * half, a[0]), unbroadcast(upstream * middle(a) * slope, b[0])]
+    with beside(operation):
+        logarithms = tuple(tf.math.xlog1py(tf.ones_like(value), value) if shift else tf.math.xlogy(tf.ones_like(value), value)
+                           for value in b)
+        middling = (b[0] + b[1]) / 2 + shift
+        tiny = tf.abs(b[0] - b[1]) <= 3e-4 * tf.abs(middling)
+        slope = tf.where(tiny, quotient(tf.ones_like(middling), middling), quotient(logarithms[0] - logarithms[1], b[0] - b[1]))
+        half = (logarithms[0] + logarithms[1]) / 2
+        # 0 log 0 is 0, and so is its share
+        half, slope = (tf.where(tf.math.is_finite(value), value, tf.zeros_like(value)) for value in (half, slope))
+        slope = middle(a) * slope
+    return [unbroadcast(upstream * half, a[0]), unbroadcast(upstream * slope, b[0])]
 
 
 def squared_difference(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
     """u² with u = a - b: g (u + u'), and the negative of it."""
     a, b = pairs(operation)
-    slope = upstream * ((a[0] - b[0]) + (a[1] - b[1]))
+    with beside(operation):
+        slope = (a[0] - b[0]) + (a[1] - b[1])
+    slope = upstream * slope
     return [unbroadcast(slope, a[0]), unbroadcast(-slope, b[0])]
 
 
@@ -105,16 +116,17 @@ def product(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | No
     """The product over axes, one factor at a time from x' to x, first to last and last to first, halved:
     m_i = (prod of x before i · prod of x' behind i + prod of x' before i · prod of x behind i) / 2."""
     (x, reference), (axes, _) = pairs(operation)
-    rank = tf.rank(x)
-    axes = tf.reshape(tf.where(axes < 0, axes + rank, axes), [-1])
-    others = tf.sets.difference(tf.range(rank)[None], axes[None]).values
-    order = tf.concat([others, axes], 0)
-    kept = tf.gather(tf.shape(x), others)
-    last = lambda value: tf.reshape(tf.transpose(value, order), tf.concat([kept, [-1]], 0))  # noqa: E731
-    x_last, reference_last = last(x), last(reference)
-    before = [tf.math.cumprod(value, -1, exclusive=True) for value in (x_last, reference_last)]
-    behind = [tf.math.cumprod(value, -1, exclusive=True, reverse=True) for value in (x_last, reference_last)]
-    slope = (before[0] * behind[1] + before[1] * behind[0]) / 2
+    with beside(operation):
+        rank = tf.rank(x)
+        axes = tf.reshape(tf.where(axes < 0, axes + rank, axes), [-1])
+        others = tf.sets.difference(tf.range(rank)[None], axes[None]).values
+        order = tf.concat([others, axes], 0)
+        kept = tf.gather(tf.shape(x), others)
+        last = lambda value: tf.reshape(tf.transpose(value, order), tf.concat([kept, [-1]], 0))  # noqa: E731
+        x_last, reference_last = last(x), last(reference)
+        before = [tf.math.cumprod(value, -1, exclusive=True) for value in (x_last, reference_last)]
+        behind = [tf.math.cumprod(value, -1, exclusive=True, reverse=True) for value in (x_last, reference_last)]
+        slope = (before[0] * behind[1] + before[1] * behind[0]) / 2
     slope = slope * tf.reshape(upstream, tf.concat([kept, [1]], 0))
     slope = tf.reshape(slope, tf.gather(tf.shape(x), order))
     return [tf.transpose(slope, tf.math.invert_permutation(order)), None]

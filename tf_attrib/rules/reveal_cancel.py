@@ -9,19 +9,25 @@ Behind a linear operation W x are shifts, scales, reshapes and an activation y =
 and g m⁺, g m⁻ go back along the weights that made Δa⁺ and Δa⁻; to an input that does not differ, half of each. Where Δa⁺ is
 none, m⁺ is the limit of that quotient, (f'(a') + f'(a' + Δa⁻)) / 2, and m⁻ likewise: inputs that do not differ are handed it.
 The paper's own implementation divides what float32 leaves of a difference over 1e-7 there, which is a few per cent off.
+
+A sum or a difference of two tensors that vary is such an operation, with weights of 1 and -1: one part for each of the two,
+whatever they were summed up from.
 """
 
 from collections.abc import Callable
 
 import tensorflow as tf
 
-from .common import pairs, partner, pulled_back, quotient, varies
+from ..graph.private import own_gradient
+from .common import beside, pairs, partner, pulled_back, quotient, unbroadcast, varies
+from .linear import CONVOLUTIONS, convolved_back, multiplied_back
 
 # The attribute of a linear operation that names what follows it, the activation last.
 CHAIN = "_tf_attrib_chain"
 LINEAR = frozenset({"MatMul", "BatchMatMulV2", "Conv2D", "Conv3D", "DepthwiseConv2dNative"})
+SUMS = frozenset({"Add", "AddV2", "Sub"})
 RESHAPES = frozenset({"Identity", "Reshape", "Squeeze", "ExpandDims"})
-SHIFTS = frozenset({"BiasAdd", "Add", "AddV2"})
+SHIFTS = frozenset({"BiasAdd", "Add", "AddV2", "Sub"})
 SCALES = frozenset({"Mul", "FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"})
 ACTIVATIONS = frozenset({"Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid", "Tanh", "Softplus", "Softsign"})
 # The size up to which Δa⁺ or Δa⁻ counts as none.
@@ -35,34 +41,71 @@ def hand_on(operation: tf.Operation, upstream: tf.Tensor, *_) -> list[tf.Tensor 
 
 def reveal_cancel(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
     """The multipliers at the input of a linear operation, g being that at the output of its activation."""
+    if operation.type in SUMS:
+        return _of_sum(operation, upstream)
     x, reference = pairs(operation)[0]
-    kernel, difference = operation.inputs[1], x - reference
-    linear, names = _linear(operation), [name.decode() for name in operation.get_attr(CHAIN)]
+    with beside(operation):
+        difference, linear = x - reference, _linear(operation)
+        (up, down), (rises, falls) = _signs(difference), _signs(operation.inputs[1])
+        positive, negative = linear(up, rises) + linear(down, falls), linear(up, falls) + linear(down, rises)
+        positive, negative = _multipliers(operation, positive, negative)
+    plus, minus = upstream * positive, upstream * negative
+    # once more, outside of a body: kernels would be kept for every step
+    rises, falls = _signs(operation.inputs[1])
+    # m⁺ along W⁺ and m⁻ along W⁻ belong to what rose, the other two to what fell
+    risen = _back(operation, plus, rises) + _back(operation, minus, falls)
+    fallen = _back(operation, plus, falls) + _back(operation, minus, rises)
+    return [_by_sign(difference, risen, fallen)]
+
+
+def _of_sum(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
+    """The multipliers at both terms of a sum or difference."""
+    both, weights = pairs(operation), (1, -1 if operation.type == "Sub" else 1)
+    with beside(operation):
+        differences = [weight * (x - reference) for weight, (x, reference) in zip(weights, both, strict=True)]
+        (up, down), (other_up, other_down) = map(_signs, differences)
+        found = _multipliers(operation, up + other_up, down + other_down)
+        slopes = [weight * _by_sign(difference, *found) for weight, difference in zip(weights, differences, strict=True)]
+    return [unbroadcast(upstream * slope, x) for slope, (x, _) in zip(slopes, both, strict=True)]
+
+
+def _by_sign(difference: tf.Tensor, risen: tf.Tensor, fallen: tf.Tensor) -> tf.Tensor:
+    """`risen` where it rose, `fallen` where it fell, half of each where it did neither."""
+    return tf.where(difference > 0, risen, tf.where(difference < 0, fallen, (risen + fallen) / 2))
+
+
+def _signs(value: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Its positive and its negative part."""
+    return tf.nn.relu(value), -tf.nn.relu(-value)
+
+
+def _multipliers(operation: tf.Operation, positive: tf.Tensor, negative: tf.Tensor) -> list[tf.Tensor]:
+    """m⁺ and m⁻ at the output of the linear operation, which differs from the reference's by these two parts."""
+    names = [name.decode() for name in operation.get_attr(CHAIN)]
     *between, activation = [operation.graph.get_operation_by_name(name) for name in names]
-    up, down = tf.nn.relu(difference), -tf.nn.relu(-difference)
-    rises, falls = tf.nn.relu(kernel), -tf.nn.relu(-kernel)
-    positive = linear(up, rises) + linear(down, falls)
-    negative = linear(up, falls) + linear(down, rises)
     for one in between:
         positive, negative = _scaled(one, *(_shaped(part, one.outputs[0]) for part in (positive, negative)))
     slopes = _slopes(_function(activation), partner(activation).inputs[0], positive, negative)
     for one in reversed(between):
         source = one.inputs[0 if varies(pairs(one)[0]) else 1]
         slopes = [_shaped(part, source) for part in _scaled(one, *slopes)]
-    plus, minus = (upstream * _shaped(part, operation.outputs[0]) for part in slopes)
-    (by_up, by_down), (other_up, other_down) = (
-        [pulled_back(lambda value, weights=weights: linear(value, weights), [x], part)[0] for weights in (rises, falls)]
-        for part in (plus, minus))
-    # m⁺ along W⁺ and m⁻ along W⁻ belong to what rose, the other two to what fell
-    risen, fallen = by_up + other_down, by_down + other_up
-    return [tf.where(difference > 0, risen, tf.where(difference < 0, fallen, (risen + fallen) / 2))]
+    return [_shaped(part, operation.outputs[0]) for part in slopes]
+
+
+def _back(operation: tf.Operation, upstream: tf.Tensor, kernel: tf.Tensor) -> tf.Tensor:
+    """What `upstream` is at the input of the linear operation with this kernel."""
+    if operation.type in CONVOLUTIONS:
+        return convolved_back(operation, upstream, kernel)
+    if operation.type == "MatMul":
+        return multiplied_back(operation, upstream, kernel)
+    return pulled_back(lambda value: _linear(operation)(value, kernel), [operation.inputs[0]], upstream)[0]
 
 
 def _slopes(function: Callable, at_reference: tf.Tensor, positive: tf.Tensor, negative: tf.Tensor) -> list[tf.Tensor]:
     """m⁺ and m⁻."""
     points = [at_reference, at_reference + positive, at_reference + negative, at_reference + positive + negative]
-    none, plus, minus, both = map(function, points)
-    at_none, at_plus, at_minus = (pulled_back(function, [point], tf.ones_like(point))[0] for point in points[:3])
+    none, plus, minus, both = values = [function(point) for point in points]
+    at_none, at_plus, at_minus = (own_gradient(value.op, tf.ones_like(value))[0] for value in values[:3])
     changes = ((plus - none) + (both - minus)) / 2, ((minus - none) + (both - plus)) / 2
     limits = (at_none + at_minus) / 2, (at_none + at_plus) / 2
     return [tf.where(tf.abs(part) > NONE, quotient(change, part), limit)
@@ -71,6 +114,9 @@ def _slopes(function: Callable, at_reference: tf.Tensor, positive: tf.Tensor, ne
 
 def _shaped(value: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
     """`value` in the shape of `like`, which has as many elements in the same order."""
+    sizes = value.shape.as_list() if value.shape.rank is not None else [None, None]
+    if like.shape.rank is not None and sizes == like.shape.as_list() and sizes.count(None) < 2:
+        return value
     return tf.reshape(value, tf.shape(like))
 
 

@@ -7,22 +7,26 @@ it would if exp x were divided by its sum.
 
 import tensorflow as tf
 
-from .common import partner
+from .common import beside, partner
 
 
 def log_softmax(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     """g_i - w_i Σ g."""
-    x, reference = operation.inputs[0], partner(operation).inputs[0]
-    return upstream - _weights(x, reference) * tf.reduce_sum(upstream, -1, keepdims=True)
+    with beside(operation):
+        weights = _weights(operation.inputs[0], partner(operation).inputs[0])
+    return upstream - weights * tf.reduce_sum(upstream, -1, keepdims=True)
 
 
 def softmax(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     """g_i L(p_i, p'_i) - w_i Σ g_j L(p_j, p'_j)."""
     at_reference = partner(operation)
     x, reference = operation.inputs[0], at_reference.inputs[0]
-    logarithms = [tf.nn.log_softmax(value) for value in (x, reference)]
-    scaled = upstream * _logarithmic_mean(operation.outputs[0], at_reference.outputs[0], *logarithms)
-    return scaled - _weights(x, reference) * tf.reduce_sum(scaled, -1, keepdims=True)
+    with beside(operation):
+        weights = _weights(x, reference)
+        logarithms = [tf.nn.log_softmax(value) for value in (x, reference)]
+        mean = _logarithmic_mean(operation.outputs[0], at_reference.outputs[0], *logarithms)
+    scaled = upstream * mean
+    return scaled - weights * tf.reduce_sum(scaled, -1, keepdims=True)
 
 
 def _weights(x: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:

@@ -161,6 +161,9 @@ STEPS = Rule("Rescale of a step: Δy / Δ(u - v)", RESCALE, STEP)
 # Products with the inverse of a root, which is input 0 or 1.
 NORMALISED = tuple(Rule("quotient by a root: y b = a, at the midpoint", MULTIPLIERS,
                         _registered(f"ByRoot{position}", products.normalised(position)), (0, 1)) for position in (0, 1))
+# The inverse of a root that goes into a minimum alone, and the minimum.
+LIMITED = Rule("Rescale with the minimum behind it: Δz / Δx", RESCALE, _registered("LimitedRoot", elementwise.limited_root))
+OF_ROOT = Rule("Rescale, with the inverse of a root before it", RESCALE, HAND_ON)
 CHOICE = Rule("choice by a condition that varies: a product, at the midpoint", MULTIPLIERS, VARYING_SELECT)
 # Of a linear operation that an activation follows, and of what is between the two and the activation itself.
 CANCEL = Rule("RevealCancel with the activation behind it", "sections 3.5.3 and 3.5.1", REVEAL_CANCEL, (0,))
