@@ -50,6 +50,12 @@ def reference(attributor: ta.Attributor, method: type, inputs: np.ndarray, targe
         steps *= 3
 
 
+def line(words: str, result: ta.Attribution, error: np.ndarray) -> str:
+    """What one method took and gave."""
+    return (f"  {words}: {np.median(result.evaluations):5.0f} gradients (at most {result.evaluations.max()}), "
+            f"{result.converged.mean():4.0%} converged; error {np.median(error):.2%}, at most {error.max():.2%}")
+
+
 def measure(name: str, examples: int) -> list[np.ndarray]:
     """Prints a line for each layer, method, target and tolerance; returns errors in units of the tolerance and the estimate."""
     start, found = time.perf_counter(), []
@@ -67,9 +73,7 @@ def measure(name: str, examples: int) -> list[np.ndarray]:
                     judged = result.converged & (np.abs(exact).reshape(len(exact), -1).sum(1) > 0)
                     if judged.any():
                         found.append(np.stack([error[judged] / tolerance, error[judged] / result.error_estimate[judged]]))
-                    print(f"  {layer.name:24s} {of:12s} {method.__name__:18s} {tolerance:4.0%}: "
-                          f"{np.median(result.evaluations):5.0f} gradients (at most {result.evaluations.max()}), {result.converged.mean():4.0%} converged; error "
-                          f"{np.median(error):.2%}, at most {error.max():.2%}", flush=True)
+                    print(line(f"{layer.name:24s} {of:12s} {method.__name__:18s} {tolerance:4.0%}", result, error), flush=True)
     print(f"  {time.perf_counter() - start:.0f} s")
     return found
 
