@@ -12,14 +12,18 @@ from tf_attrib.refining import Control, RefiningRule
 RNG = np.random.default_rng(0)
 
 
-def integrate(paths, tolerance=0.01, most=1025, odds=False, memory=2**24, dtype="float64", block=10**9, references=1):
-    """Runs the rule on functions alpha (rows,) -> (score (rows,), vectors (rows, features)); returns outcome and rule."""
+def integrate(paths, tolerance=0.01, most=1025, odds=False, memory=2**24, dtype="float64", block=10**9, references=1,
+              slope=None):
+    """Runs the rule on functions alpha (rows,) -> (score (rows,), vectors (rows, features)); returns outcome and rule.
+
+    `slope` is that of the score, where vectors do not sum to it.
+    """
     value = adaptive.sigmoid if odds else lambda score: score
     ends = np.array([value(path(np.array([0.0, 1.0]))[0]) for path in paths])
     features = paths[0](np.zeros(1))[1].shape[1]
     examples = len(paths) // references
     rule = RefiningRule(Control(tolerance, most), ends[::references, 1], ends[:, 0].reshape(examples, references),
-                        {None: (features,)}, dtype, odds, memory)
+                        {None: (features,)}, dtype, odds, memory, slope is None)
     rows = rule.first()
     while rows is not None:
         for start in range(0, len(rows), block):
@@ -28,8 +32,9 @@ def integrate(paths, tolerance=0.01, most=1025, odds=False, memory=2**24, dtype=
                      for example, reference, alpha in zip(part.example, part.reference, part.alpha, strict=True)]
             scores = np.array([score[0] for score, _ in found])
             vectors = np.array([vector[0] for _, vector in found], dtype)
-            sums = {} if part.forward_only else {None: vectors}
-            rule.accept(part, part.slot, sums, value(scores) if part.forward_only else scores, vectors.sum(1))
+            sums = [] if part.forward_only else [vectors]
+            slopes = vectors.sum(1) if slope is None else slope(part.alpha)
+            rule.accept(part, part.slot, sums, value(scores) if part.forward_only else scores, slopes)
         rows = rule.refine()
     return rule.outcome(), rule
 
@@ -224,3 +229,31 @@ def test_the_numbers_need_numpy_alone():
             "import tf_attrib.refining, tf_attrib.quadrature; print('fine')")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "fine"
+
+
+# vectors that do not sum to the slope of the score
+
+@pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
+def test_vectors_in_units_of_their_own_are_integrated_to_the_tolerance(size):
+    """Such as the gradients at a layer: what they sum to says nothing of the score, and their unit is another."""
+    path = path_of(lambda a: np.exp(2 * a), lambda a: size * np.cos(3 * a), lambda a: size * 5 * np.exp(-4 * a),
+                   lambda a: size * (a > 0.41))
+    truth = size * np.array([np.sin(3) / 3, 5 * (1 - np.exp(-4)) / 4, 0.59])
+    outcome, _ = integrate([path], 0.01, slope=lambda a: 2 * np.exp(2 * a))
+    assert outcome.status.tolist() == ["converged"]
+    assert error(outcome, truth[None])[0] <= outcome.error_estimate[0] <= 0.01
+    assert outcome.evaluations[0] < 150
+
+
+def test_of_such_vectors_nothing_is_handed_out():
+    """The integral is the sum of the panels: the residual of the score's own integral is no part of it."""
+    path = path_of(lambda a: np.maximum(a - 0.377, 0), lambda a: 1 + 0 * a)
+    outcome, _ = integrate([path], 0.05, slope=lambda a: 1.0 * (a > 0.377))
+    np.testing.assert_allclose(outcome.totals[None][0, 0], [1.0], rtol=1e-12)
+    assert abs(outcome.residual[0]) > 0
+
+
+def test_a_score_that_stands_still_says_nothing_of_its_vectors():
+    path = path_of(lambda a: 0 * a, lambda a: np.cos(9 * a))
+    outcome, _ = integrate([path], 0.01, slope=lambda a: 0 * a)
+    assert error(outcome, np.array([[np.sin(9) / 9]]))[0] <= 0.01

@@ -64,8 +64,10 @@ def last_with_positions(traced: Traced, fetches: list[tf.Tensor]) -> str:
     found = [name for name, call, _, tensor in named_outputs(traced) if _has_positions(tensor)
              and not any(word in type(call.layer).__name__ for word in PASSED_OVER) and connected(tensor, fetches)]
     if not found:
+        known = f"ta.GradCam(layer=...); layers: {some_layers(traced)}" if traced.calls else \
+            "ta.GradCam(ta.tensor(name)); tf-attrib inspect lists the tensors of an export"
         raise AttributionError("Grad-CAM needs the output of a layer with positions and channels, (batch, ..., channels), and "
-                               f"none was found: name one, ta.GradCam(layer=...); layers: {some_layers(traced)}")
+                               f"none was found: name one, {known}")
     return found[-1]
 
 
