@@ -109,3 +109,14 @@ def assert_refused(call, *words):
     for word in words:
         assert word in str(raised.value)
     assert "\x1b" not in str(raised.value)
+
+
+@pytest.fixture(scope="module")
+def double():
+    """Keras in float64 while the module's tests run, whatever was set before."""
+    floatx, policy = keras.backend.floatx(), keras.config.dtype_policy()
+    keras.backend.set_floatx("float64")
+    keras.config.set_dtype_policy("float64")
+    yield
+    keras.backend.set_floatx(floatx)
+    keras.config.set_dtype_policy(policy)

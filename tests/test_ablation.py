@@ -95,7 +95,31 @@ def test_nothing_is_traced_again_for_other_groups(cnn, images):
     (np.zeros((4, 4), int), ["(4, 4)", "(8, 8)", "(5, 8, 8)"]),
     (np.zeros((8, 8)), ["float64", "whole numbers"]),
     (np.full((8, 8), -1), ["at least 0", "-1"]),
-    ({"a": QUARTERS, "b": QUARTERS}, ["groups for each of [None]", "['a', 'b']"]),
+    ({"a": QUARTERS, "b": QUARTERS}, ["one array of groups", "a, b"]),
 ])
 def test_groups_that_do_not_fit(cnn, images, groups, words):
     assert_refused(lambda: ta.Attributor(cnn).attribute(images, 1, method=ta.Ablation(groups)), *words)
+
+
+@pytest.mark.parametrize("order", [("a", "b"), ("b", "a")])
+def test_the_order_of_groups_does_not_matter(order):
+    attributor = ta.Attributor(lambda x: x["a"][:, 0] + 10 * x["a"][:, 4] + 100 * x["b"][:, 2])
+    groups = {"a": np.arange(5), "b": np.array([5, 6, 7])}
+    x = {"a": np.ones((1, 5), "float32"), "b": np.ones((1, 3), "float32")}
+    result = attributor.attribute(x, method=ta.Ablation({key: groups[key] for key in order}))
+    assert result.attributions["a"].tolist() == [[1, 0, 0, 0, 10]]
+    assert result.attributions["b"].tolist() == [[0, 0, 100]]
+
+
+def test_groups_as_a_plain_list_and_for_each_position(ids):
+    attributor = ta.Attributor(make_text())
+    plain_list = attributor.attribute(ids, 0, method=ta.Ablation([0] * 5 + [1] * 5)).attributions
+    np.testing.assert_array_equal(plain_list, attributor.attribute(ids, 0, method=ta.Ablation(np.arange(10) // 5)).attributions)
+
+
+def test_groups_that_may_be_read_in_two_ways():
+    attributor = ta.Attributor(lambda x: tf.reduce_sum(x, (1, 2)))
+    x = np.ones((5, 5, 5), "float32")
+    assert_refused(lambda: attributor.attribute(x, method=ta.Ablation(np.zeros((5, 5), int))), "(5, 5, 5)", "broadcast_to")
+    full = np.broadcast_to(np.arange(5)[:, None], (5, 5, 5))
+    assert np.all(attributor.attribute(x, method=ta.Ablation(full)).attributions == 5)

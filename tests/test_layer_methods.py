@@ -10,6 +10,7 @@ import tf_attrib as ta
 
 from .conftest import assert_refused
 
+pytestmark = pytest.mark.usefixtures("double")
 RNG = np.random.default_rng(3)
 FINE = 160
 
@@ -42,13 +43,6 @@ def chained(parts):
             value = layer(value, training=False) if isinstance(layer, layers.BatchNormalization) else layer(value)
         return value
     return run
-
-
-@pytest.fixture(autouse=True)
-def double():
-    keras.backend.set_floatx("float64")
-    yield
-    keras.backend.set_floatx("float32")
 
 
 def along(front, back, x, target, n):
@@ -289,3 +283,74 @@ def test_units_that_do_not_exist():
     assert_refused(lambda: ta.Conductance(through=ta.layer("seen"), path="inputs"), "leave path out")
     behind = ta.Attributor(model, at=model.layers[-1].name, of="logits")
     assert_refused(lambda: behind.attribute(x, method=ta.Conductance(through=ta.layer("seen", unit=(..., 1)))), "depend")
+
+
+# what is off, turned round, or at the end
+
+def test_a_unit_that_is_off_gets_exactly_nothing(recwarn):
+    inputs = keras.Input((2,))
+    seen = layers.Dense(2, activation="relu", name="seen")
+    model = keras.Model(inputs, layers.Dense(1)(seen(inputs)))
+    seen.set_weights([np.array([[1.0, -1], [1, -1]]), np.array([-0.3, -0.5])])  # the second is off wherever inputs are positive
+    x = np.array([[1.0, 2.0], [0.5, 0.1]])
+    result = ta.Attributor(model).attribute(x, method=ta.Conductance(through=ta.layer("seen", unit=1)))
+    assert np.all(result.attributions == 0)
+    assert result.converged.all()
+    assert result.error_estimate.tolist() == [0, 0]
+    assert result.evaluations.max() < 20
+    assert not [warning for warning in recwarn if "tf_attrib" in str(warning.filename)]
+
+
+def test_a_unit_where_the_batch_is_not_axis_zero():
+    keras.utils.set_random_seed(4)
+    inputs = keras.Input((3, 4))
+    turned = layers.Lambda(lambda x: tf.transpose(x, (1, 0, 2)), output_shape=lambda shape: (3, *shape[:1], 4), name="turned")
+    hidden = turned(layers.Dense(4, activation="tanh")(inputs))
+    back = layers.Lambda(lambda x: tf.transpose(x, (1, 0, 2)), output_shape=(3, 4))(hidden)
+    model = keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.Flatten()(back)))
+    x = RNG.normal(size=(5, 3, 4))
+    attributor, method = ta.Attributor(model), ta.Conductance(n_steps=20, through=ta.layer("turned", unit=(2, 1)))
+    together = attributor.attribute(x, 1, method=method).attributions
+    alone = np.concatenate([attributor.attribute(x[i:i + 1], 1, method=method).attributions for i in range(5)])
+    np.testing.assert_allclose(together, alone, atol=1e-12)
+    assert np.abs(together).reshape(5, -1).sum(1).min() > 0
+
+
+def test_the_head_itself_is_looked_at_to_a_stated_accuracy():
+    model, *_, x = nets("mlp")
+    head = model.layers[-1].name
+    result = ta.Attributor(model, at=head).attribute(x, target=1, method=ta.Conductance(0.01))
+    np.testing.assert_allclose(result.attributions[:, 1], result.difference, atol=1e-3)
+    np.testing.assert_allclose(result.attributions[:, [0, 2]], 0, atol=1e-12)
+
+
+def test_another_unit_is_not_traced_anew():
+    model, *_, x = nets("mlp")
+    attributor = ta.Attributor(model)
+    attributor.attribute(x, 1, method=ta.Conductance(through=ta.layer("seen", unit=0)))
+    (session,) = attributor._sessions.values()
+    operations = len(session.function.traced.function.graph.get_operations())
+    for unit in range(1, 7):
+        attributor.attribute(x, 1, method=ta.Conductance(through=ta.layer("seen", unit=unit)))
+    assert len(session.function.traced.function.graph.get_operations()) == operations
+
+
+def test_several_inputs_keep_their_structure():
+    left, right = keras.Input((3,), name="left"), keras.Input((2,), name="right")
+    model = keras.Model([left, right], layers.Dense(2, activation="softmax")(layers.Concatenate()([left, right])))
+    x = {"left": RNG.normal(size=(2, 3)), "right": RNG.normal(size=(2, 2))}
+    for method in (ta.IntegratedGradients(n_steps=9), ta.Conductance(n_steps=9), ta.InternalInfluence(n_steps=9)):
+        found = ta.Attributor(model).attribute(x, 0, method=method).attributions
+        assert set(found) == {"left", "right"}
+        assert found["left"].shape == (2, 3)
+
+
+def test_paths_that_do_not_lead_to_the_layer(cnn):
+    model, *_, x = nets("cnn")
+    assert_refused(lambda: ta.Attributor(model, at=model.layers[0].name).attribute(x, 1, method=ta.Conductance(path="seen")),
+                   "path must run in front of", "path='seen' does not")
+    assert_refused(lambda: ta.Conductance(path=3), "path= says where the path runs")
+    sequence = keras.Sequential([keras.Input((5, 2)), layers.LSTM(3, return_sequences=True),
+                                 layers.Dense(4, activation="softmax")])
+    assert_refused(lambda: ta.Attributor(sequence).attribute(RNG.normal(size=(1, 5, 2)), (1, 2), method="grad_cam"),
+                   "positions of its own", "GradCam(layer")

@@ -1,8 +1,10 @@
 """Figures of captum 0.9.0 (torch 2.13.0, float64) on the same functions, with the calls that gave them."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from keras import layers
 
 import tf_attrib as ta
 
@@ -15,17 +17,11 @@ def weights(*shape):
 
 
 @pytest.fixture(scope="module")
-def net():
+def net(double):
     """softmax(tanh(x A + a) B + b), as a model with a layer called "seen"."""
-    import keras
-    from keras import layers
-    keras.backend.set_floatx("float64")
-    try:
-        model = keras.Sequential([keras.Input((4,)), layers.Dense(5, activation="tanh", name="seen"),
-                                  layers.Dense(3, activation="softmax")])
-        model.set_weights([weights(4, 5), weights(5) * 0.3, weights(5, 3), weights(3) * 0.2])
-    finally:
-        keras.backend.set_floatx("float32")
+    model = keras.Sequential([keras.Input((4,)), layers.Dense(5, activation="tanh", name="seen"),
+                              layers.Dense(3, activation="softmax")])
+    model.set_weights([weights(4, 5), weights(5) * 0.3, weights(5, 3), weights(3) * 0.2])
     return model
 
 
@@ -61,21 +57,15 @@ def test_ablation(net):
     np.testing.assert_allclose(result.attributions, captum, atol=1e-8)
 
 
-def test_grad_cam():
+def test_grad_cam(double):
     """LayerGradCam(net, net.c).attribute(x, target=1, relu_attributions=False), with c a convolution without activation"""
-    import keras
-    from keras import layers
     captum = [[-1.973734185e-03, 3.432996743e-05, 8.188766663e-04], [-1.606350473e-03, 6.592842961e-04, 2.904491055e-04],
               [-9.519685637e-04, 9.794416487e-04, -4.464338284e-04]]
-    keras.backend.set_floatx("float64")
-    try:
-        image = keras.Input((4, 4, 1))
-        seen = layers.Conv2D(2, 2, name="seen")(image)
-        pooled = layers.Lambda(lambda y: tf.reduce_mean(tf.tanh(y) ** 2, (1, 2)), output_shape=(2,))(seen)
-        model = keras.Model(image, layers.Dense(2)(pooled))
-        model.set_weights([weights(2, 2, 1, 2), weights(2) * 0.1, weights(2, 2), np.zeros(2)])
-    finally:
-        keras.backend.set_floatx("float32")
+    image = keras.Input((4, 4, 1))
+    seen = layers.Conv2D(2, 2, name="seen")(image)
+    pooled = layers.Lambda(lambda y: tf.reduce_mean(tf.tanh(y) ** 2, (1, 2)), output_shape=(2,))(seen)
+    model = keras.Model(image, layers.Dense(2)(pooled))
+    model.set_weights([weights(2, 2, 1, 2), weights(2) * 0.1, weights(2, 2), np.zeros(2)])
     result = ta.Attributor(model).attribute(weights(1, 4, 4, 1), 1, method="grad_cam")
     assert "seen" in result.at
     np.testing.assert_allclose(result.attributions[0], captum, atol=1e-10)

@@ -216,7 +216,8 @@ class Attributor:
             raise AttributionError("attribute works in eager mode: call it outside tf.function and tf.Graph")
         _check_whole("seed", seed, 0)
         if baselines is not None and not method.takes_baselines:
-            raise AttributionError(f"{method!r} takes no baselines: leave them out, or take method='integrated_gradients'")
+            other = "ta.SmoothGrad('integrated_gradients')" if method.cloud else "'integrated_gradients'"
+            raise AttributionError(f"{method!r} takes no baselines: leave them out, or take method={other}")
         arrays = as_arrays(inputs)
         session, ready, match = self.prepare(arrays)
         at = method.place(self.at, session.function)
@@ -233,17 +234,18 @@ class Attributor:
         x = selected(user)
         references = resolve(method.default_baseline() if baselines is None else baselines, x, user, selected, seed)
         references = method.drawn(references, seed)
-        placed = {}
+        extra, placed = method.extra(x, session), {}
         if isinstance(target, EachPosition):
             output = session.function.output
             which, position, target = expanded(target, session.values(ready), output.has_classes, output.words)
             placed = {"example": which, "position": position}
-            arrays, ready, x = ({key: value[which] for key, value in values.items()} for values in (arrays, ready, x))
+            arrays, ready, x, extra = ({key: value[which] for key, value in values.items()}
+                                       for values in (arrays, ready, x, extra))
             references = references.of_examples(which)
         compared = session.compared(x, ready, references, target, method.uses_baseline)
         tables = Tables(x, {key: ready[key] for key in session.function.context}, compared.target, compared.scores, references,
-                        method.extra(x))
-        return Work(session, arrays, ready, tables, compared, placed)
+                        extra)
+        return Work(session, arrays, ready, tables, compared, match, placed)
 
     def prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
         """The session for inputs of this kind, the inputs by the model's keys, and the user's key for each of those."""

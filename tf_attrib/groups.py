@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from .errors import AttributionError
-from .structure import flatten
+from .structure import flatten, is_nested_list
 
 # Under which name rows find how many groups their example has; its numbers for tensor i are under ("group", i).
 COUNT = "count"
@@ -25,13 +25,10 @@ def group_count(groups: Any, features: dict[Any, tuple]) -> int:
     """
     if groups is None:
         return sum(int(np.prod(positions(shape))) for shape in features.values())
-    given = {key: np.asarray(value) for key, value in flatten(groups).items()}
-    each = [value for value, shape in zip(given.values(), features.values(), strict=True) if not _is_shared(value, shape)]
-    if not each:
-        return len(np.unique(np.concatenate([value.ravel() for value in given.values()])))
+    given = list(zip(_ordered(groups, features), features.values(), strict=True))
+    count = max([len(value) for value, shape in given if not _is_shared(value, shape)], default=1)
     return max(len(np.unique(np.concatenate([(value if _is_shared(value, shape) else value[i]).ravel()
-                                             for value, shape in zip(given.values(), features.values(), strict=True)])))
-               for i in range(len(each[0])))
+                                             for value, shape in given]))) for i in range(count))
 
 
 def grouped(groups: Any, x: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
@@ -48,11 +45,7 @@ def grouped(groups: Any, x: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
     count = len(next(iter(x.values())))
     if groups is None:
         return _each_alone(x, count)
-    given = flatten(groups)
-    if len(given) != len(x) or (set(given) != set(x) and list(given) != list(range(len(x)))):
-        raise AttributionError(f"groups for each of {list(x)} are needed, as a list or dict; got {list(given)}")
-    ordered = [given[key] if key in given else given[i] for i, key in enumerate(x)]
-    arrays = [_checked(value, key, leaf) for value, (key, leaf) in zip(ordered, x.items(), strict=True)]
+    arrays = [_checked(value, key, leaf) for value, (key, leaf) in zip(_ordered(groups, x), x.items(), strict=True)]
     shared = all(_is_shared(value, leaf.shape[1:]) for value, leaf in zip(arrays, x.values(), strict=True))
     if shared:
         numbers, most = _numbered(arrays)
@@ -66,6 +59,16 @@ def grouped(groups: Any, x: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
         counts = np.full(count, max(one[1] for one in each))  # rows beyond an example's own groups change nothing
     return {COUNT: counts.astype(np.int32)} | {("group", i): _full_rank(one, leaf.ndim) for i, (one, leaf)
                                                in enumerate(zip(numbers, x.values(), strict=True))}
+
+
+def _ordered(groups: Any, like: dict) -> list[np.ndarray]:
+    """The groups of each tensor of `like`, in its order."""
+    given = {None: groups} if list(like) == [None] and is_nested_list(groups) else flatten(groups)
+    if len(given) != len(like) or (set(given) != set(like) and list(given) != list(range(len(like)))):
+        wanted = "one array of groups is" if list(like) == [None] else f"groups for each of {list(like)} are"
+        raise AttributionError(f"{wanted} needed, {'' if list(like) == [None] else 'as a list or dict; '}got "
+                               f"{len(given)}: {', '.join(map(str, list(given)[:8]))}")
+    return [np.asarray(given[key] if key in given else given[i]) for i, key in enumerate(like)]
 
 
 def _each_alone(x: dict[Any, np.ndarray], count: int) -> dict[Any, np.ndarray]:
@@ -90,6 +93,9 @@ def _checked(value: Any, key: Any, x: np.ndarray) -> np.ndarray:
         raise AttributionError(f"groups{named} must be whole numbers of at least 0, got {array.dtype}"
                                + (f" down to {array.min()}" if array.dtype.kind == "i" and array.size else ""))
     each = array.ndim > len(positions(shape)) and array.shape == (len(x), *shape[:array.ndim - 1])
+    if _is_shared(array, shape) and each:
+        raise AttributionError(f"groups{named} of shape {array.shape} may be those of one example or one for each: give them "
+                               f"for each in full, {(len(x), *shape)}, as np.broadcast_to does")
     if not _is_shared(array, shape) and not each:
         fitting = positions(shape)
         raise AttributionError(f"groups{named} of shape {array.shape} for examples of shape {tuple(shape)}: give {fitting}, or "

@@ -106,13 +106,12 @@ def unit_index(shape: tf.TensorShape, unit: tuple) -> tuple:
     return full
 
 
-def of_unit(values: tf.Tensor, unit: tuple | None, summed: bool = True) -> tf.Tensor:
-    """One unit of `values` (batch, ...); axes for which an Ellipsis stands are summed, (batch,), or kept."""
-    if unit is None:
-        return values
+def of_unit(values: tf.Tensor, unit: tuple) -> tf.Tensor:
+    """(batch,), one unit of `values` (batch, ...), summed over axes for which an Ellipsis stands, in float32 at least."""
+    values = tf.cast(values, tf.float32) if values.dtype in (tf.float16, tf.bfloat16) else values
     index = unit_index(values.shape[1:], unit)
     found = values[(slice(None), *(slice(None) if one is None else one for one in index))]
-    return tf.reduce_sum(found, axis=list(range(1, found.shape.rank))) if summed and found.shape.rank > 1 else found
+    return tf.reduce_sum(found, axis=list(range(1, found.shape.rank))) if found.shape.rank > 1 else found
 
 
 def written(unit: tuple) -> str:

@@ -12,6 +12,7 @@ from .refining import Control
 from .scoring import ScoreFunction
 from .select import At
 from .session import Session
+from .work import Work
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,11 +63,11 @@ class Method:
         """What rows run on, given the session of that place."""
         return session
 
-    def sums(self, features: dict, session: Session, inputs: dict) -> dict:
-        """Shapes of one example of what rows give, by key, for selected tensors of shapes `features` at the model's inputs."""
+    def sums(self, features: dict, work: Work) -> dict:
+        """Shapes of one example of what rows give, by key, for selected tensors of shapes `features`."""
         return features
 
-    def extra(self, x: dict) -> dict:
+    def extra(self, x: dict, session: Session) -> dict:
         """What rows need of each example beside the selected tensors `x` (n, ...), by name."""
         return {}
 

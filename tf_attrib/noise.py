@@ -61,17 +61,19 @@ class Cloud:
             return None
         absolute = (outcome.error_estimate * _norm(outcome.totals)).reshape(-1, self.n_samples).mean(1)
         norm = _norm(totals)
-        return np.divide(absolute, norm, out=np.where(absolute > 0, np.inf, 0.0), where=norm > 0)
+        without = np.where(absolute > 0, np.inf, absolute)  # NaN stays NaN
+        return np.divide(absolute, norm, out=without, where=norm > 0)
 
 
-def in_clouds(cloud: Cloud, examples: dict[Any, np.ndarray], seed: int | None, memory: int) -> Iterator[tuple]:
+def in_clouds(cloud: Cloud, examples: dict[Any, np.ndarray], seed: int | None, memory: int, beside: int = 0) -> Iterator[tuple]:
     """Of examples that are done together, which of them each copy is of, and the copies by key.
 
     Args:
         memory: bytes that copies may take; those of one example are always made together.
+        beside: bytes of what else is repeated for each copy.
     """
     seed = np.random.SeedSequence().entropy if seed is None else seed
-    count, size = len(next(iter(examples.values()))), sum(value[0].nbytes for value in examples.values())
+    count, size = len(next(iter(examples.values()))), beside + sum(value[0].nbytes for value in examples.values())
     together = max(1, memory // max(size * cloud.n_samples, 1))
     for start in range(0, count, together):
         some = np.arange(start, min(start + together, count))

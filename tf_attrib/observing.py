@@ -8,16 +8,20 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from .graph.cut import Port
 from .graph.gradients import gradients
 from .graph.tensors import connected
 from .graph.trace import TRACING
-from .layers import of_unit
+from .layers import unit_index
 from .rows import Row, per_row_sum
 from .scoring import ScoreFunction, fed
 from .select import Place
+
+# Under which name rows find the unit that they are to pass, and what stands for all along an axis.
+UNIT, EVERY = "unit", np.iinfo(np.int32).max
 
 
 def separated(function: ScoreFunction) -> bool:
@@ -71,20 +75,17 @@ class InfluenceRow:
 @dataclasses.dataclass(frozen=True)
 class ThroughRow:
     """(x - x') · dF/dy · dy/dx at a point of the path, of one unit y: what the input gives the score through it (the same
-    paper, equation 2).
-
-    Attributes:
-        unit: indices into the observed tensor, as `ta.layer` takes them; None: all of it.
+    paper, equation 2). Which unit that is the rows say, so that another one is not traced anew.
     """
-
-    unit: tuple | None
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score and its derivative along the path (rows,), and the integrand by key of the selected tensors."""
+        (port,) = function.observed.ports.values()
+
         def fetches(graph: _Ends) -> dict[Any, Port]:
-            inner = [of_unit(slope, self.unit, summed=False) for slope in graph.inner()]
-            units = [of_unit(tensor, self.unit, summed=False) for tensor in graph.observed]
-            through = gradients(units, graph.selected, graph.failure, inner)
+            (tensor,), (slope,) = graph.observed, graph.inner()
+            mask = port.to_graph(_mask(port.from_graph(tensor), graph.unit))
+            through = gradients([tensor], graph.selected, graph.failure, [slope * tf.cast(mask, slope.dtype)])
             whole = gradients(graph.score, graph.selected, graph.failure)
             through, whole = (_ports(function.place, [_or_zeros(*pair) for pair in zip(found, graph.selected, strict=True)])
                               for found in (through, whole))
@@ -95,15 +96,36 @@ class ThroughRow:
         return found.pop("score"), slope, {key: found[key] * value for key, value in difference.items()}
 
 
+def unit_rows(observed: Place, unit: tuple | None, count: int) -> np.ndarray:
+    """int32 (count, axes), the unit that each example's rows are to pass, `EVERY` along axes for which an Ellipsis stands."""
+    (port,) = observed.ports.values()
+    shape = [size for axis, size in enumerate(port.tensor.shape) if axis != port.batch_axis]
+    index = (None,) * len(shape) if unit is None else unit_index(tf.TensorShape(shape), unit)
+    return np.tile(np.array([EVERY if one is None else one for one in index], np.int32), (count, 1))
+
+
+def _mask(like: tf.Tensor, unit: tf.Tensor) -> tf.Tensor:
+    """1 at the `unit` (rows, axes) of each row of `like` (rows, ...), else 0."""
+    mask = tf.ones_like(like)
+    for axis in range(like.shape.rank - 1):
+        size = tf.shape(like)[axis + 1]
+        wanted = unit[:, axis:axis + 1]
+        wanted = tf.where(wanted < 0, wanted + size, wanted)
+        here = (wanted == EVERY) | (wanted == tf.range(size)[None])
+        mask *= tf.cast(tf.reshape(here, [-1] + [size if a == axis else 1 for a in range(like.shape.rank - 1)]), like.dtype)
+    return mask
+
+
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Ends:
     """What a row function works with in the traced graph: the score, the selected and the observed tensors, directions in which
-    the selected ones move, and what an error begins with."""
+    the selected ones move, the unit that is passed, and what an error begins with."""
 
     score: tf.Tensor
     selected: list[tf.Tensor]
     observed: list[tf.Tensor]
     directions: list[tf.Tensor]
+    unit: tf.Tensor | None
     failure: str
 
     def inner(self) -> list[tf.Tensor]:
@@ -120,13 +142,16 @@ def _evaluated(function: ScoreFunction, row: Row, fetches: Callable[["_Ends"], d
     ports, seen = function.place.ports, function.observed
     with TRACING, function.traced.function.graph.as_default():
         score, target = function.chosen()
+        unit = tf.compat.v1.placeholder(tf.int32, [None, row.extra[UNIT].shape[1]]) if UNIT in row.extra else None
         moves = {key: tf.compat.v1.placeholder(port.tensor.dtype, port.tensor.shape) for key, port in ports.items()}
         ends = _Ends(score, [port.tensor for port in ports.values()], [port.tensor for port in seen.ports.values()],
-                     list(moves.values()),
+                     list(moves.values()), unit,
                      f"{function.output.words} has no gradient at {seen.words} along {function.place.words}")
         found = fetches(ends) | {"score": Port(score)}
     feeds = {("move", key): Port(value, ports[key].batch_axis) for key, value in moves.items()} | {"target": Port(target)}
     given = fed(row.point(), row.context) | {("move", key): value for key, value in row.difference().items()}
+    if unit is not None:
+        feeds, given = feeds | {UNIT: Port(unit)}, given | {UNIT: row.extra[UNIT]}
     values = function.cut(found, feeds)(given | {"target": row.target})
     return {key: tf.cast(value, function.dtype) for key, value in values.items()}
 

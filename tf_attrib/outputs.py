@@ -88,8 +88,13 @@ def _of_layer(traced: Traced, of: Of) -> Output:
         name, tensor = of.name, find_tensor(traced, of.name)
     if of.unit is None:
         return _raw(head_at(tensor), name)
+    batch = {source.shape[0] for source in traced.inputs.values() if source.shape.rank}
+    if tensor.shape.rank and tensor.shape[0] is not None and batch == {None}:
+        raise AttributionError(f"of=ta.layer({name!r}, unit=...) needs an output whose axis 0 is the batch; this is of shape "
+                               f"{tuple(tensor.shape)}: explain a layer behind it")
     unit_index(tensor.shape[1:], of.unit)  # units that do not exist fail here
-    return Output(f"unit {written(of.unit)} of layer {name!r}", "raw", {None: tensor},
+    head = head_at(tensor).kind in ("softmax", "sigmoid") and Ellipsis not in of.unit
+    return Output(f"unit {written(of.unit)} of layer {name!r}", "probability" if head else "raw", {None: tensor},
                   lambda values: of_unit(values[None], of.unit), with_target=False)
 
 

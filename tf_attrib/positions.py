@@ -53,6 +53,9 @@ def expanded(asked: EachPosition, values: np.ndarray, has_classes: bool,
         if asked.classes is not None:
             raise AttributionError(f"{words} has one value at each position: leave classes out")
         return example, position, position[:, None].astype(np.int32)
+    if asked.classes is None and not has_classes:
+        raise AttributionError(f"{words} has {values.shape[2]} units at each position and no head of classes, so none is "
+                               "predicted: say which, ta.each_position(classes=...)")
     classes = values.argmax(2) if asked.classes is None else _classes(asked.classes, values.shape)
     return example, position, np.stack([position, classes[example, position]], 1).astype(np.int32)
 

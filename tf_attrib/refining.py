@@ -185,7 +185,9 @@ class RefiningRule:
         measured = measuring.measure(self._kept, nodes.slot, count, panels, others, half)
         measured = measured if self._hand_out else adaptive.in_units_of_the_score(measured, panels)
         residual, error = adaptive.hand_out(panels, measured, count), adaptive.estimate(measured, panels, count)
-        deviations = np.abs(residual.deviations)
+        # what is nothing everywhere, such as a unit that is off, is known, whatever the score does
+        known = (measured.norm + measured.spread == 0) & (not self._hand_out)
+        error, deviations = np.where(known, 0, error), np.where(known, 0, np.abs(residual.deviations))
         done = (error <= self._control.tolerance) & (deviations <= adaptive.DONE)
         most = np.where(done, 0, self._control.max_evaluations - count)
         left = adaptive.to_halve(nodes.alpha, count, panels, measured.jumps, error / self._control.tolerance, most)
@@ -208,7 +210,8 @@ class RefiningRule:
             own = slice(start[i], start[i] + count[i])
             between = slice(panels.first[i], panels.first[i] + count[i] - 1)
             total = measuring.integral(self._kept, nodes.slot[own], weights[own], panels.weight[between], rest[i])
-            self._absolute[paths[i]] = error[i] * np.abs(total).sum()
+            size = np.abs(total).sum()
+            self._absolute[paths[i]] = error[i] * size if size > 0 else error[i]  # infinite: something of which nothing is left
             self._total[paths[i] // self._references] += total / self._references
         for status, ended in ((CONVERGED, done), (TOO_NARROW, stuck), (MAX_EVALUATIONS, ~done & (most == 0))):
             self._finish(paths[ended], status)

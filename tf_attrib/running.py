@@ -22,8 +22,8 @@ def run(method: Method, work: Work, seed: int | None, memory: int, advance: Call
     if method.cloud is None:
         return _outcome(method, work, seed, memory, advance)
     parts = []
-    for which, copies in in_clouds(method.cloud, work.tables.x, seed, memory):
-        noisy = work.of_examples(which).moved(copies, method.control is not None)
+    for which, copies in in_clouds(method.cloud, work.tables.x, seed, memory, work.bytes_beside):
+        noisy = work.copied(which, copies, method.control is not None)
         parts.append(method.cloud.folded(_outcome(method, noisy, seed, memory, advance)))
     return joined(parts)
 
@@ -40,7 +40,7 @@ def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance:
     session, tables, control = work.session, work.tables, method.control
     function = session.function
     dtype, odds = function.dtype.as_numpy_dtype, control is not None and function.log_odds is not None
-    sums = method.sums(work.features, session, work.ready)
+    sums = method.sums(work.features, work)
     if control is not None:
         integrator = RefiningRule(control, tables.score, work.compared.baseline_scores, sums, dtype, odds, memory,
                                   method.hands_out(function))

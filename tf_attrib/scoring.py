@@ -96,7 +96,8 @@ class ScoreFunction:
     def log_odds(self) -> "ScoreFunction | None":
         """The log-odds of the explained probability, where they are known at the selected tensors."""
         odds = self.output.log_odds
-        if odds is None or not all(connected(port.tensor, odds.fetches.values()) for port in self.place.ports.values()
+        ports = [*self.place.ports.values(), *(self.observed.ports.values() if self.observed else ())]
+        if odds is None or not all(connected(port.tensor, odds.fetches.values()) for port in ports
                                    if connected(port.tensor, self.output.fetches.values())):
             return None
         return dataclasses.replace(self, output=odds)
@@ -204,5 +205,6 @@ def _target_help(shape: tuple) -> str:
     if len(shape) == 1:
         return f"give a class from 0 to {shape[0] - 1}, as target=0 or one for each example"
     names = "(position, class)" if len(shape) == 2 else f"{len(shape)} indices"
+    each = ", or target=ta.each_position() for all positions" if len(shape) == 2 else ""
     return (f"give {names} below {shape}, as target=({', '.join('0' for _ in shape)}) or an array "
-            f"(batch, {len(shape)})")
+            f"(batch, {len(shape)}){each}")

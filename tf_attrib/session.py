@@ -72,7 +72,12 @@ class Session:
         """The same with paths at another place; the selected tensors are then what rows look at (`ScoreFunction.observed`)."""
         def moved(function: ScoreFunction) -> ScoreFunction:
             seen = function.place
-            place = self._resolved(function.traced, path, [port.tensor for port in seen.ports.values()])
+            try:
+                place = self._resolved(function.traced, path, [port.tensor for port in seen.ports.values()])
+            except AttributionError as error:
+                shown = "its default" if path is None else f"path={path.name or path.kind!r}"
+                raise AttributionError(f"the path must run in front of {seen.words}, where attributions are; {shown} does not: "
+                                       f"{error}") from error
             return dataclasses.replace(function, place=place, observed=seen)
         return self._other(("along", path), moved)
 
@@ -82,10 +87,13 @@ class Session:
             fetches = list(function.output.fetches.values())
             seen = self._resolved(function.traced, dataclasses.replace(layer, unit=None), fetches)
             tensors = [port.tensor for port in seen.ports.values()]
+            if len(tensors) > 1:
+                raise AttributionError(f"{seen.words}: conductance passes through one of them, name it, such as "
+                                       f"ta.layer({next(iter(seen.ports))!r}, unit=...)")
             if not any(connected(port.tensor, tensors) for port in function.place.ports.values()):
                 raise AttributionError(f"{seen.words} does not depend on {function.place.words}: choose a layer behind it")
             return dataclasses.replace(function, observed=seen)
-        return self._other(("through", dataclasses.replace(layer, unit=None)), observing)
+        return self._other(("through", layer.name), observing)
 
     def _other(self, name: Any, change: Callable[[ScoreFunction], ScoreFunction]) -> "Session":
         """The same of another function, kept under `name`."""
@@ -96,13 +104,15 @@ class Session:
             self._others[name] = other
         return self._others[name]
 
-    def observed(self, inputs: dict) -> dict[Any, tuple]:
-        """The shapes of one example of the observed tensors, by key. They may follow the length of a sequence."""
-        static = self.function.features(self.function.observed)
-        if not any(None in shape for shape in static.values()):
-            return {key: tuple(shape) for key, shape in static.items()}
-        found = self.fetch("observed", self.function.observed.ports, {key: value[:1] for key, value in inputs.items()})
-        return {key: value.shape[1:] for key, value in found.items()}
+    def observed(self, inputs: dict, match: dict) -> dict[Any, tuple]:
+        """The shapes of one example of the observed tensors, by the key that they are handed out under. They may follow the
+        length of a sequence."""
+        place = self.function.observed
+        shapes = self.function.features(place)
+        if any(None in shape for shape in shapes.values()):
+            found = self.fetch("observed", place.ports, {key: value[:1] for key, value in inputs.items()})
+            shapes = {key: value.shape[1:] for key, value in found.items()}
+        return dict(zip(self.handed_out(match, place), map(tuple, shapes.values()), strict=True))
 
     def shape(self, inputs: dict) -> tuple:
         """The shape of the explained output for one example. It may follow the length of a sequence."""
@@ -118,9 +128,10 @@ class Session:
         values |= {key: inputs[name] for key, name in source.items() if name is not self}
         return {key: values[key].astype(self.function.dtype.as_numpy_dtype, copy=False) for key in ports}
 
-    def handed_out(self, match: dict) -> list:
-        """The keys under which attributions to the selected tensors are handed out: for inputs the user's own."""
-        place = self.function.place
+    def handed_out(self, match: dict, place: Place | None = None) -> list:
+        """The keys under which attributions to the selected tensors (or those of another place) are handed out: for inputs the
+        user's own."""
+        place = self.function.place if place is None else place
         if place.kind != "inputs":
             return list(place.ports)
         if len(match) > 1 and list(place.ports) == [None]:  # one of several, by name: no structure to keep

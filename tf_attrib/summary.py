@@ -98,7 +98,8 @@ def _accuracy(result: Attribution) -> list[str]:
 
 def _baseline(result: Attribution) -> str:
     if result.baseline_scores is None:
-        return "  no baseline: the gradient is local, its sum has no meaning"
+        unit = f"; the unit of attributions is {result.attribution_unit}" if result.attribution_unit else ""
+        return f"  no baseline{unit}"
     parts = [f"  baseline {result.baseline}"]
     if result.baseline_confidence is not None:
         parts.append(f"the model's highest class probability there is {_range(result.baseline_confidence)}")

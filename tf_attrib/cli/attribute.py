@@ -28,7 +28,8 @@ def add(commands) -> None:
     reading.add_tokens(option)
     option("--method", default="integrated_gradients", metavar="NAME",
         help="integrated_gradients (default), gradient, gradient_times_input, interior_gradients, expected_gradients, "
-             "occlusion, deeplift, deepshap, guided_backprop")
+             "smoothgrad, smoothgrad_squared, vargrad, occlusion, ablation, deeplift, deepshap, guided_backprop, conductance, "
+             "internal_influence, grad_cam")
     option("--out", default="attributions", metavar="DIR", help="folder to write to (default: attributions)")
     option("--pictures", type=int, default=PICTURES, metavar="N", help=f"draw at most N examples (default: {PICTURES})")
     option("--force", action="store_true", help="overwrite files that exist")

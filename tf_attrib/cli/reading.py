@@ -14,14 +14,15 @@ def add_reading(add) -> None:
     add("inputs", metavar="INPUT", nargs="+",
         help="images (png, jpg; one example each), .npy (an example or a batch), .npz (inputs by name), or .jsonl (a list of "
              "token ids a line)")
-    add("--target", metavar="CLASS", help="class to explain, or position,class (default: the predicted class)")
+    add("--target", metavar="CLASS",
+        help="class to explain, position,class, or each (position of a sequence) (default: the predicted class)")
     add("--at", metavar="TENSOR",
         help="inputs, embeddings, or the name of a layer or tensor (default: inputs; for ids, embeddings)")
     add("--signature", metavar="NAME", help="of a SavedModel (default: serving_default, else the only one)")
     add("--of", metavar="OUTPUT",
-        help="probability, logits, or the name of an output or tensor (default: the probability head, if any)")
+        help="probability, logits, or the name of an output, layer or tensor (default: the probability head, if any)")
     add("--tolerance", type=float, metavar="SHARE",
-        help="relative L1 error that integrated gradients aim at (default: 0.05; 0.01 for numbers)")
+        help="relative L1 error that integrated gradients and conductance aim at (default: 0.05; 0.01 for numbers)")
     add("--max-evaluations", type=int, metavar="N", help="gradients on one path at most (default: 1025)")
     add("--steps", type=int, metavar="N", help="steps or samples of the method; integrated gradients: a fixed rule instead")
     add("--baseline", metavar="FILE|NUMBER", help="an array file or image like the inputs, or a number (default: zeros)")

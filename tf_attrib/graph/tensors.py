@@ -189,7 +189,9 @@ def find_tensor(traced: Traced, name: str) -> tf.Tensor:
     if len(tensors) == 1:
         return tensors[0]
     last = operation.split("/")[-1]
-    floats = {tensor.name: _size(tensor) for one in operations for tensor in one.outputs if tensor.dtype.is_floating}
+    # gradients that were taken in this graph are no part of the model
+    floats = {tensor.name: _size(tensor) for one in operations for tensor in one.outputs
+              if tensor.dtype.is_floating and not one.name.startswith("gradients")}
     # names of a large graph are too many to be compared with each
     alike = {other: size for other, size in floats.items() if last in other.split(":")[0].split("/")} or \
         dict(list(floats.items())[-500:])

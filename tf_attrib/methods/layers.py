@@ -7,7 +7,7 @@ from .. import points
 from ..errors import AttributionError
 from ..layers import last_with_positions, written
 from ..method import Method
-from ..observing import ConductanceRow, InfluenceRow, ThroughRow, separated
+from ..observing import UNIT, ConductanceRow, InfluenceRow, ThroughRow, separated, unit_rows
 from ..rows import PooledRow
 from ..select import At, as_at
 from .paths import PathMethod
@@ -26,7 +26,10 @@ class LayerPathMethod(PathMethod):
 
     def __post_init__(self):
         super().__post_init__()
-        as_at(self.path)
+        try:
+            as_at(self.path)
+        except AttributionError as error:
+            raise AttributionError(f"path= says where the path runs, as at= does: {error}") from None
 
     @property
     def _accuracy(self) -> str:
@@ -35,8 +38,8 @@ class LayerPathMethod(PathMethod):
     def on(self, session):
         return session.along(as_at(self.path))
 
-    def sums(self, features, session, inputs):
-        return session.observed(inputs)
+    def sums(self, features, work):
+        return work.session.observed(work.ready, work.match)
 
     def words(self, function):
         return function.observed.words
@@ -77,11 +80,16 @@ class Conductance(LayerPathMethod):
     def on(self, session):
         return super().on(session) if self.through is None else session.through(self.through)
 
-    def sums(self, features, session, inputs):
-        return super().sums(features, session, inputs) if self.through is None else features
+    def sums(self, features, work):
+        return super().sums(features, work) if self.through is None else features
 
     def row(self, features, kind):
-        return ConductanceRow() if self.through is None else ThroughRow(self.through.unit)
+        return ConductanceRow() if self.through is None else ThroughRow()
+
+    def extra(self, x, session):
+        if self.through is None:
+            return {}
+        return {UNIT: unit_rows(session.function.observed, self.through.unit, len(next(iter(x.values()))))}
 
     def hands_out(self, function):
         return self.through is None and separated(function)
@@ -140,13 +148,16 @@ class GradCam(Method):
             return as_at(self.layer)
         if at is not None and at.kind in ("layer", "tensor"):
             return at
+        if function.target_rank > 1:
+            raise AttributionError(f"{function.output.words} has positions of its own, and no layer behind which they are "
+                                   "mixed is known: name the layer, ta.GradCam(layer=...)")
         return At("layer", last_with_positions(function.traced, list(function.output.fetches.values())))
 
-    def sums(self, features, session, inputs):
+    def sums(self, features, work):
         for shape in features.values():
             if len(shape) < 2:
                 raise AttributionError(f"Grad-CAM needs a layer with positions and channels, (batch, ..., channels); "
-                                       f"{session.function.place.words} is of shape {tuple(shape)} for each example: name "
+                                       f"{work.session.function.place.words} is of shape {tuple(shape)} for each example: name "
                                        "another, ta.GradCam(layer=...)")
         return {key: shape[:-1] for key, shape in features.items()}
 

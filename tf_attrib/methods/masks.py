@@ -82,7 +82,7 @@ class Ablation(Method):
         shapes = [np.shape(part) for part in flatten(self.groups).values()] if self.groups is not None else []
         return f"Ablation(groups of shape {', '.join(str(shape) for shape in shapes)})" if shapes else "Ablation()"
 
-    def extra(self, x):
+    def extra(self, x, session):
         return grouped(self.groups, x)
 
     def points(self, references, rng, features, kind):

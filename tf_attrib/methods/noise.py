@@ -14,7 +14,8 @@ from ..noise import Cloud
 class SmoothGrad(Method):
     """The mean of an inner method over x + noise (Smilkov et al. 2017, arXiv:1706.03825, section 3).
 
-    The target is that of x itself, and so are `scores`; noise is normal, drawn for each example alone.
+    The target is that of x itself, and so are `scores`. Noise is normal, drawn for each example alone, and added where the
+    method looks: at the selected tensor, which for Grad-CAM is the layer. An example of one value everywhere gets none.
 
     Attributes:
         inner: any method that takes gradients or multipliers, by name or as an instance; default: that of the paper.
@@ -87,8 +88,11 @@ class SmoothGrad(Method):
     def on(self, session):
         return self.inner.on(session)
 
-    def sums(self, features, session, inputs):
-        return self.inner.sums(features, session, inputs)
+    def sums(self, features, work):
+        return self.inner.sums(features, work)
+
+    def extra(self, x, session):
+        return self.inner.extra(x, session)
 
     def hands_out(self, function):
         return self.inner.hands_out(function)
@@ -106,7 +110,12 @@ class SmoothGrad(Method):
         return self.inner.words(function)
 
     def notes(self, function):
-        return self.inner.notes(function)
+        notes = self.inner.notes(function)
+        if self.form == "mean" and self.inner.complete:
+            notes += ("what adds up are the noisy copies: the gap is that of their mean score from the score of the example",)
+        if self.control is not None:
+            notes += ("each copy is taken to the stated accuracy; to their mean, which is smaller, the error may be larger",)
+        return notes
 
 
 @dataclasses.dataclass(frozen=True)

@@ -42,7 +42,7 @@ class DeepLift(Method):
     def on(self, session):
         return session.centred() if self.normalise_classes else session
 
-    def sums(self, features, session, inputs):
+    def sums(self, features, work):
         return features | {("positive", key): shape for key, shape in features.items()}
 
     def points(self, references, rng, features, kind):

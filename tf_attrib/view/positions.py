@@ -70,7 +70,10 @@ def map_of(result: Attribution, example: int, tokens=None, names: Sequence[str] 
     entries = np.flatnonzero(result.example == example)
     found = blocks(result)
     block = next((one for one in found if one.kind == "words"), found[0])
-    if block.values.ndim not in (2, 3) or has_steps(result, block.values):
+    if has_steps(result, block.values):
+        raise AttributionError("attributions of each step along the path cannot be drawn as a map: sum over the steps first, "
+                               "result.sum(1), or draw one position, result[i:i + 1].plot(kind='steps')")
+    if block.values.ndim not in (2, 3):
         raise refuse(block.values.shape, "positions")
     shown = [words_of(result, block, int(entry), _tokens(result, block, int(entry), tokens)) for entry in entries]
     longest = max(shown, key=lambda one: len(one.tokens))
