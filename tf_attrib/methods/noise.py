@@ -114,7 +114,7 @@ class SmoothGrad(Method):
         if self.form == "mean" and self.inner.complete:
             notes += ("what adds up are the noisy copies: the gap is that of their mean score from the score of the example",)
         if self.control is not None:
-            notes += ("each copy is taken to the stated accuracy; to their mean, which is smaller, the error may be larger",)
+            notes += ("each copy is taken to the stated accuracy; as a part of their mean the error may be larger",)
         return notes
 
 
