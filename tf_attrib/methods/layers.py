@@ -126,7 +126,7 @@ class InternalInfluence(LayerPathMethod):
 @dataclasses.dataclass(frozen=True)
 class GradCam(Method):
     """Sum over channels k of w_k · A_k, with w_k the mean of dF/dA_k over positions (Selvaraju et al. 2017, arXiv:1610.02391,
-    equations 1 and 2), before the ReLU: signed, at the layer's own positions, (batch, *positions).
+    equations 1 and 2), before the ReLU: signed, at the layer's own positions, (batch, *positions). Positions of padding count.
 
     Attributes:
         layer: whose output A is, (batch, ..., channels). Default: the attributor's `at` where that is a layer, else the last
