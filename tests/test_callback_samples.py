@@ -7,7 +7,8 @@ import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
-from tf_attrib.samples import classes_of
+from tf_attrib import log, watching
+from tf_attrib.samples import classes_of, labels_at
 
 from .callbacks import ONE_HOT, Noted, X, Y, make
 
@@ -111,3 +112,44 @@ def test_n_counts_examples_of_arrays_too():
     callback = Noted((X, Y), n=2)
     make().evaluate(X, Y, verbose=0, callbacks=[callback])
     assert len(callback.results) == 2
+
+
+# every position
+
+IDS, NEXT = np.random.default_rng(1).integers(0, 9, (4, 3)), np.random.default_rng(2).integers(0, 9, (4, 3))
+
+
+def make_words(one_hot=False):
+    ids = keras.Input((3,), dtype="int32")
+    state = layers.SimpleRNN(4, return_sequences=True)(layers.Embedding(9, 2)(ids))
+    model = keras.Model(ids, layers.Dense(9, activation="softmax")(state))
+    model.compile("sgd", "categorical_crossentropy" if one_hot else "sparse_categorical_crossentropy")
+    return model
+
+
+@pytest.mark.parametrize("one_hot", [False, True])
+def test_every_position_of_the_samples_is_logged_with_its_label(tmp_path, monkeypatch, one_hot):
+    logged, write = [], watching.log_attributions
+    monkeypatch.setattr(watching, "log_attributions",
+                        lambda result, *rest, **told: logged.append((result, told)) or write(result, *rest, **told))
+    labels = np.eye(9)[NEXT] if one_hot else NEXT
+    tokens = [[f"{i}-{j}" for j in range(3)] for i in range(4)]
+    callback = Noted((IDS, labels), tmp_path / "logs", target=ta.each_position(positions=[0, 2]), tokens=tokens,
+                     save_dir=tmp_path / "files", on_error="raise", method="gradient")
+    make_words(one_hot).fit(IDS, labels, epochs=2, verbose=0, callbacks=[callback])
+    assert len(logged) == 2
+    for result, told in logged:
+        assert result.example.tolist() == [0, 0, 1, 1, 2, 2, 3, 3]
+        np.testing.assert_array_equal(told["labels"], NEXT[:, [0, 2]].ravel())
+        assert [words[0] for words in told["tokens"]] == [f"{i}-0" for i in (0, 0, 1, 1, 2, 2, 3, 3)]
+    assert len(list((tmp_path / "files").glob("*.png"))) == 16
+    assert log._row(callback.results, 3, None, None)[0] == "1, position 2"
+
+
+def test_labels_that_are_of_no_position_stay_those_of_the_sample():
+    example, position = np.array([0, 0, 2]), np.array([1, 3, 0])
+    assert labels_at(np.array([5, 6, 7]), example, position, (4,)).tolist() == [5, 5, 7]
+    assert labels_at(np.arange(6).reshape(3, 2), example, position, (4, 9)).tolist() == [[0, 1], [0, 1], [4, 5]]
+    padded = np.array([[1, -100, 2, 3]] * 3)  # what a loss leaves out is no class
+    assert labels_at(padded, example, position, (4, 3)).tolist() == [-100, 3, 1]
+    assert labels_at(padded, None, None, (4, 3)) is padded

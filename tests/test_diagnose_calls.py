@@ -14,6 +14,13 @@ from .sick import PLAIN, attributor_of, averaging_text, sigmoid_of, softmax_of, 
 WIDE = keras.initializers.RandomNormal(stddev=3, seed=5)
 
 
+def test_every_position_at_once_is_refused():
+    attributor = ta.Attributor(keras.Sequential([keras.Input((4, 3)), head()]))
+    inputs = np.ones((2, 4, 3), "float32")
+    assert_refused(lambda: ta.diagnose(attributor, inputs, target=ta.each_position()), "target=(position, class)")
+    assert len(ta.diagnose(attributor, inputs, target=(0, 1)))
+
+
 def run(report, attributor, inputs, **given):
     """Types every remedy, and returns them."""
     names = {"ta": ta, "np": np, "tf": tf, "keras": keras, "attributor": attributor, "inputs": inputs, **given}

@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -180,6 +181,66 @@ def test_what_compare_refuses():
     assert_refused(lambda: M.compare(attributor, x, ["gradient", "gradient"]), "different names")
     assert_refused(lambda: M.compare(attributor, x, {"random": "gradient"}), "none 'random'")
     assert_refused(lambda: M.compare(attributor, x, []), "at least one")
+
+
+@pytest.fixture
+def each():
+    """A model with a class at each of four positions, token ids, and the same result for each position one at a time."""
+    ids = keras.Input((4,), dtype="int32")
+    embedded = keras.layers.Embedding(9, 3)(ids)
+    head = keras.layers.Dense(5, activation="softmax")(keras.layers.SimpleRNN(4, return_sequences=True)(embedded))
+    return ta.Attributor(keras.Model(ids, head)), np.array([[1, 2, 3, 4], [5, 6, 7, 8]])
+
+
+def test_every_position_is_measured_as_an_example(each):
+    attributor, ids = each
+    classes, names = np.array([[0, 1, 2, 3], [4, 3, 2, 1]]), ("integrated_gradients", "gradient")
+    options = {"methods": names, "metrics": ["aopc", "infidelity", "sparseness"], "samples": 10, "random": False}
+    found = M.compare(attributor, ids, target=ta.each_position(classes), **options)
+    pairs = np.stack([np.tile(np.arange(4), 2), classes.ravel()], 1)
+    expected = M.compare(attributor, np.repeat(ids, 4, 0), target=pairs, **options)
+    for name in names:
+        for metric in options["metrics"]:
+            assert found[name][metric].values.shape == (8,)
+            np.testing.assert_allclose(found[name][metric].values, expected[name][metric].values, rtol=1e-5, atol=1e-9)
+    baselines = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")  # one for each example
+    found = M.compare(attributor, ids, target=ta.each_position(classes), baselines=baselines, **options)
+    expected = M.compare(attributor, np.repeat(ids, 4, 0), target=pairs, baselines=np.repeat(baselines, 4, 0), **options)
+    np.testing.assert_allclose(found["gradient"]["aopc"].values, expected["gradient"]["aopc"].values, rtol=1e-5)
+    assert len(M.deletion(attributor, ids, target=ta.each_position()).values) == 8
+
+
+def test_sensitivity_of_every_position():
+    attributor = ta.Attributor(lambda x: x**2)  # (n, length): F at position i is x_i², its gradient 2 x_i there
+    x = np.array([[0.5, -2.0], [1.0, 4.0]], "float32")
+    found = M.max_sensitivity(attributor, x, target=ta.each_position(), method="gradient", radius=0.1, relative=False,
+                              samples=100)
+    assert found.values.shape == (4,)
+    assert np.all((found.values > 0.18) & (found.values <= 0.2 + 1e-5))
+
+
+def test_a_map_coarser_than_the_examples_is_named_before_anything_is_attributed(cnn, images, monkeypatch):
+    attributor = ta.Attributor(cnn)
+    own = attributor.attribute(images, method="grad_cam")
+    monkeypatch.setattr(ta.Attributor, "attribute", None)
+    for one in ("grad_cam", own):
+        assert_refused(lambda one=one: M.compare(attributor, images, ["gradient", one], ["aopc"]), "GradCam(", "(6, 6)",
+                       "Leave this method out", "layer 'batch_norm")
+    for method, metric, word in (("grad_cam", "infidelity", "channels"), ("vargrad", "infidelity", "squares")):
+        assert_refused(lambda m=method, k=metric: M.compare(attributor, images, ["gradient", m], [k]), "infidelity", word)
+    monkeypatch.undo()
+    found = M.compare(attributor, images, ["gradient", "grad_cam"], ["sparseness"])  # which asks for no shape
+    assert np.isfinite(found["grad_cam"]["sparseness"].values).all()
+    there = M.compare(ta.Attributor(cnn, at="conv"), images, ["gradient", "grad_cam"], ["aopc"], steps=4)
+    assert np.isfinite(there["grad_cam"]["aopc"].values).all()
+
+
+def test_baselines_of_a_path_elsewhere_are_refused(cnn, images):
+    attributor = ta.Attributor(cnn, at="conv")
+    found = M.compare(attributor, images, ["conductance", "gradient"], ["aopc"], steps=4)
+    assert np.isfinite(found["conductance"]["aopc"].values).all()
+    assert_refused(lambda: M.compare(attributor, images, ["conductance"], ["aopc"], baselines=ta.constant(0.5)), "Conductance",
+                   "at inputs", "leave baselines out")
 
 
 def test_the_command_compares(tmp_path, capsys):

@@ -8,7 +8,7 @@ import tf_attrib as ta
 from tf_attrib.metrics.intervals import mean_interval
 from tf_attrib.metrics.sparseness import gini
 
-from .conftest import assert_refused
+from .conftest import assert_refused, make_cnn, make_text
 from .test_metrics_fidelity import WEIGHTS, X, small_net
 
 M = ta.metrics
@@ -38,6 +38,61 @@ def test_of_a_linear_model_it_is_zero(linear, method, perturbation):
     np.testing.assert_allclose(found.values, 0, atol=1e-9)
     assert found.better == "lower"
     assert found.unit == "squared raw"
+
+
+@pytest.mark.parametrize("method", [
+    "ablation", ta.Ablation(np.arange(4)), ta.SmoothGrad("gradient", 3), "conductance", "internal_influence"])
+def test_what_a_method_is_in_decides_and_not_its_gap(linear, method):
+    """Ablation has no gap, and its attributions are in the unit of the score; of a linear model all of these are exact."""
+    found = M.infidelity(linear, linear.attribute(X, method=method, seed=1), samples=20)
+    np.testing.assert_allclose(found.values, 0, atol=1e-9)
+    np.testing.assert_allclose(M.infidelity(linear, X, method=method, samples=20).values, 0, atol=1e-9)
+
+
+def test_the_effect_of_a_position_is_shared_out_to_its_channels():
+    """Two channels with w · x of 1 and 1: ablation gives each 2, and the slope of each is w."""
+    attributor = ta.Attributor(lambda x: 2 * tf.reduce_sum(x, [1, 2]))
+    x = np.repeat(np.arange(1.0, 5, dtype="float32")[None, :, None], 2, 2)
+    for result in (attributor.attribute(x, method="ablation"), attributor.attribute(x, method="ablation").sum(-1)):
+        np.testing.assert_allclose(M.infidelity(attributor, result, samples=20).values, 0, atol=1e-8)
+
+
+def test_a_result_of_ones_own_is_a_slope_unless_it_says_otherwise(linear):
+    slope = linear.attribute(X, method="gradient")
+    own = ta.Attribution(slope.attributions, slope.scores, X)
+    np.testing.assert_allclose(M.infidelity(linear, own, samples=20).values, 0, atol=1e-9)
+    own = ta.Attribution(slope.attributions * X, slope.scores, X, attribution_unit="raw", baseline="zeros")
+    np.testing.assert_allclose(M.infidelity(linear, own, samples=20).values, 0, atol=1e-9)
+
+
+@pytest.mark.parametrize(("method", "words"), [
+    ("vargrad", "squares"), ("smoothgrad_squared", "squares"), (ta.VarGrad("gradient_times_input", 3), "squares"),
+    ("grad_cam", "GradCam("), (ta.SmoothGrad("grad_cam", 3), "GradCam("),
+    (ta.Ablation(np.arange(64).reshape(8, 8) // 2), "32 groups for 64 features")])
+def test_methods_that_say_nothing_of_a_feature_are_refused(cnn, images, method, words):
+    attributor = ta.Attributor(cnn)
+    for given in (images, attributor.attribute(images, method=method, seed=1)):
+        assert_refused(lambda given=given: M.infidelity(attributor, given, method=method, samples=3), "infidelity", words)
+
+
+def test_conductance_at_a_layer_is_refused_and_influence_is_a_slope(cnn, images):
+    """Its baseline is at the input: y - 0 is not y(x) - y(x')."""
+    attributor = ta.Attributor(cnn, at="conv")
+    for method in ("conductance", ta.SmoothGrad("conductance", 2)):
+        result = attributor.attribute(images, method=method, seed=1)
+        assert_refused(lambda result=result: M.infidelity(attributor, result), "Conductance", "layer 'conv'", "at inputs")
+    result = attributor.attribute(images, method="internal_influence")
+    own = ta.Attribution(result.attributions, result.scores, images, target=result.target)
+    np.testing.assert_allclose(M.infidelity(attributor, result, samples=5).values,
+                               M.infidelity(attributor, own, samples=5).values)
+
+
+def test_conductance_where_its_path_is_measures_as_integrated_gradients(ids):
+    for attributor, x in ((ta.Attributor(make_text()), ids), (ta.Attributor(make_cnn()), np.ones((2, 8, 8, 1), "float32"))):
+        steps = {"n_steps": 6}
+        found = [M.infidelity(attributor, x, method=method, samples=5).values
+                 for method in (ta.Conductance(**steps), ta.IntegratedGradients(**steps))]
+        np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-9)
 
 
 def test_of_a_parabola_by_hand(bent):

@@ -36,7 +36,8 @@ class AttributionCallback(keras.callbacks.Callback):
         method, at, of, baselines, batch_size, seed: as in `Attributor` and its `attribute`. Random baselines keep their seed.
         target: None: the samples' labels where these are classes, else the class predicted at the first evaluation, kept from
             then on, so that drift does not compare different classes. "predicted": the class predicted at each evaluation. An
-            int or array: as in `attribute`.
+            int or array: as in `attribute`. `ta.each_position(...)`: an entry, with its picture, for each sample and position,
+            of the class predicted there at each evaluation unless classes are given.
         freq: of validations (or epochs) in `fit`.
         tokens: a list of words for each sample; default: those that the model knows.
         class_names: a name for each class.
@@ -66,7 +67,7 @@ class AttributionCallback(keras.callbacks.Callback):
         if on_error not in ("warn", "raise"):
             raise AttributionError(f"on_error must be 'warn' or 'raise', got {on_error!r}")
         if isinstance(target, str) and target != PREDICTED:
-            raise AttributionError(f"target must be None, 'predicted', an int or an array, got {target!r}")
+            raise AttributionError(f"target must be None, 'predicted', an int, an array or ta.each_position(), got {target!r}")
         if class_names is not None and (isinstance(class_names, str) or not isinstance(class_names, Sequence | np.ndarray)):
             raise AttributionError(f"class_names must be a list with a name for each class, got {class_names!r}")
         watched = take(samples, n)

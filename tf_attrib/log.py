@@ -118,7 +118,8 @@ def _row(result: Attribution, i: int, labels, class_names) -> tuple[str, ...]:
     predicted, explained = named(result.predicted), named(result.target)
     baseline = "" if result.baseline_scores is None else f"{np.mean(result.baseline_scores[i]):.4g}"
     error = "" if result.error_estimate is None else f"{result.error_estimate[i]:.2%}"
-    return (str(i), named(labels), predicted, explained if explained != predicted else "", f"{result.scores[i]:.4g}", baseline,
+    sample = str(i) if result.position is None else f"{result.example[i]}, position {result.position[i]}"
+    return (sample, named(labels), predicted, explained if explained != predicted else "", f"{result.scores[i]:.4g}", baseline,
             _gap(result, i), error, "" if result.status is None else str(result.status[i]))
 
 

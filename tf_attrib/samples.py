@@ -69,6 +69,30 @@ def classes_of(labels: np.ndarray | None, shape: tuple) -> np.ndarray | None:
     return labels.astype(np.int64)
 
 
+def each_entry(values: Any, example: np.ndarray | None) -> Any:
+    """What is known of each example, for the entries of a result: `example` says whose each is; None: each its own."""
+    if values is None or example is None:
+        return values
+    return values[example] if isinstance(values, np.ndarray) else [values[i] for i in example]
+
+
+def labels_at(labels: np.ndarray | None, example: np.ndarray | None, position: np.ndarray | None,
+              shape: tuple) -> np.ndarray | None:
+    """Labels of the entries of a result: where outputs at several positions are explained, those of the position.
+
+    Args:
+        labels: (n, ...); (n, length) or one-hot (n, length, classes) where each position has one.
+        example, position: of the entries; None where each example is one.
+        shape: of the explained output for one example, (length,) or (length, classes).
+    """
+    if labels is None or example is None or labels.ndim < 2 or labels.shape[1] != shape[0]:
+        return each_entry(labels, example)
+    found = labels[example, position]
+    one_hot = labels.shape[1:] == tuple(shape) and len(shape) == 2
+    classes = classes_of(found, shape[1:]) if one_hot else None
+    return found if classes is None else classes
+
+
 def take(samples: Any, count: int | None = None) -> Samples:
     """The samples that a user gave, copied.
 

@@ -18,7 +18,7 @@ from .errors import AttributionError
 from .graph import keras_model
 from .log import drawn, log_attributions, numbers
 from .methods import Method
-from .samples import Samples, classes_of
+from .samples import Samples, classes_of, each_entry, labels_at
 from .whole import write_whole
 
 LOGGER = logging.getLogger("tf_attrib")
@@ -121,19 +121,24 @@ class Watch:
         if self._kept is None and self.result.predicted is not None and not self.broken():
             self._kept = self.result.predicted
         self.scalars = numbers(self.result, previous, seconds, prefix)
-        labels = self._labels(self._attributor)
+        example, position = self.result.example, self.result.position
+        shape = self._attributor.output_shape(plan.samples.inputs)
+        labels = labels_at(self._labels(self._attributor), example, position, shape)
+        tokens = each_entry(plan.tokens, example)
         if plan.files is not None:
-            self._save(name, labels)
+            self._save(name, labels, tokens)
         if plan.events is not None:
             if self._writer is None:
                 self._writer = tf.summary.create_file_writer(plan.events)
-            log_attributions(self.result, self._writer, step, labels=labels, class_names=plan.class_names, tokens=plan.tokens,
+            log_attributions(self.result, self._writer, step, labels=labels, class_names=plan.class_names, tokens=tokens,
                              previous=previous, seconds=seconds, prefix=prefix, pictures=self._drawable)
 
     def broken(self) -> str:
         """What is NaN or infinite in the newest result; "" where all is well."""
         status = None if self.result is None else self.result.status
         bad = np.flatnonzero(status == "not_finite") if status is not None else []
+        if len(bad) and self.result.example is not None:
+            bad = np.unique(self.result.example[bad])
         return f"scores or gradients are NaN or infinite in sample(s) {', '.join(map(str, bad))}" if len(bad) else ""
 
     def _labels(self, attributor: Attributor) -> np.ndarray | None:
@@ -152,14 +157,14 @@ class Watch:
         classes = classes_of(labels, attributor.output_shape(self.plan.samples.inputs))
         return self._kept if classes is None else classes
 
-    def _save(self, name: str, labels: np.ndarray | None) -> None:
+    def _save(self, name: str, labels: np.ndarray | None, tokens: Sequence[Sequence[str]] | None) -> None:
         """One `.npz`, and a picture of each sample, under a name that is free."""
         plan, taken, number = self.plan, self.plan.files, 1
         while (taken / f"{name}.npz").exists():
             number += 1
             name = f"{name.partition('_')[0]}_{number}"
         self.result.save(taken / f"{name}.npz")
-        for i, (png, _) in enumerate(drawn(self.result, labels, plan.class_names, plan.tokens) if self._drawable else ()):
+        for i, (png, _) in enumerate(drawn(self.result, labels, plan.class_names, tokens) if self._drawable else ()):
             write_whole(taken / f"{name}-sample-{i}.png", lambda file, png=png: file.write(png))
 
 

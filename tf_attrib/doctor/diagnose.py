@@ -8,6 +8,7 @@ import numpy as np
 from ..attributor import Attributor, plain_failures
 from ..errors import AttributionError
 from ..methods import IntegratedGradients, Method, as_method
+from ..positions import EachPosition
 from ..prepare import as_arrays
 from . import baseline, calls, compare, integral, model, output, words
 from .case import Case, as_default_class, chosen_target
@@ -53,6 +54,10 @@ def diagnose(attributor: Attributor, inputs: Any, target: Any = None, baselines:
     """
     if not isinstance(attributor, Attributor):
         raise AttributionError(f"diagnose takes an attributor, such as ta.Attributor(model); got {type(attributor).__name__}")
+    if isinstance(target, EachPosition):
+        raise AttributionError("diagnose examines one position at a time, and target is ta.each_position(): "
+                               "target=(position, class), such as ta.diagnose(attributor, inputs, target=(0, 1)), or the "
+                               "position alone where the output has one value at each")
     method, default_class = as_method(method), as_default_class(default_class)
     if not isinstance(method, IntegratedGradients):
         raise AttributionError(f"diagnose examines integrated gradients; got {method!r}: leave method out, or give one such "

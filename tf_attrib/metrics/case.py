@@ -17,9 +17,11 @@ from ..integrator import FixedRule
 from ..method import Method
 from ..methods import as_method
 from ..points import at_input
+from ..positions import EachPosition, expanded
+from ..prepare import as_arrays
 from ..rows import ScoreRow
 from ..session import Session
-from ..structure import flatten
+from ..structure import flatten, rebuild
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -125,6 +127,7 @@ def attributed(attributor: Attributor, result: Any, method: str | Method, target
     """`result` itself where it is an attribution, else the attribution of these inputs by `method`."""
     if not isinstance(result, Attribution):
         method = as_method(method)
+        result, target, baselines = each_alone(attributor, result, target, baselines)
         return attributor.attribute(result, target, baselines if method.takes_baselines else None, method, seed, False)
     if result.inputs is None:
         raise AttributionError("this result does not hold the inputs that it is of: attribute again, or pass the inputs")
@@ -136,17 +139,34 @@ def attributed(attributor: Attributor, result: Any, method: str | Method, target
     return result
 
 
+def each_alone(attributor: Attributor, inputs: Any, target: Any, baselines: Any = None) -> tuple[Any, Any, Any]:
+    """The same, with an example for each position where the target is `ta.each_position()`."""
+    if not isinstance(target, EachPosition):
+        return inputs, target, baselines
+    arrays = as_arrays(inputs)
+    session, ready, _ = attributor.prepare(arrays)
+    output = session.function.output
+    example, _, target = expanded(target, session.values(ready), output.has_classes, output.words)
+    selected = list(session.selected({key: value[:1] for key, value in ready.items()}).values())
+    own = isinstance(baselines, np.ndarray) and len(selected) == 1 and baselines.ndim == selected[0].ndim
+    if own and len(baselines) == len(next(iter(arrays.values()))):
+        baselines = baselines[example]
+    return rebuild({key: value[example] for key, value in arrays.items()}), target, baselines
+
+
+def is_slope(result: Attribution) -> bool:
+    """Whether attributions are score per unit of what they are of; a result that states no unit is, unless it has a gap."""
+    return " per unit of " in result.attribution_unit if result.attribution_unit else result.gap is None
+
+
 def relevance(result: Attribution, case: Case) -> np.ndarray:
     """(n, features), the attributions over all selected tensors.
 
     Where axes were reduced, such as colours or embedding dimensions, each part of a feature gets an equal share.
     """
     leaves = {}
-    for (key, x), (_, leaf) in zip(case.x.items(), _same(result, case).items(), strict=True):
-        leaf = np.asarray(leaf, np.float64)
-        if leaf.shape != x.shape[:leaf.ndim] or leaf.ndim < 2 <= x.ndim:
-            raise AttributionError(f"attributions of shape {leaf.shape} for examples of shape {x.shape}: they must have the "
-                                   "same axes, or lack only last ones")
+    for key, leaf in fitting(result, case.x).items():
+        x, leaf = case.x[key], np.asarray(leaf, np.float64)
         missing = x.shape[leaf.ndim:]
         leaves[key] = np.broadcast_to(leaf.reshape(*leaf.shape, *[1] * len(missing)), x.shape) / int(np.prod(missing))
     found = joined(leaves)
@@ -155,14 +175,26 @@ def relevance(result: Attribution, case: Case) -> np.ndarray:
     return found
 
 
-def _same(result: Attribution, case: Case) -> dict:
+def fitting(result: Attribution, x: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
+    """The attributions by the keys of the selected tensors `x`, (n, ...).
+
+    Raises:
+        AttributionError: they are of other tensors, or of another shape.
+    """
     leaves = flatten(result.attributions)
-    if set(leaves) == set(case.x):
-        return {key: leaves[key] for key in case.x}
-    if len(leaves) == len(case.x):
-        return leaves
-    raise AttributionError(f"the attributions are of {list(leaves)}, and the attributor is at {list(case.x)}: they must be of "
-                           "the same tensors")
+    if set(leaves) != set(x):
+        if len(leaves) != len(x):
+            raise AttributionError(f"the attributions by {result.method} are of {list(leaves)}, and the attributor is at "
+                                   f"{list(x)}: they must be of the same tensors")
+        leaves = dict(zip(x, leaves.values(), strict=True))
+    for key, leaf in leaves.items():
+        shape, wanted = np.shape(leaf), x[key].shape
+        if shape[1:] != wanted[1:len(shape)] or len(shape) < 2 <= len(wanted):
+            raise AttributionError(f"attributions by {result.method} have shape {shape[1:]} for each example, and the examples "
+                                   f"{wanted[1:]}: they must have the same axes, or lack only last ones. Leave this method "
+                                   f"out, or measure all methods where it attributes, {result.at or 'its layer'}: "
+                                   "ta.Attributor(model, at=...)")
+    return {key: leaves[key] for key in x}
 
 
 def joined(leaves: dict[Any, np.ndarray]) -> np.ndarray:

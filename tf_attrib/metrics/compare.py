@@ -11,11 +11,12 @@ from ..attributor import Attributor
 from ..errors import AttributionError, nearest
 from ..method import Method
 from ..methods import as_method
+from ..prepare import as_arrays
 from ..structure import flatten, rebuild
-from .case import Case, attributed, case_of
+from .case import Case, attributed, case_of, each_alone, fitting
 from .comparison import Comparison
 from .fidelity import LEAST, Ranked, aopc_of, deletion_of, insertion_of, stand_in
-from .infidelity import Slope, infidelities
+from .infidelity import Slope, check_kind, check_measurable, infidelities, path_elsewhere
 from .pointing import pointing
 from .randomisation import randomisation
 from .scores import Metric
@@ -63,7 +64,8 @@ def compare(attributor: Attributor, inputs: Any, methods: Any = ("integrated_gra
         methods: names or instances, or a dict from names of your own to those, or to a result of your own for these inputs.
         metrics: names of functions in `ta.metrics`: "aopc", "deletion", "insertion", "infidelity", "max_sensitivity",
             "sparseness", "randomisation", "pointing"; and "aopc_between", the area between least and most relevant first.
-        target, baselines, seed: as for `attribute`; `baselines` go to the methods that take them.
+        target, baselines, seed: as for `attribute`; `baselines` go to the methods that take them. With `ta.each_position()`
+            every position of an example is measured as an example of its own.
         replacement, units, patch, steps: as for `aopc`, of "aopc", "aopc_between", "deletion" and "insertion".
         perturbation, samples, normalise: as for `infidelity`; here `normalise` is on, since scales of methods differ.
         radius: as for `max_sensitivity`.
@@ -77,14 +79,17 @@ def compare(attributor: Attributor, inputs: Any, methods: Any = ("integrated_gra
         AttributionError: unknown metrics, nothing to compare, or what a metric needs is missing.
     """
     metrics = _known(metrics, masks)
+    inputs, target, baselines = each_alone(attributor, inputs, target, baselines)
     settings = Settings(baselines, replacement, units, patch, steps, perturbation, samples, normalise, radius, masks, seed)
     named = _named(methods)
+    _check_methods(attributor, inputs, target, named, metrics, seed)
     results = {}
     for name, method in named.items():
         shared = next(iter(results.values())).target if results else target
         given = isinstance(method, Attribution)
         results[name] = attributed(attributor, method if given else inputs, "gradient" if given else method,
                                    None if given else shared, baselines, seed)
+        _check_result(results[name], metrics, baselines)
     first = next(iter(results.values()))
     _check_same(results, first)
     case = case_of(attributor, inputs, first.target, stand_in(baselines, replacement), seed)
@@ -192,6 +197,30 @@ def _check_same(results: dict[str, Attribution], first: Attribution) -> None:
         if not same:
             raise AttributionError(f"the attributions compared must be of the same examples, output and target; {name!r} is of "
                                    "others than the first")
+
+
+def _check_methods(attributor: Attributor, inputs: Any, target: Any, named: dict, metrics: Sequence[str], seed: int) -> None:
+    """Raises, before anything is attributed, where one of the methods cannot be measured by these metrics."""
+    for method in named.values():
+        given = isinstance(method, Attribution)
+        if "infidelity" in metrics:
+            check_kind(method.method if given else repr(method), method.attribution_unit if given else method.unit(""))
+        # a map at a layer's own positions may be coarser than the examples
+        if set(metrics) & {*CURVES, "infidelity"} and (given or "GradCam(" in repr(method)):
+            session, ready, _ = attributor.prepare(as_arrays(inputs))
+            one = method if given else attributor.check(inputs, target, None, method, seed)
+            fitting(one, session.selected({key: value[:1] for key, value in ready.items()}))
+
+
+def _check_result(result: Attribution, metrics: Sequence[str], baselines: Any) -> None:
+    """Raises where a result cannot be measured by these metrics, or means other baselines than the rest."""
+    if "infidelity" in metrics:
+        check_measurable(result)
+    place = path_elsewhere(result)
+    if place and baselines is not None:
+        raise AttributionError(f"{result.method} takes its baselines at {place} and attributes at {result.at}, where those of "
+                               "other methods and what stands in are: leave baselines out (replacement= is what stands in), or "
+                               "compare without it")
 
 
 def _targets(result: Attribution) -> str:

@@ -12,14 +12,12 @@ from ..baselines import Baseline, describe_zeros
 from ..errors import AttributionError
 from ..method import Method
 from ..structure import flatten
-from .case import Case, attributed, case_of, relevance
+from .case import Case, attributed, case_of, is_slope, relevance
 from .scores import Curves
 from .units import Units, units_of
 
 # Steps of a curve unless told otherwise, where there are that many parts.
 STEPS = 100
-# Methods whose attributions are slopes, by the beginning of their names.
-SLOPES = ("Gradient(", "GuidedBackprop(")
 MOST, LEAST, RANDOM = "most relevant first", "least relevant first", "random order"
 
 
@@ -119,7 +117,7 @@ class Ranked:
         """That of a result."""
         values, notes = relevance(result, case), ()
         size = sum(int(np.prod(np.shape(leaf)[1:])) for leaf in flatten(result.attributions).values())
-        if result.method.startswith(SLOPES) and units.count < size:
+        if result.attribution_unit and is_slope(result) and units.count < size:
             notes = (f"{result.method}: slopes were summed over each of the {units.words}, which is no contribution to the "
                      "score; gradient_times_input is, and result.norm(-1) ranks by magnitude",)
         return cls(units.summed(values), units, result.method, notes)

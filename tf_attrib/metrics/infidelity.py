@@ -10,11 +10,17 @@ from ..attribution import Attribution
 from ..attributor import Attributor
 from ..errors import AttributionError
 from ..method import Method
-from .case import Case, attributed, case_of, joined, relevance
+from ..methods import as_method
+from .case import Case, attributed, case_of, is_slope, joined, relevance
 from .scores import Metric
 
 # Noise is this part of the range of the examples, unless told otherwise.
 NOISE = 0.1
+# What methods say whose attributions are at another place than their path and baselines, before that place.
+PATH = "the path runs at "
+MEASURABLE = ("it is of slopes, such as gradient, SmoothGrad of it and internal influence, and of contributions to the score, "
+              "such as integrated gradients, DeepLIFT, gradient × input, occlusion and ablation: leave this method out, or the "
+              "metric")
 # Perturbations that are drawn for each example unless told otherwise.
 SAMPLES = 200
 
@@ -125,8 +131,9 @@ def infidelity(attributor: Attributor, result: Any, *, method: str | Method = "i
 
     E over I of (I · phi - (F(x) - F(x - I)))², Yeh et al. 2019 (arXiv:1901.09392), definition 2.1. There phi is in units of
     slope, score per unit of input. Attributions in the unit of the score, such as integrated gradients, DeepLIFT, gradient ×
-    input and occlusion, are divided by x - x' (the mean of x - x' over several baselines); features that equal their
-    baseline have no such slope, are not perturbed, and a note says how many.
+    input, occlusion and ablation, are divided by x - x' (the mean of x - x' over several baselines); features that equal their
+    baseline have no such slope, are not perturbed, and a note says how many. `attribution_unit` of the result decides; one of
+    your own that states none is a slope, unless it has a gap.
 
     Args:
         attributor: the model, with `at` and `of`.
@@ -143,9 +150,14 @@ def infidelity(attributor: Attributor, result: Any, *, method: str | Method = "i
         A `Metric`: `values` (n,), in the square of the unit of the score.
 
     Raises:
-        AttributionError: a result whose scores at the baseline are other than those of `baselines`.
+        AttributionError: a result whose scores at the baseline are other than those of `baselines`; a method that is no slope
+            and no contribution of a feature: Grad-CAM, squares (VarGrad), ablation of groups, conductance at a layer.
     """
+    if not isinstance(result, Attribution):
+        method = as_method(method)
+        check_kind(repr(method), method.unit(""))
     found = attributed(attributor, result, method, target, baselines, seed)
+    check_measurable(found)
     case = case_of(attributor, found.inputs, found.target, baselines, seed)
     return infidelities(case, [Slope.of(found, case)], perturbation, samples, normalise, seed)[0]
 
@@ -161,9 +173,12 @@ class Slope:
     @classmethod
     def of(cls, result: Attribution, case: Case) -> "Slope":
         """That of a result: its attributions, or where these are in the unit of the score, divided by x - x'."""
+        check_measurable(result)
         values = relevance(result, case)
-        if result.gap is None:
+        if is_slope(result):
             return cls(result.method, values, np.zeros(values.shape, bool))
+        if result.method.startswith("Ablation("):
+            values = _shared_out(result, values, case)
         x = case.flat.astype(np.float64)
         # gradient × input knows no other baseline than zeros, whatever the others are compared with
         difference = x if result.baseline.startswith("zeros") else x - case.mean_reference(np.arange(len(case)))
@@ -171,6 +186,43 @@ class Slope:
             _check_baseline(result, case)
         return cls(result.method, np.divide(values, difference, out=np.zeros_like(values), where=difference != 0),
                    difference == 0)
+
+
+def check_kind(method: str, unit: str) -> None:
+    """Raises where attributions of a method, as it is written, in a unit are no slopes and no contributions of features."""
+    why = "Grad-CAM weighs whole channels of a layer" if "GradCam(" in method else \
+        "its attributions are squares, without a sign" if unit.endswith("²") else ""
+    if why:
+        raise AttributionError(f"infidelity means nothing of {method}: {why}; {MEASURABLE}")
+
+
+def check_measurable(result: Attribution) -> None:
+    """Raises where a result cannot be made score per unit of what it is of."""
+    check_kind(result.method, result.attribution_unit)
+    place = path_elsewhere(result)
+    if place and not is_slope(result):
+        raise AttributionError(f"infidelity means nothing of {result.method} at {result.at}: its path and its baseline are at "
+                               f"{place}, so there is no x - x' here to divide by; {MEASURABLE}")
+
+
+def path_elsewhere(result: Attribution) -> str:
+    """Where the path and the baselines of a result are, where that is not where its attributions are; else ""."""
+    places = [note.removeprefix(PATH).partition(";")[0] for note in result.notes if note.startswith(PATH)]
+    return "" if not places or places[0] == result.at else places[0]
+
+
+def _shared_out(result: Attribution, values: np.ndarray, case: Case) -> np.ndarray:
+    """Effects of groups, which every feature has in full, with an equal share for each feature."""
+    if result.method == "Ablation()":  # a position is a group with all its channels
+        sizes = {key: np.full(x.shape, x.shape[-1] if x.ndim > 2 else 1) for key, x in case.x.items()}
+        return values / joined(sizes)
+    below = 1 if result.baseline_scores.ndim == 1 else result.baseline_scores.shape[1]
+    groups = (result.forward_evaluations - 1 - below) // below
+    if np.any(groups < values.shape[1]):
+        raise AttributionError(f"infidelity means nothing of {result.method}: {groups.min()} groups for {values.shape[1]} "
+                               "features, each of which has the effect of its whole group; leave groups out, "
+                               "method='ablation', or leave this method or the metric out")
+    return values
 
 
 def _check_baseline(result: Attribution, case: Case) -> None:

@@ -10,7 +10,7 @@ from ..errors import AttributionError
 from ..method import Method
 from ..prepare import as_arrays
 from ..structure import flatten, rebuild
-from .case import attributed, case_of
+from .case import attributed, case_of, each_alone
 from .scores import Metric
 
 # The radius is this part of the range of the examples, unless told otherwise.
@@ -44,6 +44,7 @@ def max_sensitivity(attributor: Attributor, inputs: Any, *, method: str | Method
     if isinstance(inputs, Attribution):
         raise AttributionError("max_sensitivity attributes anew, so it takes inputs and method=: "
                                "max_sensitivity(attributor, result.inputs, method=...)")
+    inputs, target, baselines = each_alone(attributor, inputs, target, baselines)
     arrays = as_arrays(inputs)
     _check_movable(attributor, arrays)
     result = attributed(attributor, inputs, method, target, baselines, seed)
