@@ -9,40 +9,10 @@ from keras import layers
 import tf_attrib as ta
 
 from .conftest import assert_refused
+from .layered import RNG, chained, nets
 
 pytestmark = pytest.mark.usefixtures("double")
-RNG = np.random.default_rng(3)
 FINE = 160
-
-
-def nets(kind):
-    """A model, the model up to its layer "seen", the model behind it, and inputs at which the path ends."""
-    keras.utils.set_random_seed(11)
-    if kind == "mlp":
-        shape, front, back = (5,), [layers.Dense(7, activation="tanh", name="seen")], [layers.Dense(6, activation="softplus")]
-        x = RNG.normal(size=(4, 5))
-    elif kind == "cnn":
-        shape = (9, 9, 2)
-        front = [layers.Conv2D(4, 3, activation="swish"), layers.BatchNormalization(), layers.AveragePooling2D(2),
-                 layers.Conv2D(3, 2, activation="elu", name="seen")]
-        back, x = [layers.GlobalAveragePooling2D()], RNG.normal(size=(3, 9, 9, 2))
-    elif kind == "lstm":
-        shape, front, back = (6, 3), [layers.LSTM(4, return_sequences=True, name="seen")], [layers.GRU(5)]
-        x = RNG.normal(size=(3, 6, 3))
-    else:
-        raise ValueError(kind)
-    model = keras.Sequential([keras.Input(shape, dtype="float64"), *front, *back, layers.Dense(3, activation="softmax")])
-    seen = next(i for i, layer in enumerate(model.layers) if layer.name == "seen") + 1
-    front, back = model.layers[:seen], model.layers[seen:]
-    return model, chained(front), chained(back), x
-
-
-def chained(parts):
-    def run(value):
-        for layer in parts:
-            value = layer(value, training=False) if isinstance(layer, layers.BatchNormalization) else layer(value)
-        return value
-    return run
 
 
 def along(front, back, x, target, n):
@@ -244,77 +214,7 @@ def test_grad_cam_needs_positions(cnn, images):
     assert_refused(lambda: ta.Attributor(cnn).attribute(images, method=ta.GradCam(cnn.layers[3])), "(54,)", "GradCam(layer")
 
 
-# of=ta.layer(name, unit=...)
-
-def test_a_unit_is_explained():
-    model, front, _, x = nets("mlp")
-    result = ta.Attributor(model, of=ta.layer("seen", unit=3)).attribute(x, method=ta.IntegratedGradients(n_steps=60))
-    activation = front(tf.constant(x)).numpy()
-    np.testing.assert_allclose(result.scores, activation[:, 3], atol=1e-12)
-    np.testing.assert_allclose(result.attributions.sum(1), activation[:, 3] - front(tf.zeros((1, 5), "float64")).numpy()[0, 3],
-                               atol=1e-9)
-    assert result.unit == "raw"
-    assert result.of == "unit 3 of layer 'seen'"
-    by_target = ta.Attributor(model, of=ta.layer("seen")).attribute(x, target=3, method=ta.IntegratedGradients(n_steps=60))
-    np.testing.assert_allclose(by_target.attributions, result.attributions, atol=1e-12)
-    last = ta.Attributor(model, of=ta.layer("seen", unit=-4)).attribute(x, method="gradient").attributions
-    first = ta.Attributor(model, of=ta.layer("seen", unit=3)).attribute(x, method="gradient").attributions
-    np.testing.assert_array_equal(last, first)
-
-
-def test_units_with_positions():
-    model, front, _, x = nets("cnn")
-    activation = front(tf.constant(x)).numpy()
-    one = ta.Attributor(model, of=ta.layer("seen", unit=(1, 0, 2))).attribute(x, method="gradient")
-    np.testing.assert_allclose(one.scores, activation[:, 1, 0, 2], atol=1e-12)
-    channel = ta.Attributor(model, of=ta.layer("seen", unit=(..., 2))).attribute(x, method="gradient")
-    np.testing.assert_allclose(channel.scores, activation[..., 2].sum((1, 2)), atol=1e-12)
-
-
-def test_units_that_do_not_exist():
-    model, *_, x = nets("cnn")
-    assert_refused(lambda: ta.Attributor(model, of=ta.layer("seen", unit=2)), "unit=2 of", "(..., channel)")
-    assert_refused(lambda: ta.Attributor(model, of=ta.layer("seen", unit=(..., 9))), "out of range")
-    assert_refused(lambda: ta.Attributor(model, of=ta.layer("sen", unit=(..., 1))), "no layer is called 'sen'", "seen")
-    assert_refused(lambda: ta.layer("seen", unit=1.5), "whole number")
-    assert_refused(lambda: ta.layer("seen", unit=(..., 1, ...)), "whole number")
-    assert_refused(lambda: ta.Attributor(model, at=ta.layer("seen", unit=2)), "unit", "as `of`")
-    assert_refused(lambda: ta.Conductance(through="seen"), "ta.layer(name, unit=...)")
-    assert_refused(lambda: ta.Conductance(through=ta.layer("seen"), path="inputs"), "leave path out")
-    behind = ta.Attributor(model, at=model.layers[-1].name, of="logits")
-    assert_refused(lambda: behind.attribute(x, method=ta.Conductance(through=ta.layer("seen", unit=(..., 1)))), "depend")
-
-
-# what is off, turned round, or at the end
-
-def test_a_unit_that_is_off_gets_exactly_nothing(recwarn):
-    inputs = keras.Input((2,))
-    seen = layers.Dense(2, activation="relu", name="seen")
-    model = keras.Model(inputs, layers.Dense(1)(seen(inputs)))
-    seen.set_weights([np.array([[1.0, -1], [1, -1]]), np.array([-0.3, -0.5])])  # the second is off wherever inputs are positive
-    x = np.array([[1.0, 2.0], [0.5, 0.1]])
-    result = ta.Attributor(model).attribute(x, method=ta.Conductance(through=ta.layer("seen", unit=1)))
-    assert np.all(result.attributions == 0)
-    assert result.converged.all()
-    assert result.error_estimate.tolist() == [0, 0]
-    assert result.evaluations.max() < 20
-    assert not [warning for warning in recwarn if "tf_attrib" in str(warning.filename)]
-
-
-def test_a_unit_where_the_batch_is_not_axis_zero():
-    keras.utils.set_random_seed(4)
-    inputs = keras.Input((3, 4))
-    turned = layers.Lambda(lambda x: tf.transpose(x, (1, 0, 2)), output_shape=lambda shape: (3, *shape[:1], 4), name="turned")
-    hidden = turned(layers.Dense(4, activation="tanh")(inputs))
-    back = layers.Lambda(lambda x: tf.transpose(x, (1, 0, 2)), output_shape=(3, 4))(hidden)
-    model = keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.Flatten()(back)))
-    x = RNG.normal(size=(5, 3, 4))
-    attributor, method = ta.Attributor(model), ta.Conductance(n_steps=20, through=ta.layer("turned", unit=(2, 1)))
-    together = attributor.attribute(x, 1, method=method).attributions
-    alone = np.concatenate([attributor.attribute(x[i:i + 1], 1, method=method).attributions for i in range(5)])
-    np.testing.assert_allclose(together, alone, atol=1e-12)
-    assert np.abs(together).reshape(5, -1).sum(1).min() > 0
-
+# the ends of what can be looked at
 
 def test_the_head_itself_is_looked_at_to_a_stated_accuracy():
     model, *_, x = nets("mlp")
@@ -322,17 +222,6 @@ def test_the_head_itself_is_looked_at_to_a_stated_accuracy():
     result = ta.Attributor(model, at=head).attribute(x, target=1, method=ta.Conductance(0.01))
     np.testing.assert_allclose(result.attributions[:, 1], result.difference, atol=1e-3)
     np.testing.assert_allclose(result.attributions[:, [0, 2]], 0, atol=1e-12)
-
-
-def test_another_unit_is_not_traced_anew():
-    model, *_, x = nets("mlp")
-    attributor = ta.Attributor(model)
-    attributor.attribute(x, 1, method=ta.Conductance(through=ta.layer("seen", unit=0)))
-    (session,) = attributor._sessions.values()
-    operations = len(session.function.traced.function.graph.get_operations())
-    for unit in range(1, 7):
-        attributor.attribute(x, 1, method=ta.Conductance(through=ta.layer("seen", unit=unit)))
-    assert len(session.function.traced.function.graph.get_operations()) == operations
 
 
 def test_several_inputs_keep_their_structure():
