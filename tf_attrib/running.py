@@ -32,7 +32,8 @@ def row_count(method: Method, work: Work) -> int | None:
     """How many rows `method` evaluates; None where it refines."""
     if method.control is not None:
         return None
-    (points,) = _points(method, work.of_examples(np.arange(1)), 0)
+    rng = np.random.default_rng(0) if method.random else None  # how many there are does not depend on what is drawn
+    points = method.points(work.tables.references.count, rng, work.features, work.session.function.place.kind)
     return len(points.alpha) * len(work.tables.score) * (method.cloud.n_samples if method.cloud else 1)
 
 
