@@ -7,18 +7,30 @@ are doubled, by gradients that are taken here, until it moves by less than a ten
 of examples whose score differs from the baseline's by at least 0.05, accuracy is that of all. "Best number" is the smallest
 that an example turns out to need; "doubled" is 25, 50, 100, ... steps, each run anew, until the vector moves by no more than
 the tolerance. Evaluations are gradients; the trapezoid with n steps takes n + 1.
+
+    python benchmarks/accuracy.py --zoo [--families ResNet,RBF] [--seed 0 1] [--examples 6] [--cache DIR] [--json FILE]
+
+judges many families of small nets instead, random and trained, against references in float64 (`zoo.report`), and
+
+    python benchmarks/accuracy.py --bumps [--seed 0 1] [--json FILE]
+
+how narrow a bump of the gradient that no score tells of may be to be seen (`zoo.bumps`). Both end with exit status 1 where too
+much is wrong, and take `--quick`.
 """
 
 import argparse
 import dataclasses
 import os
 import time
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import nets
 import numpy as np
 import tensorflow as tf
+from zoo import bumps
+from zoo import report as zoo_report
 
 import tf_attrib as ta
 
@@ -290,10 +302,22 @@ def judge(found: list[Reached]) -> None:
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--examples", type=int, default=60, help="of each net")
-    parser.add_argument("--nets", nargs="+", default=list(nets.NETS), choices=nets.NETS, help="these alone")
-    parser.add_argument("--quick", action="store_true", help="12 examples of each net, and fewer candidates of fixed rules")
+    parser.add_argument("--examples", type=int, help="of each net: 60 of the seven, 6 of the zoo")
+    parser.add_argument("--nets", nargs="+", default=list(nets.NETS), choices=nets.NETS, help="these alone of the seven")
+    parser.add_argument("--quick", action="store_true", help="few examples of each net, and fewer candidates of fixed rules")
+    other = parser.add_mutually_exclusive_group()
+    other.add_argument("--zoo", action="store_true", help="many families of small nets instead")
+    other.add_argument("--bumps", action="store_true", help="a population of bumps instead")
+    parser.add_argument("--families", type=lambda words: words.split(","), default=[], metavar="A,B",
+                        help="these of the zoo, by names or words in them")
+    parser.add_argument("--seed", type=int, nargs="+", default=[0], help="of the zoo's weights and data, or of the bumps")
+    parser.add_argument("--cache", type=Path, metavar="DIR", help="where the zoo's weights and references are kept")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="where results of the zoo or of the bumps are written")
     options = parser.parse_args()
+    if options.zoo or options.bumps:
+        options.examples = 2 if options.quick else options.examples or 6
+        raise SystemExit(0 if (zoo_report if options.zoo else bumps).run(options) else 1)
+    options.examples = options.examples or 60
     options.most, options.legendre = GRID * 32, max(LEGENDRE)
     if options.quick:
         options.examples, options.most, options.legendre = min(options.examples, 12), GRID * 8, 256

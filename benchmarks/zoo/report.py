@@ -1,0 +1,203 @@
+"""Integrated gradients on every family against references in float64: is what is called converged within its tolerance?
+
+Each net is attributed for each of its targets (probability and logit, or its score), against zeros, the data's mean and noise
+(averaged over its draws), to 5% and to 1%. The error is L1(attributions - reference) / L1(reference). References are proven
+(`references`); those that are not are counted, and judge nothing.
+"""
+
+import argparse
+import dataclasses
+import itertools
+import json
+import time
+import warnings
+from pathlib import Path
+
+import numpy as np
+
+import tf_attrib as ta
+
+from . import pictures, series, tables, text
+from .family import BASELINES, TARGETS, Family, Net, make
+from .references import Reference, references
+
+TOLERANCES = (0.05, 0.01)
+# What the whole zoo is judged by: the share of converged rows beyond their tolerance, and how far beyond it any may be.
+BEYOND, FAR = 0.005, 2.0
+# Raised when families, data or references change, so that older files are not read.
+VERSION = 1
+
+
+def families() -> dict[str, Family]:
+    """All of them by name."""
+    found = [one for module in (text, pictures, series, tables) for one in module.families()]
+    return {one.name: one for one in found}
+
+
+@dataclasses.dataclass(frozen=True)
+class Row:
+    """What was found of one example, target, baseline and tolerance.
+
+    Attributes:
+        error: the true error; None where the reference was not accepted. `multiple`: of the tolerance.
+        gap, change: what proves the reference.
+        hidden: whether attributions that are not finite stand beside a finite estimate.
+    """
+
+    family: str
+    seed: int
+    target: str
+    baseline: str
+    tolerance: float
+    example: int
+    status: str
+    error: float | None
+    estimate: float
+    evaluations: int
+    forward: int
+    accepted: bool
+    gap: float
+    change: float
+    hidden: bool
+
+    @property
+    def multiple(self) -> float:
+        return np.nan if self.error is None else self.error / self.tolerance
+
+    @property
+    def judged(self) -> bool:
+        return self.accepted and self.status == "converged"
+
+
+def measure(net: Net, found: dict[tuple[str, str], Reference]) -> list[Row]:
+    """Runs the library on one net."""
+    rows, first = [], ta.Attributor(net.model, at=net.at)
+    for target in TARGETS[net.family.head]:
+        attributor = first if target == "score" else first.explaining(target)
+        for baseline in BASELINES:
+            reference = found[target, baseline]
+            for tolerance in TOLERANCES:
+                result = attributor.attribute(net.inputs, net.target, net.baselines[baseline], seed=net.seed, verbose=False,
+                                              method=ta.IntegratedGradients(tolerance), on_error="mark")
+                rows += _rows(net, target, baseline, tolerance, result, reference)
+    return rows
+
+
+def _rows(net: Net, target: str, baseline: str, tolerance: float, result: ta.Attribution, reference: Reference) -> list[Row]:
+    vectors = np.asarray(result.attributions, np.float64).reshape(len(result), -1)
+    finite = np.isfinite(vectors).all(1)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        error = np.abs(vectors - reference.vectors).sum(1) / np.abs(reference.vectors).sum(1)
+    error = np.where(finite, error, np.inf)
+    return [Row(net.family.name, net.seed, target, baseline, tolerance, i, str(result.status[i]),
+                float(error[i]) if reference.accepted[i] else None, float(result.error_estimate[i]),
+                int(result.evaluations[i]), int(result.forward_evaluations[i]), bool(reference.accepted[i]),
+                float(reference.gap[i]), float(reference.change[i]), bool(~finite[i] & np.isfinite(result.error_estimate[i])))
+            for i in range(len(result))]
+
+
+def prepared(family: Family, seed: int, examples: int, cache: Path | None) -> tuple[Net, dict[tuple[str, str], Reference]]:
+    """A net and its references, from the cache where it has them."""
+    words = "".join(letter if letter.isalnum() else "-" for letter in family.name)
+    file = cache / f"{words}-{seed}-{examples}-v{VERSION}.npz" if cache else None
+    if file and file.exists():
+        with np.load(file) as kept:
+            weights = [kept[f"weight{i}"] for i in range(sum(name.startswith("weight") for name in kept.files))]
+            net = make(family, seed, examples, weights)
+            if not np.array_equal(net.selected, kept["selected"]):
+                raise SystemExit(f"{file} was made of other data: delete it")
+            return net, {(target, baseline): Reference(*(kept[f"{target}/{baseline}/{field.name}"]
+                                                         for field in dataclasses.fields(Reference)))
+                         for target in TARGETS[family.head] for baseline in BASELINES}
+    net = make(family, seed, examples)
+    found = references(net)
+    if file:
+        cache.mkdir(parents=True, exist_ok=True)
+        arrays = {"/".join((*key, name)): value for key, one in found.items() for name, value in vars(one).items()}
+        np.savez(file, selected=net.selected, **{f"weight{i}": value for i, value in enumerate(net.model.get_weights())},
+                 **arrays)
+    return net, found
+
+
+HEADINGS = f"{'':44s} rows  conv beyond twice  worst   gradients narrow  max  bad  no ref     seconds"
+
+
+def line(name: str, rows: list[Row], remark: str = "") -> str:
+    """One line of the report."""
+    judged = [row for row in rows if row.judged]
+    beyond = [row for row in judged if row.multiple > 1]
+    worst = max((row.multiple for row in judged), default=np.nan)
+    spent = [row.evaluations for row in rows]
+    count = {status: sum(row.status == status for row in rows) for status in ("converged", "too_narrow", "max_evaluations")}
+    return (f"{name[:44]:44s} {len(rows):4d} {count['converged']:5d} {len(beyond):6d} "
+            f"{sum(row.multiple > FAR for row in beyond):5d} {worst:6.2f} {np.median(spent):6.0f}/{max(spent):<5d}"
+            f"{count['too_narrow']:6d} {count['max_evaluations']:4d} {sum(row.hidden for row in rows):4d} "
+            f"{sum(not row.accepted for row in rows):6d}  {remark}").rstrip()
+
+
+def worst_of(rows: list[Row]) -> str:
+    """Where a family's worst row beyond its tolerance lies, in words."""
+    beyond = [row for row in rows if row.judged and row.multiple > 1]
+    if not beyond:
+        return ""
+    row = max(beyond, key=lambda row: row.multiple)
+    return (f"    worst: {row.target} against {row.baseline} to {row.tolerance:.0%}, example {row.example}: {row.error:.1%} "
+            f"where {row.estimate:.1%} is stated, after {row.evaluations} gradients")
+
+
+def unproven(rows: list[Row]) -> str:
+    """Of which references no row could be judged, in words."""
+    left = [row for row in rows if not row.accepted]
+    places = sorted({f"{row.target} against {row.baseline}" for row in left})
+    return f"    no reference: {', '.join(places)} (gap up to {max(row.gap for row in left):.1e}, change when halved up to " \
+           f"{max(row.change for row in left):.1e})" if left else ""
+
+
+def verdict(rows: list[Row]) -> bool:
+    """Prints the totals; whether they are as they should be."""
+    judged = [row for row in rows if row.judged]
+    beyond, far = (sum(row.multiple > limit for row in judged) for limit in (1, FAR))
+    total, hidden = max(len(judged), 1), sum(row.hidden for row in rows)
+    passed = beyond <= BEYOND * total and far == 0 and hidden == 0
+    for baseline in BASELINES:
+        some = [row for row in judged if row.baseline == baseline]
+        print(f"  against {baseline}: {sum(row.multiple > 1 for row in some)} of {len(some)} beyond, "
+              f"{sum(row.multiple > FAR for row in some)} beyond twice")
+    print(f"{'pass' if passed else 'FAIL'}: of {len(rows)} rows {len(judged)} are converged with a reference; beyond the "
+          f"tolerance {beyond} ({beyond / total:.2%}, at most {BEYOND:.1%}), beyond {FAR:g} times {far} ({far / total:.2%}, "
+          f"none); {hidden} not finite beside a finite estimate")
+    return passed
+
+
+def chosen(words: list[str]) -> list[Family]:
+    """The families of these names, or whose names hold these words; all where there are none."""
+    known = families()
+    if not words:
+        return list(known.values())
+    for word in words:
+        if not any(word.lower() in name.lower() for name in known):
+            raise SystemExit(f"no family {word!r}; there are: {', '.join(known)}")
+    return [family for name, family in known.items()
+            if name in words or any(word not in known and word.lower() in name.lower() for word in words)]
+
+
+def run(options: argparse.Namespace) -> bool:
+    """Measures the families that are asked for and prints the report; whether it is as it should be."""
+    rows, start = [], time.perf_counter()
+    print(HEADINGS)
+    for seed, family in itertools.product(options.seed, chosen(options.families)):
+        began = time.perf_counter()
+        net, found = prepared(family, seed, options.examples, options.cache)
+        ready = time.perf_counter()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", RuntimeWarning)  # what becomes of an overflow is counted
+            some = measure(net, found)
+        rows += some
+        print(line(family.name, some, f"{ready - began:5.0f} + {time.perf_counter() - ready:.0f}"), flush=True)
+        for words in (worst_of(some), unproven(some)):
+            if words:
+                print(words, flush=True)
+        if options.json:
+            options.json.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=0))
+    print(line(f"all in {time.perf_counter() - start:.0f} s", rows))
+    return verdict(rows)
