@@ -65,7 +65,7 @@ def conv(x, filters, size=3, stride=1, activation="relu"):
 
 def unet(x):
     def wide(x, filters):
-        return layers.Conv2D(filters, 3, padding="same", activation="elu")(x)
+        return layers.Conv2D(filters, 3, padding="same", activation="relu")(x)
 
     def joined(coarse, fine, filters):
         return wide(ops.concatenate([layers.UpSampling2D()(coarse), fine], -1), filters)
@@ -122,7 +122,7 @@ def plain(activation: str):
 def families() -> list[Family]:
     family = functools.partial(Family, data=digits)
     placed, bare = family("ViT positions", vision_transformer(True)), family("ViT no positions", vision_transformer(False))
-    mixed, next_one, u = family("MLP-Mixer", mixer), family("ConvNeXt-like", convnext), family("U-Net", unet)
+    mixed, next_one, u = family("MLP-Mixer", mixer), family("ConvNeXt-like", convnext), family("U-Net", unet, smooth=False)
     residual = family("ResNet", resnet, smooth=False)
     efficient = family("EfficientNet-like", inverted("swish", "sigmoid"), smooth=False)
     mobile = family("hard_sigmoid mobile net", inverted("hard_swish", "hard_sigmoid"), smooth=False)

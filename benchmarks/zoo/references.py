@@ -18,8 +18,9 @@ from .family import TARGETS, Net, in_float64
 FROM_ZEROS, FROM_ELSEWHERE, NEAR, NEAREST_INPUT = 1e-42, 1e-15, 0.1, 1e-9
 # Nodes of a panel, and parts into which the first panels are cut, where gradients are smooth or jump.
 ORDER, PIECES = {True: 8, False: 3}, {True: 1, False: 4}
-# How far a panel may be from its halves, as a part of the whole's L1 norm. Jumps of the gradient converge slowly.
-AGREES = {True: 1e-7, False: 3e-5}
+# How far a panel may be from its halves, as a part of the whole's L1 norm: at first, and where that proves nothing. Jumps of
+# the gradient converge slowly.
+AGREES = {True: (1e-7, 1e-9), False: (3e-5, 6e-6)}
 # What is accepted: the sum's gap, relative to the larger of |difference of scores| and L1 norm, and the relative L1 change
 # when all panels are halved. Of jumps of the gradient neither can be had in reasonable time.
 GAP, CHANGE = {True: 1e-6, False: 1e-3}, {True: 1e-4, False: 1e-3}
@@ -130,21 +131,38 @@ def _first(paths: int, begin: float, pieces: int) -> _Panels:
 
 def references(net: Net) -> dict[tuple[str, str], Reference]:
     """By target and baseline."""
-    scores = _Scores(net, in_float64(net))
-    found = {}
-    for baseline, values in net.references.items():
-        count = len(net.selected)
-        ends = [np.repeat(net.selected, len(values), 0), np.tile(values, (count,) + (1,) * (values.ndim - 1))]
-        classes = np.repeat(np.zeros(count, int) if net.target is None else net.target, len(values))
-        fine, coarse, moved = _integrals(scores, *(end.astype(np.float64) for end in ends), classes, net.family.smooth,
-                                         FROM_ZEROS if baseline == "zeros" else FROM_ELSEWHERE)
-        for i, target in enumerate(scores.targets):
-            mean = [part[:, i].reshape(count, len(values), -1).mean(1) for part in (fine, coarse, moved[..., None])]
-            found[target, baseline] = _proven(net, *mean[:2], mean[2][:, 0])
+    scores, found = _Scores(net, in_float64(net)), {}
+    for baseline in net.references:
+        first, second = AGREES[net.family.smooth]
+        by_target = _against(net, scores, baseline, np.arange(len(net.selected)), first)
+        left = np.flatnonzero(~np.logical_and.reduce([one.accepted for one in by_target]))
+        if len(left):
+            again = _against(net, scores, baseline, left, second)
+            by_target = [_replaced(old, left, new) for old, new in zip(by_target, again, strict=True)]
+        found |= {(target, baseline): one for target, one in zip(scores.targets, by_target, strict=True)}
     return found
 
 
+def _replaced(old: Reference, examples: np.ndarray, new: Reference) -> Reference:
+    found = {name: value.copy() for name, value in vars(old).items()}
+    for name, value in vars(new).items():
+        found[name][examples] = value
+    return Reference(**found)
+
+
+def _against(net: Net, scores: _Scores, baseline: str, examples: np.ndarray, agrees: float) -> list[Reference]:
+    """For each target, those of some examples against one baseline."""
+    values, count = net.references[baseline].astype(np.float64), len(examples)
+    draws, begin = len(values), FROM_ZEROS if baseline == "zeros" else FROM_ELSEWHERE
+    x = np.repeat(net.selected[examples].astype(np.float64), draws, 0)
+    classes = np.repeat(np.zeros(count, int) if net.target is None else net.target[examples], draws)
+    fine, coarse, moved = _integrals(scores, x, np.concatenate([values] * count), classes, net.family.smooth, begin, agrees)
+    mean = [part.reshape(count, draws, *part.shape[1:]).mean(1) for part in (fine, coarse, moved)]
+    return [_proven(net, *(part[:, i] for part in mean)) for i in range(len(scores.targets))]
+
+
 def _proven(net: Net, fine: np.ndarray, coarse: np.ndarray, moved: np.ndarray) -> Reference:
+    """Of integrals (n, features) by halves and by whole panels, and differences of scores (n,)."""
     norm = np.abs(fine).sum(1)
     with np.errstate(divide="ignore", invalid="ignore"):
         gap = np.abs(fine.sum(1) - moved) / np.maximum(norm, np.abs(moved))
@@ -154,8 +172,8 @@ def _proven(net: Net, fine: np.ndarray, coarse: np.ndarray, moved: np.ndarray) -
     return Reference(fine, gap, change, whole & (change <= CHANGE[smooth]))
 
 
-def _integrals(scores: _Scores, x: np.ndarray, base: np.ndarray, classes: np.ndarray, smooth: bool,
-               begin: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _integrals(scores: _Scores, x: np.ndarray, base: np.ndarray, classes: np.ndarray, smooth: bool, begin: float,
+               agrees: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of paths from `base` to `x`, (paths, ...): by halves and by whole panels (paths, targets, features), and by how much the
     scores differ (paths, targets)."""
     away, order = x - base, ORDER[smooth]
@@ -187,7 +205,7 @@ def _integrals(scores: _Scores, x: np.ndarray, base: np.ndarray, classes: np.nda
         known = done.copy()
         np.add.at(known, panels.path, fine)
         norm = np.abs(known).sum(2)[panels.path]
-        agree = (np.abs(fine - coarse).sum(2) <= AGREES[smooth] * norm).all(1)
+        agree = (np.abs(fine - coarse).sum(2) <= agrees * norm).all(1)
         agree |= (panels.depth >= DEEPEST) | (rows[panels.path] >= MOST_ROWS) | ~np.isfinite(fine).all((1, 2))
         np.add.at(done, panels.path[agree], fine[agree])
         np.add.at(done_coarse, panels.path[agree], coarse[agree])

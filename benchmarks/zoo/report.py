@@ -24,8 +24,8 @@ from .references import Reference, references
 TOLERANCES = (0.05, 0.01)
 # What the whole zoo is judged by: the share of converged rows beyond their tolerance, and how far beyond it any may be.
 BEYOND, FAR = 0.005, 2.0
-# Raised when families, data or references change, so that older files are not read.
-VERSION = 1
+# Raised when references are made otherwise, so that older files are not read.
+VERSION = 2
 
 
 def families() -> dict[str, Family]:
@@ -39,9 +39,11 @@ class Row:
     """What was found of one example, target, baseline and tolerance.
 
     Attributes:
-        error: the true error; None where the reference was not accepted. `multiple`: of the tolerance.
-        gap, change: what proves the reference.
-        hidden: whether attributions that are not finite stand beside a finite estimate.
+        error: the true error; None where the reference was not accepted, or attributions are not finite. `multiple`: of the
+            tolerance. What is not finite is infinitely wrong.
+        estimate: None where it is not finite.
+        accepted, gap, change: whether there is a reference, and what proves it (see `Reference`).
+        finite: whether attributions are.
     """
 
     family: str
@@ -52,17 +54,22 @@ class Row:
     example: int
     status: str
     error: float | None
-    estimate: float
+    estimate: float | None
     evaluations: int
     forward: int
     accepted: bool
-    gap: float
-    change: float
-    hidden: bool
+    gap: float | None
+    change: float | None
+    finite: bool
 
     @property
     def multiple(self) -> float:
-        return np.nan if self.error is None else self.error / self.tolerance
+        return self.error / self.tolerance if self.finite else np.inf
+
+    @property
+    def hidden(self) -> bool:
+        """Whether attributions that are not finite stand beside a finite estimate."""
+        return not self.finite and self.estimate is not None
 
     @property
     def judged(self) -> bool:
@@ -88,35 +95,54 @@ def _rows(net: Net, target: str, baseline: str, tolerance: float, result: ta.Att
     finite = np.isfinite(vectors).all(1)
     with np.errstate(invalid="ignore", divide="ignore"):
         error = np.abs(vectors - reference.vectors).sum(1) / np.abs(reference.vectors).sum(1)
-    error = np.where(finite, error, np.inf)
+    known = reference.accepted & finite
     return [Row(net.family.name, net.seed, target, baseline, tolerance, i, str(result.status[i]),
-                float(error[i]) if reference.accepted[i] else None, float(result.error_estimate[i]),
-                int(result.evaluations[i]), int(result.forward_evaluations[i]), bool(reference.accepted[i]),
-                float(reference.gap[i]), float(reference.change[i]), bool(~finite[i] & np.isfinite(result.error_estimate[i])))
+                float(error[i]) if known[i] else None, _known(result.error_estimate[i]), int(result.evaluations[i]),
+                int(result.forward_evaluations[i]), bool(reference.accepted[i]), _known(reference.gap[i]),
+                _known(reference.change[i]), bool(finite[i]))
             for i in range(len(result))]
 
 
+def _known(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None
+
+
 def prepared(family: Family, seed: int, examples: int, cache: Path | None) -> tuple[Net, dict[tuple[str, str], Reference]]:
-    """A net and its references, from the cache where it has them."""
+    """A net and its references, from the cache where it has them and they are of the same net."""
     words = "".join(letter if letter.isalnum() else "-" for letter in family.name)
     file = cache / f"{words}-{seed}-{examples}-v{VERSION}.npz" if cache else None
-    if file and file.exists():
-        with np.load(file) as kept:
-            weights = [kept[f"weight{i}"] for i in range(sum(name.startswith("weight") for name in kept.files))]
-            net = make(family, seed, examples, weights)
-            if not np.array_equal(net.selected, kept["selected"]):
-                raise SystemExit(f"{file} was made of other data: delete it")
-            return net, {(target, baseline): Reference(*(kept[f"{target}/{baseline}/{field.name}"]
-                                                         for field in dataclasses.fields(Reference)))
-                         for target in TARGETS[family.head] for baseline in BASELINES}
+    if file and file.exists() and (kept := _read(file, family, seed, examples)):
+        return kept
     net = make(family, seed, examples)
     found = references(net)
     if file:
         cache.mkdir(parents=True, exist_ok=True)
         arrays = {"/".join((*key, name)): value for key, one in found.items() for name, value in vars(one).items()}
-        np.savez(file, selected=net.selected, **{f"weight{i}": value for i, value in enumerate(net.model.get_weights())},
-                 **arrays)
+        arrays |= {f"weight{i}": value for i, value in enumerate(net.model.get_weights())}
+        np.savez(file, fingerprint=_fingerprint(net), **arrays)
     return net, found
+
+
+def _read(file: Path, family: Family, seed: int, examples: int) -> tuple[Net, dict[tuple[str, str], Reference]] | None:
+    """What was kept; None where the family's layers or data are others by now."""
+    with np.load(file) as kept:
+        weights = [kept[f"weight{i}"] for i in range(sum(name.startswith("weight") for name in kept.files))]
+        try:
+            net = make(family, seed, examples, weights)
+        except ValueError:  # weights of other shapes
+            return None
+        now, before = _fingerprint(net), kept["fingerprint"]
+        if now.shape != before.shape or not np.allclose(now, before, rtol=1e-4, atol=1e-6):
+            return None
+        names = [field.name for field in dataclasses.fields(Reference)]
+        return net, {(target, baseline): Reference(*(kept[f"{target}/{baseline}/{name}"] for name in names))
+                     for target in TARGETS[family.head] for baseline in BASELINES}
+
+
+def _fingerprint(net: Net) -> np.ndarray:
+    """What a reference depends on: examples, baselines, and what the net makes of the former."""
+    parts = [net.selected, *net.references.values(), net.model(net.inputs, training=False)]
+    return np.concatenate([np.asarray(part).ravel() for part in parts])
 
 
 HEADINGS = f"{'':44s} rows  conv beyond twice  worst   gradients narrow  max  bad  no ref     seconds"
@@ -149,8 +175,9 @@ def unproven(rows: list[Row]) -> str:
     """Of which references no row could be judged, in words."""
     left = [row for row in rows if not row.accepted]
     places = sorted({f"{row.target} against {row.baseline}" for row in left})
-    return f"    no reference: {', '.join(places)} (gap up to {max(row.gap for row in left):.1e}, change when halved up to " \
-           f"{max(row.change for row in left):.1e})" if left else ""
+    gap, change = (max((value for row in left if (value := getattr(row, name)) is not None), default=np.nan)
+                   for name in ("gap", "change"))
+    return f"    no reference: {', '.join(places)} (gap up to {gap:.1e}, change when halved up to {change:.1e})" if left else ""
 
 
 def verdict(rows: list[Row]) -> bool:
@@ -193,7 +220,8 @@ def run(options: argparse.Namespace) -> bool:
             warnings.simplefilter("ignore", RuntimeWarning)  # what becomes of an overflow is counted
             some = measure(net, found)
         rows += some
-        print(line(family.name, some, f"{ready - began:5.0f} + {time.perf_counter() - ready:.0f}"), flush=True)
+        words = "" if family.complete else "  (the score jumps: no sum proves these references)"
+        print(line(family.name, some, f"{ready - began:5.0f} + {time.perf_counter() - ready:.0f}{words}"), flush=True)
         for words in (worst_of(some), unproven(some)):
             if words:
                 print(words, flush=True)

@@ -48,7 +48,7 @@ def wavenet(x):
                  for name in ("tanh", "sigmoid")]
         skips.append(layers.Conv1D(WIDTH, 1)(gated[0] * gated[1]))
         x = x + skips[-1]
-    return layers.Dense(CLASSES)(layers.GlobalAveragePooling1D()(layers.Activation("elu")(sum(skips[1:], skips[0]))))
+    return layers.Dense(CLASSES)(layers.GlobalAveragePooling1D()(layers.ReLU()(sum(skips[1:], skips[0]))))
 
 
 def temporal(activation: str):
@@ -91,7 +91,7 @@ def recurrent(x):
 def families() -> list[Family]:
     family = functools.partial(Family, data=waves)
     transformers = family("time-series transformer", transformer), family("time-series transformer raw", raw_transformer)
-    gated, kinked = family("WaveNet", wavenet), family("TCN LayerNorm ReLU", temporal("relu"), smooth=False)
+    gated, kinked = family("WaveNet", wavenet, smooth=False), family("TCN LayerNorm ReLU", temporal("relu"), smooth=False)
     smooth, gru = family("TCN LayerNorm", temporal("gelu")), family("GRU series LayerNorm", recurrent)
     sound = Family("log-spectrogram", spectrogram, functools.partial(waves, length=SAMPLES, channels=1))
     random = [*transformers, gated, kinked, smooth, gru, sound]
