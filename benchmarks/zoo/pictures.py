@@ -70,8 +70,8 @@ def unet(x):
     def joined(coarse, fine, filters):
         return wide(ops.concatenate([layers.UpSampling2D()(coarse), fine], -1), filters)
     fine = wide(x, 6)
-    middle = wide(layers.AveragePooling2D()(fine), 10)
-    coarse = wide(layers.AveragePooling2D()(middle), 12)
+    middle = wide(layers.AveragePooling2D(2)(fine), 10)
+    coarse = wide(layers.AveragePooling2D(2)(middle), 12)
     fine = joined(joined(coarse, middle, 10), fine, 6)
     return head(layers.Conv2D(CLASSES, 1)(fine))
 

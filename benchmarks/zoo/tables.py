@@ -6,7 +6,7 @@ import numpy as np
 from keras import layers, ops
 from sklearn.datasets import load_breast_cancer
 
-from .family import Data, Family
+from .family import Data, Family, constant
 from .series import Fixed
 
 COLUMNS, NODES, FEATURES, LEVELS = 10, 10, 6, 8
@@ -141,6 +141,49 @@ def crossed(x):
     return layers.Dense(2)(layers.BatchNormalization()(x))
 
 
+class Listening(layers.Layer):
+    """Graph attention: what a node hears of each neighbour goes by a softmax over these."""
+
+    def build(self, shape):
+        self.mixing = self.add_weight(shape=(shape[-1], 12), initializer="glorot_uniform", name="mixing")
+        self.telling = self.add_weight(shape=(12, 2), initializer="glorot_uniform", name="telling")
+
+    def call(self, x):
+        x = x @ self.mixing
+        own, other = ops.split(x @ self.telling, 2, -1)
+        scores = ops.leaky_relu(own + ops.swapaxes(other, 1, 2)) + constant(np.where(neighbours() > 0, 0, -1e9), x)
+        return ops.softmax(scores) @ x
+
+
+def graph_attention(x):
+    x = layers.LayerNormalization()(ops.elu(Listening()(x)))
+    return layers.Dense(2)(ops.mean(Listening()(x), 1))
+
+
+def point_set(x):
+    """Deep sets: each node by itself, then the largest of each feature."""
+    return layers.Dense(2)(dense(ops.max(dense(x, 24, 24), 1), 16))
+
+
+class Capsules(layers.Layer):
+    """Groups of four whose length is squashed to below one."""
+
+    def call(self, x):
+        groups = ops.reshape(x, (-1, x.shape[1] // 4, 4))
+        square = ops.sum(groups * groups, -1, keepdims=True)
+        return ops.reshape(square / (1 + square) * groups / ops.sqrt(square + 1e-7), (-1, x.shape[1]))
+
+
+def capsules(x):
+    return layers.Dense(2)(Capsules()(layers.Dense(16)(Capsules()(layers.Dense(24)(x)))))
+
+
+def fourier(x):
+    """Sines of the coordinates at fixed random frequencies, and an MLP."""
+    angles = Fixed(np.random.default_rng(0).normal(0, 6, (3, 24)))(x)
+    return layers.Dense(2)(dense(ops.concatenate([ops.sin(angles), ops.cos(angles)], -1), 24, 24))
+
+
 def families() -> list[Family]:
     table = functools.partial(Family, data=patients)
     unit, twice, first = (table(name, build) for name, build in (
@@ -152,6 +195,10 @@ def families() -> list[Family]:
     again = table("autoencoder score", reconstruction, head="score", loss=lambda _, score: ops.mean(score))
     graph, alike = Family("message passing", messages, graphs), Family("siamese cosine", siamese, pairs, head="score")
     grown = Family("exp regression", exponential, costs, head="score")
-    cross = table("deep and cross", crossed)
-    random = [unit, twice, first, bells, waves, tab, factors, again, graph, alike, grown]
+    cross, squashed = table("deep and cross", crossed), table("capsules", capsules)
+    ripples = Family("Fourier features", fourier, points)
+    heard, largest = (Family(name, build, graphs, smooth=False) for name, build in (
+        ("graph attention", graph_attention), ("deep sets", point_set)))
+    random = [unit, twice, first, bells, waves, tab, factors, again, graph, alike, grown, squashed, ripples, heard, largest]
+    random += [one.trained(12) for one in (squashed, ripples, heard, largest)]
     return random + [one.trained(12) for one in (unit, first, bells, waves, tab, factors, again, graph, alike, grown, cross)]

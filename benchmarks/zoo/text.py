@@ -1,7 +1,7 @@
 """Nets of tokens, attributed at their embeddings: transformers of several styles, recurrent nets, pooling by attention."""
 
 import numpy as np
-from keras import layers, ops
+from keras import initializers, layers, ops
 
 from .family import Data, Family, constant
 
@@ -132,6 +132,49 @@ def experts(chosen: int = 2, number: int = 6):
     return build
 
 
+class Likeness(layers.Layer):
+    """Attention by cosines of queries and keys, times a trained sharpness (QK-norm)."""
+
+    def build(self, shape):
+        width = shape[-1]
+        self.mixing = [self.add_weight(shape=(width, width), initializer="glorot_uniform", name=f"mixing{i}") for i in range(3)]
+        self.sharpness = self.add_weight(shape=(), initializer=initializers.Constant(10), name="sharpness")
+
+    def call(self, x):
+        query, key, value = (x @ matrix for matrix in self.mixing)
+        cosines = ops.normalize(query) @ ops.swapaxes(ops.normalize(key), 1, 2)
+        return ops.softmax(self.sharpness * cosines) @ value
+
+
+def by_cosine(x):
+    """Attention by cosines, and logits that are cosines with one trained vector for each class, as in CLIP."""
+    for _ in range(2):
+        x = x + Likeness()(x)
+        x = x + wide(x)
+    x = layers.UnitNormalization()(layers.GlobalAveragePooling1D()(x))
+    return 10 * layers.Dense(CLASSES, use_bias=False)(x)
+
+
+class Scan(layers.Layer):
+    """A gated state space: a state that fades at a rate which each word sets, as in Mamba."""
+
+    def call(self, x):
+        value, rate = ops.split(x, 2, -1)
+        keep, state, found = ops.sigmoid(rate + 2), 0, []
+        for i in range(x.shape[1]):
+            state = keep[:, i] * state + (1 - keep[:, i]) * value[:, i]
+            found.append(state)
+        return ops.stack(found, 1)
+
+
+def state_space(x):
+    for _ in range(2):
+        inner = layers.RMSNormalization(epsilon=1e-5)(x)
+        gate = layers.Dense(WIDTH, "silu", use_bias=False)(inner)
+        x = x + layers.Dense(WIDTH, use_bias=False)(gate * Scan()(layers.Dense(2 * WIDTH, use_bias=False)(inner)))
+    return layers.Dense(CLASSES, use_bias=False)(layers.RMSNormalization(epsilon=1e-5)(x)[:, -1])
+
+
 def convolutions(x):
     x = layers.Conv1D(24, 3, padding="same", activation="relu")(x)
     return layers.Dense(CLASSES)(layers.GlobalMaxPooling1D()(x))
@@ -156,6 +199,8 @@ def families() -> list[Family]:
     lstm, gru = family("LSTM LayerNorm", recurrent(layers.LSTM)), family("GRU LayerNorm", recurrent(layers.GRU))
     attention, mixture = family("attention pooling", pooled), family("mixture of experts", experts(), False, False)
     found += [lstm, gru, lstm.trained(6), attention, attention.trained(10), mixture, mixture.trained(8)]
+    cosine, state = family("cosine attention and head", by_cosine), family("state space RMSNorm", state_space)
+    found += [cosine, state, cosine.trained(10), state.trained(10)]
     found += [family("temperature softmax", cold).trained(10), family("text CNN", convolutions, False).trained(8)]
     return found
 
