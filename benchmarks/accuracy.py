@@ -10,7 +10,8 @@ the tolerance. Evaluations are gradients; the trapezoid with n steps takes n + 1
 
     python benchmarks/accuracy.py --zoo [--families ResNet,RBF] [--seed 0 1] [--examples 6] [--cache DIR] [--json FILE]
 
-judges many families of small nets instead, random and trained, against references in float64 (`zoo.report`), and
+judges many families of small nets instead, random and trained, against references in float64 (`zoo.report`; with `--before
+FILE`, of an earlier `--json`, gradients are compared), and
 
     python benchmarks/accuracy.py --bumps [--seed 0 1] [--json FILE]
 
@@ -313,6 +314,7 @@ def main():
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="of the zoo's weights and data, or of the bumps")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where the zoo's weights and references are kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where results of the zoo or of the bumps are written")
+    parser.add_argument("--before", type=Path, metavar="FILE", help="such a file of an earlier run of the zoo, to compare with")
     options = parser.parse_args()
     if options.zoo or options.bumps:
         options.examples = 2 if options.quick else options.examples or 6

@@ -72,6 +72,11 @@ class Row:
         return not self.finite and self.estimate is not None
 
     @property
+    def key(self) -> tuple:
+        """What is the same in another run."""
+        return self.family, self.seed, self.target, self.baseline, self.tolerance, self.example
+
+    @property
     def judged(self) -> bool:
         return self.accepted and self.status == "converged"
 
@@ -145,7 +150,7 @@ def _fingerprint(net: Net) -> np.ndarray:
     return np.concatenate([np.asarray(part).ravel() for part in parts])
 
 
-HEADINGS = f"{'':44s} rows  conv beyond twice  worst   gradients narrow  max  bad  no ref     seconds"
+HEADINGS = f"{'':50s} rows  conv beyond twice  worst   gradients narrow  max  bad  no ref     seconds"
 
 
 def line(name: str, rows: list[Row], remark: str = "") -> str:
@@ -155,7 +160,7 @@ def line(name: str, rows: list[Row], remark: str = "") -> str:
     worst = max((row.multiple for row in judged), default=np.nan)
     spent = [row.evaluations for row in rows]
     count = {status: sum(row.status == status for row in rows) for status in ("converged", "too_narrow", "max_evaluations")}
-    return (f"{name[:44]:44s} {len(rows):4d} {count['converged']:5d} {len(beyond):6d} "
+    return (f"{name[:50]:50s} {len(rows):4d} {count['converged']:5d} {len(beyond):6d} "
             f"{sum(row.multiple > FAR for row in beyond):5d} {worst:6.2f} {np.median(spent):6.0f}/{max(spent):<5d}"
             f"{count['too_narrow']:6d} {count['max_evaluations']:4d} {sum(row.hidden for row in rows):4d} "
             f"{sum(not row.accepted for row in rows):6d}  {remark}").rstrip()
@@ -180,6 +185,14 @@ def unproven(rows: list[Row]) -> str:
     return f"    no reference: {', '.join(places)} (gap up to {gap:.1e}, change when halved up to {change:.1e})" if left else ""
 
 
+def compared(rows: list[Row], before: list[Row]) -> str:
+    """How many gradients the same rows took before, in words."""
+    earlier = {row.key: row.evaluations for row in before}
+    pairs = [(row.evaluations, earlier[row.key]) for row in rows if row.key in earlier]
+    now, then = np.sum(pairs, 0) if pairs else (0, 0)
+    return f"  gradients {now / then - 1:+.1%}" if then else ""
+
+
 def verdict(rows: list[Row]) -> bool:
     """Prints the totals; whether they are as they should be."""
     judged = [row for row in rows if row.judged]
@@ -190,6 +203,8 @@ def verdict(rows: list[Row]) -> bool:
         some = [row for row in judged if row.baseline == baseline]
         print(f"  against {baseline}: {sum(row.multiple > 1 for row in some)} of {len(some)} beyond, "
               f"{sum(row.multiple > FAR for row in some)} beyond twice")
+    print(f"  {np.mean([row.status == 'converged' for row in rows]):.1%} converged, with "
+          f"{sum(row.evaluations for row in rows)} gradients in all; {sum(not row.accepted for row in rows)} have no reference")
     print(f"{'pass' if passed else 'FAIL'}: of {len(rows)} rows {len(judged)} are converged with a reference; beyond the "
           f"tolerance {beyond} ({beyond / total:.2%}, at most {BEYOND:.1%}), beyond {FAR:g} times {far} ({far / total:.2%}, "
           f"none); {hidden} not finite beside a finite estimate")
@@ -211,6 +226,7 @@ def chosen(words: list[str]) -> list[Family]:
 def run(options: argparse.Namespace) -> bool:
     """Measures the families that are asked for and prints the report; whether it is as it should be."""
     rows, start = [], time.perf_counter()
+    before = [Row(**row) for row in json.loads(options.before.read_text())] if options.before else []
     print(HEADINGS)
     for seed, family in itertools.product(options.seed, chosen(options.families)):
         began = time.perf_counter()
@@ -220,12 +236,12 @@ def run(options: argparse.Namespace) -> bool:
             warnings.simplefilter("ignore", RuntimeWarning)  # what becomes of an overflow is counted
             some = measure(net, found)
         rows += some
-        words = "" if family.complete else "  (the score jumps: no sum proves these references)"
+        words = compared(some, before) + ("" if family.complete else "  (the score jumps: no sum proves these references)")
         print(line(family.name, some, f"{ready - began:5.0f} + {time.perf_counter() - ready:.0f}{words}"), flush=True)
         for words in (worst_of(some), unproven(some)):
             if words:
                 print(words, flush=True)
         if options.json:
             options.json.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=0))
-    print(line(f"all in {time.perf_counter() - start:.0f} s", rows))
+    print(line(f"all in {time.perf_counter() - start:.0f} s", rows, compared(rows, before)))
     return verdict(rows)
