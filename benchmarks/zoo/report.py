@@ -172,8 +172,9 @@ def worst_of(rows: list[Row]) -> str:
     if not beyond:
         return ""
     row = max(beyond, key=lambda row: row.multiple)
-    return (f"    worst: {row.target} against {row.baseline} to {row.tolerance:.0%}, example {row.example}: {row.error:.1%} "
-            f"where {row.estimate:.1%} is stated, after {row.evaluations} gradients")
+    error, estimate = ("not finite" if value is None else f"{value:.1%}" for value in (row.error, row.estimate))
+    return (f"    worst: {row.target} against {row.baseline} to {row.tolerance:.0%}, example {row.example}: {error} "
+            f"where {estimate} is stated, after {row.evaluations} gradients")
 
 
 def unproven(rows: list[Row]) -> str:
@@ -225,7 +226,7 @@ def chosen(words: list[str]) -> list[Family]:
 
 def run(options: argparse.Namespace) -> bool:
     """Measures the families that are asked for and prints the report; whether it is as it should be."""
-    rows, start = [], time.perf_counter()
+    rows, failed, start = [], 0, time.perf_counter()
     before = [Row(**row) for row in json.loads(options.before.read_text())] if options.before else []
     print(HEADINGS)
     for seed, family in itertools.product(options.seed, chosen(options.families)):
@@ -234,7 +235,12 @@ def run(options: argparse.Namespace) -> bool:
         ready = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # what becomes of an overflow is counted
-            some = measure(net, found)
+            try:
+                some = measure(net, found)
+            except ta.AttributionError as error:
+                failed += 1
+                print(f"{family.name}: FAIL: {error}", flush=True)
+                continue
         rows += some
         words = compared(some, before) + ("" if family.complete else "  (the score jumps: no sum proves these references)")
         print(line(family.name, some, f"{ready - began:5.0f} + {time.perf_counter() - ready:.0f}{words}"), flush=True)
@@ -243,5 +249,7 @@ def run(options: argparse.Namespace) -> bool:
                 print(words, flush=True)
         if options.json:
             options.json.write_text(json.dumps([dataclasses.asdict(row) for row in rows], indent=0))
+    if not rows:
+        return False
     print(line(f"all in {time.perf_counter() - start:.0f} s", rows, compared(rows, before)))
-    return verdict(rows)
+    return verdict(rows) and not failed
