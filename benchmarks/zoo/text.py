@@ -63,11 +63,11 @@ def _rotated(x):
     return ops.concatenate([left * cosine - right * sine, left * sine + right * cosine], -1)
 
 
-def wide(x, activation="gelu"):
-    return layers.Dense(WIDTH)(layers.Dense(4 * WIDTH, activation=activation)(x))
+def wide(x):
+    return layers.Dense(WIDTH)(layers.Dense(4 * WIDTH, "gelu")(x))
 
 
-def transformer(blocks: int, pre: bool, epsilon: float, positions: bool, activation="gelu"):
+def transformer(blocks: int, pre: bool, epsilon: float, positions: bool):
     """Blocks of attention and feed-forward with LayerNorm before (`pre`) or after each."""
     def normalised(x):
         return layers.LayerNormalization(epsilon=epsilon)(x)
@@ -78,10 +78,10 @@ def transformer(blocks: int, pre: bool, epsilon: float, positions: bool, activat
             if pre:
                 inner = normalised(x)
                 x = x + layers.MultiHeadAttention(HEADS, WIDTH // HEADS)(inner, inner)
-                x = x + wide(normalised(x), activation)
+                x = x + wide(normalised(x))
             else:
                 x = normalised(x + layers.MultiHeadAttention(HEADS, WIDTH // HEADS)(x, x))
-                x = normalised(x + wide(x, activation))
+                x = normalised(x + wide(x))
         x = normalised(x) if pre else x
         return layers.Dense(CLASSES)(layers.GlobalAveragePooling1D()(x))
     return build
