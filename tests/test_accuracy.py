@@ -91,7 +91,7 @@ def normalised(features, contrast):
 
 
 def test_the_showcase():
-    """1000 uniform steps are wrong by 26% and by 130%, where at most 50 gradients give 1%."""
+    """1000 uniform steps are wrong by 26% and by 130%, where at most 65 gradients give 1%."""
     from tf_attrib.demo.data import digits
 
     found = digits()
@@ -106,7 +106,7 @@ def test_the_showcase():
     np.testing.assert_allclose(wrong["left"], 1.3, atol=0.05)
     result = attributor.attribute(x, target, method=FINE)
     assert result.converged.all()
-    assert result.evaluations.max() <= 50
+    assert result.evaluations.max() <= 65
     assert relative(result, truth).max() <= 0.01
 
 

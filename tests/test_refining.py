@@ -6,24 +6,25 @@ import sys
 import numpy as np
 import pytest
 
-from tf_attrib import adaptive
+from tf_attrib import adaptive, averaging, placing
 from tf_attrib.refining import Control, RefiningRule
 
 RNG = np.random.default_rng(0)
 
 
 def integrate(paths, tolerance=0.01, most=1025, odds=False, memory=2**24, dtype="float64", block=10**9, references=1,
-              slope=None):
+              slope=None, copies=1):
     """Runs the rule on functions alpha (rows,) -> (score (rows,), vectors (rows, features)); returns outcome and rule.
 
-    `slope` is that of the score, where vectors do not sum to it.
+    `slope` is that of the score, where vectors do not sum to it. `references` paths lead to an example, and `copies` examples
+    are judged by their mean.
     """
     value = adaptive.sigmoid if odds else lambda score: score
     ends = np.array([value(path(np.array([0.0, 1.0]))[0]) for path in paths])
     features = paths[0](np.zeros(1))[1].shape[1]
     examples = len(paths) // references
     rule = RefiningRule(Control(tolerance, most), ends[::references, 1], ends[:, 0].reshape(examples, references),
-                        {None: (features,)}, dtype, odds, memory, slope is None)
+                        {None: (features,)}, dtype, odds, memory, slope is None, copies)
     rows = rule.first()
     while rows is not None:
         for start in range(0, len(rows), block):
@@ -92,7 +93,7 @@ def test_known_integrals_to_the_tolerance(name, tolerance):
 def test_a_constant_function_gets_nothing_and_divides_by_nothing():
     outcome, _ = integrate([path_of(lambda a: 1e6 + 0 * a, lambda a: 0.0, lambda a: 0.0)])
     assert np.array_equal(outcome.totals[None][0, 0], [0, 0])
-    assert (outcome.status[0], outcome.error_estimate[0], outcome.evaluations[0]) == ("converged", 0, 9)
+    assert (outcome.status[0], outcome.error_estimate[0], outcome.evaluations[0]) == ("converged", 0, 11)
 
 
 def test_smooth_paths_to_a_millionth_in_float64():
@@ -196,15 +197,54 @@ def test_memory_bounds_what_is_kept_and_changes_nothing(rows):
     assert rule._used < free.evaluations.sum()
 
 
-def test_several_references_are_averaged_and_the_worst_status_counts():
+def test_several_references_are_averaged_and_a_path_that_cannot_be_followed_counts():
     paths = [SMOOTH, path_of(lambda a: 3 * a + 2.0 * (a > 0.5), lambda a: 2.0, lambda a: 1.0)]
     outcome, _ = integrate(paths, references=2)
     single = [integrate([path])[0] for path in paths]
-    np.testing.assert_allclose(outcome.totals[None][0], np.mean([one.totals[None][0] for one in single], 0))
-    assert outcome.evaluations[0] == sum(one.evaluations[0] for one in single)
+    np.testing.assert_allclose(outcome.totals[None][0], np.mean([one.totals[None][0] for one in single], 0), rtol=0.01)
     assert outcome.status[0] == "too_narrow"
-    absolute = np.mean([one.error_estimate[0] * np.abs(one.totals[None]).sum() for one in single])
-    np.testing.assert_allclose(outcome.error_estimate[0], absolute / np.abs(outcome.totals[None]).sum())
+    np.testing.assert_allclose(outcome.narrow_at, 0.5, atol=0.01)
+    assert np.isnan(single[0].narrow_at[0])
+
+
+@pytest.mark.parametrize(("references", "copies"), [(8, 1), (1, 8), (2, 4)])
+@pytest.mark.parametrize("share", [1.0, 0.2])
+def test_the_average_is_judged_and_takes_no_more_than_it_needs(references, copies, share):
+    """Eight paths with jumps of their own, whose parts in common are all (1) or little (0.2) of each."""
+    rng = np.random.default_rng(5)
+    paths, truth = [], np.zeros(12)
+    for _ in range(8):
+        at, jumps = np.sort(rng.uniform(size=30)), rng.normal(size=(30, 12)) + (0.5 if share == 1 else 0)
+        paths.append(lambda a, at=at, jumps=jumps: (np.maximum(a[:, None] - at, 0) @ jumps.sum(1), (a[:, None] > at) @ jumps))
+        truth += ((1 - at) @ jumps) / 8
+    outcome, _ = integrate(paths, references=references, copies=copies)
+    mean = outcome.totals[None][:, 0].mean(0)
+    assert set(outcome.status) == {"converged"}
+    assert len(set(outcome.error_estimate)) == 1  # that of the mean
+    assert np.abs(mean - truth).sum() / np.abs(truth).sum() <= outcome.error_estimate[0] <= 0.01
+    alone = sum(integrate([path])[0].evaluations[0] for path in paths)
+    assert outcome.evaluations.sum() < 0.9 * alone if share == 1 else outcome.evaluations.sum() > alone
+
+
+def test_errors_of_paths_average_out():
+    equal = np.full((1, 16), 0.3)
+    assert averaging.error_of_mean(equal[:, :1])[0] == pytest.approx(0.3)
+    assert 0.3 / 4 < averaging.error_of_mean(equal)[0] < 0.3 / 2
+    for members in (1, 4, 100):
+        each = averaging.allowed(0.05, np.array([2.0]), members)
+        np.testing.assert_allclose(averaging.error_of_mean(np.full((1, members), each[0])), averaging.AIM * 0.1)
+
+
+@pytest.mark.parametrize("rows", [40, 90, 200, 4000])
+def test_a_status_never_contradicts_the_error_estimate(rows):
+    """Whatever fits in memory: paths whose mean is a small part of each of them."""
+    rng = np.random.default_rng(1)
+    paths = [ramp(rng.uniform(0.1, 0.9), rng.normal(size=4)) for _ in range(12)]
+    outcome, rule = integrate(paths, 0.01, most=40, references=6, memory=rows * 4 * 8)
+    assert rule._used <= max(rows, 40)
+    for status, estimate in zip(outcome.status, outcome.error_estimate, strict=True):
+        assert (status == "converged") == (estimate <= 0.01)
+        assert status in ("converged", "max_evaluations", "memory")
 
 
 def test_a_path_that_is_not_finite_spoils_no_other():
@@ -218,10 +258,21 @@ def test_a_path_that_is_not_finite_spoils_no_other():
 
 def test_the_first_nodes_are_dense_where_the_score_moves():
     scores = np.array([np.where(np.linspace(0, 1, 17) > 0.8, 1.0, 0.0), np.zeros(17), np.full(17, np.nan)])
-    steep, flat, unknown = adaptive.first_nodes(scores, 9)
+    steep, flat, unknown = placing.first_nodes(scores, False, 1000)
     assert ((steep > 0.75) & (steep < 0.9)).sum() >= 6
-    np.testing.assert_allclose(flat, np.linspace(0, 1, 9))
-    np.testing.assert_allclose(unknown, np.linspace(0, 1, 9))
+    np.testing.assert_allclose(flat, np.linspace(0, 1, 11))
+    np.testing.assert_allclose(unknown, np.linspace(0, 1, 11))
+    for nodes in (steep, flat):
+        assert np.diff(nodes).max() < 0.1 + 1e-9
+    (few,) = placing.first_nodes(scores[:1], False, 5)
+    assert len(few) == 5
+
+
+def test_where_a_probability_is_flat_nodes_may_lie_further_apart():
+    scores = adaptive.sigmoid(60 * (np.linspace(0, 1, 17)[None] - 0.2))
+    nodes = {odds: placing.first_nodes(scores, odds, 1000)[0] for odds in (False, True)}
+    assert np.diff(nodes[False]).max() < 0.1 + 1e-9 < np.diff(nodes[True]).max()
+    assert len(nodes[True]) < len(nodes[False])
 
 
 def test_the_numbers_need_numpy_alone():

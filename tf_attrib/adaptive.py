@@ -16,31 +16,38 @@ import dataclasses
 
 import numpy as np
 
-# Cells of the forward-only scan that places the first nodes, and the number of these nodes.
-CELLS, FIRST_NODES = 16, 9
-# Share of the first nodes that is spread evenly, whatever the scan says.
-EVEN = 0.15
 # Standard deviations of the residual: up to which it is handed out, and up to which a path can be done.
 HAND_OUT, DONE = 3.0, 2.5
 # How little the slopes may tell of a jump of the vector, as a part of its squared L1 norm.
 SHRINK = 0.03
 # The factor from the spread of jumps to an L1 error that 99 of 100 paths keep, and the least that smoothness may lower it to.
 SAFETY, SMOOTHEST = 1.5, 0.5
+# How much of what is handed out counts as an error: it goes where jumps are, and that is a guess.
+HANDED = 0.5
 # The mean of |normal variable| is 0.8 of its deviation; uniform within a panel has a variance of 1/12.
 SPREAD = 0.8 / np.sqrt(12)
 # What every other node's integral differs by from that of all, as a part of its own estimated error: 0.87 on paths with
 # jumps, where chance takes it down to this.
 COARSE = 0.58
+# Where panels err with the same sign, as those of 1 / alpha do, errors do not cancel by chance: with every other node left out
+# they are four times as large (the trapezoid is of second order), so that a third of the difference is left, and a margin.
+SYSTEMATIC = 0.4
 # A panel is refined by its residual plus this much of its jump; panels below a tenth of the worst wait.
 JUMP, WORTH = 0.15, 0.1
 # Fewest panels that are halved in a round, and the share of the tolerance that a round aims at.
 FEWEST, AIM = 4, 0.9
 # A panel narrower than this part of its right end is not halved: alpha has no more digits in float32.
 NARROWEST = 1e-6
+# And no panel that ends below this: what may lie there is told as an uncertainty (`ends.below`).
+LEAST = 1e-30
 # Rounding of a score or slope, in units of the dtype's last place. It is no error of the quadrature.
 ROUNDING = 32
 # Nodes from which every other one tells something.
 TELLING = 7
+# Log-odds are interpolated by slopes no steeper than this many chords (Fritsch and Carlson 1980, 10.1137/0717021: then no cubic
+# overshoots) and this much, by which it may overshoot by 0.9 at most (4/27 of it): a slope that is as steep only at a node
+# would else put the whole panel where sigmoid' is nothing.
+STEEPEST, OVERSHOOT = 3.0, 6.0
 TINY = np.finfo(float).tiny
 
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
@@ -48,27 +55,6 @@ _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 # The cubic with given values and slopes at both ends, at these nodes.
 _HERMITE = np.stack([2 * _NODES**3 - 3 * _NODES**2 + 1, 3 * _NODES**2 - 2 * _NODES**3,
                      _NODES**3 - 2 * _NODES**2 + _NODES, _NODES**3 - _NODES**2])
-
-
-def first_nodes(scores: np.ndarray, count: int) -> np.ndarray:
-    """Where the first gradients of paths are taken: dense where the score moves, as the square root of how much.
-
-    Args:
-        scores: float64 (paths, CELLS + 1), F at equal distances, both ends included.
-        count: how many nodes, at least 2.
-
-    Returns:
-        Ascending alphas (paths, count), from 0 to 1.
-    """
-    moves = np.sqrt(np.abs(np.diff(scores)))
-    moves = np.where(np.isfinite(moves), moves, 0)
-    share = (1 - EVEN) * moves / np.maximum(moves.sum(1, keepdims=True), TINY) + EVEN / CELLS
-    passed = np.concatenate([np.zeros((len(scores), 1)), np.cumsum(share, 1)], 1)
-    passed /= passed[:, -1:]
-    even, cells = np.linspace(0, 1, count), np.linspace(0, 1, CELLS + 1)
-    nodes = np.array([np.interp(even, one, cells) for one in passed]).reshape(-1, count)
-    nodes[:, 0], nodes[:, -1] = 0, 1
-    return nodes
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -132,7 +118,9 @@ def _weights(alpha, score, slope, left, odds) -> tuple[np.ndarray, np.ndarray]:
     width = alpha[left + 1] - alpha[left]
     if not odds:
         return width / 2, width / 2
-    ends = np.stack([score[left], score[left + 1], slope[left] * width, slope[left + 1] * width], 1)
+    most = STEEPEST * np.abs(score[left + 1] - score[left]) + OVERSHOOT
+    tilts = [np.clip(slope[end] * width, -most, most) for end in (left, left + 1)]
+    ends = np.stack([score[left], score[left + 1], *tilts], 1)
     # sigmoid' without the digits that 1 - p has lost where the probability is nearly one
     small = np.exp(-np.abs(ends @ _HERMITE))
     density = small / (1 + small) ** 2 * _WEIGHTS * width[:, None]
@@ -175,39 +163,53 @@ def in_units_of_the_score(measured: Measured, panels: Panels) -> Measured:
 
 
 def estimate(measured: Measured, panels: Panels, nodes: np.ndarray) -> np.ndarray:
-    """(paths,), the estimated L1 error of each path's integral relative to its L1 norm."""
+    """(paths,), the estimated L1 error of each path's integral, in units of F: what jumps can cause, and what scores tell of
+    the panels, one by one with signs that cancel by chance, or all together."""
     usual = COARSE * SPREAD * measured.coarse
     tells = (measured.coarse > 1e-12 * measured.norm) & (nodes >= TELLING)
     factor = np.where(tells, np.clip(measured.moved / np.where(tells, usual, 1), SMOOTHEST, 1), 1)
-    absolute = factor * SAFETY * SPREAD * measured.spread + np.sqrt(np.add.reduceat(panels.error**2, panels.first))
-    return np.divide(absolute, measured.norm, out=np.where(absolute > 0, np.inf, 0.0), where=measured.norm > 0)
+    told = np.maximum(np.sqrt(np.add.reduceat(panels.error**2, panels.first)), HANDED * np.abs(panels.beyond))
+    return np.maximum(factor * SAFETY * SPREAD * measured.spread, SYSTEMATIC * measured.moved) + told
 
 
-def to_halve(alpha: np.ndarray, nodes: np.ndarray, panels: Panels, jumps: np.ndarray, ratio: np.ndarray,
-             most: np.ndarray) -> np.ndarray:
-    """The left nodes of the panels to halve next, ascending. A path whose worst panel is too narrow has none.
+def too_narrow(alpha: np.ndarray, left: np.ndarray) -> np.ndarray:
+    """(panels,), bool: which panels are not halved, since alpha has no digits for it."""
+    return alpha[left + 1] - alpha[left] <= np.maximum(NARROWEST * alpha[left + 1], LEAST)
+
+
+def worth(panels: Panels, jumps: np.ndarray) -> np.ndarray:
+    """(panels,), how much is to be gained by halving each."""
+    return np.abs(panels.error) + JUMP * panels.weight * jumps
+
+
+def to_halve(panels: Panels, nodes: np.ndarray, narrow: np.ndarray, jumps: np.ndarray, ratio: np.ndarray,
+             most: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(panels,), bool, those to halve next; and (paths,), bool, which paths have none since their worst panel is `narrow`.
 
     Args:
-        alpha: of all nodes, one path after the other.
         nodes: (paths,), how many nodes each path has.
         jumps: of each panel, see `Measured`.
-        ratio: (paths,), the estimated error as a multiple of the tolerance.
+        ratio: (paths,), the estimated error as a multiple of what is wanted.
         most: (paths,), no more than this many.
     """
     count = nodes - 1
     path = np.repeat(np.arange(len(nodes)), count)
-    left = np.arange(len(path)) + path
-    worth = np.abs(panels.error) + JUMP * panels.weight * jumps
-    worst = np.maximum.reduceat(worth, panels.first)
-    narrow = alpha[left + 1] - alpha[left] <= np.maximum(NARROWEST * alpha[left + 1], 1e-30)
-    stuck = np.logical_or.reduceat(narrow & (worth == worst[path]), panels.first)
-    worthy = np.add.reduceat(worth >= WORTH * worst[path], panels.first, dtype=int)
+    gain = worth(panels, jumps)
+    worst = np.maximum.reduceat(gain, panels.first)
+    stuck = np.logical_or.reduceat(narrow & (gain == worst[path]), panels.first) & (most > 0)
+    worthy = np.add.reduceat(gain >= WORTH * worst[path], panels.first, dtype=int)
     wanted = np.clip(np.ceil(count * (AIM * np.minimum(ratio, 1e6) - 1)), FEWEST, np.maximum(FEWEST, count)).astype(int)
     wanted = np.where(stuck, 0, np.minimum(np.maximum(FEWEST, np.minimum(wanted, worthy)), most))
-    order = np.lexsort((-np.where(narrow, -1, worth), path))
-    rank = np.arange(len(path)) - panels.first[path]
-    chosen = order[(rank < wanted[path]) & ~narrow[order]]
-    return left[np.sort(chosen)]
+    return largest(gain, panels.first, ~narrow, wanted), stuck
+
+
+def largest(worth: np.ndarray, first: np.ndarray, able: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """(panels,), bool: of each path's `able` panels so many as `count` (paths,) says, those of the largest `worth`."""
+    path = np.repeat(np.arange(len(first)), np.diff(first, append=len(worth)))
+    order = np.lexsort((np.where(able, -worth, np.inf), path))
+    chosen = np.zeros(len(worth), bool)
+    chosen[order[np.arange(len(path)) - first[path] < count[path]]] = True
+    return chosen & able
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

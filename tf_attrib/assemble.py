@@ -46,7 +46,7 @@ def assemble(method: Method, function: ScoreFunction, outcome: Outcome, work: Wo
         "inputs": rebuild(work.arrays),
         "evaluations": outcome.evaluations, "forward_evaluations": outcome.forward_evaluations + 1,
         "error_estimate": outcome.error_estimate, "status": status, "residual": outcome.residual,
-        "residual_clipped": outcome.residual_clipped,
+        "residual_clipped": outcome.residual_clipped, "narrow_at": outcome.narrow_at,
         "target": None if target.shape[1] == 0 else target[:, 0] if target.shape[1] == 1 else target,
         "predicted": compared.predicted, **work.placed,
         "tokens": tokens, "method": repr(method), "at": method.words(function), "of": function.output.words,

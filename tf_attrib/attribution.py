@@ -12,7 +12,8 @@ import numpy as np
 
 from .structure import flatten, map_leaves, rebuild
 
-PER_EXAMPLE = ("scores", "baseline_scores", "gap", "error_estimate", "status", "residual", "residual_clipped", "evaluations",
+PER_EXAMPLE = ("scores", "baseline_scores", "gap", "error_estimate", "status", "residual", "residual_clipped", "narrow_at",
+               "evaluations",
                "forward_evaluations", "target", "predicted", "alphas", "path_scores", "path_gradients", "baseline_confidence",
                "gradient_share", "tokens", "example", "position")
 
@@ -39,14 +40,16 @@ class Attribution:
             section 3.4), in the same structure; `negative` is the rest.
         baseline_scores: (batch,), or (batch, k) for k baselines: the same at the baseline.
         gap: (batch,), the sum of `attributions` less (score - mean baseline score), in `unit`.
-        error_estimate: (batch,), estimated L1 error of `attributions` relative to their L1 norm. After a reduction, and
-            over several baselines, it is a bound: the same absolute error over the norm of what is shown.
-        status: (batch,) of str: "converged"; "max_evaluations"; "too_narrow" (the score jumps or peaks along the path within
-            less than a step can resolve); "incomplete" (of a method that is exact: the sum is off by more than rounding);
+        error_estimate: (batch,), estimated L1 error of `attributions` relative to their L1 norm. After a reduction it is a
+            bound: the same absolute error over the norm of what is shown.
+        status: (batch,) of str: "converged"; "max_evaluations"; "memory" (paths from several baselines, whose average was to
+            be refined further, did not fit together); "too_narrow" (the score jumps or peaks along the path within less than a
+            step can resolve); "incomplete" (of a method that is exact: the sum is off by more than rounding);
             "not_finite"; "" where nothing is wrong, or the method states none.
         residual: (batch,), (score - baseline score) less the sum of the integral, before it was handed out, in `unit`.
         residual_clipped: (batch,) of bool, whether the residual was more than the integrand can explain (the model rounds,
             jumps, or has gradients that are not its own): it was not handed out, and `gap` shows it.
+        narrow_at: (batch,), where on the path (0 baseline, 1 input) an example is "too_narrow"; NaN for the others.
         evaluations, forward_evaluations: (batch,) of int, gradient rows and forward-only rows that were evaluated.
         target: (batch,) class indices, or (batch, r) indices into an output of rank r + 1.
         predicted: (batch,) the class of the highest value at the input, where the explained output has one of each class.
@@ -73,6 +76,7 @@ class Attribution:
     status: np.ndarray | None = None
     residual: np.ndarray | None = None
     residual_clipped: np.ndarray | None = None
+    narrow_at: np.ndarray | None = None
     evaluations: np.ndarray | None = None
     forward_evaluations: np.ndarray | None = None
     target: np.ndarray | None = None

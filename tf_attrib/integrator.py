@@ -46,7 +46,7 @@ class Outcome:
         end_slopes: (n,), the derivative of the score along the path at the input, averaged over references.
         alphas, path_scores, path_slopes: (n, rows), where each row lies, its score and slope, where all examples have the
             same rows.
-        error_estimate, status, residual, residual_clipped: (n,) each, where the rule states them: see `Attribution`.
+        error_estimate, status, residual, residual_clipped, narrow_at: (n,) each, where the rule states them: see `Attribution`.
     """
 
     totals: dict[Any, np.ndarray]
@@ -61,6 +61,7 @@ class Outcome:
     status: np.ndarray | None = None
     residual: np.ndarray | None = None
     residual_clipped: np.ndarray | None = None
+    narrow_at: np.ndarray | None = None
 
 
 class Integrator(Protocol):

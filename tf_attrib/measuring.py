@@ -36,7 +36,8 @@ def measure(kept: np.ndarray, slot: np.ndarray, nodes: np.ndarray, panels: Panel
         less = _padded(other_slot, half, second[which], halves[which], which)
         scale = np.maximum(np.abs(fine.node).max(1), TINY)  # squares of small probabilities would underflow
         every_other = np.minimum(2 * np.arange(less.slot.shape[1]), nodes[which][:, None] - 1)
-        *sums, own = _sums(kept, fine, less, every_other, scale)
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is not finite, and so is never good enough
+            *sums, own = _sums(kept, fine, less, every_other, scale)
         found[:, which] = np.stack(sums) * scale
         jumps[fine.panel[fine.real]] = own[fine.real]
     return Measured(*found, jumps)
@@ -81,8 +82,8 @@ def _sums(kept: np.ndarray, fine: _Padded, less: _Padded, every_other: np.ndarra
     `every_other`: which of a path's own nodes those of `less` are.
     """
     kind, scale = kept.dtype, scale[:, None]
-    node, square = (fine.node / scale).astype(kind)[:, None], ((fine.weight / scale) ** 2).astype(kind)[:, None]
-    other, other_square = (less.node / scale).astype(kind)[:, None], ((less.weight / scale) ** 2).astype(kind)[:, None]
+    node, weight = (fine.node / scale).astype(kind)[:, None], (fine.weight / scale).astype(kind)[..., None]
+    other, other_weight = (less.node / scale).astype(kind)[:, None], (less.weight / scale).astype(kind)[..., None]
     path = np.arange(len(scale))[:, None]
 
     def block(columns: slice) -> tuple[np.ndarray, ...]:
@@ -91,10 +92,10 @@ def _sums(kept: np.ndarray, fine: _Padded, less: _Padded, every_other: np.ndarra
         jump = part[:, 1:] - part[:, :-1]
         np.abs(jump, out=jump)
         jumps = jump @ np.ones(jump.shape[2], kind)
-        spread = _roots(jump, square)
+        spread = _roots(jump, weight)
         half = part[path, every_other]
         moved = _l1(total - other @ half)
-        return _l1(total), spread, moved, _roots(half[:, 1:] - half[:, :-1], other_square), jumps
+        return _l1(total), spread, moved, _roots(half[:, 1:] - half[:, :-1], other_weight), jumps
     parts = [block(columns) for columns in _blocks(kept.shape[1], fine.slot.size)]
     return tuple(np.sum([part[i] for part in parts], 0, dtype=np.float64) for i in range(5))
 
@@ -110,24 +111,35 @@ def _l1(vectors: np.ndarray) -> np.ndarray:
     return vectors.sum((1, 2))
 
 
-def _roots(jump: np.ndarray, square: np.ndarray) -> np.ndarray:
+def _roots(jump: np.ndarray, weight: np.ndarray) -> np.ndarray:
     """(paths,), the sum over columns of sqrt(sum over panels of weight² jump²)."""
-    np.square(jump, out=jump)
-    return np.sqrt(square @ jump).sum((1, 2))
+    jump *= weight
+    return np.sqrt(_squares(jump)).sum(1)
+
+
+def _squares(values: np.ndarray) -> np.ndarray:
+    """Sums of squares over the last axis but one, in float64 where they overflow: layers that normalise have gradients of 1e20
+    and more beside a baseline of zeros."""
+    with np.errstate(over="ignore"):
+        found = np.einsum("...ij,...ij->...j", values, values)
+    if np.isfinite(found).all():
+        return found
+    values = values.astype(np.float64)
+    return np.einsum("...ij,...ij->...j", values, values)
 
 
 def integral(kept: np.ndarray, slot: np.ndarray, node: np.ndarray, weight: np.ndarray, rest: float) -> np.ndarray:
     """(features,), a path's integral: the rows `slot` of `kept` by the weights `node`, summed in float64, and `rest` of the
     spread that the panels' `weight` gives."""
     scale = max(weight.max(), TINY)
-    square = ((weight / scale) ** 2).astype(kept.dtype)
+    small = (weight / scale).astype(kept.dtype)[:, None]
 
     def block(columns: slice) -> np.ndarray:
         part = kept[:, columns][slot]
         total = node @ part.astype(np.float64)
         if rest:
             jump = part[1:] - part[:-1]
-            np.square(jump, out=jump)
-            total += rest * scale * np.sqrt(square @ jump)
+            jump *= small
+            total += rest * scale * np.sqrt(_squares(jump))
         return total
     return np.concatenate([block(columns) for columns in _blocks(kept.shape[1], len(slot))])

@@ -51,18 +51,17 @@ class Cloud:
         totals = {key: FORMS[self.form](split(total)) for key, total in outcome.totals.items()}
         found = {name: of(name, mean) for name in ("end_slopes", "path_scores", "path_slopes", "residual")}
         found |= {"alphas": of("alphas", lambda values: values[:, 0]), "finite": of("finite", lambda values: values.all(1)),
-                  "residual_clipped": of("residual_clipped", lambda values: values.any(1)), "status": of("status", _worst)}
+                  "residual_clipped": of("residual_clipped", lambda values: values.any(1)), "status": of("status", _worst),
+                  "narrow_at": of("narrow_at", lambda values: np.fmin.reduce(values, 1))}
         found |= {name: of(name, lambda values: values.sum(1)) for name in ("evaluations", "forward_evaluations")}
-        return Outcome(totals, error_estimate=self._error(outcome, totals), **found)
+        # copies whose mean is wanted were judged by it: each states the error of the mean
+        error = of("error_estimate", lambda values: values.max(1)) if self.form == "mean" else None
+        return Outcome(totals, error_estimate=error, **found)
 
-    def _error(self, outcome: Outcome, totals: dict) -> np.ndarray | None:
-        """A bound of the quadrature's part of the error: the mean of the copies' own, over the norm of what is returned."""
-        if outcome.error_estimate is None or self.form != "mean":
-            return None
-        absolute = (outcome.error_estimate * _norm(outcome.totals)).reshape(-1, self.n_samples).mean(1)
-        norm = _norm(totals)
-        without = np.where(absolute > 0, np.inf, absolute)  # NaN stays NaN
-        return np.divide(absolute, norm, out=without, where=norm > 0)
+    @property
+    def judged_together(self) -> int:
+        """How many copies, one after the other, a rule that refines judges by their mean."""
+        return self.n_samples if self.form == "mean" else 1
 
 
 def in_clouds(cloud: Cloud, examples: dict[Any, np.ndarray], seed: int | None, memory: int, beside: int = 0) -> Iterator[tuple]:
@@ -102,10 +101,6 @@ def digest(x: dict[Any, np.ndarray], example: int) -> int:
 def _noisy(value: np.ndarray, count: int, stddev: float, rng: np.random.Generator) -> np.ndarray:
     deviation = stddev * (value.max() - value.min())
     return value + deviation * rng.standard_normal((count, *value.shape), value.dtype)
-
-
-def _norm(totals: dict) -> np.ndarray:
-    return sum(np.abs(total).reshape(len(total), -1).sum(1, dtype=np.float64) for total in totals.values())
 
 
 def _worst(status: np.ndarray) -> np.ndarray:

@@ -44,7 +44,7 @@ def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance:
     sums = method.sums(work.features, work)
     if control is not None:
         integrator = RefiningRule(control, tables.score, work.compared.baseline_scores, sums, dtype, odds, memory,
-                                  method.hands_out(function))
+                                  method.hands_out(function), 1 if method.cloud is None else method.cloud.judged_together)
     else:
         integrator = FixedRule(_points(method, work, seed), sums, dtype, method.forward_only)
     return session.run(method.row(work.features, function.place.kind), tables, integrator, odds, advance)

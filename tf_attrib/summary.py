@@ -15,11 +15,18 @@ GAP, SLIGHT = 0.05, 0.01
 # status of an example -> what a reader should know and do; "{error}" becomes the estimated error where there is one
 STATUS = {
     "max_evaluations": "not converged{error}; raise max_evaluations",
-    "too_narrow": "not converged{error}; the score jumps or peaks along the path within less than a step can resolve",
+    "memory": "not converged{error}; the paths from all baselines did not fit in memory together; raise memory= of Attributor",
+    "too_narrow": "not converged{error}; {where}",
     "incomplete": "incomplete: contributions miss the difference of scores by more than 0.1% of what was attributed, see gap; "
                   "a choice inside the model turned, or numbers are too large for float32",
     "not_finite": "not finite: a NaN or an infinity came up in this example, so its numbers mean nothing",
 }
+# What is said of a path that could not be followed, by where: so close to the baseline, or elsewhere.
+BESIDE_BASELINE = 1e-3
+WHERE = ("the score moves within {at:.0e} of the path from the baseline, closer than float32 can follow; likely a "
+         "normalisation whose input is zero at the baseline; take another baseline, such as ta.token(0) or the mean of the "
+         "data, or at= a layer behind the normalisation",
+         "the score jumps or peaks along the path{at} within less than a step can resolve")
 # No more examples than this are listed.
 LISTED = 8
 
@@ -46,7 +53,9 @@ def _score(result: Attribution) -> str:
     gaps = result.relative_gap
     if gaps is not None:
         line += f", less {_range(result.scores - result.difference)} at the baseline; "
-        if np.isnan(gaps).all():
+        if not np.isfinite(result.gap).any():
+            line += "gap not known: neither are the attributions"
+        elif np.isnan(gaps).all():
             line += f"gap {_range(result.gap)} (the scores do not differ)"
         else:
             worst = int(np.nanargmax(np.abs(gaps)))
@@ -70,7 +79,16 @@ def status_words(result: Attribution, example: int, share: Callable[[float], str
     if result.error_estimate is not None and np.isfinite(result.error_estimate[example]):
         error = f": estimated error {share(float(result.error_estimate[example]))}"
     status = str(result.status[example])
-    return STATUS.get(status, f"status {status!r}{{error}}").replace("{error}", error)
+    words = STATUS.get(status, f"status {status!r}{{error}}")
+    return words.replace("{error}", error).replace("{where}", where(result, example))
+
+
+def where(result: Attribution, example: int) -> str:
+    """What is known of a path that could not be followed."""
+    at = np.nan if result.narrow_at is None else float(result.narrow_at[example])
+    if at <= BESIDE_BASELINE:
+        return WHERE[0].format(at=max(at, np.finfo(np.float32).tiny))
+    return WHERE[1].format(at="" if np.isnan(at) else f", at {at:.4g} of it,")
 
 
 def _accuracy(result: Attribution) -> list[str]:

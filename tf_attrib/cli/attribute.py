@@ -56,7 +56,8 @@ def _print_examples(result) -> None:
         target = "" if result.target is None else f" of class {np.array2string(np.asarray(result.target[i]))}"
         gap = "" if gaps is None else f", sum {result.totals[i]:.4g}, gap " + (
             f"{result.gap[i]:.2g}" if np.isnan(gaps[i]) else percent(gaps[i]))
-        error = "" if result.error_estimate is None else f", estimated error {percent(result.error_estimate[i])}"
+        known = result.error_estimate is not None and np.isfinite(result.error_estimate[i])
+        error = f", estimated error {percent(result.error_estimate[i])}" if known else ""
         status = f"; {status_words(result, i).upper()}" if status_words(result, i) else error
         print(f"  example {i}: {result.unit}{target} {result.scores[i]:.4g}{gap}{status}")
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ..methods import IntegratedGradients
 from ..structure import flatten
-from ..summary import GAP, SLIGHT
+from ..summary import BESIDE_BASELINE, GAP, SLIGHT
 from . import calls
 from .case import Case
 from .catalogue import finding
@@ -20,26 +20,44 @@ def check_accuracy(case: Case) -> list[Finding]:
     result = case.result
     if result.error_estimate is None:
         return []
-    logits = calls.logits(case)
-    short, narrow = (np.flatnonzero(result.status == status) for status in ("max_evaluations", "too_narrow"))
+    short, crowded, narrow = (np.flatnonzero(result.status == status) for status in ("max_evaluations", "memory", "too_narrow"))
     errors = result.error_estimate[np.isfinite(result.error_estimate)]
     if not errors.size:
         return []
     evidence = {"largest_error": float(errors.max()), "tolerance": case.method.tolerance,
-                "gradients": float(np.mean(result.evaluations)), "not_converged": len(short) + len(narrow)}
+                "gradients": float(np.mean(result.evaluations)), "not_converged": len(short) + len(crowded) + len(narrow)}
     if len(short):
         most = 4 * (case.method.max_evaluations - 1) + 1
         return [finding("accuracy", "warning", evidence, f"{len(short)} of {case.count} paths took "
                         f"{case.method.max_evaluations} gradients without reaching an error of "
                         f"{100 * case.method.tolerance:g}%; the estimate is {errors.max():.1%} at most.",
                         calls.attribute(case, method=f"ta.IntegratedGradients({case.method.tolerance:g}, {most})"), short)]
+    if len(crowded):
+        room = calls.another(case.attributor, f"memory={4 * case.attributor.memory}")
+        return [finding("accuracy", "warning", evidence, f"The paths from all baselines of {len(crowded)} of {case.count} "
+                        "examples did not fit in memory together, and their average missed the stated accuracy; the estimate "
+                        f"is {errors.max():.1%} at most.", f"attributor = {room}; {calls.attribute(case)}", crowded)]
     if len(narrow):
-        remedy = f"{calls.attribute(case, of=logits)}  # the logit jumps less" if logits else calls.without_gradient(case)
-        return [finding("accuracy", "warning", evidence, f"On {len(narrow)} of {case.count} paths the score jumps or peaks "
-                        f"within less than a step can resolve; the estimated error is {errors.max():.1%} at "
-                        "most.", remedy, narrow)]
+        return [_too_narrow(case, narrow, evidence, errors.max())]
     return [finding("accuracy", "passed", evidence, f"The integral is accurate to an estimated {errors.max():.1%}, with "
                     f"{np.mean(result.evaluations):.0f} gradients an example.")]
+
+
+def _too_narrow(case: Case, narrow: np.ndarray, evidence: dict, error: float) -> Finding:
+    """Paths that could not be followed: beside the baseline another one helps, elsewhere the logit or no gradient at all."""
+    where, logits = float(np.nanmin(case.result.narrow_at[narrow], initial=1)), calls.logits(case)
+    evidence["narrow_at"] = where
+    which = f"On {len(narrow)} of {case.count} paths the score"
+    if where > BESIDE_BASELINE:
+        remedy = f"{calls.attribute(case, of=logits)}  # the logit jumps less" if logits else calls.without_gradient(case)
+        return finding("accuracy", "warning", evidence, f"{which} jumps or peaks within less than a step can resolve, first at "
+                       f"{where:.3g} of the path; the estimated error is {error:.1%} at most.", remedy, narrow)
+    mean = calls.mean_input(case)
+    baseline = calls.token(case, 0)[0] if case.place.kind == "embeddings" else mean[0] if mean else calls.other_baseline(case)
+    return finding("accuracy", "warning", evidence, f"{which} moves within {max(where, 1e-38):.0e} of the path from the "
+                   "baseline, closer than float32 can follow: most likely a normalisation gets zeros there. The estimated "
+                   f"error is {error:.1%} at most. A baseline of which the normalisation has something left, or at= a layer "
+                   "behind it, has no such end.", calls.attribute(case, baselines=baseline), narrow)
 
 
 def check_gap(case: Case) -> list[Finding]:

@@ -113,8 +113,8 @@ class SmoothGrad(Method):
         notes = self.inner.notes(function)
         if self.form == "mean" and self.inner.complete:
             notes += ("what adds up are the noisy copies: the gap is that of their mean score from the score of the example",)
-        if self.control is not None:
-            notes += ("each copy is taken to the stated accuracy; as a part of their mean the error may be larger",)
+        if self.control is not None and self.form != "mean":
+            notes += ("each copy is taken to the stated accuracy; the error of what is returned is not estimated",)
         return notes
 
 

@@ -66,6 +66,8 @@ def gap_words(result: Attribution, example: int) -> str:
     if result.gap is None:
         return ""
     gap = float(result.gap[example])
+    if not np.isfinite(gap):
+        return "gap not known"
     baseline = mean_baseline(result, example)
     if baseline is None:
         return f"gap {number(gap)}"
