@@ -64,6 +64,8 @@ HAND_ON = _registered("HandOn", reveal_cancel.hand_on)
 _SECANT = _registered("Secant", elementwise.secant)
 _EXTREME = _registered("Extreme", choosing.extreme)
 
+# Products that sum over an axis of both factors.
+CONTRACTIONS = ("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum")
 # Linear in each of these inputs while the others stay as they are: the operation's own gradient is exact.
 _ANY = """Add AddV2 AddN Sub Neg BiasAdd ConcatV2 Pack Unpack Identity Conj Real Imag Complex Snapshot EnsureShape
     TensorListPushBack DynamicStitch ParallelDynamicStitch"""
@@ -122,8 +124,7 @@ def _of_two_variables() -> dict[str, tuple[Rule, ...]]:
     contract = Rule(middle, MULTIPLIERS, _registered("Contract", products.contract), (0, 1))
     table["Mul"] = (_linear(None, _registered("Scale", linear.scale), most=1), multiply)
     table["MulNoNan"] = (_linear(None, most=1), multiply)
-    table |= dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"),
-                           (_linear(None, most=1), contract))
+    table |= dict.fromkeys(CONTRACTIONS, (_linear(None, most=1), contract))
     divide = Rule("quotient y = a / b: y b = a, at the midpoint", MULTIPLIERS, _registered("Divide", products.divide))
     table |= dict.fromkeys(("RealDiv", "Div", "DivNoNan", "Xdivy"), (_linear((0,)), divide))
     logarithm = Rule("the product of a and log b, at the midpoint", MULTIPLIERS,
@@ -158,9 +159,21 @@ COMPARISONS = frozenset({"Greater", "GreaterEqual", "Less", "LessEqual"})
 # Conditions that tell of a broken number, which are taken as they are at the input.
 SANITY = frozenset({"IsFinite", "IsNan", "IsInf"})
 STEPS = Rule("Rescale of a step: Δy / Δ(u - v)", RESCALE, STEP)
-# Products with the inverse of a root, which is input 0 or 1.
-NORMALISED = tuple(Rule("quotient by a root: y b = a, at the midpoint", MULTIPLIERS,
-                        _registered(f"ByRoot{position}", products.normalised(position)), (0, 1)) for position in (0, 1))
+
+
+def _with_inverse() -> dict[str, tuple[Rule | None, Rule | None]]:
+    """Products with an inverse, by its position among the inputs, and what is divided by one."""
+    words = "quotient written as a product with 1 / b: y b = a, at the midpoint"
+    factor, contracted = (tuple(Rule(words, MULTIPLIERS, _registered(f"{name}{position}", function(position)), (0, 1))
+                                for position in (0, 1))
+                          for name, function in (("Normalised", products.normalised), ("Scaled", products.scaled)))
+    product = Rule("product of a and 1 / b, at the midpoint", MULTIPLIERS,
+                   _registered("DivideByInverse", products.divide_by_inverse), (0, 1))
+    return dict.fromkeys(("Mul", "MulNoNan"), factor) | dict.fromkeys(CONTRACTIONS, contracted) \
+        | dict.fromkeys(("RealDiv", "Div"), (None, product))
+
+
+WITH_INVERSE = _with_inverse()
 # The inverse of a root that goes into a minimum alone, and the minimum.
 LIMITED = Rule("Rescale with the minimum behind it: Δz / Δx", RESCALE, _registered("LimitedRoot", elementwise.limited_root))
 OF_ROOT = Rule("Rescale, with the inverse of a root before it", RESCALE, HAND_ON)
