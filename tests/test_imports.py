@@ -25,7 +25,7 @@ LAYERS = (
     ("outputs", "scoring"),
     ("baselines", "points", "integrator", "refining"),
     ("graph.bodies", "rules", "rules.common", "rules.linear", "rules.elementwise", "rules.products", "rules.choosing",
-     "rules.softmax", "rules.reveal_cancel", "rules.guided", "rules.table", "rules.exponents", "rules.chains",
+     "rules.softmax", "rules.spectra", "rules.reveal_cancel", "rules.guided", "rules.table", "rules.exponents", "rules.chains",
      "marking", "rewrite"),
     ("rows",),
     ("deeplift",),

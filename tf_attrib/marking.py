@@ -42,15 +42,21 @@ def source_of(node: Any, body: Body) -> Any | None:
             return node
 
 
+def _is_number(kind: int) -> bool:
+    return nodes.is_floating(kind) or tf.as_dtype(kind).is_complex
+
+
 def reason_for(node: Any, varying: list[int], rule: table.Rule | None) -> str:
     """Why an operation has no rule, as far as it is known."""
     if node.op in FRAMES:
         return "it is part of a loop of TensorFlow 1"
-    if node.op == "Cast" and not nodes.is_floating(node.attr["SrcT"].type):
+    if node.op == "Cast" and not _is_number(node.attr["SrcT"].type):
         return "it turns a condition or an index that depends on the selected tensors into a number"
     if node.op.startswith("FusedBatchNorm") and ("is_training" not in node.attr or node.attr["is_training"].b):
         return "it normalises by the batch's own statistics"
     if rule is None and node.op in table.RULES:
+        if table.rule_for(node.op, varying, False) is not None:
+            return "it is of complex numbers"
         wrong = next((one for one in varying if not any(each.fits([one]) for each in table.RULES[node.op])), varying[-1])
         return f"its input {wrong} depends on the selected tensors"
     return ""

@@ -150,11 +150,13 @@ class Pairing:
         if compared is not None and node.op == "SelectV2":
             self._choice(view, node, compared)
             return table.CHOICE, ""
-        if len(varying) == 2 and (position := inverse_among(node, view.powers)) is not None and node.op in table.WITH_INVERSE:
+        of_complex = nodes.is_complex(node, self._depends.library)
+        if not of_complex and len(varying) == 2 and (position := inverse_among(node, view.powers)) is not None and (
+                node.op in table.WITH_INVERSE) and table.WITH_INVERSE[node.op][position] is not None:
             return table.WITH_INVERSE[node.op][position], ""
         if node.op in ("Select", "SelectV2") and varying[0] == 0 and source_of(node, view.body).op in table.SANITY:
             varying = varying[1:]
-        rule = table.rule_for(node.op, varying)
+        rule = table.rule_for(node.op, varying, of_complex)
         return rule, reason_for(node, varying, rule)
 
     def _comparison(self, node: Any, view: _View) -> Any | None:

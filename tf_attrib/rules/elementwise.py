@@ -66,9 +66,9 @@ def _derivative(operation: tf.Operation) -> tf.Tensor:
 
 
 def square(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
-    """Δ(x²) / Δx = x + x'."""
+    """Δ(x²) / Δx = x + x', conjugated where it is complex."""
     with beside(operation):
-        slope = operation.inputs[0] + partner(operation).inputs[0]
+        slope = tf.math.conj(operation.inputs[0] + partner(operation).inputs[0])
     return upstream * slope
 
 

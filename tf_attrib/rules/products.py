@@ -17,10 +17,10 @@ from .elementwise import secant
 
 
 def multiply(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
-    """Elementwise a b: g b̄ and g ā."""
+    """Elementwise a b: g b̄ and g ā, conjugated where they are complex."""
     a, b = pairs(operation)
     with beside(operation):
-        of_a, of_b = middle(b), middle(a)
+        of_a, of_b = tf.math.conj(middle(b)), tf.math.conj(middle(a))
     return [unbroadcast(upstream * of_a, a[0]), unbroadcast(upstream * of_b, b[0])]
 
 
@@ -172,6 +172,49 @@ def product(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | No
     slope = slope * tf.reshape(upstream, tf.concat([kept, [1]], 0))
     slope = tf.reshape(slope, tf.gather(tf.shape(x), order))
     return [tf.transpose(slope, tf.math.invert_permutation(order)), None]
+
+
+def cumulative_product(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
+    """Products of all factors up to each: of every one as `product` has it.
+
+    With S_i = g_i + x_{i+1} S_{i+1}, what all products from i on make of a factor of one there, and S' of x':
+    m_i = (prod of x before i · S'_i + prod of x' before i · S_i) / 2.
+    """
+    (x, reference), (axis, _) = pairs(operation)
+    with beside(operation):
+        rank = tf.rank(x)
+        axis = tf.where(axis < 0, axis + rank, axis)
+        order = tf.concat([tf.range(axis), tf.range(axis + 1, rank), axis[None]], 0)
+
+        def last(value: tf.Tensor) -> tf.Tensor:
+            value = tf.transpose(value, order)
+            return tf.reverse(value, [-1]) if operation.get_attr("reverse") else value
+        both = [last(value) for value in (x, reference)]
+        before = [tf.math.cumprod(value, -1, exclusive=True) for value in both]
+    upstream = last(upstream)
+    if operation.get_attr("exclusive"):
+        upstream = _moved_up(upstream, 1)
+    slope = sum(one * _sums_of_products(upstream, other) for one, other in zip(before, both[::-1], strict=True)) / 2
+    slope = tf.reverse(slope, [-1]) if operation.get_attr("reverse") else slope
+    return [tf.transpose(slope, tf.math.invert_permutation(order)), None]
+
+
+def _sums_of_products(upstream: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
+    """S_i = g_i + x_{i+1} S_{i+1} along the last axis, in about log2(n) rounds, each of which joins twice as many steps."""
+    def join(step: tf.Tensor, total: tf.Tensor, product: tf.Tensor) -> tuple:
+        return 2 * step, total + product * _moved_up(total, step), product * _moved_up(product, step)
+    start = 1, upstream, _moved_up(factors, 1)
+    dynamic = tf.TensorShape([None] * upstream.shape.rank) if upstream.shape.rank is not None else tf.TensorShape(None)
+    _, total, _ = tf.while_loop(lambda step, *_: step < tf.shape(upstream)[-1], join, start,
+                                (tf.TensorShape([]), dynamic, dynamic))
+    return total
+
+
+def _moved_up(value: tf.Tensor, steps: tf.Tensor | int) -> tf.Tensor:
+    """Element i is that at i + `steps` of the last axis, and 0 where there is none."""
+    steps = tf.minimum(steps, tf.shape(value)[-1])
+    behind = tf.concat([tf.zeros([tf.rank(value) - 1], tf.int32), [steps]], 0)
+    return tf.pad(value[..., steps:], tf.stack([tf.zeros_like(behind), behind], 1))
 
 
 def normalise(operation: tf.Operation, upstream: tf.Tensor, *_) -> list[tf.Tensor | None]:
