@@ -25,7 +25,8 @@ OF_ONE = {
     **{name: at(getattr(raw, name), plain, *domain) for name, plain, *domain in (
         ("Sigmoid", special.expit, 3), ("Tanh", np.tanh, 3), ("Erf", special.erf, 2), ("Erfc", special.erfc, 2),
         ("Exp", np.exp, 3), ("Expm1", np.expm1, 3), ("Sin", np.sin, 5), ("Cos", np.cos, 5), ("Atan", np.arctan, 5),
-        ("Sinh", np.sinh, 3), ("Cosh", np.cosh, 3), ("Asinh", np.arcsinh, 5), ("BesselI0e", special.i0e, 3), ("BesselI1e", special.i1e, 3),
+        ("Sinh", np.sinh, 3),
+        ("Cosh", np.cosh, 3), ("Asinh", np.arcsinh, 5), ("BesselI0e", special.i0e, 3), ("BesselI1e", special.i1e, 3),
         ("Log", np.log, 1, 1.2), ("Log1p", np.log1p, 0.9), ("Lgamma", special.gammaln, 2, 2.5),
         ("Digamma", special.digamma, 2, 2.5), ("Tan", np.tan), ("Asin", np.arcsin, 0.9), ("Acos", np.arccos, 0.9),
         ("Acosh", np.arccosh, 1, 2.2), ("Atanh", np.arctanh, 0.9), ("Ndtri", special.ndtri, 0.4, 0.5),
