@@ -67,7 +67,8 @@ def test_it_is_what_integrated_gradients_mean(cnn, images):
     assert (result.error_estimate <= 0.05).all()
     fixed = ta.Attributor(cnn).attribute(images, method=ta.IntegratedGradients(n_steps=20))
     assert fixed.method == "IntegratedGradients(rule='gauss_legendre', n_steps=20)"
-    assert (fixed.converged, fixed.status, fixed.error_estimate, fixed.residual) == (None, None, None, None)
+    assert (fixed.converged, fixed.error_estimate, fixed.residual) == (None, None, None)
+    assert set(fixed.status) == {""}
 
 
 def test_the_arguments_of_the_method():

@@ -15,7 +15,7 @@ PACKAGE = Path(tf_attrib.__file__).parent
 LAYERS = (
     ("_version", "errors", "structure", "progress", "whole"),
     ("quadrature", "pathnodes", "averaging", "placing", "adaptive", "measuring", "ends", "judging"),
-    ("differentiable", "attribution", "summary", "storage", "similarity"),
+    ("differentiable", "attribution", "completeness", "summary", "storage", "similarity"),
     ("events", "log"),
     ("graph.private", "graph.compiled", "graph.keras_model", "graph.load", "graph.trace", "graph.cut", "graph.tensors"),
     ("graph.findings", "graph.constants", "graph.nodes", "graph.saved_model", "graph.scopes", "graph.reading", "graph.patterns",
@@ -26,7 +26,8 @@ LAYERS = (
     ("outputs", "scoring"),
     ("baselines", "points", "integrator", "refining"),
     ("graph.bodies", "rules", "rules.common", "rules.linear", "rules.elementwise", "rules.products", "rules.choosing",
-     "rules.softmax", "rules.reveal_cancel", "rules.guided", "rules.table", "rules.chains", "marking", "rewrite"),
+     "rules.softmax", "rules.spectra", "rules.reveal_cancel", "rules.guided", "rules.table", "rules.exponents", "rules.chains",
+     "marking", "rewrite"),
     ("rows",),
     ("deeplift",),
     ("perturb", "observing", "engine"),

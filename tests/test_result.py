@@ -181,9 +181,10 @@ def test_the_three_lines():
 
 
 def test_what_to_do_is_said_where_there_is_something_to_do():
-    assert "take more steps" in repr(made(gap=0.2 * DIFFERENCE, **FIXED))
-    assert "take more steps" not in repr(made(gap=0.001 * DIFFERENCE, **FIXED))
-    assert "take more steps" not in repr(made(gap=0.2 * DIFFERENCE))  # where an error is stated, the gap does not steer
+    few = made(**FIXED | {"status": np.array(["too_few_steps", "", ""])})
+    assert "TOO FEW STEPS: 1 of 3 (too_few_steps; example 0)" in repr(few)
+    assert "raise n_steps" in repr(few)
+    assert "raise n_steps" not in repr(made(**FIXED))
     assert "saturated" in repr(made(gradient_share=np.array([0.001, 0.5, 0.5])))
     assert "1 of 3" in repr(made(gradient_share=np.array([0.001, 0.5, 0.5])))
     assert "saturated" not in repr(made(gradient_share=np.array([0.1, 0.5, 0.5])))

@@ -7,17 +7,14 @@ import tensorflow as tf
 
 from .attribution import Attribution
 from .baselines import describe_zeros
+from .completeness import judged
 from .integrator import Outcome
 from .methods import Method
-from .refining import NOT_FINITE, Control
+from .refining import CONVERGED, NOT_FINITE, Control
 from .scoring import ScoreFunction
 from .structure import flatten, rebuild
 from .work import Compared, Work
 
-# Of what is complete to rounding: the part of max(|difference of scores|, L1 norm) from which on a gap is none of rounding.
-MOST_GAP, INCOMPLETE = 1e-3, "incomplete"
-# And what rounding may leave, as a part of the score.
-ROUNDING = 1e-5
 # The relative error that float32 gradients carry.
 FLOOR = 1e-4
 
@@ -73,21 +70,18 @@ def _against_baseline(found: dict, method, function, outcome, tables, compared) 
     if method.in_score_units:
         total = sum(leaf.reshape(len(leaf), -1).sum(1, dtype=np.float64) for leaf in flatten(found["attributions"]).values())
         more["gap"] = total - difference
-        if method.exact:
-            more["status"] = _complete(found, more["gap"], difference)
+        short = method.when_incomplete(function)
+        if short is not None:
+            size = sum(np.abs(leaf).reshape(len(leaf), -1).sum(1, dtype=np.float64)
+                       for leaf in flatten(found["attributions"]).values())
+            status = judged(more["gap"], difference, size, compared.largest, method.exact, short)
+            known = found["status"]
+            more["status"] = status if known is None else np.where(np.isin(known, ("", CONVERGED)) & (status != ""), status,
+                                                                   known)
     if method.on_path:
         more["gradient_share"] = np.divide(outcome.end_slopes, difference, out=np.full(len(difference), np.nan),
                                            where=difference != 0)
     return more
-
-
-def _complete(found: dict, gap: np.ndarray, difference: np.ndarray) -> np.ndarray:
-    """The status of examples by a method that is complete to rounding: "" where it was."""
-    size = sum(np.abs(leaf).reshape(len(leaf), -1).sum(1, dtype=np.float64) for leaf in flatten(found["attributions"]).values())
-    # scores that differ by their rounding alone are no measure
-    wrong = (np.abs(gap) > MOST_GAP * np.maximum(np.abs(difference), size)) & (np.abs(gap) > ROUNDING * np.abs(found["scores"]))
-    status = np.where(wrong, INCOMPLETE, "")
-    return status if found["status"] is None else np.where(found["status"] == "", status, found["status"])
 
 
 def _notes(control: Control | None, function: ScoreFunction, compared: Compared) -> tuple[str, ...]:

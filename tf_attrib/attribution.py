@@ -44,8 +44,10 @@ class Attribution:
             bound: the same absolute error over the norm of what is shown.
         status: (batch,) of str: "converged"; "max_evaluations"; "memory" (paths from several baselines, whose average was to
             be refined further, did not fit together); "too_narrow" (the score jumps or peaks along the path within less than a
-            step can resolve); "incomplete" (of a method that is exact: the sum is off by more than rounding);
-            "not_finite"; "" where nothing is wrong, or the method states none.
+            step can resolve); "incomplete" (the sum is off by more than the method can explain: rounding, or the stated
+            accuracy); "cancelling" (of a method that is exact: parts of both signs are far larger than the scores);
+            "too_few_steps", "too_few_samples" (of fixed rules and of draws: the sum is off by more than 5%); "not_finite"; ""
+            where nothing is wrong, or the method states none.
         residual: (batch,), (score - baseline score) less the sum of the integral, before it was handed out, in `unit`.
         residual_clipped: (batch,) of bool, whether the residual was more than the integrand can explain (the model rounds,
             jumps, or has gradients that are not its own): it was not handed out, and `gap` shows it.
@@ -138,6 +140,14 @@ class Attribution:
         # relative to the scores themselves: a percentage of a rounding error would only frighten
         differs = np.abs(difference) > 1e-3 * np.maximum(np.abs(self.scores), np.abs(self.scores - difference))
         return np.divide(self.gap, difference, out=np.full(len(self), np.nan), where=differs)
+
+    @property
+    def cancellation(self) -> np.ndarray | None:
+        """(batch,), the L1 norm of all that is returned as a multiple of the difference of scores: 1 where nothing cancels. NaN
+        where the scores are the same but for rounding; None where the sum has another unit."""
+        gaps = self.relative_gap
+        return None if gaps is None else np.where(np.isnan(gaps), np.nan, self.magnitudes / np.maximum(
+            np.abs(self.difference), np.finfo(float).tiny))
 
     @property
     def converged(self) -> np.ndarray | None:

@@ -58,6 +58,7 @@ def ruled(function: ScoreFunction, rule: str) -> Ruled:
         score, target = function.chosen()
         definition = graph.as_graph_def(add_shapes=rule == "reveal_cancel")  # which wants to know what is broadcast
         fed: dict[str, Any] = {inner.name: outer for outer, inner in graph.captures} | {target.name: "target"}
+    _write_numbers(definition, fed)
     fed |= {function.traced.inputs[key].name: ("input", key) for key in function.context}
     fed |= {port.tensor.name: ("at", key) for key, port in ports.items()}
     flat = Flattening(definition, fed).flat([score.name], f"_rules_{next(_NUMBERS)}")
@@ -70,6 +71,19 @@ def ruled(function: ScoreFunction, rule: str) -> Ruled:
     used = dict.fromkeys(reference for node in pairing.graph.node for reference in node.input)
     sources = tuple(reference for reference in used if reference.rpartition(":")[0] not in made)
     return Ruled(Flat(pairing.graph, pairing.references, sources, {}), fed, tuple(pairing.marked))
+
+
+def _write_numbers(definition: Any, fed: dict[str, Any]) -> None:
+    """Writes floats that the graph captured as constants, as if they had been typed there: an exponent has its sign then."""
+    placed = {node.name: node for node in definition.node}
+    for reference, value in list(fed.items()):
+        if not hasattr(value, "numpy") or not value.dtype.is_floating or value.shape.num_elements() != 1:
+            continue
+        node = placed[reference.removesuffix(":0")]
+        node.CopyFrom(tf.compat.v1.NodeDef(name=node.name, op="Const"))
+        node.attr["dtype"].type = value.dtype.as_datatype_enum
+        node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value.numpy()))
+        del fed[reference]
 
 
 def multipliers(function: ScoreFunction, row: Row, rule: str) -> tuple[tf.Tensor, dict[Any, tf.Tensor]]:

@@ -1,5 +1,6 @@
 """Which rule holds for an operation of a flat graph, as far as the operation and what feeds it tell."""
 
+import collections
 import dataclasses
 from collections.abc import Iterable
 from typing import Any
@@ -10,10 +11,7 @@ from .graph import nodes
 from .graph.bodies import Body, Dependence
 from .graph.flatten import FRAMES, Flat
 from .rules import table
-
-# What the inverse of a root passes on its way to the product that it normalises.
-SCALES = frozenset({"Identity", "Reshape", "ExpandDims", "Squeeze", "StridedSlice", "Transpose", "BroadcastTo", "Tile", "Cast",
-                    "Mul", "Minimum"})
+from .rules.exponents import own_exponent
 
 
 @dataclasses.dataclass(frozen=True)
@@ -44,56 +42,54 @@ def source_of(node: Any, body: Body) -> Any | None:
             return node
 
 
+def _is_number(kind: int) -> bool:
+    return nodes.is_floating(kind) or tf.as_dtype(kind).is_complex
+
+
 def reason_for(node: Any, varying: list[int], rule: table.Rule | None) -> str:
     """Why an operation has no rule, as far as it is known."""
     if node.op in FRAMES:
         return "it is part of a loop of TensorFlow 1"
-    if node.op == "Cast" and not nodes.is_floating(node.attr["SrcT"].type):
+    if node.op == "Cast" and not _is_number(node.attr["SrcT"].type):
         return "it turns a condition or an index that depends on the selected tensors into a number"
     if node.op.startswith("FusedBatchNorm") and ("is_training" not in node.attr or node.attr["is_training"].b):
         return "it normalises by the batch's own statistics"
     if rule is None and node.op in table.RULES:
+        if table.rule_for(node.op, varying, False) is not None:
+            return "it is of complex numbers"
         wrong = next((one for one in varying if not any(each.fits([one]) for each in table.RULES[node.op])), varying[-1])
         return f"its input {wrong} depends on the selected tensors"
     return ""
 
 
-def root_among(node: Any, varying: set[str], body: Body) -> int | None:
-    """The position of the factor of a product that is the inverse of a root times what does not vary; None: there is none."""
-    for position, reference in enumerate(nodes.data_inputs(node)):
-        while True:
-            owner = body.nodes.get(reference.rpartition(":")[0])
-            if owner is None or owner.op not in SCALES:
-                break
-            inputs = [one for one in nodes.data_inputs(owner) if one in varying]
-            if len(inputs) != 1:
-                owner = None
-                break
-            reference = inputs[0]
-        if owner is not None and owner.op == "Rsqrt":
-            return position
-    return None
-
-
-def limited_roots(body: Body, varying: set[str]) -> dict[str, str]:
-    """From inverses of roots to the minimum that each goes into, and nowhere else, beside a constant: where what is under the
-    root is 0, the inverse is infinite, and the two have multipliers only together."""
-    users: dict[str, list[str]] = {}
-    for node in body.nodes.values():
-        for reference in nodes.data_inputs(node):
-            users.setdefault(reference, []).append(node.name)
+def limited_roots(body: Body, varying: set[str]) -> dict[str, tuple[str, ...]]:
+    """From operations that begin an inverse of a root, 1 / √v, to those behind them, the last of which is a minimum with a
+    constant; each is used by the next alone. Where v is 0 the inverse is infinite, and they have multipliers only together."""
+    users = collections.Counter(reference for node in body.nodes.values() for reference in nodes.data_inputs(node))
+    users.update(body.returns)
     found = {}
     for node in body.nodes.values():
         if node.op != "Minimum":
             continue
-        by_type = {owner.op: owner for reference in nodes.data_inputs(node)
-                   if (owner := body.nodes.get(reference.rpartition(":")[0])) is not None}
-        if set(by_type) != {"Rsqrt", "Const"} or nodes.shape_of(by_type["Const"]) != ():
-            continue
-        root = by_type["Rsqrt"].name
-        if f"{root}:0" in varying and users[f"{root}:0"] == [node.name] and f"{root}:0" not in body.returns:
-            found[root] = node.name
+        behind, exponent = (node.name,), 1.0
+        while (node := _alone_before(node, varying, body)) is not None and users[f"{node.name}:0"] == 1:
+            exponent *= own_exponent(node, body) or 0
+            if exponent == -0.5:
+                found[node.name] = behind
+            if exponent in (0, -0.5):
+                break
+            behind = (node.name, *behind)
     return found
+
+
+def _alone_before(node: Any, varying: set[str], body: Body) -> Any | None:
+    """The node that gives the one input of `node` that varies; None where two do, or one constant beside it is no number."""
+    inputs = nodes.data_inputs(node)
+    which = [one for one in inputs if one in varying]
+    owners = [body.nodes.get(one.rpartition(":")[0]) for one in (*which, *(one for one in inputs if one not in which))]
+    if len(which) != 1 or any(owner is None or owner.op != "Const" or nodes.shape_of(owner) != () for owner in owners[1:]):
+        return None
+    return owners[0]
 
 
 def guided(flat: Flat, selected: Iterable[str]) -> list[Marked]:

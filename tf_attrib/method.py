@@ -7,6 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from . import baselines, points
+from .completeness import INCOMPLETE
 from .noise import Cloud
 from .refining import Control
 from .scoring import ScoreFunction
@@ -74,6 +75,11 @@ class Method:
     def hands_out(self, function: ScoreFunction) -> bool:
         """Whether what rows give sums to the slope of the score, so that a residual of the quadrature may be shared out."""
         return self.complete
+
+    def when_incomplete(self, function: ScoreFunction) -> str | None:
+        """The status of an example whose attributions miss the difference of scores by more than the method can explain; None
+        where it does not claim that they sum to it."""
+        return INCOMPLETE if self.complete and self.hands_out(function) else None
 
     def default_baseline(self):
         """What stands in where no baselines are given."""

@@ -14,11 +14,12 @@ import tensorflow as tf
 from .graph import nodes
 from .graph.bodies import BRANCHES, LOOPS, Body, Dependence, arguments_behind, starts, without
 from .graph.flatten import Flat, nested
-from .marking import Marked, carries, limited_roots, reason_for, root_among, source_of
+from .marking import Marked, carries, limited_roots, reason_for, source_of
 from .rules import table
 from .rules.chains import find_chains
 from .rules.common import REFERENCE
 from .rules.elementwise import LIMIT
+from .rules.exponents import exponents, inverse_among
 from .rules.reveal_cancel import CHAIN, RESHAPES, SHIFTS
 
 # The counter and the number of iterations, which TensorFlow's gradient of a loop looks for in these places.
@@ -35,6 +36,8 @@ class _View:
         self.chains = find_chains(body, varying) if cancel else {}
         self.followers = {name for chain in self.chains.values() for name in chain}
         self.limits = limited_roots(body, varying)
+        self.limited = {name for behind in self.limits.values() for name in behind}
+        self.powers = exponents(body, varying)
         self.at_input: dict[str, str] = {}
         self.at_reference: dict[str, str] = {}
 
@@ -127,7 +130,7 @@ class Pairing:
         if rule is table.CANCEL:
             copy.attr[CHAIN].list.s.extend(name.encode() for name in view.chains[node.name])
         if rule is table.LIMITED:
-            copy.attr[LIMIT].s = view.limits[node.name].encode()
+            copy.attr[LIMIT].s = " ".join(view.limits[node.name]).encode()
         self._note(view, node, rule)
 
     def _rule(self, node: Any, varying: list[int], view: _View) -> tuple[table.Rule | None, str]:
@@ -138,7 +141,7 @@ class Pairing:
             return table.WITHIN, ""
         if node.name in view.limits:
             return table.LIMITED, ""
-        if node.name in view.limits.values():
+        if node.name in view.limited:
             return table.OF_ROOT, ""
         compared = self._comparison(node, view) if varying[0] == 0 else None
         if compared is not None and node.op == "Cast":
@@ -147,11 +150,13 @@ class Pairing:
         if compared is not None and node.op == "SelectV2":
             self._choice(view, node, compared)
             return table.CHOICE, ""
-        if node.op == "Mul" and len(varying) == 2 and (position := root_among(node, view.varying, view.body)) is not None:
-            return table.NORMALISED[position], ""
+        of_complex = nodes.is_complex(node, self._depends.library)
+        if not of_complex and len(varying) == 2 and (position := inverse_among(node, view.powers)) is not None and (
+                node.op in table.WITH_INVERSE) and table.WITH_INVERSE[node.op][position] is not None:
+            return table.WITH_INVERSE[node.op][position], ""
         if node.op in ("Select", "SelectV2") and varying[0] == 0 and source_of(node, view.body).op in table.SANITY:
             varying = varying[1:]
-        rule = table.rule_for(node.op, varying)
+        rule = table.rule_for(node.op, varying, of_complex)
         return rule, reason_for(node, varying, rule)
 
     def _comparison(self, node: Any, view: _View) -> Any | None:

@@ -263,7 +263,8 @@ class Session:
         below = np.broadcast_to(below, (count, k, values.shape[1]))
         baseline_scores = np.take_along_axis(below, column[:, None, None], 2)[:, :, 0].astype(np.float64)
         distributions = values.shape[1] > 1 and values.min() >= 0 and np.allclose(values.sum(1), 1, atol=1e-3)
-        return Compared(targets, scores, baseline_scores, below.max(2), bool(distributions), predicted)
+        largest = np.maximum(np.abs(values[:count]).max(1), np.abs(below).max((1, 2), initial=0))
+        return Compared(targets, scores, baseline_scores, below.max(2), largest, bool(distributions), predicted)
 
     def _values(self, at: Callable[[np.ndarray], dict], example: np.ndarray, inputs: dict,
                 targets: np.ndarray | None) -> np.ndarray:

@@ -5,20 +5,24 @@ from collections.abc import Callable
 import numpy as np
 
 from .attribution import Attribution
+from .completeness import MOST_CANCELLED
 from .structure import flatten
 
 # Below this share of the score the gradient at the input says next to nothing.
 SATURATED = 0.01
-# A gap beyond this share of the difference calls for more steps (the guide's 5% rule), unless it is as small a part of all
-# that was attributed as the second number says.
-GAP, SLIGHT = 0.05, 0.01
 # status of an example -> what a reader should know and do; "{error}" becomes the estimated error where there is one
 STATUS = {
     "max_evaluations": "not converged{error}; raise max_evaluations",
     "memory": "not converged{error}; the paths from all baselines did not fit in memory together; raise memory= of Attributor",
     "too_narrow": "not converged{error}; {where}",
-    "incomplete": "incomplete: contributions miss the difference of scores by more than 0.1% of what was attributed, see gap; "
-                  "a choice inside the model turned, or numbers are too large for float32",
+    "incomplete": "incomplete: attributions miss the difference of scores by more than rounding explains, see gap; a choice "
+                  "inside the model turned, its gradients are not its own, or numbers are too large for their format",
+    "cancelling": f"cancelling: positive and negative parts are more than {MOST_CANCELLED} times as large as the scores, and "
+                  "cancel: single ones mean little (normalisation at a zero baseline does this; try ta.token, baselines from "
+                  "data, at= behind it, or integrated gradients)",
+    "too_few_steps": "too few steps: the sum misses the difference of scores by more than 5%; raise n_steps, or leave rule= "
+                     "and n_steps= out, and steps are found",
+    "too_few_samples": "too few samples: the sum misses the difference of scores by more than 5%; raise n_samples",
     "not_finite": "not finite: a NaN or an infinity came up in this example, so its numbers mean nothing",
 }
 # What is said of a path that could not be followed, by where: so close to the baseline, or elsewhere.
@@ -61,9 +65,6 @@ def _score(result: Attribution) -> str:
             worst = int(np.nanargmax(np.abs(gaps)))
             gap = f"{gaps[worst]:+.2%}" if abs(gaps[worst]) >= 1e-4 else "below 0.01%"
             line += f"gap {gap} of the difference" + (f" at most (example {worst})" if len(result) > 1 else "")
-            wrong = (np.abs(gaps) > GAP) & (np.abs(result.gap) > SLIGHT * result.magnitudes)
-            if wrong.any() and result.error_estimate is None and result.method.startswith("IntegratedGradients"):
-                line += f"; beyond 5% in {int(wrong.sum())}: take more steps"
     return line
 
 

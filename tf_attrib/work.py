@@ -12,6 +12,7 @@ from . import engine
 class Compared:
     """Targets (n, r), scores (n,), and scores and highest values of the output at the references, (n, k).
 
+    `largest` (n,) is the largest magnitude of the output at the example and its references: the scale that its scores are on.
     `distributions` says whether the output's values look like probabilities of classes: in [0, 1], with a sum of one;
     `predicted` (n,) is the class of the highest value, where there is one value for each class.
     """
@@ -20,6 +21,7 @@ class Compared:
     scores: np.ndarray
     baseline_scores: np.ndarray
     highest: np.ndarray
+    largest: np.ndarray
     distributions: bool
     predicted: np.ndarray | None = None
 
@@ -27,7 +29,7 @@ class Compared:
         """Those of some of the examples."""
         predicted = None if self.predicted is None else self.predicted[which]
         return Compared(self.target[which], self.scores[which], self.baseline_scores[which], self.highest[which],
-                        self.distributions, predicted)
+                        self.largest[which], self.distributions, predicted)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -90,6 +90,8 @@ ROWS = (
         "max_evaluations=; of=\"logits\" where the score jumps"),
     Row("gap", "integral", "attributions do not add up to the difference of scores (the 5% rule)",
         "gap as a share of the difference", "a model whose gradients are its own; method=\"occlusion\""),
+    Row("cancellation", "integral", "positive and negative attributions are far larger than the scores, and cancel",
+        "their L1 norm as a multiple of the largest score", "baselines from data; at= behind a normalisation"),
     Row("too_few_steps", "integral", "the fixed rule takes too few steps", "gap and error with these steps, and with how many "
         "both are below 5%", "n_steps=, or the rule that finds them itself"),
 )

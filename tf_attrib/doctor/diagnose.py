@@ -21,7 +21,7 @@ CHECKS = (model.check_finite, model.check_connected, model.check_units, model.ch
           output.check_saturation, output.check_target, output.check_unit,
           baseline.check_classes, baseline.check_score, baseline.check_distance, baseline.check_range,
           baseline.check_equal_features, words.check_words, compare.check_baselines,
-          integral.check_accuracy, integral.check_steps, integral.check_gap)
+          integral.check_accuracy, integral.check_steps, integral.check_gap, integral.check_cancellation)
 
 
 @plain_failures()

@@ -2,9 +2,10 @@
 
 import numpy as np
 
+from ..completeness import GAP, MOST_CANCELLED, SLIGHT
 from ..methods import IntegratedGradients
 from ..structure import flatten
-from ..summary import BESIDE_BASELINE, GAP, SLIGHT
+from ..summary import BESIDE_BASELINE
 from . import calls
 from .case import Case
 from .catalogue import finding
@@ -86,6 +87,19 @@ def check_gap(case: Case) -> list[Finding]:
                         remedy, wrong)]
     return [finding("gap", "passed", evidence, "The attributions add up to the difference of scores; "
                     f"largest gap: {hundredths(abs(gaps[worst]))}.")]
+
+
+def check_cancellation(case: Case) -> list[Finding]:
+    """Whether attributions are far larger than the scores that they add up to."""
+    times = case.result.magnitudes / np.maximum(case.work.compared.largest, np.finfo(float).tiny)
+    wrong = np.flatnonzero(times > MOST_CANCELLED)
+    if not len(wrong):
+        return []
+    worst = int(np.nanargmax(times))
+    return [finding("cancellation", "warning", {"largest_multiple": float(times[worst]), "example": worst},
+                    f"In {len(wrong)} of {case.count} examples positive and negative attributions cancel: together they are "
+                    f"{times[worst]:,.0f} times as large as the scores in example {worst}. Single ones mean little.",
+                    f"{calls.attribute(case, baselines=calls.other_baseline(case))}  # or at= behind a normalisation", wrong)]
 
 
 def check_steps(case: Case) -> list[Finding]:

@@ -6,7 +6,8 @@ import numpy as np
 import tensorflow as tf
 
 # Where each type's values are in a TensorProto.
-FIELDS = {"string": "string_val", "int32": "int_val", "int64": "int64_val", "bool": "bool_val", "float32": "float_val"}
+FIELDS = {"string": "string_val", "int32": "int_val", "int64": "int64_val", "bool": "bool_val", "float32": "float_val",
+          "float64": "double_val", "float16": "half_val", "bfloat16": "half_val"}
 
 
 def values(node: Any) -> list:
@@ -28,6 +29,8 @@ def values(node: Any) -> list:
         content = tensor.tensor_content[:len(tensor.tensor_content) // width * width]
         return np.frombuffer(content, dtype.as_numpy_dtype).tolist()
     found = getattr(tensor, FIELDS[dtype.name])
+    if FIELDS[dtype.name] == "half_val":  # their bits, as whole numbers
+        return np.asarray(found, np.uint16).view(dtype.as_numpy_dtype).tolist()
     return [value.decode("utf-8", "replace") for value in found] if dtype == tf.string else list(found)
 
 

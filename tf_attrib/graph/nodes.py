@@ -123,6 +123,12 @@ def is_floating(number: int) -> bool:
         return False
 
 
+def is_complex(node: Any, functions: Mapping[str, Any]) -> bool:
+    """Whether it takes or gives complex numbers."""
+    kinds = [*dtypes(node, functions), *([node.attr["T"].type] if "T" in node.attr else [])]
+    return any(tf.as_dtype(kind).is_complex for kind in kinds if kind)
+
+
 def shape_of(node: Any, number: int = 0) -> Shape:
     """The shape of one of a node's outputs, as far as the file says it."""
     if "_output_shapes" in node.attr:

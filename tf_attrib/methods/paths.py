@@ -76,6 +76,10 @@ class PathMethod(Method):
     def points(self, references, rng, features, kind):
         return points.path(self._fixed, references)
 
+    def when_incomplete(self, function):
+        short = super().when_incomplete(function)
+        return short if short is None or self._fixed is None else "too_few_steps"
+
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class IntegratedGradients(PathMethod):
@@ -106,6 +110,9 @@ class ExpectedGradients(Method):
 
     def row(self, features, kind):
         return GradientRow("difference")
+
+    def when_incomplete(self, function):
+        return "too_few_samples"
 
     def default_baseline(self):
         raise AttributionError("expected gradients need references drawn from data: baselines=ta.dataset(samples)")

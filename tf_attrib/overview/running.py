@@ -213,7 +213,8 @@ class Running:
         if self._left_out:
             notes.append(f"{self._left_out} of {self._seen} examples have attributions that are not finite, and are left out")
         if self._unfinished:
-            notes.append(f"{self._unfinished} of {self._seen} attributions did not converge; see the status of the results")
+            notes.append(f"{self._unfinished} of {self._seen} attributions did not converge, or do not add up "
+                         "as they should; see the status of the results")
         if self._words is None and not self._has_values:
             notes.append("the values of the features are not known, so that none can be called degenerate")
         return notes

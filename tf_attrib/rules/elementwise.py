@@ -8,7 +8,7 @@ function.
 import tensorflow as tf
 
 from ..graph.private import own_gradient
-from .common import beside, partner, quotient
+from .common import beside, pairs, partner, quotient, varies
 
 # Smooth everywhere, on a scale of about one: tiny is an absolute size.
 SMOOTH = frozenset({"Sigmoid", "Tanh", "Softplus", "Softsign", "Erf", "Erfc", "Exp", "Expm1", "Sin", "Cos", "Atan", "Sinh",
@@ -20,7 +20,7 @@ PIECES = frozenset({"Relu", "Relu6", "LeakyRelu", "Abs", "ClipByValue"})
 STEPS = frozenset({"Sign", "Round", "Rint", "Floor", "Ceil"})
 # Curved, with a kink at zero.
 KINKED = frozenset({"Elu", "Selu"})
-# The attribute of an inverse of a root that names the minimum behind it.
+# The attribute of what begins an inverse of a root that names the operations behind it, the last of which is a minimum.
 LIMIT = "_tf_attrib_limit"
 # The relative spacing of numbers.
 EPSILON = {tf.float64: 2.0**-52, tf.float32: 2.0**-23, tf.float16: 2.0**-10, tf.bfloat16: 2.0**-7}
@@ -66,9 +66,9 @@ def _derivative(operation: tf.Operation) -> tf.Tensor:
 
 
 def square(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
-    """Δ(x²) / Δx = x + x'."""
+    """Δ(x²) / Δx = x + x', conjugated where it is complex."""
     with beside(operation):
-        slope = operation.inputs[0] + partner(operation).inputs[0]
+        slope = tf.math.conj(operation.inputs[0] + partner(operation).inputs[0])
     return upstream * slope
 
 
@@ -92,16 +92,17 @@ def _root_slope(y: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
     return -tf.square(less) * more / (1 + less / more)
 
 
-def limited_root(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
+def limited_root(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
     """z = min(1 / √x, c): Δz / Δx, which is finite where 1 / √x is not; that of y = 1 / √x where neither is limited."""
-    limit = operation.graph.get_operation_by_name(operation.get_attr(LIMIT).decode())
-    at_reference = partner(operation)
+    *_, root, limit = [operation, *map(operation.graph.get_operation_by_name, operation.get_attr(LIMIT).decode().split())]
+    position = next(number for number, pair in enumerate(pairs(operation)) if varies(pair))
     with beside(operation):
-        y, reference, z, below = operation.outputs[0], at_reference.outputs[0], limit.outputs[0], partner(limit).outputs[0]
-        free = tf.equal(z, y) & tf.equal(below, reference)
+        x, reference = pairs(operation)[position]
+        y, at_reference, z, below = (one.outputs[0] for one in (root, partner(root), limit, partner(limit)))
+        free = tf.equal(z, y) & tf.equal(below, at_reference)
         # the slope of 1 / √x at z and z', and the quotient where a limit is between x and x'
-        slope = tf.where(free, _root_slope(z, below), -quotient(z - below, at_reference.inputs[0] - operation.inputs[0]))
-    return upstream * slope
+        slope = tf.where(free, _root_slope(z, below), -quotient(z - below, reference - x))
+    return [upstream * slope if number == position else None for number in range(len(operation.inputs))]
 
 
 def inverse(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:

@@ -31,11 +31,20 @@ def shift(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None
 
 
 def scale(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
-    """a b: g b."""
+    """a b: g b, conjugated where it is complex."""
     position = _varying(operation)
     if broadcast(operation.inputs[position], operation.inputs[1 - position]):
         return own_gradient(operation, upstream)
-    return _alone(operation, upstream * operation.inputs[1 - position], position)
+    return _alone(operation, upstream * tf.math.conj(operation.inputs[1 - position]), position)
+
+
+def one_hot(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
+    """One value where an index points, another elsewhere: to each the sum of g where it is."""
+    indices, depth, *_ = operation.inputs
+    axis = operation.get_attr("axis")
+    hot = tf.one_hot(indices, depth, True, False, axis=axis, dtype=tf.bool)
+    parts = (tf.reduce_sum(tf.where(where, upstream, tf.zeros_like(upstream))) for where in (hot, ~hot))
+    return [None, None, *parts]
 
 
 def convolve(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:

@@ -17,10 +17,10 @@ from .elementwise import secant
 
 
 def multiply(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
-    """Elementwise a b: g b̄ and g ā."""
+    """Elementwise a b: g b̄ and g ā, conjugated where they are complex."""
     a, b = pairs(operation)
     with beside(operation):
-        of_a, of_b = middle(b), middle(a)
+        of_a, of_b = tf.math.conj(middle(b)), tf.math.conj(middle(a))
     return [unbroadcast(upstream * of_a, a[0]), unbroadcast(upstream * of_b, b[0])]
 
 
@@ -65,25 +65,67 @@ def divide(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
     return [unbroadcast(upstream * of_a, a[0]), unbroadcast(upstream * of_b, b[0])]
 
 
+def divide_by_inverse(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
+    """y = a / b where b is itself an inverse: the product of a and h = 1 / b, g h̄, and g ā Δh / Δb."""
+    a, b = pairs(operation)
+    with beside(operation):
+        inverse = tuple(quotient(tf.ones_like(value), value) for value in b)
+        of_a, of_b = middle(inverse), -middle(a) * inverse[0] * inverse[1]
+    return [unbroadcast(upstream * of_a, a[0]), unbroadcast(upstream * of_b, b[0])]
+
+
 def normalised(position: int) -> Callable:
-    """The rule for y = a r, where r is the inverse of a root: y = a / b with b = 1 / r, as a quotient is shared out.
+    """The rule for y = a r, where r is an inverse: y = a / b with b = 1 / r, as a quotient is shared out.
 
     With H = 2 r r' / (r + r'), the harmonic mean: g H, and g (y + y') / (r + r'). Were it a product at the midpoint, both
-    would be as large as 1 / b where a reference has next to no variance, and cancel each other.
+    would be as large as 1 / b where b is next to zero at a reference, and cancel each other. Where r changes its sign there is
+    no such b between the two, and it is a product.
 
     Args:
         position: of r among the inputs.
     """
     def rule(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
         both = pairs(operation)
-        (a, _), (r, below) = both[1 - position], both[position]
+        a, r = both[1 - position], both[position]
         with beside(operation):
-            total = r + below
-            of_a = quotient(2 * r * below, total)
-            of_r = quotient(operation.outputs[0] + partner(operation).outputs[0], total)
-        found = [unbroadcast(upstream * of_a, a), unbroadcast(upstream * of_r, r)]
+            harmonic, _, same = _shares(r)
+            of_a = tf.where(same, harmonic, middle(r))
+            outputs = operation.outputs[0], partner(operation).outputs[0]
+            of_r = tf.where(same, quotient(outputs[0] + outputs[1], r[0] + r[1]), middle(a))
+        found = [unbroadcast(upstream * of_a, a[0]), unbroadcast(upstream * of_r, r[0])]
         return found[::-1] if position == 0 else found
     return rule
+
+
+def scaled(position: int) -> Callable:
+    """The rule of `normalised` for products of matrices and Einstein sums, of which each term is a quotient.
+
+    With H as there, s = r / (r + r'), and h what the operation hands from g and one factor to the other: h(H) for a, and
+    s h(a) + (1 - s) h(a') for r.
+    """
+    def rule(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
+        function = {"MatMul": _matmul, "Einsum": _einsum}.get(operation.type, _batch_matmul)(operation)
+        both = pairs(operation)
+        a, r = both[1 - position], both[position]
+
+        def back(first: tf.Tensor, second: tf.Tensor) -> list[tf.Tensor]:
+            found = pulled_back(function, [first, second] if position else [second, first], upstream)
+            return found if position else found[::-1]
+        with beside(operation):
+            harmonic, share, same = _shares(r)
+            of_a, share = tf.where(same, harmonic, middle(r)), tf.where(same, share, 0.5 * tf.ones_like(share))
+        to_a, at_x = back(a[0], of_a)
+        _, at_reference = back(a[1], of_a)
+        found = [to_a, share * at_x + (1 - share) * at_reference]
+        return found if position else found[::-1]
+    return rule
+
+
+def _shares(r: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """2 r r' / (r + r'), r / (r + r'), and where the two have the same sign."""
+    share = quotient(r[0], r[0] + r[1])
+    # a product of the two might overflow
+    return 2 * share * r[1], share, (r[0] >= 0) & (r[1] >= 0) | (r[0] <= 0) & (r[1] <= 0)
 
 
 def times_logarithm(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
@@ -130,6 +172,49 @@ def product(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | No
     slope = slope * tf.reshape(upstream, tf.concat([kept, [1]], 0))
     slope = tf.reshape(slope, tf.gather(tf.shape(x), order))
     return [tf.transpose(slope, tf.math.invert_permutation(order)), None]
+
+
+def cumulative_product(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
+    """Products of all factors up to each: of every one as `product` has it.
+
+    With S_i = g_i + x_{i+1} S_{i+1}, what all products from i on make of a factor of one there, and S' of x':
+    m_i = (prod of x before i · S'_i + prod of x' before i · S_i) / 2.
+    """
+    (x, reference), (axis, _) = pairs(operation)
+    with beside(operation):
+        rank = tf.rank(x)
+        axis = tf.where(axis < 0, axis + rank, axis)
+        order = tf.concat([tf.range(axis), tf.range(axis + 1, rank), axis[None]], 0)
+
+        def last(value: tf.Tensor) -> tf.Tensor:
+            value = tf.transpose(value, order)
+            return tf.reverse(value, [-1]) if operation.get_attr("reverse") else value
+        both = [last(value) for value in (x, reference)]
+        before = [tf.math.cumprod(value, -1, exclusive=True) for value in both]
+    upstream = last(upstream)
+    if operation.get_attr("exclusive"):
+        upstream = _moved_up(upstream, 1)
+    slope = sum(one * _sums_of_products(upstream, other) for one, other in zip(before, both[::-1], strict=True)) / 2
+    slope = tf.reverse(slope, [-1]) if operation.get_attr("reverse") else slope
+    return [tf.transpose(slope, tf.math.invert_permutation(order)), None]
+
+
+def _sums_of_products(upstream: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
+    """S_i = g_i + x_{i+1} S_{i+1} along the last axis, in about log2(n) rounds, each of which joins twice as many steps."""
+    def join(step: tf.Tensor, total: tf.Tensor, product: tf.Tensor) -> tuple:
+        return 2 * step, total + product * _moved_up(total, step), product * _moved_up(product, step)
+    start = 1, upstream, _moved_up(factors, 1)
+    dynamic = tf.TensorShape([None] * upstream.shape.rank) if upstream.shape.rank is not None else tf.TensorShape(None)
+    _, total, _ = tf.while_loop(lambda step, *_: step < tf.shape(upstream)[-1], join, start,
+                                (tf.TensorShape([]), dynamic, dynamic))
+    return total
+
+
+def _moved_up(value: tf.Tensor, steps: tf.Tensor | int) -> tf.Tensor:
+    """Element i is that at i + `steps` of the last axis, and 0 where there is none."""
+    steps = tf.minimum(steps, tf.shape(value)[-1])
+    behind = tf.concat([tf.zeros([tf.rank(value) - 1], tf.int32), [steps]], 0)
+    return tf.pad(value[..., steps:], tf.stack([tf.zeros_like(behind), behind], 1))
 
 
 def normalise(operation: tf.Operation, upstream: tf.Tensor, *_) -> list[tf.Tensor | None]:

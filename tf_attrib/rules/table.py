@@ -9,7 +9,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from . import choosing, elementwise, linear, products, reveal_cancel, softmax
+from . import choosing, elementwise, linear, products, reveal_cancel, softmax, spectra
 from .guided import RECTIFIERS, guided
 
 # Of arXiv:1704.02685 (version 2).
@@ -26,6 +26,7 @@ class Rule:
         gradient: the name that it is registered under; None: the operation's own gradient.
         inputs: positions of the inputs that may vary; None: any.
         most: how many inputs may vary at once; None: any number.
+        of_complex: whether it holds for complex numbers, too; an operation's own gradient does.
     """
 
     words: str
@@ -33,9 +34,12 @@ class Rule:
     gradient: str | None = None
     inputs: tuple[int, ...] | None = None
     most: int | None = None
+    of_complex: bool = False
 
-    def fits(self, varying: list[int]) -> bool:
+    def fits(self, varying: list[int], of_complex: bool = False) -> bool:
         """Whether it holds where the inputs at these positions vary."""
+        if of_complex and self.gradient is not None and not self.of_complex:
+            return False
         return (self.inputs is None or set(varying) <= set(self.inputs)) and (self.most is None or len(varying) <= self.most)
 
 
@@ -64,24 +68,27 @@ HAND_ON = _registered("HandOn", reveal_cancel.hand_on)
 _SECANT = _registered("Secant", elementwise.secant)
 _EXTREME = _registered("Extreme", choosing.extreme)
 
+# Products that sum over an axis of both factors.
+CONTRACTIONS = ("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum")
 # Linear in each of these inputs while the others stay as they are: the operation's own gradient is exact.
-_ANY = """Add AddV2 AddN Sub Neg BiasAdd ConcatV2 Pack Unpack Identity Conj Real Imag Complex Snapshot EnsureShape
+_ANY = """Add AddV2 AddN Sub Neg BiasAdd ConcatV2 Pack Unpack Identity Conj Real Imag Complex EnsureShape
     TensorListPushBack DynamicStitch ParallelDynamicStitch"""
 _FIRST = """Reshape Transpose StridedSlice Slice Squeeze ExpandDims Pad MirrorPad Sum Mean Tile SplitV BroadcastTo Cumsum
-    ReverseV2 Reverse ReverseSequence GatherV2 Gather GatherNd Cast Conv1D Conv2D Conv3D DepthwiseConv2dNative AvgPool AvgPool3D
+    ReverseV2 Reverse ReverseSequence GatherV2 Gather GatherNd Cast Conv2D Conv3D DepthwiseConv2dNative AvgPool AvgPool3D
     SpaceToBatchND BatchToSpaceND SpaceToDepth DepthToSpace ResizeBilinear ResizeNearestNeighbor ResizeBicubic ScaleAndTranslate
     MatrixDiag MatrixDiagV2 MatrixDiagV3 MatrixDiagPart MatrixDiagPartV2 MatrixDiagPartV3 DiagPart Diag MatrixBandPart Roll
-    ExtractImagePatches ExtractVolumePatches UnsortedSegmentSum SegmentSum SegmentMean CropAndResize EnsureShape FFT FFT2D FFT3D
-    IFFT IFFT2D IFFT3D RFFT RFFT2D RFFT3D IRFFT IRFFT2D IRFFT3D ImageProjectiveTransformV3 TensorListFromTensor TensorListStack
+    ExtractImagePatches ExtractVolumePatches UnsortedSegmentSum SegmentSum SegmentMean CropAndResize FFT FFT2D FFT3D
+    IFFT IFFT2D IFFT3D ImageProjectiveTransformV3 TensorListFromTensor TensorListStack
     TensorListGetItem TensorListConcatV2 TensorListGather TensorListResize"""
-_OTHER = {"Split": (1,), "PadV2": (0, 2), "Fill": (1,), "ScatterNd": (1,), "TensorScatterUpdate": (0, 2),
+_OTHER = {"Split": (1,), "PadV2": (0,), "Fill": (1,), "ScatterNd": (1,), "TensorScatterUpdate": (0, 2),
           "TensorScatterAdd": (0, 2), "TensorScatterSub": (0, 2), "Conv2DBackpropInput": (2,), "Conv3DBackpropInputV2": (2,),
           "DepthwiseConv2dNativeBackpropInput": (2,), "TensorListSetItem": (0, 2), "TensorListPopBack": (0,),
-          "TensorListReserve": (), "OneHot": (2, 3), "MatrixSetDiagV3": (0, 1), "SparseToDense": (2,)}
+          "MatrixSetDiagV3": (0, 1), "SparseToDense": (2,)}
 
 
 def _linear(inputs: tuple[int, ...] | None, gradient: str | None = None, most: int | None = None) -> Rule:
-    return Rule("linear: its own gradient" if gradient is None else "linear", LINEAR, gradient, inputs, most)
+    words = "linear: its own gradient" if gradient is None else "linear"
+    return Rule(words, LINEAR, gradient, inputs, most, of_complex=True)
 
 
 def _table() -> dict[str, tuple[Rule, ...]]:
@@ -91,8 +98,12 @@ def _table() -> dict[str, tuple[Rule, ...]]:
     shift = _linear(None, _registered("Shift", linear.shift), most=1)
     table |= {name: (shift, _linear(None)) for name in ("Add", "AddV2")}
     table |= dict.fromkeys(linear.CONVOLUTIONS, (_linear((0,), _registered("Convolve", linear.convolve)),))
-    passing = Rule("hands the multiplier on", MULTIPLIERS, PASS)
-    table |= dict.fromkeys(("IdentityN", "StopGradient", "PreventGradient", "CheckNumerics", "CheckNumericsV2",
+    for axes, name in enumerate(("RFFT", "RFFT2D", "RFFT3D"), 1):
+        table[name] = (_linear((0,), _registered(f"FromReal{axes}", spectra.from_real(axes))),)
+        table[f"I{name}"] = (_linear((0,), _registered(f"ToReal{axes}", spectra.to_real(axes))),)
+    table["OneHot"] = (_linear((2, 3), _registered("OneHot", linear.one_hot)),)
+    passing = Rule("hands the multiplier on", MULTIPLIERS, PASS, of_complex=True)
+    table |= dict.fromkeys(("IdentityN", "Snapshot", "StopGradient", "PreventGradient", "CheckNumerics", "CheckNumericsV2",
                             "DebugIdentityV2"), (passing,))
     normal = _registered("Normalise", products.normalise)
     table |= dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"),
@@ -108,9 +119,12 @@ def _of_one_variable() -> dict[str, tuple[Rule, ...]]:
     exact = {"Square": ("x + x'", elementwise.square), "Sqrt": ("1 / (y + y')", elementwise.square_root),
              "Rsqrt": ("-y² y'² / (y + y')", elementwise.inverse_square_root)}
     for name, (words, function) in exact.items():
-        table[name] = (Rule(f"Rescale: Δy / Δx = {words}", RESCALE, _registered(name, function), (0,)),)
+        table[name] = (Rule(f"Rescale: Δy / Δx = {words}", RESCALE, _registered(name, function), (0,),
+                            of_complex=name == "Square"),)
     inverse = Rule("Rescale: Δy / Δx = -y y'", RESCALE, _registered("Inverse", elementwise.inverse), (0,))
     table |= {"Inv": (inverse,), "Reciprocal": (inverse,)}
+    table["ComplexAbs"] = (Rule("Rescale of the root of u² + v²", RESCALE, _registered("Magnitude", spectra.magnitude), (0,),
+                                of_complex=True),)
     table["Pow"] = (Rule("Rescale: Δy / Δx", RESCALE, _registered("Power", products.power), (0,)),)
     return table
 
@@ -118,12 +132,11 @@ def _of_one_variable() -> dict[str, tuple[Rule, ...]]:
 def _of_two_variables() -> dict[str, tuple[Rule, ...]]:
     table = {}
     middle = "product, at the midpoint of x and x'"
-    multiply = Rule(middle, MULTIPLIERS, _registered("Multiply", products.multiply))
-    contract = Rule(middle, MULTIPLIERS, _registered("Contract", products.contract), (0, 1))
+    multiply = Rule(middle, MULTIPLIERS, _registered("Multiply", products.multiply), of_complex=True)
+    contract = Rule(middle, MULTIPLIERS, _registered("Contract", products.contract), (0, 1), of_complex=True)
     table["Mul"] = (_linear(None, _registered("Scale", linear.scale), most=1), multiply)
     table["MulNoNan"] = (_linear(None, most=1), multiply)
-    table |= dict.fromkeys(("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"),
-                           (_linear(None, most=1), contract))
+    table |= dict.fromkeys(CONTRACTIONS, (_linear(None, most=1), contract))
     divide = Rule("quotient y = a / b: y b = a, at the midpoint", MULTIPLIERS, _registered("Divide", products.divide))
     table |= dict.fromkeys(("RealDiv", "Div", "DivNoNan", "Xdivy"), (_linear((0,)), divide))
     logarithm = Rule("the product of a and log b, at the midpoint", MULTIPLIERS,
@@ -135,7 +148,8 @@ def _of_two_variables() -> dict[str, tuple[Rule, ...]]:
                    _registered("GreaterOrLess", choosing.greater_or_less))
     table |= dict.fromkeys(("Maximum", "Minimum"), (shapley,))
     table |= dict.fromkeys(("Select", "SelectV2"), (Rule("a fixed choice: linear", LINEAR,
-                                                         _registered("Select", choosing.select), (1, 2)),))
+                                                         _registered("Select", choosing.select), (1, 2),
+                                                         of_complex=True),))
     return table
 
 
@@ -143,6 +157,8 @@ def _of_rows() -> dict[str, tuple[Rule, ...]]:
     extreme = Rule("the element that rose to the maximum, or fell from it", MULTIPLIERS, _EXTREME, (0,))
     table = dict.fromkeys(("Max", "Min", "MaxPool", "MaxPoolV2", "MaxPool3D"), (extreme,))
     table["Prod"] = (Rule("one factor at a time, in both orders", MULTIPLIERS, _registered("Product", products.product), (0,)),)
+    table["Cumprod"] = (Rule("one factor at a time, in both orders", MULTIPLIERS,
+                             _registered("CumulativeProduct", products.cumulative_product), (0,)),)
     table["Softmax"] = (Rule("Rescale of exp(x - log Σ exp x), row by row", RESCALE,
                              _registered("Softmax", softmax.softmax), (0,)),)
     table["LogSoftmax"] = (Rule("Rescale of x - log Σ exp x, row by row", RESCALE,
@@ -158,9 +174,21 @@ COMPARISONS = frozenset({"Greater", "GreaterEqual", "Less", "LessEqual"})
 # Conditions that tell of a broken number, which are taken as they are at the input.
 SANITY = frozenset({"IsFinite", "IsNan", "IsInf"})
 STEPS = Rule("Rescale of a step: Δy / Δ(u - v)", RESCALE, STEP)
-# Products with the inverse of a root, which is input 0 or 1.
-NORMALISED = tuple(Rule("quotient by a root: y b = a, at the midpoint", MULTIPLIERS,
-                        _registered(f"ByRoot{position}", products.normalised(position)), (0, 1)) for position in (0, 1))
+
+
+def _with_inverse() -> dict[str, tuple[Rule | None, Rule | None]]:
+    """Products with an inverse, by its position among the inputs, and what is divided by one."""
+    words = "quotient written as a product with 1 / b: y b = a, at the midpoint"
+    factor, contracted = (tuple(Rule(words, MULTIPLIERS, _registered(f"{name}{position}", function(position)), (0, 1))
+                                for position in (0, 1))
+                          for name, function in (("Normalised", products.normalised), ("Scaled", products.scaled)))
+    product = Rule("product of a and 1 / b, at the midpoint", MULTIPLIERS,
+                   _registered("DivideByInverse", products.divide_by_inverse), (0, 1))
+    return dict.fromkeys(("Mul", "MulNoNan"), factor) | dict.fromkeys(CONTRACTIONS, contracted) \
+        | dict.fromkeys(("RealDiv", "Div"), (None, product))
+
+
+WITH_INVERSE = _with_inverse()
 # The inverse of a root that goes into a minimum alone, and the minimum.
 LIMITED = Rule("Rescale with the minimum behind it: Δz / Δx", RESCALE, _registered("LimitedRoot", elementwise.limited_root))
 OF_ROOT = Rule("Rescale, with the inverse of a root before it", RESCALE, HAND_ON)
@@ -172,6 +200,6 @@ GUIDED_RULES = {name: Rule("guided: max(g, 0) times its own derivative", "arXiv:
                 for name in RECTIFIERS}
 
 
-def rule_for(operation: str, varying: list[int]) -> Rule | None:
+def rule_for(operation: str, varying: list[int], of_complex: bool) -> Rule | None:
     """The rule of an operation whose inputs vary at these positions, None where there is none."""
-    return next((rule for rule in RULES.get(operation, ()) if rule.fits(varying)), None)
+    return next((rule for rule in RULES.get(operation, ()) if rule.fits(varying, of_complex)), None)
