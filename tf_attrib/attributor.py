@@ -22,7 +22,7 @@ from .graph.saved_model import is_export
 from .graph.trace import Traced, trace
 from .methods import Method, as_method
 from .outputs import resolve_of
-from .positions import EachPosition, expanded
+from .positions import EachPosition
 from .prepare import as_arrays, matched, prepared, raw_specs, specs_of
 from .progress import progress
 from .running import row_count, run
@@ -236,8 +236,7 @@ class Attributor:
         references = method.drawn(references, seed)
         extra, placed = method.extra(x, session), {}
         if isinstance(target, EachPosition):
-            output = session.function.output
-            which, position, target = expanded(target, session.values(ready), output.has_classes, output.words)
+            which, position, target = session.positions(target, ready)
             placed = {"example": which, "position": position}
             arrays, ready, x, extra = ({key: value[which] for key, value in values.items()}
                                        for values in (arrays, ready, x, extra))
@@ -256,11 +255,14 @@ class Attributor:
             specs = raw_specs(arrays, specs)
         match = matched(arrays, specs)
         ready = prepared(arrays, specs, match)
-        signature = _signature(specs)
-        if signature not in self._sessions:
+        signature, shapes = _signature(specs), tuple(ready[key].shape[1:] for key in specs)
+        if (signature, shapes) not in self._sessions:
+            # one trace serves inputs of all shapes, but how many rows are worth a block follows these
+            alike = next((session for (kind, _), session in self._sessions.items() if kind == signature), None)
             names = {key: spec.name or str("input" if key is None else key) for key, spec in specs.items()}
-            self._sessions[signature] = Session(self._trace(specs), self.at, self.of, names, ready, self.batch_size)
-        return self._sessions[signature], ready, match
+            self._sessions[signature, shapes] = alike.sized(ready) if alike is not None else \
+                Session(self._trace(specs), self.at, self.of, names, ready, self.batch_size)
+        return self._sessions[signature, shapes], ready, match
 
     def _trace(self, specs: dict) -> Traced:
         signature = _signature(specs)

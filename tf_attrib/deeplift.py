@@ -54,8 +54,8 @@ def ruled(function: ScoreFunction, rule: str) -> Ruled:
         rule: "rescale" or "reveal_cancel" (both once at the input and once at the reference), or "guided".
     """
     graph, ports = function.traced.function.graph, function.place.ports
+    score, target = function.chosen()
     with TRACING, graph.as_default():
-        score, target = function.chosen()
         definition = graph.as_graph_def(add_shapes=rule == "reveal_cancel")  # which wants to know what is broadcast
         fed: dict[str, Any] = {inner.name: outer for outer, inner in graph.captures} | {target.name: "target"}
     fed |= {function.traced.inputs[key].name: ("input", key) for key in function.context}

@@ -140,8 +140,8 @@ def _evaluated(function: ScoreFunction, row: Row, fetches: Callable[["_Ends"], d
     As with plain gradients, it is found in the traced graph itself and cut out afterwards.
     """
     ports, seen = function.place.ports, function.observed
+    score, target = function.chosen()
     with TRACING, function.traced.function.graph.as_default():
-        score, target = function.chosen()
         unit = tf.compat.v1.placeholder(tf.int32, [None, row.extra[UNIT].shape[1]]) if UNIT in row.extra else None
         moves = {key: tf.compat.v1.placeholder(port.tensor.dtype, port.tensor.shape) for key, port in ports.items()}
         ends = _Ends(score, [port.tensor for port in ports.values()], [port.tensor for port in seen.ports.values()],

@@ -2,16 +2,17 @@
 
 import dataclasses
 import functools
-import math
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from .errors import AttributionError
+from .graph.activations import counted_bytes, static_bytes
 from .graph.cut import Cut, Port
 from .graph.gradients import gradients
-from .graph.tensors import PASS, ancestors, connected
+from .graph.positionwise import at_position
+from .graph.tensors import ancestors, connected
 from .graph.trace import TRACING, Traced
 from .outputs import Output
 from .select import Place
@@ -26,6 +27,7 @@ class ScoreFunction:
         observed: tensors between these that rows look at; None: the selected ones.
         context: keys of the model inputs that are needed beside the selected tensors (masks, other inputs).
         rows: the number of rows that a call must have, or None for any.
+        explained: the output in the traced graph, (batch, ...).
         value_shape: of the explained output for one example, None where that follows the input.
         target_rank: how many indices select one value of an example.
         dtype: of paths and scores, float32 unless the model is float64.
@@ -51,11 +53,11 @@ class ScoreFunction:
         self._forward = self.cut({key: Port(tensor) for key, tensor in output.fetches.items()})
         self.dtype = tf.float64 if any(tensor.dtype == tf.float64 for tensor in fetched) else tf.float32
         with TRACING, traced.function.graph.as_default():
-            self._explained = self._finished(dict(output.fetches))
-        if not self._explained.shape.rank:
+            self.explained = self._finished(dict(output.fetches))
+        if not self.explained.shape.rank:
             raise AttributionError(f"{output.words} must have one entry for each example, shape (batch, ...); it is a single "
                                    "number, shape ()")
-        self.value_shape = tuple(self._explained.shape[1:])
+        self.value_shape = tuple(self.explained.shape[1:])
         self.target_rank = len(self.value_shape)
         self.rows = self._fixed_rows()
 
@@ -80,17 +82,36 @@ class ScoreFunction:
         the graph."""
         return Cut(self.traced, self._feeds | (feeds or {}), fetches)
 
-    def activation_bytes(self) -> int:
-        """About how many bytes one row's forward activations take, from the shapes in the graph."""
+    def row_bytes(self, inputs: dict[Any, np.ndarray]) -> tuple[int, int]:
+        """About how many bytes one row's forward activations take, to the score and to the whole output, at every position.
+
+        Args:
+            inputs: those of one example, by the model's keys. Where the graph does not say how large its tensors are (images of
+                any size, sequences of any length, loops), the model is run on them to know.
+        """
         selected = [port.tensor for port in self.place.ports.values()]
-        total = 0
-        for operation in ancestors(self.output.fetches.values(), selected):
-            for tensor in operation.outputs if operation.type not in PASS else ():
-                shape = tensor.shape
-                if shape.rank and shape[0] is None and tensor.dtype.is_floating:
-                    # the length of a sequence may be unknown: a middling one
-                    total += tensor.dtype.size * math.prod(size or 32 for size in shape[1:])
-        return total
+        static = [static_bytes(ends, selected) for ends in self._ends]
+        if None not in static:
+            return tuple(static)
+        # what two examples take beyond one: an axis of unknown size may hold rows, positions, or both
+        one, two = (self._bytes.evaluate({key: np.repeat(value[:1], count, 0) for key, value in inputs.items()}
+                                         | {"target": np.zeros((count, self.target_rank), np.int32)}) for count in (1, 2))
+        return tuple(int(two[number] - one[number]) for number in range(2))
+
+    @property
+    def _ends(self) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        whole = list(self.output.fetches.values())
+        return whole if self.target_rank < 2 else [self.chosen()[0]], whole
+
+    @functools.cached_property
+    def _bytes(self) -> Cut:
+        """The cut from the model's inputs, and "target", to what `row_bytes` wants of all rows."""
+        selected, inputs = [port.tensor for port in self.place.ports.values()], self.traced.inputs
+        with TRACING, self.traced.function.graph.as_default():
+            rows = tf.shape(next(iter(inputs.values())), tf.int64)[0]
+            totals = [counted_bytes(ends, selected, rows) for ends in self._ends]
+        feeds = {key: Port(tensor) for key, tensor in inputs.items()} | {"target": Port(self.chosen()[1])}
+        return Cut(self.traced, feeds, {number: Port(total) for number, total in enumerate(totals)})
 
     @functools.cached_property
     def log_odds(self) -> "ScoreFunction | None":
@@ -105,6 +126,18 @@ class ScoreFunction:
     def values(self, at: dict, context: dict) -> tf.Tensor:
         """The values of the selected output, (rows,) or (rows, ..., classes), for rows of the selected tensors."""
         return self._finished(self._forward(fed(at, context)))
+
+    def scores(self, at: dict, context: dict, target: tf.Tensor) -> tf.Tensor:
+        """The score (rows,), for rows of the selected tensors and of targets."""
+        if self.target_rank < 2:
+            return self.select(self.values(at, context), target)
+        return self._at_target(fed(at, context) | {"target": target})[None]
+
+    @functools.cached_property
+    def _at_target(self) -> Cut:
+        """The cut from the selected tensors and a target to the score: no other position of the output is computed."""
+        score, target = self.chosen()
+        return self.cut({None: Port(score)}, {"target": Port(target)})
 
     def gradients(self, at: dict, context: dict, target: tf.Tensor) -> tuple[tf.Tensor, dict[Any, tf.Tensor]]:
         """Scores (rows,), and their gradients at the selected tensors by key, for rows of these and of targets."""
@@ -124,21 +157,29 @@ class ScoreFunction:
         tensors of that graph, and would be lost or fail in a copy.
         """
         keys, tensors = list(self.place.ports), [port.tensor for port in self.place.ports.values()]
+        score, target = self.chosen()
         with TRACING, self.traced.function.graph.as_default():
-            target = tf.compat.v1.placeholder(tf.int32, [None, self.target_rank])
-            score = self.select(self._explained, target)
             # each tensor is fed, so no gradient flows through one of them to another
             found = gradients(score, tensors, f"{self.output.words} has no gradient at {self.place.words}")
-            fetches = {"score": Port(tf.identity(score))}
+            fetches = {"score": Port(score)}
             for key, gradient, port in zip(keys, found, self.place.ports.values(), strict=True):
                 gradient = tf.zeros_like(port.tensor) if gradient is None else tf.convert_to_tensor(gradient)
                 fetches["gradient", key] = Port(gradient, port.batch_axis)
         return self.cut(fetches, {"target": Port(target)})
 
     def chosen(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """The score in the traced graph, which must be the default, and the placeholder of its target."""
-        target = tf.compat.v1.placeholder(tf.int32, [None, self.target_rank])
-        return tf.identity(self.select(self._explained, target)), target
+        """The score (rows,) in the traced graph, and the placeholder of its target."""
+        return self._chosen
+
+    @functools.cached_property
+    def _chosen(self) -> tuple[tf.Tensor, tf.Tensor]:
+        places = [*self.place.ports.values(), *(self.observed.ports.values() if self.observed else ())]
+        with TRACING, self.traced.function.graph.as_default():
+            target = tf.compat.v1.placeholder(tf.int32, [None, self.target_rank])
+            if self.target_rank < 2:
+                return tf.identity(self.select(self.explained, target)), target
+            values = at_position(self.explained, target[:, :-1], [port.tensor for port in places])
+            return tf.identity(self.select(values, target[:, -1:])), target
 
     def _finished(self, fetched: dict) -> tf.Tensor:
         return tf.cast(self.output.finish(fetched), self.dtype)
