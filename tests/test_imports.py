@@ -17,7 +17,7 @@ LAYERS = (
     ("quadrature", "differentiable", "adaptive", "measuring", "attribution", "summary", "storage", "similarity"),
     ("events", "log"),
     ("graph.private", "graph.compiled", "graph.keras_model", "graph.load", "graph.trace", "graph.cut", "graph.tensors",
-     "graph.positionwise", "graph.activations"),
+     "graph.positionwise", "graph.activations", "graph.scaling"),
     ("graph.findings", "graph.constants", "graph.nodes", "graph.saved_model", "graph.scopes", "graph.reading", "graph.patterns",
      "graph.preprocessing", "graph.risks", "graph.security", "graph.keras_graph", "graph.origins", "listing", "inspection",
      "vocabularies"),

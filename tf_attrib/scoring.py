@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,13 +10,18 @@ import tensorflow as tf
 
 from .errors import AttributionError
 from .graph.activations import counted_bytes, static_bytes
+from .graph.compiled import Compiled
 from .graph.cut import Cut, Port
 from .graph.gradients import gradients
 from .graph.positionwise import at_position
+from .graph.scaling import scaled
 from .graph.tensors import ancestors, connected
 from .graph.trace import TRACING, Traced
 from .outputs import Output
 from .select import Place
+
+# Under which name cuts are fed with a factor of the score.
+SCALE = "scale"
 
 
 @dataclasses.dataclass(eq=False)
@@ -141,13 +147,46 @@ class ScoreFunction:
 
     def gradients(self, at: dict, context: dict, target: tf.Tensor) -> tuple[tf.Tensor, dict[Any, tf.Tensor]]:
         """Scores (rows,), and their gradients at the selected tensors by key, for rows of these and of targets."""
-        found = self._backward(fed(at, context) | {"target": target})
-        return found.pop("score"), {key: tf.cast(gradient, self.dtype) for (_, key), gradient in found.items()}
+        def backward(scale: tf.Tensor | None) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+            found = self._backward(fed(at, context) | {"target": target} | ({} if scale is None else {SCALE: scale}))
+            return [found.pop("score")], list(found.values())
+        (score,), found = self.whole_range(backward, tf.shape(target)[0])
+        return score, {key: tf.cast(gradient, self.dtype) for key, gradient in zip(self.place.ports, found, strict=True)}
 
     def gradients_now(self, at: dict, context: dict, target: np.ndarray) -> dict[Any, np.ndarray]:
         """The same gradients of arrays as arrays, outside any trace."""
+        if self.narrow:
+            return dict(zip(at, self._scaled(*at.values(), *(context[key] for key in self.context), target), strict=True))
         found = self._backward.evaluate(fed(at, context) | {"target": target})
         return {key[1]: gradient.astype(self.dtype.as_numpy_dtype) for key, gradient in found.items() if key != "score"}
+
+    @functools.cached_property
+    def narrow(self) -> bool:
+        """Whether anything between the selected tensors and the score is float16, whose range is too narrow for gradients."""
+        selected = [port.tensor for port in self.place.ports.values()]
+        return any(tensor.dtype == tf.float16 for operation in ancestors(self.output.fetches.values(), selected)
+                   for tensor in [*operation.outputs, *operation.inputs])
+
+    def whole_range(self, backward: Callable, rows: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """What `backward` gives (see `scaling.scaled`), where that is needed with a factor of the score, else with None."""
+        return scaled(backward, rows, self.dtype) if self.narrow else backward(None)
+
+    def signature(self) -> list[tf.TensorSpec]:
+        """What rows of the selected tensors, those beside them and targets look like."""
+        inputs = self.traced.inputs
+        at = [tf.TensorSpec([None, *features], self.dtype) for features in self.features().values()]
+        context = [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in self.context]
+        return [*at, *context, tf.TensorSpec([None, self.target_rank], tf.int32)]
+
+    @functools.cached_property
+    def _scaled(self) -> Compiled:
+        """The compiled gradients where they are scaled."""
+        keys = list(self.place.ports)
+
+        def gradients(*tensors):
+            at, context = dict(zip(keys, tensors, strict=False)), dict(zip(self.context, tensors[len(keys):-1], strict=True))
+            return list(self.gradients(at, context, tensors[-1])[1].values())
+        return Compiled(gradients, self.signature())
 
     @functools.cached_property
     def _backward(self) -> Cut:
@@ -160,12 +199,18 @@ class ScoreFunction:
         score, target = self.chosen()
         with TRACING, self.traced.function.graph.as_default():
             # each tensor is fed, so no gradient flows through one of them to another
-            found = gradients(score, tensors, f"{self.output.words} has no gradient at {self.place.words}")
+            scale = self.scale()
+            found = gradients(score, tensors, f"{self.output.words} has no gradient at {self.place.words}",
+                              None if scale is None else [scale])
             fetches = {"score": Port(score)}
             for key, gradient, port in zip(keys, found, self.place.ports.values(), strict=True):
                 gradient = tf.zeros_like(port.tensor) if gradient is None else tf.convert_to_tensor(gradient)
                 fetches["gradient", key] = Port(gradient, port.batch_axis)
-        return self.cut(fetches, {"target": Port(target)})
+        return self.cut(fetches, {"target": Port(target)} | ({} if scale is None else {SCALE: Port(scale)}))
+
+    def scale(self) -> tf.Tensor | None:
+        """A placeholder in the graph at hand for a factor of the score (rows,), where gradients need one."""
+        return tf.compat.v1.placeholder(self.dtype, [None]) if self.narrow else None
 
     def chosen(self) -> tuple[tf.Tensor, tf.Tensor]:
         """The score (rows,) in the traced graph, and the placeholder of its target."""

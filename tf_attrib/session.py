@@ -324,12 +324,9 @@ class Session:
         return self._passes["forward"]
 
     def _compiled_forward(self) -> Compiled:
-        function, inputs = self.function, self.function.traced.inputs
-        keys, features = list(function.place.ports), function.features()
-        signature = [tf.TensorSpec([None, *features[key]], function.dtype) for key in keys]
-        signature += [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context]
-        rank = function.target_rank
-        signature += [tf.TensorSpec([None, rank], tf.int32)] if rank > 1 else []
+        function = self.function
+        keys, rank = list(function.place.ports), function.target_rank
+        signature = function.signature()[:None if rank > 1 else -1]
 
         def values(*tensors):
             at = dict(zip(keys, tensors, strict=False))
