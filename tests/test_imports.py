@@ -24,7 +24,7 @@ LAYERS = (
     ("graph.gradients", "graph.flatten", "graph.saved_gradients", "graph.exported"),
     ("prepare", "groups", "positions", "layers", "select", "samples"),
     ("outputs", "scoring"),
-    ("baselines", "points", "integrator", "refining"),
+    ("baselines", "points", "integrator", "refining", "omission"),
     ("graph.bodies", "rules", "rules.common", "rules.linear", "rules.elementwise", "rules.products", "rules.choosing",
      "rules.softmax", "rules.reveal_cancel", "rules.guided", "rules.table", "rules.chains", "marking", "rewrite"),
     ("rows",),
