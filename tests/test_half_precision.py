@@ -110,3 +110,32 @@ def test_a_float32_net_is_not_scaled(nets):
     session, *_ = ta.Attributor(nets[1]).prepare({None: np.zeros((1, 96, 96, 3), "float32")})
     assert not session.function.narrow
     assert session.function.scale() is None
+
+
+@pytest.mark.parametrize("size", [1e-9, 1.0, 1e6])
+@pytest.mark.parametrize("inside", [False, True])
+def test_differentiable_attributions_are_scaled_and_stay_differentiable(size, inside):
+    weight = tf.Variable(3.0)
+
+    def score(x):
+        return size * tf.cast(tf.reduce_sum(tf.cast(x, tf.float16) * tf.cast(weight, tf.float16), 1), tf.float32)
+
+    def loss(x):
+        with tf.GradientTape() as tape:
+            found = ta.integrated_gradients(score, x, n_steps=2)
+            total = tf.reduce_sum(found) / size
+        return found, tape.gradient(total, weight)
+    found, slope = (tf.function(loss) if inside else loss)(tf.constant(X))
+    np.testing.assert_allclose(found, 3 * size * X, rtol=2e-3)
+    np.testing.assert_allclose(slope, X.sum(), rtol=2e-3)
+
+
+def test_a_float32_function_inside_a_graph_is_differentiated_once():
+    calls = []
+
+    def score(x):
+        calls.append(1)
+        return tf.reduce_sum(x**2, 1) * 1e-9
+    found = tf.function(lambda x: ta.integrated_gradients(score, x, n_steps=2))(tf.constant(X))
+    assert len(calls) == 2
+    np.testing.assert_allclose(found, ta.integrated_gradients(score, tf.constant(X), n_steps=2), rtol=1e-6)

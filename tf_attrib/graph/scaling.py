@@ -31,31 +31,49 @@ def scaled(backward: Callable[[tf.Tensor], tuple[list[tf.Tensor], list[tf.Tensor
         rows: how many there are.
         dtype: of the factor, and of what is returned.
     """
-    exponent = tf.fill([rows], FIRST)
-    beside, found = backward(_power(exponent, dtype))
-    low, high = tf.fill([rows], -NONE), tf.fill([rows], NONE)
+    beside, found = backward(first_factor(rows, dtype))
+    state = _searched(lambda factor: backward(factor)[1], _first(rows, found, dtype), dtype)
+    return beside, state[4:]
+
+
+def first_factor(rows: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """(rows,), the factor that is tried first."""
+    return _power(tf.fill([rows], FIRST), dtype)
+
+
+def fits(found: list[tf.Tensor]) -> tf.Tensor:
+    """Whether, by what came of the first factor, no row needs another."""
+    return tf.reduce_all(_first(tf.shape(found[0])[0], found, found[0].dtype)[3])
+
+
+def factor(backward: Callable[[tf.Tensor], list[tf.Tensor]], rows: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
+    """(rows,), the factor of the score at which what is in proportion to it neither overflows nor underflows.
+
+    The arguments are those of `scaled`.
+    """
+    state = _searched(backward, _first(rows, backward(first_factor(rows, dtype)), dtype), dtype)
+    return _power(tf.where(state[1] == -NONE, FIRST, state[1]), dtype)
+
+
+def _first(rows: tf.Tensor, found: list[tf.Tensor], dtype: tf.DType) -> list[tf.Tensor]:
+    """The state of the search after the first trial: see `_judged`."""
+    none = tf.fill([rows], NONE)
     best = [tf.cast(one, dtype) for one in found]
-    exponent, low, high, done, best = _judged(exponent, low, high, tf.fill([rows], False), best, found)
+    return _judged([tf.fill([rows], FIRST), -none, none, tf.fill([rows], False), *best], found)
 
-    def again(exponent, low, high, done, *best):
-        _, found = backward(_power(exponent, dtype))
-        exponent, low, high, done, best = _judged(exponent, low, high, done, best, found)
-        return [exponent, low, high, done, *best]
-    state = [exponent, low, high, done, *best]
+
+def _searched(backward: Callable[[tf.Tensor], list[tf.Tensor]], state: list[tf.Tensor], dtype: tf.DType) -> list[tf.Tensor]:
+    """The state when all rows are done."""
     shapes = [tf.TensorShape([None, *one.shape[1:]]) for one in state]
-    _, _, _, _, *best = tf.while_loop(lambda exponent, low, high, done, *best: not_all(done), again, state, shapes,
-                                      maximum_iterations=TRIALS)
-    return beside, best
+    return tf.while_loop(lambda *state: tf.logical_not(tf.reduce_all(state[3])),
+                         lambda *state: _judged(list(state), backward(_power(state[0], dtype))), state, shapes,
+                         maximum_iterations=TRIALS)
 
 
-def not_all(done: tf.Tensor) -> tf.Tensor:
-    """Whether any row goes on."""
-    return tf.logical_not(tf.reduce_all(done))
-
-
-def _judged(exponent, low, high, done, best, found):
+def _judged(state: list[tf.Tensor], found: list[tf.Tensor]) -> list[tf.Tensor]:
     """The state after one more trial: the exponents to try next, the highest that was finite and the lowest that was not, which
-    rows are done, and the best of each so far."""
+    rows are done, and the best of each tensor so far."""
+    exponent, low, high, done, *best = state
     features = [tf.reshape(one, [tf.shape(one)[0], -1]) for one in found]
     finite = tf.reduce_all(tf.stack([tf.reduce_all(tf.math.is_finite(one), 1) for one in features]), 0)
     sizes = tf.stack([tf.cast(tf.reduce_max(tf.abs(one), 1), tf.float32) for one in features])
@@ -73,7 +91,7 @@ def _judged(exponent, low, high, done, best, found):
     following = tf.where(finite, exponent + tf.cast(raised, tf.int32), exponent - STEP)
     following = tf.where((following >= high) | (following <= low), (low + high) // 2, following)
     ended = (finite & known & (size >= ENOUGH)) | (high - low <= NEAR) | (following > MOST) | (following < LEAST)
-    return tf.where(done | ended, exponent, following), low, high, done | ended, best
+    return [tf.where(done | ended, exponent, following), low, high, done | ended, *best]
 
 
 def _power(exponent: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
