@@ -15,6 +15,7 @@ from .attribution import Attribution
 from .baselines import resolve
 from .engine import Tables
 from .errors import AttributionError
+from .formats import with_format
 from .graph import keras_model
 from .graph.exported import Exported, load_exported
 from .graph.load import load_model
@@ -176,7 +177,7 @@ class Attributor:
         if on_error == "raise":
             check_finite("score or gradient", np.where(outcome.finite, 0, np.nan)[:, None])
         function = work.session.function
-        result = assemble(method, function, outcome, work, self._tokens(work.session, work.ready))
+        result = with_format(method, work, assemble(method, function, outcome, work, self._tokens(work.session, work.ready)))
         return result if work.omitted is None else put_back(result, work.omitted)
 
     @plain_failures()

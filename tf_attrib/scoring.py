@@ -161,11 +161,17 @@ class ScoreFunction:
         return {key[1]: gradient.astype(self.dtype.as_numpy_dtype) for key, gradient in found.items() if key != "score"}
 
     @functools.cached_property
-    def narrow(self) -> bool:
-        """Whether anything between the selected tensors and the score is float16, whose range is too narrow for gradients."""
+    def formats(self) -> tuple[str, ...]:
+        """The half-precision formats that anything between the selected tensors and the score is in."""
         selected = [port.tensor for port in self.place.ports.values()]
-        return any(tensor.dtype == tf.float16 for operation in ancestors(self.output.fetches.values(), selected)
-                   for tensor in [*operation.outputs, *operation.inputs])
+        found = {tensor.dtype for operation in ancestors(self.output.fetches.values(), selected)
+                 for tensor in [*operation.outputs, *operation.inputs]}
+        return tuple(dtype.name for dtype in (tf.float16, tf.bfloat16) if dtype in found)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether that is float16, whose range is too narrow for gradients."""
+        return "float16" in self.formats
 
     def whole_range(self, backward: Callable, rows: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         """What `backward` gives (see `scaling.scaled`), where that is needed with a factor of the score, else with None."""

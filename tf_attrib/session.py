@@ -319,21 +319,26 @@ class Session:
     @property
     def _forward(self) -> Compiled:
         """The compiled forward pass."""
-        if "forward" not in self._passes:
-            self._passes["forward"] = self._compiled_forward()
-        return self._passes["forward"]
+        return self.compiled("forward", _forward)
 
-    def _compiled_forward(self) -> Compiled:
-        function = self.function
-        keys, rank = list(function.place.ports), function.target_rank
-        signature = function.signature()[:None if rank > 1 else -1]
+    def compiled(self, name: str, make: Callable[[ScoreFunction], Compiled]) -> Compiled:
+        """What `make` gives, made once and kept under `name`."""
+        if name not in self._passes:
+            self._passes[name] = make(self.function)
+        return self._passes[name]
 
-        def values(*tensors):
-            at = dict(zip(keys, tensors, strict=False))
-            context = dict(zip(function.context, tensors[len(keys):], strict=False))
-            found = function.scores(at, context, tensors[-1]) if rank > 1 else function.values(at, context)
-            return found if found.shape.rank == 2 else found[:, None]
-        return Compiled(values, signature)
+
+def _forward(function: ScoreFunction) -> Compiled:
+    """From rows of the selected tensors, those beside them, and targets where one is needed, to values or scores."""
+    keys, rank = list(function.place.ports), function.target_rank
+    signature = function.signature()[:None if rank > 1 else -1]
+
+    def values(*tensors):
+        at = dict(zip(keys, tensors, strict=False))
+        context = dict(zip(function.context, tensors[len(keys):], strict=False))
+        found = function.scores(at, context, tensors[-1]) if rank > 1 else function.values(at, context)
+        return found if found.shape.rank == 2 else found[:, None]
+    return Compiled(values, signature)
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
