@@ -26,7 +26,7 @@ from .scoring import ScoreFunction
 from .work import Work
 
 # Points of each path that are compared, and cells of the scan that places them where the score moves.
-POINTS, CELLS = 4, 8
+POINTS, CELLS = 8, 8
 # Share of the points that is spread evenly, whatever the scan says.
 EVEN = 0.15
 _NUMBERS = itertools.count()
