@@ -109,4 +109,4 @@ def test_even_blocks_and_the_largest_that_pays(cnn, images):
     session._programs[key].__dict__["function"] = session.function
     attributor.attribute(images[:1], method=fixed)
     assert sizes == [25, 26]
-    assert engine.block_rows(session.function) == engine.MOST_ROWS  # a small net
+    assert engine.block_rows(session.function, {"image": images}) == (engine.MOST_ROWS, engine.MOST_ROWS)  # a small net

@@ -12,10 +12,9 @@ import numpy as np
 
 from .structure import flatten, map_leaves, rebuild
 
-PER_EXAMPLE = ("scores", "baseline_scores", "gap", "error_estimate", "status", "residual", "residual_clipped", "narrow_at",
-               "evaluations",
-               "forward_evaluations", "target", "predicted", "alphas", "path_scores", "path_gradients", "baseline_confidence",
-               "gradient_share", "tokens", "example", "position")
+PER_EXAMPLE = ("scores", "baseline_scores", "gap", "error_estimate", "format_error", "status", "residual", "residual_clipped",
+               "narrow_at", "evaluations", "forward_evaluations", "target", "predicted", "alphas", "path_scores",
+               "path_gradients", "baseline_confidence", "gradient_share", "tokens", "example", "position")
 
 
 class Feature(NamedTuple):
@@ -42,6 +41,9 @@ class Attribution:
         gap: (batch,), the sum of `attributions` less (score - mean baseline score), in `unit`.
         error_estimate: (batch,), estimated L1 error of `attributions` relative to their L1 norm. After a reduction it is a
             bound: the same absolute error over the norm of what is shown.
+        format_error: (batch,), of nets that compute in float16 or bfloat16 (`format`): how far `attributions` are from those of
+            the same net in float32, as an L1 error relative to their L1 norm, measured at points of the path. `error_estimate`
+            does not know of it: it is about the function that the net computes.
         status: (batch,) of str: "converged"; "max_evaluations"; "memory" (paths from several baselines, whose average was to
             be refined further, did not fit together); "too_narrow" (the score jumps or peaks along the path within less than a
             step can resolve); "incomplete" (the sum is off by more than the method can explain: rounding, or the stated
@@ -64,6 +66,7 @@ class Attribution:
         example, position: (batch,) of int, where the outputs at several positions are explained (`ta.each_position`): which
             example of the inputs, and which position of its output, an entry of this batch is of.
         method, at, of, unit, baseline: words: how, at which tensors, of which output, in which unit, against what.
+        format: the half-precision format that the net computes in, "" where it is none.
         attribution_unit: of the attributions: that of the score, per unit of the input for gradients; "" where it is not known.
         inputs: the model's inputs as they were given.
         notes: sentences that a reader should know, such as a choice made for them.
@@ -75,6 +78,8 @@ class Attribution:
     baseline_scores: np.ndarray | None = None
     gap: np.ndarray | None = None
     error_estimate: np.ndarray | None = None
+    format_error: np.ndarray | None = None
+    format: str = ""
     status: np.ndarray | None = None
     residual: np.ndarray | None = None
     residual_clipped: np.ndarray | None = None
@@ -212,10 +217,10 @@ class Attribution:
         """The same result with other numbers: the gap anew, and the same absolute error times `scale` over the new norm."""
         new = dataclasses.replace(self, attributions=attributions, positive=positive)
         gap = None if self.gap is None else new.totals - self.difference
-        error = self.error_estimate
-        if error is not None:
-            error = scale * error * self.magnitudes / np.maximum(new.magnitudes, np.finfo(float).tiny)
-        return dataclasses.replace(new, gap=gap, error_estimate=error)
+        relative = scale * self.magnitudes / np.maximum(new.magnitudes, np.finfo(float).tiny)
+        errors = {name: None if (error := getattr(self, name)) is None else error * relative
+                  for name in ("error_estimate", "format_error")}
+        return dataclasses.replace(new, gap=gap, **errors)
 
     # ranking
 

@@ -15,14 +15,16 @@ from .attribution import Attribution
 from .baselines import resolve
 from .engine import Tables
 from .errors import AttributionError
+from .formats import with_format
 from .graph import keras_model
 from .graph.exported import Exported, load_exported
 from .graph.load import load_model
 from .graph.saved_model import is_export
 from .graph.trace import Traced, trace
 from .methods import Method, as_method
+from .omission import Omitted, filled, finite, finite_rows, only, put_back
 from .outputs import resolve_of
-from .positions import EachPosition, expanded
+from .positions import EachPosition
 from .prepare import as_arrays, matched, prepared, raw_specs, specs_of
 from .progress import progress
 from .running import row_count, run
@@ -144,8 +146,9 @@ class Attributor:
                 `ta.IntegratedGradients(tolerance=0.01)`.
             seed: of random baselines and methods; None draws anew.
             verbose: "auto" shows a progress bar when the call takes over two seconds; True always, False never.
-            on_error: what becomes of examples with scores or gradients that are NaN or infinite: "raise", or "mark": they get
-                the status "not_finite" and attributions of NaN, and the others are done.
+            on_error: what becomes of examples with inputs, baselines of their own, scores or gradients that are NaN or
+                infinite: "raise", or "mark": they get the status "not_finite" and attributions of NaN, and the others are done,
+                to the last bit as without those whose inputs or baselines are.
 
         Returns:
             An `Attribution`, in the structure and shape of the selected tensors.
@@ -159,7 +162,8 @@ class Attributor:
         if on_error not in ("raise", "mark"):
             raise AttributionError(f"on_error must be 'raise' or 'mark', got {on_error!r}")
         method = as_method(method)
-        return self.attributed(self.work(inputs, target, baselines, method, seed), method, seed, verbose, on_error)
+        work = self.work(inputs, target, baselines, method, seed, on_error)
+        return self.attributed(work, method, seed, verbose, on_error)
 
     @plain_failures()
     def attributed(self, work: "Work", method: Method, seed: int | None = None, verbose: str | bool = False,
@@ -173,7 +177,8 @@ class Attributor:
         if on_error == "raise":
             check_finite("score or gradient", np.where(outcome.finite, 0, np.nan)[:, None])
         function = work.session.function
-        return assemble(method, function, outcome, work, self._tokens(work.session, work.ready))
+        result = with_format(method, work, assemble(method, function, outcome, work, self._tokens(work.session, work.ready)))
+        return result if work.omitted is None else put_back(result, work.omitted)
 
     @plain_failures()
     def check(self, inputs: Any, target: Any = None, baselines: Any = None, method: str | Method = "integrated_gradients",
@@ -209,7 +214,7 @@ class Attributor:
 
     @plain_failures()
     def work(self, inputs: Any, target: Any = None, baselines: Any = None, method: str | Method = "integrated_gradients",
-             seed: int | None = None) -> "Work":
+             seed: int | None = None, on_error: str = "raise") -> "Work":
         """What `attribute` would do, with the scores at both ends of the paths; the arguments are those of `attribute`."""
         method = as_method(method)
         if not tf.executing_eagerly():
@@ -218,11 +223,14 @@ class Attributor:
         if baselines is not None and not method.takes_baselines:
             other = "ta.SmoothGrad('integrated_gradients')" if method.cloud else "'integrated_gradients'"
             raise AttributionError(f"{method!r} takes no baselines: leave them out, or take method={other}")
-        arrays = as_arrays(inputs)
+        arrays = given = as_arrays(inputs)
+        good = finite_rows(arrays) if on_error == "mark" else None
+        if good is not None and not good.all():
+            arrays = finite(arrays)
         session, ready, match = self.prepare(arrays)
         at = method.place(self.at, session.function)
         if at != self.at:
-            return self.observing(at).work(inputs, target, baselines, method, seed)
+            return self.observing(at).work(inputs, target, baselines, method, seed, on_error)
         session = method.on(session)
         user = {match[key]: value for key, value in ready.items()}
         keys = session.handed_out(match)
@@ -231,21 +239,31 @@ class Attributor:
             found = session.selected({key: values[match[key]] for key in ready})
             return dict(zip(keys, found.values(), strict=True))
 
-        x = selected(user)
-        references = resolve(method.default_baseline() if baselines is None else baselines, x, user, selected, seed)
+        count, which = len(next(iter(ready.values()))), _some(good)
+        x = selected(user) if which is None else filled(selected(_rows(user, which)), which, count)
+        references = resolve(method.default_baseline() if baselines is None else baselines, x, user, selected, seed,
+                             good is not None)
         references = method.drawn(references, seed)
-        extra, placed = method.extra(x, session), {}
+        extra, placed, omitted = method.extra(x, session), {}, None
+        good = None if good is None else good & references.finite
+        if good is not None and not good.all():
+            which = _some(good)
+            known = None if isinstance(target, EachPosition) else \
+                session.function.targets(target, session.shape(ready), count)
+            omitted = Omitted(good, given, known)
+            target = only(target, which) if known is None else known[which]
+            arrays, ready, x, extra = (_rows(values, which) for values in (arrays, ready, x, extra))
+            references = references.of_examples(which)
         if isinstance(target, EachPosition):
-            output = session.function.output
-            which, position, target = expanded(target, session.values(ready), output.has_classes, output.words)
+            which, position, target = session.positions(target, ready)
             placed = {"example": which, "position": position}
-            arrays, ready, x, extra = ({key: value[which] for key, value in values.items()}
-                                       for values in (arrays, ready, x, extra))
+            omitted = omitted and omitted.at_positions(position[which == 0])
+            arrays, ready, x, extra = (_rows(values, which) for values in (arrays, ready, x, extra))
             references = references.of_examples(which)
         compared = session.compared(x, ready, references, target, method.uses_baseline)
         tables = Tables(x, {key: ready[key] for key in session.function.context}, compared.target, compared.scores, references,
                         extra)
-        return Work(session, arrays, ready, tables, compared, match, placed)
+        return Work(session, arrays, ready, tables, compared, match, placed, omitted)
 
     def prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
         """The session for inputs of this kind, the inputs by the model's keys, and the user's key for each of those."""
@@ -256,11 +274,14 @@ class Attributor:
             specs = raw_specs(arrays, specs)
         match = matched(arrays, specs)
         ready = prepared(arrays, specs, match)
-        signature = _signature(specs)
-        if signature not in self._sessions:
+        signature, shapes = _signature(specs), tuple(ready[key].shape[1:] for key in specs)
+        if (signature, shapes) not in self._sessions:
+            # one trace serves inputs of all shapes, but how many rows are worth a block follows these
+            alike = next((session for (kind, _), session in self._sessions.items() if kind == signature), None)
             names = {key: spec.name or str("input" if key is None else key) for key, spec in specs.items()}
-            self._sessions[signature] = Session(self._trace(specs), self.at, self.of, names, ready, self.batch_size)
-        return self._sessions[signature], ready, match
+            self._sessions[signature, shapes] = alike.sized(ready) if alike is not None else \
+                Session(self._trace(specs), self.at, self.of, names, ready, self.batch_size)
+        return self._sessions[signature, shapes], ready, match
 
     def _trace(self, specs: dict) -> Traced:
         signature = _signature(specs)
@@ -287,6 +308,18 @@ class Attributor:
         """(n, length), the words behind one lookup's indices, where the model knows them."""
         known = keras_model.vocabulary(self.model) if session.function.place.indices is not None else None
         return tokens(session, ready, known)
+
+
+def _rows(values: dict, which: np.ndarray) -> dict:
+    """Some rows of each of `values`."""
+    return {key: value[which] for key, value in values.items()}
+
+
+def _some(good: np.ndarray | None) -> np.ndarray | None:
+    """Which examples are computed: those that are good, else the first, to stand for them all; None: every one."""
+    if good is None or good.all():
+        return None
+    return np.flatnonzero(good) if good.any() else np.zeros(1, int)
 
 
 def _check_whole(name: str, value: Any, least: int) -> None:

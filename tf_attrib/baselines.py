@@ -12,6 +12,7 @@ import numpy as np
 import scipy.ndimage
 
 from .errors import AttributionError
+from .prepare import few
 from .structure import flatten, is_array, is_nested_list
 
 
@@ -198,12 +199,19 @@ class References:
         return dataclasses.replace(self, index={key: index[:, which] for key, index in self.index.items()}, count=len(which),
                                    words=f"{len(which)} drawn of {self.words}")
 
+    @property
+    def finite(self) -> np.ndarray:
+        """(n,), whether all references of an example are finite."""
+        rows = {key: np.isfinite(table).reshape(len(table), -1).all(1) for key, table in self.tables.items()}
+        return np.logical_and.reduce([rows[key][index].all(1) for key, index in self.index.items()])
+
     def of_examples(self, which: np.ndarray) -> "References":
         """The references of some of the examples."""
         return dataclasses.replace(self, index={key: index[which] for key, index in self.index.items()})
 
 
-def resolve(baselines: Any, values: dict, inputs: dict, push: Callable[[dict], dict], seed: int | None) -> References:
+def resolve(baselines: Any, values: dict, inputs: dict, push: Callable[[dict], dict], seed: int | None,
+            mark: bool = False) -> References:
     """The references that `baselines` means.
 
     Args:
@@ -213,6 +221,7 @@ def resolve(baselines: Any, values: dict, inputs: dict, push: Callable[[dict], d
         inputs: the model's inputs (n, ...) by key.
         push: from model inputs by key to the selected tensors by key.
         seed: of random baselines.
+        mark: whether those of a single example may be NaN or infinite.
 
     Raises:
         AttributionError: wrong shape or structure, or not finite.
@@ -229,7 +238,7 @@ def resolve(baselines: Any, values: dict, inputs: dict, push: Callable[[dict], d
         return pushed[id(baseline)]
     tables, index, words, shared = {}, {}, {}, True
     for key, one in per_tensor.items():
-        tables[key], index[key], words[key], same = _one(one, key, values, at_model_input, rng)
+        tables[key], index[key], words[key], same = _one(one, key, values, at_model_input, rng, mark)
         shared = shared and same
     count = max(part.shape[1] for part in index.values())
     for key, part in index.items():
@@ -263,10 +272,10 @@ def _per_tensor(baselines: Any, keys: list) -> dict:
     return {key: leaves.get(key, zeros()) for key in keys}
 
 
-def _one(baseline, key, values, at_model_input, rng) -> tuple[np.ndarray, np.ndarray, str, bool]:
+def _one(baseline, key, values, at_model_input, rng, mark) -> tuple[np.ndarray, np.ndarray, str, bool]:
     """Table, index, words and whether shared, of one baseline at one tensor."""
     if isinstance(baseline, Several):
-        parts = [_one(part, key, values, at_model_input, rng) for part in baseline.parts]
+        parts = [_one(part, key, values, at_model_input, rng, mark) for part in baseline.parts]
         if not parts:
             raise AttributionError("an empty list of baselines")
         offsets = np.cumsum([0] + [len(part[0]) for part in parts])
@@ -282,8 +291,10 @@ def _one(baseline, key, values, at_model_input, rng) -> tuple[np.ndarray, np.nda
         table = table if shared else table[:, None]
     else:
         table, shared = baseline.make(x, rng), baseline.shared
-    if not np.isfinite(table).all():
-        raise AttributionError(f"the baseline ({baseline.words}) holds NaN or infinity")
+    bad = np.flatnonzero(~np.isfinite(table).reshape(len(table), -1).all(1))
+    if len(bad) and (shared or not mark):
+        where = "" if shared else f" in example(s) {few(bad)}; on_error='mark' marks them and does the others"
+        raise AttributionError(f"the baseline ({baseline.words}) holds NaN or infinity{where}")
     if shared:
         index = np.broadcast_to(np.arange(len(table)), (len(x), len(table)))
     else:

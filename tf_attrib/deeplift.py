@@ -54,8 +54,8 @@ def ruled(function: ScoreFunction, rule: str) -> Ruled:
         rule: "rescale" or "reveal_cancel" (both once at the input and once at the reference), or "guided".
     """
     graph, ports = function.traced.function.graph, function.place.ports
+    score, target = function.chosen()
     with TRACING, graph.as_default():
-        score, target = function.chosen()
         definition = graph.as_graph_def(add_shapes=rule == "reveal_cancel")  # which wants to know what is broadcast
         fed: dict[str, Any] = {inner.name: outer for outer, inner in graph.captures} | {target.name: "target"}
     _write_numbers(definition, fed)
@@ -92,23 +92,28 @@ def multipliers(function: ScoreFunction, row: Row, rule: str) -> tuple[tf.Tensor
     Raises:
         AttributionError: an operation on the path has no rule.
     """
-    graph, ports = tf.compat.v1.get_default_graph(), function.place.ports
-    found = ruled(function, rule)
+    ports, found = function.place.ports, ruled(function, rule)
     refuse(function, found.uncovered())
-    x = {key: tf.identity(port.to_graph(row.x[key])) for key, port in ports.items()}
-    given = {("at", key): value for key, value in x.items()} | {"target": row.target}
-    given |= {("reference", key): tf.identity(port.to_graph(row.reference[key])) for key, port in ports.items()}
-    given |= {("input", key): tf.cast(row.context[key], function.traced.inputs[key].dtype) for key in function.context}
-    needed = {*found.flat.sources, *found.flat.references}
-    fed = {reference: given[source] if isinstance(source, str | tuple) else graph.capture(source)
-           for reference, source in found.fed.items() if reference in needed}
-    with TRACING:
-        (score,) = add_flat(found.flat, fed)
-        slopes = gradients(score, list(x.values()), f"{function.output.words} has no multipliers at {function.place.words}")
-    slopes = [tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)
-              for value, slope in zip(x.values(), slopes, strict=True)]
-    return score, {key: tf.cast(port.from_graph(slope), function.dtype)
-                   for (key, port), slope in zip(ports.items(), slopes, strict=True)}
+
+    def backward(scale: tf.Tensor | None) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        graph = tf.compat.v1.get_default_graph()
+        x = {key: tf.identity(port.to_graph(row.x[key])) for key, port in ports.items()}
+        given = {("at", key): value for key, value in x.items()} | {"target": tf.identity(row.target)}
+        given |= {("reference", key): tf.identity(port.to_graph(row.reference[key])) for key, port in ports.items()}
+        given |= {("input", key): tf.identity(tf.cast(row.context[key], function.traced.inputs[key].dtype))
+                  for key in function.context}
+        needed = {*found.flat.sources, *found.flat.references}
+        fed = {reference: given[source] if isinstance(source, str | tuple) else graph.capture(source)
+               for reference, source in found.fed.items() if reference in needed}
+        with TRACING:
+            (score,) = add_flat(found.flat, fed)
+            slopes = gradients(score, list(x.values()), f"{function.output.words} has no multipliers at {function.place.words}",
+                               None if scale is None else [scale])
+        slopes = [tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)
+                  for value, slope in zip(x.values(), slopes, strict=True)]
+        return [score], [port.from_graph(slope) for port, slope in zip(ports.values(), slopes, strict=True)]
+    (score,), slopes = function.whole_range(backward, tf.shape(row.target)[0])
+    return score, {key: tf.cast(slope, function.dtype) for key, slope in zip(ports, slopes, strict=True)}
 
 
 def refuse(function: ScoreFunction, uncovered: tuple[Marked, ...]) -> None:

@@ -7,6 +7,8 @@ import numpy as np
 import tensorflow as tf
 
 from .errors import AttributionError
+from .graph import scaling
+from .graph.tensors import ancestors
 from .quadrature import make_rule
 from .structure import flatten, rebuild
 
@@ -47,27 +49,74 @@ def integrated_gradients(f: Callable[[Any], tf.Tensor], x: Any, baseline: Any = 
     table = make_rule(rule, n_steps)
     inputs = {key: _as_float(value) for key, value in flatten(x).items()}
     references = _references(baseline, inputs)
-    total = {key: tf.zeros_like(value) for key, value in inputs.items()}
+    total = {key: tf.zeros_like(value, _wide(value.dtype)) for key, value in inputs.items()}
     for alpha, weight in zip(table.nodes, table.weights, strict=True):
         # written so that alpha = 0 and 1 give x' and x to the last bit
         point = {key: (1 - alpha) * references[key] + alpha * value for key, value in inputs.items()}
-        gradients = _gradients(f, point)
-        total = {key: total[key] + weight * gradients[key] for key in inputs}
-    return rebuild({key: (value - references[key]) * total[key] for key, value in inputs.items()})
+        gradients = _in_range(f, point)
+        total = {key: total[key] + weight * tf.cast(gradients[key], total[key].dtype) for key in inputs}
+    return rebuild({key: tf.cast(tf.cast(value - references[key], total[key].dtype) * total[key], value.dtype)
+                    for key, value in inputs.items()})
 
 
-def _gradients(f: Callable, point: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:
-    """The gradients of the scores at `point`, by key."""
+def _in_range(f: Callable, point: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:
+    """The gradients of the scores at `point`, by key, with the score scaled where that keeps float16 in its range (`scaling`).
+
+    Inside `tf.function` that is where `f` computes in float16. Eagerly nobody knows beforehand: gradients far from one are
+    taken again at other scales, which changes no digit of those that were right.
+    """
+    like, inside = next(iter(point.values())), not tf.executing_eagerly()
+    rows, wide = tf.shape(like)[0], _wide(like.dtype)
+    first = scaling.first_factor(rows, wide)
+    if inside:
+        scores, found = _gradients(f, point)
+        if not _narrow(scores, list(point.values())):
+            return found
+    else:
+        _, found = _gradients(f, point, first)
+        if scaling.fits(list(found.values())):
+            return _divided(found, first)
+
+    def backward(factor: tf.Tensor) -> list[tf.Tensor]:
+        return list(_gradients(f, {key: tf.stop_gradient(value) for key, value in point.items()}, factor)[1].values())
+    factor = tf.stop_gradient(scaling.factor(backward, rows, wide))
+    return _divided(_gradients(f, point, factor)[1], factor)
+
+
+def _wide(dtype: tf.DType) -> tf.DType:
+    return tf.float32 if dtype in (tf.float16, tf.bfloat16) else dtype
+
+
+def _divided(values: dict[Any, tf.Tensor], factor: tf.Tensor) -> dict[Any, tf.Tensor]:
+    return {key: tf.cast(value, _wide(value.dtype)) / tf.cast(
+        tf.reshape(factor, [-1] + [1] * (value.shape.rank - 1)), _wide(value.dtype)) for key, value in values.items()}
+
+
+def _narrow(scores: tf.Tensor, tensors: list[tf.Tensor]) -> bool:
+    """Whether anything between `tensors` and `scores` in the graph at hand is float16, in functions called there too."""
+    operations = list(ancestors([scores], tensors))
+    if any(tensor.dtype == tf.float16 for one in operations for tensor in [*one.outputs, *one.inputs]):
+        return True
+    if not any(value.HasField("func") for one in operations for value in one.node_def.attr.values()):
+        return False
+    library = scores.graph.as_graph_def().library
+    return any(value.type == tf.float16.as_datatype_enum for function in library.function for node in function.node_def
+               for value in node.attr.values())
+
+
+def _gradients(f: Callable, point: dict[Any, tf.Tensor],
+               factor: tf.Tensor | None = None) -> tuple[tf.Tensor, dict[Any, tf.Tensor]]:
+    """The scores at `point`, and the gradients there of these times a factor (rows,), by key."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(list(point.values()))
         scores = f(rebuild(point))
         _check_scores(scores, next(iter(point.values())))
-    found = tape.gradient(scores, point)
+    found = tape.gradient(scores, point, None if factor is None else tf.cast(factor, scores.dtype))
     if all(gradient is None for gradient in found.values()):
         raise AttributionError("f does not depend on x through differentiable operations (token ids, argmax, rounding): give "
                                "it the embedded tokens, or another tensor")
-    return {key: tf.zeros_like(value) if found[key] is None else tf.convert_to_tensor(found[key])
-            for key, value in point.items()}
+    return scores, {key: tf.zeros_like(value) if found[key] is None else tf.convert_to_tensor(found[key])
+                    for key, value in point.items()}
 
 
 def _check_scores(scores: Any, like: tf.Tensor) -> None:

@@ -146,10 +146,15 @@ def run(program_for: Callable[[bool], Program], tables: Tables, integrator: Inte
         rows = integrator.refine()
 
 
-def block_rows(function: ScoreFunction) -> int:
-    """How many rows a block holds unless the user says: as many as are worth it, by the size of the activations."""
-    if function.rows:
-        return function.rows
-    room = ACTIVATION_BYTES // max(function.activation_bytes(), 1)
-    return int(min(max(room, 1), MOST_ROWS))
+def block_rows(function: ScoreFunction, inputs: dict[Any, np.ndarray]) -> tuple[int, int]:
+    """How many rows a block holds unless the user says: as many as are worth it, by the size of the activations.
 
+    Args:
+        inputs: those of one example, by the model's keys.
+
+    Returns:
+        For blocks whose scores are wanted, and for those whose whole output is: that of every position.
+    """
+    if function.rows:
+        return function.rows, function.rows
+    return tuple(min(max(ACTIVATION_BYTES // max(size, 1), 1), MOST_ROWS) for size in function.row_bytes(inputs))

@@ -29,6 +29,8 @@ class Method:
         forward_only: whether rows need no gradient.
         random: whether points are drawn.
         exact: whether it is complete to rounding, so that a gap says that something is wrong.
+        measured_format: whether rows are gradients at the input or summed along a path, so that what a half-precision format
+            leaves open can be measured (`formats`).
         signed: whether what is due to positive differences from the reference is told apart.
         rules: of which set its row function hands multipliers down (see `deeplift.ruled`); None: gradients.
         control: what a rule that refines each path aims at; None for rules that do not refine.
@@ -43,6 +45,7 @@ class Method:
     forward_only: ClassVar[bool] = False
     random: ClassVar[bool] = False
     exact: ClassVar[bool] = False
+    measured_format: ClassVar[bool] = False
     signed: ClassVar[bool] = False
     rules: ClassVar[str | None] = None
     control: ClassVar[Control | None] = None

@@ -17,7 +17,7 @@ from .graph.tensors import connected
 from .graph.trace import TRACING
 from .layers import unit_index
 from .rows import Row, per_row_sum
-from .scoring import ScoreFunction, fed
+from .scoring import SCALE, ScoreFunction, fed
 from .select import Place
 
 # Under which name rows find the unit that they are to pass, and what stands for all along an axis.
@@ -62,8 +62,7 @@ class InfluenceRow:
 
         def fetches(graph: _Ends) -> dict[Any, Port]:
             inner = graph.inner()
-            outer = gradients(graph.observed, graph.selected, graph.failure, inner) if whole else \
-                gradients(graph.score, graph.selected, graph.failure)
+            outer = gradients(graph.observed, graph.selected, graph.failure, inner) if whole else graph.outer()
             outer = _ports(function.place, [_or_zeros(*pair) for pair in zip(outer, graph.selected, strict=True)])
             return _ports(function.observed, inner) | {("outer", key): port for key, port in outer.items()}
         found = _evaluated(function, row, fetches)
@@ -86,9 +85,8 @@ class ThroughRow:
             (tensor,), (slope,) = graph.observed, graph.inner()
             mask = port.to_graph(_mask(port.from_graph(tensor), graph.unit))
             through = gradients([tensor], graph.selected, graph.failure, [slope * tf.cast(mask, slope.dtype)])
-            whole = gradients(graph.score, graph.selected, graph.failure)
             through, whole = (_ports(function.place, [_or_zeros(*pair) for pair in zip(found, graph.selected, strict=True)])
-                              for found in (through, whole))
+                              for found in (through, graph.outer()))
             return through | {("all", key): port for key, port in whole.items()}
         found = _evaluated(function, row, fetches)
         difference = row.difference()
@@ -127,11 +125,19 @@ class _Ends:
     directions: list[tf.Tensor]
     unit: tf.Tensor | None
     failure: str
+    scale: tf.Tensor | None
 
     def inner(self) -> list[tf.Tensor]:
-        """dF/dy of each observed tensor."""
-        found = gradients(self.score, self.observed, self.failure)
+        """dF/dy of each observed tensor, times the factor."""
+        found = self._gradients(self.observed)
         return [_or_zeros(slope, tensor) for slope, tensor in zip(found, self.observed, strict=True)]
+
+    def outer(self) -> list[tf.Tensor | None]:
+        """dF/dx of each selected tensor, times the factor."""
+        return self._gradients(self.selected)
+
+    def _gradients(self, tensors: list[tf.Tensor]) -> list[tf.Tensor | None]:
+        return gradients(self.score, tensors, self.failure, None if self.scale is None else [self.scale])
 
 
 def _evaluated(function: ScoreFunction, row: Row, fetches: Callable[["_Ends"], dict[Any, Port]]) -> dict[Any, tf.Tensor]:
@@ -140,20 +146,28 @@ def _evaluated(function: ScoreFunction, row: Row, fetches: Callable[["_Ends"], d
     As with plain gradients, it is found in the traced graph itself and cut out afterwards.
     """
     ports, seen = function.place.ports, function.observed
+    score, target = function.chosen()
     with TRACING, function.traced.function.graph.as_default():
-        score, target = function.chosen()
         unit = tf.compat.v1.placeholder(tf.int32, [None, row.extra[UNIT].shape[1]]) if UNIT in row.extra else None
         moves = {key: tf.compat.v1.placeholder(port.tensor.dtype, port.tensor.shape) for key, port in ports.items()}
         ends = _Ends(score, [port.tensor for port in ports.values()], [port.tensor for port in seen.ports.values()],
                      list(moves.values()), unit,
-                     f"{function.output.words} has no gradient at {seen.words} along {function.place.words}")
+                     f"{function.output.words} has no gradient at {seen.words} along {function.place.words}", function.scale())
         found = fetches(ends) | {"score": Port(score)}
     feeds = {("move", key): Port(value, ports[key].batch_axis) for key, value in moves.items()} | {"target": Port(target)}
     given = fed(row.point(), row.context) | {("move", key): value for key, value in row.difference().items()}
     if unit is not None:
         feeds, given = feeds | {UNIT: Port(unit)}, given | {UNIT: row.extra[UNIT]}
-    values = function.cut(found, feeds)(given | {"target": row.target})
-    return {key: tf.cast(value, function.dtype) for key, value in values.items()}
+    feeds |= {} if ends.scale is None else {SCALE: Port(ends.scale)}
+    cut, beside = function.cut(found, feeds), [key for key in found if key in ("score", "slope")]
+    scaled = [key for key in found if key not in beside]
+
+    def backward(scale: tf.Tensor | None) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        values = cut(given | {"target": row.target} | ({} if scale is None else {SCALE: scale}))
+        return [values[key] for key in beside], [values[key] for key in scaled]
+    values = function.whole_range(backward, tf.shape(row.target)[0])
+    return {key: tf.cast(value, function.dtype) for keys, part in zip((beside, scaled), values, strict=True)
+            for key, value in zip(keys, part, strict=True)}
 
 
 def _ports(place: Place, tensors: list[tf.Tensor]) -> dict[Any, Port]:

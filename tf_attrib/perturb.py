@@ -100,7 +100,7 @@ class OcclusionRow:
         (key, x), = row.x.items()
         mask = self.windows.mask(row.number % self.windows.count, x.dtype)
         occluded = x + mask * (row.reference[key] - x)
-        score = function.select(function.values({key: occluded}, row.context), row.target)
+        score = function.scores({key: occluded}, row.context, row.target)
         lost = row.score - score
         spread = mask / self.windows.coverage(x.dtype)
         return score, lost, {key: spread * tf.reshape(lost, [-1] + [1] * len(self.windows.features))}
@@ -116,6 +116,6 @@ class AblationRow:
         masks = {key: row.extra["group", i] == tf.reshape(number, [-1] + [1] * (x.shape.rank - 1))
                  for i, (key, x) in enumerate(row.x.items())}
         replaced = {key: tf.where(masks[key], row.reference[key], x) for key, x in row.x.items()}
-        score = function.select(function.values(replaced, row.context), row.target)
+        score = function.scores(replaced, row.context, row.target)
         lost = row.score - score
         return score, lost, {key: tf.cast(masks[key], x.dtype) * tf.ones_like(x) * per_row(lost, x) for key, x in row.x.items()}

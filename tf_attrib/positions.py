@@ -1,6 +1,7 @@
 """Outputs at every position of a sequence as what is explained: `target=ta.each_position()`."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -30,33 +31,34 @@ def each_position(classes: Any = None, positions: Any = None) -> EachPosition:
     return EachPosition(classes, positions)
 
 
-def expanded(asked: EachPosition, values: np.ndarray, has_classes: bool,
+def expanded(asked: EachPosition, shape: tuple, predicted: Callable[[], np.ndarray], has_classes: bool,
              words: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each entry of the result its example, its position, and its target (r,).
 
     Args:
         asked: what the user asked for.
-        values: of the explained output, (batch, length) or (batch, length, classes).
+        shape: of the explained output, (batch, length) or (batch, length, classes).
+        predicted: gives the classes that are predicted, (batch, length).
         has_classes: whether the last axis holds classes.
         words: what the output is called.
 
     Raises:
         AttributionError: the output has no positions, or what was asked for does not fit.
     """
-    if values.ndim not in ((3,) if has_classes else (2, 3)):
+    if len(shape) not in ((3,) if has_classes else (2, 3)):
         raise AttributionError("ta.each_position() needs an output with positions, (batch, length) or (batch, length, classes)"
-                               f"; {words} is of shape {values.shape[1:]} for each example")
-    count, length = values.shape[:2]
+                               f"; {words} is of shape {shape[1:]} for each example")
+    count, length = shape[:2]
     positions = _positions(asked.positions, length)
     example, position = np.repeat(np.arange(count), len(positions)), np.tile(positions, count)
-    if values.ndim == 2:
+    if len(shape) == 2:
         if asked.classes is not None:
             raise AttributionError(f"{words} has one value at each position: leave classes out")
         return example, position, position[:, None].astype(np.int32)
     if asked.classes is None and not has_classes:
-        raise AttributionError(f"{words} has {values.shape[2]} units at each position and no head of classes, so none is "
+        raise AttributionError(f"{words} has {shape[2]} units at each position and no head of classes, so none is "
                                "predicted: say which, ta.each_position(classes=...)")
-    classes = values.argmax(2) if asked.classes is None else _classes(asked.classes, values.shape)
+    classes = predicted() if asked.classes is None else _classes(asked.classes, shape)
     return example, position, np.stack([position, classes[example, position]], 1).astype(np.int32)
 
 

@@ -98,7 +98,8 @@ def _prepare(array: np.ndarray, spec: tf.TensorSpec, key: Any) -> np.ndarray:
         raise AttributionError(f"input{_named(key)} must be {spec.dtype.name}, got {array.dtype}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(1))
-        raise AttributionError(f"input{_named(key)} holds NaN or infinity in example(s) {few(bad)}")
+        raise AttributionError(f"input{_named(key)} holds NaN or infinity in example(s) {few(bad)}; "
+                               "attribute(..., on_error='mark') marks them and does the others")
     dtype = spec.dtype.as_numpy_dtype
     if spec.dtype.is_integer and array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
         raise AttributionError(f"input{_named(key)} must be {spec.dtype.name}, got fractions ({array.dtype})")

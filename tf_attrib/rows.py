@@ -84,7 +84,7 @@ class ScoreRow:
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), zeros (rows,), and no integrands."""
-        score = function.select(function.values(row.point(), row.context), row.target)
+        score = function.scores(row.point(), row.context, row.target)
         return score, tf.zeros_like(score), {}
 
 

@@ -2,19 +2,26 @@
 
 import dataclasses
 import functools
-import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from .errors import AttributionError
+from .graph.activations import counted_bytes, static_bytes
+from .graph.compiled import Compiled
 from .graph.cut import Cut, Port
 from .graph.gradients import gradients
-from .graph.tensors import PASS, ancestors, connected
+from .graph.positionwise import at_position
+from .graph.scaling import scaled
+from .graph.tensors import ancestors, connected
 from .graph.trace import TRACING, Traced
 from .outputs import Output
 from .select import Place
+
+# Under which name cuts are fed with a factor of the score.
+SCALE = "scale"
 
 
 @dataclasses.dataclass(eq=False)
@@ -26,6 +33,7 @@ class ScoreFunction:
         observed: tensors between these that rows look at; None: the selected ones.
         context: keys of the model inputs that are needed beside the selected tensors (masks, other inputs).
         rows: the number of rows that a call must have, or None for any.
+        explained: the output in the traced graph, (batch, ...).
         value_shape: of the explained output for one example, None where that follows the input.
         target_rank: how many indices select one value of an example.
         dtype: of paths and scores, float32 unless the model is float64.
@@ -51,11 +59,11 @@ class ScoreFunction:
         self._forward = self.cut({key: Port(tensor) for key, tensor in output.fetches.items()})
         self.dtype = tf.float64 if any(tensor.dtype == tf.float64 for tensor in fetched) else tf.float32
         with TRACING, traced.function.graph.as_default():
-            self._explained = self._finished(dict(output.fetches))
-        if not self._explained.shape.rank:
+            self.explained = self._finished(dict(output.fetches))
+        if not self.explained.shape.rank:
             raise AttributionError(f"{output.words} must have one entry for each example, shape (batch, ...); it is a single "
                                    "number, shape ()")
-        self.value_shape = tuple(self._explained.shape[1:])
+        self.value_shape = tuple(self.explained.shape[1:])
         self.target_rank = len(self.value_shape)
         self.rows = self._fixed_rows()
 
@@ -80,17 +88,36 @@ class ScoreFunction:
         the graph."""
         return Cut(self.traced, self._feeds | (feeds or {}), fetches)
 
-    def activation_bytes(self) -> int:
-        """About how many bytes one row's forward activations take, from the shapes in the graph."""
+    def row_bytes(self, inputs: dict[Any, np.ndarray]) -> tuple[int, int]:
+        """About how many bytes one row's forward activations take, to the score and to the whole output, at every position.
+
+        Args:
+            inputs: those of one example, by the model's keys. Where the graph does not say how large its tensors are (images of
+                any size, sequences of any length, loops), the model is run on them to know.
+        """
         selected = [port.tensor for port in self.place.ports.values()]
-        total = 0
-        for operation in ancestors(self.output.fetches.values(), selected):
-            for tensor in operation.outputs if operation.type not in PASS else ():
-                shape = tensor.shape
-                if shape.rank and shape[0] is None and tensor.dtype.is_floating:
-                    # the length of a sequence may be unknown: a middling one
-                    total += tensor.dtype.size * math.prod(size or 32 for size in shape[1:])
-        return total
+        static = [static_bytes(ends, selected) for ends in self._ends]
+        if None not in static:
+            return tuple(static)
+        # what two examples take beyond one: an axis of unknown size may hold rows, positions, or both
+        one, two = (self._bytes.evaluate({key: np.repeat(value[:1], count, 0) for key, value in inputs.items()}
+                                         | {"target": np.zeros((count, self.target_rank), np.int32)}) for count in (1, 2))
+        return tuple(int(two[number] - one[number]) for number in range(2))
+
+    @property
+    def _ends(self) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        whole = list(self.output.fetches.values())
+        return whole if self.target_rank < 2 else [self.chosen()[0]], whole
+
+    @functools.cached_property
+    def _bytes(self) -> Cut:
+        """The cut from the model's inputs, and "target", to what `row_bytes` wants of all rows."""
+        selected, inputs = [port.tensor for port in self.place.ports.values()], self.traced.inputs
+        with TRACING, self.traced.function.graph.as_default():
+            rows = tf.shape(next(iter(inputs.values())), tf.int64)[0]
+            totals = [counted_bytes(ends, selected, rows) for ends in self._ends]
+        feeds = {key: Port(tensor) for key, tensor in inputs.items()} | {"target": Port(self.chosen()[1])}
+        return Cut(self.traced, feeds, {number: Port(total) for number, total in enumerate(totals)})
 
     @functools.cached_property
     def log_odds(self) -> "ScoreFunction | None":
@@ -106,15 +133,66 @@ class ScoreFunction:
         """The values of the selected output, (rows,) or (rows, ..., classes), for rows of the selected tensors."""
         return self._finished(self._forward(fed(at, context)))
 
+    def scores(self, at: dict, context: dict, target: tf.Tensor) -> tf.Tensor:
+        """The score (rows,), for rows of the selected tensors and of targets."""
+        if self.target_rank < 2:
+            return self.select(self.values(at, context), target)
+        return self._at_target(fed(at, context) | {"target": target})[None]
+
+    @functools.cached_property
+    def _at_target(self) -> Cut:
+        """The cut from the selected tensors and a target to the score: no other position of the output is computed."""
+        score, target = self.chosen()
+        return self.cut({None: Port(score)}, {"target": Port(target)})
+
     def gradients(self, at: dict, context: dict, target: tf.Tensor) -> tuple[tf.Tensor, dict[Any, tf.Tensor]]:
         """Scores (rows,), and their gradients at the selected tensors by key, for rows of these and of targets."""
-        found = self._backward(fed(at, context) | {"target": target})
-        return found.pop("score"), {key: tf.cast(gradient, self.dtype) for (_, key), gradient in found.items()}
+        def backward(scale: tf.Tensor | None) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+            found = self._backward(fed(at, context) | {"target": target} | ({} if scale is None else {SCALE: scale}))
+            return [found.pop("score")], list(found.values())
+        (score,), found = self.whole_range(backward, tf.shape(target)[0])
+        return score, {key: tf.cast(gradient, self.dtype) for key, gradient in zip(self.place.ports, found, strict=True)}
 
     def gradients_now(self, at: dict, context: dict, target: np.ndarray) -> dict[Any, np.ndarray]:
         """The same gradients of arrays as arrays, outside any trace."""
+        if self.narrow:
+            return dict(zip(at, self._scaled(*at.values(), *(context[key] for key in self.context), target), strict=True))
         found = self._backward.evaluate(fed(at, context) | {"target": target})
         return {key[1]: gradient.astype(self.dtype.as_numpy_dtype) for key, gradient in found.items() if key != "score"}
+
+    @functools.cached_property
+    def formats(self) -> tuple[str, ...]:
+        """The half-precision formats that anything between the selected tensors and the score is in."""
+        selected = [port.tensor for port in self.place.ports.values()]
+        found = {tensor.dtype for operation in ancestors(self.output.fetches.values(), selected)
+                 for tensor in [*operation.outputs, *operation.inputs]}
+        return tuple(dtype.name for dtype in (tf.float16, tf.bfloat16) if dtype in found)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether that is float16, whose range is too narrow for gradients."""
+        return "float16" in self.formats
+
+    def whole_range(self, backward: Callable, rows: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """What `backward` gives (see `scaling.scaled`), where that is needed with a factor of the score, else with None."""
+        return scaled(backward, rows, self.dtype) if self.narrow else backward(None)
+
+    def signature(self) -> list[tf.TensorSpec]:
+        """What rows of the selected tensors, those beside them and targets look like."""
+        inputs = self.traced.inputs
+        at = [tf.TensorSpec([None, *features], self.dtype) for features in self.features().values()]
+        context = [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in self.context]
+        return [*at, *context, tf.TensorSpec([None, self.target_rank], tf.int32)]
+
+    @functools.cached_property
+    def _scaled(self) -> Compiled:
+        """The compiled gradients where they are scaled."""
+        keys = list(self.place.ports)
+
+        def gradients(*tensors):
+            at, context = dict(zip(keys, tensors, strict=False)), dict(zip(self.context, tensors[len(keys):-1], strict=True))
+            return list(self.gradients(at, context, tensors[-1])[1].values())
+        return Compiled(gradients, self.signature())
 
     @functools.cached_property
     def _backward(self) -> Cut:
@@ -124,21 +202,35 @@ class ScoreFunction:
         tensors of that graph, and would be lost or fail in a copy.
         """
         keys, tensors = list(self.place.ports), [port.tensor for port in self.place.ports.values()]
+        score, target = self.chosen()
         with TRACING, self.traced.function.graph.as_default():
-            target = tf.compat.v1.placeholder(tf.int32, [None, self.target_rank])
-            score = self.select(self._explained, target)
             # each tensor is fed, so no gradient flows through one of them to another
-            found = gradients(score, tensors, f"{self.output.words} has no gradient at {self.place.words}")
-            fetches = {"score": Port(tf.identity(score))}
+            scale = self.scale()
+            found = gradients(score, tensors, f"{self.output.words} has no gradient at {self.place.words}",
+                              None if scale is None else [scale])
+            fetches = {"score": Port(score)}
             for key, gradient, port in zip(keys, found, self.place.ports.values(), strict=True):
                 gradient = tf.zeros_like(port.tensor) if gradient is None else tf.convert_to_tensor(gradient)
                 fetches["gradient", key] = Port(gradient, port.batch_axis)
-        return self.cut(fetches, {"target": Port(target)})
+        return self.cut(fetches, {"target": Port(target)} | ({} if scale is None else {SCALE: Port(scale)}))
+
+    def scale(self) -> tf.Tensor | None:
+        """A placeholder in the graph at hand for a factor of the score (rows,), where gradients need one."""
+        return tf.compat.v1.placeholder(self.dtype, [None]) if self.narrow else None
 
     def chosen(self) -> tuple[tf.Tensor, tf.Tensor]:
-        """The score in the traced graph, which must be the default, and the placeholder of its target."""
-        target = tf.compat.v1.placeholder(tf.int32, [None, self.target_rank])
-        return tf.identity(self.select(self._explained, target)), target
+        """The score (rows,) in the traced graph, and the placeholder of its target."""
+        return self._chosen
+
+    @functools.cached_property
+    def _chosen(self) -> tuple[tf.Tensor, tf.Tensor]:
+        places = [*self.place.ports.values(), *(self.observed.ports.values() if self.observed else ())]
+        with TRACING, self.traced.function.graph.as_default():
+            target = tf.compat.v1.placeholder(tf.int32, [None, self.target_rank])
+            if self.target_rank < 2:
+                return tf.identity(self.select(self.explained, target)), target
+            values = at_position(self.explained, target[:, :-1], [port.tensor for port in places])
+            return tf.identity(self.select(values, target[:, -1:])), target
 
     def _finished(self, fetched: dict) -> tf.Tensor:
         return tf.cast(self.output.finish(fetched), self.dtype)

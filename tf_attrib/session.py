@@ -2,7 +2,6 @@
 
 import copy
 import dataclasses
-import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -16,9 +15,10 @@ from .errors import AttributionError
 from .graph.compiled import Compiled
 from .graph.cut import Cut, Port
 from .graph.tensors import connected
-from .graph.trace import Traced
+from .graph.trace import TRACING, Traced
 from .integrator import Integrator, Outcome
 from .outputs import resolve_of
+from .positions import EachPosition, expanded
 from .prepare import few
 from .rows import ScoreRow
 from .scoring import ScoreFunction
@@ -31,34 +31,62 @@ class Session:
 
     Attributes:
         function: from the selected tensors to scores.
-        block: how many rows a block holds.
+        block: how many rows a block holds, for inputs of the shapes that it was made or `sized` for; `whole_block`: where the
+            whole output of each row is held, at every position.
     """
 
     def __init__(self, traced: Traced, at: At | None, of: Of | None, names: dict, examples: dict, batch_size: int | None):
         output = resolve_of(traced, of)
         self._one, self._names = {key: value[:1].copy() for key, value in examples.items()}, names
         self.function = ScoreFunction(traced, self._resolved(traced, at, list(output.fetches.values())), output)
-        self.block = self.function.rows or batch_size or engine.block_rows(self.function)
         self._inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
         self._cuts: dict[Any, Cut] = {}
         self._programs: dict[tuple[Callable, bool], engine.Program] = {}
+        self._passes: dict[str, Compiled] = {}
         self._others: dict[Any, Session] = {}
         self._finished({key: np.repeat(value, 2, axis=0) for key, value in self._one.items()})  # checks the number of rows
+        self._batch_size = self.function.rows or batch_size
+        self.block, self.whole_block = self._blocks(self._one)
 
     def _resolved(self, traced: Traced, at: At | None, fetches: list[tf.Tensor]) -> Place:
         return resolve_at(traced, at, fetches, self._names, {key: tf.constant(value) for key, value in self._one.items()})
 
-    def values(self, inputs: dict) -> np.ndarray:
-        """The explained output at `inputs`, (batch, ...)."""
-        output = self.function.output
-        ports = {key: Port(tensor) for key, tensor in output.fetches.items()}
-        fetched = self.fetch("output", ports, inputs)
-        return output.finish({key: tf.constant(value) for key, value in fetched.items()}).numpy()
+    def sized(self, examples: dict) -> "Session":
+        """The same for inputs of other shapes. What is compiled is shared; how many rows a block holds is not."""
+        other = copy.copy(self)
+        other.block, other.whole_block = self._blocks(examples)
+        return other
+
+    def _blocks(self, examples: dict) -> tuple[int, int]:
+        if self._batch_size:
+            return self._batch_size, self._batch_size
+        return engine.block_rows(self.function, {key: value[:1] for key, value in examples.items()})
+
+    def predicted(self, inputs: dict) -> np.ndarray:
+        """The class with the highest value, (batch, ...), of an explained output (batch, ..., classes), at `inputs`."""
+        if "predicted" not in self._cuts:
+            with TRACING, self.function.traced.function.graph.as_default():
+                ports = {None: Port(tf.argmax(self.function.explained, -1, tf.int32))}
+            self._cuts["predicted"] = self._from_inputs(ports)
+        return self.fetch("predicted", self._cuts["predicted"].fetches, inputs)[None]
+
+    def positions(self, asked: EachPosition, inputs: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """For each entry of a result for each position its example, its position, and its target (r,)."""
+        output, shape = self.function.output, (len(next(iter(inputs.values()))), *self.shape(inputs))
+        return expanded(asked, shape, lambda: self.predicted(inputs), output.has_classes, output.words)
+
+    def _from_inputs(self, ports: dict[Any, Port]) -> Cut:
+        """The cut from the model's inputs to `ports`."""
+        traced = self.function.traced
+        return Cut(traced, {key: Port(tensor) for key, tensor in traced.inputs.items()}, ports)
 
     def _finished(self, examples: dict) -> tuple:
-        """The shape of the explained output at `examples`, the batch included."""
-        output, shape = self.function.output, self.values(examples).shape
-        count = len(next(iter(examples.values())))
+        """The shape of the explained output at `examples`, the rows of the batch included."""
+        if "shape" not in self._cuts:
+            with TRACING, self.function.traced.function.graph.as_default():
+                self._cuts["shape"] = self._from_inputs({None: Port(tf.shape(self.function.explained))})
+        output, filled = self.function.output, {key: self._filled(value) for key, value in examples.items()}
+        shape, count = tuple(self._cuts["shape"].evaluate(filled)[None].tolist()), len(next(iter(filled.values())))
         if shape[:1] != (count,):
             raise AttributionError(f"{output.words} must have one entry for each example, shape (batch, ...); for {count} "
                                    f"examples it is of shape {shape}: do not sum or average over the batch")
@@ -99,10 +127,13 @@ class Session:
         """The same of another function, kept under `name`."""
         if name not in self._others:
             other = copy.copy(self)
-            other.__dict__.pop("_forward", None)
-            other.function, other._cuts, other._programs, other._others = change(self.function), {}, {}, {}
+            other.function, other._cuts, other._programs, other._passes, other._others = change(self.function), {}, {}, {}, {}
             self._others[name] = other
-        return self._others[name]
+        if self._others[name].whole_block == self.whole_block and self._others[name].block == self.block:
+            return self._others[name]
+        other = copy.copy(self._others[name])
+        other.block, other.whole_block = self.block, self.whole_block
+        return other
 
     def observed(self, inputs: dict, match: dict) -> dict[Any, tuple]:
         """The shapes of one example of the observed tensors, by the key that they are handed out under. They may follow the
@@ -162,10 +193,10 @@ class Session:
         Args:
             name: under which the cut to `ports` is kept for further calls.
         """
-        traced, rows = self.function.traced, self.function.rows
+        rows = self.function.rows
         if name not in self._cuts:
-            self._cuts[name] = Cut(traced, {key: Port(tensor) for key, tensor in traced.inputs.items()}, ports)
-        count, size = len(next(iter(inputs.values()))), rows or self.block
+            self._cuts[name] = self._from_inputs(ports)
+        count, size = len(next(iter(inputs.values()))), rows or self.whole_block
         parts = []
         for start in range(0, count, size):
             part = {key: value[start:start + size] for key, value in inputs.items()}
@@ -193,8 +224,8 @@ class Session:
         key, found = ("within", name), []
         if key not in self._cuts:
             self._cuts[key] = self.function.cut(make())
-        for start in range(0, len(next(iter(at.values()))), self.block):
-            part = slice(start, start + self.block)
+        for start in range(0, len(next(iter(at.values()))), self.whole_block):
+            part = slice(start, start + self.whole_block)
             feeds = {("at", one): self._filled(value[part]) for one, value in at.items()}
             feeds |= {("input", one): self._filled(inputs[one][part]) for one in self.function.context}
             found.append(self._cuts[key].evaluate(feeds))
@@ -286,23 +317,29 @@ class Session:
             parts.append(self._forward(*at(part).values(), *context, *chosen)[0][:real])
         return np.concatenate(parts)
 
-    @functools.cached_property
+    @property
     def _forward(self) -> Compiled:
         """The compiled forward pass."""
-        function, inputs = self.function, self.function.traced.inputs
-        keys, features = list(function.place.ports), function.features()
-        signature = [tf.TensorSpec([None, *features[key]], function.dtype) for key in keys]
-        signature += [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context]
-        rank = function.target_rank
-        signature += [tf.TensorSpec([None, rank], tf.int32)] if rank > 1 else []
+        return self.compiled("forward", _forward)
 
-        def values(*tensors):
-            at = dict(zip(keys, tensors, strict=False))
-            context = dict(zip(function.context, tensors[len(keys):], strict=False))
-            found = function.values(at, context)
-            found = function.select(found, tensors[-1]) if rank > 1 else found
-            return found if found.shape.rank == 2 else found[:, None]
-        return Compiled(values, signature)
+    def compiled(self, name: str, make: Callable[[ScoreFunction], Compiled]) -> Compiled:
+        """What `make` gives, made once and kept under `name`."""
+        if name not in self._passes:
+            self._passes[name] = make(self.function)
+        return self._passes[name]
+
+
+def _forward(function: ScoreFunction) -> Compiled:
+    """From rows of the selected tensors, those beside them, and targets where one is needed, to values or scores."""
+    keys, rank = list(function.place.ports), function.target_rank
+    signature = function.signature()[:None if rank > 1 else -1]
+
+    def values(*tensors):
+        at = dict(zip(keys, tensors, strict=False))
+        context = dict(zip(function.context, tensors[len(keys):], strict=False))
+        found = function.scores(at, context, tensors[-1]) if rank > 1 else function.values(at, context)
+        return found if found.shape.rank == 2 else found[:, None]
+    return Compiled(values, signature)
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

@@ -102,6 +102,10 @@ def _accuracy(result: Attribution) -> list[str]:
         if result.evaluations is not None and result.forward_evaluations is not None:
             lines[-1] += (f", {_range(result.evaluations, 'd')} gradient and {_range(result.forward_evaluations, 'd')} forward "
                           "evaluations an example")
+    if result.format_error is not None and np.isfinite(result.format_error).any():
+        worst = np.nanmax(result.format_error)
+        beyond = "" if result.error_estimate is None else " beyond that"
+        lines.append(f"  {result.format} leaves {worst:.2%} at most open{beyond}: so far is the same net in float32 from it")
     for status in dict.fromkeys(() if result.status is None else map(str, result.status)):
         which = np.flatnonzero(result.status == status)
         errors = np.zeros(len(which)) if result.error_estimate is None else np.nan_to_num(result.error_estimate[which])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from . import engine
+from .omission import Omitted
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,7 +37,7 @@ class Compared:
 class Work:
     """One call of `attribute`, ready for the engine: inputs by key as the user gave them (`arrays`) and as the model takes them
     (`ready`), the user's key for each of the model's (`match`); and where outputs at several positions are explained, the
-    example and the position that each entry is of (`placed`)."""
+    example and the position that each entry is of (`placed`); and what was left out, since it is not finite (`omitted`)."""
 
     session: Any
     arrays: dict
@@ -45,6 +46,7 @@ class Work:
     compared: Compared
     match: dict = dataclasses.field(default_factory=dict)
     placed: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    omitted: Omitted | None = None
 
     def of_examples(self, which: np.ndarray) -> "Work":
         """That of some of the examples."""

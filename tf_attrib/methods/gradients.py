@@ -19,6 +19,7 @@ class Gradient(Method):
     takes_baselines = False
     uses_baseline = False
     in_score_units = False
+    measured_format = True
 
     def points(self, references, rng, features, kind):
         return points.at_input()
@@ -35,6 +36,7 @@ class GradientTimesInput(Method):
     """x · dF/dx at the input (Shrikumar et al. 2016, arXiv:1605.01713, section 2): complete for linear F only."""
 
     takes_baselines = False
+    measured_format = True
 
     def points(self, references, rng, features, kind):
         return points.at_input()

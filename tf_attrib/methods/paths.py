@@ -89,6 +89,7 @@ class IntegratedGradients(PathMethod):
     """
 
     complete = True
+    measured_format = True
 
     def row(self, features, kind):
         return GradientRow("difference")

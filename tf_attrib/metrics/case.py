@@ -17,7 +17,7 @@ from ..integrator import FixedRule
 from ..method import Method
 from ..methods import as_method
 from ..points import at_input
-from ..positions import EachPosition, expanded
+from ..positions import EachPosition
 from ..prepare import as_arrays
 from ..rows import ScoreRow
 from ..session import Session
@@ -145,8 +145,7 @@ def each_alone(attributor: Attributor, inputs: Any, target: Any, baselines: Any 
         return inputs, target, baselines
     arrays = as_arrays(inputs)
     session, ready, _ = attributor.prepare(arrays)
-    output = session.function.output
-    example, _, target = expanded(target, session.values(ready), output.has_classes, output.words)
+    example, _, target = session.positions(target, ready)
     selected = list(session.selected({key: value[:1] for key, value in ready.items()}).values())
     own = isinstance(baselines, np.ndarray) and len(selected) == 1 and baselines.ndim == selected[0].ndim
     if own and len(baselines) == len(next(iter(arrays.values()))):
