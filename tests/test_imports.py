@@ -13,10 +13,11 @@ PACKAGE = Path(tf_attrib.__file__).parent
 
 # Lowest first; a module may import those of lower layers, and of its own layer those that come before it.
 LAYERS = (
-    ("_version", "errors", "structure", "progress", "whole"),
+    ("_version", "errors", "structure", "progress", "whole", "opening"),
     ("quadrature", "differentiable", "adaptive", "measuring", "attribution", "summary", "storage", "similarity"),
     ("events", "log"),
-    ("graph.private", "graph.compiled", "graph.keras_model", "graph.load", "graph.trace", "graph.cut", "graph.tensors"),
+    ("graph.private", "graph.compiled", "graph.keras_model", "graph.known", "graph.operations", "graph.config",
+     "graph.container", "graph.sizes", "graph.load", "graph.trace", "graph.cut", "graph.tensors"),
     ("graph.findings", "graph.constants", "graph.nodes", "graph.saved_model", "graph.scopes", "graph.reading", "graph.patterns",
      "graph.preprocessing", "graph.risks", "graph.security", "graph.keras_graph", "graph.origins", "listing", "inspection",
      "vocabularies"),
