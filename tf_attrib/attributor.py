@@ -14,7 +14,7 @@ from .assemble import assemble
 from .attribution import Attribution
 from .baselines import resolve
 from .engine import Tables
-from .errors import AttributionError
+from .errors import AttributionError, printed
 from .graph import keras_model
 from .graph.exported import Exported, load_exported
 from .graph.load import load_model
@@ -99,6 +99,7 @@ class Attributor:
         if self._specs is not None and preprocess is None:
             resolve_of(self._trace(self._specs), self.of)  # a name that does not exist fails here, not at the first call
 
+    @printed
     def __repr__(self) -> str:
         name = getattr(self.model, "name", getattr(self.model, "__name__", type(self.model).__name__))
         return f"Attributor({name!r}, at={self.at}, of={self.of})"

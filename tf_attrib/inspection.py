@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import listing
-from .errors import AttributionError, nearest, plain
+from .errors import AttributionError, nearest, plain, printed
 from .graph import keras_model, patterns, preprocessing, security
 from .graph.findings import (
     Embedding,
@@ -64,6 +64,7 @@ class Inspection:
     loading: tuple[Loading, ...]
     notes: tuple[str, ...] = ()
 
+    @printed
     def __repr__(self) -> str:
         return listing.listing(self)
 
