@@ -19,7 +19,7 @@ LAYERS = (
     ("graph.private", "graph.compiled", "graph.keras_model", "graph.known", "graph.operations", "graph.config",
      "graph.container", "graph.sizes", "graph.load", "graph.trace", "graph.cut", "graph.tensors"),
     ("graph.findings", "graph.constants", "graph.nodes", "graph.saved_model", "graph.scopes", "graph.reading", "graph.patterns",
-     "graph.preprocessing", "graph.risks", "graph.security", "graph.keras_graph", "graph.origins", "listing", "inspection",
+     "graph.preprocessing", "graph.risks", "graph.security", "graph.export_copy", "graph.keras_graph", "graph.origins", "listing", "inspection",
      "vocabularies"),
     ("graph.gradients", "graph.flatten", "graph.saved_gradients", "graph.exported"),
     ("prepare", "groups", "positions", "layers", "select", "samples"),

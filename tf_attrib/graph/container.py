@@ -60,14 +60,13 @@ class Container:
         path = folder / "model.keras"
         with zipfile.ZipFile(path, "a") as archive:
             archive.writestr(CONFIG, json.dumps(config))
+            archive.write(folder / "weights.h5", WEIGHTS)
+        (folder / "weights.h5").unlink()
         yield path
 
     def stored_bytes(self, folder: Path) -> int:
         """The bytes of the weights in the copy, once they are known to be in it and nowhere else."""
-        if not self.is_zip:
-            return _weights_in(folder / "model.h5")
-        with zipfile.ZipFile(folder / "model.keras") as archive, archive.open(WEIGHTS) as file:
-            return _weights_in(file)
+        return _weights_in(folder / ("weights.h5" if self.is_zip else "model.h5"))
 
     def close(self) -> None:
         self._file.close()
@@ -81,9 +80,12 @@ class Container:
             self.config = json.loads(_bytes(archive, named[CONFIG]))
             if WEIGHTS not in named:
                 raise AttributionError("holds no model.weights.h5; save the model again with model.save()")
-            with zipfile.ZipFile(folder / "model.keras", "w") as copy:  # the configuration follows when it is checked
-                for member in [named[METADATA], named[WEIGHTS], *(one for one in members if one.filename.startswith(ASSETS))]:
-                    _copy_member(archive, member, copy)
+            with archive.open(named[WEIGHTS]) as source, open(folder / "weights.h5", "wb") as weights:
+                shutil.copyfileobj(source, weights, BLOCK)
+            with zipfile.ZipFile(folder / "model.keras", "w") as copy:  # configuration and weights follow when they are checked
+                for member in [named[METADATA], *(one for one in members if one.filename.startswith(ASSETS))]:
+                    if not member.is_dir():
+                        copy.writestr(member.filename, _bytes(archive, member))
 
     def _read_hdf5(self, folder: Path) -> None:
         import h5py  # a dependency of Keras
@@ -165,13 +167,6 @@ def _bytes(archive: zipfile.ZipFile, member: zipfile.ZipInfo) -> bytes:
         return file.read()
 
 
-def _copy_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, copy: zipfile.ZipFile) -> None:
-    if member.is_dir():
-        return
-    with archive.open(member) as source, copy.open(zipfile.ZipInfo(member.filename), "w", force_zip64=True) as target:
-        shutil.copyfileobj(source, target, BLOCK)
-
-
 def _attribute(file: Any, name: str) -> Any:
     """The JSON in an attribute of an HDF5 file."""
     attribute = file.attrs.get_id(name)
@@ -183,7 +178,7 @@ def _attribute(file: Any, name: str) -> Any:
     return json.loads(text)
 
 
-def _weights_in(source: Any) -> int:
+def _weights_in(path: Path) -> int:
     """The bytes of all arrays in an HDF5 file, which hold them themselves: nothing in it leads to another file.
 
     Raises:
@@ -212,7 +207,7 @@ def _weights_in(source: Any) -> int:
             raise AttributionError(f"claims {size:,} bytes for the weights {shown}, and holds {stored:,}")
         found["claimed"] += size
         found["stored"] += stored
-    with h5py.File(source, "r") as file:
+    with h5py.File(path, "r") as file:
         file.visititems_links(visit)
         if found["claimed"] > EXPANSION * found["stored"] + ROOM:
             raise AttributionError(f"claims {found['claimed']:,} bytes for its weights, and holds {found['stored']:,}")
