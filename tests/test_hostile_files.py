@@ -31,7 +31,9 @@ def used(path):
     for way in ways:
         try:
             found = way(path)
-            said += [repr(found), repr(vars(found.model)) if way is ta.Attributor else ""]
+            said.append(repr(found))
+            if way is ta.Attributor and hasattr(found.model, "get_weights"):  # a file's letters as numbers
+                said += [bytes(array.ravel().astype("uint8")).decode("latin-1") for array in found.model.get_weights()]
         except ta.AttributionError as error:
             said.append(f"{error} {error.__cause__!r}")
     return said
