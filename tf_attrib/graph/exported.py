@@ -20,6 +20,8 @@ from .saved_model import find, read
 from .scopes import CALLS, Walker
 from .trace import TRACING, Traced
 
+# Each takes TensorFlow some milliseconds; the largest models have some ten thousands.
+MAX_OPERATIONS = 50_000
 DEFAULT_SIGNATURES = ("serving_default", "serve")
 # Where examples come from inside a graph of TensorFlow 1: their outputs are fed instead.
 QUEUES = frozenset({"IteratorGetNext", "IteratorGetNextSync", "QueueDequeueV2", "QueueDequeueManyV2", "QueueDequeueUpToV2",
@@ -141,6 +143,9 @@ def load_exported(path: str | os.PathLike, signature: str | None = None, allow_u
     copied = ExportCopy(found.parent, allow_unsafe) if found.name == "saved_model.pb" else None
     export = read(copied.folder if copied else found, called=found)
     security.check_export(export, path, allow_unsafe)
+    if export.operations > MAX_OPERATIONS and not allow_unsafe:
+        raise AttributionError(f"{plain(path)!r} has {export.operations:,} operations; up to {MAX_OPERATIONS:,} are loaded, "
+                               "which takes minutes; more: Attributor(path, allow_unsafe=True), or --allow-unsafe")
     meta_graph = export.serving
     if export.folder is None:
         if signature not in (None, GRAPH):

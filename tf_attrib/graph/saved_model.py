@@ -37,6 +37,12 @@ class Export:
     meta_graphs: tuple[Any, ...]
 
     @property
+    def operations(self) -> int:
+        """How many there are, those of functions included."""
+        graphs = [meta_graph.graph_def for meta_graph in self.meta_graphs]
+        return sum(len(graph.node) + sum(len(function.node_def) for function in graph.library.function) for graph in graphs)
+
+    @property
     def serving(self) -> Any:
         """The MetaGraphDef for serving, where there are several."""
         serving = [meta_graph for meta_graph in self.meta_graphs if "serve" in meta_graph.meta_info_def.tags]
