@@ -65,8 +65,8 @@ class Attributor:
         memory: bytes that gradients kept on the host may take while paths are refined, beside the blocks that are evaluated;
             it bounds how many examples are in flight. One path is always kept whole. Default: 1 GiB.
         signature: of a SavedModel; default: "serving_default", else the only one.
-        allow_unsafe: load a model file that holds Lambda layers, which run its author's Python code, or operations that reach
-            out of the graph.
+        allow_unsafe: load a model file that holds what is not known to compute and do nothing else: Lambda layers, which run
+            its author's Python code, classes of others, operations that reach out of the graph.
 
     Raises:
         AttributionError: the model cannot be read or traced, or `of` does not exist in it.

@@ -78,7 +78,8 @@ def inspect(model_or_path: Any, signature: str | None = None) -> Inspection:
 
     Args:
         model_or_path: a SavedModel's folder, its `saved_model.pb`, a frozen graph `.pb`, a `.keras` or `.h5` file, or a Keras
-            model. Exports are parsed and never loaded; Keras files are loaded, in Keras's safe mode.
+            model. Exports are parsed and never loaded; Keras files are loaded where all that they name
+            is known to compute and do nothing else.
         signature: look at this one alone.
 
     Raises:
