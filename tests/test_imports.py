@@ -13,15 +13,16 @@ PACKAGE = Path(tf_attrib.__file__).parent
 
 # Lowest first; a module may import those of lower layers, and of its own layer those that come before it.
 LAYERS = (
-    ("_version", "errors", "structure", "progress", "whole"),
+    ("_version", "errors", "structure", "progress", "whole", "opening"),
     ("quadrature", "pathnodes", "averaging", "placing", "adaptive", "measuring", "ends", "judging"),
     ("attribution", "completeness", "summary", "storage", "similarity"),
     ("events", "log"),
-    ("graph.private", "graph.compiled", "graph.keras_model", "graph.load", "graph.trace", "graph.cut", "graph.tensors",
-     "graph.positionwise", "graph.activations", "graph.scaling", "differentiable"),
+    ("graph.private", "graph.compiled", "graph.keras_model", "graph.known", "graph.operations", "graph.config",
+     "graph.container", "graph.sizes", "graph.load", "graph.trace", "graph.cut", "graph.tensors", "graph.positionwise",
+     "graph.activations", "graph.scaling", "differentiable"),
     ("graph.findings", "graph.constants", "graph.nodes", "graph.saved_model", "graph.scopes", "graph.reading", "graph.patterns",
-     "graph.preprocessing", "graph.risks", "graph.security", "graph.keras_graph", "graph.origins", "listing", "inspection",
-     "vocabularies"),
+     "graph.preprocessing", "graph.risks", "graph.security", "graph.export_copy", "graph.keras_graph", "graph.origins",
+     "listing", "inspection", "vocabularies"),
     ("graph.gradients", "graph.flatten", "graph.widening", "graph.saved_gradients", "graph.exported"),
     ("prepare", "groups", "positions", "layers", "select", "samples"),
     ("outputs", "scoring"),

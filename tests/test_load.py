@@ -130,4 +130,4 @@ def test_a_layer_that_is_not_known_here_is_named(tmp_path):
             return x
     path = tmp_path / "model.keras"
     make(keras, OwnLayer()).save(path)
-    assert_refused(path, "could not be loaded", "OwnLayer")
+    assert_refused(path, "OwnLayer", "not known", "allow_unsafe=True", "give Attributor the model")

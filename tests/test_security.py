@@ -4,12 +4,14 @@ one model that shows that the danger is real (test_inspect)."""
 import os
 import re
 import shutil
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
-from tf_attrib.graph import risks, security
+from tf_attrib.graph import export_copy, risks, security
+from tf_attrib.graph import operations as known
 from tf_attrib.graph.nodes import definition
 
 from . import exports
@@ -200,27 +202,49 @@ def test_operations_that_are_harmless_in_one_form(tmp_path):
     assert one("IO>ArrowDataset") == ["IO>ArrowDataset"]
 
 
-# Of all that TensorFlow registers, those that sound like files, processes or networks and are none.
-HARMLESS = re.compile(
-    r"^(.*Summary|.*SummaryV2|SummaryWriter|StatsAggregator.*|ExperimentalStatsAggregator.*|BoostedTrees.*|IsBoostedTrees.*|"
-    r"Xla.*|.*Cudnn.*|.*TPU.*|TPU.*|Reader(Num|Read|Reset|Restore|Serialize).*|IdentityReader.*|BarrierReadySize|"
-    r"AnonymousMemoryCache|DummyMemoryCache|DeleteMemoryCache|ShardedFile.*|.*ThreadPool.*|Stateless.*|RewriteDataset|"
-    r"TensorSliceDataset|.*SetStatsAggregatorDataset|.*IgnoreErrorsDataset|Copy.*|DebugGradient.*|DebugNumericSummaryV2|"
-    r"CTC.*|.*[lL]ogits|.*Softmax|InTopK.*|Multinomial|ApproxTopK|.*PowerSign|Snapshot|CompositeTensorVariant.*)$")
+def test_what_is_not_known_is_refused(tmp_path):
+    for operation in ("OfSomebody", "DecodeProtoV2", "DatasetFromGraph"):  # of a library, by a file, a graph in a text
+        graph = exports.new_graph()
+        exports.add_node(graph, "odd", operation)
+        folder = exports.write(tmp_path / operation, graph, "x:0")
+        assert operations(folder) == [operation]
+        assert_refused(lambda folder=folder: security.check(folder), operation, "not known to stay inside")
+    graph = exports.new_graph()  # a function may be called by its name as a type
+    exports.add_function(graph, "mine", [("a", ["x"], None)], "a:output:0")
+    exports.add_node(graph, "out", "mine", ["x"])
+    assert operations(exports.write(tmp_path / "function", graph)) == []
 
 
-def test_every_operation_of_tensorflow_is_looked_at():
-    """A new operation with a file name, an address or the like must be put into the table, or named here as harmless."""
-    telling = re.compile(r"^(filename|filenames|file_pattern|.*_file|.*_path|path|directory|logdir|db_uri|address|prefix|"
-                         r"debug_urls|ckpt_path|shard_dir|token|target_workers|output_stream|destination_prefix)$")
-    named = re.compile("File|Rpc|Remote|PyFunc|Save(V2|Slices|Dataset)?$|^Restore|^Load|DataService|^Collective|^Send$|^Recv$")
-    missed = []
-    for name in dir(tf.raw_ops):
-        found = None if name.startswith("_") else definition(name)
-        if found is None or name in risks.RISKS or HARMLESS.match(name):
-            continue
-        if named.search(name) or any(telling.match(field.name) for field in (*found.input_arg, *found.attr)):
-            missed.append(name)
+def test_classes_that_a_library_registers(module_export, tmp_path):
+    shutil.copytree(module_export, tmp_path / "copy")
+
+    def edit(meta_graph):
+        meta_graph.object_graph_def.nodes[0].registered_name = "Custom.Anything"
+        meta_graph.object_graph_def.nodes[0].registered_saver = "Custom.Saver"
+    exports.change(tmp_path / "copy", edit)
+    assert_refused(lambda: security.check(tmp_path / "copy"), "Custom.Anything", "Custom.Saver", "when it is loaded")
+
+
+def test_variables_that_claim_more_than_is_stored(module_export, tmp_path, monkeypatch):
+    monkeypatch.setattr(export_copy, "FACTOR", 0)
+    monkeypatch.setattr(export_copy, "ROOM", 10)
+    assert_refused(lambda: export_copy.ExportCopy(Path(module_export)), "claim", "and hold")
+    copied = export_copy.ExportCopy(Path(module_export), allow_unsafe=True)
+    folder = copied.folder
+    assert sorted(path.name for path in folder.iterdir()) == ["assets", "saved_model.pb", "variables"]
+    del copied
+    assert not folder.exists()
+    assert Path(module_export, "variables").is_dir()
+
+
+def test_every_known_operation_is_registered_and_harmless():
+    """An operation with a file name, an address or the like is not among the known ones, or named here as harmless."""
+    telling = re.compile(r"^(filename|filenames|file_pattern|.*_file|.*_path|path|directory|logdir|db_uri|address|"
+                         r"debug_urls|ckpt_path|shard_dir|target_workers|destination_prefix|descriptor_source|.*_spec)$")
+    named = re.compile("Rpc|Remote|PyFunc|Save(V2|Slices|Dataset)?$|^Restore|^Load|DataService|^Collective|^Send$|^Recv$")
+    found = {name: definition(name) for name in known.KNOWN if definition(name) is not None}
+    missed = [name for name, one in found.items()
+              if named.search(name) or any(telling.match(field.name) for field in (*one.input_arg, *one.attr))]
     assert missed == []
-    known = [name for name in risks.RISKS if definition(name) is not None]
-    assert len(known) > 100
+    assert len(found) > 1000
+    assert not known.KNOWN & risks.RISKS.keys()

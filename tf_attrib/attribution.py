@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .errors import printed
 from .structure import flatten, map_leaves, rebuild
 
 PER_EXAMPLE = ("scores", "baseline_scores", "gap", "error_estimate", "format_error", "status", "residual", "residual_clipped",
@@ -262,6 +263,7 @@ class Attribution:
 
     # words
 
+    @printed
     def __repr__(self) -> str:
         from .summary import summary
         return summary(self)

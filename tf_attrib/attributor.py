@@ -14,7 +14,7 @@ from .assemble import assemble
 from .attribution import Attribution
 from .baselines import resolve
 from .engine import Tables
-from .errors import AttributionError
+from .errors import AttributionError, printed
 from .formats import with_format
 from .graph import keras_model
 from .graph.exported import Exported, load_exported
@@ -67,8 +67,8 @@ class Attributor:
         memory: bytes that gradients kept on the host may take while paths are refined, beside the blocks that are evaluated;
             it bounds how many examples are in flight. One path is always kept whole. Default: 1 GiB.
         signature: of a SavedModel; default: "serving_default", else the only one.
-        allow_unsafe: load a model file that holds Lambda layers, which run its author's Python code, or operations that reach
-            out of the graph.
+        allow_unsafe: load a model file that holds what is not known to compute and do nothing else: Lambda layers, which run
+            its author's Python code, classes of others, operations that reach out of the graph.
 
     Raises:
         AttributionError: the model cannot be read or traced, or `of` does not exist in it.
@@ -101,6 +101,7 @@ class Attributor:
         if self._specs is not None and preprocess is None:
             resolve_of(self._trace(self._specs), self.of)  # a name that does not exist fails here, not at the first call
 
+    @printed
     def __repr__(self) -> str:
         name = getattr(self.model, "name", getattr(self.model, "__name__", type(self.model).__name__))
         return f"Attributor({name!r}, at={self.at}, of={self.of})"

@@ -7,7 +7,7 @@ import numpy as np
 
 from .attributor import Attributor
 from .deeplift import layer_of, ruled
-from .errors import AttributionError
+from .errors import AttributionError, printed
 from .marking import Marked
 from .method import Method
 from .methods import as_method
@@ -56,6 +56,7 @@ class Coverage:
         """The rule of each type of operation; None where one of the type has none."""
         return {row.operation: row.rule for row in reversed(self.rows)}
 
+    @printed
     def __repr__(self) -> str:
         total, without = sum(row.count for row in self.rows), sum(row.count for row in self.uncovered)
         lines = [f"{self.method}: {self.of}, at {self.at}: {total} operations on the path, " +

@@ -1,11 +1,15 @@
 """The errors that this library raises on purpose, and the words they share."""
 
 import difflib
-from collections.abc import Iterable, Mapping
+import functools
+from collections.abc import Callable, Iterable, Mapping
 
 
 class AttributionError(ValueError):
     """Something that was asked for cannot be had; the message says what must hold, what came, and what works."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())  # names in it may come from a file
 
 
 class MissingExtra(ImportError):
@@ -34,4 +38,21 @@ def plain(text: object, limit: int = 200) -> str:
     shown = str(text)
     if len(shown) > limit:
         shown = f"{shown[:limit - limit // 4 - 5]} ... {shown[-(limit // 4):]}"
-    return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in shown)
+    return printable(shown.replace("\n", "\\n"))
+
+
+def printable(text: str) -> str:
+    """A text of ours as it leaves for a terminal: of names in it that a terminal would act on, or show in another order than
+    they are written, each such letter becomes an escape; lines stay."""
+    if text.replace("\n", "").isprintable():
+        return text
+    return "".join(letter if letter == "\n" or letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
+                   for letter in text)
+
+
+def printed(method: Callable[..., str]) -> Callable[..., str]:
+    """Decorates a `__repr__` or `__str__` whose text holds names that may come from a file."""
+    @functools.wraps(method)
+    def shown(self) -> str:
+        return printable(method(self))
+    return shown

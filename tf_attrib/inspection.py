@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from . import listing
-from .errors import AttributionError, nearest, plain
+from .errors import AttributionError, nearest, plain, printed
 from .graph import keras_model, patterns, preprocessing, security
 from .graph.findings import (
     Embedding,
@@ -64,6 +64,7 @@ class Inspection:
     loading: tuple[Loading, ...]
     notes: tuple[str, ...] = ()
 
+    @printed
     def __repr__(self) -> str:
         return listing.listing(self)
 
@@ -77,7 +78,8 @@ def inspect(model_or_path: Any, signature: str | None = None) -> Inspection:
 
     Args:
         model_or_path: a SavedModel's folder, its `saved_model.pb`, a frozen graph `.pb`, a `.keras` or `.h5` file, or a Keras
-            model. Exports are parsed and never loaded; Keras files are loaded, in Keras's safe mode.
+            model. Exports are parsed and never loaded; Keras files are loaded where all that they name
+            is known to compute and do nothing else.
         signature: look at this one alone.
 
     Raises:

@@ -2,18 +2,23 @@
 
 import dataclasses
 import json
+import math
 import os
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
 from .attribution import Attribution
-from .errors import AttributionError
+from .errors import AttributionError, plain
+from .opening import open_regular, size_of
 from .structure import flatten, rebuild
 from .whole import write_whole
 
 FORMAT = 1
+# Attributions are mostly zeros at times, and pack well; beyond so many bytes they are not to be much more than their file.
+MAX_BYTES, EXPANSION = 2**32, 20
 STRUCTURED = ("attributions", "positive", "inputs")
 
 
@@ -47,18 +52,35 @@ def load(path: str | os.PathLike) -> Attribution:
         AttributionError: not such a file, or truncated.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
-            arrays = {name: file[name] for name in file.files}
+        with open_regular(path) as file:
+            arrays = _arrays(file)
         header = json.loads(str(arrays.pop("header")))
         fields: dict[str, Any] = dict(header["words"])
         version = header["format"]
     except Exception as error:
-        raise AttributionError(f"{str(path)!r} is not a saved attribution, or is truncated: {error}") from error
+        raise AttributionError(f"{str(path)!r} is not a saved attribution, or is truncated: {plain(error)}") from None
     if version != FORMAT:
-        raise AttributionError(f"{str(path)!r} has format {version}; this version reads {FORMAT}")
+        raise AttributionError(f"{str(path)!r} has format {plain(version)}; this version reads {FORMAT}")
     for name, keys in header["keys"].items():
         fields[name] = rebuild({key: arrays.pop(f"{name}/{number}") for number, key in enumerate(keys)})
     return Attribution(**(fields | arrays | {"notes": tuple(fields.get("notes", ()))}))
+
+
+def _arrays(file: BinaryIO) -> dict[str, np.ndarray]:
+    """The arrays in a file, whose sizes are looked at before any of them is made."""
+    with zipfile.ZipFile(file) as archive:
+        for member in archive.infolist():
+            with archive.open(member) as source:
+                version = np.lib.format.read_magic(source)
+                read_header = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+                shape, _, dtype = read_header(source)
+                if dtype.hasobject or math.prod(shape) * dtype.itemsize != member.file_size - source.tell():
+                    raise AttributionError(f"the array {plain(member.filename, 80)!r} is not as large as it says")
+        if sum(member.file_size for member in archive.infolist()) > max(MAX_BYTES, EXPANSION * size_of(file)):
+            raise AttributionError(f"its arrays would have more than {MAX_BYTES:,} bytes")
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as stored:
+        return {name: stored[name] for name in stored.files}
 
 
 def _plain(array: Any) -> np.ndarray:

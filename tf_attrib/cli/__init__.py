@@ -2,12 +2,14 @@
 
 import argparse
 import contextlib
+import io
 import os
 import sys
 from collections.abc import Iterator
+from typing import TextIO
 
 from .._version import __version__
-from ..errors import AttributionError, MissingExtra
+from ..errors import AttributionError, MissingExtra, printable
 from . import attribute, compare, demo, diagnose, inspect
 
 # In the order that `tf-attrib --help` lists them.
@@ -20,14 +22,29 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         with _quiet():
             import tensorflow  # its start-up messages would bury ours
-        options.run(options)
+        with contextlib.redirect_stdout(_Printable(sys.stdout)):
+            options.run(options)
     except (AttributionError, MissingExtra, OSError) as error:
-        print(f"tf-attrib: {' '.join(str(error).split())}", file=sys.stderr)
+        print(f"tf-attrib: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("tf-attrib: interrupted", file=sys.stderr)
         return 130
     return 0
+
+
+class _Printable(io.TextIOBase):
+    """Standard output to which no name from a file gets as anything but text."""
+
+    def __init__(self, output: TextIO):
+        self._output = output
+
+    def write(self, text: str) -> int:
+        self._output.write(printable(text))
+        return len(text)
+
+    def flush(self) -> None:
+        self._output.flush()
 
 
 def _parser() -> argparse.ArgumentParser:

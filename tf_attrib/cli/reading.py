@@ -31,7 +31,8 @@ def add_reading(add) -> None:
     add("--resize", action="store_true", help="bring images to the size that the model takes")
     add("--seed", type=int, default=0, help="of random baselines and methods (default: 0)")
     add("--batch-size", type=int, metavar="ROWS", help="gradient rows in a block (default: by the model's size)")
-    add("--allow-unsafe", action="store_true", help="load Lambda layers, which run the model author's Python code")
+    add("--allow-unsafe", action="store_true",
+        help="load what is not known to be harmless, such as Lambda layers, which run the model author's Python code")
 
 
 def add_tokens(add) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AttributionError, nearest, plain
+from ..errors import AttributionError, nearest, plain, printed
 
 TOPICS = ("model", "output", "baseline", "integral")
 # Worst first: numbers that are wrong, that may mislead, that are worth knowing, that are as they should be.
@@ -45,6 +45,7 @@ class Finding:
             if value not in known:
                 raise AttributionError(f"a finding's {what} is one of {', '.join(known)}; got {value!r}")
 
+    @printed
     def __repr__(self) -> str:
         return "\n".join(self._lines())
 
@@ -104,6 +105,7 @@ class Report:
         """Whether there is neither an error nor a warning."""
         return self.worst not in ("error", "warning")
 
+    @printed
     def __repr__(self) -> str:
         lines = [self._headline()]
         for topic in dict.fromkeys(one.topic for one in self.findings):

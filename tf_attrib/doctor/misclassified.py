@@ -14,7 +14,7 @@ import numpy as np
 
 from ..attribution import Attribution
 from ..attributor import Attributor
-from ..errors import AttributionError
+from ..errors import AttributionError, printed
 from ..methods import Gradient, Method, as_method
 from ..prepare import as_arrays
 from ..session import check_finite
@@ -58,6 +58,7 @@ class Misclassified:
     def __len__(self) -> int:
         return len(self.indices)
 
+    @printed
     def __repr__(self) -> str:
         lines = [self._headline()]
         lines += [f"  example {self.indices[i]}: {self._class(self.labels[i])} taken for {self._class(self.predicted[i])}, "

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..attributor import Attributor, Work
-from ..errors import AttributionError
+from ..errors import AttributionError, printed
 from ..graph.cut import Port
 from ..graph.tensors import connected
 from ..integrator import FixedRule
@@ -96,6 +96,7 @@ class Saturation:
         """(bins,), how many inputs have a relative slope of which magnitude; bins as for `unit_counts`."""
         return histogram(self.slopes)
 
+    @printed
     def __repr__(self) -> str:
         changed = int((~self.unchanged).sum())
         lines = [f"Saturation of {len(self)} inputs: {self.of}, at {self.at}, against {self.baseline}"]

@@ -5,19 +5,23 @@ import dataclasses
 import itertools
 import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
 from ..errors import AttributionError, nearest, plain
 from . import flatten, saved_gradients, security
+from .export_copy import ExportCopy
 from .gradients import LOOPS
 from .private import let_go_of_bodies
 from .reading import GRAPH, signatures_of
-from .saved_model import read
+from .saved_model import find, read
 from .scopes import CALLS, Walker
 from .trace import TRACING, Traced
 
+# Each takes TensorFlow some milliseconds; the largest models have some ten thousands.
+MAX_OPERATIONS = 50_000
 DEFAULT_SIGNATURES = ("serving_default", "serve")
 # Where examples come from inside a graph of TensorFlow 1: their outputs are fed instead.
 QUEUES = frozenset({"IteratorGetNext", "IteratorGetNextSync", "QueueDequeueV2", "QueueDequeueManyV2", "QueueDequeueUpToV2",
@@ -39,6 +43,7 @@ class Exported:
         gradients: those that an author wrote, and the file holds.
         alive: what must not be collected as long as this is used.
         loaded: a graph of TensorFlow 1 as TensorFlow loaded it, with what it knows of loops.
+        copied: the files that it was loaded from, which stay as long as this is used.
     """
 
     name: str
@@ -50,6 +55,7 @@ class Exported:
     gradients: dict[str, saved_gradients.SavedGradient]
     alive: Any
     loaded: Any = None
+    copied: ExportCopy | None = None
 
     def narrowed(self, arrays: dict[Any, Any], match: dict[str, Any]) -> dict[str, tf.TensorSpec]:
         """`specs`, with those of unknown shape narrowed to the inputs at hand, any number of them.
@@ -133,8 +139,13 @@ def load_exported(path: str | os.PathLike, signature: str | None = None, allow_u
     Raises:
         AttributionError: not readable, unsafe, or no such signature.
     """
-    security.check(path, allow_unsafe)
-    export = read(path)
+    found = find(Path(path))
+    copied = ExportCopy(found.parent, allow_unsafe) if found.name == "saved_model.pb" else None
+    export = read(copied.folder if copied else found, called=found)
+    security.check_export(export, path, allow_unsafe)
+    if export.operations > MAX_OPERATIONS and not allow_unsafe:
+        raise AttributionError(f"{plain(path)!r} has {export.operations:,} operations; up to {MAX_OPERATIONS:,} are loaded, "
+                               "which takes minutes; more: Attributor(path, allow_unsafe=True), or --allow-unsafe")
     meta_graph = export.serving
     if export.folder is None:
         if signature not in (None, GRAPH):
@@ -159,7 +170,7 @@ def load_exported(path: str | os.PathLike, signature: str | None = None, allow_u
              for key, info in sorted(chosen.inputs.items())}
     outputs = {key: _name(info, key) for key, info in sorted(chosen.outputs.items())}
     shown = f"signature {name!r} of {str(path)!r}"
-    model = Exported(shown, specs, graph, inputs, outputs, live, gradients, loaded, None if is_v2 else loaded)
+    model = Exported(shown, specs, graph, inputs, outputs, live, gradients, loaded, None if is_v2 else loaded, copied)
     return _with_sources(model)
 
 

@@ -1,12 +1,12 @@
-"""The operations of TensorFlow that reach out of the graph: to files, processes, Python or other machines.
-
-A test goes through all that TensorFlow has registered, so that a new one is noticed.
+"""The operations of TensorFlow that reach out of the graph, with what they do there: to files, processes, Python or other
+machines. What is neither here nor among the known `operations` is taken for one of them.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from . import constants
+from .operations import KNOWN, TEXT
 
 READS, WRITES, BOTH = "reads files", "writes files", "reads and writes files"
 PYTHON, NETWORK, PROCESS = "calls Python", "talks to other machines", "ends the process"
@@ -45,17 +45,25 @@ RISKS = {
 }
 # Of tensorflow_io: a reader of files or streams each.
 FOREIGN = "IO>"
+UNKNOWN = "is not known to stay inside of its graph"
 
 # What a Saver consists of: expected in every SavedModel where only the saver leads to it.
 SAVES = frozenset({"SaveV2", "Save", "SaveSlices", "MergeV2Checkpoints"})
 RESTORES = frozenset({"RestoreV2", "Restore", "RestoreSlice"})
 
 
-def risk_of(node: Any) -> str | None:
-    """What a node may do outside of the graph, None for one that stays inside."""
+def risk_of(node: Any, functions: Collection[str] = ()) -> str | None:
+    """What a node may do outside of the graph, None for one that is known to stay inside.
+
+    Args:
+        node: of a GraphDef.
+        functions: the names of the graph's own functions, which a node may call by its type.
+    """
     risk = RISKS.get(node.op)
     if risk is None:
-        return "reads files or streams" if node.op.startswith(FOREIGN) else None
+        if node.op.startswith(FOREIGN):
+            return "reads files or streams"
+        return None if node.op in KNOWN or node.op in TEXT or node.op in functions else UNKNOWN
     if node.op == "PrintV2" and not (  # elsewhere than to a file
             "output_stream" in node.attr and node.attr["output_stream"].s.startswith(b"file:")):
         return None

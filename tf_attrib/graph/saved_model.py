@@ -10,6 +10,7 @@ from tensorflow.core.framework import graph_pb2
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
 from ..errors import AttributionError, plain
+from ..opening import open_regular, size_of
 from .nodes import functions_of
 
 # A protocol buffer of two gigabytes or more cannot be parsed.
@@ -36,30 +37,38 @@ class Export:
     meta_graphs: tuple[Any, ...]
 
     @property
+    def operations(self) -> int:
+        """How many there are, those of functions included."""
+        graphs = [meta_graph.graph_def for meta_graph in self.meta_graphs]
+        return sum(len(graph.node) + sum(len(function.node_def) for function in graph.library.function) for graph in graphs)
+
+    @property
     def serving(self) -> Any:
         """The MetaGraphDef for serving, where there are several."""
         serving = [meta_graph for meta_graph in self.meta_graphs if "serve" in meta_graph.meta_info_def.tags]
         return (serving or self.meta_graphs)[0]
 
 
-def read(path: str | os.PathLike) -> Export:
+def read(path: str | os.PathLike, called: str | os.PathLike | None = None) -> Export:
     """The SavedModel or frozen graph at `path`.
 
     Args:
         path: the folder of a SavedModel, its `saved_model.pb`, or the `.pb` file of a frozen GraphDef.
+        called: what errors call it; default: the file.
 
     Raises:
         AttributionError: no such file, not a graph, truncated, more than can be read, or functions that call each other in a
             circle.
     """
-    path = _find(Path(path))
-    shown = repr(plain(path))
+    path = find(Path(path))
+    shown = repr(plain(called or path))
     try:
-        size = path.stat().st_size
-        if size > MAX_BYTES:
-            raise AttributionError(f"{shown} has {size / 2**30:.1f} GB; a graph has less than 2 GB, its variables are in other "
-                                   "files")
-        data = path.read_bytes()
+        with open_regular(path) as file:
+            size = size_of(file)
+            if size > MAX_BYTES:
+                raise AttributionError(f"{shown} has {size / 2**30:.1f} GB; a graph has less than 2 GB, its variables are in "
+                                       "other files")
+            data = file.read(size)
     except OSError as error:
         raise AttributionError(f"{shown} cannot be read: {error.strerror or error}") from error
     meta_graphs, is_saved_model = _parse(data, shown)
@@ -73,7 +82,7 @@ def is_export(path: Path) -> bool:
     return path.is_dir() or path.suffix in (".pb", ".pbtxt")
 
 
-def _find(path: Path) -> Path:
+def find(path: Path) -> Path:
     """The file that `path` means."""
     shown = repr(plain(path))
     if path.is_dir():

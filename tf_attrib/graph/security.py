@@ -5,6 +5,7 @@ file in the export's own assets.
 """
 
 import contextlib
+import math
 import os
 from collections.abc import Iterable
 from pathlib import Path
@@ -17,6 +18,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from ..errors import AttributionError, plain
 from . import nodes, preprocessing
 from .findings import Loading, UnsafeOperation
+from .operations import LOOPS
 from .reading import references
 from .risks import RESTORES, SAVES, is_cache_in_memory, risk_of
 from .saved_model import Export, read
@@ -30,6 +32,10 @@ LOAD_FUNCTIONS = ("_create_resource", "_initialize", "_destroy_resource")
 # Not worth a mention in what runs at load time.
 TRIVIAL = frozenset({"Const", "Identity", "NoOp", "Placeholder", "PlaceholderWithDefault", "VarHandleOp", "ReadVariableOp",
                      "PartitionedCall", "StatefulPartitionedCall", "VarIsInitializedOp", "HashTableV2"})
+# Classes that TensorFlow itself registers.
+REGISTERED = frozenset({"tf.StaticHashTable", "tf.TrackableConstant"})
+# Bytes of all constants of a graph, which is smaller than 2 GB itself.
+MAX_CONSTANTS = 2**32
 SHOWN = 5
 
 
@@ -42,7 +48,11 @@ def check(path: str | os.PathLike, allow_unsafe: bool = False) -> None:
         path: a SavedModel's folder, its `saved_model.pb`, or a frozen `.pb`.
         allow_unsafe: accept such operations; a file that cannot be read is refused all the same.
     """
-    export = read(path)
+    check_export(read(path), path, allow_unsafe)
+
+
+def check_export(export: Export, path: str | os.PathLike, allow_unsafe: bool = False) -> None:
+    """The same of one that was read already, called `path` in the error."""
     found = () if allow_unsafe else unsafe_operations(export)
     if not found:
         return
@@ -126,9 +136,12 @@ def _unsafe(meta_graph: Any, folder: Path | None) -> list[UnsafeOperation]:
     """The unexpected ones of one meta graph."""
     graph = meta_graph.graph_def
     places = [("", graph.node), *((function.signature.name, function.node_def) for function in graph.library.function)]
-    risky = [(place, node, inside) for place, inside in places for node in inside if risk_of(node) is not None]
+    functions = {function.signature.name for function in graph.library.function}
+    risky = [(place, node, inside) for place, inside in places for node in inside
+             if risk_of(node, functions) is not None or node.op in LOOPS]
+    found = [*_foreign_objects(meta_graph), *_large_constants(places)]
     if not risky:  # as in nearly every frozen graph
-        return []
+        return found
     reach = Reach(graph)
     saver = meta_graph.saver_def
     load_roots = _load_roots(meta_graph)
@@ -145,8 +158,11 @@ def _unsafe(meta_graph: Any, folder: Path | None) -> list[UnsafeOperation]:
         return place in by[1] if place else node.name in by[0]
     filled = _filled_from_assets(meta_graph, folder) if any(
         node.op in preprocessing.FILE_FILLS for _, node, _ in risky) else set()
-    found = []
     for place, node, inside in risky:
+        if node.op in LOOPS:  # harmless where it is called; nobody waits for an end while a model is loaded
+            if reached(at_load, place, node):
+                found.append(UnsafeOperation(node.op, node.name, place, "repeats something, without an end perhaps", True))
+            continue
         if node.op in SAVES | RESTORES and not reached(elsewhere, place, node) and not (
                 node.op in SAVES and reached(restored, place, node)):
             continue
@@ -155,7 +171,31 @@ def _unsafe(meta_graph: Any, folder: Path | None) -> list[UnsafeOperation]:
             continue
         if is_cache_in_memory(node, inside):
             continue
-        found.append(UnsafeOperation(node.op, node.name, place, risk_of(node), reached(at_load, place, node)))
+        found.append(UnsafeOperation(node.op, node.name, place, risk_of(node, functions), reached(at_load, place, node)))
+    return found
+
+
+def _foreign_objects(meta_graph: Any) -> list[UnsafeOperation]:
+    """Objects that a loader would make by classes or savers that some library has registered."""
+    found = []
+    for number, node in enumerate(meta_graph.object_graph_def.nodes):
+        names = {node.registered_name, node.registered_saver} - {"", *REGISTERED}
+        found += [UnsafeOperation(name, f"object {number}", "", "is a class that its author registered", True)
+                  for name in sorted(names)]
+    return found
+
+
+def _large_constants(places: Iterable[tuple[str, Iterable[Any]]]) -> list[UnsafeOperation]:
+    """The constants behind which a graph claims more than it may: one value stands for any number in a file."""
+    found, claimed = [], 0
+    for place, inside in places:
+        for node in inside:
+            if node.op == "Const" and "value" in node.attr:
+                tensor = node.attr["value"].tensor
+                claimed += math.prod(max(size.size, 0) for size in tensor.tensor_shape.dim) * 4
+                if claimed > MAX_CONSTANTS + tensor.ByteSize():
+                    found.append(UnsafeOperation("Const", node.name, place, f"claims {claimed / 2**30:,.0f} GB", True))
+                    claimed = 0
     return found
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import AttributionError, plain
+from ..errors import AttributionError, plain, printed
 from .intervals import RESAMPLES, mean_interval
 from .scores import Curves, Metric
 
@@ -53,6 +53,7 @@ class Comparison:
         mean, low, high = mean_interval(self.table[one][metric].values - self.table[other][metric].values, level, seed)
         return float(mean), float(low), float(high)
 
+    @printed
     def __repr__(self) -> str:
         header, rows = self._cells()
         widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]

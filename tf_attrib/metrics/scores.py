@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import printed
 from .intervals import mean_interval
 
 
@@ -45,6 +46,7 @@ class Metric:
         _, low, high = mean_interval(self.values, level, seed)
         return float(low), float(high)
 
+    @printed
     def __repr__(self) -> str:
         low, high = self.interval()
         direction = f"; {self.better} is better" if self.better else ""

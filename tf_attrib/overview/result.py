@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AttributionError, nearest
+from ..errors import AttributionError, nearest, printed
 from .features import Degenerate
 from .rules import Rule, measure
 from .words import TriggerWord
@@ -135,6 +135,7 @@ class DataSummary:
             raise AttributionError(f"{len(words)} lists of words and {len(classes)} classes: give one for each example")
         return tuple(measure(self.rules, words, classes, measured_on))
 
+    @printed
     def __repr__(self) -> str:
         from .text import lines
         return "\n".join(lines(self))

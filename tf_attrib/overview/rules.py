@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import binomtest
 
+from ..errors import printed
 from .words import WordTally
 
 # A term is a rule's candidate where it is a trigger in at least this part of the examples that hold it and are explained.
@@ -46,6 +47,7 @@ class Rule:
         """hits / support; NaN without support."""
         return self.hits / self.support if self.support else float("nan")
 
+    @printed
     def __str__(self) -> str:
         name = self.name or f"class {self.target}"
         if not self.support:
