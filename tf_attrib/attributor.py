@@ -232,7 +232,8 @@ class Attributor:
             return dict(zip(keys, found.values(), strict=True))
 
         x = selected(user)
-        references = resolve(method.default_baseline() if baselines is None else baselines, x, user, selected, seed)
+        references = resolve(method.default_baseline() if baselines is None else baselines, x, user, selected, seed,
+                             lambda: session.called(match))
         references = method.drawn(references, seed)
         extra, placed = method.extra(x, session), {}
         if isinstance(target, EachPosition):
