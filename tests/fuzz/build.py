@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 import tf_attrib as ta
+from tf_attrib.graph.tensors import layer_names
 
 from .net import LISTS, WRAPPERS, Net, Step
 
@@ -201,9 +202,8 @@ def ordered(net: Net, attributions: Any) -> dict[str, np.ndarray]:
     tables = {step.of[0]: step.again or step.name for step in net.steps if step.layer == "Embedding"}
     found = {}
     for one in net.inputs:
-        fits = [key for key, value in attributions.items() if key == one.name or (
-            tables.get(one.name, "/") in key and value.shape[1:2] == one.shape)]
-        (key,) = fits
+        (key,) = (key for key, value in attributions.items() if key == one.name or (
+            tables.get(one.name) in layer_names(key.partition(":")[0]) and value.shape[1:2] == one.shape))
         found[one.name] = attributions[key]
     return found
 

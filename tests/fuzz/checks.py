@@ -123,7 +123,8 @@ def integrated_gradients(case: Case) -> Finding:
     violations = worst(f"error of a converged example, in tolerances of {case.tolerance:g}", error / case.tolerance, 1, judged)
     violations += worst("error estimate of a converged example", result.error_estimate, case.tolerance, converged)
     figures = {"examples": len(error), "converged": converged.sum(), "judged": judged.sum(), "unproven": (~proven).sum(),
-               "missed": bad.sum(), "beyond twice": (bad & ~(error <= 2 * case.tolerance)).sum()}
+               "missed": bad.sum(), "beyond twice": (bad & ~(error <= 2 * case.tolerance)).sum(),
+               "stated beyond": (converged & ~(result.error_estimate <= case.tolerance)).sum()}
     return Finding("integrated_gradients", {key: float(value) for key, value in figures.items()}, violations)
 
 
@@ -236,7 +237,7 @@ CHECKS: dict[str, tuple[Callable[[Case], Finding], int]] = {
 
 def due(seed: int, names: list[str]) -> list[str]:
     """Which of the checks the net of this seed is for: costly ones are made of a part of the nets."""
-    return [name for number, name in enumerate(names) if (seed * 7 + number) % CHECKS[name][1] == 0]
+    return [name for number, name in enumerate(names) if (seed + number) % CHECKS[name][1] == 0]
 
 
 def examine(net: Net, names: list[str]) -> list[Finding]:

@@ -235,7 +235,7 @@ def entrance(draft: Draft, number: int, table: Value | None) -> tuple[Value, str
     """An input, tokens with their embedding, and the name of the embedding."""
     kind = draft.choice((1, 2, 3, "tokens", "tokens"))
     if kind == "tokens":
-        made = Input(f"x{number}", (draft.size(4, 6) + 2 * number,), vocabulary=20)
+        made = Input(f"x{number}", (draft.size(4, 6) + 3 * number,), vocabulary=20)
         draft.inputs.append(made)
         ids = Value(made.name, made.shape)
         if table is not None and draft.often(0.5):

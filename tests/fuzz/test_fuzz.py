@@ -14,7 +14,8 @@ from .net import Net, Step, program
 from .run import read, table
 from .shrink import shrink
 
-SEEDS = tuple(range(12))
+# of all kinds; the last six begin with a norm, and are compared with zeros
+SEEDS = (0, 5, 10, 11, 14, 21, 28, 43, 31, 142, 149, 179, 210, 293)
 
 
 @pytest.fixture(scope="module")
@@ -37,6 +38,7 @@ def test_integrated_gradients_of_converged_examples_are_within_the_tolerance(fou
     assert counted["judged"] > 0.9 * counted["examples"]
     assert counted["missed"] <= 0.005 * counted["judged"]
     assert counted["beyond twice"] == 0
+    assert counted["stated beyond"] == 0
 
 
 # the fuzzer itself
