@@ -2,6 +2,7 @@
 
 import collections
 import concurrent.futures
+import contextlib
 import dataclasses
 import json
 import multiprocessing
@@ -89,10 +90,12 @@ def records(seeds: list[int], names: list[str], everywhere: bool, shrinking: boo
 
 
 def read(path: Path | None) -> list[dict]:
-    """What an earlier run left."""
-    if path is None or not path.exists():
-        return []
-    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    """What an earlier run left, without lines that were cut off."""
+    found = []
+    for line in path.read_text(encoding="utf-8").splitlines() if path is not None and path.exists() else ():
+        with contextlib.suppress(json.JSONDecodeError):
+            found.append(json.loads(line))
+    return found
 
 
 def table(found: list[dict]) -> str:
@@ -102,7 +105,7 @@ def table(found: list[dict]) -> str:
     for record in found:
         for finding in record["findings"]:
             row = rows[finding["check"]]
-            row.update(nets=1, violated=bool(finding["violations"]), refused=bool(finding["refused"]))
+            row.update(nets=1, violated=int(bool(finding["violations"])), refused=int(bool(finding["refused"])))
             row.update({key: int(value) for key, value in finding["figures"].items()})
     for check, row in rows.items():
         more = "".join(f", {value} {key}" for key, value in row.items() if key not in ("nets", "violated", "refused"))

@@ -93,8 +93,9 @@ def test_the_reference_finds_any_scale_and_any_kink():
     assert list(jump.disagreement < checks.PROVEN) == [True, False, True]
 
 
-def test_the_program_of_a_net_gives_its_numbers(monkeypatch, capsys):
-    net = next(net for net in map(generate.make, range(100)) if len(net.heads) == 2 and len(net.inputs) == 2)
+def test_the_program_of_a_net_gives_its_numbers():
+    several = [net for net in map(generate.make, range(100)) if len(net.heads) == 2 and len(net.inputs) == 2]
+    net = min(several, key=lambda net: len(net.steps))
     assert Net.from_json(net.to_json()) == net
     case, made = Case(net), {}
     exec(program(net), made)
@@ -134,6 +135,6 @@ def test_nets_are_of_all_kinds():
 def test_a_report_goes_on_after_a_line_that_was_cut_off(tmp_path):
     path = tmp_path / "report.jsonl"
     whole = '{"seed": 1, "findings": [{"check": "score", "figures": {}, "violations": ["wrong"], "refused": ""}]}'
-    path.write_text(f'{whole}\n{whole[:40]}')
+    path.write_text(f'{whole}\n{whole[:60]}\n{whole[:-1]}')
     assert [one["seed"] for one in read(path)] == [1]
     assert "1 violated" in table(read(path))
