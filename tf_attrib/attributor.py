@@ -243,7 +243,7 @@ class Attributor:
         count, which = len(next(iter(ready.values()))), _some(good)
         x = selected(user) if which is None else filled(selected(_rows(user, which)), which, count)
         references = resolve(method.default_baseline() if baselines is None else baselines, x, user, selected, seed,
-                             good is not None)
+                             good is not None, lambda: session.called(match))
         references = method.drawn(references, seed)
         extra, placed, omitted = method.extra(x, session), {}, None
         good = None if good is None else good & references.finite

@@ -12,6 +12,7 @@ import numpy as np
 import scipy.ndimage
 
 from .errors import AttributionError
+from .graph.tensors import layer_names
 from .prepare import few
 from .structure import flatten, is_array, is_nested_list
 
@@ -211,7 +212,7 @@ class References:
 
 
 def resolve(baselines: Any, values: dict, inputs: dict, push: Callable[[dict], dict], seed: int | None,
-            mark: bool = False) -> References:
+            mark: bool = False, called: Callable[[], dict[str, Any]] = dict) -> References:
     """The references that `baselines` means.
 
     Args:
@@ -222,12 +223,13 @@ def resolve(baselines: Any, values: dict, inputs: dict, push: Callable[[dict], d
         push: from model inputs by key to the selected tensors by key.
         seed: of random baselines.
         mark: whether those of a single example may be NaN or infinite.
+        called: gives the key of a selected tensor for other names of it, such as that of the input whose tokens it embeds.
 
     Raises:
         AttributionError: wrong shape or structure, or not finite.
     """
     rng = np.random.default_rng(seed)
-    per_tensor = _per_tensor(baselines, list(values))
+    per_tensor = _per_tensor(baselines, list(values), called)
     pushed: dict[int, dict] = {}
 
     def at_model_input(baseline: Baseline) -> dict:
@@ -251,7 +253,7 @@ def resolve(baselines: Any, values: dict, inputs: dict, push: Callable[[dict], d
     return References(tables, index, count, shared, said)
 
 
-def _per_tensor(baselines: Any, keys: list) -> dict:
+def _per_tensor(baselines: Any, keys: list, called: Callable[[], dict[str, Any]]) -> dict:
     """One baseline for each selected tensor."""
     single = keys == [None]
     if baselines is None or isinstance(baselines, Baseline | Several) or is_nested_list(baselines):
@@ -260,7 +262,11 @@ def _per_tensor(baselines: Any, keys: list) -> dict:
         if len(keys) > 1:
             raise AttributionError(f"one array for {len(keys)} selected tensors: give a baseline for each, by key: {keys}")
         return {keys[0]: baselines}
+    if isinstance(baselines, dict) and any(key not in keys for key in baselines):
+        baselines = _by_key(baselines, called())
     if single:
+        if isinstance(baselines, dict) and list(baselines) == [None]:
+            return baselines
         if isinstance(baselines, dict):
             raise AttributionError("a dict of baselines for one selected tensor: give the baseline itself")
         return {None: Several(tuple(baselines))}
@@ -270,6 +276,21 @@ def _per_tensor(baselines: Any, keys: list) -> dict:
         raise AttributionError(f"baselines by key {list(leaves)} for selected tensors {keys}; a list or ta.several of "
                                "baselines for all: ta.several([...])")
     return {key: leaves.get(key, zeros()) for key in keys}
+
+
+def _by_key(baselines: dict, called: dict[str, Any]) -> dict:
+    """Baselines by the keys of the selected tensors, where each was given by a name that means one of them; others stay as
+    they are."""
+    found, names = {}, {}
+    for name, baseline in baselines.items():
+        # an export's path holds the name of the layer
+        options = [name] if name in called or not isinstance(name, str) else sorted(layer_names(name))
+        meant = {called[option] for option in options if option in called}
+        (key,) = meant if len(meant) == 1 else (name,)
+        if key in found:
+            raise AttributionError(f"two baselines for one tensor, by the names {names[key]!r} and {name!r}: give one of them")
+        found[key], names[key] = baseline, name
+    return found
 
 
 def _one(baseline, key, values, at_model_input, rng, mark) -> tuple[np.ndarray, np.ndarray, str, bool]:

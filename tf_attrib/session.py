@@ -14,7 +14,7 @@ from .deeplift import centred
 from .errors import AttributionError
 from .graph.compiled import Compiled
 from .graph.cut import Cut, Port
-from .graph.tensors import connected
+from .graph.tensors import connected, find_lookups, layer_names
 from .graph.trace import TRACING, Traced
 from .integrator import Integrator, Outcome
 from .outputs import resolve_of
@@ -168,6 +168,27 @@ class Session:
         if len(match) > 1 and list(place.ports) == [None]:  # one of several, by name: no structure to keep
             return [None]
         return [match[self._inputs[port.tensor.ref()]] for port in place.ports.values()]
+
+    def called(self, match: dict) -> dict[str, Any]:
+        """For each name that means one selected tensor and no other, the key that it is handed out under: that key, the name of
+        the input that it is or is looked up by (the model's and the user's own), or that of its layer, which an export keeps
+        inside the names of operations.
+
+        Args:
+            match: the user's key for each of the model's inputs.
+        """
+        ports, keys = self.function.place.ports, self.handed_out(match)
+        lookups = {lookup.tensor.ref(): lookup for lookup in find_lookups(self.function.traced)}
+        found: dict[str, list] = {}
+        for key, port in zip(keys, ports.values(), strict=True):
+            ref = port.tensor.ref()
+            source = (self._inputs[ref],) if ref in self._inputs else lookups[ref].inputs if ref in lookups else ()
+            names = {str(name) for one in source for name in (one, self._names[one], match[one]) if len(source) == 1}
+            names |= layer_names(lookups[ref].name) | layer_names(port.tensor.op.name) if ref in lookups else set()
+            for name in names:
+                found.setdefault(name, []).append(key)
+        alone = {name: those[0] for name, those in found.items() if len(those) == 1}
+        return alone | {key: key for key in keys if isinstance(key, str)}
 
     def indices(self, inputs: dict[Any, np.ndarray]) -> np.ndarray | None:
         """The token indices of the one lookup that was selected, (n, length), or None."""

@@ -58,6 +58,13 @@ class Lookup:
         return name in (self.name, self.name.split(":")[0], self.tensor.name, *self.tensor.op.name.split("/")[:-1])
 
 
+def layer_names(name: str) -> set[str]:
+    """What the layer of an operation may be called: a part of its path, with or without the number that an export appends."""
+    scopes = name.split("/")
+    parts = scopes[:-1] or scopes
+    return {name, *parts, *(re.sub(r"_\d+$", "", part) for part in parts)}
+
+
 def ancestors(tensors: Iterable[tf.Tensor], stop: Iterable[tf.Tensor] = ()) -> Iterator[tf.Operation]:
     """The operations that `tensors` are computed from, not going past any tensor in `stop`."""
     stopped = {tensor.ref() for tensor in stop}
