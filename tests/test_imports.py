@@ -13,10 +13,11 @@ PACKAGE = Path(tf_attrib.__file__).parent
 
 # Lowest first; a module may import those of lower layers, and of its own layer those that come before it.
 LAYERS = (
-    ("_version", "errors", "structure", "progress", "whole"),
+    ("_version", "errors", "checks", "structure", "progress", "whole"),
     ("quadrature", "differentiable", "adaptive", "measuring", "attribution", "summary", "storage", "similarity"),
     ("events", "log"),
-    ("graph.private", "graph.compiled", "graph.keras_model", "graph.load", "graph.trace", "graph.cut", "graph.tensors"),
+    ("graph.private", "graph.compiled", "graph.keras_model", "graph.load", "graph.trace", "graph.cut", "graph.tensors",
+     "graph.states"),
     ("graph.findings", "graph.constants", "graph.nodes", "graph.saved_model", "graph.scopes", "graph.reading", "graph.patterns",
      "graph.preprocessing", "graph.risks", "graph.security", "graph.keras_graph", "graph.origins", "listing", "inspection",
      "vocabularies"),
@@ -143,9 +144,9 @@ def test_only_one_module_uses_what_is_private_to_tensorflow():
     assert users <= {"graph.private"}
 
 
-def test_quadrature_is_numpy_alone():
+def test_quadrature_is_numpy_and_scipy_alone():
     assert {other.split(".")[0] for other in imported("quadrature", everywhere=True)} <= {
-        "numpy", "dataclasses", "functools", "tf_attrib"}
+        "numpy", "scipy", "dataclasses", "functools", "tf_attrib"}
 
 
 def test_importing_the_library_brings_no_keras_and_no_pictures():

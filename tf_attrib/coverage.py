@@ -13,7 +13,7 @@ from .method import Method
 from .methods import as_method
 from .prepare import as_arrays
 from .session import Session
-from .structure import rebuild
+from .structure import map_leaves, rebuild
 
 # What stands in for a size that the model leaves open, such as the length of a sequence.
 OPEN = 8
@@ -104,5 +104,7 @@ def _session(attributor: Attributor, inputs: Any) -> Session:
         inputs = rebuild({key: np.full([size or OPEN for size in spec.shape[1:]], "" if spec.dtype.name == "string" else 0,
                                        object if spec.dtype.name == "string" else spec.dtype.as_numpy_dtype)[None]
                           for key, spec in specs.items()})
+        if attributor.of is not None and attributor.of.data is not None:  # a score's own rows want as many examples
+            inputs = map_leaves(lambda leaf: np.repeat(leaf, len(attributor.of.data), 0), inputs)
     session, _, _ = attributor.prepare(as_arrays(inputs))
     return session

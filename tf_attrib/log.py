@@ -155,7 +155,7 @@ def _heading(row: tuple[str, ...], unit: str) -> list[str]:
 
 def _about(result: Attribution) -> str:
     against = f", against {result.baseline}" if result.baseline else ""
-    return escaped(f"{result.of}, at {result.at}, by {result.method}{against}")
+    return escaped(f"{result.explained}, at {result.at}, by {result.method}{against}")
 
 
 def _words(result: Attribution, i: int, tokens: Sequence[str] | None) -> str:

@@ -18,7 +18,7 @@ from .graph.cut import Cut, Port
 from .graph.tensors import connected
 from .graph.trace import Traced
 from .integrator import Integrator, Outcome
-from .outputs import resolve_of
+from .outputs import Output, check_each_alone, resolve_of
 from .prepare import few
 from .rows import ScoreRow
 from .scoring import ScoreFunction
@@ -36,23 +36,28 @@ class Session:
 
     def __init__(self, traced: Traced, at: At | None, of: Of | None, names: dict, examples: dict, batch_size: int | None):
         output = resolve_of(traced, of)
-        self._one, self._names = {key: value[:1].copy() for key, value in examples.items()}, names
-        self.function = ScoreFunction(traced, self._resolved(traced, at, list(output.fetches.values())), output)
+        self._one, self._names, self._traced = {key: value[:1].copy() for key, value in examples.items()}, names, traced
+        place = self._resolved(at, list(output.fetches.values()))
+        # a score's own rows are fed as inputs are, and are none of the model's
+        fed = dataclasses.replace(traced, inputs=traced.inputs | output.data) if output.data else traced
+        self.function = ScoreFunction(fed, place, output)
         self.block = self.function.rows or batch_size or engine.block_rows(self.function)
         self._inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
         self._cuts: dict[Any, Cut] = {}
         self._programs: dict[tuple[Callable, bool], engine.Program] = {}
         self._others: dict[Any, Session] = {}
+        if of is not None and of.kind == "score":
+            check_each_alone(output, functools.partial(self.fetch, "output", _ports(output)), examples, self.function.rows)
         self._finished({key: np.repeat(value, 2, axis=0) for key, value in self._one.items()})  # checks the number of rows
 
-    def _resolved(self, traced: Traced, at: At | None, fetches: list[tf.Tensor]) -> Place:
-        return resolve_at(traced, at, fetches, self._names, {key: tf.constant(value) for key, value in self._one.items()})
+    def _resolved(self, at: At | None, fetches: list[tf.Tensor]) -> Place:
+        examples = {key: tf.constant(self._one[key]) for key in self._traced.inputs}
+        return resolve_at(self._traced, at, fetches, self._names, examples)
 
     def values(self, inputs: dict) -> np.ndarray:
         """The explained output at `inputs`, (batch, ...)."""
         output = self.function.output
-        ports = {key: Port(tensor) for key, tensor in output.fetches.items()}
-        fetched = self.fetch("output", ports, inputs)
+        fetched = self.fetch("output", _ports(output), inputs)
         return output.finish({key: tf.constant(value) for key, value in fetched.items()}).numpy()
 
     def _finished(self, examples: dict) -> tuple:
@@ -64,6 +69,24 @@ class Session:
                                    f"examples it is of shape {shape}: do not sum or average over the batch")
         return shape
 
+    def check_any_number(self, examples: dict) -> None:
+        """Raises AttributionError where a function takes no other number of examples than came, as one does that refers to an
+        array with a row for each: blocks hold rows of any examples in any number."""
+        if self.function.rows:
+            return
+        try:
+            for count in (2, 3):
+                self._finished({key: np.repeat(value[:1], count, axis=0) for key, value in examples.items()})
+        except tf.errors.OpError as error:
+            try:
+                self._finished(examples)
+            except (tf.errors.OpError, AttributionError):
+                raise error from None
+            raise AttributionError("the function works on these examples, and not on another number of them: an array that it "
+                                   "refers to may have a row for each. Give such an array as an input beside the others, "
+                                   "Attributor(lambda inputs: f(inputs['x'], inputs['rows']), at=ta.inputs('x')), or as "
+                                   "ta.score(function, data=rows)") from error
+
     def centred(self) -> "Session":
         """The same of the output less its mean over classes."""
         return self._other("centred", lambda function: dataclasses.replace(function, output=centred(function.output)))
@@ -73,7 +96,7 @@ class Session:
         def moved(function: ScoreFunction) -> ScoreFunction:
             seen = function.place
             try:
-                place = self._resolved(function.traced, path, [port.tensor for port in seen.ports.values()])
+                place = self._resolved(path, [port.tensor for port in seen.ports.values()])
             except AttributionError as error:
                 shown = "its default" if path is None else f"path={path.name or path.kind!r}"
                 raise AttributionError(f"the path must run in front of {seen.words}, where attributions are; {shown} does not: "
@@ -85,7 +108,7 @@ class Session:
         """The same, with a layer observed behind the selected tensors."""
         def observing(function: ScoreFunction) -> ScoreFunction:
             fetches = list(function.output.fetches.values())
-            seen = self._resolved(function.traced, dataclasses.replace(layer, unit=None), fetches)
+            seen = self._resolved(dataclasses.replace(layer, unit=None), fetches)
             tensors = [port.tensor for port in seen.ports.values()]
             if len(tensors) > 1:
                 raise AttributionError(f"{seen.words}: conductance passes through one of them, name it, such as "
@@ -136,7 +159,7 @@ class Session:
             return list(place.ports)
         if len(match) > 1 and list(place.ports) == [None]:  # one of several, by name: no structure to keep
             return [None]
-        return [match[self._inputs[port.tensor.ref()]] for port in place.ports.values()]
+        return [match[place.stand_ins.get(own, self._inputs.get(port.tensor.ref()))] for own, port in place.ports.items()]
 
     def indices(self, inputs: dict[Any, np.ndarray]) -> np.ndarray | None:
         """The token indices of the one lookup that was selected, (n, length), or None."""
@@ -164,7 +187,10 @@ class Session:
         """
         traced, rows = self.function.traced, self.function.rows
         if name not in self._cuts:
-            self._cuts[name] = Cut(traced, {key: Port(tensor) for key, tensor in traced.inputs.items()}, ports)
+            tensors = [port.tensor for port in ports.values()]
+            feeds = {key: Port(tensor) for key, tensor in traced.inputs.items()
+                     if key not in self.function.output.data or connected(tensor, tensors)}
+            self._cuts[name] = Cut(traced, feeds, ports)
         count, size = len(next(iter(inputs.values()))), rows or self.block
         parts = []
         for start in range(0, count, size):
@@ -302,6 +328,11 @@ class Session:
             found = function.select(found, tensors[-1]) if rank > 1 else found
             return found if found.shape.rank == 2 else found[:, None]
         return Compiled(values, signature)
+
+
+def _ports(output: Output) -> dict[Any, Port]:
+    """What the explained output is made of."""
+    return {key: Port(tensor) for key, tensor in output.fetches.items()}
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:
