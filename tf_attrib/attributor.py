@@ -37,7 +37,7 @@ from .work import Work
 FIXED_ROWS = 16
 # Bytes of gradients that are kept on the host.
 MEMORY = 2**30
-
+MORE_MEMORY = "this takes more memory than there is; give fewer examples, steps or samples at a time, or a smaller batch_size"
 
 
 @contextlib.contextmanager
@@ -45,8 +45,12 @@ def plain_failures() -> Iterator[None]:
     """Errors of TensorFlow as errors of ours, in a `with` or around a function."""
     try:
         yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise AttributionError(f"{MORE_MEMORY}: {_reason(error)}") from error
     except tf.errors.OpError as error:
         raise AttributionError(f"the model failed on these inputs: {_reason(error)}") from error
+    except MemoryError as error:
+        raise AttributionError(f"{MORE_MEMORY}: {error}") from error
 
 
 class Attributor:
@@ -88,6 +92,9 @@ class Attributor:
                                    f"ta.Attributor({owner.name})")
         if not callable(model) and not isinstance(model, Exported):
             raise AttributionError(f"model must be a Keras model, a path to one, or a function; got {type(model).__name__}")
+        if preprocess is not None and not callable(preprocess):
+            raise AttributionError(f"preprocess must be a function of the inputs, such as that of keras.applications; "
+                                   f"got {preprocess!r}")
         _check_whole("batch_size", batch_size, 1)
         _check_whole("memory (in bytes)", memory, 1)
         self.model, self.batch_size, self.preprocess = model, batch_size, preprocess
@@ -280,10 +287,7 @@ class Attributor:
         ready |= rows
         if signature not in self._sessions:
             names = {key: spec.name or str("input" if key is None else key) for key, spec in specs.items()}
-            session = Session(self._trace(specs), self.at, self.of, names, ready, self.batch_size)
-            if not keras_model.is_keras(self.model) and not isinstance(self.model, Exported):
-                session.check_any_number(ready)
-            self._sessions[signature] = session
+            self._sessions[signature] = Session(self._trace(specs), self.at, self.of, names, ready, self.batch_size)
         check_stateless(self._sessions[signature].function)
         return self._sessions[signature], ready, match
 
@@ -322,6 +326,17 @@ class Attributor:
         """(n, length), the words behind one lookup's indices, where the model knows them."""
         known = keras_model.vocabulary(self.model) if session.function.place.indices is not None else None
         return tokens(session, ready, known)
+
+
+def as_attributor(value: Any, who: str) -> Attributor:
+    """`value`, where it is an attributor; people give `who`, a function of this library, the model itself.
+
+    Raises:
+        AttributionError: it is none.
+    """
+    if not isinstance(value, Attributor):
+        raise AttributionError(f"{who} takes an attributor, such as ta.Attributor(model); got {type(value).__name__}")
+    return value
 
 
 def _kind(of: Of | None) -> Of | None:

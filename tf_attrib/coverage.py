@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .attributor import Attributor
+from .attributor import Attributor, as_attributor
 from .deeplift import layer_of, ruled
 from .errors import AttributionError
 from .marking import Marked
@@ -80,6 +80,7 @@ def coverage(attributor: Attributor, method: str | Method = "deeplift", inputs: 
     Raises:
         AttributionError: a method that has no rules, or inputs that are needed.
     """
+    as_attributor(attributor, "coverage")
     method = as_method(method)
     if method.rules is None:
         raise AttributionError(f"{method!r} has no rules: coverage is of 'deeplift', 'deepshap' or 'guided_backprop'")

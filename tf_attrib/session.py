@@ -48,7 +48,7 @@ class Session:
         self._others: dict[Any, Session] = {}
         if of is not None and of.kind == "score":
             check_each_alone(output, functools.partial(self.fetch, "output", _ports(output)), examples, self.function.rows)
-        self._finished({key: np.repeat(value, 2, axis=0) for key, value in self._one.items()})  # checks the number of rows
+        self._check_number(examples)
 
     def _resolved(self, at: At | None, fetches: list[tf.Tensor]) -> Place:
         examples = {key: tf.constant(self._one[key]) for key in self._traced.inputs}
@@ -69,20 +69,18 @@ class Session:
                                    f"examples it is of shape {shape}: do not sum or average over the batch")
         return shape
 
-    def check_any_number(self, examples: dict) -> None:
-        """Raises AttributionError where a function takes no other number of examples than came, as one does that refers to an
-        array with a row for each: blocks hold rows of any examples in any number."""
-        if self.function.rows:
-            return
+    def _check_number(self, examples: dict) -> None:
+        """Raises AttributionError where another number of examples than came does not give one entry for each, as of a function
+        that refers to an array with a row for each: blocks hold rows of any examples in any number."""
+        count = 3 if len(next(iter(examples.values()))) == 2 else 2
         try:
-            for count in (2, 3):
-                self._finished({key: np.repeat(value[:1], count, axis=0) for key, value in examples.items()})
+            self._finished({key: np.repeat(value, count, axis=0) for key, value in self._one.items()})
         except tf.errors.OpError as error:
             try:
                 self._finished(examples)
             except (tf.errors.OpError, AttributionError):
                 raise error from None
-            raise AttributionError("the function works on these examples, and not on another number of them: an array that it "
+            raise AttributionError("the model works on these examples, and not on another number of them: an array that it "
                                    "refers to may have a row for each. Give such an array as an input beside the others, "
                                    "Attributor(lambda inputs: f(inputs['x'], inputs['rows']), at=ta.inputs('x')), or as "
                                    "ta.score(function, data=rows)") from error

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .attribution import Attribution
+from .attribution import PER_EXAMPLE, Attribution
 from .errors import AttributionError
 from .structure import flatten, rebuild
 from .whole import write_whole
@@ -50,15 +50,32 @@ def load(path: str | os.PathLike) -> Attribution:
         with np.load(path, allow_pickle=False) as file:
             arrays = {name: file[name] for name in file.files}
         header = json.loads(str(arrays.pop("header")))
-        fields: dict[str, Any] = dict(header["words"])
         version = header["format"]
     except Exception as error:
         raise AttributionError(f"{str(path)!r} is not a saved attribution, or is truncated: {error}") from error
     if version != FORMAT:
         raise AttributionError(f"{str(path)!r} has format {version}; this version reads {FORMAT}")
+    try:
+        return _result(header, arrays)
+    except Exception as error:
+        raise AttributionError(f"{str(path)!r} is no whole saved attribution: {type(error).__name__}: {error}; save the result "
+                               "again, result.save(path)") from error
+
+
+def _result(header: dict, arrays: dict[str, np.ndarray]) -> Attribution:
+    """The result that a file holds; any error where it does not hold a whole one."""
+    fields: dict[str, Any] = dict(header["words"])
     for name, keys in header["keys"].items():
         fields[name] = rebuild({key: arrays.pop(f"{name}/{number}") for number, key in enumerate(keys)})
-    return Attribution(**(fields | arrays | {"notes": tuple(fields.get("notes", ()))}))
+    result = Attribution(**(fields | arrays | {"notes": tuple(fields.get("notes", ()))}))
+    for field in dataclasses.fields(Attribution):
+        if field.type is str and not isinstance(getattr(result, field.name), str):
+            raise TypeError(f"{field.name} is no text")
+    leaves = {name: getattr(result, name) for name in PER_EXAMPLE} | dict(flatten(result.attributions))
+    for name, value in leaves.items():
+        if value is not None and len(value) != len(result):
+            raise ValueError(f"{name or 'attributions'} of {len(value)} examples, scores of {len(result)}")
+    return result
 
 
 def _plain(array: Any) -> np.ndarray:
