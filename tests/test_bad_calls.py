@@ -3,19 +3,13 @@
 import keras
 import numpy as np
 import pandas as pd
-import pytest
 import scipy.sparse
 import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
 
-from .bad_calls import IDS, IMAGES, PIXELS, X, cases, make_kit, refuses
-
-
-@pytest.fixture(scope="module")
-def kit(tmp_path_factory):
-    return make_kit(tmp_path_factory.mktemp("calls"))
+from .bad_calls import IDS, IMAGES, PIXELS, X, cases, refuses
 
 
 def spoiled(value):
@@ -30,6 +24,14 @@ def masked():
 
 def dataset():
     return tf.data.Dataset.from_tensor_slices(X).batch(2)
+
+
+def centred(outputs):
+    return outputs[:, 0] - tf.reduce_mean(outputs[:, 0])
+
+
+def weighed(outputs):
+    return tf.reduce_sum(outputs * X[:, :3], 1)
 
 
 def in_a_graph(call):
@@ -56,7 +58,8 @@ INPUTS = [
     ("complex for real", lambda kit: kit.table.attribute(X.astype("complex64")), ["must be float32", "complex64"]),
     ("complex for a function", lambda kit: ta.Attributor(lambda z: tf.abs(z)[:, 0]).attribute(X.astype("complex64")),
      ["input is complex64", "real numbers", "tf.complex"]),
-    ("dates", lambda kit: kit.table.attribute(np.full((2, 4), "2020-01-01", "datetime64[D]")), ["must be float32", "datetime64"]),
+    ("dates", lambda kit: kit.table.attribute(np.full((2, 4), "2020-01-01", "datetime64[D]")),
+     ["must be float32", "datetime64"]),
     ("NaN", lambda kit: kit.table.attribute(spoiled(np.nan)), ["NaN or infinity", "example(s) 1"]),
     ("infinity", lambda kit: kit.table.attribute(spoiled(np.inf)), ["NaN or infinity", "example(s) 1"]),
     ("beyond float32", lambda kit: kit.table.attribute(spoiled(0).astype("float64") + 1e300), ["beyond the range of float32"]),
@@ -103,7 +106,8 @@ TARGETS = [
     ("fractional", lambda kit: kit.table.attribute(X, 1.0), ["whole numbers", "float64"]),
     ("a truth value", lambda kit: kit.table.attribute(X, True), ["whole numbers", "bool"]),
     ("a word as target", lambda kit: kit.table.attribute(X, "cat"), ["whole numbers", "from 0 to 2"]),
-    ("the word of the command line", lambda kit: kit.sequence.attribute(X[None], "each"), ["whole numbers", "ta.each_position()"]),
+    ("the word of the command line", lambda kit: kit.sequence.attribute(X[None], "each"),
+     ["whole numbers", "ta.each_position()"]),
     ("ragged targets", lambda kit: kit.table.attribute(X, [[0], [1, 2], [0]]), ["ragged", "from 0 to 2"]),
     ("a dict of targets", lambda kit: kit.table.attribute(X, {"head": 1}), ["whole numbers", "from 0 to 2"]),
     ("the class that is not there", lambda kit: kit.table.attribute(X, ta.each_position), ["whole numbers"]),
@@ -112,12 +116,14 @@ TARGETS = [
     ("no position", lambda kit: kit.sequence.attribute(X[None], 1), ["(position, class)", "(batch, 2)"]),
     ("none of a sequence", lambda kit: kit.sequence.attribute(X[None]), ["(3, 4)", "target=(0, 0)", "ta.each_position()"]),
     ("a position too high", lambda kit: kit.sequence.attribute(X[None], (3, 0)), ["target 3", "(3, 4)"]),
-    ("positions of a class", lambda kit: kit.table.attribute(X, ta.each_position()), ["needs an output with positions", "(3,)"]),
+    ("positions of a class", lambda kit: kit.table.attribute(X, ta.each_position()),
+     ["needs an output with positions", "(3,)"]),
     ("positions beyond the end", lambda kit: kit.sequence.attribute(X[None], ta.each_position(positions=[7])),
      ["positions", "from 0 to 2", "[7]"]),
     ("positions by name", lambda kit: kit.sequence.attribute(X[None], ta.each_position(positions="all")),
      ["positions", "from 0 to 2", "'all'"]),
-    ("classes of positions", lambda kit: kit.sequence.attribute(X[None], ta.each_position([0, 1])), ["classes", "(3,)", "(2,)"]),
+    ("classes of positions", lambda kit: kit.sequence.attribute(X[None], ta.each_position([0, 1])),
+     ["classes", "(3,)", "(2,)"]),
     ("classes too high", lambda kit: kit.sequence.attribute(X[None], ta.each_position([0, 1, 9])), ["from 0 to 3", "9"]),
 ]
 
@@ -129,11 +135,13 @@ PLACES = [
      ["does not depend on layer 'head'", "'hidden'"]),
     ("no embedding", lambda kit: kit.table.observing("embeddings").attribute(X), ["no embedding lookup", "ta.layer(name)"]),
     ("a misspelt embedding", lambda kit: kit.words.observing(ta.embeddings("wrds")).attribute(IDS), ["'wrds'", "'words'"]),
-    ("ids as inputs", lambda kit: kit.words.observing("inputs").attribute(IDS), ["'tokens' is int32", "no gradient", "embeddings"]),
+    ("ids as inputs", lambda kit: kit.words.observing("inputs").attribute(IDS),
+     ["'tokens' is int32", "no gradient", "embeddings"]),
     ("an input that is none", lambda kit: kit.pair.observing(ta.inputs("lft")).attribute([X, X[:, :2]]), ["'lft'", "'left'"]),
     ("an input without effect", lambda kit: kit.pair.explaining("size").observing(ta.inputs("right")).attribute([X, X[:, :2]]),
      ["does not depend on input 'right'", "ta.inputs(name)"]),
-    ("a tensor that is none", lambda kit: kit.table.observing(ta.tensor("nothing:0")).attribute(X), ["'nothing:0'", "there are"]),
+    ("a tensor that is none", lambda kit: kit.table.observing(ta.tensor("nothing:0")).attribute(X),
+     ["'nothing:0'", "there are"]),
     ("a tensor of integers", lambda kit: kit.words.observing(ta.tensor("Placeholder:0")).attribute(IDS), ["tokens", "int32"]),
     ("at a number", lambda kit: ta.Attributor(kit.models.table, at=3), ["at must be", "'embeddings'", "3"]),
     ("at an output", lambda kit: ta.Attributor(kit.models.table, at=ta.probability()), ["at must be", "ta.layer()"]),
@@ -141,30 +149,38 @@ PLACES = [
     ("at a unit", lambda kit: ta.Attributor(kit.models.table, at=ta.layer("hidden", unit=1)), ["all units", "leave"]),
     ("a unit that is a word", lambda kit: ta.layer("hidden", unit="1"), ["unit must be a whole number", "'1'"]),
     ("a unit too high", lambda kit: kit.table.explaining(ta.layer("hidden", unit=9)).attribute(X), ["out of range", "(5,)"]),
-    ("a unit of two axes", lambda kit: kit.table.explaining(ta.layer("hidden", unit=(1, 1))).attribute(X), ["unit=(1, 1)", "(5,)"]),
+    ("a unit of two axes", lambda kit: kit.table.explaining(ta.layer("hidden", unit=(1, 1))).attribute(X),
+     ["unit=(1, 1)", "(5,)"]),
     ("an output that is none", lambda kit: ta.Attributor(kit.models.pair, of="knd"), ["'knd'", "'kind'", "(None, 2)"]),
     ("several outputs", lambda kit: ta.Attributor(kit.models.pair), ["2 outputs", "of='kind'", "'size'"]),
     ("logits of several", lambda kit: ta.Attributor(kit.models.pair, of="logits"), ["2 outputs", "ta.logits('kind')"]),
-    ("no head", lambda kit: ta.Attributor(kit.models.pair, of=ta.logits("size")), ["no softmax or sigmoid", "ta.output('size')"]),
-    ("of a function", lambda kit: ta.Attributor(kit.models.table, of=lambda outputs: outputs), ["of must be", "ta.score(function)"]),
+    ("no head", lambda kit: ta.Attributor(kit.models.pair, of=ta.logits("size")),
+     ["no softmax or sigmoid", "ta.output('size')"]),
+    ("of a function", lambda kit: ta.Attributor(kit.models.table, of=lambda outputs: outputs),
+     ["of must be", "ta.score(function)"]),
     ("of a number", lambda kit: ta.Attributor(kit.models.table, of=1), ["of must be", "1"]),
     ("of an input", lambda kit: ta.Attributor(kit.models.table, of=ta.inputs()), ["of must be"]),
     ("a score that is none", lambda kit: ta.score("accuracy"), ["ta.score(function)", "'accuracy'", "lambda outputs"]),
     ("a score in NumPy", lambda kit: kit.table.explaining(ta.score(lambda y: np.log(y)[:, 0])).attribute(X),
      ["ta.score(<lambda>) failed", "TensorFlow's operations"]),
-    ("a score of nothing", lambda kit: kit.table.explaining(ta.score(lambda y: print(end=""))).attribute(X), ["returned None", "(batch,)"]),
-    ("a score that raises", lambda kit: kit.table.explaining(ta.score(lambda y: y["head"])).attribute(X), ["ta.score", "failed"]),
-    ("a score of each class", lambda kit: kit.table.explaining(ta.score(lambda y: y)).attribute(X), ["shape (batch,)", "outputs[:, 0]"]),
+    ("a score of nothing", lambda kit: kit.table.explaining(ta.score(lambda y: print(end=""))).attribute(X),
+     ["returned None", "(batch,)"]),
+    ("a score that raises", lambda kit: kit.table.explaining(ta.score(lambda y: y["head"])).attribute(X),
+     ["ta.score", "failed"]),
+    ("a score of each class", lambda kit: kit.table.explaining(ta.score(lambda y: y)).attribute(X),
+     ["shape (batch,)", "outputs[:, 0]"]),
     ("a score of text", lambda kit: kit.table.explaining(ta.score(lambda y: tf.as_string(y[:, 0]))).attribute(X), ["string"]),
     ("a score over the batch", lambda kit: kit.table.explaining(ta.score(tf.reduce_sum)).attribute(X), ["shape (batch"]),
-    ("a score by rank in the batch", lambda kit: kit.table.explaining(ta.score(lambda y: y[:, 0] - tf.reduce_mean(y[:, 0]))).attribute(X),
+    ("a score by rank in the batch", lambda kit: kit.table.explaining(ta.score(centred)).attribute(X),
      ["depends on how many examples", "data=rows"]),
-    ("a score with rows in it", lambda kit: kit.table.explaining(ta.score(lambda y: tf.reduce_sum(y * X[:, :3], 1))).attribute(X),
+    ("a score with rows in it", lambda kit: kit.table.explaining(ta.score(weighed)).attribute(X),
      ["depends on how many examples", "ta.score(lambda outputs, data: ..., data=rows)"]),
-    ("a score of integers", lambda kit: kit.table.explaining(ta.score(lambda y: tf.argmax(y, 1))).attribute(X), ["no gradient"]),
+    ("a score of integers", lambda kit: kit.table.explaining(ta.score(lambda y: tf.argmax(y, 1))).attribute(X),
+     ["no gradient"]),
     ("rows of another batch", lambda kit: kit.table.explaining(ta.score(lambda y, d: y[:, 0] * d, data=X[:2, 0])).attribute(X),
      ["2 rows", "3 examples", "row i goes with example i"]),
-    ("rows that do not fit together", lambda kit: ta.score(lambda y, d: y[:, 0], data=[X, X[:2]]), ["a row for each", "(2, 4)"]),
+    ("rows that do not fit together", lambda kit: ta.score(lambda y, d: y[:, 0], data=[X, X[:2]]),
+     ["a row for each", "(2, 4)"]),
     ("rows of a dataset", lambda kit: ta.score(lambda y, d: y[:, 0], data=dataset()), ["must be arrays", "Dataset"]),
     ("a score that takes no rows", lambda kit: kit.table.explaining(ta.score(lambda y: y[:, 0], data=X)).attribute(X),
      ["failed", "function(outputs, data)"]),
@@ -174,7 +190,7 @@ MODELS = [
     ("a model that is a number", lambda kit: ta.Attributor(5), ["Keras model", "int"]),
     ("none", lambda kit: ta.Attributor(None), ["Keras model", "NoneType"]),
     ("a file that is missing", lambda kit: ta.Attributor(kit.folder / "missing.keras"), ["missing.keras"]),
-    ("a folder without a model", lambda kit: ta.Attributor(kit.folder), [str("saved")]),
+    ("a folder without a model", lambda kit: ta.Attributor(kit.folder), ["saved"]),
     ("weights alone", lambda kit: ta.Attributor("model.weights.h5"), ["model.weights.h5"]),
     ("a model's method", lambda kit: ta.Attributor(kit.models.table.predict), ["method 'predict'", "ta.Attributor(table)"]),
     ("never built", lambda kit: ta.Attributor(keras.Sequential([layers.Dense(2)], name="bare")), ["'bare'", "never built"]),
@@ -182,7 +198,8 @@ MODELS = [
     ("a function of nothing", lambda kit: ta.Attributor(lambda x: None).attribute(X), ["must return a tensor", "NoneType"]),
     ("a function of text", lambda kit: ta.Attributor(lambda x: "text").attribute(X), ["must return a tensor", "str"]),
     ("a function without a batch", lambda kit: ta.Attributor(tf.reduce_sum).attribute(X), ["(batch, ...)", "()"]),
-    ("a function that sums over it", lambda kit: ta.Attributor(lambda x: tf.reduce_sum(x, 0)).attribute(X, 0), ["(batch", "(4,)"]),
+    ("a function that sums over it", lambda kit: ta.Attributor(lambda x: tf.reduce_sum(x, 0)).attribute(X, 0),
+     ["(batch", "(4,)"]),
     ("a function with rows in it", lambda kit: ta.Attributor(lambda x: tf.reduce_sum(x * X, 1)).attribute(X),
      ["not on another number of them", "ta.score(function, data=rows)"]),
     ("a function that is cut off", lambda kit: ta.Attributor(lambda x: tf.round(x)[:, 0]).attribute(X), ["no gradient"]),
@@ -192,9 +209,12 @@ MODELS = [
     ("no memory", lambda kit: ta.Attributor(kit.models.table, memory=0), ["memory", "0"]),
     ("memory in words", lambda kit: ta.Attributor(kit.models.table, memory="1 GB"), ["memory", "'1 GB'"]),
     ("a signature of a Keras model", lambda kit: ta.Attributor(kit.models.table, signature="serve"), ["'serve'", "SavedModel"]),
-    ("preprocessing that is none", lambda kit: ta.Attributor(kit.models.table, preprocess="resnet").attribute(X), ["preprocess", "'resnet'"]),
-    ("preprocessing in NumPy", lambda kit: ta.Attributor(kit.models.table, preprocess=np.asarray).attribute(X), ["could not be traced"]),
-    ("preprocessing of nothing", lambda kit: ta.Attributor(kit.models.table, preprocess=lambda x: None).attribute(X), ["traced"]),
+    ("preprocessing that is none", lambda kit: ta.Attributor(kit.models.table, preprocess="resnet").attribute(X),
+     ["preprocess", "'resnet'"]),
+    ("preprocessing in NumPy", lambda kit: ta.Attributor(kit.models.table, preprocess=np.asarray).attribute(X),
+     ["could not be traced"]),
+    ("preprocessing of nothing", lambda kit: ta.Attributor(kit.models.table, preprocess=lambda x: None).attribute(X),
+     ["traced"]),
     ("verbose in words", lambda kit: kit.table.attribute(X, verbose="yes"), ["verbose", "'yes'", "'auto'"]),
     ("an error to be hidden", lambda kit: kit.table.attribute(X, on_error="ignore"), ["on_error", "'ignore'", "'mark'"]),
     ("a negative seed", lambda kit: kit.table.attribute(X, seed=-1), ["seed", "-1"]),
