@@ -78,6 +78,9 @@ def resolve_of(traced: Traced, of: Of | None) -> Output:
                                f"known; explain the output itself, of=ta.output({name!r}), or of=ta.score(function)")
     if kind == "output" or head.kind is None:
         return _raw(head, name)
+    if kind == "logits" and head.logits is None:
+        raise AttributionError(f"the {head.kind} at {name!r} is inside a layer that holds an export: its logits cannot be "
+                               "reached; explain its probability, or the export itself: ta.Attributor(path, of='logits')")
     return _logits(head, name) if kind == "logits" else _probability(head, name)
 
 

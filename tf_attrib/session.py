@@ -75,7 +75,7 @@ class Session:
         count = 3 if len(next(iter(examples.values()))) == 2 else 2
         try:
             self._finished({key: np.repeat(value, count, axis=0) for key, value in self._one.items()})
-        except tf.errors.OpError as error:
+        except (tf.errors.OpError, AttributionError) as error:
             try:
                 self._finished(examples)
             except (tf.errors.OpError, AttributionError):
