@@ -76,7 +76,7 @@ def test_a_float_input_that_becomes_complex_is_no_token_id():
 
 
 FRAMES = {"truth values": pd.DataFrame({"a": [1.0, 2.0], "b": [True, False], "c": [0, 1]}),
-          "whole numbers that may be missing": pd.DataFrame({"a": [1.0, 2], "b": pd.array([1, 0], dtype="Int64"), "c": [0.0, 1]}),
+          "integers that may be missing": pd.DataFrame({"a": [1.0, 2], "b": pd.array([1, 0], dtype="Int64"), "c": [0.0, 1]}),
           "a masked array without a mask": np.ma.masked_array([[1.0, 1, 0], [2, 0, 1]])}
 
 

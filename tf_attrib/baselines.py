@@ -65,7 +65,9 @@ def uniform(n: int, low: float, high: float) -> Baseline:
 
 def gaussian(n: int, stddev: float, mean: float = 0.0) -> Baseline:
     """`n` noise arrays, normal around `mean`, averaged over."""
-    whole("n", n), number("stddev", stddev, above=0), number("mean", mean)
+    whole("n", n)
+    number("stddev", stddev, above=0)
+    number("mean", mean)
     return Baseline(f"{n} × Gaussian noise of standard deviation {stddev} around {mean}",
                     lambda x, rng: rng.normal(mean, stddev, (n, *x.shape[1:])).astype(x.dtype))
 

@@ -14,7 +14,7 @@ import tensorflow as tf
 from .errors import AttributionError, nearest
 from .graph.cut import Port, probe_batch_axis
 from .graph.origins import origins
-from .graph.tensors import SHAPES, Lookup, connected, find_lookups, find_tensor, hidden_lookups, is_tensor_name
+from .graph.tensors import SHAPES, Lookup, connected, find_lookups, find_tensor, hidden_lookups, is_tensor_name, quantity
 from .graph.trace import Traced
 from .layers import check_unit, float_outputs, layer_outputs, some_layers
 from .prepare import as_arrays
@@ -227,7 +227,7 @@ def _default(traced, fetches, names, examples) -> Place:
     floats = {key: tensor for key, tensor in traced.inputs.items()
               if tensor.dtype.is_floating and not _only_ids(traced, key)}
     whole = {key: tensor for key in traced.inputs if key not in floats
-             and (tensor := _as_quantity(traced, key, fetches)) is not None}
+             and (tensor := quantity(traced, key, fetches)) is not None}
     rest = [key for key in traced.inputs if key not in floats and key not in whole]
     if not rest:
         return _inputs(traced, At("inputs"), fetches, names)
@@ -279,25 +279,6 @@ def _only_ids(traced: Traced, key: Any) -> bool:
         for user in tensor.consumers())
 
 
-def _as_quantity(traced: Traced, key: Any, fetches: list[tf.Tensor]) -> tf.Tensor | None:
-    """The float tensor that an integer input becomes, where it is a quantity such as the pixels of an image: all that leads
-    from it to the output is one cast to float, and nothing is looked up with it. None elsewhere."""
-    if traced.inputs[key].dtype.is_floating or any(key in lookup.inputs for lookup in find_lookups(traced)):
-        return None
-    waiting, found = [traced.inputs[key]], []
-    while waiting:
-        for user in waiting.pop().consumers():
-            if user.type in SHAPES or not any(connected(tensor, fetches) for tensor in user.outputs):
-                continue
-            if user.type == "Identity":
-                waiting += user.outputs
-            elif user.type == "Cast" and user.outputs[0].dtype.is_floating:
-                found += user.outputs
-            else:
-                return None
-    return found[0] if len(found) == 1 else None
-
-
 def _inputs(traced, at, fetches, names) -> Place:
     keys = list(traced.inputs)
     if at.name is not None:
@@ -311,7 +292,7 @@ def _inputs(traced, at, fetches, names) -> Place:
     tensors, stand_ins = {key: traced.inputs[key] for key in keys}, {}
     for key, tensor in tensors.items():
         if not tensor.dtype.is_floating:
-            tensors[key] = stand_ins[key] = _as_quantity(traced, key, fetches)
+            tensors[key] = stand_ins[key] = quantity(traced, key, fetches)
         if tensors[key] is None:
             raise AttributionError(f"input {names[key]!r} is {tensor.dtype.name} and has no gradient; attribute to its "
                                    "embedding: at='embeddings', or to a float tensor behind it: at=ta.layer(name), "

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -249,6 +250,25 @@ def _sources(traced: Traced, indices: tf.Tensor) -> tuple:
         elif tensor.op.type not in SHAPES and carries_ids(tensor):
             waiting.extend(tensor.op.inputs)
     return tuple(key for key in traced.inputs if key in found)
+
+
+def quantity(traced: Traced, key: Any, fetches: list[tf.Tensor]) -> tf.Tensor | None:
+    """The float tensor that an integer input becomes, where it is a quantity such as the pixels of an image: all that leads
+    from it to the output is one cast to float, and nothing is looked up with it. None elsewhere."""
+    if traced.inputs[key].dtype.is_floating or any(key in lookup.inputs for lookup in find_lookups(traced)):
+        return None
+    waiting, found = [traced.inputs[key]], []
+    while waiting:
+        for user in waiting.pop().consumers():
+            if user.type in SHAPES or not any(connected(tensor, fetches) for tensor in user.outputs):
+                continue
+            if user.type == "Identity":
+                waiting += user.outputs
+            elif user.type == "Cast" and user.outputs[0].dtype.is_floating:
+                found += user.outputs
+            else:
+                return None
+    return found[0] if len(found) == 1 else None
 
 
 def carries_ids(tensor: tf.Tensor) -> bool:
