@@ -13,6 +13,7 @@ from .conftest import assert_refused
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=(5, 6)).astype("float32")
 W = RNG.normal(size=(5, 4))
+W32 = W.astype("float32")
 
 
 def weighed(outputs, weights):
@@ -92,8 +93,8 @@ def test_metrics_and_the_doctor_know_the_rows(attributor):
 
 
 CLOSURES = {
-    "a row for each of the batch": lambda outputs: tf.reduce_sum(outputs * W[:3].astype("float32"), 1),
-    "rows by their number": lambda outputs: tf.reduce_sum(outputs * tf.gather(W, tf.range(tf.shape(outputs)[0])), 1),
+    "a row for each of the batch": lambda outputs: tf.reduce_sum(outputs * W32[:3], 1),
+    "rows by their number": lambda outputs: tf.reduce_sum(outputs * tf.gather(W32, tf.range(tf.shape(outputs)[0])), 1),
     "less the mean of the batch": lambda outputs: outputs[:, 0] - tf.reduce_mean(outputs[:, 0]),
     "the order of the batch": lambda outputs: outputs[:, 0] * tf.cast(tf.range(tf.shape(outputs)[0]), tf.float32),
 }
@@ -103,7 +104,7 @@ CLOSURES = {
 @pytest.mark.parametrize("options", [{}, {"batch_size": 3}], ids=["", "blocks of as many"])
 def test_a_score_that_looks_at_its_company_is_refused(model, name, options):
     one = ta.Attributor(model, of=ta.score(CLOSURES[name]), **options)
-    assert_refused(lambda: one.attribute(X[:3]), *(["must"] if "number" in name else ["depends on how many", "data=rows"]))
+    assert_refused(lambda: one.attribute(X[:3]), "depends on how many", "data=rows")
 
 
 def test_constants_of_one_row_are_no_rows(model):
