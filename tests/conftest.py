@@ -120,3 +120,10 @@ def double():
     yield
     keras.backend.set_floatx(floatx)
     keras.config.set_dtype_policy(policy)
+
+
+@pytest.fixture(scope="session")
+def kit(tmp_path_factory):
+    """What the tables of calls that a user gets wrong share."""
+    from .bad_calls import make_kit
+    return make_kit(tmp_path_factory.mktemp("calls"))

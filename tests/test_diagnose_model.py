@@ -110,10 +110,13 @@ def test_no_gradient_at_all():
 
 def test_integers_beside_floats():
     a, n = keras.Input((3,), name="a"), keras.Input((3,), dtype="int32", name="n")
-    model = keras.Model([a, n], layers.Dense(3, activation="softmax")(a + keras.ops.cast(n, "float32")))
-    found = ta.diagnose(ta.Attributor(model), [PLAIN, np.ones((3, 3), "int32")])["integer_inputs"]
+    counted = keras.Model([a, n], layers.Dense(3, activation="softmax")(a + keras.ops.one_hot(n[:, 0], 3)))
+    found = ta.diagnose(ta.Attributor(counted), [PLAIN, np.ones((3, 3), "int32")])["integer_inputs"]
     assert found.severity == "warning"
     assert found.evidence["inputs"] == {"1": "int32"}
+    added = keras.Model([a, n], layers.Dense(3, activation="softmax")(a + keras.ops.cast(n, "float32")))
+    report = ta.diagnose(ta.Attributor(added), [PLAIN, np.ones((3, 3), "int32")])
+    assert not [one for one in report.findings if one.name == "integer_inputs"]  # a quantity is attributed to
 
 
 def test_integers_that_are_embedded(ids):

@@ -13,13 +13,13 @@ PACKAGE = Path(tf_attrib.__file__).parent
 
 # Lowest first; a module may import those of lower layers, and of its own layer those that come before it.
 LAYERS = (
-    ("_version", "errors", "structure", "progress", "whole", "opening"),
+    ("_version", "errors", "checks", "structure", "progress", "whole", "opening"),
     ("quadrature", "pathnodes", "averaging", "placing", "adaptive", "measuring", "ends", "judging"),
     ("attribution", "completeness", "summary", "storage", "similarity"),
     ("events", "log"),
     ("graph.private", "graph.compiled", "graph.keras_model", "graph.known", "graph.operations", "graph.config",
-     "graph.container", "graph.sizes", "graph.load", "graph.trace", "graph.cut", "graph.tensors", "graph.positionwise",
-     "graph.activations", "graph.scaling", "differentiable"),
+     "graph.container", "graph.sizes", "graph.load", "graph.trace", "graph.cut", "graph.tensors", "graph.states",
+     "graph.positionwise", "graph.activations", "graph.scaling", "differentiable"),
     ("graph.findings", "graph.constants", "graph.nodes", "graph.saved_model", "graph.scopes", "graph.reading", "graph.patterns",
      "graph.preprocessing", "graph.risks", "graph.security", "graph.export_copy", "graph.keras_graph", "graph.origins",
      "listing", "inspection", "vocabularies"),
@@ -147,9 +147,9 @@ def test_only_one_module_uses_what_is_private_to_tensorflow():
     assert users <= {"graph.private"}
 
 
-def test_quadrature_is_numpy_alone():
+def test_quadrature_is_numpy_and_scipy_alone():
     assert {other.split(".")[0] for other in imported("quadrature", everywhere=True)} <= {
-        "numpy", "dataclasses", "functools", "tf_attrib"}
+        "numpy", "scipy", "dataclasses", "functools", "tf_attrib"}
 
 
 def test_importing_the_library_brings_no_keras_and_no_pictures():

@@ -50,3 +50,17 @@ def test_bad_rules_are_refused():
         make_rule("gaus_legendre", 10)
     with pytest.raises(AttributionError, match="at least 1"):
         make_rule("left", 0)
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 10, 51, 400])
+def test_gauss_legendre_is_that_of_numpy(n):
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    found = make_rule("gauss_legendre", n)
+    np.testing.assert_allclose(found.nodes, (nodes + 1) / 2, atol=2e-16)
+    np.testing.assert_allclose(found.weights, weights / 2, atol=1e-13)
+
+
+def test_more_nodes_than_numpy_finds_in_time():
+    found = make_rule("gauss_legendre", 3000)
+    for degree in (1, 40, 5999):
+        np.testing.assert_allclose(found.weights @ found.nodes**degree, 1 / (degree + 1), rtol=1e-10)

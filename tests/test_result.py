@@ -158,7 +158,7 @@ def test_every_array_of_a_result_is_selected_with_it():
     for name in arrays:
         assert getattr(part, name).tolist() == [2], name
     fields = {field.name for field in dataclasses.fields(ta.Attribution)}
-    words = {"method", "at", "of", "unit", "baseline", "notes", "attribution_unit", "format"}
+    words = {"method", "at", "of", "unit", "baseline", "notes", "attribution_unit", "class_zero", "format"}
     assert fields == {*PER_EXAMPLE, "attributions", "positive", "inputs", *words}
 
 

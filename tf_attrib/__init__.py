@@ -4,6 +4,8 @@ Names are loaded when they are first used: `tf-attrib --help` need not wait for 
 """
 
 import importlib
+import sys
+import types
 
 from ._version import __version__
 
@@ -41,6 +43,17 @@ _HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
 _PACKAGES = ("metrics",)
 
 __all__ = ["__version__", *_HOMES, *_PACKAGES]
+
+
+class _Package(types.ModuleType):
+    """The package, in which a public name keeps meaning what it means when a module of the same name is imported."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if not (name in _HOMES and isinstance(value, types.ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str):

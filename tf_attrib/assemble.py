@@ -47,6 +47,7 @@ def assemble(method: Method, function: ScoreFunction, outcome: Outcome, work: Wo
         "target": None if target.shape[1] == 0 else target[:, 0] if target.shape[1] == 1 else target,
         "predicted": compared.predicted, **work.placed,
         "tokens": tokens, "method": repr(method), "at": method.words(function), "of": function.output.words,
+        "class_zero": function.output.other,
         "unit": function.output.unit, "attribution_unit": method.unit(function.output.unit),
         "notes": function.place.notes + _notes(method.control, function, compared) + method.notes(function)}
     if series:

@@ -68,6 +68,7 @@ class Attribution:
             example of the inputs, and which position of its output, an entry of this batch is of.
         method, at, of, unit, baseline: words: how, at which tensors, of which output, in which unit, against what.
         format: the half-precision format that the net computes in, "" where it is none.
+        class_zero: of one sigmoid unit, what target 0 explains: "1 - p of the one unit"; "" elsewhere.
         attribution_unit: of the attributions: that of the score, per unit of the input for gradients; "" where it is not known.
         inputs: the model's inputs as they were given.
         notes: sentences that a reader should know, such as a choice made for them.
@@ -104,6 +105,7 @@ class Attribution:
     unit: str = "raw"
     baseline: str = ""
     attribution_unit: str = ""
+    class_zero: str = ""
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -121,6 +123,15 @@ class Attribution:
         positive = None if self.positive is None else map_leaves(pick, self.positive)
         return dataclasses.replace(self, attributions=map_leaves(pick, self.attributions), inputs=inputs, positive=positive,
                                    **changes)
+
+    @property
+    def explained(self) -> str:
+        """`of`, and where one sigmoid unit is explained for class 0, what that is: people may mean the unit by it."""
+        targets = None if self.target is None or not self.class_zero else self.target.reshape(len(self), -1)[:, -1]
+        if targets is None or targets.all():
+            return self.of
+        which = "class 0" if not targets.any() else f"class 0, {int((targets == 0).sum())} of {len(self)}"
+        return f"{self.of} ({which}: {self.class_zero})"
 
     @property
     def negative(self) -> Any:

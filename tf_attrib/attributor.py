@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import dataclasses
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,15 +21,16 @@ from .graph import keras_model
 from .graph.exported import Exported, load_exported
 from .graph.load import load_model
 from .graph.saved_model import is_export
+from .graph.states import check_stateless
 from .graph.trace import Traced, trace
 from .methods import Method, as_method
 from .omission import Omitted, filled, finite, finite_rows, only, put_back
-from .outputs import resolve_of
+from .outputs import data_key, leaf_type, resolve_of
 from .positions import EachPosition
 from .prepare import as_arrays, matched, prepared, raw_specs, specs_of
 from .progress import progress
 from .running import row_count, run
-from .select import At, Of, as_at, as_of
+from .select import At, Of, Rows, as_at, as_of
 from .session import Session, check_finite
 from .tokens import tokens
 from .work import Work
@@ -37,7 +39,7 @@ from .work import Work
 FIXED_ROWS = 16
 # Bytes of gradients that are kept on the host.
 MEMORY = 2**30
-
+MORE_MEMORY = "this takes more memory than there is; give fewer examples, steps or samples at a time, or a smaller batch_size"
 
 
 @contextlib.contextmanager
@@ -45,8 +47,12 @@ def plain_failures() -> Iterator[None]:
     """Errors of TensorFlow as errors of ours, in a `with` or around a function."""
     try:
         yield
+    except tf.errors.ResourceExhaustedError as error:
+        raise AttributionError(f"{MORE_MEMORY}: {_reason(error)}") from error
     except tf.errors.OpError as error:
         raise AttributionError(f"the model failed on these inputs: {_reason(error)}") from error
+    except MemoryError as error:
+        raise AttributionError(f"{MORE_MEMORY}: {error}") from error
 
 
 class Attributor:
@@ -82,8 +88,15 @@ class Attributor:
             model = load_exported(model, signature, allow_unsafe) if exported else load_model(model, allow_unsafe)
         if signature is not None and not isinstance(model, Exported):
             raise AttributionError(f"signature={signature!r} is for the path of a SavedModel; leave it out")
+        owner = getattr(model, "__self__", None)
+        if keras_model.is_keras(owner):
+            raise AttributionError(f"model is the method {model.__name__!r} of a Keras model: give the model itself, "
+                                   f"ta.Attributor({owner.name})")
         if not callable(model) and not isinstance(model, Exported):
             raise AttributionError(f"model must be a Keras model, a path to one, or a function; got {type(model).__name__}")
+        if preprocess is not None and not callable(preprocess):
+            raise AttributionError(f"preprocess must be a function of the inputs, such as that of keras.applications; "
+                                   f"got {preprocess!r}")
         _check_whole("batch_size", batch_size, 1)
         _check_whole("memory (in bytes)", memory, 1)
         self.model, self.batch_size, self.preprocess = model, batch_size, preprocess
@@ -207,11 +220,23 @@ class Attributor:
         """The same attributor at another place (`at` as in the constructor); what was traced is shared."""
         return self._other(as_at(at), self.of)
 
+    def of_examples(self, which: np.ndarray) -> "Attributor":
+        """The same attributor for these of the examples: of a score's own rows, theirs."""
+        if self.of is None or self.of.data is None:
+            return self
+        rows = Rows({key: leaf[which] for key, leaf in self.of.data.leaves.items()})
+        return self._other(self.at, dataclasses.replace(self.of, data=rows))
+
     def _other(self, at: At | None, of: Of | None) -> "Attributor":
-        if (at, of) not in self._others:
-            other = self._others[at, of] = copy.copy(self)
-            other.at, other.of, other._sessions, other._others = at, of, {}, {}
-        return self._others[at, of]
+        kind = at, _kind(of)
+        found = self if kind == (self.at, _kind(self.of)) else self._others.get(kind)
+        if found is None:
+            found = self._others[kind] = copy.copy(self)
+            found.at, found.of, found._sessions, found._others = at, of, {}, {}
+        if found.of != of:  # other rows of the same score: nothing is compiled anew
+            found = copy.copy(found)
+            found.of = of
+        return found
 
     @plain_failures()
     def work(self, inputs: Any, target: Any = None, baselines: Any = None, method: str | Method = "integrated_gradients",
@@ -233,11 +258,11 @@ class Attributor:
         if at != self.at:
             return self.observing(at).work(inputs, target, baselines, method, seed, on_error)
         session = method.on(session)
-        user = {match[key]: value for key, value in ready.items()}
+        user = {match[key]: ready[key] for key in match}
         keys = session.handed_out(match)
 
         def selected(values: dict) -> dict:
-            found = session.selected({key: values[match[key]] for key in ready})
+            found = session.selected({key: values[match[key]] for key in match})
             return dict(zip(keys, found.values(), strict=True))
 
         count, which = len(next(iter(ready.values()))), _some(good)
@@ -267,7 +292,8 @@ class Attributor:
         return Work(session, arrays, ready, tables, compared, match, placed, omitted)
 
     def prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
-        """The session for inputs of this kind, the inputs by the model's keys, and the user's key for each of those."""
+        """The session for inputs of this kind; the inputs by the model's keys, and beside them a score's own rows; and the
+        user's key for each of the model's."""
         specs = self._specs if self._specs is not None else specs_of(arrays)
         if isinstance(self.model, Exported):
             specs = self.model.narrowed(arrays, matched(arrays, self.model.specs))
@@ -275,14 +301,28 @@ class Attributor:
             specs = raw_specs(arrays, specs)
         match = matched(arrays, specs)
         ready = prepared(arrays, specs, match)
-        signature, shapes = _signature(specs), tuple(ready[key].shape[1:] for key in specs)
+        rows = self._own_rows(len(next(iter(ready.values()))))
+        signature = _signature(specs), tuple((key, leaf.dtype, leaf.shape[1:]) for key, leaf in rows.items())
+        shapes = tuple(ready[key].shape[1:] for key in specs)
+        ready |= rows
         if (signature, shapes) not in self._sessions:
             # one trace serves inputs of all shapes, but how many rows are worth a block follows these
             alike = next((session for (kind, _), session in self._sessions.items() if kind == signature), None)
             names = {key: spec.name or str("input" if key is None else key) for key, spec in specs.items()}
             self._sessions[signature, shapes] = alike.sized(ready) if alike is not None else \
                 Session(self._trace(specs), self.at, self.of, names, ready, self.batch_size)
+        check_stateless(self._sessions[signature, shapes].function)
         return self._sessions[signature, shapes], ready, match
+
+    def _own_rows(self, count: int) -> dict[Any, np.ndarray]:
+        """The rows that a score has of its own, by the key under which they go with the inputs."""
+        data = None if self.of is None else self.of.data
+        if data is None:
+            return {}
+        if len(data) != count:
+            raise AttributionError(f"ta.score(function, data=...) has {len(data)} rows, and there are {count} examples: row i "
+                                   "goes with example i; for others, attributor.explaining(ta.score(function, data=theirs))")
+        return {data_key(key): leaf.astype(leaf_type(leaf).as_numpy_dtype, copy=False) for key, leaf in data.leaves.items()}
 
     def _trace(self, specs: dict) -> Traced:
         signature = _signature(specs)
@@ -311,6 +351,20 @@ class Attributor:
         return tokens(session, ready, known)
 
 
+def as_attributor(value: Any, who: str) -> Attributor:
+    """`value`, where it is an attributor; people give `who`, a function of this library, the model itself.
+
+    Raises:
+        AttributionError: it is none.
+    """
+    if not isinstance(value, Attributor):
+        raise AttributionError(f"{who} takes an attributor, such as ta.Attributor(model); got {type(value).__name__}")
+    return value
+
+
+def _kind(of: Of | None) -> Of | None:
+    """`of` without the rows that a score has of its own."""
+    return None if of is None else dataclasses.replace(of, data=None)
 def _rows(values: dict, which: np.ndarray) -> dict:
     """Some rows of each of `values`."""
     return {key: value[which] for key, value in values.items()}

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 import scipy.ndimage
 
+from .checks import number, whole
 from .errors import AttributionError
 from .graph.tensors import layer_names
-from .prepare import few
+from .prepare import as_array, as_arrays, few
 from .structure import flatten, is_array, is_nested_list
 
 
@@ -37,12 +38,15 @@ class Baseline:
 
 def constant(value: float | np.ndarray) -> Baseline:
     """`value` everywhere in the selected tensor (a number, or an array that broadcasts to one example)."""
+    array = as_array(value, "the value of ta.constant")
+    if array.dtype.kind not in "biuf":
+        raise AttributionError(f"ta.constant(value) takes a number, or an array of numbers, got {value!r}")
+
     def make(x, rng):
         try:
-            return np.broadcast_to(np.asarray(value, x.dtype), x.shape[1:])[None]
+            return np.broadcast_to(array.astype(x.dtype), x.shape[1:])[None]
         except ValueError:
-            raise AttributionError(f"ta.constant of shape {np.shape(value)} does not fit examples of shape "
-                                   f"{x.shape[1:]}") from None
+            raise AttributionError(f"ta.constant of shape {array.shape} does not fit examples of shape {x.shape[1:]}") from None
     return Baseline(f"constant {value}", make)
 
 
@@ -53,26 +57,32 @@ def zeros() -> Baseline:
 
 def uniform(n: int, low: float, high: float) -> Baseline:
     """`n` noise arrays, uniform in [low, high), averaged over."""
-    _positive("n", n)
+    whole("n", n)
+    if not number("low", low) < number("high", high):
+        raise AttributionError(f"ta.uniform(n, low, high) needs low < high, got {low} and {high}")
     return Baseline(f"{n} × uniform noise in [{low}, {high})",
                     lambda x, rng: rng.uniform(low, high, (n, *x.shape[1:])).astype(x.dtype))
 
 
 def gaussian(n: int, stddev: float, mean: float = 0.0) -> Baseline:
     """`n` noise arrays, normal around `mean`, averaged over."""
-    _positive("n", n)
+    whole("n", n)
+    number("stddev", stddev, above=0)
+    number("mean", mean)
     return Baseline(f"{n} × Gaussian noise of standard deviation {stddev} around {mean}",
                     lambda x, rng: rng.normal(mean, stddev, (n, *x.shape[1:])).astype(x.dtype))
 
 
 def blur(sigma: float) -> Baseline:
     """Each example blurred by a Gaussian of `sigma` pixels along its spatial axes (not along channels)."""
-    if not sigma > 0:
-        raise AttributionError(f"ta.blur(sigma) needs a sigma above 0, got {sigma}")
+    number("the sigma of ta.blur", sigma, above=0)
 
     def make(x, rng):
         if x.ndim < 2:
             raise AttributionError(f"ta.blur needs examples with a spatial axis; these are single numbers, {x.shape}")
+        if sigma > (longest := max(x.shape[1:-1] or x.shape[1:])):
+            raise AttributionError(f"ta.blur({sigma:g}) of examples of shape {x.shape[1:]}: give a sigma of at most {longest} "
+                                   "pixels, their longest side, beyond which nothing but the mean is left")
         spatial = (0,) + (sigma,) * max(x.ndim - 2, 1) + ((0,) if x.ndim > 2 else ())
         return scipy.ndimage.gaussian_filter(x, spatial)[:, None]
     return Baseline(f"the input blurred, sigma {sigma}", make, shared=False)
@@ -84,9 +94,9 @@ def several(baselines: Any) -> Any:
     Args:
         baselines: an array (k, ...) of k baselines for all examples, or a list of baselines of any kind.
     """
-    if isinstance(baselines, list | tuple):
+    if isinstance(baselines, list | tuple) and len(baselines):
         return Several(tuple(baselines))
-    array = np.asarray(baselines)
+    array = as_array(baselines, "ta.several(baselines)")
     if array.ndim == 0 or not len(array):
         raise AttributionError(f"ta.several takes an array (k, ...) or a list of baselines, got {baselines!r}")
     return Baseline(f"{len(array)} given baselines", lambda x, rng: _fits(array, x.shape[1:], x.dtype, several=True))
@@ -101,6 +111,8 @@ class Several:
 
 def token(id: int) -> Baseline:
     """Sequences in which every token is `id`, such as padding; float inputs stay those of the example."""
+    whole("the id of ta.token", id, least=0)
+
     def make(inputs, rng):
         ids = [key for key, value in inputs.items() if value.dtype.kind in "iu"]
         # Keras takes ids as floats too
@@ -109,6 +121,9 @@ def token(id: int) -> Baseline:
         if not ids:
             raise AttributionError("ta.token(id) needs integer inputs; these are "
                                    f"{', '.join(str(value.dtype) for value in inputs.values())}")
+        for key in ids:
+            if inputs[key].dtype.kind in "iu" and id > np.iinfo(inputs[key].dtype).max:
+                raise AttributionError(f"ta.token({id}) is beyond the range of the inputs, {inputs[key].dtype}")
         return _replaced(inputs, ids, id)
     return Baseline(f"token {id} everywhere", make, shared=None, at_model_input=True)
 
@@ -120,12 +135,15 @@ def dataset(samples: Any, n: int | None = None) -> Baseline:
         samples: data in the structure of the model's inputs, (m, ...) each.
         n: how many to draw.
     """
-    leaves = {key: np.asarray(value) for key, value in flatten(samples).items()}
-    total = len(next(iter(leaves.values())))
-    if not total:
-        raise AttributionError("ta.dataset(samples): there are no samples")
-    if n is not None and not 1 <= n <= total:
-        raise AttributionError(f"ta.dataset(samples, n): n must be from 1 to {total}, the number of samples; got {n}")
+    leaves = as_arrays(samples, "sample of ta.dataset")
+    lengths = {len(leaf) if leaf.ndim else 0 for leaf in leaves.values()}
+    if len(lengths) > 1 or 0 in lengths:
+        shown = ", ".join(str(leaf.shape) for leaf in leaves.values())
+        raise AttributionError("ta.dataset(samples): there are no samples, or not as many of each input; give arrays (m, ...), "
+                               f"got {shown}")
+    (total,) = lengths
+    if n is not None:
+        whole(f"the n of ta.dataset, of {total} samples,", n, 1, total)
 
     def make(inputs, rng):
         chosen = np.arange(total) if n is None else np.sort(rng.choice(total, n, replace=False))
@@ -136,26 +154,39 @@ def dataset(samples: Any, n: int | None = None) -> Baseline:
 
 def black(value_range: tuple[float, float]) -> Baseline:
     """A black image: the low end of `value_range` (such as (0, 255)) at the model's input."""
-    return _level("black", value_range, value_range[0])
+    return _level("black", _range(value_range), 0)
 
 
 def white(value_range: tuple[float, float]) -> Baseline:
     """A white image: the high end of `value_range` at the model's input."""
-    return _level("white", value_range, value_range[1])
+    return _level("white", _range(value_range), 1)
 
 
-def _level(word: str, value_range, value: float) -> Baseline:
-    low, high = value_range
-    if not low < high:
-        raise AttributionError(f"value_range must be (low, high) with low < high, got {value_range}")
+def _range(value: Any) -> tuple[float, float]:
+    """`value` as (low, high)."""
+    try:
+        low, high = value
+        right = number("low", low) < number("high", high)
+    except (TypeError, ValueError):
+        right = False
+    if not right:
+        raise AttributionError(f"value_range must be (low, high) with low < high, such as (0, 255); got {value!r}")
+    return low, high
+
+
+def _level(word: str, value_range: tuple[float, float], end: int) -> Baseline:
+    value = value_range[end]
 
     def make(inputs, rng):
-        floats = [key for key, x in inputs.items() if x.dtype.kind == "f"]
+        floats = [key for key, x in inputs.items() if x.dtype.kind == "f" or (x.dtype.kind in "iu" and x.ndim == 4)]
         if not floats:
             kinds = ", ".join(str(x.dtype) for x in inputs.values())
             raise AttributionError(f"ta.{word} is for images, these inputs are {kinds}: baselines=ta.token(0) or ta.zeros()")
+        for key in floats:
+            if inputs[key].dtype.kind in "iu" and not _is_in(value, inputs[key].dtype):
+                raise AttributionError(f"ta.{word}({value_range}) of {inputs[key].dtype} images: {value} is no such number")
         return _replaced(inputs, floats, value)
-    return Baseline(f"{word} ({value} of {tuple(value_range)})", make, shared=None, at_model_input=True)
+    return Baseline(f"{word} ({value} of {value_range})", make, shared=None, at_model_input=True)
 
 
 def _replaced(inputs: dict, keys: list, value: float) -> dict:
@@ -166,7 +197,7 @@ def _replaced(inputs: dict, keys: list, value: float) -> dict:
 
 def at_input(x: Any) -> Baseline:
     """An array in the structure of the model's inputs, one for all (...) or one for each example (n, ...)."""
-    leaves = {key: np.asarray(value) for key, value in flatten(x).items()}
+    leaves = as_arrays(x, "baseline of ta.at_input")
 
     def make(inputs, rng):
         made = {}
@@ -304,8 +335,11 @@ def _one(baseline, key, values, at_model_input, rng, mark) -> tuple[np.ndarray, 
         words = " and ".join(dict.fromkeys(part[2] for part in parts))
         return np.concatenate([part[0] for part in parts]), index, f"mean over {words}", all(part[3] for part in parts)
     x = values[key]
+    if callable(baseline) and not hasattr(baseline, "__array__"):
+        name = getattr(baseline, "__name__", "f")
+        raise AttributionError(f"the baseline is a function, {name!r}: give what it returns, such as ta.zeros()")
     if not isinstance(baseline, Baseline):
-        baseline = _given(np.asarray(baseline), x)
+        baseline = _given(as_array(baseline, "the baseline"), x)
     if baseline.at_model_input:
         table = at_model_input(baseline)[key]
         shared = len(table) == 1 if baseline.shared is None else baseline.shared
@@ -346,7 +380,14 @@ def _fits(array: np.ndarray, features: tuple, dtype, count: int | None = None, s
             f"{tuple(features)} for all examples" + (f" or {(count, *features)} for each" if count else "")
         hint = "" if array.ndim or several else "; ta.zeros() or ta.constant(value) give one value everywhere"
         raise AttributionError(f"a baseline must be of shape {wanted}; got {array.dtype} {array.shape}{hint}")
+    if np.dtype(dtype).kind in "iu" and not np.array_equal(array, array.astype(dtype)):
+        raise AttributionError(f"a baseline for inputs of {np.dtype(dtype)} must hold such numbers, not fractions or others")
     return array.reshape(-1, *features) if text else array.reshape(-1, *features).astype(dtype)
+
+
+def _is_in(value: float, dtype) -> bool:
+    """Whether an integer `dtype` has this number."""
+    return value == int(value) and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
 
 
 def _same_keys(leaves: dict, inputs: dict) -> dict:
@@ -356,11 +397,6 @@ def _same_keys(leaves: dict, inputs: dict) -> dict:
     if set(leaves) != set(inputs):
         raise AttributionError(f"the samples have the inputs {list(leaves)}, the model has {list(inputs)}")
     return {key: leaves[key] for key in inputs}
-
-
-def _positive(name: str, value: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise AttributionError(f"{name} must be a whole number of at least 1, got {value!r}")
 
 
 def describe_zeros(x: dict[Any, np.ndarray], kind: str) -> str:

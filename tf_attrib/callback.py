@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from .attribution import Attribution
 from .errors import AttributionError
+from .log import check_names
 from .methods import Method, as_method
 from .samples import take
 from .select import as_at, as_of
@@ -68,8 +69,7 @@ class AttributionCallback(keras.callbacks.Callback):
             raise AttributionError(f"on_error must be 'warn' or 'raise', got {on_error!r}")
         if isinstance(target, str) and target != PREDICTED:
             raise AttributionError(f"target must be None, 'predicted', an int, an array or ta.each_position(), got {target!r}")
-        if class_names is not None and (isinstance(class_names, str) or not isinstance(class_names, Sequence | np.ndarray)):
-            raise AttributionError(f"class_names must be a list with a name for each class, got {class_names!r}")
+        check_names(class_names, 0)
         watched = take(samples, n)
         if tokens is not None and len(tokens) != len(watched):
             raise AttributionError(f"tokens for {len(tokens)} samples; there are {len(watched)}: give a list of words for each")

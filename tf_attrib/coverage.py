@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from .attributor import Attributor
+from .attributor import Attributor, as_attributor
 from .deeplift import layer_of, ruled
 from .errors import AttributionError, printed
 from .marking import Marked
@@ -13,7 +13,7 @@ from .method import Method
 from .methods import as_method
 from .prepare import as_arrays
 from .session import Session
-from .structure import rebuild
+from .structure import map_leaves, rebuild
 
 # What stands in for a size that the model leaves open, such as the length of a sequence.
 OPEN = 8
@@ -81,6 +81,7 @@ def coverage(attributor: Attributor, method: str | Method = "deeplift", inputs: 
     Raises:
         AttributionError: a method that has no rules, or inputs that are needed.
     """
+    as_attributor(attributor, "coverage")
     method = as_method(method)
     if method.rules is None:
         raise AttributionError(f"{method!r} has no rules: coverage is of 'deeplift', 'deepshap' or 'guided_backprop'")
@@ -105,5 +106,7 @@ def _session(attributor: Attributor, inputs: Any) -> Session:
         inputs = rebuild({key: np.full([size or OPEN for size in spec.shape[1:]], "" if spec.dtype.name == "string" else 0,
                                        object if spec.dtype.name == "string" else spec.dtype.as_numpy_dtype)[None]
                           for key, spec in specs.items()})
+        if attributor.of is not None and attributor.of.data is not None:  # a score's own rows want as many examples
+            inputs = map_leaves(lambda leaf: np.repeat(leaf, len(attributor.of.data), 0), inputs)
     session, _, _ = attributor.prepare(as_arrays(inputs))
     return session

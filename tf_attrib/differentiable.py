@@ -46,6 +46,9 @@ def integrated_gradients(f: Callable[[Any], tf.Tensor], x: Any, baseline: Any = 
     Raises:
         AttributionError: `x` is not float, the baseline does not fit, `f` does not return (batch,) or does not depend on `x`.
     """
+    if not callable(f):
+        raise AttributionError(f"f must be a function from x to scores (batch,), got {f!r}; for a model's file or name take "
+                               "ta.Attributor(model)")
     table = make_rule(rule, n_steps)
     inputs = {key: _as_float(value) for key, value in flatten(x).items()}
     references = _references(baseline, inputs)

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from .errors import AttributionError
+from .prepare import as_array
 from .structure import flatten, is_nested_list
 
 # Under which name rows find how many groups their example has; its numbers for tensor i are under ("group", i).
@@ -68,7 +69,7 @@ def _ordered(groups: Any, like: dict) -> list[np.ndarray]:
         wanted = "one array of groups is" if list(like) == [None] else f"groups for each of {list(like)} are"
         raise AttributionError(f"{wanted} needed, {'' if list(like) == [None] else 'as a list or dict; '}got "
                                f"{len(given)}: {', '.join(map(str, list(given)[:8]))}")
-    return [np.asarray(given[key] if key in given else given[i]) for i, key in enumerate(like)]
+    return [as_array(given[key] if key in given else given[i], "groups") for i, key in enumerate(like)]
 
 
 def _each_alone(x: dict[Any, np.ndarray], count: int) -> dict[Any, np.ndarray]:

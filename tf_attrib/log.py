@@ -51,6 +51,11 @@ def log_attributions(result: Attribution, writer: tf.summary.SummaryWriter, step
     """
     if not isinstance(writer, tf.summary.SummaryWriter):
         raise AttributionError(f"writer must be tf.summary.create_file_writer(folder), got {type(writer).__name__}")
+    if not isinstance(result, Attribution):
+        raise AttributionError("log_attributions takes a result, such as attributor.attribute(inputs); got "
+                               f"{type(result).__name__}")
+    check_names(class_names, max((int(np.max(part[..., -1:])) + 1 for part in (result.target, result.predicted)
+                                  if part is not None and part.size), default=0))
     for name, values in (("labels", labels), ("tokens", tokens), ("previous", previous)):
         if values is not None and len(values) != len(result):
             raise AttributionError(f"{name} for {len(values)} samples; the result has {len(result)}")
@@ -131,6 +136,16 @@ def _gap(result: Attribution, i: int) -> str:
     return f"{result.gap[i]:.2g}" if np.isnan(share) else "<0.01%" if abs(share) < 1e-4 else f"{share:.2%}"
 
 
+def check_names(class_names: Any, classes: int) -> None:
+    """Raises AttributionError where `class_names` is no list with a name for each of so many classes, or more."""
+    if class_names is None:
+        return
+    if isinstance(class_names, str) or not isinstance(class_names, Sequence | np.ndarray):
+        raise AttributionError(f"class_names must be a list with a name for each class, got {class_names!r}")
+    if len(class_names) < classes:
+        raise AttributionError(f"class_names holds {len(class_names)} names and there are {classes} classes: give one for each")
+
+
 def class_name(value: Any, class_names: Sequence[str] | None) -> str:
     """A class as people call it: its name, where there is one, else its number; any other label as it is."""
     value = np.squeeze(value)
@@ -155,7 +170,7 @@ def _heading(row: tuple[str, ...], unit: str) -> list[str]:
 
 def _about(result: Attribution) -> str:
     against = f", against {result.baseline}" if result.baseline else ""
-    return escaped(f"{result.of}, at {result.at}, by {result.method}{against}")
+    return escaped(f"{result.explained}, at {result.at}, by {result.method}{against}")
 
 
 def _words(result: Attribution, i: int, tokens: Sequence[str] | None) -> str:

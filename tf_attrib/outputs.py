@@ -1,5 +1,6 @@
 """Which output is explained: what `of` means in a traced graph, as values for each example."""
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -9,7 +10,7 @@ import tensorflow as tf
 
 from .errors import AttributionError, nearest
 from .graph.tensors import Head, find_head, find_tensor, head_at, is_tensor_name
-from .graph.trace import Traced
+from .graph.trace import TRACING, Traced
 from .layers import float_outputs, layer_outputs, of_unit, unit_index, written
 from .select import Of
 from .structure import rebuild
@@ -33,6 +34,8 @@ class Output:
         choose: from values and targets (rows, r) to one value for each row; default: by indexing.
         log_odds: of a probability whose logits are known, the output that gives its log-odds.
         distribution: whether the values of an example sum to one by construction (softmax, or a sigmoid unit's two classes).
+        data: placeholders of the graph for what a score needs of each example beside the model's outputs, by key.
+        other: of one sigmoid unit, how class 0 follows from it, in words; "" elsewhere.
     """
 
     words: str
@@ -44,6 +47,8 @@ class Output:
     choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = _indexed
     log_odds: "Output | None" = None
     distribution: bool = False
+    data: dict[Any, tf.Tensor] = dataclasses.field(default_factory=dict)
+    other: str = ""
 
 
 def resolve_of(traced: Traced, of: Of | None) -> Output:
@@ -73,6 +78,9 @@ def resolve_of(traced: Traced, of: Of | None) -> Output:
                                f"known; explain the output itself, of=ta.output({name!r}), or of=ta.score(function)")
     if kind == "output" or head.kind is None:
         return _raw(head, name)
+    if kind == "logits" and head.logits is None:
+        raise AttributionError(f"the {head.kind} at {name!r} is inside a layer that holds an export: its logits cannot be "
+                               "reached; explain its probability, or the export itself: ta.Attributor(path, of='logits')")
     return _logits(head, name) if kind == "logits" else _probability(head, name)
 
 
@@ -125,7 +133,9 @@ def _raw(head: Head, name: str) -> Output:
 def _logits(head: Head, name: str) -> Output:
     def finish(values):
         return _classes(head, values[None], lambda value: -value)
-    return Output(f"logit beneath the {head.kind} at {name!r}", "logit", {None: head.logits}, finish, True)
+    single = head.kind == "sigmoid" and _is_single(head.logits)
+    return Output(f"logit beneath the {head.kind} at {name!r}", "logit", {None: head.logits}, finish, True,
+                  other="minus the logit of the one unit" if single else "")
 
 
 def _probability(head: Head, name: str) -> Output:
@@ -136,9 +146,9 @@ def _probability(head: Head, name: str) -> Output:
         value = tf.exp(value) if head.kind == "log_softmax" else value
         return _classes(head, value, lambda value: 1 - value)
     words = f"probability at {name!r}" + ("" if head.applied else f" ({head.kind} of the compiled loss)")
-    units = head.kind == "sigmoid" and not _is_single(head.output)
+    single = head.kind == "sigmoid" and _is_single(head.output)
     return Output(words, "probability", {None: head.output}, finish, True, log_odds=_log_odds(head, name),
-                  distribution=not units)
+                  distribution=single or head.kind != "sigmoid", other="1 - p of the one unit" if single else "")
 
 
 def _log_odds(head: Head, name: str) -> Output | None:
@@ -169,12 +179,77 @@ def _is_single(value: tf.Tensor) -> bool:
 
 
 def _scored(traced: Traced, of: Of) -> Output:
+    called = f"ta.score({getattr(of.function, '__name__', 'function')})"
+    leaves = of.data.leaves if of.data is not None else {}
+    with TRACING, traced.function.graph.as_default():
+        data = {data_key(key): tf.compat.v1.placeholder(leaf_type(leaf), [None, *leaf.shape[1:]])
+                for key, leaf in leaves.items()}
+        # what is fed cannot be fetched
+        handed = {key: tf.identity(tensor) for key, tensor in data.items()}
+
     def finish(values):
-        ordered = {traced.output_keys[name]: value for name, value in values.items()}
-        value = tf.convert_to_tensor(of.function(rebuild(ordered)))
-        if value.shape.rank != 1:
+        ordered = {traced.output_keys[name]: value for name, value in values.items() if name not in handed}
+        beside = [rebuild({key[1]: values[key] for key in handed})] if handed else []
+        try:
+            value = of.function(rebuild(ordered), *beside)
+            value = None if value is None else tf.convert_to_tensor(value)
+        except AttributionError:
+            raise
+        except Exception as error:
+            shown = ", ".join(f"{one.dtype.name} {one.shape}" for one in [*ordered.values(), *(values[key] for key in handed)])
+            text = " ".join(str(error).split())[:300]
+            raise AttributionError(f"{called} failed on {shown}: {type(error).__name__}: {text}; it is called as "
+                                   f"function(outputs{', data' if handed else ''}), and must be made of TensorFlow's "
+                                   "operations: tf.reduce_sum, not np.sum") from error
+        if value is None:
+            raise AttributionError(f"{called} returned None: it must return one number for each example, shape (batch,)")
+        if value.shape.rank != 1 or not (value.dtype.is_floating or value.dtype.is_integer):
             raise AttributionError(f"ta.score(function) must return one number for each example, shape (batch,); it returned "
-                                   f"{tuple(value.shape)}: select a class, such as lambda outputs: outputs[:, 0]")
+                                   f"{value.dtype.name} {value.shape}: select a class, such as lambda outputs: outputs[:, 0]")
         return value
-    name = getattr(of.function, "__name__", "function")
-    return Output(f"ta.score({name})", "raw", dict(traced.outputs), finish, with_target=False)
+    return Output(called, "raw", dict(traced.outputs) | handed, finish, with_target=False, data=data)
+
+
+def check_each_alone(output: Output, fetch: Callable[[dict], dict], examples: dict[Any, np.ndarray], rows: int | None) -> None:
+    """Raises AttributionError where a score gives an example another number in other company, as one does that refers to an
+    array with a row for each example: blocks hold rows of any examples in any number and order.
+
+    Args:
+        fetch: from examples to the values that the score is made of.
+        examples: inputs and the score's own rows, by key; the first three are tried.
+        rows: how many a call must have, where the model takes no other number.
+    """
+    some = np.arange(rows or 3) % min(len(next(iter(examples.values()))), 3)
+    fetched = fetch({key: value[some] for key, value in examples.items()})
+    finish = tf.function(lambda *values: output.finish(dict(zip(fetched, values, strict=True))), autograph=False,
+                         input_signature=[tf.TensorSpec([None, *value.shape[1:]], value.dtype) for value in fetched.values()])
+    whole = np.arange(len(some))
+    orders = [np.roll(whole, 1)] + ([] if rows else [whole[:2], whole[:1], whole[2:]])
+
+    def scores(order: np.ndarray) -> np.ndarray:
+        return finish(*(tf.constant(value[order]) for value in fetched.values())).numpy()
+    with contextlib.suppress(tf.errors.OpError):
+        found = scores(whole)
+        if len(found) == len(whole) and (not np.array_equal(found, scores(whole), equal_nan=True) or all(
+                _same(scores(order), found[order]) for order in orders)):
+            return
+    raise AttributionError(f"{output.words} depends on how many examples it is given, or on their order: it must return shape "
+                           "(batch,), each number from the outputs of its own example alone. If the function refers to arrays "
+                           "with a row for each example, give them as ta.score(lambda outputs, data: ..., data=rows): row i "
+                           "follows example i")
+
+
+def _same(values: np.ndarray, expected: np.ndarray) -> bool:
+    """Whether scores are the same but for the order of sums."""
+    size = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
+    return values.shape == expected.shape and np.allclose(values, expected, rtol=1e-3, atol=1e-3 * float(size), equal_nan=True)
+
+
+def data_key(key: Any) -> tuple:
+    """Under which key a score's own rows go with the inputs."""
+    return "data", key
+
+
+def leaf_type(leaf: np.ndarray) -> tf.DType:
+    """The dtype that a score's own rows have in the graph: floats as models compute, in float32."""
+    return tf.string if leaf.dtype.kind in "OSU" else tf.float32 if leaf.dtype == np.float64 else tf.as_dtype(leaf.dtype)

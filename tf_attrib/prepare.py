@@ -1,5 +1,7 @@
 """Inputs as a user gives them, checked and brought to the names and dtypes of the model."""
 
+import numbers
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -9,28 +11,63 @@ from .errors import AttributionError
 from .structure import flatten, is_nested_list
 
 
-def as_arrays(inputs: Any) -> dict[Any, np.ndarray]:
-    """The inputs by the user's own keys, as NumPy arrays."""
+def as_arrays(inputs: Any, what: str = "input") -> dict[Any, np.ndarray]:
+    """The inputs by the user's own keys, as NumPy arrays.
+
+    Args:
+        what: they are, for errors.
+    """
+    if inputs is None:
+        raise AttributionError(f"no {what}s were given: arrays (batch, ...), or a list or dict of such, as the model takes")
     if is_nested_list(inputs):
-        inputs = _as_array(inputs, None)
-    arrays = {key: _as_array(value, key) for key, value in flatten(inputs).items()}
+        inputs = as_array(inputs, what)
+    arrays = {key: as_array(value, f"{what}{_named(key)}") for key, value in flatten(inputs).items()}
     if not arrays:
-        raise AttributionError("no inputs were given")
+        raise AttributionError(f"no {what}s were given")
     return arrays
 
 
-def _as_array(value: Any, key: Any) -> np.ndarray:
+def as_array(value: Any, what: str) -> np.ndarray:
+    """One NumPy array of numbers or text.
+
+    Raises:
+        AttributionError: it is ragged, sparse, masked, of mixed kinds, or no array; `what` says what it was given as.
+    """
     if isinstance(value, tf.SparseTensor | tf.RaggedTensor):
         kind = "sparse" if isinstance(value, tf.SparseTensor) else "ragged"
-        raise AttributionError(f"input{_named(key)} is {kind}: make it dense first, "
+        raise AttributionError(f"{what} is {kind}: make it dense first, "
                                f"{'tf.sparse.to_dense(x)' if isinstance(value, tf.SparseTensor) else 'x.to_tensor()'}")
+    refuse_streams(value, what)
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+        raise AttributionError(f"{what} is a masked array, and {int(np.ma.getmaskarray(value).sum())} values are "
+                               "masked, which no model leaves out: fill them in first, x.filled(0)")
     try:
         array = value.numpy() if tf.is_tensor(value) else np.asarray(value)
     except ValueError:
         array = np.empty(0, object)
-    if array.dtype == object and not (array.size and all(isinstance(item, str | bytes) for item in array.ravel())):
-        raise AttributionError(f"input{_named(key)} is ragged or of mixed kinds: give one array of equal rows (pad sequences)")
-    return array
+    if array.dtype != object or (array.size and all(isinstance(item, str | bytes) for item in array.ravel())):
+        return array
+    if array.size and all(isinstance(item, numbers.Real | np.bool_) for item in array.ravel()):
+        return array.astype(np.float64)  # columns of several kinds, such as those of a data frame
+    wrong = next((item for item in array.ravel() if not isinstance(item, numbers.Real | np.bool_)), value)
+    came = "a value is missing in it" if type(wrong).__name__ in ("NoneType", "NAType") and array.ndim else \
+        f"it holds {type(wrong).__name__}"
+    raise AttributionError(f"{what} is ragged or of mixed kinds ({came}): give one array of numbers in equal rows "
+                           "(pad sequences)")
+
+
+def refuse_streams(value: Any, what: str) -> None:
+    """Raises AttributionError where `value` is a data set, a generator or a function in place of arrays.
+
+    Args:
+        what: what it was given as, for the error.
+    """
+    counted = hasattr(value, "__getitem__") and hasattr(value, "on_epoch_end")  # keras.utils.PyDataset
+    function = callable(value) and not hasattr(value, "__array__")
+    if counted or function or isinstance(value, tf.data.Dataset | Iterator):
+        take = "batches[0]" if counted else "next(batches())" if function else "next(iter(batches))"
+        raise AttributionError(f"{what} must be arrays (batch, ...), got {type(value).__name__}: take a batch of it, such as "
+                               f"{take}, and of (x, y) the x")
 
 
 def raw_specs(arrays: dict[Any, np.ndarray], specs: dict[Any, tf.TensorSpec]) -> dict[Any, tf.TensorSpec]:
@@ -65,6 +102,11 @@ def matched(arrays: dict[Any, np.ndarray], specs: dict[Any, tf.TensorSpec]) -> d
     elif len(given) == len(specs) and not any(isinstance(key, str) for key in given):
         return dict(zip(specs, given, strict=True))
     takes = ", ".join(f"{names[key]!r} {_shown(spec)}" for key, spec in specs.items())
+    if len(specs) == 1 and len(given) > 1 and given == list(range(len(given))):
+        (spec,), shapes = specs.values(), {array.shape for array in arrays.values()}
+        if len(shapes) == 1 and spec.shape.rank is not None and spec.shape[1:].is_compatible_with(next(iter(shapes))):
+            raise AttributionError(f"the model takes 1 input, {takes}; got {len(given)} arrays of shape {shapes.pop()}, which "
+                                   "look like its examples: np.stack(inputs) makes one batch of them")
     raise AttributionError(f"the model takes {len(specs)} input(s), {takes}; got {len(given)}: {_shown_keys(arrays)}")
 
 
@@ -90,10 +132,15 @@ def _prepare(array: np.ndarray, spec: tf.TensorSpec, key: Any) -> np.ndarray:
     if not fits:
         raise AttributionError(f"input{_named(key)} must be {_shown(spec)}, got {array.dtype} {array.shape}"
                                f"{_hint(array.shape, wanted)}")
+    if 0 in array.shape[1:]:
+        raise AttributionError(f"input{_named(key)} of shape {array.shape} has no features: every axis needs an entry")
     if spec.dtype == tf.string:
         if array.dtype.kind not in "OSU":
             raise AttributionError(f"input{_named(key)} must be text, got {array.dtype}")
         return array
+    if spec.dtype.is_complex:
+        raise AttributionError(f"input{_named(key)} is {spec.dtype.name}: attributions are to real numbers; give its real "
+                               "and imaginary part as two inputs, Attributor(lambda z: model(tf.complex(z['re'], z['im'])))")
     if array.dtype.kind not in "biuf":
         raise AttributionError(f"input{_named(key)} must be {spec.dtype.name}, got {array.dtype}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():

@@ -8,14 +8,16 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from .errors import AttributionError, nearest
 from .graph.cut import Port, probe_batch_axis
 from .graph.origins import origins
-from .graph.tensors import SHAPES, Lookup, connected, find_lookups, find_tensor, hidden_lookups, is_tensor_name
+from .graph.tensors import SHAPES, Lookup, connected, find_lookups, find_tensor, hidden_lookups, is_tensor_name, quantity
 from .graph.trace import Traced
 from .layers import check_unit, float_outputs, layer_outputs, some_layers
+from .prepare import as_arrays
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,14 +31,26 @@ class At:
     unit: tuple | None = None
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rows:
+    """Arrays whose row i goes with example i: (n, ...) by key, in the structure of `flatten`."""
+
+    leaves: dict[Any, np.ndarray]
+
+    def __len__(self) -> int:
+        return len(next(iter(self.leaves.values())))
+
+
 @dataclasses.dataclass(frozen=True)
 class Of:
-    """Which output is explained: kind is probability, logits, output, named, layer, tensor or score."""
+    """Which output is explained: kind is probability, logits, output, named, layer, tensor or score; a score may have rows of
+    its own, one for each example (`data`)."""
 
     kind: str
     name: Any = None
     function: Callable | None = None
     unit: tuple | None = None
+    data: Rows | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -101,13 +115,31 @@ def output(name: str | None = None) -> Of:
     return Of("output", name)
 
 
-def score(function: Callable) -> Of:
+def score(function: Callable, data: Any = None) -> Of:
     """Explain any scalar of the outputs.
 
     Args:
-        function: differentiable, of the model's outputs in the structure that the model returns, to shape (batch,).
+        function: differentiable, of the model's outputs in the structure that the model returns, to shape (batch,); each
+            entry of its own example alone. With `data`: function(outputs, data).
+        data: (n, ...), or a list or dict of such, what the score needs of each example beside the outputs, such as what is to
+            be reconstructed: row i goes with example i of the inputs, through blocks, baselines and noisy copies. An array
+            that the function merely refers to does not follow the examples, and is refused where it has a row for each.
+
+    Raises:
+        AttributionError: the function is none, or rows that do not fit together.
     """
-    return Of("score", function=function)
+    if not callable(function):
+        raise AttributionError("ta.score(function) takes a function of the model's outputs, such as lambda outputs: "
+                               f"outputs[:, 0]; got {function!r}")
+    return Of("score", function=function, data=None if data is None else Rows(_rows(data)))
+
+
+def _rows(data: Any) -> dict[Any, np.ndarray]:
+    leaves = as_arrays(data, "row of data=")
+    shown = ", ".join(f"{'' if key is None else repr(key) + ' '}{leaf.shape}" for key, leaf in leaves.items())
+    if any(not leaf.ndim for leaf in leaves.values()) or len({len(leaf) for leaf in leaves.values()}) > 1:
+        raise AttributionError(f"ta.score(function, data=...) needs arrays with a row for each example, (n, ...); got {shown}")
+    return leaves
 
 
 def as_at(value: Any) -> At | None:
@@ -153,6 +185,8 @@ class Place:
         notes: what was chosen for the user.
         indices: the token indices, where one lookup was selected whose ids come from text, or which has no batch axis.
         indices_axis: their batch axis.
+        stand_ins: keys of the model's inputs by the key of the port that stands for them: integers that are quantities are
+            selected behind their cast to float.
     """
 
     ports: dict[Any, Port]
@@ -161,6 +195,7 @@ class Place:
     notes: tuple[str, ...] = ()
     indices: tf.Tensor | None = None
     indices_axis: int | None = 0
+    stand_ins: dict[Any, Any] = dataclasses.field(default_factory=dict)
 
 
 def resolve_at(traced: Traced, at: At | None, fetches: list[tf.Tensor], names: dict[Any, str],
@@ -191,15 +226,19 @@ def resolve_at(traced: Traced, at: At | None, fetches: list[tf.Tensor], names: d
 def _default(traced, fetches, names, examples) -> Place:
     floats = {key: tensor for key, tensor in traced.inputs.items()
               if tensor.dtype.is_floating and not _only_ids(traced, key)}
-    rest = [key for key in traced.inputs if key not in floats]
+    whole = {key: tensor for key in traced.inputs if key not in floats
+             and (tensor := quantity(traced, key, fetches)) is not None}
+    rest = [key for key in traced.inputs if key not in floats and key not in whole]
     if not rest:
         return _inputs(traced, At("inputs"), fetches, names)
+    floats |= whole
     lookups = [lookup for lookup in find_lookups(traced) if set(lookup.inputs) & set(rest)]
     if not lookups and not floats:
         kinds = ", ".join(f"{names[key]!r} ({traced.inputs[key].dtype.name})" for key in rest)
         raise AttributionError(f"the inputs {kinds} are not float, or used as ids, and no embedding lookup of them was found; "
-                               "if they are quantities, pass them as inputs.astype('float32'); if they are ids, name the "
-                               f"layer to attribute to, at=ta.layer(name): {some_layers(traced)}{_hidden(traced)}")
+                               "name the layer or the tensor to attribute to, at=ta.layer(name) or ta.tensor(name); quantities "
+                               "that are cast to float at one place are found by themselves; layers: "
+                               f"{some_layers(traced)}{_hidden(traced)}")
     ports = {lookup.name: _lookup_port(traced, lookup, examples) for lookup in lookups
              if connected(lookup.tensor, fetches)}
     ports |= {names[key]: Port(tensor) for key, tensor in floats.items()}
@@ -236,7 +275,7 @@ def _only_ids(traced: Traced, key: Any) -> bool:
     # besides the cast, a mask may compare it with 0, and its shape may be asked for
     return bool(tensor.consumers()) and all(
         user.type in SHAPES or (user.type in ("Cast", "Identity", "Equal", "NotEqual", "Bucketize")
-                                and not user.outputs[0].dtype.is_floating)
+                                and not (user.outputs[0].dtype.is_floating or user.outputs[0].dtype.is_complex))
         for user in tensor.consumers())
 
 
@@ -247,17 +286,23 @@ def _inputs(traced, at, fetches, names) -> Place:
         if not keys:
             listed = {names[key]: tuple(tensor.shape) for key, tensor in traced.inputs.items()}
             raise AttributionError(f"no input is called {at.name!r}; there are: {nearest(at.name, listed)}")
-    for key in keys:
-        if not traced.inputs[key].dtype.is_floating:
-            raise AttributionError(f"input {names[key]!r} is {traced.inputs[key].dtype.name} and has no gradient; "
-                                   "attribute to its embedding: at='embeddings'")
     if not any(connected(traced.inputs[key], fetches) for key in keys):
         raise AttributionError(f"the output does not depend on input {', '.join(repr(names[key]) for key in keys)}; choose "
                                "others: at=ta.inputs(name)")
-    ports = {key: Port(traced.inputs[key]) for key in keys}
+    tensors, stand_ins = {key: traced.inputs[key] for key in keys}, {}
+    for key, tensor in tensors.items():
+        if not tensor.dtype.is_floating:
+            tensors[key] = stand_ins[key] = quantity(traced, key, fetches)
+        if tensors[key] is None:
+            raise AttributionError(f"input {names[key]!r} is {tensor.dtype.name} and has no gradient; attribute to its "
+                                   "embedding: at='embeddings', or to a float tensor behind it: at=ta.layer(name), "
+                                   "at=ta.tensor(name)")
     notes = tuple(_unused({key: traced.inputs[key] for key in keys}, names, fetches))
+    ports = {key: Port(tensor) for key, tensor in tensors.items()}
     ports = _single(ports) if at.name is not None else ports
-    return Place(ports, "inputs", "inputs" if at.name is None else f"input {at.name!r}", notes)
+    keys = {None: keys[0]} if at.name is not None else {key: key for key in keys}
+    return Place(ports, "inputs", "inputs" if at.name is None else f"input {at.name!r}", notes,
+                 stand_ins={own: key for own, key in keys.items() if key in stand_ins})
 
 
 def _embeddings(traced, at, fetches, examples) -> Place:

@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -17,7 +18,7 @@ from .graph.cut import Cut, Port
 from .graph.tensors import connected, find_lookups, layer_names
 from .graph.trace import TRACING, Traced
 from .integrator import Integrator, Outcome
-from .outputs import resolve_of
+from .outputs import Output, check_each_alone, resolve_of
 from .positions import EachPosition, expanded
 from .prepare import few
 from .rows import ScoreRow
@@ -37,19 +38,26 @@ class Session:
 
     def __init__(self, traced: Traced, at: At | None, of: Of | None, names: dict, examples: dict, batch_size: int | None):
         output = resolve_of(traced, of)
-        self._one, self._names = {key: value[:1].copy() for key, value in examples.items()}, names
-        self.function = ScoreFunction(traced, self._resolved(traced, at, list(output.fetches.values())), output)
+        self._one, self._names, self._traced = {key: value[:1].copy() for key, value in examples.items()}, names, traced
+        place = self._resolved(at, list(output.fetches.values()))
+        # a score's own rows are fed as inputs are, and are none of the model's
+        fed = dataclasses.replace(traced, inputs=traced.inputs | output.data) if output.data else traced
+        self.function = ScoreFunction(fed, place, output)
         self._inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
         self._cuts: dict[Any, Cut] = {}
         self._programs: dict[tuple[Callable, bool], engine.Program] = {}
         self._passes: dict[str, Compiled] = {}
         self._others: dict[Any, Session] = {}
-        self._finished({key: np.repeat(value, 2, axis=0) for key, value in self._one.items()})  # checks the number of rows
         self._batch_size = self.function.rows or batch_size
+        self.block = self.whole_block = self._batch_size or 1
+        if of is not None and of.kind == "score":
+            check_each_alone(output, functools.partial(self.fetch, "output", _ports(output)), examples, self.function.rows)
+        self._check_number(examples)
         self.block, self.whole_block = self._blocks(self._one)
 
-    def _resolved(self, traced: Traced, at: At | None, fetches: list[tf.Tensor]) -> Place:
-        return resolve_at(traced, at, fetches, self._names, {key: tf.constant(value) for key, value in self._one.items()})
+    def _resolved(self, at: At | None, fetches: list[tf.Tensor]) -> Place:
+        examples = {key: tf.constant(self._one[key]) for key in self._traced.inputs}
+        return resolve_at(self._traced, at, fetches, self._names, examples)
 
     def sized(self, examples: dict) -> "Session":
         """The same for inputs of other shapes. What is compiled is shared; how many rows a block holds is not."""
@@ -76,9 +84,10 @@ class Session:
         return expanded(asked, shape, lambda: self.predicted(inputs), output.has_classes, output.words)
 
     def _from_inputs(self, ports: dict[Any, Port]) -> Cut:
-        """The cut from the model's inputs to `ports`."""
-        traced = self.function.traced
-        return Cut(traced, {key: Port(tensor) for key, tensor in traced.inputs.items()}, ports)
+        """The cut from the model's inputs, and from a score's own rows where they are needed, to `ports`."""
+        traced, tensors = self.function.traced, [port.tensor for port in ports.values()]
+        return Cut(traced, {key: Port(tensor) for key, tensor in traced.inputs.items()
+                            if key not in self.function.output.data or connected(tensor, tensors)}, ports)
 
     def _finished(self, examples: dict) -> tuple:
         """The shape of the explained output at `examples`, the rows of the batch included."""
@@ -92,6 +101,22 @@ class Session:
                                    f"examples it is of shape {shape}: do not sum or average over the batch")
         return shape
 
+    def _check_number(self, examples: dict) -> None:
+        """Raises AttributionError where another number of examples than came does not give one entry for each, as of a function
+        that refers to an array with a row for each: blocks hold rows of any examples in any number."""
+        count = 3 if len(next(iter(examples.values()))) == 2 else 2
+        try:
+            self._finished({key: np.repeat(value, count, axis=0) for key, value in self._one.items()})
+        except (tf.errors.OpError, AttributionError) as error:
+            try:
+                self._finished(examples)
+            except (tf.errors.OpError, AttributionError):
+                raise error from None
+            raise AttributionError("the model works on these examples, and not on another number of them: an array that it "
+                                   "refers to may have a row for each. Give such an array as an input beside the others, "
+                                   "Attributor(lambda inputs: f(inputs['x'], inputs['rows']), at=ta.inputs('x')), or as "
+                                   "ta.score(function, data=rows)") from error
+
     def centred(self) -> "Session":
         """The same of the output less its mean over classes."""
         return self._other("centred", lambda function: dataclasses.replace(function, output=centred(function.output)))
@@ -101,7 +126,7 @@ class Session:
         def moved(function: ScoreFunction) -> ScoreFunction:
             seen = function.place
             try:
-                place = self._resolved(function.traced, path, [port.tensor for port in seen.ports.values()])
+                place = self._resolved(path, [port.tensor for port in seen.ports.values()])
             except AttributionError as error:
                 shown = "its default" if path is None else f"path={path.name or path.kind!r}"
                 raise AttributionError(f"the path must run in front of {seen.words}, where attributions are; {shown} does not: "
@@ -113,7 +138,7 @@ class Session:
         """The same, with a layer observed behind the selected tensors."""
         def observing(function: ScoreFunction) -> ScoreFunction:
             fetches = list(function.output.fetches.values())
-            seen = self._resolved(function.traced, dataclasses.replace(layer, unit=None), fetches)
+            seen = self._resolved(dataclasses.replace(layer, unit=None), fetches)
             tensors = [port.tensor for port in seen.ports.values()]
             if len(tensors) > 1:
                 raise AttributionError(f"{seen.words}: conductance passes through one of them, name it, such as "
@@ -167,7 +192,7 @@ class Session:
             return list(place.ports)
         if len(match) > 1 and list(place.ports) == [None]:  # one of several, by name: no structure to keep
             return [None]
-        return [match[self._inputs[port.tensor.ref()]] for port in place.ports.values()]
+        return [match[place.stand_ins.get(own, self._inputs.get(port.tensor.ref()))] for own, port in place.ports.items()]
 
     def called(self, match: dict) -> dict[str, Any]:
         """For each name that means one selected tensor and no other, the key that it is handed out under: that key, the name of
@@ -361,6 +386,11 @@ def _forward(function: ScoreFunction) -> Compiled:
         found = function.scores(at, context, tensors[-1]) if rank > 1 else function.values(at, context)
         return found if found.shape.rank == 2 else found[:, None]
     return Compiled(values, signature)
+
+
+def _ports(output: Output) -> dict[Any, Port]:
+    """What the explained output is made of."""
+    return {key: Port(tensor) for key, tensor in output.fetches.items()}
 
 
 def _joined(parts: list[np.ndarray]) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from .attribution import Attribution
+from .attribution import PER_EXAMPLE, Attribution
 from .errors import AttributionError, plain
 from .opening import open_regular, size_of
 from .structure import flatten, rebuild
@@ -55,15 +55,32 @@ def load(path: str | os.PathLike) -> Attribution:
         with open_regular(path) as file:
             arrays = _arrays(file)
         header = json.loads(str(arrays.pop("header")))
-        fields: dict[str, Any] = dict(header["words"])
         version = header["format"]
     except Exception as error:
         raise AttributionError(f"{str(path)!r} is not a saved attribution, or is truncated: {plain(error)}") from None
     if version != FORMAT:
         raise AttributionError(f"{str(path)!r} has format {plain(version)}; this version reads {FORMAT}")
+    try:
+        return _result(header, arrays)
+    except Exception as error:
+        raise AttributionError(f"{str(path)!r} is no whole saved attribution: {type(error).__name__}: {plain(error)}; save the "
+                               "result again, result.save(path)") from None
+
+
+def _result(header: dict, arrays: dict[str, np.ndarray]) -> Attribution:
+    """The result that a file holds; any error where it does not hold a whole one."""
+    fields: dict[str, Any] = dict(header["words"])
     for name, keys in header["keys"].items():
         fields[name] = rebuild({key: arrays.pop(f"{name}/{number}") for number, key in enumerate(keys)})
-    return Attribution(**(fields | arrays | {"notes": tuple(fields.get("notes", ()))}))
+    result = Attribution(**(fields | arrays | {"notes": tuple(fields.get("notes", ()))}))
+    for field in dataclasses.fields(Attribution):
+        if field.type is str and not isinstance(getattr(result, field.name), str):
+            raise TypeError(f"{field.name} is no text")
+    leaves = {name: getattr(result, name) for name in PER_EXAMPLE} | dict(flatten(result.attributions))
+    for name, value in leaves.items():
+        if value is not None and len(value) != len(result):
+            raise ValueError(f"{name or 'attributions'} of {len(value)} examples, scores of {len(result)}")
+    return result
 
 
 def _arrays(file: BinaryIO) -> dict[str, np.ndarray]:

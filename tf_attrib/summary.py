@@ -45,7 +45,7 @@ def _what(result: Attribution) -> str:
     shapes = ", ".join(f"{'' if key is None else repr(key) + ' '}{tuple(leaf.shape[1:])}"
                        for key, leaf in flatten(result.attributions).items())
     examples = f"{len(result)} example{'s' if len(result) != 1 else ''}"
-    return f"Attribution of {examples}: {result.of}, at {result.at} {shapes}, by {result.method}"
+    return f"Attribution of {examples}: {result.explained}, at {result.at} {shapes}, by {result.method}"
 
 
 def _score(result: Attribution) -> str:

@@ -16,8 +16,9 @@ from .attribution import Attribution
 from .attributor import Attributor
 from .errors import AttributionError
 from .graph import keras_model
-from .log import drawn, log_attributions, numbers
+from .log import check_names, drawn, log_attributions, numbers
 from .methods import Method
+from .prepare import as_arrays
 from .samples import Samples, classes_of, each_entry, labels_at
 from .whole import write_whole
 
@@ -90,8 +91,20 @@ class Watch:
         self._kept = self.result = None
         attributor = Attributor(model, plan.at, plan.of, plan.batch_size)
         first = attributor.check(plan.samples.inputs, self._targets(attributor), plan.baselines, plan.method, plan.seed)
+        self._check_names(attributor)
         self._drawable = self._draws(first)
         self._attributor, self._traced = attributor, parts
+
+    def _check_names(self, attributor: Attributor) -> None:
+        """Raises AttributionError where the explained output has another number of classes than there are names."""
+        names = self.plan.class_names
+        session, ready, _ = attributor.prepare(as_arrays(self.plan.samples.inputs))
+        if names is None or not session.function.output.has_classes:
+            return
+        classes = session.shape(ready)[-1]
+        check_names(names, classes)
+        if len(names) > classes:
+            raise AttributionError(f"class_names holds {len(names)} names, and there are {classes} classes: give one for each")
 
     def _draws(self, first: Attribution) -> bool:
         """Whether results can be drawn, tried on the first sample; words that do not fit are an error."""

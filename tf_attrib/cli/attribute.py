@@ -39,12 +39,16 @@ def add(commands) -> None:
 def run(options: argparse.Namespace) -> None:
     out = Path(options.out)
     _check_free(out, options.force)
+    if options.pictures < 0:
+        raise AttributionError(f"--pictures must be 0 or more, got {options.pictures}")
+    target, method, vocabulary = reading.target(options.target), reading.method(options), reading.tokens(options)
     attributor, inputs, shape = reading.read(options)
-    target, baseline = reading.target(options.target), reading.baseline(options, shape)
-    result = attributor.attribute(inputs, target, baseline, reading.method(options), seed=options.seed)
+    if vocabulary is not None:
+        reading.check_tokens(inputs)
+    result = attributor.attribute(inputs, target, reading.baseline(options, shape), method, seed=options.seed)
     print(result)
     _print_examples(result)
-    for path in _write(result, out, options):
+    for path in _write(result, out, options, vocabulary):
         print(f"wrote {path}")
 
 
@@ -64,20 +68,21 @@ def _print_examples(result) -> None:
 
 def _check_free(out: Path, force: bool) -> None:
     """Fails before any work where the outputs would be in the way of something."""
-    if out.exists() and not out.is_dir():
-        raise AttributionError(f"--out {str(out)!r} is a file; name a folder")
+    for folder in [out, *out.absolute().parents]:
+        if folder.exists() and not folder.is_dir():
+            raise AttributionError(f"--out {str(out)!r}: {str(folder)!r} is a file; name a folder")
     if (out / "attribution.npz").exists() and not force:
         raise AttributionError(f"{str(out / 'attribution.npz')!r} exists: name another --out, or overwrite with --force")
 
 
-def _write(result, out: Path, options: argparse.Namespace) -> list[Path]:
+def _write(result, out: Path, options: argparse.Namespace, vocabulary: list[str] | None) -> list[Path]:
     """The result and its pictures; each file whole or not at all."""
     out.mkdir(parents=True, exist_ok=True)
     written = [result.save(out / "attribution.npz", overwrite=options.force)]
-    tokens = _words(result, options.tokens)
+    tokens = _words(result, vocabulary)
     there = np.arange(len(result)) if result.position is None else np.unique(result.example)
     shown = _drawable(result)
-    for i in map(int, there[:max(options.pictures, 0)]):
+    for i in map(int, there[:options.pictures]):
         path = out / f"example-{i}.png"
         figure = shown.plot(example=i) if tokens is None else shown.plot(example=i, tokens=tokens)
         written.append(write_whole(path, lambda file, figure=figure: figure.savefig(file, format="png", dpi=110)))
@@ -98,12 +103,8 @@ def _drawable(result):
     return result.sum(-1)
 
 
-def _words(result, vocabulary: str | None) -> list[list[str]] | None:
-    """The words behind the inputs' token ids, by a vocabulary file."""
-    if vocabulary is None:
+def _words(result, words: list[str] | None) -> list[list[str]] | None:
+    """The words behind the inputs' token ids, by a vocabulary."""
+    if words is None:
         return None
-    words = Path(vocabulary).read_text(encoding="utf-8").splitlines()
-    ids = np.asarray(result.inputs)
-    if ids.dtype.kind not in "iu" or ids.ndim != 2:
-        raise AttributionError(f"--tokens needs inputs of token ids (batch, length); these are {ids.dtype} {ids.shape}")
-    return [[words[i] if 0 <= i < len(words) else str(i) for i in row] for row in ids]
+    return [[words[i] if 0 <= i < len(words) else str(i) for i in row] for row in np.asarray(result.inputs)]

@@ -44,26 +44,20 @@ def run(options: argparse.Namespace) -> None:
     """Compares, prints, and writes what was asked for."""
     from ..metrics import compare
 
-    check_free(options)
+    for name in ("html", "figure"):
+        reading.check_writable(f"--{name}", getattr(options, name), options.force)
+    target, chosen, replacement = reading.target(options.target), methods(options), _replacement(options.replacement)
     attributor, inputs, shape = reading.read(options)
-    target, baselines = reading.target(options.target), reading.baseline(options, shape)
+    baselines = reading.baseline(options, shape)
     given = {"units": options.units, "patch": options.patch, "steps": options.curve_steps}
     given |= {"metrics": options.metrics.split(",")} if options.metrics else {}
-    found = compare(attributor, inputs, methods(options), target=target, baselines=baselines,
-                    replacement=_replacement(options.replacement), seed=options.seed, **given)
+    found = compare(attributor, inputs, chosen, target=target, baselines=baselines, replacement=replacement, seed=options.seed,
+                    **given)
     print(found.to_json() if options.json else found)
     if options.html:
         found.save_html(options.html, overwrite=options.force)
     if options.figure:
         write_whole(Path(options.figure), lambda file: found.plot().savefig(file, format="png", dpi=110))
-
-
-def check_free(options: argparse.Namespace) -> None:
-    """Fails before any work where a file is in the way."""
-    for name in ("html", "figure"):
-        path = getattr(options, name)
-        if path and Path(path).exists() and not options.force:
-            raise AttributionError(f"--{name} {path!r} exists: name another file, or overwrite it with --force")
 
 
 def methods(options: argparse.Namespace) -> dict[str, Any]:

@@ -2,9 +2,7 @@
 
 import argparse
 import sys
-from pathlib import Path
 
-from ..errors import AttributionError
 from . import reading
 
 
@@ -32,12 +30,13 @@ def add(commands) -> None:
 def run(options: argparse.Namespace) -> None:
     from ..doctor.diagnose import diagnose
 
-    if options.html and Path(options.html).exists() and not options.force:
-        raise AttributionError(f"--html {options.html!r} exists: name another file, or overwrite it with --force")
+    reading.check_writable("--html", options.html, options.force)
+    target, method, words = reading.target(options.target), reading.method(options), reading.tokens(options)
     attributor, inputs, shape = reading.read(options)
-    words = None if options.tokens is None else Path(options.tokens).read_text(encoding="utf-8").splitlines()
-    report = diagnose(attributor, inputs, reading.target(options.target), reading.baseline(options, shape), seed=options.seed,
-                      default_class=options.default_class, method=reading.method(options), vocabulary=words)
+    if words is not None:
+        reading.check_tokens(inputs)
+    report = diagnose(attributor, inputs, target, reading.baseline(options, shape), seed=options.seed,
+                      default_class=options.default_class, method=method, vocabulary=words)
     print(report.to_json() if options.json else report)
     if options.html:
         report.save_html(options.html, overwrite=options.force)

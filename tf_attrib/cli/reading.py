@@ -3,8 +3,12 @@
 import argparse
 import contextlib
 from collections.abc import Iterator
+from pathlib import Path
 
 from ..errors import AttributionError
+
+# Methods whose baselines are a set of examples.
+OVER_DATA = ("expected_gradients", "deepshap")
 
 
 def add_reading(add) -> None:
@@ -39,6 +43,34 @@ def add_tokens(add) -> None:
     add("--tokens", metavar="FILE", help="vocabulary: one word a line, the first is token 0")
 
 
+def tokens(options: argparse.Namespace) -> list[str] | None:
+    """The words of the vocabulary file, read before anything is computed."""
+    from ..files import read_text
+
+    return None if options.tokens is None else read_text(options.tokens).splitlines()
+
+
+def check_tokens(inputs) -> None:
+    """Fails before any work where inputs have no token ids that a vocabulary could be of."""
+    import numpy as np
+
+    if not isinstance(inputs, np.ndarray) or inputs.dtype.kind not in "iu" or inputs.ndim != 2:
+        came = f"{inputs.dtype} {inputs.shape}" if isinstance(inputs, np.ndarray) else f"{len(inputs)} arrays by name"
+        raise AttributionError(f"--tokens needs inputs of token ids (batch, length); these are {came}: leave --tokens out")
+
+
+def check_writable(option: str, path: str | None, force: bool) -> None:
+    """Fails before any work where a file that is to be written is in the way of something, or has no folder."""
+    if path is None:
+        return
+    if Path(path).is_dir():
+        raise AttributionError(f"{option} {path!r} is a folder; name a file")
+    if Path(path).exists() and not force:
+        raise AttributionError(f"{option} {path!r} exists: name another file, or overwrite it with --force")
+    if not Path(path).absolute().parent.is_dir():
+        raise AttributionError(f"{option} {path!r}: there is no folder {str(Path(path).parent)!r} to write in")
+
+
 def read(options: argparse.Namespace) -> tuple:
     """The attributor, the inputs, and the shape of one that its model takes."""
     from ..attributor import Attributor
@@ -48,6 +80,8 @@ def read(options: argparse.Namespace) -> tuple:
         attributor = Attributor(options.model, options.at, options.of, options.batch_size, signature=options.signature,
                                 allow_unsafe=options.allow_unsafe)
     shape = attributor.input_shape
+    if not options.value_range[0] < options.value_range[1]:
+        raise AttributionError(f"--value-range must be LOW HIGH with LOW < HIGH, such as 0 1; got {options.value_range}")
     return attributor, read_inputs(options.inputs, shape, tuple(options.value_range), options.resize), shape
 
 
@@ -88,11 +122,13 @@ def baseline(options: argparse.Namespace, shape: tuple | None):
     from ..files import read_inputs
 
     if options.baseline is None:
+        if options.method in OVER_DATA:
+            raise AttributionError(f"--method {options.method} needs data to compare with: --baseline FILE")
         return None
     with contextlib.suppress(ValueError):
         return constant(float(options.baseline))
     samples = read_inputs([options.baseline], shape, tuple(options.value_range), options.resize)
-    if options.method in ("expected_gradients", "deepshap") or isinstance(samples, dict):
+    if options.method in OVER_DATA or isinstance(samples, dict):
         return dataset(samples)
     return at_input(samples[0]) if len(samples) == 1 else dataset(samples)
 

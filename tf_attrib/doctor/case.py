@@ -107,7 +107,7 @@ class Case:
         """
         inputs = map_leaves(lambda leaf: leaf[which], rebuild(self.work.arrays))
         target = self.work.tables.target[which]
-        return (attributor or self.attributor).attribute(
+        return (attributor or self.attributor).of_examples(which).attribute(
             inputs, target if target.shape[1] else None, self._references(which) if baselines is None else baselines, method,
             self.seed, False, on_error="mark")
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..attributor import Attributor, plain_failures
+from ..attributor import Attributor, as_attributor, plain_failures
 from ..errors import AttributionError
 from ..methods import IntegratedGradients, Method, as_method
 from ..positions import EachPosition
@@ -52,8 +52,7 @@ def diagnose(attributor: Attributor, inputs: Any, target: Any = None, baselines:
     Raises:
         AttributionError: arguments that do not fit. What is wrong with model, baseline or numbers is a finding.
     """
-    if not isinstance(attributor, Attributor):
-        raise AttributionError(f"diagnose takes an attributor, such as ta.Attributor(model); got {type(attributor).__name__}")
+    as_attributor(attributor, "diagnose")
     if isinstance(target, EachPosition):
         raise AttributionError("diagnose examines one position at a time, and target is ta.each_position(): "
                                "target=(position, class), such as ta.diagnose(attributor, inputs, target=(0, 1)), or the "

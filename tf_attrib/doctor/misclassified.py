@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..attribution import Attribution
-from ..attributor import Attributor
+from ..attributor import Attributor, as_attributor
 from ..errors import AttributionError, printed
 from ..methods import Gradient, Method, as_method
 from ..prepare import as_arrays
@@ -132,6 +132,7 @@ def misclassified(attributor: Attributor, dataset: Any, n: int = 10, *, baseline
     Raises:
         AttributionError: as `attribute`; no classes, labels that do not fit, or an empty dataset.
     """
+    as_attributor(attributor, "misclassified")
     if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
         raise AttributionError(f"n is how many errors are kept, a whole number of at least 1; got {n!r}")
     method, kept, seen, errors, unit = as_method(method), None, 0, 0, "raw"

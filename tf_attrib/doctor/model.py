@@ -143,8 +143,10 @@ def _without(case: Case, key) -> str:
 
 def check_integers(case: Case) -> list[Finding]:
     """Which integer inputs are attributed at their embeddings, and which are left out."""
-    inputs = case.session.function.traced.inputs
-    whole = {key: tensor for key, tensor in inputs.items() if not tensor.dtype.is_floating}
+    function = case.session.function
+    whole = {key: tensor for key, tensor in function.traced.inputs.items()
+             if not tensor.dtype.is_floating and key not in function.output.data
+             and key not in function.place.stand_ins.values()}
     if not whole:
         return []
     kinds = {str("input" if key is None else key): tensor.dtype.name for key, tensor in whole.items()}

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..attribution import Attribution
-from ..attributor import Attributor
+from ..attributor import Attributor, as_attributor
 from ..baselines import resolve
 from ..errors import AttributionError
 from ..methods import IntegratedGradients
@@ -96,7 +96,11 @@ def _unpacked(attributions, scores, baseline_scores, target, inputs, with_model:
         target = result.target if target is None else target
         inputs = result.inputs if inputs is None and with_model else inputs
         attributions = result.attributions
-    leaves = {key: np.asarray(leaf, np.float64) for key, leaf in as_arrays(attributions).items()}
+    leaves = as_arrays(attributions, "attribution")
+    if any(leaf.dtype.kind not in "biuf" for leaf in leaves.values()):
+        raise AttributionError(f"attributions must be arrays of numbers (batch, ...), or a result; got {_shapes(leaves)} of "
+                               f"{next(iter(leaves.values())).dtype}")
+    leaves = {key: leaf.astype(np.float64) for key, leaf in leaves.items()}
     counts = {leaf.shape[0] if leaf.ndim > 1 else None for leaf in leaves.values()}
     if len(counts) > 1 or counts & {None, 0}:
         raise AttributionError(f"attributions must be of shape (batch, ...), the same batch throughout; got {_shapes(leaves)}")
@@ -131,6 +135,7 @@ def _from_model(leaves, scores, baseline_scores, inputs, baselines, target, attr
     """What is known with a model: scores, and the right attributions. And findings where other scores were given."""
     if inputs is None:
         raise AttributionError("attributor= needs inputs=, the model's inputs that the attributions are of")
+    as_attributor(attributor, "attributor=")
     reference = attributor.attribute(inputs, target, baselines, REFERENCE, seed=0, verbose=False)
     work = attributor.work(inputs, reference.target, baselines, REFERENCE, seed=0)
     count = len(next(iter(leaves.values())))

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..attributor import Attributor, Work
+from ..attributor import Attributor, Work, as_attributor
 from ..errors import AttributionError, printed
 from ..graph.cut import Port
 from ..graph.tensors import connected
@@ -148,6 +148,7 @@ def saturation(attributor: Attributor, dataset: Any, layer: Any = None, *, targe
     Raises:
         AttributionError: as `attribute`; an empty dataset, or a layer that the attributed tensors do not lead to.
     """
+    as_attributor(attributor, "saturation")
     for name, value in (("near", near), ("flat", flat)):
         if isinstance(value, bool) or not isinstance(value, float | int | np.floating) or not 0 < value < 1:
             raise AttributionError(f"{name} must be a number between 0 and 1, such as 0.05; got {value!r}")

@@ -3,6 +3,7 @@
 import dataclasses
 import re
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
@@ -13,6 +14,8 @@ from .trace import Call, Traced
 PASS = frozenset({"Identity", "Cast", "StopGradient"})
 # Operations that tell of a tensor's shape, not of its values.
 SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
+# Operations that call a function of the graph's library, as a layer does that holds an export (`TFSMLayer`).
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 HEADS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
 # Where a table's values are: a variable of either kind, or a constant of a frozen graph.
 TABLES = frozenset({"ReadVariableOp", "Const", "VariableV2", "Variable"})
@@ -22,7 +25,8 @@ SPARSE = frozenset({"Unique", "UniqueV2", "UniqueWithCounts", "SparseFillEmptyRo
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Head:
-    """What stands at an output: `kind` is softmax, log_softmax, sigmoid or None; `logits` lies beneath it or is None.
+    """What stands at an output: `kind` is softmax, log_softmax, sigmoid or None; `logits` lies beneath it, or is None where
+    there is no head or it is inside a call.
 
     `applied` is False where the model returns logits and the activation is in its compiled loss.
     """
@@ -96,8 +100,28 @@ def find_head(traced: Traced, name: str) -> Head:
 def head_at(output: tf.Tensor) -> Head:
     """The probability head that gives `output`, and the logits beneath it."""
     tensor = passed(output)
+    if tensor.op.type in CALLS:
+        return Head(HEADS.get(_called(tensor)), output, None)
     kind = HEADS.get(tensor.op.type)
     return Head(kind, output, None if kind is None else tensor.op.inputs[0])
+
+
+def _called(tensor: tf.Tensor) -> str | None:
+    """The type of the operation inside a call that gives `tensor`, None where it hands on what it was given. No tensor inside
+    can be fetched."""
+    library = {one.signature.name: one for one in tensor.graph.as_graph_def().library.function}
+    node, index = tensor.op.node_def, tensor.value_index
+    while node.op in CALLS:
+        body = library[node.attr["f"].func.name]
+        nodes, reference = {one.name: one for one in body.node_def}, body.ret[body.signature.output_arg[index].name]
+        node = nodes.get(reference.partition(":")[0])
+        while node is not None and node.op in PASS:
+            reference = node.input[0]
+            node = nodes.get(reference.partition(":")[0])
+        if node is None:
+            return None
+        index = int(reference.rpartition(":")[2])
+    return node.op
 
 
 def passed(tensor: tf.Tensor) -> tf.Tensor:
@@ -233,6 +257,25 @@ def _sources(traced: Traced, indices: tf.Tensor) -> tuple:
         elif tensor.op.type not in SHAPES and carries_ids(tensor):
             waiting.extend(tensor.op.inputs)
     return tuple(key for key in traced.inputs if key in found)
+
+
+def quantity(traced: Traced, key: Any, fetches: list[tf.Tensor]) -> tf.Tensor | None:
+    """The float tensor that an integer input becomes, where it is a quantity such as the pixels of an image: all that leads
+    from it to the output is one cast to float, and nothing is looked up with it. None elsewhere."""
+    if traced.inputs[key].dtype.is_floating or any(key in lookup.inputs for lookup in find_lookups(traced)):
+        return None
+    waiting, found = [traced.inputs[key]], []
+    while waiting:
+        for user in waiting.pop().consumers():
+            if user.type in SHAPES or not any(connected(tensor, fetches) for tensor in user.outputs):
+                continue
+            if user.type == "Identity":
+                waiting += user.outputs
+            elif user.type == "Cast" and user.outputs[0].dtype.is_floating:
+                found += user.outputs
+            else:
+                return None
+    return found[0] if len(found) == 1 else None
 
 
 def carries_ids(tensor: tf.Tensor) -> bool:

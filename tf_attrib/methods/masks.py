@@ -6,10 +6,12 @@ from typing import Any
 import numpy as np
 
 from .. import baselines, points
+from ..checks import number, whole
 from ..errors import AttributionError
 from ..groups import group_count, grouped
 from ..method import Method
 from ..perturb import AblationRow, OcclusionRow, make_windows
+from ..prepare import as_arrays
 from ..structure import flatten
 
 
@@ -30,6 +32,14 @@ class Occlusion(Method):
     value: float | None = None
     on_path = False
     forward_only = True
+
+    def __post_init__(self):
+        for name in ("window", "stride"):
+            given = getattr(self, name)
+            for size in (given if isinstance(given, tuple | list) else () if given is None else (given,)):
+                whole(f"{name} (one for all axes, or one for each)", size)
+        if self.value is not None:
+            number("value", self.value)
 
     @property
     def takes_baselines(self) -> bool:
@@ -52,7 +62,7 @@ class Occlusion(Method):
             window = tuple(1 if kind == "embeddings" or len(shape) == 1 else max(1, size // 8) for size in spatial)
         stride = self.stride
         if stride is None:
-            stride = tuple(max(1, w // 2) for w in window) if isinstance(window, tuple) else max(1, window // 2)
+            stride = max(1, window // 2) if isinstance(window, int | np.integer) else tuple(max(1, w // 2) for w in window)
         return make_windows(tuple(shape), window, stride)
 
     def default_baseline(self):
@@ -77,6 +87,10 @@ class Ablation(Method):
     in_score_units = False
     on_path = False
     forward_only = True
+
+    def __post_init__(self):
+        if self.groups is not None:
+            as_arrays(self.groups, "group")
 
     def __repr__(self) -> str:
         shapes = [np.shape(part) for part in flatten(self.groups).values()] if self.groups is not None else []

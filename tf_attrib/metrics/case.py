@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..attribution import Attribution
-from ..attributor import Attributor
+from ..attributor import Attributor, as_attributor
 from ..baselines import References
 from ..engine import Tables
 from ..errors import AttributionError
@@ -115,7 +115,7 @@ class Case:
 
 def case_of(attributor: Attributor, inputs: Any, target: Any, stands_in: Any, seed: int | None) -> Case:
     """The examples `inputs`, explained for `target`; `stands_in`, as `baselines` of `attribute`, is for what is taken away."""
-    work = attributor.work(inputs, target, stands_in, "integrated_gradients", seed)
+    work = as_attributor(attributor, "a metric").work(inputs, target, stands_in, "integrated_gradients", seed)
     if not np.isfinite(work.compared.scores).all():
         raise AttributionError("the score of some examples is NaN or infinite: leave these out of the comparison")
     return Case(work.session, work.ready, work.tables.x, work.compared.target, work.compared.scores, work.tables.references,
@@ -125,6 +125,7 @@ def case_of(attributor: Attributor, inputs: Any, target: Any, stands_in: Any, se
 def attributed(attributor: Attributor, result: Any, method: str | Method, target: Any = None, baselines: Any = None,
                seed: int | None = None) -> Attribution:
     """`result` itself where it is an attribution, else the attribution of these inputs by `method`."""
+    as_attributor(attributor, "a metric")
     if not isinstance(result, Attribution):
         method = as_method(method)
         result, target, baselines = each_alone(attributor, result, target, baselines)

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..attribution import Attribution
-from ..attributor import Attributor
+from ..attributor import Attributor, as_attributor
 from ..errors import AttributionError, nearest
 from ..method import Method
 from ..methods import as_method
@@ -81,6 +81,7 @@ def compare(attributor: Attributor, inputs: Any, methods: Any = ("integrated_gra
     metrics = _known(metrics, masks)
     inputs, target, baselines = each_alone(attributor, inputs, target, baselines)
     settings = Settings(baselines, replacement, units, patch, steps, perturbation, samples, normalise, radius, masks, seed)
+    as_attributor(attributor, "compare")
     named = _named(methods)
     _check_methods(attributor, inputs, target, named, metrics, seed)
     results = {}
@@ -168,6 +169,8 @@ def _random(case: Case, first: Attribution, seed: int) -> Attribution:
 def _named(methods: Any) -> dict[str, Any]:
     if isinstance(methods, str | Method):
         methods = [methods]
+    if not isinstance(methods, list | tuple | dict):
+        raise AttributionError(f"methods are names or instances in a list, or a dict of such; got {methods!r}")
     items = methods.items() if isinstance(methods, dict) else [
         (one if isinstance(one, str) else one.method if isinstance(one, Attribution) else repr(one), one) for one in methods]
     named = [(str(name), one if isinstance(one, Attribution) else as_method(one)) for name, one in items]

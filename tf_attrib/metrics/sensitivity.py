@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..attribution import Attribution
-from ..attributor import Attributor
+from ..attributor import Attributor, as_attributor
 from ..errors import AttributionError
 from ..method import Method
 from ..prepare import as_arrays
@@ -44,6 +44,7 @@ def max_sensitivity(attributor: Attributor, inputs: Any, *, method: str | Method
     if isinstance(inputs, Attribution):
         raise AttributionError("max_sensitivity attributes anew, so it takes inputs and method=: "
                                "max_sensitivity(attributor, result.inputs, method=...)")
+    as_attributor(attributor, "max_sensitivity")
     inputs, target, baselines = each_alone(attributor, inputs, target, baselines)
     arrays = as_arrays(inputs)
     _check_movable(attributor, arrays)
