@@ -51,12 +51,13 @@ class RefiningRule:
         memory: bytes that kept gradients may take. At least one path is always kept whole.
         hand_out: whether what rows give sums to the slope, so that a residual tells by how much it is wrong.
         copies: how many examples, one after the other, are copies of one, whose mean is wanted.
+        rounding: the relative precision of scores and slopes; default: some units of the last place of `dtype`.
     """
 
     def __init__(self, control: Control, scores: np.ndarray, baseline_scores: np.ndarray, features: dict[Any, tuple], dtype,
-                 odds: bool, memory: int, hand_out: bool = True, copies: int = 1):
+                 odds: bool, memory: int, hand_out: bool = True, copies: int = 1, rounding: float | None = None):
         self._control, self._odds, self._dtype, self._hand_out = control, odds, np.dtype(dtype), hand_out
-        self._rounding = adaptive.ROUNDING * float(np.finfo(self._dtype).eps)
+        self._rounding = adaptive.ROUNDING * float(np.finfo(self._dtype).eps) if rounding is None else rounding
         self._examples, self._references = baseline_scores.shape
         self._members = self._references * copies
         self._shapes = {key: tuple(shape) for key, shape in features.items()}

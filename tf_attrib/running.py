@@ -9,7 +9,11 @@ from .method import Method
 from .noise import digest, in_clouds, joined
 from .points import Points
 from .refining import RefiningRule
+from .scoring import ScoreFunction
 from .work import Work
+
+# One unit of the last place of half-precision formats, and by how many of them a score is rounded on its way through a net.
+HALF, PLACES = {"float16": 2.0**-10, "bfloat16": 2.0**-7}, 4
 
 
 def run(method: Method, work: Work, seed: int | None, memory: int, advance: Callable[[int], None]) -> Outcome:
@@ -44,10 +48,16 @@ def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance:
     sums = method.sums(work.features, work)
     if control is not None:
         integrator = RefiningRule(control, tables.score, work.compared.baseline_scores, sums, dtype, odds, memory,
-                                  method.hands_out(function), 1 if method.cloud is None else method.cloud.judged_together)
+                                  method.hands_out(function), 1 if method.cloud is None else method.cloud.judged_together,
+                                  _rounding(function))
     else:
         integrator = FixedRule(_points(method, work, seed), sums, dtype, method.forward_only)
     return session.run(method.row(work.features, function.place.kind), tables, integrator, odds, advance)
+
+
+def _rounding(function: ScoreFunction) -> float | None:
+    """The relative precision of the scores of a net that computes in half precision, None of another."""
+    return max((PLACES * HALF[name] for name in function.formats), default=None)
 
 
 def _points(method: Method, work: Work, seed: int | None) -> list[Points]:
