@@ -27,6 +27,15 @@ def test_gradients_of_any_size(size, method):
     assert np.abs(result.attributions).min() > 0
 
 
+@pytest.mark.parametrize("half", [tf.float16, tf.bfloat16])
+def test_a_score_that_is_rounded_in_half_precision_is_no_jump(half):
+    """Rounding moves the score by as much as a panel does: it is no error of the quadrature, and no path is too narrow."""
+    attributor = ta.Attributor(lambda x: tf.cast(tf.reduce_sum(tf.cast(x, half) ** 2, 1), tf.float32))
+    result = attributor.attribute(X, method=ta.IntegratedGradients(0.01), verbose=False)
+    assert set(result.status) == {"converged"}
+    np.testing.assert_allclose(result.attributions, X**2, rtol=0.02)
+
+
 def by_row(x):
     """A factor of each row's own, from 2e-9 to 5e8."""
     return tf.stop_gradient(tf.exp(20 * x[:, 0])) * tf.cast(tf.reduce_sum(tf.cast(x, tf.float16), 1), tf.float32)

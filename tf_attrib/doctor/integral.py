@@ -53,12 +53,17 @@ def _too_narrow(case: Case, narrow: np.ndarray, evidence: dict, error: float) ->
         remedy = f"{calls.attribute(case, of=logits)}  # the logit jumps less" if logits else calls.without_gradient(case)
         return finding("accuracy", "warning", evidence, f"{which} jumps or peaks within less than a step can resolve, first at "
                        f"{where:.3g} of the path; the estimated error is {error:.1%} at most.", remedy, narrow)
-    mean = calls.mean_input(case)
-    baseline = calls.token(case, 0)[0] if case.place.kind == "embeddings" else mean[0] if mean else calls.other_baseline(case)
     return finding("accuracy", "warning", evidence, f"{which} moves within {max(where, 1e-38):.0e} of the path from the "
                    "baseline, closer than float32 can follow: most likely a normalisation gets zeros there. The estimated "
                    f"error is {error:.1%} at most. A baseline of which the normalisation has something left, or at= a layer "
-                   "behind it, has no such end.", calls.attribute(case, baselines=baseline), narrow)
+                   "behind it, has no such end.", _elsewhere(case), narrow)
+
+
+def _elsewhere(case: Case) -> str:
+    """The call with a baseline of which a normalisation has something left."""
+    mean = calls.mean_input(case)
+    baseline = calls.token(case, 0)[0] if case.place.kind == "embeddings" else mean[0] if mean else calls.other_baseline(case)
+    return calls.attribute(case, baselines=baseline)
 
 
 def check_gap(case: Case) -> list[Finding]:
@@ -76,11 +81,13 @@ def check_gap(case: Case) -> list[Finding]:
         clipped = result.residual_clipped is not None and bool(result.residual_clipped[wrong].any())
         evidence["more_than_gradients_explain"] = clipped
         half = has_float16(case.session)
-        why = "The gradients do not explain it: the model rounds, jumps, or has gradients that are not its " \
+        lost = bool((result.status[wrong] == "too_narrow").all() and (result.narrow_at[wrong] <= BESIDE_BASELINE).all())
+        why = "Their paths could not be followed beside the baseline." if lost else \
+            "The gradients do not explain it: the model rounds, jumps, or has gradients that are not its " \
               "own." if clipped else \
             "It computes in half precision, which rounds what would add up." if half else \
             "The paths were not followed to the stated accuracy."
-        remedy = calls.float32_copy(case) if half else calls.without_gradient(case)
+        remedy = calls.float32_copy(case) if half else _elsewhere(case) if lost else calls.without_gradient(case)
         return [finding("gap", "warning" if half and not clipped else "error", evidence,
                         f"In {len(wrong)} of {case.count} examples the attributions miss the difference of scores by more "
                         f"than 5%, by {gaps[worst]:+.0%} in example {worst}. {why}",
