@@ -40,7 +40,7 @@ LAYERS = (
     ("assemble", "formats"),
     ("attributor",),
     ("watching", "callback"),
-    ("coverage",),
+    ("rule_coverage",),
     ("doctor.findings", "doctor.given", "doctor.hypotheses", "doctor.numbers", "doctor.streams", "doctor.saturation",
      "doctor.misclassified"),
     ("doctor.catalogue", "doctor.case", "doctor.calls", "doctor.graph", "doctor.words", "doctor.compare", "doctor.model",
@@ -150,6 +150,10 @@ def test_only_one_module_uses_what_is_private_to_tensorflow():
 def test_quadrature_is_numpy_and_scipy_alone():
     assert {other.split(".")[0] for other in imported("quadrature", everywhere=True)} <= {
         "numpy", "scipy", "dataclasses", "functools", "tf_attrib"}
+
+
+def test_no_module_takes_the_place_of_a_public_function():
+    assert not {name for name in MODULES if "." not in name} & set(tf_attrib._HOMES)
 
 
 def test_importing_the_library_brings_no_keras_and_no_pictures():
