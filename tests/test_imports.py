@@ -24,7 +24,7 @@ LAYERS = (
      "graph.preprocessing", "graph.risks", "graph.security", "graph.export_copy", "graph.keras_graph", "graph.origins",
      "listing", "inspection", "vocabularies"),
     ("graph.gradients", "graph.flatten", "graph.widening", "graph.saved_gradients", "graph.exported"),
-    ("prepare", "groups", "positions", "layers", "select", "samples"),
+    ("prepare", "groups", "positions", "layers", "select", "places", "samples"),
     ("outputs", "scoring"),
     ("baselines", "points", "integrator", "refining", "omission"),
     ("graph.bodies", "rules", "rules.common", "rules.linear", "rules.elementwise", "rules.products", "rules.choosing",

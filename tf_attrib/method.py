@@ -56,7 +56,7 @@ class Method:
         raise NotImplementedError
 
     def row(self, features: dict, kind: str) -> Callable:
-        """The row function, for selected tensors of shapes `features` by key and of a kind (see `select.Place`)."""
+        """The row function, for selected tensors of shapes `features` by key and of a kind (see `places.Place`)."""
         raise NotImplementedError
 
     def place(self, at: At | None, function: ScoreFunction) -> At | None:

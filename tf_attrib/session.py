@@ -19,11 +19,12 @@ from .graph.tensors import connected, find_lookups, layer_names
 from .graph.trace import TRACING, Traced
 from .integrator import Integrator, Outcome
 from .outputs import Output, check_each_alone, resolve_of
+from .places import Place, resolve_at
 from .positions import EachPosition, expanded
 from .prepare import few
 from .rows import ScoreRow
 from .scoring import ScoreFunction
-from .select import At, Of, Place, resolve_at
+from .select import At, Of
 from .work import Compared
 
 

@@ -17,9 +17,10 @@ from ..errors import AttributionError, printed
 from ..graph.cut import Port
 from ..graph.tensors import connected
 from ..integrator import FixedRule
+from ..places import Place, resolve_at
 from ..points import Points
 from ..rows import ScoreRow
-from ..select import Place, as_at, resolve_at
+from ..select import as_at
 from ..session import check_finite
 from ..summary import SATURATED
 from .streams import batches
