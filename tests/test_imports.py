@@ -26,7 +26,7 @@ LAYERS = (
     ("graph.gradients", "graph.flatten", "graph.widening", "graph.saved_gradients", "graph.exported"),
     ("prepare", "groups", "positions", "layers", "select", "places", "samples"),
     ("outputs", "scoring"),
-    ("baselines", "points", "integrator", "refining", "omission"),
+    ("baselines", "references", "points", "integrator", "refining", "omission"),
     ("graph.bodies", "rules", "rules.common", "rules.linear", "rules.elementwise", "rules.products", "rules.choosing",
      "rules.softmax", "rules.spectra", "rules.reveal_cancel", "rules.guided", "rules.table", "rules.exponents", "rules.chains",
      "marking", "rewrite"),

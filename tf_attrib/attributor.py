@@ -13,7 +13,6 @@ import tensorflow as tf
 
 from .assemble import assemble
 from .attribution import Attribution
-from .baselines import resolve
 from .engine import Tables
 from .errors import AttributionError, printed
 from .formats import with_format
@@ -29,6 +28,7 @@ from .outputs import data_key, leaf_type, resolve_of
 from .positions import EachPosition
 from .prepare import as_arrays, matched, prepared, raw_specs, specs_of
 from .progress import progress
+from .references import resolve
 from .running import row_count, run
 from .select import At, Of, Rows, as_at, as_of
 from .session import Session, check_finite

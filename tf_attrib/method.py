@@ -9,6 +9,7 @@ import numpy as np
 from . import baselines, points
 from .completeness import INCOMPLETE
 from .noise import Cloud
+from .references import References
 from .refining import Control
 from .scoring import ScoreFunction
 from .select import At
@@ -88,7 +89,7 @@ class Method:
         """What stands in where no baselines are given."""
         return baselines.zeros()
 
-    def drawn(self, references: baselines.References, seed: int | None) -> baselines.References:
+    def drawn(self, references: References, seed: int | None) -> References:
         """Those of the references that are used."""
         return references
 

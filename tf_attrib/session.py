@@ -10,7 +10,6 @@ import numpy as np
 import tensorflow as tf
 
 from . import engine
-from .baselines import References
 from .deeplift import centred
 from .errors import AttributionError
 from .graph.compiled import Compiled
@@ -22,6 +21,7 @@ from .outputs import Output, check_each_alone, resolve_of
 from .places import Place, resolve_at
 from .positions import EachPosition, expanded
 from .prepare import few
+from .references import References
 from .rows import ScoreRow
 from .scoring import ScoreFunction
 from .select import At, Of

@@ -10,10 +10,10 @@ import numpy as np
 
 from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
-from ..baselines import resolve
 from ..errors import AttributionError
 from ..methods import IntegratedGradients
 from ..prepare import as_arrays
+from ..references import resolve
 from ..structure import flatten
 from .findings import Finding, Report, hundredths
 from .given import Fit, Given, sums_of
