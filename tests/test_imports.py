@@ -33,7 +33,7 @@ LAYERS = (
     ("rows",),
     ("deeplift",),
     ("perturb", "observing", "engine"),
-    ("work", "session"),
+    ("work", "fetching", "session"),
     ("noise", "method", "methods.gradients", "methods.paths", "methods.references", "methods.masks", "methods.layers",
      "methods.noise", "methods"),
     ("tokens", "running"),
