@@ -13,7 +13,7 @@ PACKAGE = Path(tf_attrib.__file__).parent
 
 # Lowest first; a module may import those of lower layers, and of its own layer those that come before it.
 LAYERS = (
-    ("_version", "errors", "checks", "structure", "progress", "whole", "opening"),
+    ("_version", "errors", "failures", "checks", "structure", "progress", "whole", "opening"),
     ("quadrature", "pathnodes", "averaging", "placing", "adaptive", "measuring", "ends", "judging"),
     ("attribution", "completeness", "summary", "storage", "similarity"),
     ("events", "log"),
@@ -38,7 +38,7 @@ LAYERS = (
      "methods.noise", "methods"),
     ("tokens", "running"),
     ("assemble", "formats"),
-    ("attributor",),
+    ("planning", "attributor"),
     ("watching", "callback"),
     ("rule_coverage",),
     ("doctor.findings", "doctor.given", "doctor.hypotheses", "doctor.numbers", "doctor.streams", "doctor.saturation",

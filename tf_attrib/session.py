@@ -220,6 +220,7 @@ class Session(Fetching):
         largest = np.maximum(np.abs(values[:count]).max(1), np.abs(below).max((1, 2), initial=0))
         return Compared(targets, scores, baseline_scores, below.max(2), largest, bool(distributions), predicted)
 
+
 def _ports(output: Output) -> dict[Any, Port]:
     """What the explained output is made of."""
     return {key: Port(tensor) for key, tensor in output.fetches.items()}
