@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..attributor import Attributor, Work, as_attributor
+from ..attributor import Attributor, as_attributor
 from ..errors import AttributionError, printed
 from ..graph.cut import Port
 from ..graph.tensors import connected
@@ -23,6 +23,7 @@ from ..rows import ScoreRow
 from ..select import as_at
 from ..session import check_finite
 from ..summary import SATURATED
+from ..work import Work
 from .streams import batches
 
 # How much of the path, at its end, the slope is taken over.
