@@ -13,10 +13,9 @@ from pathlib import Path
 import h5py
 import keras
 import numpy as np
-import tensorflow as tf
 import tf_keras
 
-from . import exports
+from . import hostile_exports
 
 SECRET = "xyzzy-the-secret"
 
@@ -234,57 +233,6 @@ def device(name):
     return make
 
 
-def pipe_in_export(folder, canary):
-    (folder / "export").mkdir()
-    os.mkfifo(folder / "export" / "saved_model.pb")
-    return folder / "export"
-
-
-def writes_at_load(folder, canary):
-    return Path(exports.v1_model(folder / "v1", canary / "ran"))
-
-
-def loop_at_load(folder, canary):
-    """TensorFlow 1: what is run when it is loaded counts for longer than anyone waits."""
-    v1 = tf.compat.v1
-    with tf.Graph().as_default(), v1.Session() as session:
-        x = v1.placeholder(tf.float32, (None,), name="x")
-        count = tf.while_loop(lambda i: i < 10**9, lambda i: i + 1, [tf.constant(0)])
-        signature = v1.saved_model.predict_signature_def({"x": x}, {"y": x + 1.0})
-        builder = v1.saved_model.Builder(str(folder / "loop"))
-        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature}, main_op=tf.group(count))
-        builder.save()
-    return folder / "loop"
-
-
-def table_elsewhere(folder, canary):
-    path = exports.v1_file_table(folder / "table", folder / "words.txt")
-    exports.change_asset(path, filename=os.path.relpath(canary / "secret.txt", f"{path}/assets"))
-    return Path(path)
-
-
-def table_by_link(folder, canary):
-    path = Path(exports.v1_file_table(folder / "table", folder / "words.txt"))
-    (asset,) = (path / "assets").iterdir()
-    asset.unlink()
-    asset.symlink_to(canary / "secret.txt")
-    return path
-
-
-def large_constant(folder, canary):
-    made = exports.new_graph()
-    constant = exports.add_node(made, "huge", "Const", dtype=1)
-    constant.attr["value"].tensor.dtype = 1
-    constant.attr["value"].tensor.tensor_shape.dim.add(size=10**12)
-    constant.attr["value"].tensor.float_val.append(1.0)
-    exports.add_node(made, "sum", "Sum", ["huge", "zero"], T=1, Tidx=3)
-    zero = exports.add_node(made, "zero", "Const", dtype=3)
-    zero.attr["value"].tensor.dtype = 3
-    zero.attr["value"].tensor.tensor_shape.SetInParent()
-    exports.add_node(made, "out", "AddV2", ["x", "sum"], T=1)
-    return Path(exports.write(folder / "export", made))
-
-
 def pickled(folder, canary):
     class Runs:
         def __reduce__(self):
@@ -343,11 +291,7 @@ def files():
         "300 million units": lambda folder, canary: edit_zip(of_keras(folder), with_option(1, units=3 * 10**8)),
         "300 million units of tf_keras": lambda folder, canary: edit_h5(h5(folder), with_option(1, units=3 * 10**8)),
         "nested calls": nested,
-        "pipe.keras": pipe("m.keras"), "pipe.h5": pipe("m.h5"), "pipe.pb": pipe("m.pb"), "pipe in an export": pipe_in_export,
+        "pipe.keras": pipe("m.keras"), "pipe.h5": pipe("m.h5"), "pipe.pb": pipe("m.pb"),
         "device.keras": device("m.keras"), "device.h5": device("m.h5"), "device.pb": device("m.pb"),
-        "file written by an export": writes_at_load,
-        "table elsewhere": table_elsewhere, "table by a link": table_by_link,
-        "loop at load": loop_at_load,
-        "large constant": large_constant,
         "pipe.npz": pipe("r.npz"), "device.npz": device("r.npz"), "pickle": pickled, "large array": large_array,
-    }
+    } | hostile_exports.FILES

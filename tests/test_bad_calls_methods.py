@@ -1,8 +1,5 @@
 """Calls that a user gets wrong: methods and baselines. One clear error each."""
 
-import subprocess
-import sys
-from pathlib import Path
 
 import numpy as np
 import tensorflow as tf
@@ -166,13 +163,6 @@ BASELINES = [
     ("several of a number", against(lambda: ta.several(3)), ["ta.several", "3"]),
     ("several of another shape", against(lambda: ta.several(np.zeros((2, 3)))), ["(k, 4)", "(2, 3)"]),
 ]
-
-
-def test_a_module_of_the_same_name_does_not_take_the_place_of_a_function():
-    code = "import tf_attrib, tf_attrib.coverage, tf_attrib.cli.inspect; print(callable(tf_attrib.coverage))"
-    environment = {"PYTHONPATH": str(Path(ta.__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["True"]
 
 
 @cases(METHODS)

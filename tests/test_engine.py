@@ -8,8 +8,8 @@ import tensorflow as tf
 
 import tf_attrib as ta
 from tf_attrib import engine
-from tf_attrib.baselines import resolve
 from tf_attrib.integrator import FixedRule, Rows
+from tf_attrib.references import resolve
 from tf_attrib.rows import GradientRow, per_row_sum
 
 

@@ -13,7 +13,7 @@ PACKAGE = Path(tf_attrib.__file__).parent
 
 # Lowest first; a module may import those of lower layers, and of its own layer those that come before it.
 LAYERS = (
-    ("_version", "errors", "checks", "structure", "progress", "whole", "opening"),
+    ("_version", "errors", "failures", "checks", "structure", "progress", "whole", "opening"),
     ("quadrature", "pathnodes", "averaging", "placing", "adaptive", "measuring", "ends", "judging"),
     ("attribution", "completeness", "summary", "storage", "similarity"),
     ("events", "log"),
@@ -24,23 +24,23 @@ LAYERS = (
      "graph.preprocessing", "graph.risks", "graph.security", "graph.export_copy", "graph.keras_graph", "graph.origins",
      "listing", "inspection", "vocabularies"),
     ("graph.gradients", "graph.flatten", "graph.widening", "graph.saved_gradients", "graph.exported"),
-    ("prepare", "groups", "positions", "layers", "select", "samples"),
+    ("prepare", "groups", "positions", "layers", "select", "places", "samples"),
     ("outputs", "scoring"),
-    ("baselines", "points", "integrator", "refining", "omission"),
+    ("baselines", "references", "points", "integrator", "refining", "omission"),
     ("graph.bodies", "rules", "rules.common", "rules.linear", "rules.elementwise", "rules.products", "rules.choosing",
      "rules.softmax", "rules.spectra", "rules.reveal_cancel", "rules.guided", "rules.table", "rules.exponents", "rules.chains",
      "marking", "rewrite"),
     ("rows",),
     ("deeplift",),
     ("perturb", "observing", "engine"),
-    ("work", "session"),
+    ("work", "fetching", "session"),
     ("noise", "method", "methods.gradients", "methods.paths", "methods.references", "methods.masks", "methods.layers",
      "methods.noise", "methods"),
     ("tokens", "running"),
     ("assemble", "formats"),
-    ("attributor",),
+    ("planning", "attributor"),
     ("watching", "callback"),
-    ("coverage",),
+    ("rule_coverage",),
     ("doctor.findings", "doctor.given", "doctor.hypotheses", "doctor.numbers", "doctor.streams", "doctor.saturation",
      "doctor.misclassified"),
     ("doctor.catalogue", "doctor.case", "doctor.calls", "doctor.graph", "doctor.words", "doctor.compare", "doctor.model",
@@ -150,6 +150,10 @@ def test_only_one_module_uses_what_is_private_to_tensorflow():
 def test_quadrature_is_numpy_and_scipy_alone():
     assert {other.split(".")[0] for other in imported("quadrature", everywhere=True)} <= {
         "numpy", "scipy", "dataclasses", "functools", "tf_attrib"}
+
+
+def test_no_module_takes_the_place_of_a_public_function():
+    assert not {name for name in MODULES if "." not in name} & set(tf_attrib._HOMES)
 
 
 def test_importing_the_library_brings_no_keras_and_no_pictures():

@@ -4,8 +4,6 @@ Names are loaded when they are first used: `tf-attrib --help` need not wait for 
 """
 
 import importlib
-import sys
-import types
 
 from ._version import __version__
 
@@ -15,7 +13,6 @@ _PUBLIC = {
     "baselines": ("at_input", "black", "blur", "constant", "dataset", "gaussian", "several", "token", "uniform", "white",
                   "zeros"),
     "callback": ("AttributionCallback",),
-    "coverage": ("Coverage", "coverage"),
     "differentiable": ("integrated_gradients",),
     "doctor.diagnose": ("diagnose",),
     "doctor.findings": ("Finding",),
@@ -33,6 +30,7 @@ _PUBLIC = {
     "overview.summarise": ("summarise",),
     "positions": ("each_position",),
     "quadrature": ("Rule",),
+    "rule_coverage": ("Coverage", "coverage"),
     "select": ("embeddings", "inputs", "layer", "logits", "output", "probability", "score", "softmax", "tensor"),
     "storage": ("load",),
     "vocabularies": ("vocabulary",),
@@ -43,17 +41,6 @@ _HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
 _PACKAGES = ("metrics",)
 
 __all__ = ["__version__", *_HOMES, *_PACKAGES]
-
-
-class _Package(types.ModuleType):
-    """The package, in which a public name keeps meaning what it means when a module of the same name is imported."""
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if not (name in _HOMES and isinstance(value, types.ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package
 
 
 def __getattr__(name: str):

@@ -1,10 +1,9 @@
 """`Attributor(model, at=, of=)`: the one class that a user meets."""
 
-import contextlib
 import copy
 import dataclasses
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import tensorflow as tf
 
 from .assemble import assemble
 from .attribution import Attribution
-from .baselines import resolve
-from .engine import Tables
+from .checks import whole_or_none
 from .errors import AttributionError, printed
+from .failures import plain_failures
 from .formats import with_format
 from .graph import keras_model
 from .graph.exported import Exported, load_exported
@@ -24,9 +23,9 @@ from .graph.saved_model import is_export
 from .graph.states import check_stateless
 from .graph.trace import Traced, trace
 from .methods import Method, as_method
-from .omission import Omitted, filled, finite, finite_rows, only, put_back
+from .omission import put_back
 from .outputs import data_key, leaf_type, resolve_of
-from .positions import EachPosition
+from .planning import Examples, planned, usable
 from .prepare import as_arrays, matched, prepared, raw_specs, specs_of
 from .progress import progress
 from .running import row_count, run
@@ -39,20 +38,6 @@ from .work import Work
 FIXED_ROWS = 16
 # Bytes of gradients that are kept on the host.
 MEMORY = 2**30
-MORE_MEMORY = "this takes more memory than there is; give fewer examples, steps or samples at a time, or a smaller batch_size"
-
-
-@contextlib.contextmanager
-def plain_failures() -> Iterator[None]:
-    """Errors of TensorFlow as errors of ours, in a `with` or around a function."""
-    try:
-        yield
-    except tf.errors.ResourceExhaustedError as error:
-        raise AttributionError(f"{MORE_MEMORY}: {_reason(error)}") from error
-    except tf.errors.OpError as error:
-        raise AttributionError(f"the model failed on these inputs: {_reason(error)}") from error
-    except MemoryError as error:
-        raise AttributionError(f"{MORE_MEMORY}: {error}") from error
 
 
 class Attributor:
@@ -97,8 +82,8 @@ class Attributor:
         if preprocess is not None and not callable(preprocess):
             raise AttributionError(f"preprocess must be a function of the inputs, such as that of keras.applications; "
                                    f"got {preprocess!r}")
-        _check_whole("batch_size", batch_size, 1)
-        _check_whole("memory (in bytes)", memory, 1)
+        whole_or_none("batch_size", batch_size)
+        whole_or_none("memory (in bytes)", memory)
         self.model, self.batch_size, self.preprocess = model, batch_size, preprocess
         self.memory = MEMORY if memory is None else int(memory)
         self.at, self.of = as_at(at), as_of(of)
@@ -245,51 +230,17 @@ class Attributor:
         method = as_method(method)
         if not tf.executing_eagerly():
             raise AttributionError("attribute works in eager mode: call it outside tf.function and tf.Graph")
-        _check_whole("seed", seed, 0)
+        whole_or_none("seed", seed, 0)
         if baselines is not None and not method.takes_baselines:
             other = "ta.SmoothGrad('integrated_gradients')" if method.cloud else "'integrated_gradients'"
             raise AttributionError(f"{method!r} takes no baselines: leave them out, or take method={other}")
-        arrays = given = as_arrays(inputs)
-        good = finite_rows(arrays) if on_error == "mark" else None
-        if good is not None and not good.all():
-            arrays = finite(arrays)
+        given = as_arrays(inputs)
+        arrays, good = usable(given, on_error == "mark")
         session, ready, match = self.prepare(arrays)
         at = method.place(self.at, session.function)
         if at != self.at:
             return self.observing(at).work(inputs, target, baselines, method, seed, on_error)
-        session = method.on(session)
-        user = {match[key]: ready[key] for key in match}
-        keys = session.handed_out(match)
-
-        def selected(values: dict) -> dict:
-            found = session.selected({key: values[match[key]] for key in match})
-            return dict(zip(keys, found.values(), strict=True))
-
-        count, which = len(next(iter(ready.values()))), _some(good)
-        x = selected(user) if which is None else filled(selected(_rows(user, which)), which, count)
-        references = resolve(method.default_baseline() if baselines is None else baselines, x, user, selected, seed,
-                             good is not None, lambda: session.called(match))
-        references = method.drawn(references, seed)
-        extra, placed, omitted = method.extra(x, session), {}, None
-        good = None if good is None else good & references.finite
-        if good is not None and not good.all():
-            which = _some(good)
-            known = None if isinstance(target, EachPosition) else \
-                session.function.targets(target, session.shape(ready), count)
-            omitted = Omitted(good, given, known)
-            target = only(target, which) if known is None else known[which]
-            arrays, ready, x, extra = (_rows(values, which) for values in (arrays, ready, x, extra))
-            references = references.of_examples(which)
-        if isinstance(target, EachPosition):
-            which, position, target = session.positions(target, ready)
-            placed = {"example": which, "position": position}
-            omitted = omitted and omitted.at_positions(position[which == 0])
-            arrays, ready, x, extra = (_rows(values, which) for values in (arrays, ready, x, extra))
-            references = references.of_examples(which)
-        compared = session.compared(x, ready, references, target, method.uses_baseline)
-        tables = Tables(x, {key: ready[key] for key in session.function.context}, compared.target, compared.scores, references,
-                        extra)
-        return Work(session, arrays, ready, tables, compared, match, placed, omitted)
+        return planned(method.on(session), method, Examples(given, arrays, good, ready, match), target, baselines, seed)
 
     def prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
         """The session for inputs of this kind; the inputs by the model's keys, and beside them a score's own rows; and the
@@ -365,29 +316,6 @@ def as_attributor(value: Any, who: str) -> Attributor:
 def _kind(of: Of | None) -> Of | None:
     """`of` without the rows that a score has of its own."""
     return None if of is None else dataclasses.replace(of, data=None)
-def _rows(values: dict, which: np.ndarray) -> dict:
-    """Some rows of each of `values`."""
-    return {key: value[which] for key, value in values.items()}
-
-
-def _some(good: np.ndarray | None) -> np.ndarray | None:
-    """Which examples are computed: those that are good, else the first, to stand for them all; None: every one."""
-    if good is None or good.all():
-        return None
-    return np.flatnonzero(good) if good.any() else np.zeros(1, int)
-
-
-def _check_whole(name: str, value: Any, least: int) -> None:
-    whole = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if value is not None and (not whole or value < least):
-        raise AttributionError(f"{name} must be None or a whole number of at least {least}, got {value!r}")
-
-
-def _reason(error: tf.errors.OpError) -> str:
-    """The one line of a TensorFlow error that says what was wrong."""
-    lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
-    telling = [line for line in lines if "indices[" in line or "must be" in line or "Incompatible" in line]
-    return (telling or lines or [type(error).__name__])[0][:300]
 
 
 def _signature(specs: dict) -> tuple:

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from .attribution import Attribution
+from .checks import whole
 from .errors import AttributionError
 from .log import check_names
 from .methods import Method, as_method
@@ -63,8 +64,7 @@ class AttributionCallback(keras.callbacks.Callback):
                  on_error: str = "warn", n: int | None = None, name: str = "attribution"):
         super().__init__()
         for argument, value in (("freq", freq), ("n", 1 if n is None else n)):
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-                raise AttributionError(f"{argument} must be a whole number of at least 1, got {value!r}")
+            whole(argument, value)
         if on_error not in ("warn", "raise"):
             raise AttributionError(f"on_error must be 'warn' or 'raise', got {on_error!r}")
         if isinstance(target, str) and target != PREDICTED:

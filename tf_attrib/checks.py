@@ -7,17 +7,34 @@ import numpy as np
 from .errors import AttributionError
 
 
+def is_whole(value: Any, least: float = -np.inf, most: float | None = None) -> bool:
+    """Whether `value` is a whole number, and from `least` to `most`; True and False are none."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer):
+        return False
+    return bool(least <= value and (most is None or value <= most))
+
+
 def whole(name: str, value: Any, least: int = 1, most: int | None = None) -> int:
     """`value`, where it is a whole number from `least` to `most`.
 
     Raises:
         AttributionError: it is not.
     """
-    fits = isinstance(value, int | np.integer) and not isinstance(value, bool)
-    if not fits or value < least or (most is not None and value > most):
+    if not is_whole(value, least, most):
         bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
         raise AttributionError(f"{name} must be a whole number {bounds}, got {value!r}")
     return int(value)
+
+
+def whole_or_none(name: str, value: Any, least: int = 1) -> int | None:
+    """`value`, where it is None or a whole number of at least `least`.
+
+    Raises:
+        AttributionError: it is neither.
+    """
+    if value is not None and not is_whole(value, least):
+        raise AttributionError(f"{name} must be None or a whole number of at least {least}, got {value!r}")
+    return None if value is None else int(value)
 
 
 def number(name: str, value: Any, above: float = -np.inf) -> float:

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .baselines import References
 from .graph.compiled import Compiled
 from .integrator import Integrator, Rows
+from .references import References
 from .rows import Row, per_row
 from .scoring import ScoreFunction
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from .checks import is_whole
 from .errors import AttributionError
 
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
@@ -137,7 +138,7 @@ def _lines(path: str) -> list[list[int]]:
                                    "[12, 7, 0]") from error
         rows += ids if isinstance(ids, list) and ids and isinstance(ids[0], list) else [ids]
     for ids in rows:
-        if not isinstance(ids, list) or not ids or not all(isinstance(i, int) and not isinstance(i, bool) for i in ids):
+        if not isinstance(ids, list) or not ids or not all(map(is_whole, ids)):
             raise AttributionError(f"{path!r}: each line must be a list of token ids such as [12, 7, 0]; got {repr(ids)[:60]}")
         beyond = next((i for i in ids if not -MOST_ID <= i <= MOST_ID), None)
         if beyond is not None:

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from . import events
 from .attribution import Attribution
+from .checks import is_whole
 from .errors import AttributionError
 from .similarity import cosine, rank_correlation
 
@@ -59,7 +60,7 @@ def log_attributions(result: Attribution, writer: tf.summary.SummaryWriter, step
     for name, values in (("labels", labels), ("tokens", tokens), ("previous", previous)):
         if values is not None and len(values) != len(result):
             raise AttributionError(f"{name} for {len(values)} samples; the result has {len(result)}")
-    if isinstance(step, bool) or (not isinstance(step, int | np.integer) and not tf.is_tensor(step)):
+    if not is_whole(step) and not tf.is_tensor(step):
         raise AttributionError(f"step must be a whole number, got {step!r}")
     scalars = numbers(result, previous, seconds, prefix)
     drawings = drawn(result, labels, class_names, tokens) if pictures else ()

@@ -9,6 +9,7 @@ import numpy as np
 from . import baselines, points
 from .completeness import INCOMPLETE
 from .noise import Cloud
+from .references import References
 from .refining import Control
 from .scoring import ScoreFunction
 from .select import At
@@ -56,7 +57,7 @@ class Method:
         raise NotImplementedError
 
     def row(self, features: dict, kind: str) -> Callable:
-        """The row function, for selected tensors of shapes `features` by key and of a kind (see `select.Place`)."""
+        """The row function, for selected tensors of shapes `features` by key and of a kind (see `places.Place`)."""
         raise NotImplementedError
 
     def place(self, at: At | None, function: ScoreFunction) -> At | None:
@@ -88,7 +89,7 @@ class Method:
         """What stands in where no baselines are given."""
         return baselines.zeros()
 
-    def drawn(self, references: baselines.References, seed: int | None) -> baselines.References:
+    def drawn(self, references: References, seed: int | None) -> References:
         """Those of the references that are used."""
         return references
 

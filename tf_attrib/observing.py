@@ -16,9 +16,9 @@ from .graph.gradients import gradients
 from .graph.tensors import connected
 from .graph.trace import TRACING
 from .layers import unit_index
+from .places import Place
 from .rows import Row, per_row_sum
 from .scoring import SCALE, ScoreFunction, fed
-from .select import Place
 
 # Under which name rows find the unit that they are to pass, and what stands for all along an axis.
 UNIT, EVERY = "unit", np.iinfo(np.int32).max

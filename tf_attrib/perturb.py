@@ -3,9 +3,9 @@
 import dataclasses
 import math
 
-import numpy as np
 import tensorflow as tf
 
+from .checks import is_whole
 from .errors import AttributionError
 from .groups import COUNT
 from .rows import Row, per_row
@@ -73,7 +73,7 @@ def make_windows(features: tuple, window, stride) -> Windows:
     sizes = {}
     for name, value in (("window", window), ("stride", stride)):
         each = tuple(value) if isinstance(value, tuple | list) else (value,) * len(spatial)
-        if len(each) != len(spatial) or any(isinstance(v, bool) or not isinstance(v, int | np.integer) or v < 1 for v in each):
+        if len(each) != len(spatial) or not all(is_whole(v, 1) for v in each):
             raise AttributionError(f"{name} must be a whole number of at least 1, or {len(spatial)} of them, for features "
                                    f"{features}; got {value!r}")
         sizes[name] = tuple(int(v) for v in each)

@@ -18,7 +18,7 @@ from .graph.scaling import scaled
 from .graph.tensors import ancestors, connected
 from .graph.trace import TRACING, Traced
 from .outputs import Output
-from .select import Place
+from .places import Place
 
 # Under which name cuts are fed with a factor of the score.
 SCALE = "scale"

@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _print_rules(options: argparse.Namespace) -> None:
     from ..attributor import Attributor
-    from ..coverage import coverage
+    from ..rule_coverage import coverage
 
     if options.json:
         raise AttributionError("--rules prints a table: leave --json out")

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..attribution import Attribution
-from ..attributor import Attributor, Work
+from ..attributor import Attributor
 from ..baselines import several
 from ..errors import AttributionError
 from ..graph.cut import Port
@@ -18,6 +18,7 @@ from ..prepare import as_arrays
 from ..select import Of
 from ..session import Session
 from ..structure import flatten, map_leaves, rebuild
+from ..work import Work
 
 # What is asked of some examples, or of some of many references, is asked of the first ones.
 EXAMPLES, REFERENCES = 4, 8

@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ..attributor import Attributor, as_attributor, plain_failures
+from ..attributor import Attributor, as_attributor
 from ..errors import AttributionError
+from ..failures import plain_failures
 from ..methods import IntegratedGradients, Method, as_method
 from ..positions import EachPosition
 from ..prepare import as_arrays

@@ -14,6 +14,7 @@ import numpy as np
 
 from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
+from ..checks import is_whole
 from ..errors import AttributionError, printed
 from ..methods import Gradient, Method, as_method
 from ..prepare import as_arrays
@@ -133,7 +134,7 @@ def misclassified(attributor: Attributor, dataset: Any, n: int = 10, *, baseline
         AttributionError: as `attribute`; no classes, labels that do not fit, or an empty dataset.
     """
     as_attributor(attributor, "misclassified")
-    if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+    if not is_whole(n, 1):
         raise AttributionError(f"n is how many errors are kept, a whole number of at least 1; got {n!r}")
     method, kept, seen, errors, unit = as_method(method), None, 0, 0, "raw"
     for inputs, labels in labelled_batches(dataset):

@@ -10,10 +10,11 @@ import numpy as np
 
 from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
-from ..baselines import resolve
+from ..checks import whole_or_none
 from ..errors import AttributionError
 from ..methods import IntegratedGradients
 from ..prepare import as_arrays
+from ..references import resolve
 from ..structure import flatten
 from .findings import Finding, Report, hundredths
 from .given import Fit, Given, sums_of
@@ -66,8 +67,7 @@ def check_attributions(attributions: Any, scores: Any = None, baseline_scores: A
     """
     if not isinstance(tolerance, float | int) or not 0 < tolerance < 1:
         raise AttributionError(f"tolerance must be a number between 0 and 1, such as {TOLERANCE}; got {tolerance!r}")
-    if n_steps is not None and (isinstance(n_steps, bool) or not isinstance(n_steps, int | np.integer) or n_steps < 1):
-        raise AttributionError(f"n_steps must be None or a whole number of at least 1, got {n_steps!r}")
+    whole_or_none("n_steps", n_steps)
     if n_steps is not None and attributor is None:
         raise AttributionError("n_steps= tells which rule was used only together with attributor= and inputs=")
     leaves, scores, baseline_scores, target, inputs = _unpacked(attributions, scores, baseline_scores, target, inputs,

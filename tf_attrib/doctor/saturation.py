@@ -12,16 +12,18 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..attributor import Attributor, Work, as_attributor
+from ..attributor import Attributor, as_attributor
 from ..errors import AttributionError, printed
 from ..graph.cut import Port
 from ..graph.tensors import connected
 from ..integrator import FixedRule
+from ..places import Place, resolve_at
 from ..points import Points
 from ..rows import ScoreRow
-from ..select import Place, as_at, resolve_at
+from ..select import as_at
 from ..session import check_finite
 from ..summary import SATURATED
+from ..work import Work
 from .streams import batches
 
 # How much of the path, at its end, the slope is taken over.

@@ -10,7 +10,6 @@ import numpy as np
 
 from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
-from ..baselines import References
 from ..engine import Tables
 from ..errors import AttributionError
 from ..integrator import FixedRule
@@ -19,6 +18,7 @@ from ..methods import as_method
 from ..points import at_input
 from ..positions import EachPosition
 from ..prepare import as_arrays
+from ..references import References
 from ..rows import ScoreRow
 from ..session import Session
 from ..structure import flatten, rebuild

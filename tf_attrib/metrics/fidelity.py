@@ -9,6 +9,7 @@ import numpy as np
 from ..attribution import Attribution
 from ..attributor import Attributor
 from ..baselines import Baseline, describe_zeros
+from ..checks import is_whole
 from ..errors import AttributionError
 from ..method import Method
 from ..structure import flatten
@@ -169,7 +170,7 @@ def counts_of(units: Units, steps: int | None, share: float) -> np.ndarray:
         raise AttributionError(f"share must be a number above 0, at most 1; got {share!r}")
     most = max(1, int(np.rint(share * units.count)))
     steps = min(most, STEPS) if steps is None else steps
-    if isinstance(steps, bool) or not isinstance(steps, int | np.integer) or not 1 <= steps <= most:
+    if not is_whole(steps, 1, most):
         raise AttributionError(f"steps must be a whole number from 1 to {most}, the number of {units.words} that are taken "
                                f"away; got {steps!r}")
     return np.rint(np.linspace(0, most, steps + 1)).astype(int)

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..attribution import Attribution
 from ..attributor import Attributor
+from ..checks import is_whole, whole
 from ..errors import AttributionError
 from ..method import Method
 from ..methods import as_method
@@ -85,7 +86,7 @@ class Squares:
 
     def __post_init__(self):
         low, high = self._range()
-        if any(isinstance(s, bool) or not isinstance(s, int | np.integer) for s in (low, high)) or not 1 <= low <= high:
+        if not (is_whole(low, 1) and is_whole(high, low)):
             raise AttributionError(f"side must be a whole number of at least 1, or (least, greatest); got {self.side!r}")
 
     def _range(self) -> tuple[int, int]:
@@ -258,8 +259,8 @@ def infidelities(case: Case, slopes: Sequence[Slope], perturbation: Any, samples
 
 def _perturbation(case: Case, perturbation: Any, samples: int | None) -> tuple[Any, int]:
     """What draws, and how many of it."""
-    if samples is not None and (isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1):
-        raise AttributionError(f"samples must be a whole number of at least 1, got {samples!r}")
+    if samples is not None:
+        whole("samples", samples)
     if perturbation is None or isinstance(perturbation, Gaussian | NoisyBaseline | Squares):
         return perturbation or Gaussian(), SAMPLES if samples is None else int(samples)
     shapes = [value.shape[1:] for value in case.x.values()]

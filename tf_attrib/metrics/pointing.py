@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ..attribution import Attribution
+from ..checks import whole
 from ..errors import AttributionError
 from ..structure import flatten
 from .scores import Metric
@@ -32,8 +33,7 @@ def pointing(result: Attribution, masks: Any, *, tolerance: int = 0) -> Metric:
     leaves = flatten(result.attributions)
     if len(leaves) > 1:
         raise AttributionError(f"pointing is of one tensor, these are {list(leaves)}: at=ta.inputs(name)")
-    if isinstance(tolerance, bool) or not isinstance(tolerance, int | np.integer) or tolerance < 0:
-        raise AttributionError(f"tolerance must be a whole number of at least 0, got {tolerance!r}")
+    whole("tolerance", tolerance, least=0)
     (leaf,) = leaves.values()
     leaf, masks = np.asarray(leaf, np.float64), np.asarray(masks)
     if masks.ndim < 2 or leaf.shape[:masks.ndim] != masks.shape:

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
+from ..checks import whole
 from ..errors import AttributionError
 from ..method import Method
 from ..prepare import as_arrays
@@ -39,8 +40,7 @@ def max_sensitivity(attributor: Attributor, inputs: Any, *, method: str | Method
     Returns:
         A `Metric`: `values` (n,), a ratio, or in the unit of the attributions.
     """
-    if isinstance(samples, bool) or not isinstance(samples, int | np.integer) or samples < 1:
-        raise AttributionError(f"samples must be a whole number of at least 1, got {samples!r}")
+    whole("samples", samples)
     if isinstance(inputs, Attribution):
         raise AttributionError("max_sensitivity attributes anew, so it takes inputs and method=: "
                                "max_sensitivity(attributor, result.inputs, method=...)")

@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 
+from ..checks import is_whole
 from ..errors import AttributionError
 from .case import Case
 
@@ -87,8 +88,7 @@ def _of_one(shape: tuple, units: str | None, patch, kind: str, key) -> tuple[np.
 
 def _patches(places: tuple, patch) -> tuple[np.ndarray, str]:
     sides = tuple(patch) if isinstance(patch, tuple | list) else (patch,) * len(places)
-    whole = all(isinstance(side, int | np.integer) and not isinstance(side, bool) for side in sides)
-    if len(sides) != len(places) or not whole or any(not 1 <= side <= size for side, size in zip(sides, places, strict=True)):
+    if len(sides) != len(places) or not all(is_whole(side, 1, size) for side, size in zip(sides, places, strict=True)):
         raise AttributionError(f"patch must be a whole number, or {len(places)} of them, from 1 to {places}; got {patch!r}")
     index = [np.arange(size) // side for size, side in zip(places, sides, strict=True)]
     steps = [int(along[-1]) + 1 for along in index]

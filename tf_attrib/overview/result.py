@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from ..checks import is_whole
 from ..errors import AttributionError, nearest, printed
 from .features import Degenerate
 from .rules import Rule, measure
@@ -78,7 +79,7 @@ class DataSummary:
 
     def top(self, k: int = 10) -> list[int]:
         """The places in `names` of the k features or words of highest importance, highest first."""
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+        if not is_whole(k, 1):
             raise AttributionError(f"k is how many features or words are shown, a whole number of at least 1; got {k!r}")
         return [int(place) for place in np.argsort(-self.importance, kind="stable")[:k]]
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..attribution import Attribution
+from ..checks import whole
 from ..errors import AttributionError
 from . import reading
 from .accumulate import Sample
@@ -36,9 +37,7 @@ class Options:
 
     def __post_init__(self):
         for name, low in (("sample", 0), ("phrase_length", 1), ("min_support", 1), ("max_terms", 1000)):
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < low:
-                raise AttributionError(f"{name} must be a whole number of at least {low}, got {value!r}")
+            whole(name, getattr(self, name), low)
         for name in ("trigger_share", "min_precision"):
             value = getattr(self, name)
             if not isinstance(value, int | float | np.number) or not 0 < value <= 1:
