@@ -247,6 +247,36 @@ def test_a_status_never_contradicts_the_error_estimate(rows):
         assert status in ("converged", "max_evaluations", "memory")
 
 
+NEVER = path_of(lambda a: a, lambda a: np.where((a > 0.4) & (a < 0.7), np.nan, 1.0), lambda a: 0 * a)
+STEP = path_of(lambda a: 3 * a + 2.0 * (a > 0.5), lambda a: 2.0, lambda a: 1.0)
+
+
+@pytest.mark.parametrize(("paths", "status", "most"), [
+    ([SMOOTH, NEVER], "not_finite", 60), ([*[SMOOTH] * 7, STEP], "too_narrow", 600),
+    ([path_of(lambda a: 0 * a, lambda a: 0 * a, lambda a: 0 * a), STEP], "too_narrow", 130)])
+def test_what_cannot_be_mended_ends_the_average_and_drives_no_other(paths, status, most):
+    outcome, _ = integrate(paths, references=len(paths))
+    assert outcome.status.tolist() == [status]
+    assert outcome.evaluations[0] <= most
+
+
+def test_a_doubtful_path_is_no_better_for_company():
+    """A bump in a panel that is wider than is allowed, since there are no more gradients: the estimate knows nothing of it."""
+    hill = lambda a: np.exp(-(((a - 0.5625) / 0.03) ** 2)) / 0.03 / np.sqrt(np.pi)  # noqa: E731
+    path = path_of(lambda a: a, lambda a: 0.5 + hill(a), lambda a: 0.5 - hill(a))
+    for references in (1, 2):
+        outcome, _ = integrate([path] * references, 0.05, 9, references=references)
+        assert outcome.status.tolist() == ["max_evaluations"]
+
+
+def test_vectors_that_are_not_finite_where_the_slope_is():
+    path = path_of(np.sqrt, lambda a: np.where(a > 0, a, np.inf) ** -0.5)
+    outcome, _ = integrate([path], 0.05, slope=lambda a: 1 + 0 * a)
+    assert np.isfinite(outcome.totals[None]).all()
+    outcome, _ = integrate([path_of(lambda a: a, lambda a: np.where(a > 0.4, np.inf, 1.0))], slope=lambda a: 1 + 0 * a)
+    assert outcome.status.tolist() == ["not_finite"]
+
+
 def test_a_path_that_is_not_finite_spoils_no_other():
     bad = path_of(lambda a: a, lambda a: np.where(a > 0.7, np.nan, 1.0), lambda a: 0.0)
     outcome, _ = integrate([SMOOTH, bad, SMOOTH])

@@ -113,12 +113,17 @@ def sigmoid(odds: np.ndarray) -> np.ndarray:
     return np.where(odds >= 0, 1, small) / (1 + small)
 
 
+def steepest(left: np.ndarray, right: np.ndarray) -> np.ndarray:
+    """The slope times the width of a panel beyond which log-odds may go anywhere between those at its ends."""
+    return STEEPEST * np.abs(right - left) + OVERSHOOT
+
+
 def _weights(alpha, score, slope, left, odds) -> tuple[np.ndarray, np.ndarray]:
     """A and B of each panel."""
     width = alpha[left + 1] - alpha[left]
     if not odds:
         return width / 2, width / 2
-    most = STEEPEST * np.abs(score[left + 1] - score[left]) + OVERSHOOT
+    most = steepest(score[left], score[left + 1])
     tilts = [np.clip(slope[end] * width, -most, most) for end in (left, left + 1)]
     ends = np.stack([score[left], score[left + 1], *tilts], 1)
     # sigmoid' without the digits that 1 - p has lost where the probability is nearly one

@@ -108,7 +108,9 @@ def judge(kept: np.ndarray, nodes: Nodes, probed: np.ndarray, odds: bool, roundi
     turned = panels.weight * placing.turning(width, measured.jumps, panels.first) * adaptive.SPREAD
     turned = turned > placing.TURNED * tolerance * np.repeat(measured.norm, count - 1)
     absolute = absolute + below
-    doubtful = (unseen | wide | (turned & ~narrow)) & ~np.repeat(known, count - 1)
+    steep = odds & (np.maximum(np.abs(nodes.slope[left]), np.abs(nodes.slope[left + 1])) * width
+                    > adaptive.steepest(nodes.score[left], nodes.score[left + 1]))
+    doubtful = (unseen | wide | ((turned | steep) & ~narrow)) & ~np.repeat(known, count - 1)
     deviations = np.where(told, 0, np.abs(residual.deviations))
     return Verdict(count, panels, measured.jumps, narrow, doubtful, np.where(known, 0, absolute),
                    np.where(np.isfinite(raw.norm), raw.norm, 0), dataclasses.replace(residual, deviations=deviations),

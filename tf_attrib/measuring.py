@@ -12,6 +12,8 @@ from .adaptive import TINY, Measured, Panels
 
 # Features that are worked on at a time at least, and their number times that of nodes: what fits the processor's cache.
 COLUMNS, CACHE = 512, 2**18
+# Squares below this have lost digits in float32.
+LEAST = 1e-24
 
 
 def measure(kept: np.ndarray, slot: np.ndarray, nodes: np.ndarray, panels: Panels, others: np.ndarray,
@@ -118,11 +120,11 @@ def _roots(jump: np.ndarray, weight: np.ndarray) -> np.ndarray:
 
 
 def _squares(values: np.ndarray) -> np.ndarray:
-    """Sums of squares over the last axis but one, in float64 where they overflow: layers that normalise have gradients of 1e20
-    and more beside a baseline of zeros."""
+    """Sums of squares over the last axis but one, in float64 where they overflow or vanish: layers that normalise have
+    gradients of 1e20 and more beside a baseline of zeros."""
     with np.errstate(over="ignore"):
         found = np.einsum("...ij,...ij->...j", values, values)
-    if np.isfinite(found).all():
+    if np.isfinite(found).all() and found.max(initial=0) > LEAST:
         return found
     values = values.astype(np.float64)
     return np.einsum("...ij,...ij->...j", values, values)

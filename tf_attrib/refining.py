@@ -68,10 +68,12 @@ class RefiningRule:
         self._total = np.zeros((self._examples, size), self._dtype)
         self._rough = np.zeros((groups if self._members > 1 else 0, size), self._dtype)
         self._tightened = np.ones(groups)
-        self._absolute, self._residual, self._end_slope = np.zeros((3, paths))
+        self._absolute, self._relative, self._residual, self._end_slope = np.zeros((4, paths))
         self._narrow_at = np.full(paths, np.nan)
         self._evaluations, self._status = np.zeros(paths, int), np.full(paths, -1)
-        self._clipped, self._probed, self._judged, self._resting, self._limited = np.zeros((5, paths), bool)
+        self._clipped, self._probed, self._judged, self._resting = np.zeros((4, paths), bool)
+        # out of gradients, and then with an estimate that is not to be believed
+        self._limited, self._unsure = np.zeros((2, paths), bool)
         self._integrals: dict[int, _Integral] = {}
         most = control.max_evaluations
         self._room = min(max(memory // max(size * self._dtype.itemsize, 1), most), paths * most)
@@ -92,12 +94,13 @@ class RefiningRule:
         if rows.forward_only:
             self._scan[rows.example * self._references + rows.reference, rows.number] = scores
             return
-        self._asked.score[rows.slot], self._asked.slope[rows.slot] = scores, slopes
-        kept, start = self._asked.slot[rows.slot], 0
+        kept, start, finite = self._asked.slot[rows.slot], 0, np.ones(len(rows), bool)
         for found in sums:
             part = found.reshape(len(rows), -1)
             self._kept[kept, start:start + part.shape[1]] = part
             start += part.shape[1]
+            finite &= np.isfinite(part).all(1) if not self._hand_out else True  # else the slope is their sum, and tells
+        self._asked.score[rows.slot], self._asked.slope[rows.slot] = scores, np.where(finite, slopes, np.nan)
 
     def refine(self) -> Rows | None:
         fresh = np.zeros(len(self._scan), bool)
@@ -202,7 +205,7 @@ class RefiningRule:
         self._probed[paths[dead]] = True
         self._keep(nodes, paths, found, stuck)
         limited = ~done & ~dead & (most == 0)
-        self._limited[paths] = limited
+        self._limited[paths], self._unsure[paths] = limited, limited & ~(found.sure & ~found.hidden)
         self._finish(paths[stuck], TOO_NARROW)
         self._resting[paths[done | limited]] = True
         if self._members == 1:
@@ -228,7 +231,7 @@ class RefiningRule:
     def _keep(self, nodes: Nodes, paths: np.ndarray, found: Verdict, stuck: np.ndarray) -> None:
         """What is known of the integrals of `paths` if nothing more is found out."""
         start, panels = nodes.starts, found.panels
-        self._residual[paths], self._absolute[paths] = panels.residual, found.absolute
+        self._residual[paths], self._absolute[paths], self._relative[paths] = panels.residual, found.absolute, found.error
         # a residual that jumps along the path cannot explain is no error of the quadrature: it is left as a gap
         self._clipped[paths] = stuck | (found.residual.deviations > adaptive.HAND_OUT)
         spoken = ~self._clipped[paths] & self._hand_out
@@ -255,11 +258,12 @@ class RefiningRule:
             examples = np.unique(members // self._references)
             norm = np.abs(found + self._total[examples].mean(0)).sum(dtype=np.float64)
             error = averaging.error_of_mean(self._absolute[members][None])[0]
-            self._tightened[group] *= averaging.AIM * min(self._control.tolerance * norm / error, 1) if error > 0 else 1
-            able = resting[~self._limited[resting]]
-            if error <= self._control.tolerance * norm or not len(able):
+            aim, able = self._control.tolerance * norm, resting[~self._limited[resting]]
+            fixed = averaging.error_of_mean((self._absolute[members] * ~np.isin(members, able))[None])[0]
+            if error <= aim or not fixed <= aim:  # good enough, or never: no refinement takes away what is fixed, or no number
                 self._finish(resting)
             else:
+                self._tightened[group] *= averaging.AIM * aim / error
                 again[able], self._resting[able] = True, False
         return again
 
@@ -273,6 +277,7 @@ class RefiningRule:
                 self._total[example] += self._integrals.pop(path).of(self._kept) / self._references
             else:
                 self._total[example] = np.nan
+                self._integrals.pop(path, None)
         reached = np.where(self._limited[paths], WORST.index(MAX_EVALUATIONS), WORST.index(CONVERGED))
         self._status[paths] = reached if status is None else WORST.index(status)
         ended = np.isin(self._nodes.path, paths)
@@ -302,12 +307,15 @@ class RefiningRule:
         error = averaging.error_of_mean(self._absolute.reshape(-1, self._members))
         with np.errstate(invalid="ignore"):
             norm = np.abs(self._total.reshape(len(error), copies, -1).mean(1)).sum(1, dtype=np.float64)
-        relative = np.divide(error, norm, out=np.where(error > 0, np.inf, 0.0), where=norm > 0)
+        # a path alone is stated as it was judged, before its residual was handed out
+        relative = np.divide(error, norm, out=np.where(error > 0, np.inf, 0.0), where=norm > 0) if self._members > 1 \
+            else self._relative
         worst = self._status.reshape(-1, self._members).max(1)
         if self._members > 1:  # paths that ran out of gradients or room may do for the mean, and those that did not may not
             limited = self._limited.reshape(-1, self._members).any(1)
             short = np.where(limited, WORST.index(MAX_EVALUATIONS), WORST.index(MEMORY))
-            reached = np.where(relative <= self._control.tolerance, WORST.index(CONVERGED), short)
+            unsure = self._unsure.reshape(-1, self._members).any(1)
+            reached = np.where((relative <= self._control.tolerance) & ~unsure, WORST.index(CONVERGED), short)
             worst = np.where(worst >= WORST.index(TOO_NARROW), worst, reached)
         worst = np.where(np.isfinite(norm), worst, WORST.index(NOT_FINITE))
         return np.repeat(worst, copies), np.repeat(relative, copies)
