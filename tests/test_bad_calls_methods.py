@@ -113,7 +113,7 @@ BASELINES = [
     ("complex", against(np.zeros(4, complex)), ["complex128"]),
     ("nothing in a list", against([]), ["baselines"]),
     ("none in a list", against([None, ta.zeros()]), ["baseline", "NoneType"]),
-    ("a dict for one input", against({"x": ta.zeros()}), ["dict of baselines", "the baseline itself"]),
+    ("a dict of another name", against({"nobody": ta.zeros()}), ["dict of baselines", "the baseline itself"]),
     ("a dataset itself", against(lambda: tf.data.Dataset.from_tensor_slices(X)), ["baseline", "Dataset", "next(iter("]),
     ("a wrong key", against({"lft": ta.zeros()}, "pair", [X, X[:, :2]]), ["['lft']"]),
     ("one array for two inputs", against(np.zeros(4), "pair", [X, X[:, :2]]), ["one array for 2", "by key"]),

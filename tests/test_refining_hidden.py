@@ -77,14 +77,21 @@ def test_a_steep_slope_at_one_node_does_not_hide_a_panel():
 
 
 def unit(rng, features=20):
-    """Log-odds of a vector that is normalised to length one beside a baseline of zeros, and goes round behind it."""
-    scales, turns = 10 ** rng.uniform(-12, 0, size=rng.integers(1, 4)), rng.uniform(1, 6)
-    normed, rest = rng.normal(size=(len(scales), features)), rng.normal(size=features)
+    """Log-odds, slack or steep and shifted at random, of a vector that is normalised to length one beside a baseline of zeros
+    and goes round behind it; and the integral that they have."""
+    count = rng.integers(1, 4)
+    scales = 10 ** rng.uniform(-12, 0, size=count)
+    normed, rest, turns = rng.normal(size=(count, features)), rng.normal(size=features), rng.uniform(1, 6)
+
+    def odds(a):
+        return (np.minimum(a[:, None] / scales, 1) @ normed + np.sin(turns * a[:, None]) * rest).sum(1)
+    steepness, seen = 10 ** rng.uniform(-1, 2), odds(np.linspace(0, 1, 201))
+    size = steepness / np.ptp(seen)
+    shift = rng.uniform(seen.min(), seen.max())
 
     def path(a):
-        a = a[:, None]
-        parts = np.minimum(a / scales, 1) @ normed + np.sin(turns * a) * rest
-        return parts.sum(1), ((a < scales) / scales) @ normed + turns * np.cos(turns * a) * rest
+        vectors = ((a[:, None] < scales) / scales) @ normed + turns * np.cos(turns * a[:, None]) * rest
+        return (odds(a) - shift) * size, vectors * size
     edges = np.unique(np.concatenate([[0, 1], scales, 10 ** np.linspace(-20, 0, 1500), np.linspace(0, 1, 1500)]))
     total, width = 0, np.diff(edges)
     for node, weight in zip(*np.polynomial.legendre.leggauss(8), strict=True):
@@ -95,13 +102,12 @@ def unit(rng, features=20):
 
 def test_log_odds_that_run_away_within_a_panel_are_looked_at():
     """Steeper than their cubic, they may leave a saturated baseline and return: sigmoid' at the ends gives no weight to it."""
-    paths, truth = zip(*[unit(np.random.default_rng([seed, 9])) for seed in range(60)], strict=True)
+    paths, truth = zip(*[unit(np.random.default_rng([seed, 7])) for seed in range(40, 80)], strict=True)
     outcome, _ = integrate(list(paths), 0.05, odds=True, dtype="float32")
     done = outcome.status == "converged"
     assert done.mean() > 0.9
     wrong = error(outcome, np.array(truth))[done] / 0.05
-    assert (wrong > 1).mean() <= 0.02
-    assert wrong.max() <= 2
+    assert wrong.max() <= 1.5
 
 
 BASES = {"even": (lambda a: a, lambda a: 1 + 0 * a), "late": (lambda a: a**12, lambda a: 12 * a**11),

@@ -51,6 +51,8 @@ def integrated_gradients(f: Callable[[Any], tf.Tensor], x: Any, baseline: Any = 
                                "ta.Attributor(model)")
     table = make_rule(rule, n_steps)
     inputs = {key: _as_float(value) for key, value in flatten(x).items()}
+    if any(value.shape.rank == 0 for value in inputs.values()):
+        raise AttributionError("x must have a batch axis, (batch, ...); got a single number: x[None] is a batch of one")
     references = _references(baseline, inputs)
     total = {key: tf.zeros_like(value, _wide(value.dtype)) for key, value in inputs.items()}
     for alpha, weight in zip(table.nodes, table.weights, strict=True):
