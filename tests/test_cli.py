@@ -72,7 +72,7 @@ def test_options_reach_the_library(model_file, batch, tmp_path):
 
 
 def test_what_did_not_converge_is_said_of_each_example(model_file, batch, tmp_path, capsys):
-    assert main(["attribute", model_file, batch, "--tolerance", "0.001", "--max-evaluations", "12", "--pictures", "0",
+    assert main(["attribute", model_file, batch, "--tolerance", "0.0001", "--max-evaluations", "12", "--pictures", "0",
                  "--out", str(tmp_path)]) == 0
     said = capsys.readouterr().out
     assert "NOT CONVERGED: 5 of 5 (max_evaluations; examples 0, 1, 2, 3, 4)" in said

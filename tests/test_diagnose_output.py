@@ -76,7 +76,7 @@ def test_too_few_evaluations():
 
 
 def test_a_jump_that_no_step_resolves():
-    report = ta.diagnose(ta.Attributor(lambda x: tf.sigmoid(1e6 * (tf.reduce_sum(x, 1) - 1.2345)) + 0.1 * x[:, 0]), PLAIN)
+    report = ta.diagnose(ta.Attributor(lambda x: tf.sigmoid(1e9 * (tf.reduce_sum(x, 1) - 1.2345)) + 0.1 * x[:, 0]), PLAIN)
     assert report["accuracy"].severity == "warning"
 
 

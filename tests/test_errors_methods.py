@@ -68,7 +68,7 @@ BASELINES = {
     "a name": ("zeros", ["ta.zeros()"]),
     "a function": (ta.zeros, ["ta.zeros()"]),
     "a constant of another size": (ta.constant(np.ones(7)), ["(4,)", "(7,)"]),
-    "a dict": ({"x": X}, ["a dict", "one selected tensor"]),
+    "a dict of another name": ({"nobody": X}, ["a dict", "one selected tensor"]),
     "an empty list": ([], ["empty"]),
     "NaN": (np.full(4, np.nan), ["NaN or infinity"]),
     "infinity": (ta.constant(np.inf), ["NaN or infinity", "constant inf"]),

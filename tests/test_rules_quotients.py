@@ -94,6 +94,17 @@ def test_in_every_format(dtype):
     assert result.magnitudes.max() < 20
 
 
+def test_names_that_the_graph_around_it_has_taken_find_the_right_partner():
+    """Operations called as those that scale float16: `add`, `mul`, and what they would be renamed to."""
+    def net(x):
+        x = tf.cast(x, tf.float16)
+        one = tf.add(x, 1, name="add")
+        two = tf.add(one * one, 2, name="add_1")
+        return tf.cast(tf.reduce_sum(tf.sqrt(tf.add(two, 3, name="add_2")) * one, -1), tf.float32)
+    result = ta.Attributor(net).attribute(np.abs(X).astype("float32"), method="deeplift")
+    np.testing.assert_allclose(result.gap, 0, atol=0.01 * np.abs(result.difference).max())
+
+
 def test_a_product_of_two_inverses_and_their_quotient_by_it():
     """A cosine: from vectors next to zero, both inverses are a million."""
     def cosine(x):

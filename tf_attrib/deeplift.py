@@ -16,7 +16,7 @@ from .marking import Marked, guided
 from .outputs import Output
 from .rewrite import Pairing
 from .rows import Row, per_row_sum
-from .rules.common import REFERENCE
+from .rules.common import REFERENCE, SCOPE
 from .scoring import ScoreFunction
 
 _NUMBERS = itertools.count()
@@ -106,7 +106,7 @@ def multipliers(function: ScoreFunction, row: Row, rule: str) -> tuple[tf.Tensor
         fed = {reference: given[source] if isinstance(source, str | tuple) else graph.capture(source)
                for reference, source in found.fed.items() if reference in needed}
         with TRACING:
-            (score,) = add_flat(found.flat, fed)
+            (score,) = add_flat(found.flat, fed, SCOPE)
             slopes = gradients(score, list(x.values()), f"{function.output.words} has no multipliers at {function.place.words}",
                                None if scale is None else [scale])
         slopes = [tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)

@@ -8,6 +8,8 @@ import tensorflow as tf
 from .tensors import PASS, ancestors
 
 LOOPS = frozenset({"While", "StatelessWhile"})
+# What leads into a loop of TensorFlow 1, inside of which nothing can be fetched.
+FRAMES = frozenset({"Enter", "RefEnter"})
 
 
 def activations(ends: Iterable[tf.Tensor], selected: list[tf.Tensor]) -> list[tf.Tensor]:
@@ -18,8 +20,11 @@ def activations(ends: Iterable[tf.Tensor], selected: list[tf.Tensor]) -> list[tf
 
 def static_bytes(ends: list[tf.Tensor], selected: list[tf.Tensor]) -> int | None:
     """How many bytes the activations of one row take; None where the shapes in the graph do not tell: they follow the inputs,
-    or there are loops."""
+    or there are loops. Of a graph with loops of TensorFlow 1 what the shapes tell."""
     tensors = activations(ends, selected)
+    if any(operation.type in FRAMES for operation in ancestors(ends, selected)):
+        return sum(tensor.dtype.size * math.prod(size or 1 for size in tensor.shape[1:])
+                   for tensor in tensors if tensor.shape.rank is not None)
     if any(tensor.shape.rank is None or None in tensor.shape[1:] for tensor in tensors) or _loops(ends, selected):
         return None
     return sum(tensor.dtype.size * math.prod(tensor.shape[1:]) for tensor in tensors)

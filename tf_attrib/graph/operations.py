@@ -66,7 +66,8 @@ KNOWN = _words("""
     IndexFlatMapDataset InitializeTable InitializeTableFromDataset InitializeTableV2 InplaceAdd InplaceSub InplaceUpdate
     InterleaveDataset Inv InvGrad Invert InvertPermutation IsBoostedTreesEnsembleInitialized
     IsBoostedTreesQuantileStreamResourceInitialized IsFinite IsInf IsNan IsVariableInitialized IsotonicRegression Iterator
-    IteratorGetDevice IteratorGetNext IteratorGetNextAsOptional IteratorGetNextSync IteratorV2 KMC2ChainInitialization
+    IteratorGetDevice IteratorGetNext IteratorGetNextAsOptional
+    IteratorGetNextSync IteratorToStringHandle IteratorV2 KMC2ChainInitialization
     KmeansPlusPlusInitialization L2Loss LRN LRNGrad LSTMBlockCell LSTMBlockCellGrad LeakyRelu LeakyReluGrad
     LearnedUnigramCandidateSampler LeftShift LegacyParallelInterleaveDatasetV2 Less LessEqual Lgamma LinSpace ListDataset
     ListDiff Log Log1p LogMatrixDeterminant LogSoftmax LogUniformCandidateSampler LogicalAnd LogicalNot LogicalOr

@@ -7,6 +7,7 @@ reference, Δ is their difference, and g the multiplier that arrives from above.
 """
 
 import contextlib
+import re
 from collections.abc import Callable
 
 import tensorflow as tf
@@ -15,11 +16,25 @@ from ..graph.private import own_gradient
 
 # What the names of operations at the reference begin with.
 REFERENCE = "at_reference/"
+# Flat graphs are added under this scope, numbered where there are several: without it a name that is taken would be changed,
+# and another operation's partner be found.
+SCOPE = "tf_attrib_flat"
 
 
 def partner(operation: tf.Operation) -> tf.Operation:
     """The operation that computes at the reference what `operation` computes at the input."""
-    return operation.graph.get_operation_by_name(REFERENCE + operation.name)
+    return named(operation, REFERENCE + operation.name.removeprefix(_scope(operation)))
+
+
+def named(operation: tf.Operation, name: str) -> tf.Operation:
+    """The operation called `name` in the flat graph that `operation` is of."""
+    return operation.graph.get_operation_by_name(_scope(operation) + name)
+
+
+def _scope(operation: tf.Operation) -> str:
+    """The scope that the flat graph was added under, with those around it; inside of its loops and branches there is none."""
+    found = re.match(f".*?{SCOPE}[^/]*/", operation.name)
+    return found[0] if found else ""
 
 
 def beside(operation: tf.Operation) -> contextlib.AbstractContextManager:

@@ -8,7 +8,7 @@ function.
 import tensorflow as tf
 
 from ..graph.private import own_gradient
-from .common import beside, pairs, partner, quotient, varies
+from .common import beside, named, pairs, partner, quotient, varies
 
 # Smooth everywhere, on a scale of about one: tiny is an absolute size.
 SMOOTH = frozenset({"Sigmoid", "Tanh", "Softplus", "Softsign", "Erf", "Erfc", "Exp", "Expm1", "Sin", "Cos", "Atan", "Sinh",
@@ -94,7 +94,7 @@ def _root_slope(y: tf.Tensor, reference: tf.Tensor) -> tf.Tensor:
 
 def limited_root(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
     """z = min(1 / √x, c): Δz / Δx, which is finite where 1 / √x is not; that of y = 1 / √x where neither is limited."""
-    *_, root, limit = [operation, *map(operation.graph.get_operation_by_name, operation.get_attr(LIMIT).decode().split())]
+    *_, root, limit = [operation, *(named(operation, name) for name in operation.get_attr(LIMIT).decode().split())]
     position = next(number for number, pair in enumerate(pairs(operation)) if varies(pair))
     with beside(operation):
         x, reference = pairs(operation)[position]

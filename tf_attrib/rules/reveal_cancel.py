@@ -19,7 +19,7 @@ from collections.abc import Callable
 import tensorflow as tf
 
 from ..graph.private import own_gradient
-from .common import beside, pairs, partner, pulled_back, quotient, unbroadcast, varies
+from .common import beside, named, pairs, partner, pulled_back, quotient, unbroadcast, varies
 from .linear import CONVOLUTIONS, convolved_back, multiplied_back
 
 # The attribute of a linear operation that names what follows it, the activation last.
@@ -82,7 +82,7 @@ def _signs(value: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _multipliers(operation: tf.Operation, positive: tf.Tensor, negative: tf.Tensor) -> list[tf.Tensor]:
     """m⁺ and m⁻ at the output of the linear operation, which differs from the reference's by these two parts."""
     names = [name.decode() for name in operation.get_attr(CHAIN)]
-    *between, activation = [operation.graph.get_operation_by_name(name) for name in names]
+    *between, activation = [named(operation, name) for name in names]
     for one in between:
         positive, negative = _scaled(one, *(_shaped(part, one.outputs[0]) for part in (positive, negative)))
     slopes = _slopes(_function(activation), partner(activation).inputs[0], positive, negative)
