@@ -276,6 +276,18 @@ def measure(name: str, options: argparse.Namespace) -> list[Reached]:
     return found
 
 
+def counts(name: str, examples: int) -> None:
+    """Trains one net and prints the rule's own gradients alone: median/p95/max of examples that count, by target."""
+    net = nets.make(name, examples)
+    classes = np.asarray(net.model(net.inputs, training=False)).argmax(1)
+    for target in TARGETS:
+        for tolerance in TOLERANCES:
+            result = ta.Attributor(net.model, at=net.at, of=target).attribute(
+                net.inputs, classes, method=ta.IntegratedGradients(tolerance), verbose=False)
+            used = result.evaluations[np.abs(result.difference) >= JUDGED]
+            line(f"{net.name}, {target}, to {tolerance:.0%}", spread(used), "", f"{(~result.converged).sum()} flagged")
+
+
 def verdict(passed: bool, words: str) -> None:
     print(f"  {'pass' if passed else 'FAIL'}  {words}")
 
@@ -308,6 +320,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few examples of each net, and fewer candidates of fixed rules")
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--zoo", action="store_true", help="many families of small nets instead")
+    other.add_argument("--counts", action="store_true", help="of the seven nets the rule's gradients, without references")
     other.add_argument("--bumps", action="store_true", help="a population of bumps instead")
     parser.add_argument("--families", type=lambda words: words.split(","), default=[], metavar="A,B",
                         help="these of the zoo, by names or words in them")
@@ -320,6 +333,10 @@ def main():
         options.examples = 2 if options.quick else options.examples or 6
         raise SystemExit(0 if (zoo_report if options.zoo else bumps).run(options) else 1)
     options.examples = options.examples or 60
+    if options.counts:
+        for name in options.nets:
+            counts(name, options.examples)
+        return
     options.most, options.legendre = GRID * 32, max(LEGENDRE)
     if options.quick:
         options.examples, options.most, options.legendre = min(options.examples, 12), GRID * 8, 256
