@@ -192,7 +192,8 @@ def larger_2d(draft: Draft, x: Value) -> Value:
 def smaller_2d(draft: Draft, x: Value) -> Value:
     if min(x.shape[:2]) < 4:
         return convolution_2d(draft, x)
-    return draft.add(draft.choice(("MaxPooling2D", "AveragePooling2D")), x, (x.shape[0] // 2, x.shape[1] // 2, x.shape[2]))
+    return draft.add(draft.choice(("MaxPooling2D", "AveragePooling2D")), x, (x.shape[0] // 2, x.shape[1] // 2, x.shape[2]),
+                     pool_size=2)
 
 
 def squeezed(draft: Draft, x: Value) -> Value:

@@ -14,8 +14,8 @@ from .net import Net, Step, program
 from .run import read, table
 from .shrink import shrink
 
-# of all kinds; the last six begin with a norm, and are compared with zeros
-SEEDS = (0, 5, 10, 11, 14, 21, 28, 43, 31, 142, 149, 179, 210, 293)
+# of all kinds; the last five begin with a norm, and are compared with zeros
+SEEDS = (0, 10, 14, 21, 28, 43, 142, 149, 179, 210, 293)
 
 
 @pytest.fixture(scope="module")
