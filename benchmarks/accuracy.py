@@ -284,8 +284,8 @@ def counts(name: str, examples: int) -> None:
         for tolerance in TOLERANCES:
             result = ta.Attributor(net.model, at=net.at, of=target).attribute(
                 net.inputs, classes, method=ta.IntegratedGradients(tolerance), verbose=False)
-            used = result.evaluations[np.abs(result.difference) >= JUDGED]
-            line(f"{net.name}, {target}, to {tolerance:.0%}", spread(used), "", f"{(~result.converged).sum()} flagged")
+            line(f"{net.name}, {target}, to {tolerance:.0%}", spread(result.evaluations[np.abs(result.difference) >= JUDGED]),
+                 "", f"{(~result.converged).sum()} flagged")
 
 
 def verdict(passed: bool, words: str) -> None:
@@ -340,10 +340,8 @@ def main():
     options.most, options.legendre = GRID * 32, max(LEGENDRE)
     if options.quick:
         options.examples, options.most, options.legendre = min(options.examples, 12), GRID * 8, 256
-    start, found = time.perf_counter(), []
-    for name in options.nets:
-        found += measure(name, options)
-    judge(found)
+    start = time.perf_counter()
+    judge([one for name in options.nets for one in measure(name, options)])
     print(f"\n{time.perf_counter() - start:.0f} s")
 
 

