@@ -15,12 +15,12 @@ PACKAGE = Path(tf_attrib.__file__).parent
 LAYERS = (
     ("_version", "errors", "failures", "checks", "structure", "progress", "whole", "opening"),
     ("quadrature", "pathnodes", "averaging", "placing", "adaptive", "measuring", "ends", "judging"),
-    ("attribution", "completeness", "summary", "storage", "similarity"),
+    ("result", "completeness", "summary", "storage", "similarity", "attribution"),
     ("events", "log"),
     ("graph.private", "graph.compiled", "graph.keras_model", "graph.known", "graph.operations", "graph.config",
      "graph.container", "graph.sizes", "graph.load", "graph.trace", "graph.cut", "graph.tensors", "graph.states",
      "graph.positionwise", "graph.activations", "graph.scaling", "differentiable"),
-    ("graph.findings", "graph.constants", "graph.nodes", "graph.saved_model", "graph.scopes", "graph.reading", "graph.patterns",
+    ("graph.nodes", "graph.findings", "graph.constants", "graph.saved_model", "graph.scopes", "graph.reading", "graph.patterns",
      "graph.preprocessing", "graph.risks", "graph.security", "graph.export_copy", "graph.keras_graph", "graph.origins",
      "listing", "inspection", "vocabularies"),
     ("graph.gradients", "graph.flatten", "graph.widening", "graph.saved_gradients", "graph.exported"),
@@ -33,7 +33,7 @@ LAYERS = (
     ("rows",),
     ("deeplift",),
     ("perturb", "observing", "engine"),
-    ("work", "fetching", "session"),
+    ("compared", "fetching", "session", "work"),
     ("noise", "method", "methods.gradients", "methods.paths", "methods.references", "methods.masks", "methods.layers",
      "methods.noise", "methods"),
     ("tokens", "running"),
@@ -54,7 +54,7 @@ LAYERS = (
     ("cli.reading", "cli.attribute", "cli.compare", "cli.demo", "cli.diagnose", "cli.inspect", "cli", "__main__"),
 )
 ORDER = {name: number for number, name in enumerate(name for layer in LAYERS for name in layer)}
-OF_VIEW = {"attribution", "structure", "errors", "summary", "whole", "view"}
+OF_VIEW = {"structure", "errors", "result", "summary", "whole", "view"}
 
 
 def name_of(path):
@@ -107,7 +107,7 @@ LIBRARY = [name for name in MODULES if unit(name) != "view" and MODULES[name].na
 
 
 def test_the_reader_sees_imports():
-    assert {"structure", "attribution"} <= own("summary")
+    assert {"structure", "result"} <= own("summary")
     assert "numpy" in imported("engine")
     assert "graph.trace" in own("graph.cut")
     assert "scoring" in own("engine")

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 import tf_attrib as ta
-from tf_attrib.attribution import PER_EXAMPLE
+from tf_attrib.result import PER_EXAMPLE
 
 RNG = np.random.default_rng(4)
 VALUES = RNG.normal(size=(3, 4, 5))

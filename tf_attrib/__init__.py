@@ -8,7 +8,7 @@ import importlib
 from ._version import __version__
 
 _PUBLIC = {
-    "attribution": ("Attribution", "Feature"),
+    "attribution": ("Attribution", "load"),
     "attributor": ("Attributor",),
     "baselines": ("at_input", "black", "blur", "constant", "dataset", "gaussian", "several", "token", "uniform", "white",
                   "zeros"),
@@ -30,9 +30,9 @@ _PUBLIC = {
     "overview.summarise": ("summarise",),
     "positions": ("each_position",),
     "quadrature": ("Rule",),
+    "result": ("Feature",),
     "rule_coverage": ("Coverage", "coverage"),
     "select": ("embeddings", "inputs", "layer", "logits", "output", "probability", "score", "softmax", "tensor"),
-    "storage": ("load",),
     "vocabularies": ("vocabulary",),
 }
 _HOMES = {name: module for module, names in _PUBLIC.items() for name in names}

@@ -5,22 +5,23 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .attribution import Attribution
 from .baselines import describe_zeros
+from .compared import Compared
 from .completeness import judged
 from .integrator import Outcome
-from .methods import Method
+from .method import Method
 from .refining import CONVERGED, NOT_FINITE, Control
 from .scoring import ScoreFunction
 from .structure import flatten, rebuild
-from .work import Compared, Work
+from .work import Work
 
 # The relative error that float32 gradients carry.
 FLOOR = 1e-4
 
 
-def assemble(method: Method, function: ScoreFunction, outcome: Outcome, work: Work, tokens: np.ndarray | None) -> Attribution:
-    """The result of `method`.
+def assemble(method: Method, function: ScoreFunction, outcome: Outcome, work: Work,
+             tokens: np.ndarray | None) -> dict[str, Any]:
+    """The fields of the result of `method`.
 
     Args:
         outcome: what came of its rows.
@@ -54,7 +55,7 @@ def assemble(method: Method, function: ScoreFunction, outcome: Outcome, work: Wo
         found |= {"alphas": outcome.alphas, "path_scores": outcome.path_scores, "path_gradients": outcome.path_slopes}
     if method.uses_baseline:
         found |= _against_baseline(found, method, function, outcome, tables, compared)
-    return Attribution(**found)
+    return found
 
 
 def _against_baseline(found: dict, method, function, outcome, tables, compared) -> dict[str, Any]:

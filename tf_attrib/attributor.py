@@ -176,7 +176,8 @@ class Attributor:
         if on_error == "raise":
             check_finite("score or gradient", np.where(outcome.finite, 0, np.nan)[:, None])
         function = work.session.function
-        result = with_format(method, work, assemble(method, function, outcome, work, self._tokens(work.session, work.ready)))
+        fields = assemble(method, function, outcome, work, self._tokens(work.session, work.ready))
+        result = with_format(method, work, Attribution(**fields))
         return result if work.omitted is None else put_back(result, work.omitted)
 
     @plain_failures()

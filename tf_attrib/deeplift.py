@@ -13,7 +13,6 @@ from .graph.gradients import gradients
 from .graph.tensors import ancestors
 from .graph.trace import TRACING, Traced
 from .marking import Marked, guided
-from .outputs import Output
 from .rewrite import Pairing
 from .rows import Row, per_row_sum
 from .rules.common import REFERENCE, SCOPE
@@ -179,19 +178,3 @@ def replaced_gradients(function: ScoreFunction) -> tuple[str, ...]:
         return ()
     return (f"{count} gradient{'s' if count > 1 else ''} written by an author (tf.custom_gradient; TensorFlow's silu has "
             "one) not used: rules hold for the operations that the forward pass is made of",)
-
-
-def centred(output: Output) -> Output:
-    """`output` less its mean over classes (Shrikumar et al. 2017, arXiv:1704.02685, section 3.6).
-
-    Raises:
-        AttributionError: it has no classes.
-    """
-    if not output.has_classes:
-        raise AttributionError(f"{output.words} has no classes whose mean could be subtracted: normalise_classes=True is for "
-                               "of='logits' of a model with a softmax or sigmoid head")
-
-    def finish(values):
-        found = output.finish(values)
-        return found - tf.reduce_mean(found, -1, keepdims=True)
-    return dataclasses.replace(output, words=f"{output.words} less its mean over classes", finish=finish, log_odds=None)

@@ -11,7 +11,6 @@ import itertools
 import numpy as np
 import tensorflow as tf
 
-from .attribution import Attribution
 from .errors import AttributionError
 from .graph.compiled import Compiled
 from .graph.flatten import Flattening, add_flat
@@ -21,6 +20,7 @@ from .graph.widening import widened, written_by_author
 from .integrator import FixedRule
 from .method import Method
 from .points import Points
+from .result import Result
 from .rows import ScoreRow
 from .scoring import ScoreFunction
 from .work import Work
@@ -32,7 +32,7 @@ EVEN = 0.15
 _NUMBERS = itertools.count()
 
 
-def with_format(method: Method, work: Work, result: Attribution) -> Attribution:
+def with_format(method: Method, work: Work, result: Result) -> Result:
     """The result with what the format of a half-precision net leaves open, where the method is one that it is measured for."""
     formats = " and ".join(work.session.function.formats)
     if not formats:

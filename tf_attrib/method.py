@@ -8,6 +8,7 @@ import numpy as np
 
 from . import baselines, points
 from .completeness import INCOMPLETE
+from .errors import AttributionError, nearest
 from .noise import Cloud
 from .references import References
 from .refining import Control
@@ -104,3 +105,17 @@ class Method:
     def notes(self, function: ScoreFunction) -> tuple[str, ...]:
         """What a reader should know of how the numbers came about."""
         return ()
+
+
+# The table of methods by name, as `attribute(method=...)` takes them; `methods` fills it, and others may add theirs.
+METHODS: dict[str, type[Method]] = {}
+
+
+def as_method(method: str | Method) -> Method:
+    """A method as a user may write it: its name, or a row of the table."""
+    if isinstance(method, Method):
+        return method
+    if isinstance(method, str) and method in METHODS:
+        return METHODS[method]()
+    raise AttributionError(f"no method is called {method!r}; there are: {nearest(method, METHODS)}, or an instance such as "
+                           "ta.IntegratedGradients(tolerance=0.01)")

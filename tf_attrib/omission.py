@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from .attribution import PER_EXAMPLE, Attribution
 from .positions import EachPosition
 from .refining import NOT_FINITE
+from .result import PER_EXAMPLE, Result
 from .structure import map_leaves, rebuild
 
 
@@ -66,7 +66,7 @@ def only(target: Any, which: np.ndarray) -> Any:
     return dataclasses.replace(target, classes=np.asarray(target.classes)[which])
 
 
-def put_back(result: Attribution, omitted: Omitted) -> Attribution:
+def put_back(result: Result, omitted: Omitted) -> Result:
     """The result of all entries: those left out have NaN for every number, 0 evaluations, a target of -1 where it would have
     been predicted, and the status "not_finite"."""
     good = omitted.good

@@ -210,6 +210,22 @@ def _scored(traced: Traced, of: Of) -> Output:
     return Output(called, "raw", dict(traced.outputs) | handed, finish, with_target=False, data=data)
 
 
+def centred(output: Output) -> Output:
+    """`output` less its mean over classes (Shrikumar et al. 2017, arXiv:1704.02685, section 3.6).
+
+    Raises:
+        AttributionError: it has no classes.
+    """
+    if not output.has_classes:
+        raise AttributionError(f"{output.words} has no classes whose mean could be subtracted: normalise_classes=True is for "
+                               "of='logits' of a model with a softmax or sigmoid head")
+
+    def finish(values):
+        found = output.finish(values)
+        return found - tf.reduce_mean(found, -1, keepdims=True)
+    return dataclasses.replace(output, words=f"{output.words} less its mean over classes", finish=finish, log_odds=None)
+
+
 def check_each_alone(output: Output, fetch: Callable[[dict], dict], examples: dict[Any, np.ndarray], rows: int | None) -> None:
     """Raises AttributionError where a score gives an example another number in other company, as one does that refers to an
     array with a row for each example: blocks hold rows of any examples in any number and order.

@@ -10,14 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from . import engine
-from .deeplift import centred
+from .compared import Compared
 from .errors import AttributionError
 from .fetching import Fetching
 from .graph.cut import Port
 from .graph.tensors import connected, find_lookups, layer_names
 from .graph.trace import Traced
 from .integrator import Integrator, Outcome
-from .outputs import Output, check_each_alone, resolve_of
+from .outputs import Output, centred, check_each_alone, resolve_of
 from .places import Place, resolve_at
 from .positions import EachPosition, expanded
 from .prepare import few
@@ -25,7 +25,6 @@ from .references import References
 from .rows import ScoreRow
 from .scoring import ScoreFunction
 from .select import At, Of
-from .work import Compared
 
 
 class Session(Fetching):

@@ -2,12 +2,12 @@
 
 import numpy as np
 
-from .attribution import Attribution
 from .errors import AttributionError
+from .result import Result
 from .structure import flatten
 
 
-def rank_correlation(one: Attribution, other: Attribution) -> np.ndarray:
+def rank_correlation(one: Result, other: Result) -> np.ndarray:
     """(batch,), Spearman's rank correlation of each example's signed attributions; NaN where one is constant or not finite."""
     return rank_correlation_of(*_rows(one, other))
 
@@ -20,7 +20,7 @@ def rank_correlation_of(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         return cosine_of(_centred(rankdata(a, axis=1)), _centred(rankdata(b, axis=1)))
 
 
-def cosine(one: Attribution, other: Attribution) -> np.ndarray:
+def cosine(one: Result, other: Result) -> np.ndarray:
     """(batch,), the cosine of the angle between each example's attributions; NaN where one is zero or not finite."""
     return cosine_of(*_rows(one, other))
 
@@ -31,7 +31,7 @@ def cosine_of(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return np.divide((a * b).sum(1), norms, out=np.full(len(a), np.nan), where=norms > 0)
 
 
-def _rows(one: Attribution, other: Attribution) -> tuple[np.ndarray, np.ndarray]:
+def _rows(one: Result, other: Result) -> tuple[np.ndarray, np.ndarray]:
     """Both as (batch, features), over all tensors."""
     leaves = [flatten(result.attributions) for result in (one, other)]
     shapes = [{key: np.shape(leaf) for key, leaf in found.items()} for found in leaves]

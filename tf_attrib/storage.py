@@ -6,23 +6,24 @@ import math
 import os
 import zipfile
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeVar
 
 import numpy as np
 
-from .attribution import PER_EXAMPLE, Attribution
 from .errors import AttributionError, plain
 from .opening import open_regular, size_of
+from .result import PER_EXAMPLE, Result
 from .structure import flatten, rebuild
 from .whole import write_whole
 
 FORMAT = 1
 # Attributions are mostly zeros at times, and pack well; beyond so many bytes they are not to be much more than their file.
 MAX_BYTES, EXPANSION = 2**32, 20
+Kind = TypeVar("Kind", bound=Result)
 STRUCTURED = ("attributions", "positive", "inputs")
 
 
-def save(result: Attribution, path: str | os.PathLike, overwrite: bool = False) -> Path:
+def save(result: Result, path: str | os.PathLike, overwrite: bool = False) -> Path:
     """Writes `result` to `path` (".npz" is added where it is missing), whole or not at all."""
     path = Path(path)
     path = path if path.suffix == ".npz" else path.with_name(path.name + ".npz")
@@ -45,8 +46,8 @@ def save(result: Attribution, path: str | os.PathLike, overwrite: bool = False) 
     return write_whole(path, lambda file: np.savez_compressed(file, header=np.asarray(header), **arrays))
 
 
-def load(path: str | os.PathLike) -> Attribution:
-    """Reads what `save` wrote.
+def load(path: str | os.PathLike, kind: type[Kind]) -> Kind:
+    """Reads what `save` wrote, as a result of this class.
 
     Raises:
         AttributionError: not such a file, or truncated.
@@ -61,19 +62,19 @@ def load(path: str | os.PathLike) -> Attribution:
     if version != FORMAT:
         raise AttributionError(f"{str(path)!r} has format {plain(version)}; this version reads {FORMAT}")
     try:
-        return _result(header, arrays)
+        return _result(header, arrays, kind)
     except Exception as error:
         raise AttributionError(f"{str(path)!r} is no whole saved attribution: {type(error).__name__}: {plain(error)}; save the "
                                "result again, result.save(path)") from None
 
 
-def _result(header: dict, arrays: dict[str, np.ndarray]) -> Attribution:
+def _result(header: dict, arrays: dict[str, np.ndarray], kind: type[Kind]) -> Kind:
     """The result that a file holds; any error where it does not hold a whole one."""
     fields: dict[str, Any] = dict(header["words"])
     for name, keys in header["keys"].items():
         fields[name] = rebuild({key: arrays.pop(f"{name}/{number}") for number, key in enumerate(keys)})
-    result = Attribution(**(fields | arrays | {"notes": tuple(fields.get("notes", ()))}))
-    for field in dataclasses.fields(Attribution):
+    result = kind(**(fields | arrays | {"notes": tuple(fields.get("notes", ()))}))
+    for field in dataclasses.fields(kind):
         if field.type is str and not isinstance(getattr(result, field.name), str):
             raise TypeError(f"{field.name} is no text")
     leaves = {name: getattr(result, name) for name in PER_EXAMPLE} | dict(flatten(result.attributions))

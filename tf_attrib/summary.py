@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .attribution import Attribution
 from .completeness import MOST_CANCELLED
+from .result import Result
 from .structure import flatten
 
 # Below this share of the score the gradient at the input says next to nothing.
@@ -35,20 +35,20 @@ WHERE = ("the score moves within {at:.0e} of the path from the baseline, closer 
 LISTED = 8
 
 
-def summary(result: Attribution) -> str:
+def summary(result: Result) -> str:
     """What was attributed to what; score and gap; accuracy; baseline and saturation; notes. A line each."""
     lines = [_what(result), _score(result), *_accuracy(result), _baseline(result)]
     return "\n".join([line for line in lines if line] + [f"  note: {note}" for note in result.notes])
 
 
-def _what(result: Attribution) -> str:
+def _what(result: Result) -> str:
     shapes = ", ".join(f"{'' if key is None else repr(key) + ' '}{tuple(leaf.shape[1:])}"
                        for key, leaf in flatten(result.attributions).items())
     examples = f"{len(result)} example{'s' if len(result) != 1 else ''}"
     return f"Attribution of {examples}: {result.explained}, at {result.at} {shapes}, by {result.method}"
 
 
-def _score(result: Attribution) -> str:
+def _score(result: Result) -> str:
     target = ""
     if result.target is not None and result.target.ndim == 1:
         classes = np.unique(result.target)
@@ -68,7 +68,7 @@ def _score(result: Attribution) -> str:
     return line
 
 
-def status_words(result: Attribution, example: int, share: Callable[[float], str]) -> str:
+def status_words(result: Result, example: int, share: Callable[[float], str]) -> str:
     """What is wrong with this example and the remedy; nothing where it converged or the method states no status.
 
     Args:
@@ -84,7 +84,7 @@ def status_words(result: Attribution, example: int, share: Callable[[float], str
     return words.replace("{error}", error).replace("{where}", where(result, example))
 
 
-def where(result: Attribution, example: int) -> str:
+def where(result: Result, example: int) -> str:
     """What is known of a path that could not be followed."""
     at = np.nan if result.narrow_at is None else float(result.narrow_at[example])
     if at <= BESIDE_BASELINE:
@@ -92,7 +92,7 @@ def where(result: Attribution, example: int) -> str:
     return WHERE[1].format(at="" if np.isnan(at) else f", at {at:.4g} of it,")
 
 
-def _accuracy(result: Attribution) -> list[str]:
+def _accuracy(result: Result) -> list[str]:
     """The estimated error and what it took, and a line for each status other than converged."""
     lines = []
     if result.error_estimate is not None and result.converged.any():
@@ -119,7 +119,7 @@ def _accuracy(result: Attribution) -> list[str]:
     return lines
 
 
-def _baseline(result: Attribution) -> str:
+def _baseline(result: Result) -> str:
     if result.baseline_scores is None:
         unit = f"; the unit of attributions is {result.attribution_unit}" if result.attribution_unit else ""
         return f"  no baseline{unit}"

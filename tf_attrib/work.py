@@ -1,4 +1,4 @@
-"""One call of `attribute` before and after targets and scores are known."""
+"""One call of `attribute`, ready for the engine."""
 
 import dataclasses
 from typing import Any
@@ -6,31 +6,9 @@ from typing import Any
 import numpy as np
 
 from . import engine
+from .compared import Compared
 from .omission import Omitted
-
-
-@dataclasses.dataclass(frozen=True, eq=False)
-class Compared:
-    """Targets (n, r), scores (n,), and scores and highest values of the output at the references, (n, k).
-
-    `largest` (n,) is the largest magnitude of the output at the example and its references: the scale that its scores are on.
-    `distributions` says whether the output's values look like probabilities of classes: in [0, 1], with a sum of one;
-    `predicted` (n,) is the class of the highest value, where there is one value for each class.
-    """
-
-    target: np.ndarray
-    scores: np.ndarray
-    baseline_scores: np.ndarray
-    highest: np.ndarray
-    largest: np.ndarray
-    distributions: bool
-    predicted: np.ndarray | None = None
-
-    def of_examples(self, which: np.ndarray) -> "Compared":
-        """Those of some of the examples."""
-        predicted = None if self.predicted is None else self.predicted[which]
-        return Compared(self.target[which], self.scores[which], self.baseline_scores[which], self.highest[which],
-                        self.largest[which], self.distributions, predicted)
+from .session import Session
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -39,7 +17,7 @@ class Work:
     (`ready`), the user's key for each of the model's (`match`); and where outputs at several positions are explained, the
     example and the position that each entry is of (`placed`); and what was left out, since it is not finite (`omitted`)."""
 
-    session: Any
+    session: Session
     arrays: dict
     ready: dict
     tables: engine.Tables

@@ -3,7 +3,7 @@
 import dataclasses
 from pathlib import Path
 
-Shape = tuple[int | None, ...] | None
+from .nodes import Shape
 
 
 @dataclasses.dataclass(frozen=True)

@@ -6,8 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from .findings import Shape
-
+# Of a tensor: None for a size that is not known, and for the whole where not even the number of axes is.
+Shape = tuple[int | None, ...] | None
 # An attribute of a hostile file may ask for any number of outputs.
 MAX_OUTPUTS = 4096
 

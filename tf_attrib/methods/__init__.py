@@ -4,8 +4,7 @@ A method is points (where rows are taken, and with which weights) and a row func
 loop of its own: see `engine`. In the formulas F is the explained score, x the selected tensor, x' its baseline.
 """
 
-from ..errors import AttributionError, nearest
-from ..method import Method
+from ..method import METHODS, Method, as_method
 from .gradients import Gradient, GradientTimesInput, GuidedBackprop, InteriorGradients
 from .layers import Conductance, GradCam, InternalInfluence
 from .masks import Ablation, Occlusion
@@ -13,7 +12,7 @@ from .noise import SmoothGrad, SmoothGradSquared, VarGrad
 from .paths import ExpectedGradients, IntegratedGradients
 from .references import DeepLift, DeepShap
 
-METHODS = {
+METHODS |= {
     "gradient": Gradient,
     "gradient_times_input": GradientTimesInput,
     "interior_gradients": InteriorGradients,
@@ -32,12 +31,4 @@ METHODS = {
     "grad_cam": GradCam,
 }
 
-
-def as_method(method: "str | Method") -> Method:
-    """A method as a user may write it: its name, or a row of the table."""
-    if isinstance(method, Method):
-        return method
-    if isinstance(method, str) and method in METHODS:
-        return METHODS[method]()
-    raise AttributionError(f"no method is called {method!r}; there are: {nearest(method, METHODS)}, or an instance such as "
-                           "ta.IntegratedGradients(tolerance=0.01)")
+__all__ = ["METHODS", "Method", "as_method"]

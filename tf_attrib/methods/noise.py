@@ -6,7 +6,7 @@ from typing import ClassVar
 import numpy as np
 
 from ..errors import AttributionError
-from ..method import Method
+from ..method import Method, as_method
 from ..noise import Cloud
 
 
@@ -31,7 +31,6 @@ class SmoothGrad(Method):
 
     def __post_init__(self):
         if isinstance(self.inner, str):
-            from . import as_method  # the table holds this row too
             object.__setattr__(self, "inner", as_method(self.inner))
         if not isinstance(self.inner, Method) or self.inner.forward_only or self.inner.cloud is not None:
             raise AttributionError("inner must be a method that takes gradients, such as 'gradient' or "

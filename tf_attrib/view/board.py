@@ -15,7 +15,7 @@ from matplotlib.font_manager import fontManager
 from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
-from ..attribution import Attribution
+from ..result import Result
 from ..structure import flatten
 from . import colour, words
 from .display import show
@@ -32,7 +32,7 @@ WIDTH, SIDE, GAP = 334, 104, 8
 MANY = 3  # so many words of padding at the end become one
 
 
-def board(result: Attribution, example: int, heading: Sequence[str] = (),
+def board(result: Result, example: int, heading: Sequence[str] = (),
           tokens: Sequence[str] | None = None) -> tuple[bytes, tuple[int, int]]:
     """A PNG of one example with its heading above and its scale beneath, and the picture's width and height.
 
@@ -60,14 +60,14 @@ def board(result: Attribution, example: int, heading: Sequence[str] = (),
         return _encoded(_framed(figure.convert("RGB"), heading, ""))
 
 
-def _maps(result: Attribution) -> Attribution:
+def _maps(result: Result) -> Result:
     """The result with a convolution's channels summed."""
     leaves = flatten(result.attributions)
     wide = len(leaves) == 1 and all(np.ndim(leaf) == 4 and np.shape(leaf)[-1] not in (1, 3) for leaf in leaves.values())
     return result.sum(-1) if wide and not has_steps(result, *leaves.values()) else result
 
 
-def _strip(result: Attribution, block: Block, example: int, heading: Sequence[str]) -> Image.Image:
+def _strip(result: Result, block: Block, example: int, heading: Sequence[str]) -> Image.Image:
     values, unit = block.values[example], words.attribution_unit(result)
     alone = diverging(values, unit=unit)
     pictures = [alone]
@@ -90,7 +90,7 @@ def _enlarged(pixels: np.ndarray, size: tuple[int, int], factor: int) -> Image.I
     return picture.resize((size[0] * factor, size[1] * factor), Image.Resampling.NEAREST)
 
 
-def _boxes(result: Attribution, tokens: Sequence[str], values: np.ndarray, heading: Sequence[str]) -> Image.Image:
+def _boxes(result: Result, tokens: Sequence[str], values: np.ndarray, heading: Sequence[str]) -> Image.Image:
     """The words in boxes of their colours, in lines."""
     tokens, values = _gathered(list(tokens), values)
     scaled = colour.scale(values, noun="word")

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from markupsafe import Markup
 
-from ..attribution import Attribution
 from ..errors import AttributionError
+from ..result import Result
 from . import colour, draw, plots, positions, text, words
 from .kinds import Block, blocks, has_steps, refuse, suited
 from .panels import PANELS, Options, Part
@@ -43,7 +43,7 @@ class Scales:
     frequencies: Sequence[float] | None = None
 
 
-def show(result: Attribution, example: int | Sequence[int] | None = None, kind: str = "auto", *, sign: str = "both",
+def show(result: Result, example: int | Sequence[int] | None = None, kind: str = "auto", *, sign: str = "both",
          clip: float = 0.0, keep: float | None = None, clean: int = 0, outlined: float | None = None,
          value_range: tuple[float, float] | None = None, percentile: float = 99.0, common_scale: bool = False,
          style: str = "bars", k: int = 10, names: Sequence[str] | None = None, tokens=None, baseline=None, columns: int = 8,
@@ -104,7 +104,7 @@ def show(result: Attribution, example: int | Sequence[int] | None = None, kind: 
     return draw.stack(panels, left_out)
 
 
-def _example_panels(result: Attribution, found, example: int, options: Options, chosen, scales: Scales) -> list[draw.Panel]:
+def _example_panels(result: Result, found, example: int, options: Options, chosen, scales: Scales) -> list[draw.Panel]:
     """The panels of all tensors of one example; the numbers, which are of all of them, stand beneath the last."""
     panels = []
     for group, kind in found:
@@ -171,14 +171,14 @@ def _group_name(group: list[Block], several: bool) -> str:
     return ", " + (", ".join(names) if len(names) <= 3 else f"{len(names)} tables")
 
 
-def _share_words(result: Attribution, group: list[Block], example: int) -> list[str]:
+def _share_words(result: Result, group: list[Block], example: int) -> list[str]:
     total = sum(float(block.values[example].astype(np.float64).sum()) for block in group)
     magnitude = sum(float(np.abs(block.values[example]).sum()) for block in group)
     share = magnitude / max(float(result.magnitudes[example]), np.finfo(float).tiny)
     return [f"This part sums to {words.number(total)} and has {words.percent(share)} of the attribution by magnitude."]
 
 
-def _examples(result: Attribution, example, limit: int) -> tuple[list[int], list[str]]:
+def _examples(result: Result, example, limit: int) -> tuple[list[int], list[str]]:
     total = len(result)
     if not total:
         raise AttributionError("the result has no examples: there is nothing to draw")
@@ -246,7 +246,7 @@ def _check_heeded(kinds: set[str], *given: Options | Scales) -> None:
                 )
 
 
-def notebook(result: Attribution, limit: int = 2) -> Markup:
+def notebook(result: Result, limit: int = 2) -> Markup:
     """What a notebook shows for a result: its repr, and words or a small picture of the first examples.
 
     Never raises: where nothing can be drawn it is the repr alone.
@@ -261,7 +261,7 @@ def notebook(result: Attribution, limit: int = 2) -> Markup:
         return head
 
 
-def _notebook_picture(result: Attribution, limit: int) -> Markup:
+def _notebook_picture(result: Result, limit: int) -> Markup:
     if result.position is not None:
         figure = positions.show_positions(result, limit=limit)
         return Markup('<img alt="" style="max-width:100%" src="{}">').format(draw.data_uri(figure, dpi=80))

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from ..attribution import Attribution
 from ..errors import AttributionError
+from ..result import Result
 from ..structure import flatten
 
 KINDS = ("image", "words", "signal", "table", "steps")
@@ -33,7 +33,7 @@ class Block:
         return "" if self.key is None else str(self.key)
 
 
-def blocks(result: Attribution) -> list[Block]:
+def blocks(result: Result) -> list[Block]:
     """Each tensor of the result with its input and its kind, in order."""
     inputs = {} if result.inputs is None else {key: np.asarray(leaf) for key, leaf in flatten(result.inputs).items()}
     found = []
@@ -44,7 +44,7 @@ def blocks(result: Attribution) -> list[Block]:
     return found
 
 
-def has_steps(result: Attribution, values: np.ndarray) -> bool:
+def has_steps(result: Result, values: np.ndarray) -> bool:
     """Whether axis 1 of the attributions are steps along a path (interior gradients)."""
     if result.alphas is None or (result.method and "interior" not in result.method.lower()):
         return False
@@ -76,7 +76,7 @@ def is_words(leaf: np.ndarray | None) -> bool:
     return leaf is not None and leaf.ndim == 2 and leaf.dtype.kind in "iuUSO"
 
 
-def _kind(result: Attribution, values: np.ndarray, own: np.ndarray | None, inputs: dict) -> str:
+def _kind(result: Result, values: np.ndarray, own: np.ndarray | None, inputs: dict) -> str:
     if has_steps(result, values):
         return "steps"
     if own is None and values.ndim in (2, 3) and any(_is_text(leaf, values.shape) for leaf in inputs.values()):

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from ..attribution import Attribution
+from ..result import Result
 from . import colour, draw, plots, text, words
 from .display import show
 from .image import Picture, diverging, infer_range, sum_channels, to_display
@@ -17,8 +17,8 @@ FEATURES = 10
 
 
 def pair(
-    first: Attribution,
-    second: Attribution,
+    first: Result,
+    second: Result,
     example: int,
     headings: tuple[str, str],
     *,

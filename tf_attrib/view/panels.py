@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..attribution import Attribution
 from ..errors import AttributionError
+from ..result import Result
 from . import colour, draw, path, plots, text, words
 from .image import Picture, diverging, infer_range, mask, overlay, sum_channels, to_display, window
 from .kinds import Block, is_words
@@ -51,7 +51,7 @@ class Part:
         drawn: all examples of the figure, for a common scale.
     """
 
-    result: Attribution
+    result: Result
     group: Sequence[Block]
     example: int
     name: str

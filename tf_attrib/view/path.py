@@ -5,8 +5,8 @@ import dataclasses
 import numpy as np
 from scipy.integrate import cumulative_trapezoid
 
-from ..attribution import Attribution
 from ..errors import AttributionError, nearest
+from ..result import Result
 from ..structure import flatten
 from . import colour, draw, words
 from .image import Picture, diverging, infer_range, sum_channels, to_display
@@ -16,7 +16,7 @@ SCORE, GRADIENT = "#1f3f8f", "#c2690a"  # two axes, two colours, neither of them
 SCALES = ("each", "common")
 
 
-def gradient_magnitude(result: Attribution, example: int) -> tuple[np.ndarray, str] | None:
+def gradient_magnitude(result: Result, example: int) -> tuple[np.ndarray, str] | None:
     """The size of the gradient at each alpha of one example, and its name; None where the result holds none.
 
     The mean magnitude over all features of the interior gradients where the result has them, else the magnitude of
@@ -34,7 +34,7 @@ def gradient_magnitude(result: Attribution, example: int) -> tuple[np.ndarray, s
     return None
 
 
-def saturation(result: Attribution, example: int = 0) -> draw.Drawing:
+def saturation(result: Result, example: int = 0) -> draw.Drawing:
     """Score (left axis) and size of the gradient (right axis) against alpha, from the baseline (0) to the input (1).
 
     Args:
@@ -48,7 +48,7 @@ def saturation(result: Attribution, example: int = 0) -> draw.Drawing:
     return draw.stack(panels, width=7.0)
 
 
-def saturation_panel(result: Attribution, example: int, name: str | None = None) -> draw.Panel:
+def saturation_panel(result: Result, example: int, name: str | None = None) -> draw.Panel:
     """The saturation plot as a part of a figure. Arguments as for `saturation`; `name` begins the title."""
     if result.alphas is None or result.path_scores is None:
         raise AttributionError('a saturation plot needs the score along the path: attribute(..., method="interior_gradients")')
@@ -76,7 +76,7 @@ def _peak_words(alphas: np.ndarray, gradient) -> list[str]:
     ]
 
 
-def _draw_saturation(part, result: Attribution, example: int, alphas: np.ndarray, gradient) -> None:
+def _draw_saturation(part, result: Result, example: int, alphas: np.ndarray, gradient) -> None:
     axes = part.subplots()
     axes.plot(alphas, result.path_scores[example], color=SCORE, marker="o", markersize=3, linewidth=1.6)
     axes.set_xlabel("alpha: 0 is the baseline, 1 the input", fontsize=9)
@@ -192,7 +192,7 @@ def running_sum(gradients, alphas, velocity=None) -> np.ndarray:
 
 
 def strips(
-    result: Attribution,
+    result: Result,
     example: int = 0,
     *,
     key=None,
@@ -222,7 +222,7 @@ def strips(
 
 
 def strip_panels(
-    result: Attribution,
+    result: Result,
     block: Block,
     example: int,
     *,
@@ -287,7 +287,7 @@ def _strip_panel(
     return draw.Panel(heading, tuple(about), height + (0.35 if own else 0.2), paint)
 
 
-def steps_panel(result: Attribution, block: Block, example: int, name: str | None = None) -> draw.Panel:
+def steps_panel(result: Result, block: Block, example: int, name: str | None = None) -> draw.Panel:
     """Interior gradients of anything but images as one symmetric map: alpha downwards, features across.
 
     Axes after the first feature axis (such as embedding dimensions) are summed.

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..attribution import Attribution
 from ..errors import AttributionError
+from ..result import Result
 from . import colour, draw, words
 from .kinds import Block, blocks, has_steps, refuse
 from .text import tokens_for, words_of
@@ -37,7 +37,7 @@ class Map:
     notes: tuple[str, ...]
 
 
-def show_positions(result: Attribution, example=None, tokens=None, names: Sequence[str] | None = None,
+def show_positions(result: Result, example=None, tokens=None, names: Sequence[str] | None = None,
                    limit: int = 4) -> draw.Drawing:
     """A map for each example.
 
@@ -65,7 +65,7 @@ def show_positions(result: Attribution, example=None, tokens=None, names: Sequen
     return draw.stack([_panel(result, one) for one in maps], more)
 
 
-def map_of(result: Attribution, example: int, tokens=None, names: Sequence[str] | None = None) -> Map:
+def map_of(result: Result, example: int, tokens=None, names: Sequence[str] | None = None) -> Map:
     """The map of one example; the arguments are those of `show_positions`."""
     entries = np.flatnonzero(result.example == example)
     found = blocks(result)
@@ -83,7 +83,7 @@ def map_of(result: Attribution, example: int, tokens=None, names: Sequence[str] 
     return Map(example, entries, values, longest.tokens, rows, notes)
 
 
-def _tokens(result: Attribution, block: Block, entry: int, tokens):
+def _tokens(result: Result, block: Block, entry: int, tokens):
     """The words of an entry, given for each example or each entry."""
     if tokens is None or isinstance(tokens, dict | str | bytes):
         return tokens_for(result, block, entry, tokens)
@@ -95,7 +95,7 @@ def _tokens(result: Attribution, block: Block, entry: int, tokens):
     return tokens_for(result, block, entry, tokens)
 
 
-def _row(result: Attribution, entry: int, names: Sequence[str] | None) -> str:
+def _row(result: Result, entry: int, names: Sequence[str] | None) -> str:
     """The label of an output position: its number, what is explained there, and its score."""
     target = np.atleast_1d(result.target[entry])
     what = ""
@@ -107,7 +107,7 @@ def _row(result: Attribution, entry: int, names: Sequence[str] | None) -> str:
     return f"{int(result.position[entry])}:{what} ({words.number(result.scores[entry])})"
 
 
-def _panel(result: Attribution, shown: Map) -> draw.Panel:
+def _panel(result: Result, shown: Map) -> draw.Panel:
     limit = float(np.abs(shown.values[np.isfinite(shown.values)]).max(initial=0))
     unit = words.attribution_unit(result)
 
@@ -130,7 +130,7 @@ def _panel(result: Attribution, shown: Map) -> draw.Panel:
     return draw.Panel(title, tuple(caption), height, paint)
 
 
-def _worst(result: Attribution, entries: np.ndarray) -> list[str]:
+def _worst(result: Result, entries: np.ndarray) -> list[str]:
     """The sentences on how exact the rows of a map are: their largest gap and error, and what did not converge."""
     part, sentences = result[entries], []
     if part.gap is not None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from ..attribution import Attribution
 from ..errors import AttributionError
+from ..result import Result
 from . import colour, words
 from .kinds import Block, blocks, feature_name
 
@@ -86,7 +86,7 @@ def _value(value) -> str:
     return words.number(value) if isinstance(value, float | np.floating) else str(value)
 
 
-def features_html(result: Attribution, k: int = 10, names: Sequence[str] | None = None) -> Markup:
+def features_html(result: Result, k: int = 10, names: Sequence[str] | None = None) -> Markup:
     """For each example the top features as an HTML table: value, attribution, share of the sum of magnitudes.
 
     Args:

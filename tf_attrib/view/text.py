@@ -6,8 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from ..attribution import Attribution
 from ..errors import AttributionError
+from ..result import Result
 from . import colour, words
 from .kinds import Block, blocks, has_steps, is_words, refuse
 
@@ -38,7 +38,7 @@ class Words:
     notes: tuple[str, ...] = ()
 
 
-def words_of(result: Attribution, block: Block, example: int, tokens: Sequence | None = None) -> Words:
+def words_of(result: Result, block: Block, example: int, tokens: Sequence | None = None) -> Words:
     """The words of one example and their attributions, summed over embedding dimensions.
 
     Args:
@@ -77,7 +77,7 @@ def as_text(token) -> str:
     return token.decode("utf-8", "replace") if isinstance(token, bytes) else str(token)
 
 
-def _default_tokens(result: Attribution, block: Block, example: int, length: int) -> Sequence:
+def _default_tokens(result: Result, block: Block, example: int, length: int) -> Sequence:
     if result.tokens is not None and np.shape(result.tokens)[1:2] == (length,):
         return result.tokens[example]
     return block.inputs[example] if is_words(block.inputs) else range(length)
@@ -117,14 +117,14 @@ def word_spans(tokens: Sequence[str], values, limit: float | None = None) -> Mar
     return Markup(" ").join(spans)
 
 
-def words_caption(result: Attribution, shown: Words, scaled: colour.Scaled) -> list[str]:
+def words_caption(result: Result, shown: Words, scaled: colour.Scaled) -> list[str]:
     """The sentences beneath the words of one example: the scale, what was summed or left out."""
     zero = "gray is zero; one scale for all words of this example"
     scale = colour.full_colour(scaled.limit, words.attribution_unit(result), zero)
     return [scale, *shown.notes, *scaled.hidden]
 
 
-def to_html(result: Attribution, tokens=None) -> Markup:
+def to_html(result: Result, tokens=None) -> Markup:
     """The words of each example, coloured by attribution, with a caption: HTML without scripts, every token escaped.
 
     Args:
@@ -151,7 +151,7 @@ def to_html(result: Attribution, tokens=None) -> Markup:
     )
 
 
-def tokens_for(result: Attribution, block: Block, example: int, tokens) -> Sequence | None:
+def tokens_for(result: Result, block: Block, example: int, tokens) -> Sequence | None:
     """The words of one example out of what a user gave for all of them; None for the default.
 
     Raises:
@@ -178,7 +178,7 @@ def tokens_for(result: Attribution, block: Block, example: int, tokens) -> Seque
     return tokens[example]
 
 
-def _example_html(result: Attribution, block: Block, example: int, tokens, named: bool) -> Markup:
+def _example_html(result: Result, block: Block, example: int, tokens, named: bool) -> Markup:
     shown = words_of(result, block, example, tokens)
     scaled = colour.scale(shown.values, noun="word")
     name = words.entry_name(result, example) + (f", {block.name}" if named else "")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..attribution import Attribution
+from ..result import Result
 from ..summary import status_words as in_words
 
 
@@ -41,17 +41,17 @@ def count(quantity: int, noun: str) -> str:
     return f"{quantity:,} {noun}" + ("" if quantity == 1 else "s")
 
 
-def mean_baseline(result: Attribution, example: int) -> float | None:
+def mean_baseline(result: Result, example: int) -> float | None:
     """The score at the baseline, averaged where there are several baselines; None where the method has none."""
     return None if result.baseline_scores is None else float(np.mean(result.baseline_scores[example]))
 
 
-def attribution_unit(result: Attribution) -> str:
+def attribution_unit(result: Result) -> str:
     """The unit of the attributions; that of the score where a result made by hand does not say."""
     return result.attribution_unit or result.unit
 
 
-def target_words(result: Attribution, example: int) -> str:
+def target_words(result: Result, example: int) -> str:
     """ "class 3", "target (4, 2)", or nothing where the output has one unit only."""
     if result.target is None:
         return ""
@@ -61,7 +61,7 @@ def target_words(result: Attribution, example: int) -> str:
     return f"target ({', '.join(str(int(index)) for index in target)})"
 
 
-def gap_words(result: Attribution, example: int) -> str:
+def gap_words(result: Result, example: int) -> str:
     """The gap in percent of the difference of scores, or as it is where that difference is nearly zero."""
     if result.gap is None:
         return ""
@@ -78,19 +78,19 @@ def gap_words(result: Attribution, example: int) -> str:
     return f"gap {percent(gap / difference)} of the difference"
 
 
-def status_words(result: Attribution, example: int) -> str:
+def status_words(result: Result, example: int) -> str:
     """What is wrong with this example and the remedy; nothing where it converged or the method states no status."""
     return in_words(result, example, percent)
 
 
-def entry_name(result: Attribution, entry: int) -> str:
+def entry_name(result: Result, entry: int) -> str:
     """ "example 3", or with the position whose output is explained, "example 3, position 5"."""
     if result.position is None:
         return f"example {entry}"
     return f"example {int(result.example[entry])}, position {int(result.position[entry])}"
 
 
-def title(result: Attribution, example: int, name: str | None = None) -> str:
+def title(result: Result, example: int, name: str | None = None) -> str:
     """One line: which example, target, score with unit, gap, and its status where it did not converge."""
     parts = [target_words(result, example), f"score {number(result.scores[example])} ({result.unit})"]
     if result.gap is not None:
@@ -101,7 +101,7 @@ def title(result: Attribution, example: int, name: str | None = None) -> str:
     return f"{name or entry_name(result, example)}: " + ", ".join(part for part in parts if part)
 
 
-def numbers(result: Attribution, example: int, interior: bool = False) -> list[str]:
+def numbers(result: Result, example: int, interior: bool = False) -> list[str]:
     """The sentences on an example's numbers: score, baseline score, sum, gap; and its status.
 
     Args:

@@ -1,0 +1,29 @@
+"""What is compared before any row is run: the scores at the examples and at their references, and the targets."""
+
+import dataclasses
+
+import numpy as np
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Compared:
+    """Targets (n, r), scores (n,), and scores and highest values of the output at the references, (n, k).
+
+    `largest` (n,) is the largest magnitude of the output at the example and its references: the scale that its scores are on.
+    `distributions` says whether the output's values look like probabilities of classes: in [0, 1], with a sum of one;
+    `predicted` (n,) is the class of the highest value, where there is one value for each class.
+    """
+
+    target: np.ndarray
+    scores: np.ndarray
+    baseline_scores: np.ndarray
+    highest: np.ndarray
+    largest: np.ndarray
+    distributions: bool
+    predicted: np.ndarray | None = None
+
+    def of_examples(self, which: np.ndarray) -> "Compared":
+        """Those of some of the examples."""
+        predicted = None if self.predicted is None else self.predicted[which]
+        return Compared(self.target[which], self.scores[which], self.baseline_scores[which], self.highest[which],
+                        self.largest[which], self.distributions, predicted)
