@@ -108,9 +108,9 @@ def compare(name, path, rounds):
     import tensorflow as tf
 
     import tf_attrib as ta
-    from tf_attrib.graph import keras_model
-    from tf_attrib.graph.exported import load_exported
-    from tf_attrib.graph.trace import trace
+    from tf_attrib.graph.saved.exported import load_exported
+    from tf_attrib.graph.traced import keras_model
+    from tf_attrib.graph.traced.trace import trace
 
     model, examples = MODELS[name]()
     model.export(path, verbose=False)

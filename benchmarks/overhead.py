@@ -132,7 +132,7 @@ def doubling(model, examples, tolerance):
 
 def inside_tensorflow(function):
     """Seconds that `function` spends in compiled calls, and in all."""
-    from tf_attrib.graph.compiled import Compiled
+    from tf_attrib.graph.traced.compiled import Compiled
 
     call, spent = Compiled.__call__, [0.0]
 

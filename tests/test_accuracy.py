@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
-from tf_attrib.graph.compiled import Compiled
+from tf_attrib.graph.traced.compiled import Compiled
 
 from .conftest import assert_refused, make_cnn, make_text
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
-from tf_attrib import watching
+from tf_attrib.training import watch as watching
 
 from .callbacks import ONE_HOT_ALL, RNG, Noted, X, Y, make
 from .conftest import assert_refused

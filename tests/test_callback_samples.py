@@ -7,8 +7,9 @@ import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
-from tf_attrib import log, watching
-from tf_attrib.samples import classes_of, labels_at
+from tf_attrib.training import tensorboard as log
+from tf_attrib.training import watch as watching
+from tf_attrib.training.samples import classes_of, labels_at
 
 from .callbacks import ONE_HOT, Noted, X, Y, make
 

@@ -9,7 +9,7 @@ import tensorflow as tf
 import tf_keras
 
 import tf_attrib as ta
-from tf_attrib.graph import config, known, sizes
+from tf_attrib.graph.saved import config, known, sizes
 
 from . import hostile
 

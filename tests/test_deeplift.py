@@ -193,7 +193,7 @@ def test_guided_backpropagation_against_numpy():
 
 
 def test_nothing_is_traced_twice(lifted, monkeypatch):
-    from tf_attrib import deeplift
+    from tf_attrib.methods.deeplift import multipliers as deeplift
     first = lifted.attribute(FEATURES, 1, method="deeplift")
     monkeypatch.setattr(deeplift, "ruled", lambda *_: pytest.fail("built again"))
     for count in (1, 4):

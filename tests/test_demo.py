@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import tf_attrib as ta
+from tf_attrib.common.errors import AttributionError, MissingExtra
 from tf_attrib.demo import choose, data, models
 from tf_attrib.demo.folder import new_folder
 from tf_attrib.demo.page import COUNT
-from tf_attrib.errors import AttributionError, MissingExtra
 
 # choosing
 

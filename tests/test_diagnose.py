@@ -5,12 +5,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tf_attrib.doctor.numbers.hypotheses import ERRORS
 
 import tf_attrib as ta
 from tf_attrib.doctor import catalogue
-from tf_attrib.doctor.compare import sign_changes
-from tf_attrib.doctor.findings import TOPICS
-from tf_attrib.doctor.hypotheses import ERRORS
+from tf_attrib.doctor.checks.compare import sign_changes
+from tf_attrib.doctor.report import TOPICS
 
 from .conftest import assert_refused, make_cnn
 from .sick import DIAGONAL, PLAIN, attributor_of, softmax_of

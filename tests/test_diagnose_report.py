@@ -7,7 +7,7 @@ import pytest
 
 import tf_attrib as ta
 from tf_attrib.cli import main
-from tf_attrib.doctor.findings import Finding, Report
+from tf_attrib.doctor.report import Finding, Report
 
 from .conftest import assert_refused, make_cnn
 from .sick import averaging_text

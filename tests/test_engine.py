@@ -5,12 +5,12 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from tf_attrib.engine.integral.integrator import FixedRule, Rows
+from tf_attrib.engine.row import GradientRow, per_row_sum
 
 import tf_attrib as ta
-from tf_attrib import engine
-from tf_attrib.integrator import FixedRule, Rows
-from tf_attrib.references import resolve
-from tf_attrib.rows import GradientRow, per_row_sum
+from tf_attrib.engine import program as engine
+from tf_attrib.selection.references import resolve
 
 
 def tables_of(attributor, x):

@@ -7,8 +7,8 @@ import tensorflow as tf
 from keras import layers, ops
 
 import tf_attrib as ta
-from tf_attrib.graph.exported import load_exported
-from tf_attrib.graph.tensors import find_tensor
+from tf_attrib.graph.saved.exported import load_exported
+from tf_attrib.graph.traced.heads_and_lookups import find_tensor
 
 from .conftest import assert_refused, make_cnn, make_text, spread
 

@@ -7,8 +7,8 @@ import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
-from tf_attrib.graph import saved_gradients
-from tf_attrib.graph.flatten import CUSTOM, Flattening, add_flat
+from tf_attrib.graph.graphdef.flatten import CUSTOM, Flattening, add_flat
+from tf_attrib.graph.saved import custom_gradients as saved_gradients
 
 from .conftest import assert_refused
 
@@ -126,7 +126,7 @@ def test_broken_graphs_are_said_to_be():
 
 
 def test_functions_without_end_are_refused(monkeypatch):
-    monkeypatch.setattr("tf_attrib.graph.flatten.LIMIT", 200)
+    monkeypatch.setattr("tf_attrib.graph.graphdef.flatten.LIMIT", 200)
     graph, inputs, outputs = graph_of(lambda x: double(x), X)
     function = graph.library.function[0]
     call = function.node_def.add(name="again", op="PartitionedCall", input=["x"])

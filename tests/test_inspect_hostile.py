@@ -8,8 +8,10 @@ import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
-from tf_attrib.errors import plain
-from tf_attrib.graph import saved_model, scopes, security
+from tf_attrib.common.errors import plain
+from tf_attrib.graph.graphdef import scopes
+from tf_attrib.graph.saved import file as saved_model
+from tf_attrib.graph.saved import security
 
 from . import exports
 from .conftest import assert_refused

@@ -10,11 +10,11 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from scipy.stats import spearmanr
+from tf_attrib.result.similarity import cosine, rank_correlation
 
 import tf_attrib as ta
-from tf_attrib import log
-from tf_attrib.similarity import cosine, rank_correlation
-from tf_attrib.view.board import board
+from tf_attrib.training import tensorboard as log
+from tf_attrib.view.thumbnail import board
 
 from .conftest import assert_refused
 

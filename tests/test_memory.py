@@ -7,8 +7,8 @@ import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
-from tf_attrib.graph.positionwise import at_position
-from tf_attrib.scoring import ScoreFunction
+from tf_attrib.graph.traced.positionwise import at_position
+from tf_attrib.selection.score_function import ScoreFunction
 
 RNG = np.random.default_rng(0)
 
@@ -16,7 +16,7 @@ RNG = np.random.default_rng(0)
 @pytest.fixture
 def small_room(monkeypatch):
     """Blocks of 4 MB, so that small nets show how these are sized."""
-    monkeypatch.setattr("tf_attrib.engine.ACTIVATION_BYTES", 4 * 2**20)
+    monkeypatch.setattr("tf_attrib.engine.program.ACTIVATION_BYTES", 4 * 2**20)
 
 
 def any_image():
@@ -74,7 +74,7 @@ def test_blocks_of_everything_that_is_evaluated_follow_the_call(small_room, monk
 
 
 def ta_port(session):
-    from tf_attrib.graph.cut import Port
+    from tf_attrib.graph.traced.cut import Port
     return Port(session.function.output.fetches[None])
 
 
@@ -143,7 +143,7 @@ def test_only_the_position_that_is_explained_is_computed(name):
 
 
 def ancestors_of(score, session):
-    from tf_attrib.graph.tensors import ancestors
+    from tf_attrib.graph.traced.heads_and_lookups import ancestors
     return ancestors([score], [port.tensor for port in session.function.place.ports.values()])
 
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_attrib as ta
 from tf_attrib.cli import main
 from tf_attrib.demo import data, models
-from tf_attrib.metrics.case import Case
+from tf_attrib.metrics.examples import Case
 
 from .conftest import assert_refused, make_cnn
 

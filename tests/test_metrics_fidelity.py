@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
-from tf_attrib.metrics.case import case_of
+from tf_attrib.metrics.examples import case_of
 from tf_attrib.metrics.units import units_of
 
 from .conftest import assert_refused, make_cnn, make_text
@@ -230,7 +230,7 @@ def test_ties_are_drawn_and_not_taken_from_the_corner(linear):
 
 
 def test_nothing_is_traced_twice_and_blocks_are_bounded(images, monkeypatch):
-    from tf_attrib import session
+    from tf_attrib.engine import session
     attributor = ta.Attributor(make_cnn(), batch_size=8)
     sizes, traced = [], []
     program = session.engine.Program

@@ -7,7 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
-from tf_attrib.view.positions import map_of
+from tf_attrib.view.position_map import map_of
 
 from .conftest import assert_refused
 

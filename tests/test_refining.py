@@ -5,9 +5,9 @@ import sys
 
 import numpy as np
 import pytest
-
-from tf_attrib import adaptive, averaging, placing
-from tf_attrib.refining import Control, RefiningRule
+from tf_attrib.engine.integral import averaging, placing
+from tf_attrib.engine.integral import rounds as adaptive
+from tf_attrib.engine.integral.refined import Control, RefiningRule
 
 RNG = np.random.default_rng(0)
 
@@ -307,7 +307,7 @@ def test_where_a_probability_is_flat_nodes_may_lie_further_apart():
 
 def test_the_numbers_need_numpy_alone():
     code = ("import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
-            "import tf_attrib.refining, tf_attrib.quadrature; print('fine')")
+            "import tf_attrib.engine.integral.refined, tf_attrib.engine.integral.quadrature; print('fine')")
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "fine"
 

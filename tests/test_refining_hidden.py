@@ -4,8 +4,7 @@ import math
 
 import numpy as np
 import pytest
-
-from tf_attrib import adaptive
+from tf_attrib.engine.integral import rounds as adaptive
 
 from .test_refining import error, integrate, path_of
 

@@ -8,9 +8,9 @@ import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
-from tf_attrib.deeplift import ruled
-from tf_attrib.graph import nodes
-from tf_attrib.rules import table
+from tf_attrib.graph.graphdef import nodes
+from tf_attrib.methods.deeplift.multipliers import ruled
+from tf_attrib.methods.deeplift.rules import table
 
 from . import rule_cases_curved, rule_cases_linear
 from .rule_cases import SIZE, score, scores

@@ -10,7 +10,7 @@ from keras import layers
 from scipy.special import expit
 
 import tf_attrib as ta
-from tf_attrib.doctor import saturation as module
+from tf_attrib.datasets import saturation as module
 from tf_attrib.view import png
 
 from .conftest import assert_refused

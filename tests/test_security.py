@@ -10,9 +10,10 @@ import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
-from tf_attrib.graph import export_copy, risks, security
-from tf_attrib.graph import operations as known
-from tf_attrib.graph.nodes import definition
+from tf_attrib.graph.graphdef.nodes import definition
+from tf_attrib.graph.saved import export_copy, security
+from tf_attrib.graph.saved import operations as known
+from tf_attrib.graph.saved import risky_operations as risks
 
 from . import exports
 from .conftest import assert_refused

@@ -280,7 +280,7 @@ def test_interior_gradients_are_refused_and_their_sum_is_not():
 
 
 def test_more_sums_than_fit_are_refused(monkeypatch):
-    monkeypatch.setattr("tf_attrib.overview.running.MAX_SUMS", 2000)
+    monkeypatch.setattr("tf_attrib.datasets.running.MAX_SUMS", 2000)
     wide = result_of(np.ones((3, 700)), target=np.arange(3))
     assert_refused(lambda: ta.summarise([wide[:2], wide[2:]]), "700 features in 3 groups", "by=None")
     assert ta.summarise(wide[:2]).mean.shape == (2, 700)
@@ -288,5 +288,5 @@ def test_more_sums_than_fit_are_refused(monkeypatch):
 
 
 def test_a_sample_of_wide_features_is_smaller(monkeypatch):
-    monkeypatch.setattr("tf_attrib.overview.running.SAMPLE_BYTES", 16 * 700 * 4)
+    monkeypatch.setattr("tf_attrib.datasets.running.SAMPLE_BYTES", 16 * 700 * 4)
     assert ta.summarise(result_of(np.ones((30, 700)))).sample["attributions"].shape == (4, 700)

@@ -6,7 +6,7 @@ from matplotlib.colors import to_hex, to_rgba
 
 import tf_attrib as ta
 from tf_attrib.view.colour import GREEN, RED
-from tf_attrib.view.overview import UNKNOWN, VALUES, Swarm, _dot_colours, swarm_offsets
+from tf_attrib.view.data_summary import UNKNOWN, VALUES, Swarm, _dot_colours, swarm_offsets
 
 from .conftest import assert_refused
 from .test_summarise import data, result_of

@@ -8,7 +8,7 @@ import pytest
 from keras import layers
 
 import tf_attrib as ta
-from tf_attrib.overview.rules import wilson
+from tf_attrib.datasets.phrase_rules import wilson
 
 from .conftest import assert_refused
 from .test_summarise import cut, result_of

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from matplotlib.colors import to_hex, to_rgba
 
-from tf_attrib.errors import AttributionError
-from tf_attrib.view import colour, shares, words
+from tf_attrib.common.errors import AttributionError
+from tf_attrib.view import colour, shares
+from tf_attrib.view import captions as words
 
 VALUES = np.array([[5.0, -3.0, 1.0], [0.5, -0.5, 0.0]])
 

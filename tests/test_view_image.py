@@ -6,7 +6,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from tf_attrib.attribution import Attribution
-from tf_attrib.errors import AttributionError
+from tf_attrib.common.errors import AttributionError
 from tf_attrib.view import colour, diverging, image, infer_range, mask, overlay, show, to_display, window
 
 RNG = np.random.default_rng(0)

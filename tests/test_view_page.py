@@ -9,7 +9,7 @@ import pytest
 from markupsafe import Markup
 
 from tf_attrib.attribution import Attribution
-from tf_attrib.errors import AttributionError
+from tf_attrib.common.errors import AttributionError
 from tf_attrib.view import Code, Section, Table, page, show, to_html, write_page
 
 ATTACK = "<script>alert(1)</script>"
@@ -90,7 +90,7 @@ def test_a_failure_leaves_the_old_file_and_nothing_half_written(tmp_path, monkey
     def fail(*_):
         raise OSError("disk full")
 
-    monkeypatch.setattr("tf_attrib.whole.os.replace", fail)
+    monkeypatch.setattr("tf_attrib.common.atomic.os.replace", fail)
     with pytest.raises(OSError, match="disk full"):
         write_page(path, "New", [], overwrite=True)
     assert "<h1>Old</h1>" in path.read_text()

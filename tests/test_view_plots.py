@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 
 from tf_attrib import view
 from tf_attrib.attribution import Attribution
-from tf_attrib.errors import AttributionError
+from tf_attrib.common.errors import AttributionError
 from tf_attrib.view import colour, gradient_strip, running_sum, saturation, scaled_inputs, show, strips
 
 RNG = np.random.default_rng(0)

@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_rgb
 
 from tf_attrib.attribution import Attribution
-from tf_attrib.errors import AttributionError
+from tf_attrib.common.errors import AttributionError
 from tf_attrib.view import colour, notebook, show, to_html, word_spans
 
 SCRIPT = "<script>alert(1)</script>"

@@ -213,7 +213,7 @@ def test_tensorflow_1(tmp_path):
 def test_no_more_is_read_than_a_vocabulary_has(tmp_path, monkeypatch):
     table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(WORDS, tf.range(4, dtype=tf.int64)), -1)
     path = saved(table, tmp_path / "export")
-    monkeypatch.setattr("tf_attrib.vocabularies.MAX_KEYS", 3)
+    monkeypatch.setattr("tf_attrib.graph.saved.vocabulary.MAX_KEYS", 3)
     assert_refused(lambda: ta.vocabulary(path), "more than 3 words")
 
 

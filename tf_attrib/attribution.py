@@ -4,10 +4,10 @@ import dataclasses
 import os
 from pathlib import Path
 
-from . import storage
-from .errors import printed
-from .result import Result
-from .summary import summary
+from .common.errors import printed
+from .result import files as storage
+from .result.result import Result
+from .result.words import summary
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

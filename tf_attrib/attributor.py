@@ -10,29 +10,29 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .assemble import assemble
 from .attribution import Attribution
-from .checks import whole_or_none
-from .errors import AttributionError, printed
-from .failures import plain_failures
-from .formats import with_format
-from .graph import keras_model
-from .graph.exported import Exported, load_exported
-from .graph.load import load_model
-from .graph.saved_model import is_export
-from .graph.states import check_stateless
-from .graph.trace import Traced, trace
+from .common.checks import whole_or_none
+from .common.errors import AttributionError, printed
+from .common.failures import plain_failures
+from .common.progress import progress
+from .engine.assemble import assemble
+from .engine.formats import with_format
+from .engine.omission import put_back
+from .engine.planning import Examples, planned, usable
+from .engine.run import row_count, run
+from .engine.session import Session, check_finite
+from .engine.tokens import tokens
+from .engine.work import Work
+from .graph.saved.exported import Exported, load_exported
+from .graph.saved.file import is_export
+from .graph.saved.keras_file import load_model
+from .graph.traced import keras_model
+from .graph.traced.states import check_stateless
+from .graph.traced.trace import Traced, trace
 from .methods import Method, as_method
-from .omission import put_back
-from .outputs import data_key, leaf_type, resolve_of
-from .planning import Examples, planned, usable
-from .prepare import as_arrays, matched, prepared, raw_specs, specs_of
-from .progress import progress
-from .running import row_count, run
-from .select import At, Of, Rows, as_at, as_of
-from .session import Session, check_finite
-from .tokens import tokens
-from .work import Work
+from .selection.at_and_of import At, Of, Rows, as_at, as_of
+from .selection.inputs import as_arrays, matched, prepared, raw_specs, specs_of
+from .selection.outputs import data_key, leaf_type, resolve_of
 
 # The batch that a function is traced with where it cannot be traced for any.
 FIXED_ROWS = 16

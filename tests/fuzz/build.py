@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 import tf_attrib as ta
-from tf_attrib.graph.tensors import layer_names
+from tf_attrib.graph.traced.heads_and_lookups import layer_names
 
 from .net import LISTS, WRAPPERS, Net, Step
 

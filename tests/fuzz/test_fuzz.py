@@ -6,7 +6,7 @@ import dataclasses
 import numpy as np
 import pytest
 
-from tf_attrib.structure import map_leaves
+from tf_attrib.common.nested import map_leaves
 
 from . import checks, generate, reference
 from .checks import CHECKS, Case, due, examine

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from typing import TextIO
 
 from .._version import __version__
-from ..errors import AttributionError, MissingExtra, printable
+from ..common.errors import AttributionError, MissingExtra, printable
 from . import attribute, compare, demo, diagnose, inspect
 
 # In the order that `tf-attrib --help` lists them.

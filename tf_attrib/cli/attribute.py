@@ -5,8 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import AttributionError
-from ..whole import write_whole
+from ..common.atomic import write_whole
+from ..common.errors import AttributionError
 from . import reading
 
 # More pictures than this are not drawn unless asked for.
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _print_examples(result) -> None:
-    from ..view.words import percent, status_words
+    from ..view.sentences import percent, status_words
 
     gaps = result.relative_gap
     for i in range(len(result)):
@@ -94,7 +94,7 @@ def _write(result, out: Path, options: argparse.Namespace, vocabulary: list[str]
 
 def _drawable(result):
     """The result, or where its shape cannot be drawn, as of a layer with many channels, that summed over the last axis."""
-    from ..structure import flatten
+    from ..common.nested import flatten
     from ..view.kinds import blocks
 
     if all(block.kind for block in blocks(result)) or any(leaf.ndim < 3 for leaf in flatten(result.attributions).values()):

@@ -5,8 +5,8 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
-from ..errors import AttributionError
-from ..whole import write_whole
+from ..common.atomic import write_whole
+from ..common.errors import AttributionError
 from . import reading
 
 

@@ -2,7 +2,7 @@
 
 import argparse
 
-from ..errors import AttributionError
+from ..common.errors import AttributionError
 from . import reading
 
 
@@ -23,7 +23,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
-    from ..inspection import inspect
+    from ..graph.saved.inspect import inspect
 
     if options.rules:
         _print_rules(options)
@@ -37,7 +37,7 @@ def run(options: argparse.Namespace) -> None:
 
 def _print_rules(options: argparse.Namespace) -> None:
     from ..attributor import Attributor
-    from ..rule_coverage import coverage
+    from ..doctor.coverage import coverage
 
     if options.json:
         raise AttributionError("--rules prints a table: leave --json out")

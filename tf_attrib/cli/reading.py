@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..errors import AttributionError
+from ..common.errors import AttributionError
 
 # Methods whose baselines are a set of examples.
 OVER_DATA = ("expected_gradients", "deepshap")
@@ -45,7 +45,7 @@ def add_tokens(add) -> None:
 
 def tokens(options: argparse.Namespace) -> list[str] | None:
     """The words of the vocabulary file, read before anything is computed."""
-    from ..files import read_text
+    from .input_files import read_text
 
     return None if options.tokens is None else read_text(options.tokens).splitlines()
 
@@ -74,7 +74,7 @@ def check_writable(option: str, path: str | None, force: bool) -> None:
 def read(options: argparse.Namespace) -> tuple:
     """The attributor, the inputs, and the shape of one that its model takes."""
     from ..attributor import Attributor
-    from ..files import read_inputs
+    from .input_files import read_inputs
 
     with quiet_keras():
         attributor = Attributor(options.model, options.at, options.of, options.batch_size, signature=options.signature,
@@ -107,7 +107,7 @@ def target(text: str | None):
     if text is None:
         return None
     if text == "each":
-        from ..positions import each_position
+        from ..selection.each_position import each_position
         return each_position()
     try:
         numbers = tuple(int(part) for part in text.split(","))
@@ -118,8 +118,8 @@ def target(text: str | None):
 
 
 def baseline(options: argparse.Namespace, shape: tuple | None):
-    from ..baselines import at_input, constant, dataset
-    from ..files import read_inputs
+    from ..selection.baselines import at_input, constant, dataset
+    from .input_files import read_inputs
 
     if options.baseline is None:
         if options.method in OVER_DATA:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from ..errors import missing_extra
+from ..common.errors import missing_extra
 
 PAD, UNKNOWN = "[pad]", "[unk]"
 # Words in a token row. The longest sentence of the file is shorter; whatever is longer is cut.

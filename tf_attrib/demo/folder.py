@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from ..errors import AttributionError
+from ..common.errors import AttributionError
 
 # What a report holds: a folder with anything else in it is never replaced.
 CONTENTS = {"index.html", "models"}

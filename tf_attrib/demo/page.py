@@ -6,7 +6,7 @@ import numpy as np
 
 from .. import view
 from ..attribution import Attribution
-from ..view.words import number, percent
+from ..view.captions import number, percent
 from . import choose, pictures
 from .findings import PLANTED_DIGIT, Findings, Marker, Trained
 

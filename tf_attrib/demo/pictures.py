@@ -7,7 +7,7 @@ from markupsafe import Markup
 
 from .. import view
 from ..attribution import Attribution
-from ..view.words import number, percent
+from ..view.captions import number, percent
 from .data import CORNER
 from .findings import Digits, Marker, Mistake
 

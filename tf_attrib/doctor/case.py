@@ -9,16 +9,16 @@ import tensorflow as tf
 
 from ..attribution import Attribution
 from ..attributor import Attributor
-from ..baselines import several
-from ..errors import AttributionError
-from ..graph.cut import Port
-from ..graph.keras_model import vocabulary
+from ..common.errors import AttributionError
+from ..common.nested import flatten, map_leaves, rebuild
+from ..engine.session import Session
+from ..engine.work import Work
+from ..graph.traced.cut import Port
+from ..graph.traced.keras_model import vocabulary
 from ..methods import IntegratedGradients
-from ..prepare import as_arrays
-from ..select import Of
-from ..session import Session
-from ..structure import flatten, map_leaves, rebuild
-from ..work import Work
+from ..selection.at_and_of import Of
+from ..selection.baselines import several
+from ..selection.inputs import as_arrays
 
 # What is asked of some examples, or of some of many references, is asked of the first ones.
 EXAMPLES, REFERENCES = 4, 8

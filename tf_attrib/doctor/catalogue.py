@@ -7,7 +7,7 @@ import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from .findings import TOPICS, Finding
+from .report import TOPICS, Finding
 
 
 @dataclasses.dataclass(frozen=True)

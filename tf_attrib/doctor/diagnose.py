@@ -6,15 +6,17 @@ from typing import Any
 import numpy as np
 
 from ..attributor import Attributor, as_attributor
-from ..errors import AttributionError
-from ..failures import plain_failures
+from ..common.errors import AttributionError
+from ..common.failures import plain_failures
 from ..methods import IntegratedGradients, Method, as_method
-from ..positions import EachPosition
-from ..prepare import as_arrays
-from . import baseline, calls, compare, integral, model, output, words
+from ..selection.each_position import EachPosition
+from ..selection.inputs import as_arrays
+from . import remedies as calls
 from .case import Case, as_default_class, chosen_target
 from .catalogue import finding
-from .findings import Finding, Report
+from .checks import baseline, compare, integral, model, output
+from .checks import embeddings as words
+from .report import Finding, Report
 
 # Each takes a case. What can be seen without a gradient comes first.
 FORWARD = (model.check_integers, output.check_shape)

@@ -4,13 +4,13 @@ A method is points (where rows are taken, and with which weights) and a row func
 loop of its own: see `engine`. In the formulas F is the explained score, x the selected tensor, x' its baseline.
 """
 
-from ..method import METHODS, Method, as_method
+from ..engine.method import METHODS, Method, as_method
+from .conductance import Conductance, GradCam, InternalInfluence
+from .deeplift.method import DeepLift, DeepShap
 from .gradients import Gradient, GradientTimesInput, GuidedBackprop, InteriorGradients
-from .layers import Conductance, GradCam, InternalInfluence
 from .masks import Ablation, Occlusion
-from .noise import SmoothGrad, SmoothGradSquared, VarGrad
 from .paths import ExpectedGradients, IntegratedGradients
-from .references import DeepLift, DeepShap
+from .smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad
 
 METHODS |= {
     "gradient": Gradient,

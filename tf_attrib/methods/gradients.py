@@ -2,12 +2,12 @@
 
 import dataclasses
 
-from .. import points
-from ..deeplift import GuidedRow, replaced_gradients
-from ..errors import AttributionError
-from ..method import Method
-from ..quadrature import make_rule
-from ..rows import GradientRow
+from ..common.errors import AttributionError
+from ..engine.integral import points
+from ..engine.integral.quadrature import make_rule
+from ..engine.method import Method
+from ..engine.row import GradientRow
+from .deeplift.multipliers import GuidedRow, replaced_gradients
 
 PER_INPUT = "{} per unit of input"
 

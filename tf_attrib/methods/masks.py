@@ -5,14 +5,15 @@ from typing import Any
 
 import numpy as np
 
-from .. import baselines, points
-from ..checks import number, whole
-from ..errors import AttributionError
-from ..groups import group_count, grouped
-from ..method import Method
-from ..perturb import AblationRow, OcclusionRow, make_windows
-from ..prepare import as_arrays
-from ..structure import flatten
+from ..common.checks import number, whole
+from ..common.errors import AttributionError
+from ..common.nested import flatten
+from ..engine.integral import points
+from ..engine.method import Method
+from ..selection import baselines
+from ..selection.inputs import as_arrays
+from .groups import group_count, grouped
+from .windows import AblationRow, OcclusionRow, make_windows
 
 
 @dataclasses.dataclass(frozen=True)

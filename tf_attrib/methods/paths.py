@@ -4,12 +4,12 @@ import dataclasses
 
 import numpy as np
 
-from .. import points
-from ..errors import AttributionError
-from ..method import Method
-from ..quadrature import Rule, make_rule
-from ..refining import Control
-from ..rows import GradientRow
+from ..common.errors import AttributionError
+from ..engine.integral import points
+from ..engine.integral.quadrature import Rule, make_rule
+from ..engine.integral.refined import Control
+from ..engine.method import Method
+from ..engine.row import GradientRow
 
 # What integrated gradients aim at unless told otherwise.
 TOLERANCE, MOST_EVALUATIONS = 0.05, 1025

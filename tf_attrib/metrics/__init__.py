@@ -4,9 +4,9 @@ from .compare import compare
 from .comparison import Comparison
 from .fidelity import Aopc, aopc, deletion, insertion
 from .infidelity import Gaussian, NoisyBaseline, Squares, infidelity
+from .metric import Curves, Metric
 from .pointing import pointing
 from .randomisation import Randomisation, randomisation
-from .scores import Curves, Metric
 from .sensitivity import max_sensitivity
 from .sparseness import sparseness
 

@@ -8,18 +8,18 @@ import numpy as np
 
 from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
-from ..errors import AttributionError, nearest
-from ..method import Method
+from ..common.errors import AttributionError, nearest
+from ..common.nested import flatten, rebuild
+from ..engine.method import Method
 from ..methods import as_method
-from ..prepare import as_arrays
-from ..structure import flatten, rebuild
-from .case import Case, attributed, case_of, each_alone, fitting
+from ..selection.inputs import as_arrays
 from .comparison import Comparison
+from .examples import Case, attributed, case_of, each_alone, fitting
 from .fidelity import LEAST, Ranked, aopc_of, deletion_of, insertion_of, stand_in
 from .infidelity import Slope, check_kind, check_measurable, infidelities, path_elsewhere
+from .metric import Metric
 from .pointing import pointing
 from .randomisation import randomisation
-from .scores import Metric
 from .sensitivity import max_sensitivity
 from .sparseness import sparseness
 from .units import Units, units_of

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from ..errors import AttributionError, plain, printed
+from ..common.errors import AttributionError, plain, printed
 from .intervals import RESAMPLES, mean_interval
-from .scores import Curves, Metric
+from .metric import Curves, Metric
 
 LEVEL = 0.95
 # What a column is called.
@@ -119,7 +119,7 @@ class Comparison:
 
     def save_html(self, path: str | Path, overwrite: bool = False) -> Path:
         """Writes table and figures as one HTML file that stands alone, whole or not at all. Returns its path."""
-        from ..view.report import Section, Table, write_page
+        from ..view.page import Section, Table, write_page
         header, rows = self._cells()
         sections = [Section("Means", [Table(["method", *header[1:]], rows), *self._legend(), self.plot()]),
                     *(Section(HEADINGS.get(metric, metric), [self.plot_curves(metric)]) for metric in self._with_curves())]

@@ -8,13 +8,13 @@ import numpy as np
 
 from ..attribution import Attribution
 from ..attributor import Attributor
-from ..baselines import Baseline, describe_zeros
-from ..checks import is_whole
-from ..errors import AttributionError
-from ..method import Method
-from ..structure import flatten
-from .case import Case, attributed, case_of, is_slope, relevance
-from .scores import Curves
+from ..common.checks import is_whole
+from ..common.errors import AttributionError
+from ..common.nested import flatten
+from ..engine.method import Method
+from ..selection.baselines import Baseline, describe_zeros
+from .examples import Case, attributed, case_of, is_slope, relevance
+from .metric import Curves
 from .units import Units, units_of
 
 # Steps of a curve unless told otherwise, where there are that many parts.

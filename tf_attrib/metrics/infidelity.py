@@ -8,12 +8,12 @@ import numpy as np
 
 from ..attribution import Attribution
 from ..attributor import Attributor
-from ..checks import is_whole, whole
-from ..errors import AttributionError
-from ..method import Method
+from ..common.checks import is_whole, whole
+from ..common.errors import AttributionError
+from ..engine.method import Method
 from ..methods import as_method
-from .case import Case, attributed, case_of, is_slope, joined, relevance
-from .scores import Metric
+from .examples import Case, attributed, case_of, is_slope, joined, relevance
+from .metric import Metric
 
 # Noise is this part of the range of the examples, unless told otherwise.
 NOISE = 0.1

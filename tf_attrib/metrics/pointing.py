@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from ..attribution import Attribution
-from ..checks import whole
-from ..errors import AttributionError
-from ..structure import flatten
-from .scores import Metric
+from ..common.checks import whole
+from ..common.errors import AttributionError
+from ..common.nested import flatten
+from .metric import Metric
 
 
 def pointing(result: Attribution, masks: Any, *, tolerance: int = 0) -> Metric:

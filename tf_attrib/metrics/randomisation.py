@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from ..attributor import Attributor
-from ..errors import AttributionError
-from ..graph import keras_model
-from ..method import Method
-from ..similarity import rank_correlation
-from .case import attributed
-from .scores import Curves
+from ..common.errors import AttributionError
+from ..engine.method import Method
+from ..graph.traced import keras_model
+from ..result.similarity import rank_correlation
+from .examples import attributed
+from .metric import Curves
 
 CASCADING, INDEPENDENT = "cascading", "independent"
 

@@ -6,13 +6,13 @@ import numpy as np
 
 from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
-from ..checks import whole
-from ..errors import AttributionError
-from ..method import Method
-from ..prepare import as_arrays
-from ..structure import flatten, rebuild
-from .case import attributed, case_of, each_alone
-from .scores import Metric
+from ..common.checks import whole
+from ..common.errors import AttributionError
+from ..common.nested import flatten, rebuild
+from ..engine.method import Method
+from ..selection.inputs import as_arrays
+from .examples import attributed, case_of, each_alone
+from .metric import Metric
 
 # The radius is this part of the range of the examples, unless told otherwise.
 RADIUS = 0.02

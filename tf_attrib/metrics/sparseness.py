@@ -3,9 +3,9 @@
 import numpy as np
 
 from ..attribution import Attribution
-from ..errors import AttributionError
-from ..structure import flatten
-from .scores import Metric
+from ..common.errors import AttributionError
+from ..common.nested import flatten
+from .metric import Metric
 
 
 def sparseness(result: Attribution) -> Metric:

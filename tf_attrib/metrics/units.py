@@ -5,9 +5,9 @@ import math
 
 import numpy as np
 
-from ..checks import is_whole
-from ..errors import AttributionError
-from .case import Case
+from ..common.checks import is_whole
+from ..common.errors import AttributionError
+from .examples import Case
 
 UNITS = ("features", "pixels", "patches", "tokens")
 

@@ -5,9 +5,9 @@ import dataclasses
 import numpy as np
 from matplotlib.colors import CenteredNorm, LinearSegmentedColormap, to_hex, to_rgba
 
-from ..errors import AttributionError, nearest
+from ..common.errors import AttributionError, nearest
+from .captions import count, number, percent
 from .shares import clean_up, strongest
-from .words import count, number, percent
 
 # The green is much lighter than the red (L* 71 and 37), so that eyes and printers without colour tell them apart.
 GREEN = "#21c45a"

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import draw, words
+from . import draw
+from . import captions as words
 
 FLAT, OTHER = "#c2690a", "#8a94a3"  # neither of them green or red
 

@@ -6,10 +6,10 @@ import numpy as np
 from matplotlib.colors import to_rgb
 from scipy import ndimage
 
-from ..errors import AttributionError
+from ..common.errors import AttributionError
 from . import colour
+from .captions import count, number, percent
 from .shares import outline, regions, share_of
-from .words import count, number, percent
 
 HIDDEN = "#9aa4b2"  # a bluish gray: what a mask hides is not to be taken for a part of the image
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AttributionError
-from ..result import Result
-from ..structure import flatten
+from ..common.errors import AttributionError
+from ..common.nested import flatten
+from ..result.result import Result
 
 KINDS = ("image", "words", "signal", "table", "steps")
 

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from ..result import Result
-from . import colour, draw, plots, text, words
-from .display import show
+from ..result.result import Result
+from . import colour, draw, plots
+from . import captions as words
+from . import coloured_words as text
 from .image import Picture, diverging, infer_range, sum_channels, to_display
 from .kinds import Block, blocks, feature_name
-from .report import figure_html
+from .page import figure_html
+from .show import show
 
 # Of a table, so many features are shown.
 FEATURES = 10

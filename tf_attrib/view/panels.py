@@ -6,9 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import AttributionError
-from ..result import Result
-from . import colour, draw, path, plots, text, words
+from ..common.errors import AttributionError
+from ..result.result import Result
+from . import along_path as path
+from . import colour, draw, plots
+from . import captions as words
+from . import coloured_words as text
 from .image import Picture, diverging, infer_range, mask, overlay, sum_channels, to_display, window
 from .kinds import Block, is_words
 from .tables import ranked

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy import ndimage
 
-from ..errors import AttributionError
+from ..common.errors import AttributionError
 
 
 def threshold(values, share: float) -> float:

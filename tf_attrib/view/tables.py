@@ -5,9 +5,10 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from ..errors import AttributionError
-from ..result import Result
-from . import colour, words
+from ..common.errors import AttributionError
+from ..result.result import Result
+from . import colour
+from . import captions as words
 from .kinds import Block, blocks, feature_name
 
 

@@ -1,0 +1,179 @@
+"""Inputs read from files: images, arrays, and token ids as JSON lines."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..common.checks import is_whole
+from ..common.errors import AttributionError
+
+IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
+ARRAYS = (".npy", ".npz")
+LINES = (".jsonl", ".json", ".ndjson")
+# What is read of one image, of one file of token ids, and as one id.
+MOST_PIXELS, MOST_NUMBERS, MOST_ID = 100_000_000, 250_000_000, 2**31 - 1
+
+
+def read_inputs(paths: list[str], shape: tuple | None, value_range: tuple[float, float] = (0.0, 255.0),
+                resize: bool = False) -> Any:
+    """One batch from all of `paths`, which must be of one kind.
+
+    Args:
+        paths: images (one example each), `.npy` (one example or a batch), `.npz` (a model's inputs by name), or JSON lines
+            (a list of token ids a line).
+        shape: of one example as the model takes it, None entries for any size; None where the model does not say.
+        value_range: what black and white of an image become.
+        resize: bring images to the size that the model takes.
+
+    Returns:
+        An array (batch, ...), or a dict of arrays from `.npz`.
+
+    Raises:
+        AttributionError: a file that is missing, unreadable, or of another kind or shape than the others.
+    """
+    kinds = {_kind(Path(path)) for path in paths}
+    if len(kinds) > 1:
+        raise AttributionError(f"the inputs are of several kinds ({', '.join(sorted(kinds))}): give one kind at a time")
+    for path in paths:
+        if not Path(path).is_file():
+            raise AttributionError(f"there is no input file at {path!r}")
+    kind = kinds.pop()
+    if kind == "image":
+        return _stack([_image(path, shape, value_range, resize) for path in paths], paths)
+    if kind == "token ids":
+        return _padded([ids for path in paths for ids in _lines(path)], shape)
+    return _arrays(paths, shape)
+
+
+def _kind(path: Path) -> str:
+    suffix = path.suffix.lower()
+    for kind, suffixes in (("image", IMAGES), ("array", ARRAYS), ("token ids", LINES)):
+        if suffix in suffixes:
+            return kind
+    raise AttributionError(f"{str(path)!r}: inputs are images ({', '.join(IMAGES)}), arrays ({', '.join(ARRAYS)}) or token ids "
+                           f"({', '.join(LINES)})")
+
+
+def _image(path: str, shape: tuple | None, value_range: tuple[float, float], resize: bool) -> np.ndarray:
+    from PIL import Image  # brought by matplotlib
+
+    height, width, channels = shape if shape is not None and len(shape) == 3 else (None, None, None)
+    try:
+        with warnings.catch_warnings(), Image.open(path) as image:
+            warnings.simplefilter("ignore")
+            _check_size(path, image.size, None if None in (height, width) else (width, height), resize)
+            image = image.convert({1: "L", 4: "RGBA"}.get(channels, "RGB"))  # decodes it
+            if None not in (height, width) and image.size != (width, height):
+                image = image.resize((width, height), Image.Resampling.BILINEAR)
+            pixels = np.asarray(image, np.float32)
+    except Image.DecompressionBombError as error:
+        raise AttributionError(f"{path!r} has more pixels than are read, {MOST_PIXELS:,}: scale it down first") from error
+    except AttributionError:
+        raise
+    except Exception as error:  # decoders raise what they like
+        raise AttributionError(f"{path!r} is not a readable image: {error}") from error
+    low, high = value_range
+    pixels = low + pixels / 255 * (high - low)
+    return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _check_size(path: str, size: tuple[int, int], wanted: tuple[int, int] | None, resize: bool) -> None:
+    """Fails before anything is decoded."""
+    if wanted is not None and size != wanted and not resize:
+        raise AttributionError(f"{path!r} is {size[0]}×{size[1]} pixels and the model takes {wanted[0]}×{wanted[1]}: resize "
+                               "it, or let it be resized with --resize")
+    if size[0] * size[1] > MOST_PIXELS:
+        raise AttributionError(f"{path!r} is {size[0]}×{size[1]} pixels, and at most {MOST_PIXELS:,} are read: make it smaller")
+
+
+def _stack(examples: list[np.ndarray], paths: list[str]) -> np.ndarray:
+    shapes = {example.shape for example in examples}
+    if len(shapes) > 1:
+        listed = ", ".join(f"{path} {example.shape}" for path, example in zip(paths, examples, strict=True))
+        raise AttributionError(f"the images differ in size: {listed}")
+    return np.stack(examples)
+
+
+def _arrays(paths: list[str], shape: tuple | None) -> Any:
+    loaded = [_load(path) for path in paths]
+    if isinstance(loaded[0], dict):
+        if len(loaded) > 1:
+            raise AttributionError("one .npz holds all inputs of a model by name: give one .npz")
+        arrays = loaded[0]
+        return next(iter(arrays.values())) if len(arrays) == 1 else arrays
+    # one example without a batch axis is a batch of one
+    batches = [array[None] if shape is not None and array.ndim == len(shape) else array for array in loaded]
+    try:
+        return np.concatenate(batches)
+    except ValueError as error:
+        raise AttributionError(f"the arrays do not fit together: {', '.join(str(array.shape) for array in loaded)}") from error
+
+
+def _load(path: str) -> Any:
+    try:
+        loaded = np.load(path, allow_pickle=False)
+        if not isinstance(loaded, np.ndarray):
+            with loaded:
+                return {name: loaded[name] for name in loaded.files}
+        return loaded
+    except Exception as error:
+        raise AttributionError(f"{path!r} is not a readable array file without pickle: {error}") from error
+
+
+def _lines(path: str) -> list[list[int]]:
+    rows = []
+    for number, line in enumerate(read_text(path).splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            ids = json.loads(line)
+        except RecursionError:
+            raise AttributionError(f"{path!r}, line {number}: lists in lists in lists, too deep to be token ids; give one list "
+                                   "of whole numbers a line, such as [12, 7, 0]") from None
+        except ValueError as error:
+            raise AttributionError(f"{path!r}, line {number}: not JSON: {error}; give one list of token ids a line, such as "
+                                   "[12, 7, 0]") from error
+        rows += ids if isinstance(ids, list) and ids and isinstance(ids[0], list) else [ids]
+    for ids in rows:
+        if not isinstance(ids, list) or not ids or not all(map(is_whole, ids)):
+            raise AttributionError(f"{path!r}: each line must be a list of token ids such as [12, 7, 0]; got {repr(ids)[:60]}")
+        beyond = next((i for i in ids if not -MOST_ID <= i <= MOST_ID), None)
+        if beyond is not None:
+            raise AttributionError(f"{path!r}: {str(beyond)[:30]} is beyond the range of token ids, {MOST_ID}")
+    return rows
+
+
+def read_text(path: str) -> str:
+    """The text of a file in UTF-8.
+
+    Raises:
+        AttributionError: there is none, it is a folder, cannot be read, or is in another encoding.
+    """
+    if not Path(path).is_file():
+        raise AttributionError(f"there is no file at {path!r}" + (": it is a folder" if Path(path).is_dir() else ""))
+    try:
+        return Path(path).read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise AttributionError(f"{path!r} is not text in UTF-8 (byte {error.start}): save it as UTF-8") from error
+    except OSError as error:
+        raise AttributionError(f"{path!r} cannot be read: {error}") from error
+
+
+def _padded(rows: list[list[int]], shape: tuple | None) -> np.ndarray:
+    """Rows of ids padded with 0 at the end to the length that the model takes, else to the longest."""
+    if not rows:
+        raise AttributionError("the file holds no token ids")
+    longest = max(len(ids) for ids in rows)
+    length = (shape[0] if shape else None) or longest
+    if longest > length:
+        raise AttributionError(f"a line of {longest} token ids for a model that takes {length}: shorten it")
+    if len(rows) * length > MOST_NUMBERS:
+        raise AttributionError(f"{len(rows)} lines, the longest of {longest} token ids, are {len(rows) * length:,} numbers "
+                               f"when padded, and at most {MOST_NUMBERS:,} are read: give fewer lines at a time")
+    padded = np.zeros((len(rows), length), np.int32)
+    for row, ids in zip(padded, rows, strict=True):
+        row[:len(ids)] = ids
+    return padded

@@ -1,0 +1,99 @@
+"""From what the engine summed to the result that a user gets."""
+
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..common.nested import flatten, rebuild
+from ..result.completeness import judged
+from ..selection.baselines import describe_zeros
+from ..selection.score_function import ScoreFunction
+from .compared import Compared
+from .integral.integrator import Outcome
+from .integral.refined import CONVERGED, NOT_FINITE, Control
+from .method import Method
+from .work import Work
+
+# The relative error that float32 gradients carry.
+FLOOR = 1e-4
+
+
+def assemble(method: Method, function: ScoreFunction, outcome: Outcome, work: Work,
+             tokens: np.ndarray | None) -> dict[str, Any]:
+    """The fields of the result of `method`.
+
+    Args:
+        outcome: what came of its rows.
+        work: what the rows were made of.
+        tokens: words, where the model knows them.
+    """
+    tables, compared = work.tables, work.compared
+    series = next(iter(outcome.totals.values())).shape[1] > 1
+    totals = {key: total if series else total[:, 0] for key, total in outcome.totals.items()}
+    positive = {key: totals.pop(("positive", key)) for key in list(totals) if ("positive", key) in totals}
+    finite = outcome.finite & np.isfinite(compared.scores) & np.isfinite(compared.baseline_scores).all(1)
+    status = outcome.status
+    if not finite.all():
+        for total in [*totals.values(), *positive.values()]:
+            total[~finite] = np.nan
+        status = np.where(finite, "" if status is None else status, NOT_FINITE)
+    target = tables.target
+    found = {
+        "attributions": rebuild(totals), "positive": rebuild(positive) if method.signed else None, "scores": tables.score,
+        "inputs": rebuild(work.arrays),
+        "evaluations": outcome.evaluations, "forward_evaluations": outcome.forward_evaluations + 1,
+        "error_estimate": outcome.error_estimate, "status": status, "residual": outcome.residual,
+        "residual_clipped": outcome.residual_clipped, "narrow_at": outcome.narrow_at,
+        "target": None if target.shape[1] == 0 else target[:, 0] if target.shape[1] == 1 else target,
+        "predicted": compared.predicted, **work.placed,
+        "tokens": tokens, "method": repr(method), "at": method.words(function), "of": function.output.words,
+        "class_zero": function.output.other,
+        "unit": function.output.unit, "attribution_unit": method.unit(function.output.unit),
+        "notes": function.place.notes + _notes(method.control, function, compared) + method.notes(function)}
+    if series:
+        found |= {"alphas": outcome.alphas, "path_scores": outcome.path_scores, "path_gradients": outcome.path_slopes}
+    if method.uses_baseline:
+        found |= _against_baseline(found, method, function, outcome, tables, compared)
+    return found
+
+
+def _against_baseline(found: dict, method, function, outcome, tables, compared) -> dict[str, Any]:
+    """What comes of the score at the baseline."""
+    below, references = compared.baseline_scores, tables.references
+    one = references.count == 1
+    words = describe_zeros(tables.x, function.place.kind) if references.words == "zeros" else references.words
+    # of an output with positions the score of the target alone is known here
+    confident = function.output.has_classes and function.output.unit == "probability" and function.target_rank < 2
+    difference = tables.score - below.mean(1)
+    more = {"baseline_scores": below[:, 0] if one else below, "baseline": words,
+            "forward_evaluations": found["forward_evaluations"] + references.count,
+            "baseline_confidence": (compared.highest[:, 0] if one else compared.highest) if confident else None}
+    if method.in_score_units:
+        total = sum(leaf.reshape(len(leaf), -1).sum(1, dtype=np.float64) for leaf in flatten(found["attributions"]).values())
+        more["gap"] = total - difference
+        short = method.when_incomplete(function)
+        if short is not None:
+            size = sum(np.abs(leaf).reshape(len(leaf), -1).sum(1, dtype=np.float64)
+                       for leaf in flatten(found["attributions"]).values())
+            status = judged(more["gap"], difference, size, compared.largest, method.exact, short)
+            known = found["status"]
+            more["status"] = status if known is None else np.where(np.isin(known, ("", CONVERGED)) & (status != ""), status,
+                                                                   known)
+    if method.on_path:
+        more["gradient_share"] = np.divide(outcome.end_slopes, difference, out=np.full(len(difference), np.nan),
+                                           where=difference != 0)
+    return more
+
+
+def _notes(control: Control | None, function: ScoreFunction, compared: Compared) -> tuple[str, ...]:
+    """What a reader should know of how the stated accuracy came about."""
+    if control is None:
+        return ()
+    notes = []
+    if function.log_odds is None and (function.output.unit == "probability" or compared.distributions):
+        notes.append("the logits beneath this probability were not found, so paths are refined on the probability itself, "
+                     "which takes more gradients")
+    if control.tolerance < FLOOR and function.dtype != tf.float64:
+        notes.append(f"float32 carries the error estimate to about {FLOOR:g}: for less, use a float64 model")
+    return tuple(notes)

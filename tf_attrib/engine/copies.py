@@ -1,0 +1,109 @@
+"""A cloud of noisy copies around each example, over which attributions of an inner method are averaged. NumPy alone."""
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .integral.integrator import Outcome
+from .integral.refined import WORST
+
+# What becomes of the attributions (examples, copies, ...) of the copies, by the name of the form.
+FORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mean": lambda found: found.mean(1),
+    "squared": lambda found: np.square(found).mean(1),
+    "variance": lambda found: found.var(1),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Cloud:
+    """How noisy copies are made, and what becomes of their attributions.
+
+    Attributes:
+        n_samples: how many copies.
+        stddev: standard deviation of the noise, relative to the range (highest less lowest) of each example's tensor.
+        form: one of `FORMS`.
+    """
+
+    n_samples: int
+    stddev: float
+    form: str
+
+    def copies(self, x: dict[Any, np.ndarray], example: int, seed: int) -> dict[Any, np.ndarray]:
+        """(n_samples, ...) by key. What is drawn depends on (seed, the example's own values), not on its company."""
+        rng = np.random.default_rng([seed, digest(x, example)])
+        return {key: _noisy(value[example], self.n_samples, self.stddev, rng) for key, value in x.items()}
+
+    def folded(self, outcome: Outcome) -> Outcome:
+        """The outcome of the examples, from that of all their copies, one example's after the other's."""
+        def split(values: np.ndarray | None) -> np.ndarray | None:
+            return None if values is None else values.reshape(-1, self.n_samples, *values.shape[1:])
+
+        def of(name: str, reduce: Callable[[np.ndarray], np.ndarray]) -> np.ndarray | None:
+            values = split(getattr(outcome, name))
+            return None if values is None else reduce(values)
+
+        def mean(values: np.ndarray) -> np.ndarray:
+            return values.mean(1)
+        totals = {key: FORMS[self.form](split(total)) for key, total in outcome.totals.items()}
+        found = {name: of(name, mean) for name in ("end_slopes", "path_scores", "path_slopes", "residual")}
+        found |= {"alphas": of("alphas", lambda values: values[:, 0]), "finite": of("finite", lambda values: values.all(1)),
+                  "residual_clipped": of("residual_clipped", lambda values: values.any(1)), "status": of("status", _worst),
+                  "narrow_at": of("narrow_at", lambda values: np.fmin.reduce(values, 1))}
+        found |= {name: of(name, lambda values: values.sum(1)) for name in ("evaluations", "forward_evaluations")}
+        # copies whose mean is wanted were judged by it: each states the error of the mean
+        error = of("error_estimate", lambda values: values.max(1)) if self.form == "mean" else None
+        return Outcome(totals, error_estimate=error, **found)
+
+    @property
+    def judged_together(self) -> int:
+        """How many copies, one after the other, a rule that refines judges by their mean."""
+        return self.n_samples if self.form == "mean" else 1
+
+
+def in_clouds(cloud: Cloud, examples: dict[Any, np.ndarray], seed: int | None, memory: int, beside: int = 0) -> Iterator[tuple]:
+    """Of examples that are done together, which of them each copy is of, and the copies by key.
+
+    Args:
+        memory: bytes that copies may take; those of one example are always made together.
+        beside: bytes of what else is repeated for each copy.
+    """
+    seed = np.random.SeedSequence().entropy if seed is None else seed
+    count, size = len(next(iter(examples.values()))), beside + sum(value[0].nbytes for value in examples.values())
+    together = max(1, memory // max(size * cloud.n_samples, 1))
+    for start in range(0, count, together):
+        some = np.arange(start, min(start + together, count))
+        copies = [cloud.copies(examples, i, seed) for i in some]
+        yield np.repeat(some, cloud.n_samples), {key: np.concatenate([one[key] for one in copies]) for key in examples}
+
+
+def joined(parts: list[Outcome]) -> Outcome:
+    """One outcome of all examples."""
+    def whole(name: str):
+        values = [getattr(part, name) for part in parts]
+        if isinstance(values[0], dict):
+            return {key: np.concatenate([value[key] for value in values]) for key in values[0]}
+        return None if values[0] is None else np.concatenate(values)
+    return Outcome(**{field.name: whole(field.name) for field in dataclasses.fields(Outcome)})
+
+
+def digest(x: dict[Any, np.ndarray], example: int) -> int:
+    """A number that an example's own values give, for seeds."""
+    found = hashlib.blake2b(digest_size=8)
+    for value in x.values():
+        found.update(np.ascontiguousarray(value[example]).tobytes())
+    return int.from_bytes(found.digest(), "little")
+
+
+def _noisy(value: np.ndarray, count: int, stddev: float, rng: np.random.Generator) -> np.ndarray:
+    deviation = stddev * (value.max() - value.min())
+    return value + deviation * rng.standard_normal((count, *value.shape), value.dtype)
+
+
+def _worst(status: np.ndarray) -> np.ndarray:
+    """The worst status of each example's copies."""
+    ranks = np.vectorize(WORST.index)(status)
+    return np.array(WORST)[ranks.max(1)]

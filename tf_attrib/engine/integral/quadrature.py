@@ -1,0 +1,113 @@
+"""Rules of quadrature on [0, 1], as tables of nodes and weights. NumPy and SciPy alone."""
+
+import dataclasses
+import functools
+
+import numpy as np
+import scipy.special
+
+from ...common.checks import whole
+from ...common.errors import AttributionError, nearest
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Rule:
+    """Nodes in [0, 1], ascending, and weights that sum to one: the integral of f is about sum(weights * f(nodes)).
+
+    Attributes:
+        name: for people.
+        nodes, weights: float64 of shape (n,).
+        degree: the highest degree of polynomials that are integrated exactly.
+    """
+
+    name: str
+    nodes: np.ndarray
+    weights: np.ndarray
+    degree: int = 0
+
+    def __post_init__(self):
+        nodes, weights = np.asarray(self.nodes, np.float64), np.asarray(self.weights, np.float64)
+        if nodes.ndim != 1 or nodes.shape != weights.shape or not len(nodes):
+            raise AttributionError(f"a rule needs as many weights as nodes, got shapes {weights.shape} and {nodes.shape}")
+        if nodes.min() < 0 or nodes.max() > 1 or np.any(np.diff(nodes) < 0):
+            raise AttributionError("the nodes of a rule must lie in [0, 1] and ascend")
+        if abs(weights.sum() - 1) > 1e-9:
+            raise AttributionError(f"the weights of a rule must sum to 1, these sum to {weights.sum():.9g}: constants would "
+                                   "not be integrated exactly")
+        object.__setattr__(self, "nodes", nodes)
+        object.__setattr__(self, "weights", weights)
+
+    def __len__(self) -> int:
+        return len(self.nodes)
+
+
+def left(n_steps: int) -> Rule:
+    """Riemann sum over the left ends of `n_steps` equal steps: the baseline is a node, the input is not."""
+    return Rule("left", np.arange(n_steps) / n_steps, np.full(n_steps, 1 / n_steps))
+
+
+def right(n_steps: int) -> Rule:
+    """Riemann sum over the right ends of `n_steps` equal steps: the input is a node (Sundararajan et al. 2017, eq. 3)."""
+    return Rule("right", np.arange(1, n_steps + 1) / n_steps, np.full(n_steps, 1 / n_steps))
+
+
+def midpoint(n_steps: int) -> Rule:
+    """The middles of `n_steps` equal steps."""
+    return Rule("midpoint", (np.arange(n_steps) + 0.5) / n_steps, np.full(n_steps, 1 / n_steps), degree=1)
+
+
+def trapezoid(n_steps: int) -> Rule:
+    """The n_steps + 1 ends of `n_steps` equal steps, the outermost with half the weight."""
+    weights = np.full(n_steps + 1, 1 / n_steps)
+    weights[[0, -1]] /= 2
+    return Rule("trapezoid", np.arange(n_steps + 1) / n_steps, weights, degree=1)
+
+
+def gauss_legendre(n_steps: int) -> Rule:
+    """Gauss-Legendre with `n_steps` nodes, all inside: the best for smooth functions."""
+    nodes, weights = _legendre(n_steps)
+    return Rule("gauss_legendre", (nodes + 1) / 2, weights / weights.sum(), degree=2 * n_steps - 1)
+
+
+def _legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
+    """The zeros of the Legendre polynomial of degree n in [-1, 1], ascending, and their weights.
+
+    Newton's method from Tricomi's estimate: the eigenvalues that NumPy takes for it would want n² numbers at once.
+    """
+    k = np.arange(1, (n + 1) // 2 + 1)
+    x = (1 - (n - 1) / (8 * n**3)) * np.cos(np.pi * (k - 0.25) / (n + 0.5))
+
+    def slope() -> np.ndarray:
+        return n * (scipy.special.eval_legendre(n - 1, x) - x * scipy.special.eval_legendre(n, x)) / (1 - x * x)
+    for _ in range(3):
+        x = x - scipy.special.eval_legendre(n, x) / slope()
+    x[k == (n + 1) / 2] = 0  # the middle one of an odd number
+    weights = 2 / ((1 - x * x) * slope()**2)
+    rest = slice(n % 2, None)
+    return np.concatenate([-x, x[::-1][rest]]), np.concatenate([weights, weights[::-1][rest]])
+
+
+# The most steps of a rule: the zeros of Legendre's polynomials take time that grows with the square of their number.
+MOST_STEPS = {None: 10**6, "gauss_legendre": 5000}
+RULES = {rule.__name__: rule for rule in (left, right, midpoint, trapezoid, gauss_legendre)}
+
+
+def make_rule(rule: "str | Rule", n_steps: int) -> Rule:
+    """The rule called `rule` with `n_steps` steps; a Rule is taken as it is.
+
+    Raises:
+        AttributionError: no rule of that name, or fewer than one step.
+    """
+    if isinstance(rule, Rule):
+        return rule
+    if rule not in RULES:
+        raise AttributionError(f"no rule is called {rule!r}; there are: {nearest(rule, RULES)}, or give a quadrature.Rule")
+    if whole("n_steps", n_steps) > (most := MOST_STEPS.get(rule, MOST_STEPS[None])):
+        raise AttributionError(f"n_steps={n_steps} of the rule {rule!r}: at most {most} nodes are made; without n_steps, "
+                               "tolerance=0.001 finds as many as each path needs")
+    return _made(rule, int(n_steps))
+
+
+@functools.lru_cache(maxsize=32)
+def _made(rule: str, n_steps: int) -> Rule:
+    return RULES[rule](n_steps)  # the nodes of Gauss-Legendre take longer to find than a small net's gradients

@@ -1,0 +1,98 @@
+"""Row functions: one row is (example, reference, alpha) -> (score, integrand). Methods differ in these and in points."""
+
+import dataclasses
+from typing import Any
+
+import tensorflow as tf
+
+from ..selection.score_function import ScoreFunction
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Row:
+    """A block of rows, as tensors with the row as axis 0.
+
+    Attributes:
+        x, reference: the selected tensors at the examples and at their references, by key.
+        context: the model inputs that are needed beside them.
+        target: int32 (rows, r).
+        alpha: (rows,).
+        score: (rows,), the score at the example itself.
+        number: int32 (rows,), the number of the row within its example.
+        extra: what else the method said of each example, by name (`engine.Tables`).
+    """
+
+    x: dict[Any, tf.Tensor]
+    reference: dict[Any, tf.Tensor]
+    context: dict[Any, tf.Tensor]
+    target: tf.Tensor
+    alpha: tf.Tensor
+    score: tf.Tensor
+    number: tf.Tensor
+    extra: dict[Any, tf.Tensor] = dataclasses.field(default_factory=dict)
+
+    def difference(self) -> dict[Any, tf.Tensor]:
+        """x - x' by key."""
+        return {key: x - self.reference[key] for key, x in self.x.items()}
+
+    def point(self) -> dict[Any, tf.Tensor]:
+        """x' + alpha (x - x') by key, written so that alpha = 0 and 1 give x' and x to the last bit."""
+        return {key: (1 - per_row(self.alpha, x)) * self.reference[key] + per_row(self.alpha, x) * x
+                for key, x in self.x.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class GradientRow:
+    """The gradient of the score at a point of the path, times a velocity.
+
+    Attributes:
+        velocity: "difference" (x - x': path methods), "input" (x), or "one".
+    """
+
+    velocity: str = "difference"
+
+    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        """Score (rows,), derivative along the path (rows,), and integrand by key."""
+        difference = row.difference()
+        score, gradients = function.gradients(row.point(), row.context, row.target)
+        products = {key: gradient * difference[key] for key, gradient in gradients.items()}
+        slope = tf.add_n([per_row_sum(product) for product in products.values()])
+        if self.velocity == "difference":
+            return score, slope, products
+        if self.velocity == "input":
+            return score, slope, {key: gradient * row.x[key] for key, gradient in gradients.items()}
+        return score, slope, gradients
+
+
+@dataclasses.dataclass(frozen=True)
+class PooledRow:
+    """Activations weighed by their channel's mean gradient over positions, and summed over channels."""
+
+    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        """Score (rows,), zeros (rows,), and (rows, *positions) by key."""
+        score, gradients = function.gradients(row.x, row.context, row.target)
+        maps = {}
+        for key, gradient in gradients.items():
+            weights = tf.reduce_mean(gradient, axis=list(range(1, gradient.shape.rank - 1)), keepdims=True)
+            maps[key] = tf.reduce_sum(weights * row.x[key], -1)
+        return score, tf.zeros_like(score), maps
+
+
+@dataclasses.dataclass(frozen=True)
+class ScoreRow:
+    """The score at a point of the path, and nothing else."""
+
+    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        """Score (rows,), zeros (rows,), and no integrands."""
+        score = function.scores(row.point(), row.context, row.target)
+        return score, tf.zeros_like(score), {}
+
+
+def per_row(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
+    """`values` (rows,) shaped to multiply `like` (rows, ...)."""
+    return tf.reshape(values, [-1] + [1] * (like.shape.rank - 1))
+
+
+def per_row_sum(values: tf.Tensor) -> tf.Tensor:
+    """(rows,), the sum over all axes but the first."""
+    return tf.reduce_sum(values, axis=list(range(1, values.shape.rank)))

@@ -1,0 +1,70 @@
+"""From a method and what it works on to what came of all its rows."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..selection.score_function import ScoreFunction
+from .copies import digest, in_clouds, joined
+from .integral.integrator import FixedRule, Outcome
+from .integral.points import Points
+from .integral.refined import RefiningRule
+from .method import Method
+from .work import Work
+
+# One unit of the last place of half-precision formats, and by how many of them a score is rounded on its way through a net.
+HALF, PLACES = {"float16": 2.0**-10, "bfloat16": 2.0**-7}, 4
+
+
+def run(method: Method, work: Work, seed: int | None, memory: int, advance: Callable[[int], None]) -> Outcome:
+    """What comes of all rows of `method`; where it looks at noisy copies of each example, averaged over these.
+
+    Args:
+        memory: bytes that gradients and copies kept on the host may take.
+        advance: is told of rows that are done.
+    """
+    if method.cloud is None:
+        return _outcome(method, work, seed, memory, advance)
+    parts = []
+    for which, copies in in_clouds(method.cloud, work.tables.x, seed, memory, work.bytes_beside):
+        noisy = work.copied(which, copies, method.control is not None)
+        parts.append(method.cloud.folded(_outcome(method, noisy, seed, memory, advance)))
+    return joined(parts)
+
+
+def row_count(method: Method, work: Work) -> int | None:
+    """How many rows `method` evaluates; None where it refines."""
+    if method.control is not None:
+        return None
+    rng = np.random.default_rng(0) if method.random else None  # how many there are does not depend on what is drawn
+    points = method.points(work.tables.references.count, rng, work.features, work.session.function.place.kind)
+    return len(points.alpha) * len(work.tables.score) * (method.cloud.n_samples if method.cloud else 1)
+
+
+def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance: Callable[[int], None]) -> Outcome:
+    session, tables, control = work.session, work.tables, method.control
+    function = session.function
+    dtype, odds = function.dtype.as_numpy_dtype, control is not None and function.log_odds is not None
+    sums = method.sums(work.features, work)
+    if control is not None:
+        integrator = RefiningRule(control, tables.score, work.compared.baseline_scores, sums, dtype, odds, memory,
+                                  method.hands_out(function), 1 if method.cloud is None else method.cloud.judged_together,
+                                  _rounding(function))
+    else:
+        integrator = FixedRule(_points(method, work, seed), sums, dtype, method.forward_only)
+    return session.run(method.row(work.features, function.place.kind), tables, integrator, odds, advance)
+
+
+def _rounding(function: ScoreFunction) -> float | None:
+    """The relative precision of the scores of a net that computes in half precision, None of another."""
+    return max((PLACES * HALF[name] for name in function.formats), default=None)
+
+
+def _points(method: Method, work: Work, seed: int | None) -> list[Points]:
+    """The points of each example. Draws are seeded by (seed, the example's own values): its company does not matter."""
+    x, references, kind = work.tables.x, work.tables.references.count, work.session.function.place.kind
+    count = len(next(iter(x.values())))
+    if not method.random:
+        return [method.points(references, None, work.features, kind)] * count
+    seed = np.random.SeedSequence().entropy if seed is None else seed
+    return [method.points(references, np.random.default_rng([seed, digest(x, i)]), work.features, kind) for i in range(count)]

@@ -1,0 +1,233 @@
+"""A model traced for one kind of inputs: what was selected in it, and everything compiled for it so far."""
+
+import copy
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..common.errors import AttributionError
+from ..graph.traced.cut import Port
+from ..graph.traced.heads_and_lookups import connected, find_lookups, layer_names
+from ..graph.traced.trace import Traced
+from ..selection.at_and_of import At, Of
+from ..selection.each_position import EachPosition, expanded
+from ..selection.inputs import few
+from ..selection.outputs import Output, centred, check_each_alone, resolve_of
+from ..selection.places import Place, resolve_at
+from ..selection.references import References
+from ..selection.score_function import ScoreFunction
+from . import program as engine
+from .compared import Compared
+from .fetching import Fetching
+from .integral.integrator import Integrator, Outcome
+from .row import ScoreRow
+
+
+class Session(Fetching):
+    """What a call of `attribute` works on: the tensors that were selected, the rows that are run, and what is compared."""
+
+    def __init__(self, traced: Traced, at: At | None, of: Of | None, names: dict, examples: dict, batch_size: int | None):
+        output = resolve_of(traced, of)
+        self._one, self._names, self._traced = {key: value[:1].copy() for key, value in examples.items()}, names, traced
+        place = self._resolved(at, list(output.fetches.values()))
+        # a score's own rows are fed as inputs are, and are none of the model's
+        fed = dataclasses.replace(traced, inputs=traced.inputs | output.data) if output.data else traced
+        super().__init__(ScoreFunction(fed, place, output), batch_size)
+        self._inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
+        self._programs: dict[tuple[Callable, bool], engine.Program] = {}
+        self._others: dict[Any, Session] = {}
+        if of is not None and of.kind == "score":
+            check_each_alone(output, functools.partial(self.fetch, "output", _ports(output)), examples, self.function.rows)
+        self._check_number(examples)
+        self.block, self.whole_block = self._blocks(self._one)
+
+    def _resolved(self, at: At | None, fetches: list[tf.Tensor]) -> Place:
+        examples = {key: tf.constant(self._one[key]) for key in self._traced.inputs}
+        return resolve_at(self._traced, at, fetches, self._names, examples)
+
+    def positions(self, asked: EachPosition, inputs: dict) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """For each entry of a result for each position its example, its position, and its target (r,)."""
+        output, shape = self.function.output, (len(next(iter(inputs.values()))), *self.shape(inputs))
+        return expanded(asked, shape, lambda: self.predicted(inputs), output.has_classes, output.words)
+
+    def _check_number(self, examples: dict) -> None:
+        """Raises AttributionError where another number of examples than came does not give one entry for each, as of a function
+        that refers to an array with a row for each: blocks hold rows of any examples in any number."""
+        count = self.function.rows or (3 if len(next(iter(examples.values()))) == 2 else 2)
+        try:
+            self._finished({key: np.repeat(value, count, axis=0) for key, value in self._one.items()})
+        except (tf.errors.OpError, AttributionError) as error:
+            try:
+                self._finished(examples)
+            except (tf.errors.OpError, AttributionError):
+                raise error from None
+            raise AttributionError("the model works on these examples, and not on another number of them: an array that it "
+                                   "refers to may have a row for each. Give such an array as an input beside the others, "
+                                   "Attributor(lambda inputs: f(inputs['x'], inputs['rows']), at=ta.inputs('x')), or as "
+                                   "ta.score(function, data=rows)") from error
+
+    def centred(self) -> "Session":
+        """The same of the output less its mean over classes."""
+        return self._other("centred", lambda function: dataclasses.replace(function, output=centred(function.output)))
+
+    def along(self, path: At | None) -> "Session":
+        """The same with paths at another place; the selected tensors are then what rows look at (`ScoreFunction.observed`)."""
+        def moved(function: ScoreFunction) -> ScoreFunction:
+            seen = function.place
+            try:
+                place = self._resolved(path, [port.tensor for port in seen.ports.values()])
+            except AttributionError as error:
+                shown = "its default" if path is None else f"path={path.name or path.kind!r}"
+                raise AttributionError(f"the path must run in front of {seen.words}, where attributions are; {shown} does not: "
+                                       f"{error}") from error
+            return dataclasses.replace(function, place=place, observed=seen)
+        return self._other(("along", path), moved)
+
+    def through(self, layer: At) -> "Session":
+        """The same, with a layer observed behind the selected tensors."""
+        def observing(function: ScoreFunction) -> ScoreFunction:
+            fetches = list(function.output.fetches.values())
+            seen = self._resolved(dataclasses.replace(layer, unit=None), fetches)
+            tensors = [port.tensor for port in seen.ports.values()]
+            if len(tensors) > 1:
+                raise AttributionError(f"{seen.words}: conductance passes through one of them, name it, such as "
+                                       f"ta.layer({next(iter(seen.ports))!r}, unit=...)")
+            if not any(connected(port.tensor, tensors) for port in function.place.ports.values()):
+                raise AttributionError(f"{seen.words} does not depend on {function.place.words}: choose a layer behind it")
+            return dataclasses.replace(function, observed=seen)
+        return self._other(("through", layer.name), observing)
+
+    def _other(self, name: Any, change: Callable[[ScoreFunction], ScoreFunction]) -> "Session":
+        """The same of another function, kept under `name`."""
+        if name not in self._others:
+            other = copy.copy(self)
+            other.function, other._cuts, other._programs, other._passes, other._others = change(self.function), {}, {}, {}, {}
+            self._others[name] = other
+        if self._others[name].whole_block == self.whole_block and self._others[name].block == self.block:
+            return self._others[name]
+        other = copy.copy(self._others[name])
+        other.block, other.whole_block = self.block, self.whole_block
+        return other
+
+    def observed(self, inputs: dict, match: dict) -> dict[Any, tuple]:
+        """The shapes of one example of the observed tensors, by the key that they are handed out under. They may follow the
+        length of a sequence."""
+        place = self.function.observed
+        shapes = self.function.features(place)
+        if any(None in shape for shape in shapes.values()):
+            found = self.fetch("observed", place.ports, {key: value[:1] for key, value in inputs.items()})
+            shapes = {key: value.shape[1:] for key, value in found.items()}
+        return dict(zip(self.handed_out(match, place), map(tuple, shapes.values()), strict=True))
+
+    def selected(self, inputs: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
+        """The selected tensors at `inputs` (by the model's keys), (n, ...) by key, in the dtype of paths."""
+        ports = self.function.place.ports
+        source = {key: self._inputs.get(port.tensor.ref(), self) for key, port in ports.items()}
+        inner = {key: port for key, port in ports.items() if source[key] is self}
+        values = self.fetch("selected", inner, inputs) if inner else {}
+        values |= {key: inputs[name] for key, name in source.items() if name is not self}
+        return {key: values[key].astype(self.function.dtype.as_numpy_dtype, copy=False) for key in ports}
+
+    def handed_out(self, match: dict, place: Place | None = None) -> list:
+        """The keys under which attributions to the selected tensors (or those of another place) are handed out: for inputs the
+        user's own."""
+        place = self.function.place if place is None else place
+        if place.kind != "inputs":
+            return list(place.ports)
+        if len(match) > 1 and list(place.ports) == [None]:  # one of several, by name: no structure to keep
+            return [None]
+        return [match[place.stand_ins.get(own, self._inputs.get(port.tensor.ref()))] for own, port in place.ports.items()]
+
+    def called(self, match: dict) -> dict[str, Any]:
+        """For each name that means one selected tensor and no other, the key that it is handed out under: that key, the name of
+        the input that it is or is looked up by (the model's and the user's own), or that of its layer, which an export keeps
+        inside the names of operations.
+
+        Args:
+            match: the user's key for each of the model's inputs.
+        """
+        ports, keys = self.function.place.ports, self.handed_out(match)
+        lookups = {lookup.tensor.ref(): lookup for lookup in find_lookups(self.function.traced)}
+        found: dict[str, list] = {}
+        for key, port in zip(keys, ports.values(), strict=True):
+            ref = port.tensor.ref()
+            source = (self._inputs[ref],) if ref in self._inputs else lookups[ref].inputs if ref in lookups else ()
+            names = {str(name) for one in source for name in (one, self._names[one], match[one]) if len(source) == 1}
+            names |= layer_names(lookups[ref].name) | layer_names(port.tensor.op.name) if ref in lookups else set()
+            for name in names:
+                found.setdefault(name, []).append(key)
+        alone = {name: those[0] for name, those in found.items() if len(those) == 1}
+        return alone | {key: key for key in keys if isinstance(key, str)}
+
+    def indices(self, inputs: dict[Any, np.ndarray]) -> np.ndarray | None:
+        """The token indices of the one lookup that was selected, (n, length), or None."""
+        place = self.function.place
+        port = Port(place.indices, place.indices_axis)
+        return None if place.indices is None else self.fetch("indices", {None: port}, inputs)[None]
+
+    def run(self, row: Callable, tables: engine.Tables, integrator: Integrator, odds: bool = False,
+            advance: Callable[[int], None] = lambda rows: None) -> Outcome:
+        """Evaluates `row` wherever the integrator wants it. Nothing is traced twice.
+
+        Args:
+            odds: whether rows are those of the log-odds (`ScoreFunction.log_odds`) instead of the score.
+
+        Raises:
+            AttributionError: what the row function needs of the graph is not there.
+        """
+        def program_for(forward_only: bool) -> engine.Program:
+            key = (ScoreRow(), False) if forward_only else (row, odds)
+            if key not in self._programs:
+                self._programs[key] = engine.Program(self.function.log_odds if key[1] else self.function, key[0], tables.extra)
+            return self._programs[key]
+        engine.run(program_for, tables, integrator, self.block, advance)
+        return integrator.outcome()
+
+    def compared(self, x: dict, inputs: dict, references: References, target: Any, with_baseline: bool) -> Compared:
+        """Targets, and scores at the examples and at their references, in one forward pass over all of them.
+
+        Raises:
+            AttributionError: targets that do not fit.
+        """
+        count, k = len(next(iter(x.values()))), references.count if with_baseline else 0
+        rank = self.function.target_rank
+        targets = self.function.targets(target, self.shape(inputs), count)
+        shared = references.shared and not self.function.context and rank < 2
+        # where nothing of the example's own enters, the references are evaluated once for all
+        rows = k if shared else count * k
+        example = np.concatenate([np.arange(count), np.zeros(rows, int) if shared else np.repeat(np.arange(count), k)])
+
+        def at(part: np.ndarray) -> dict:
+            own, other = part[part < count], part[part >= count] - count
+            of, which = (np.zeros_like(other), other) if shared else np.divmod(other, max(k, 1))
+            return {key: np.concatenate([value[own], references.tables[key][references.index[key][of, which]]])
+                    for key, value in x.items()}
+        values = self._values(at, example, inputs, targets)
+        highest = values[:count].argmax(1).astype(np.int32)
+        predicted = highest if values.shape[1] > 1 and self.function.output.has_classes else None
+        targets = highest[:, None] if targets is None else targets
+        column = targets[:, 0] if rank == 1 else np.zeros(count, int)
+        scores = values[np.arange(count), column].astype(np.float64)
+        below = values[count:][None] if shared else values[count:].reshape(count, k, values.shape[1])
+        below = np.broadcast_to(below, (count, k, values.shape[1]))
+        baseline_scores = np.take_along_axis(below, column[:, None, None], 2)[:, :, 0].astype(np.float64)
+        distributions = values.shape[1] > 1 and values.min() >= 0 and np.allclose(values.sum(1), 1, atol=1e-3)
+        largest = np.maximum(np.abs(values[:count]).max(1), np.abs(below).max((1, 2), initial=0))
+        return Compared(targets, scores, baseline_scores, below.max(2), largest, bool(distributions), predicted)
+
+
+def _ports(output: Output) -> dict[Any, Port]:
+    """What the explained output is made of."""
+    return {key: Port(tensor) for key, tensor in output.fetches.items()}
+
+
+def check_finite(what: str, values: np.ndarray) -> None:
+    """Raises AttributionError naming the examples whose `values` (n, rows) hold NaN or infinity."""
+    bad = np.flatnonzero(~np.isfinite(values).all(1))
+    if len(bad):
+        raise AttributionError(f"the {what} is NaN or infinite for example(s) {few(bad)}; look at these inputs, at the model's "
+                               "weights, and for float16 at overflow")

@@ -1,0 +1,67 @@
+"""How much memory a forward pass takes for each row, as far as the graph tells."""
+
+import math
+from collections.abc import Iterable
+
+import tensorflow as tf
+
+from .heads_and_lookups import PASS, ancestors
+
+LOOPS = frozenset({"While", "StatelessWhile"})
+# What leads into a loop of TensorFlow 1, inside of which nothing can be fetched.
+FRAMES = frozenset({"Enter", "RefEnter"})
+
+
+def activations(ends: Iterable[tf.Tensor], selected: list[tf.Tensor]) -> list[tf.Tensor]:
+    """The float tensors between `selected` and `ends` that grow with the number of rows."""
+    return [tensor for operation in ancestors(ends, selected) if operation.type not in PASS for tensor in operation.outputs
+            if tensor.dtype.is_floating and tensor.shape.rank != 0 and (tensor.shape.rank is None or tensor.shape[0] is None)]
+
+
+def static_bytes(ends: list[tf.Tensor], selected: list[tf.Tensor]) -> int | None:
+    """How many bytes the activations of one row take; None where the shapes in the graph do not tell: they follow the inputs,
+    or there are loops. Of a graph with loops of TensorFlow 1 what the shapes tell."""
+    tensors = activations(ends, selected)
+    if any(operation.type in FRAMES for operation in ancestors(ends, selected)):
+        return sum(tensor.dtype.size * math.prod(size or 1 for size in tensor.shape[1:])
+                   for tensor in tensors if tensor.shape.rank is not None)
+    if any(tensor.shape.rank is None or None in tensor.shape[1:] for tensor in tensors) or _loops(ends, selected):
+        return None
+    return sum(tensor.dtype.size * math.prod(tensor.shape[1:]) for tensor in tensors)
+
+
+def counted_bytes(ends: list[tf.Tensor], selected: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:
+    """The same of all rows as a tensor; call it with their graph as the default.
+
+    Args:
+        rows: int64, how many there are.
+    """
+    found = [tf.size(tensor, tf.int64) * tensor.dtype.size for tensor in activations(ends, selected)]
+    loops = _loops(ends, selected)
+    if loops:
+        library = loops[0].graph.as_graph_def(add_shapes=True).library
+        bodies = {function.signature.name: function for function in library.function}
+        # the gradient keeps what each pass of a loop computes; the first output of a loop counts these
+        found += [tf.cast(loop.outputs[0], tf.int64) * rows * _bytes_of_a_pass(bodies[loop.get_attr("body").name])
+                  for loop in loops]
+    return tf.add_n(found)
+
+
+def _loops(ends: Iterable[tf.Tensor], selected: list[tf.Tensor]) -> list[tf.Operation]:
+    return [operation for operation in ancestors(ends, selected)
+            if operation.type in LOOPS and operation.outputs[0].dtype.is_integer and operation.outputs[0].shape.rank == 0]
+
+
+def _bytes_of_a_pass(body) -> int:
+    """The bytes of what one pass of a loop computes for one row."""
+    total = 0
+    for node in body.node_def:
+        for key in ("T", "dtype"):
+            kind = tf.as_dtype(node.attr[key].type) if key in node.attr and node.attr[key].type else None
+            if kind is None or not kind.is_floating or node.op in PASS or "_output_shapes" not in node.attr:
+                continue
+            shapes = [tf.TensorShape(shape) for shape in node.attr["_output_shapes"].list.shape]
+            total += sum(kind.size * math.prod(size or 1 for size in shape[1:]) for shape in shapes
+                         if shape.rank and shape[0] is None)
+            break
+    return total

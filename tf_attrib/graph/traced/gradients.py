@@ -1,0 +1,83 @@
+"""Gradients inside a traced graph, and the name of the operation that is in the way where there are none."""
+
+import contextlib
+import re
+from collections.abc import Iterator
+
+import tensorflow as tf
+
+from ...common.errors import AttributionError
+from .heads_and_lookups import ancestors
+
+# Of TensorFlow 1's loops, whose gradient needs what a GraphDef does not hold.
+LOOPS = frozenset({"Enter", "RefEnter", "Exit", "RefExit", "NextIteration", "RefNextIteration"})
+ELSEWHERE = "choose another tensor with at=, such as 'embeddings' or ta.tensor(name), or method='occlusion', which needs none"
+
+
+def gradients(score: tf.Tensor | list[tf.Tensor], tensors: list[tf.Tensor], failure: str,
+              grad_ys: list[tf.Tensor] | None = None) -> list[tf.Tensor | None]:
+    """The gradients of `score` at `tensors`, none of them through another; call it with their graph as the default.
+
+    Args:
+        failure: what an error begins with.
+        grad_ys: what each of several scores counts; default: 1.
+
+    Raises:
+        AttributionError: an operation between them has no gradient, or they are not connected but through such.
+    """
+    scores = score if isinstance(score, list) else [score]
+    loops = [operation for operation in ancestors(scores, tensors) if operation.type in LOOPS]
+    try:
+        with _tensors_as_objects() if loops else contextlib.nullcontext():
+            found = tf.gradients(scores, tensors, grad_ys=grad_ys, stop_gradients=tensors)
+    except LookupError as error:
+        named = re.search(r"operation ?'([^']*)' \(op type: (\w+)\)", str(error))
+        what = f"{named[1]!r} ({named[2]})" if named else str(error)[:200]
+        raise AttributionError(f"{failure}: the operation {what} has none; {ELSEWHERE}") from error
+    except AttributeError as error:
+        if not loops:
+            raise
+        raise AttributionError(f"{failure}: the loop around {loops[0].name!r} is TensorFlow 1's, and this file does not hold "
+                               f"what its gradient needs; {ELSEWHERE}; or freeze with lower_control_flow=False") from error
+    if all(gradient is None for gradient in found):
+        names = [f"{operation.name!r} ({operation.type})" for operation in _obstacles(scores, tensors)[:3]]
+        raise AttributionError(f"{failure}: {', '.join(names) or 'something between them'} is not differentiable (token ids, "
+                               f"argmax, rounding); {ELSEWHERE}")
+    return found
+
+
+@contextlib.contextmanager
+def _tensors_as_objects() -> Iterator[None]:
+    """While the context lasts, `==` asks whether two tensors are one: the gradient of TensorFlow 1's loops relies on it."""
+    elementwise = isinstance(tf.constant(0) == tf.constant(0), tf.Tensor)
+    tf.compat.v1.disable_tensor_equality()
+    try:
+        yield
+    finally:
+        if elementwise:
+            tf.compat.v1.enable_tensor_equality()
+
+
+def _obstacles(scores: list[tf.Tensor], tensors: list[tf.Tensor]) -> list[tf.Operation]:
+    """The operations between `tensors` and `scores` at which the gradient ends."""
+    between = {operation.name for operation in ancestors(scores, tensors)}
+    waiting, seen, found = list(tensors), set(), []
+    while waiting:
+        tensor = waiting.pop()
+        for user in tensor.consumers():
+            if user.name not in between or user.name in seen:
+                continue
+            seen.add(user.name)
+            floats = [output for output in user.outputs if output.dtype.is_floating]
+            if floats and _differentiable(floats, tensor):
+                waiting.extend(floats)
+            else:
+                found.append(user)
+    return found
+
+
+def _differentiable(outputs: list[tf.Tensor], tensor: tf.Tensor) -> bool:
+    try:
+        return tf.gradients(outputs, tensor, stop_gradients=[tensor])[0] is not None
+    except LookupError:
+        return False

@@ -1,0 +1,283 @@
+"""What the tensors of a traced graph are: probability heads, the logits beneath them, embedding lookups."""
+
+import dataclasses
+import re
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from ...common.errors import AttributionError, nearest
+from .trace import Call, Traced
+
+# Operations that hand a value on unchanged, but for its dtype.
+PASS = frozenset({"Identity", "Cast", "StopGradient"})
+# Operations that tell of a tensor's shape, not of its values.
+SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
+# Operations that call a function of the graph's library, as a layer does that holds an export (`TFSMLayer`).
+CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
+HEADS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
+# Where a table's values are: a variable of either kind, or a constant of a frozen graph.
+TABLES = frozenset({"ReadVariableOp", "Const", "VariableV2", "Variable"})
+# Ids that come from here are those of a whole batch: each once, or none at all for an example.
+SPARSE = frozenset({"Unique", "UniqueV2", "UniqueWithCounts", "SparseFillEmptyRows"})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Head:
+    """What stands at an output: `kind` is softmax, log_softmax, sigmoid or None; `logits` lies beneath it, or is None where
+    there is no head or it is inside a call.
+
+    `applied` is False where the model returns logits and the activation is in its compiled loss.
+    """
+
+    kind: str | None
+    output: tf.Tensor
+    logits: tf.Tensor | None
+    applied: bool = True
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Lookup:
+    """An embedding lookup.
+
+    Attributes:
+        name: of the layer, where the lookup is one layer's whole work, else of the operation.
+        tensor: the looked-up vectors (batch, ..., dimension).
+        indices: the integer tensor that selects the rows.
+        inputs: keys of the model inputs that the indices come from; empty for positions and other constants.
+        table: shape of the table, as (rows, dimension).
+        sparse: whether the rows are those of a whole batch, each once, so that no axis counts examples (feature columns).
+    """
+
+    name: str
+    tensor: tf.Tensor
+    indices: tf.Tensor
+    inputs: tuple
+    table: tuple
+    sparse: bool = False
+
+    def is_called(self, name: str) -> bool:
+        """Whether `name` means this lookup: its name, that of its tensor, or of the layer that made the operation."""
+        return name in (self.name, self.name.split(":")[0], self.tensor.name, *self.tensor.op.name.split("/")[:-1])
+
+
+def layer_names(name: str) -> set[str]:
+    """What the layer of an operation may be called: a part of its path, with or without the number that an export appends."""
+    scopes = name.split("/")
+    parts = scopes[:-1] or scopes
+    return {name, *parts, *(re.sub(r"_\d+$", "", part) for part in parts)}
+
+
+def ancestors(tensors: Iterable[tf.Tensor], stop: Iterable[tf.Tensor] = ()) -> Iterator[tf.Operation]:
+    """The operations that `tensors` are computed from, not going past any tensor in `stop`."""
+    stopped = {tensor.ref() for tensor in stop}
+    waiting = [tensor for tensor in tensors if tensor.ref() not in stopped]
+    seen = set()
+    while waiting:
+        operation = waiting.pop().op
+        if operation.name in seen:
+            continue
+        seen.add(operation.name)
+        yield operation
+        waiting.extend(tensor for tensor in operation.inputs if tensor.ref() not in stopped)
+
+
+def connected(tensor: tf.Tensor, fetches: Iterable[tf.Tensor], stop: Iterable[tf.Tensor] = ()) -> bool:
+    """Whether any of `fetches` is computed from `tensor`, other than through a tensor in `stop`."""
+    return any(tensor.ref() in {i.ref() for i in operation.inputs} for operation in ancestors(fetches, stop)) or \
+        any(tensor is fetch for fetch in fetches)
+
+
+def find_head(traced: Traced, name: str) -> Head:
+    """The probability head at the output `name`, and the logits beneath it."""
+    head = head_at(traced.outputs[name])
+    if head.kind is None and name in traced.loss_heads:
+        return Head(traced.loss_heads[name], head.output, head.output, applied=False)
+    return head
+
+
+def head_at(output: tf.Tensor) -> Head:
+    """The probability head that gives `output`, and the logits beneath it."""
+    tensor = passed(output)
+    if tensor.op.type in CALLS:
+        return Head(HEADS.get(_called(tensor)), output, None)
+    kind = HEADS.get(tensor.op.type)
+    return Head(kind, output, None if kind is None else tensor.op.inputs[0])
+
+
+def _called(tensor: tf.Tensor) -> str | None:
+    """The type of the operation inside a call that gives `tensor`, None where it hands on what it was given. No tensor inside
+    can be fetched."""
+    library = {one.signature.name: one for one in tensor.graph.as_graph_def().library.function}
+    node, index = tensor.op.node_def, tensor.value_index
+    while node.op in CALLS:
+        body = library[node.attr["f"].func.name]
+        nodes, reference = {one.name: one for one in body.node_def}, body.ret[body.signature.output_arg[index].name]
+        node = nodes.get(reference.partition(":")[0])
+        while node is not None and node.op in PASS:
+            reference = node.input[0]
+            node = nodes.get(reference.partition(":")[0])
+        if node is None:
+            return None
+        index = int(reference.rpartition(":")[2])
+    return node.op
+
+
+def passed(tensor: tf.Tensor) -> tf.Tensor:
+    """The tensor that `tensor` is a copy of."""
+    while tensor.op.type in PASS:
+        tensor = tensor.op.inputs[0]
+    return tensor
+
+
+def find_lookups(traced: Traced) -> tuple[Lookup, ...]:
+    """Every embedding lookup in the graph: a float table's rows, gathered by an integer tensor."""
+    operations = traced.function.graph.get_operations()
+    found, names = [], {}
+    for position, operation in enumerate(operations):
+        lookup = _gathered(operation) or _multiplied(operation)
+        if lookup is None:
+            continue
+        rows, indices, table = lookup
+        owner = _owner(traced.calls, position, rows)
+        tensor = owner.outputs[None] if owner else rows
+        name = owner.name if owner else operation.name
+        names[name] = names.get(name, 0) + 1
+        # a shared layer's second call is a second lookup
+        name = name if names[name] == 1 else f"{name}:{names[name] - 1}"
+        sparse = passed(indices).op.type in SPARSE
+        found.append(Lookup(name, tensor, indices, _sources(traced, indices), table, sparse))
+    return tuple(found)
+
+
+def _gathered(operation: tf.Operation) -> tuple[tf.Tensor, tf.Tensor, tuple] | None:
+    """The rows, the indices and the table's shape of a lookup by gathering, None for any other operation."""
+    if operation.type == "ResourceGather":
+        dtype, batch_dims = operation.get_attr("dtype"), operation.get_attr("batch_dims")
+        rows = operation.outputs[0]
+        return (rows, operation.inputs[1], (None, rows.shape[-1])) if dtype.is_floating and not batch_dims else None
+    if operation.type not in ("GatherV2", "Gather") or not operation.inputs[0].dtype.is_floating:
+        return None
+    table = passed(operation.inputs[0])
+    axis = tf.get_static_value(operation.inputs[2]) if operation.type == "GatherV2" else 0
+    # a Dense layer on three axes gathers too, but from shapes, which are integers
+    if table.op.type not in TABLES or axis != 0 or table.shape.rank != 2:
+        return None
+    return operation.outputs[0], operation.inputs[1], tuple(table.shape)
+
+
+def _multiplied(operation: tf.Operation) -> tuple[tf.Tensor, tf.Tensor, tuple] | None:
+    """The same of a lookup by multiplying one-hot rows with a table."""
+    if operation.type not in ("MatMul", "BatchMatMulV2") or operation.get_attr(
+            "transpose_b" if operation.type == "MatMul" else "adj_y"):
+        return None
+    table, hot = passed(operation.inputs[1]), operation.inputs[0]
+    while hot.op.type in PASS | {"Reshape", "Transpose"}:
+        hot = hot.op.inputs[0]
+    if table.op.type not in TABLES or table.shape.rank != 2 or hot.op.type != "OneHot":
+        return None
+    rows = operation.outputs[0]
+    users = rows.consumers()
+    # with more axes than two, rows are multiplied as one matrix and reshaped again
+    rows = users[0].outputs[0] if len(users) == 1 and users[0].type == "Reshape" and users[0].inputs[0] is rows else rows
+    return rows, hot.op.inputs[0], tuple(table.shape)
+
+
+def hidden_lookups(traced: Traced) -> tuple[str, ...]:
+    """Names of lookups inside the body of a loop or a branch, where no tensor can be fed."""
+    found = []
+    for function in traced.function.graph.as_graph_def().library.function:
+        nodes = {node.name: node for node in function.node_def}
+        for node in function.node_def:
+            if node.op == "ResourceGather":
+                found += [node.name] if tf.as_dtype(node.attr["dtype"].type).is_floating else []
+            elif node.op == "GatherV2" and tf.as_dtype(node.attr["Tparams"].type).is_floating:
+                table = nodes.get(node.input[0].split(":")[0])
+                found += [node.name] if table is not None and table.op in TABLES else []
+    return tuple(found)
+
+
+def is_tensor_name(name: str) -> bool:
+    """Whether a name is written as that of a tensor, such as "scope/operation:0"."""
+    return re.fullmatch(r".+:\d+", name) is not None
+
+
+def find_tensor(traced: Traced, name: str) -> tf.Tensor:
+    """The tensor called `name`: in full, without the ":0", or by the end of its name where that is unambiguous.
+
+    Raises:
+        AttributionError: none or several of that name.
+    """
+    if name in traced.inputs:
+        return traced.inputs[name]
+    operation, _, index = name.partition(":")
+    index = int(index) if index.isdigit() else 0
+    operations = traced.function.graph.get_operations()
+    found = [one for one in operations if one.name == operation] or \
+        [one for one in operations if one.name.endswith("/" + operation)]
+    tensors = [one.outputs[index] for one in found if index < len(one.outputs)]
+    if len(tensors) == 1:
+        return tensors[0]
+    last = operation.split("/")[-1]
+    # gradients that were taken in this graph are no part of the model
+    floats = {tensor.name: _size(tensor) for one in operations for tensor in one.outputs
+              if tensor.dtype.is_floating and not one.name.startswith("gradients")}
+    # names of a large graph are too many to be compared with each
+    alike = {other: size for other, size in floats.items() if last in other.split(":")[0].split("/")} or \
+        dict(list(floats.items())[-500:])
+    if tensors:
+        several = {tensor.name: _size(tensor) for tensor in tensors}
+        raise AttributionError(f"several tensors are called {name!r}, say which: {nearest(name, several)}")
+    raise AttributionError(f"no tensor is called {name!r}; there are: {nearest(name, alike)}")
+
+
+def _size(tensor: tf.Tensor) -> tuple | None:
+    return tuple(tensor.shape) if tensor.shape.rank is not None else None
+
+
+def _owner(calls: Iterable[Call], position: int, gathered: tf.Tensor) -> Call | None:
+    """The layer call whose only output is the gathered rows, handed on as they are; the innermost there is."""
+    around = [call for call in calls if position in call.operations and list(call.outputs) == [None]]
+    fitting = [call for call in around if passed(call.outputs[None]) is gathered]
+    return min(fitting, key=lambda call: len(call.operations), default=None)
+
+
+def _sources(traced: Traced, indices: tf.Tensor) -> tuple:
+    """The model inputs whose values, not whose shapes, select the rows."""
+    inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
+    waiting, seen, found = [indices], set(), []
+    while waiting:
+        tensor = waiting.pop()
+        if tensor.ref() in seen:
+            continue
+        seen.add(tensor.ref())
+        if tensor.ref() in inputs:
+            found.append(inputs[tensor.ref()])
+        elif tensor.op.type not in SHAPES and carries_ids(tensor):
+            waiting.extend(tensor.op.inputs)
+    return tuple(key for key in traced.inputs if key in found)
+
+
+def quantity(traced: Traced, key: Any, fetches: list[tf.Tensor]) -> tf.Tensor | None:
+    """The float tensor that an integer input becomes, where it is a quantity such as the pixels of an image: all that leads
+    from it to the output is one cast to float, and nothing is looked up with it. None elsewhere."""
+    if traced.inputs[key].dtype.is_floating or any(key in lookup.inputs for lookup in find_lookups(traced)):
+        return None
+    waiting, found = [traced.inputs[key]], []
+    while waiting:
+        for user in waiting.pop().consumers():
+            if user.type in SHAPES or not any(connected(tensor, fetches) for tensor in user.outputs):
+                continue
+            if user.type == "Identity":
+                waiting += user.outputs
+            elif user.type == "Cast" and user.outputs[0].dtype.is_floating:
+                found += user.outputs
+            else:
+                return None
+    return found[0] if len(found) == 1 else None
+
+
+def carries_ids(tensor: tf.Tensor) -> bool:
+    """Whether token ids may come through here: an id that was computed from float activations is none."""
+    return not tensor.dtype.is_floating or tensor.op.type in PASS | {"Reshape", "ExpandDims", "Squeeze"}

@@ -1,0 +1,102 @@
+"""What is read from a Keras model, of Keras 3 or of tf_keras: its inputs, outputs, layers, loss and vocabulary.
+
+Keras is never imported here: a Keras model that exists has brought its library along, and plain callables need none.
+"""
+
+import sys
+from typing import Any
+
+import tensorflow as tf
+
+from ...common.errors import AttributionError
+from ...common.nested import flatten
+
+
+def is_keras(model: Any) -> bool:
+    """Whether `model` is a Keras model or layer, of Keras 3 or of tf_keras."""
+    return any(base.__module__.split(".")[0] in ("keras", "tf_keras") and base.__name__ == "Layer"
+               for base in type(model).__mro__)
+
+
+def check(model: Any) -> None:
+    """Raises AttributionError where a Keras model cannot be traced: not built, or on another backend."""
+    keras = sys.modules.get("keras")
+    on_keras_3 = any(base.__module__.startswith("keras.") for base in type(model).__mro__)
+    if on_keras_3 and keras is not None and keras.config.backend() != "tensorflow":
+        raise AttributionError(f"the model runs on Keras's {keras.config.backend()!r} backend; this library works on "
+                               "TensorFlow: set KERAS_BACKEND=tensorflow before Keras is imported, and load it again")
+    if not model.built:
+        raise AttributionError(f"model {model.name!r} was never built, so it has no weights to explain: call it once on "
+                               "a batch, give it an Input, or load its weights")
+
+
+def layers(model: Any) -> list[Any]:
+    """All layers of `model` at any depth, itself among them."""
+    # `model.layers` stops at the first level and misses layers kept in attributes of a subclassed layer
+    return list(model._flatten_layers())
+
+
+def parts(model: Any) -> list[Any]:
+    """What a trace of `model` depends on, to be compared one by one: itself, layers, activations, variables, and what the last
+    `compile` noted, which is a new object each time."""
+    found = layers(model)
+    compiled = getattr(model, "_compile_config", None)
+    return [model, *found, *(getattr(layer, "activation", None) for layer in found), *model.weights, compiled]
+
+
+def input_structure(model: Any) -> Any | None:
+    """The symbolic inputs of a functional or Sequential model in the structure it takes, or None (subclassed)."""
+    functional = getattr(model, "_functional", None) or model
+    for attribute in ("_inputs_struct", "_nested_inputs"):  # Keras 3, tf_keras
+        structure = getattr(functional, attribute, None)
+        if structure is not None:
+            leaves = flatten(structure)
+            return leaves[0] if list(leaves) == [0] else structure
+    return None
+
+
+def input_specs(model: Any) -> dict[Any, tf.TensorSpec] | None:
+    """A TensorSpec for each input by key (None, position or name), its `name` the input's, or None where unknown."""
+    structure = input_structure(model)
+    if structure is None:
+        return None
+    if not all(hasattr(tensor, "shape") and hasattr(tensor, "dtype") for tensor in flatten(structure).values()):
+        raise AttributionError("the model's inputs are nested lists or dicts; wrap it in a function of a flat list: "
+                               "Attributor(lambda inputs: model([[inputs[0], inputs[1]], inputs[2]]))")
+    return {key: tf.TensorSpec(tuple(tensor.shape), tf.as_dtype(tensor.dtype), name=tensor.name.split(":")[0])
+            for key, tensor in flatten(structure).items()}
+
+
+def output_names(model: Any, outputs: dict[Any, tf.Tensor]) -> list[str]:
+    """A name for each output: the keys of a dict, else Keras's own names, else numbers."""
+    if all(isinstance(key, str) for key in outputs):
+        return list(outputs)
+    names = getattr(getattr(model, "_functional", None) or model, "output_names", None)
+    if names is not None and len(names) == len(outputs) == len(set(names)):
+        return list(names)
+    return ["output"] if len(outputs) == 1 else [f"output_{key}" for key in outputs]
+
+
+def loss_heads(model: Any, names: list[str]) -> dict[str, str]:
+    """The activation that a loss compiled with `from_logits=True` applies to an output: {name: softmax | sigmoid}."""
+    loss = getattr(model, "loss", None)
+    if loss is None:
+        return {}
+    by_name = flatten(loss) if not callable(loss) else {None: loss}
+    heads = {}
+    for key, one in by_name.items():
+        name = names[key] if isinstance(key, int) and key < len(names) else key
+        targets = [name] if name in names else names if key is None else []
+        options = getattr(one, "_fn_kwargs", None) or {}
+        if getattr(one, "from_logits", None) or options.get("from_logits"):
+            head = "sigmoid" if "Binary" in type(one).__name__ else "softmax"
+            heads.update(dict.fromkeys(targets, head))
+    return heads
+
+
+def vocabulary(model: Any) -> list[str] | None:
+    """The words of the StringLookup or TextVectorization inside `model`; None where there is none, or several differ."""
+    found = [layer for layer in layers(model) if hasattr(layer, "get_vocabulary")] if is_keras(model) else []
+    # a TextVectorization holds a StringLookup of the same words
+    vocabularies = {tuple(str(word) for word in layer.get_vocabulary()) for layer in found}
+    return list(vocabularies.pop()) if len(vocabularies) == 1 else None

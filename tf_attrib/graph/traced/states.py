@@ -1,0 +1,53 @@
+"""What a model keeps from one call to the next, and reads again: the states of a recurrent net that is `stateful`."""
+
+import weakref
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ...common.errors import AttributionError
+from .heads_and_lookups import ancestors
+from .trace import Traced
+
+# The states of each graph by the tensors that are explained of it, looked for once.
+_FOUND: weakref.WeakKeyDictionary[Traced, dict[tuple, list]] = weakref.WeakKeyDictionary()
+
+
+def states(traced: Traced, fetches: tuple[tf.Tensor, ...]) -> list[tuple[str, Any]]:
+    """The float variables that `fetches` are computed from and that a call would change, as (name, variable).
+
+    Moving averages of a batch normalisation that trains are changed, but nothing is computed from them; what a generator of
+    random numbers keeps is no float.
+    """
+    known = _FOUND.setdefault(traced, {})
+    key = tuple(tensor.ref() for tensor in fetches)
+    if key not in known:
+        handles = {inner.ref(): outer for outer, inner in traced.function.graph.captures if outer.dtype == tf.resource}
+        variables = {id(variable.handle): variable for variable in traced.function.variables}
+        written = {operation.inputs[0].ref() for operation in traced.function.graph.get_operations()
+                   if operation.type.startswith("Assign") and operation.type.endswith("VariableOp")}
+        read = dict.fromkeys(operation.inputs[0].ref() for operation in ancestors(fetches)
+                             if operation.type == "ReadVariableOp")
+        found = [variables.get(id(handles.get(inner))) for inner in read if inner in written]
+        known[key] = [(variable.name, variable) for variable in found if variable is not None and variable.dtype.is_floating]
+    return known[key]
+
+
+def check_stateless(function: Any) -> None:
+    """Raises AttributionError where rows would go on from states that an earlier batch left, each from that of another example.
+
+    States that are the same in every row, as after a reset, are where every example begins. Nothing is changed here, and a call
+    of `attribute` changes none.
+
+    Args:
+        function: a `ScoreFunction`.
+    """
+    found = {name: variable.numpy() for name, variable in states(function.traced, tuple(function.output.fetches.values()))}
+    left = [name for name, value in found.items() if value.ndim and len(value) > 1 and np.ptp(value, axis=0).any()]
+    if left:
+        raise AttributionError(f"the model goes on from a state that an earlier batch left in {left[0]!r}"
+                               + (f" and {len(left) - 1} more" if len(left) > 1 else "") +
+                               " (a layer with stateful=True): rows of a path would go on from states of other examples. Reset "
+                               "it, so that every sequence begins anew: [layer.reset_states() for layer in model.layers if "
+                               "getattr(layer, 'stateful', False)], or build the model with stateful=False and its weights")

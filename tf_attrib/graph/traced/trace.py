@@ -1,0 +1,211 @@
+"""A model traced once into a graph in which every layer's output has a name and can be fed."""
+
+import contextlib
+import dataclasses
+import re
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import tensorflow as tf
+
+from ...common.errors import AttributionError
+from ...common.nested import flatten, rebuild
+from . import keras_model
+from .tf_private import let_go_of_bodies
+
+# Layers are changed while a model is traced; two traces of models that share a layer must not meet.
+# The graph a trace leaves is added to under the same lock.
+TRACING = threading.RLock()
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Call:
+    """One call of one layer during the trace.
+
+    Attributes:
+        layer: the layer object.
+        path: names of the layers around it and its own, joined by "/".
+        outputs: its output tensors, by key.
+        operations: positions in the graph of the first operation it made and of the one after its last.
+    """
+
+    layer: Any
+    path: str
+    outputs: dict[Any, tf.Tensor]
+    operations: range
+
+    @property
+    def name(self) -> str:
+        return self.layer.name
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Traced:
+    """What a trace leaves: a function that can be cut anywhere, its inputs, outputs and layer calls.
+
+    `alive` must live as long as the function: variables and tables of a loaded model are gone with it.
+    """
+
+    function: Any
+    inputs: dict[Any, tf.Tensor]
+    outputs: dict[str, tf.Tensor]
+    output_keys: dict[str, Any]
+    calls: tuple[Call, ...]
+    loss_heads: dict[str, str]
+    alive: Any = None
+
+
+def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable | None = None) -> Traced:
+    """Traces `model(preprocess(inputs), training=False)`, with variables live and every layer's output recorded.
+
+    Args:
+        model: a Keras model or any function of tensors.
+        specs: the inputs' TensorSpec by key.
+        preprocess: applied to the inputs first, inside the graph.
+
+    Raises:
+        AttributionError: the function fails on such inputs, or does not return tensors.
+    """
+    is_keras = keras_model.is_keras(model)
+    model = _inline(model)
+    calls: list[Call] = []
+    result: dict[str, Any] = {}
+
+    def forward(*arguments):
+        inputs = rebuild(dict(zip(specs, arguments, strict=True)))
+        inputs = preprocess(inputs) if preprocess else inputs
+        result["outputs"] = model(inputs, training=False) if is_keras else model(inputs)
+        return [tf.identity(tensor) for tensor in _tensors(result["outputs"]).values()]
+
+    signature = [tf.TensorSpec(spec.shape, spec.dtype) for spec in specs.values()]
+    with TRACING, _recorded(model, calls) if is_keras else contextlib.nullcontext():
+        try:
+            function = let_go_of_bodies(tf.compat.v1.wrap_function(forward, signature))
+        except AttributionError:
+            raise
+        except Exception as error:
+            shown = ", ".join(f"{spec.dtype.name} ({', '.join(str(size or 'batch') for size in spec.shape)})"
+                              for spec in specs.values())
+            raise AttributionError(f"the model could not be traced on inputs of {shown}: {_plain(error)}") from error
+    keys = list(_tensors(result["outputs"]))
+    outputs = dict(zip(keys, function.structured_outputs, strict=True))
+    names = keras_model.output_names(model, outputs)
+    return Traced(
+        function=function,
+        inputs=dict(zip(specs, function.inputs[:len(specs)], strict=True)),
+        outputs=dict(zip(names, outputs.values(), strict=True)),
+        output_keys=dict(zip(names, keys, strict=True)),
+        calls=tuple(calls),
+        loss_heads=keras_model.loss_heads(model, names) if is_keras else {},
+    )
+
+
+def named_outputs(traced: Traced) -> Iterator[tuple[str, Call, Any, tf.Tensor]]:
+    """(name, call, key, tensor) of each recorded output. Names are short where that is unambiguous: `layer`,
+    `outer/layer`, with `:1` for the second call and `[1]` for the second of several outputs."""
+    owners: dict[str, set] = {}
+    for call in traced.calls:
+        owners.setdefault(call.name, set()).add(call.path)
+    calls: dict[str, int] = {}
+    total: dict[str, int] = {}
+    for call in traced.calls:
+        total[call.path] = total.get(call.path, 0) + 1
+    for call in traced.calls:
+        short = call.name if len(owners[call.name]) == 1 else call.path
+        number = calls.get(call.path, 0)
+        calls[call.path] = number + 1
+        name = short if total[call.path] == 1 else f"{short}:{number}"
+        for key, tensor in call.outputs.items():
+            yield (name if key is None else f"{name}[{key}]"), call, key, tensor
+
+
+def _tensors(outputs: Any) -> dict[Any, tf.Tensor]:
+    """The output tensors by key; an error for anything that is not a tensor or a flat structure of tensors."""
+    leaves = flatten(outputs)
+    wrong = [value for value in leaves.values() if not isinstance(value, tf.Tensor)]
+    if wrong or not leaves:
+        came = type(wrong[0]).__name__ if wrong else "nothing"
+        raise AttributionError(f"the model must return a tensor, or a list or dict of tensors; it returned {came}")
+    return leaves
+
+
+@contextlib.contextmanager
+def _recorded(model: Any, calls: list[Call]) -> Iterator[None]:
+    """While the context lasts, each layer below `model` passes its output through an identity and notes it."""
+    path: list[str] = []
+    changed = []
+    outer = {}
+    thread = threading.get_ident()
+
+    def record(layer, original):
+        def call(*args, **kwargs):
+            if threading.get_ident() != thread:  # somebody else's prediction meanwhile
+                return original(*args, **kwargs)
+            graph = tf.compat.v1.get_default_graph()
+            outer.setdefault("graph", graph)
+            first = graph.version
+            path.append(layer.name)
+            try:
+                outputs = original(*args, **kwargs)
+                if graph is not outer["graph"] or layer is model:  # in a loop's body: cannot be fed from outside
+                    return outputs
+                named, noted = _identities(outputs, layer.name)
+                inner = path[1:] if path[0] == model.name else path
+                calls.append(Call(layer, "/".join(inner), noted, range(first, graph.version)))
+                return named
+            finally:
+                path.pop()
+        return call
+
+    try:
+        for layer in keras_model.layers(model):
+            for method in ("call", "quantized_call"):  # Keras calls the second after model.quantize()
+                original = _inline(getattr(layer, method, None))
+                if original is not None and method not in vars(layer):
+                    # Keras's own __setattr__ would take a function for a tracked attribute
+                    object.__setattr__(layer, method, record(layer, original))
+                    changed.append((layer, method))
+        yield
+    finally:
+        for layer, method in changed:
+            object.__delattr__(layer, method)
+
+
+def _identities(outputs: Any, name: str) -> tuple[Any, dict[Any, tf.Tensor]]:
+    """`outputs` with each tensor passed through an identity of its own, and these by key."""
+    if isinstance(outputs, tf.Tensor):
+        named = tf.identity(outputs, name="output_of_" + _scope(name))
+        mask = getattr(outputs, "_keras_mask", None)
+        if mask is not None:  # a nested model's output brings its mask along; nobody would compute it again
+            named._keras_mask = mask
+        return named, {None: named}
+    if isinstance(outputs, list | tuple | dict) and not hasattr(type(outputs), "_fields"):
+        pairs = {key: _identities(value, name) for key, value in flatten(outputs).items()}
+        values = {key: pair[0] for key, pair in pairs.items()}
+        noted = {key: pair[1][None] for key, pair in pairs.items() if None in pair[1]}
+        # a subclass of dict may give its entries as attributes too
+        return type(outputs)(values if isinstance(outputs, dict) else values.values()), noted
+    return outputs, {}
+
+
+def _inline(function: Any) -> Any:
+    """The Python function behind a `tf.function`, so that what it computes is part of the one graph and can be found."""
+    python = getattr(function, "python_function", None)
+    if python is None:
+        return function
+    try:
+        return tf.autograph.to_graph(python)
+    except Exception:  # AutoGraph cannot convert everything; such a function stays one opaque operation
+        return function
+
+
+def _plain(error: Exception) -> str:
+    """An error's text without colours, and not endless."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
+    return text if len(text) < 600 else text[:600] + " ..."
+
+
+def _scope(name: str) -> str:
+    """`name` with only what TensorFlow allows in the name of an operation."""
+    return "".join(letter if (letter.isalnum() and letter.isascii()) or letter in "_.-" else "_" for letter in name)

@@ -1,0 +1,176 @@
+"""Rows that look at a layer."""
+
+import dataclasses
+from typing import Any
+
+from ..common.errors import AttributionError
+from ..engine.integral import points
+from ..engine.method import Method
+from ..engine.row import PooledRow
+from ..graph.traced.layers import last_with_positions, written
+from ..selection.at_and_of import At, as_at
+from .conductance_rows import UNIT, ConductanceRow, InfluenceRow, ThroughRow, separated, unit_rows
+from .paths import PathMethod
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class LayerPathMethod(PathMethod):
+    """What methods share whose path runs at the input, and which look at a layer: the attributor's `at`.
+
+    Attributes:
+        path: where the path runs, as `at`: "inputs", "embeddings", a layer in front. Default: as `at` by default, the inputs,
+            or for token ids their embeddings. Baselines are those of this place.
+    """
+
+    path: Any = dataclasses.field(default=None, kw_only=True)
+
+    def __post_init__(self):
+        super().__post_init__()
+        try:
+            as_at(self.path)
+        except AttributionError as error:
+            raise AttributionError(f"path= says where the path runs, as at= does: {error}") from None
+
+    @property
+    def _accuracy(self) -> str:
+        return super()._accuracy + ("" if self.path is None else f", path={_shown(self.path)}")
+
+    def on(self, session):
+        return session.along(as_at(self.path))
+
+    def sums(self, features, work):
+        return work.session.observed(work.ready, work.match)
+
+    def words(self, function):
+        return function.observed.words
+
+    def notes(self, function):
+        return (f"the path runs at {function.place.words}",)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class Conductance(LayerPathMethod):
+    """Integral over alpha in [0, 1] of dF/dy · dy/dalpha for the units y of a layer, at x' + alpha (x - x') of the input.
+
+    Dhamdhere et al. 2018, arXiv:1805.12233, equation 3. The units of a layer that everything passes sum to F(x) - F(x'), as
+    do integrated gradients; what goes around the layer is the `gap`. dy/dalpha is a Jacobian-vector product.
+
+    Attributes:
+        through: a unit of a layer, `ta.layer(name, unit=...)`: the conductance of what the attributor's `at` selects through it
+            (equation 2), (x - x') · integral of dF/dy · dy/dx. `path` means nothing then: it runs where attributions are.
+    """
+
+    through: At | None = dataclasses.field(default=None, kw_only=True)
+    complete = True
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.through is None:
+            return
+        if not isinstance(self.through, At) or self.through.kind != "layer":
+            raise AttributionError(f"through must be ta.layer(name, unit=...), got {self.through!r}")
+        if self.path is not None:
+            raise AttributionError("through= asks for the conductance of what the attributor's at= selects: the path runs "
+                                   "there; leave path out")
+
+    @property
+    def _accuracy(self) -> str:
+        return super()._accuracy + ("" if self.through is None else f", through={_shown(self.through)}")
+
+    def on(self, session):
+        return super().on(session) if self.through is None else session.through(self.through)
+
+    def sums(self, features, work):
+        return super().sums(features, work) if self.through is None else features
+
+    def row(self, features, kind):
+        return ConductanceRow() if self.through is None else ThroughRow()
+
+    def extra(self, x, session):
+        if self.through is None:
+            return {}
+        return {UNIT: unit_rows(session.function.observed, self.through.unit, len(next(iter(x.values()))))}
+
+    def hands_out(self, function):
+        return self.through is None and separated(function)
+
+    def words(self, function):
+        if self.through is None:
+            return super().words(function)
+        unit = "" if self.through.unit is None else f"unit {written(self.through.unit)} of "
+        return f"{function.place.words} by way of {unit}{function.observed.words}"
+
+    def notes(self, function):
+        if self.through is not None:
+            return ("the gap is what does not pass there",)
+        around = "" if separated(function) else "; the gap is what leads to the output around the layer"
+        return (f"the path runs at {function.place.words}{around}",)
+
+
+@dataclasses.dataclass(frozen=True, repr=False)
+class InternalInfluence(LayerPathMethod):
+    """Integral over alpha in [0, 1] of dF/dy for the units y of a layer, at x' + alpha (x - x') of the input.
+
+    Leino et al. 2018, arXiv:1802.03788, definition 1, for a uniform distribution on the path. It claims no completeness.
+    """
+
+    in_score_units = False
+
+    def unit(self, of_score):
+        return f"{of_score} per unit of the layer"
+
+    def row(self, features, kind):
+        return InfluenceRow()
+
+
+@dataclasses.dataclass(frozen=True)
+class GradCam(Method):
+    """Sum over channels k of w_k · A_k, with w_k the mean of dF/dA_k over positions (Selvaraju et al. 2017, arXiv:1610.02391,
+    equations 1 and 2), before the ReLU: signed, at the layer's own positions, (batch, *positions). Positions of padding count.
+
+    Attributes:
+        layer: whose output A is, (batch, ..., channels). Default: the attributor's `at` where that is a layer, else the last
+            layer that has positions; pooling, padding and dropout are passed over.
+    """
+
+    layer: Any = None
+    takes_baselines = False
+    uses_baseline = False
+    in_score_units = False
+    on_path = False
+
+    def __post_init__(self):
+        if self.layer is not None:
+            as_at(self.layer)
+
+    def place(self, at, function):
+        if self.layer is not None:
+            return as_at(self.layer)
+        if at is not None and at.kind in ("layer", "tensor"):
+            return at
+        if function.target_rank > 1:
+            raise AttributionError(f"{function.output.words} has positions of its own, and no layer behind which they are "
+                                   "mixed is known: name the layer, ta.GradCam(layer=...)")
+        return At("layer", last_with_positions(function.traced, list(function.output.fetches.values())))
+
+    def sums(self, features, work):
+        for shape in features.values():
+            if len(shape) < 2:
+                raise AttributionError(f"Grad-CAM needs a layer with positions and channels, (batch, ..., channels); "
+                                       f"{work.session.function.place.words} is of shape {tuple(shape)} for each example: name "
+                                       "another, ta.GradCam(layer=...)")
+        return {key: shape[:-1] for key, shape in features.items()}
+
+    def points(self, references, rng, features, kind):
+        return points.at_input()
+
+    def row(self, features, kind):
+        return PooledRow()
+
+
+def _shown(place: Any) -> str:
+    """A place as it would be typed."""
+    if not isinstance(place, At):
+        return repr(place)
+    unit = "" if place.unit is None else f", unit={written(place.unit)}"
+    return f"{place.kind}({place.name!r}{unit})"

@@ -1,0 +1,180 @@
+"""DeepLIFT and guided backpropagation: row functions whose gradients pass every operation by a rule."""
+
+import dataclasses
+import itertools
+import weakref
+from typing import Any
+
+import tensorflow as tf
+
+from ...common.errors import AttributionError
+from ...engine.row import Row, per_row_sum
+from ...graph.graphdef.flatten import Flat, Flattening, add_flat
+from ...graph.traced.gradients import gradients
+from ...graph.traced.heads_and_lookups import ancestors
+from ...graph.traced.trace import TRACING, Traced
+from ...selection.score_function import ScoreFunction
+from .marking import Marked, guided
+from .pairing import Pairing
+from .rules.common import REFERENCE, SCOPE
+
+_NUMBERS = itertools.count()
+# How many gradients of an author's are on the path of a score function, counted once.
+_AUTHORED: weakref.WeakKeyDictionary[ScoreFunction, int] = weakref.WeakKeyDictionary()
+# What a user can do about an operation without a rule.
+ELSEWHERE = ("ta.coverage(attributor) lists them all; choose a tensor behind it with at=ta.layer(name) or ta.tensor(name), or "
+             "method='integrated_gradients', which needs no rules")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ruled:
+    """A score function as a flat graph with rules.
+
+    Attributes:
+        flat: the graph; its one reference is the score at the input.
+        fed: for each reference that is fed, what it is fed with: ("at", key), ("reference", key), ("input", key), "target", or
+            a tensor that the graph captured.
+        marked: every operation on the path, with its rule.
+    """
+
+    flat: Flat
+    fed: dict[str, Any]
+    marked: tuple[Marked, ...]
+
+    def uncovered(self) -> tuple[Marked, ...]:
+        """The operations without a rule."""
+        return tuple(one for one in self.marked if one.rule is None)
+
+
+def ruled(function: ScoreFunction, rule: str) -> Ruled:
+    """The graph from the selected tensors to the score.
+
+    Args:
+        rule: "rescale" or "reveal_cancel" (both once at the input and once at the reference), or "guided".
+    """
+    graph, ports = function.traced.function.graph, function.place.ports
+    score, target = function.chosen()
+    with TRACING, graph.as_default():
+        definition = graph.as_graph_def(add_shapes=rule == "reveal_cancel")  # which wants to know what is broadcast
+        fed: dict[str, Any] = {inner.name: outer for outer, inner in graph.captures} | {target.name: "target"}
+    _write_numbers(definition, fed)
+    fed |= {function.traced.inputs[key].name: ("input", key) for key in function.context}
+    fed |= {port.tensor.name: ("at", key) for key, port in ports.items()}
+    flat = Flattening(definition, fed).flat([score.name], f"_rules_{next(_NUMBERS)}")
+    selected = [port.tensor.name for port in ports.values()]
+    if rule == "guided":
+        return Ruled(flat, fed, tuple(guided(flat, selected)))
+    pairing = Pairing(flat, selected, rule == "reveal_cancel")
+    fed |= {REFERENCE + name: ("reference", fed[name][1]) for name in selected}
+    made = {node.name for node in pairing.graph.node}
+    used = dict.fromkeys(reference for node in pairing.graph.node for reference in node.input)
+    sources = tuple(reference for reference in used if reference.rpartition(":")[0] not in made)
+    return Ruled(Flat(pairing.graph, pairing.references, sources, {}), fed, tuple(pairing.marked))
+
+
+def _write_numbers(definition: Any, fed: dict[str, Any]) -> None:
+    """Writes floats that the graph captured as constants, as if they had been typed there: an exponent has its sign then."""
+    placed = {node.name: node for node in definition.node}
+    for reference, value in list(fed.items()):
+        if not hasattr(value, "numpy") or not value.dtype.is_floating or value.shape.num_elements() != 1:
+            continue
+        node = placed[reference.removesuffix(":0")]
+        node.CopyFrom(tf.compat.v1.NodeDef(name=node.name, op="Const"))
+        node.attr["dtype"].type = value.dtype.as_datatype_enum
+        node.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(value.numpy()))
+        del fed[reference]
+
+
+def multipliers(function: ScoreFunction, row: Row, rule: str) -> tuple[tf.Tensor, dict[Any, tf.Tensor]]:
+    """Scores (rows,) and multipliers at the selected tensors by key, added to the graph at hand.
+
+    Raises:
+        AttributionError: an operation on the path has no rule.
+    """
+    ports, found = function.place.ports, ruled(function, rule)
+    refuse(function, found.uncovered())
+
+    def backward(scale: tf.Tensor | None) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        graph = tf.compat.v1.get_default_graph()
+        x = {key: tf.identity(port.to_graph(row.x[key])) for key, port in ports.items()}
+        given = {("at", key): value for key, value in x.items()} | {"target": tf.identity(row.target)}
+        given |= {("reference", key): tf.identity(port.to_graph(row.reference[key])) for key, port in ports.items()}
+        given |= {("input", key): tf.identity(tf.cast(row.context[key], function.traced.inputs[key].dtype))
+                  for key in function.context}
+        needed = {*found.flat.sources, *found.flat.references}
+        fed = {reference: given[source] if isinstance(source, str | tuple) else graph.capture(source)
+               for reference, source in found.fed.items() if reference in needed}
+        with TRACING:
+            (score,) = add_flat(found.flat, fed, SCOPE)
+            slopes = gradients(score, list(x.values()), f"{function.output.words} has no multipliers at {function.place.words}",
+                               None if scale is None else [scale])
+        slopes = [tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)
+                  for value, slope in zip(x.values(), slopes, strict=True)]
+        return [score], [port.from_graph(slope) for port, slope in zip(ports.values(), slopes, strict=True)]
+    (score,), slopes = function.whole_range(backward, tf.shape(row.target)[0])
+    return score, {key: tf.cast(slope, function.dtype) for key, slope in zip(ports, slopes, strict=True)}
+
+
+def refuse(function: ScoreFunction, uncovered: tuple[Marked, ...]) -> None:
+    """Raises AttributionError where there are operations without a rule, with their types, names and layers."""
+    if not uncovered:
+        return
+    shown = []
+    for one in uncovered[:3]:
+        layer = layer_of(function.traced, one.name)
+        shown.append(f"{one.operation} {one.name!r}" + (f" in the layer {layer!r}" if layer else "")
+                     + (f" ({one.reason})" if one.reason else ""))
+    more = f" and {len(uncovered) - 3} more" if len(uncovered) > 3 else ""
+    raise AttributionError(f"DeepLIFT has no rule for {'; '.join(shown)}{more}; {ELSEWHERE}")
+
+
+def layer_of(traced: Traced, name: str) -> str:
+    """The innermost layer that made the operation `name` of the flat graph; "" where none is known."""
+    parts, graph = name.split("/"), traced.function.graph
+    known = {operation.name: number for number, operation in enumerate(graph.get_operations())} if traced.calls else {}
+    position = next((known[head] for end in range(len(parts), 0, -1) if (head := "/".join(parts[:end])) in known), None)
+    around = [call for call in traced.calls if position is not None and position in call.operations]
+    return min(around, key=lambda call: len(call.operations)).name if around else ""
+
+
+@dataclasses.dataclass(frozen=True)
+class DeepLiftRow:
+    """DeepLIFT's multipliers for an example and one reference, times the difference of the two.
+
+    Attributes:
+        rule: "rescale" or "reveal_cancel".
+    """
+
+    rule: str
+
+    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        """Score and sum of contributions (rows,), contributions by key, and those due to x > x' by ("positive", key)."""
+        score, found = multipliers(function, row, self.rule)
+        difference = row.difference()
+        products = {key: multiplier * difference[key] for key, multiplier in found.items()}
+        positive = {("positive", key): tf.where(difference[key] > 0, product, tf.zeros_like(product))
+                    for key, product in products.items()}
+        return score, tf.add_n([per_row_sum(product) for product in products.values()]), products | positive
+
+
+@dataclasses.dataclass(frozen=True)
+class GuidedRow:
+    """Gradients at the input that pass rectifiers by the guided rule."""
+
+    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
+        """Score (rows,), zeros (rows,), and gradients by key."""
+        score, found = multipliers(function, row, "guided")
+        return score, tf.zeros_like(score), found
+
+
+def replaced_gradients(function: ScoreFunction) -> tuple[str, ...]:
+    """A note where gradients that an author wrote lie on the path: rules do not use them."""
+    if function not in _AUTHORED:
+        selected = [port.tensor for port in function.place.ports.values()]
+        _AUTHORED[function] = sum(operation.type == "IdentityN" and "_gradient_op_type" in operation.node_def.attr
+                                  for operation in ancestors(function.output.fetches.values(), selected))
+    count = _AUTHORED[function]
+    if not count:
+        return ()
+    return (f"{count} gradient{'s' if count > 1 else ''} written by an author (tf.custom_gradient; TensorFlow's silu has "
+            "one) not used: rules hold for the operations that the forward pass is made of",)

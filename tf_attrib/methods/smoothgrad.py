@@ -1,0 +1,133 @@
+"""Rows that average another method over noisy copies of the input."""
+
+import dataclasses
+from typing import ClassVar
+
+import numpy as np
+
+from ..common.errors import AttributionError
+from ..engine.copies import Cloud
+from ..engine.method import Method, as_method
+
+
+@dataclasses.dataclass(frozen=True)
+class SmoothGrad(Method):
+    """The mean of an inner method over x + noise (Smilkov et al. 2017, arXiv:1706.03825, section 3).
+
+    The target is that of x itself, and so are `scores`. Noise is normal, drawn for each example alone, and added where the
+    method looks: at the selected tensor, which for Grad-CAM is the layer. An example of one value everywhere gets none.
+
+    Attributes:
+        inner: any method that takes gradients or multipliers, by name or as an instance; default: that of the paper.
+        n_samples: noisy copies of each example.
+        stddev: of the noise, relative to the range (highest less lowest value) of each example; 0.1 to 0.2 in the paper.
+    """
+
+    inner: str | Method = "gradient"
+    n_samples: int = 50
+    stddev: float = 0.15
+    form: ClassVar[str] = "mean"
+    on_path = False
+
+    def __post_init__(self):
+        if isinstance(self.inner, str):
+            object.__setattr__(self, "inner", as_method(self.inner))
+        if not isinstance(self.inner, Method) or self.inner.forward_only or self.inner.cloud is not None:
+            raise AttributionError("inner must be a method that takes gradients, such as 'gradient' or "
+                                   f"ta.IntegratedGradients(); got {self.inner!r}")
+        n, stddev = self.n_samples, self.stddev
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
+            raise AttributionError(f"n_samples must be a whole number of at least 1, got {n!r}")
+        number = isinstance(stddev, int | float | np.number) and not isinstance(stddev, bool)
+        if not number or not 0 < stddev < np.inf:
+            raise AttributionError("stddev must be a number above 0, relative to the range of each example, such as 0.15; "
+                                   f"got {stddev!r}")
+
+    @property
+    def cloud(self) -> Cloud:
+        return Cloud(int(self.n_samples), float(self.stddev), self.form)
+
+    @property
+    def takes_baselines(self) -> bool:
+        return self.inner.takes_baselines
+
+    @property
+    def uses_baseline(self) -> bool:
+        return self.inner.uses_baseline
+
+    @property
+    def in_score_units(self) -> bool:
+        return self.inner.in_score_units and self.form == "mean"
+
+    @property
+    def signed(self) -> bool:
+        return self.inner.signed and self.form == "mean"
+
+    @property
+    def random(self) -> bool:
+        return self.inner.random
+
+    @property
+    def rules(self) -> str | None:
+        return self.inner.rules
+
+    @property
+    def control(self):
+        return self.inner.control
+
+    def points(self, references, rng, features, kind):
+        return self.inner.points(references, rng, features, kind)
+
+    def row(self, features, kind):
+        return self.inner.row(features, kind)
+
+    def place(self, at, function):
+        return self.inner.place(at, function)
+
+    def on(self, session):
+        return self.inner.on(session)
+
+    def sums(self, features, work):
+        return self.inner.sums(features, work)
+
+    def extra(self, x, session):
+        return self.inner.extra(x, session)
+
+    def hands_out(self, function):
+        return self.inner.hands_out(function)
+
+    def default_baseline(self):
+        return self.inner.default_baseline()
+
+    def drawn(self, references, seed):
+        return self.inner.drawn(references, seed)
+
+    def unit(self, of_score):
+        return self.inner.unit(of_score) if self.form == "mean" else f"({self.inner.unit(of_score)})²"
+
+    def words(self, function):
+        return self.inner.words(function)
+
+    def notes(self, function):
+        notes = self.inner.notes(function)
+        if self.form == "mean" and self.inner.complete:
+            notes += ("what adds up are the noisy copies: the gap is that of their mean score from the score of the example",)
+        if self.control is not None and self.form != "mean":
+            notes += ("each copy is taken to the stated accuracy; the error of what is returned is not estimated",)
+        return notes
+
+
+@dataclasses.dataclass(frozen=True)
+class SmoothGradSquared(SmoothGrad):
+    """The mean of the squares of an inner method over x + noise (Hooker et al. 2019, arXiv:1806.10758, section 4.1): without
+    sign, in squared units."""
+
+    form = "squared"
+
+
+@dataclasses.dataclass(frozen=True)
+class VarGrad(SmoothGrad):
+    """The variance of an inner method over x + noise (Adebayo et al. 2018, arXiv:1810.03307, section 3): without sign, in
+    squared units."""
+
+    form = "variance"

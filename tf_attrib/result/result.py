@@ -1,0 +1,272 @@
+"""The numbers of a result: attributions as they were computed, signed and unreduced, and what is known about each of them.
+
+Reductions (`sum`, `mean`, `norm`, `abs`) are explicit calls that give a new result; nothing here scales, clips or takes
+absolute values by itself.
+"""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple, Self
+
+import numpy as np
+
+from ..common.nested import flatten, map_leaves, rebuild
+
+PER_EXAMPLE = ("scores", "baseline_scores", "gap", "error_estimate", "format_error", "status", "residual", "residual_clipped",
+               "narrow_at", "evaluations", "forward_evaluations", "target", "predicted", "alphas", "path_scores",
+               "path_gradients", "baseline_confidence", "gradient_share", "tokens", "example", "position")
+
+
+class Feature(NamedTuple):
+    """One ranked feature: its place, its attribution, and its share of the sum of magnitudes over all features."""
+
+    name: Any
+    attribution: float
+    share: float
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Result:
+    """What a prediction's score is made of, for a batch of examples.
+
+    Every array has the batch as axis 0. What a method has no meaning for is None.
+
+    Attributes:
+        attributions: float array (batch, *features of the selected tensor), or a list or dict of such, in
+            `attribution_unit`. Interior gradients have the steps along the path as axis 1.
+        scores: (batch,), the explained scalar at the input, in `unit`.
+        positive: the part of `attributions` that is due to positive differences from the reference (DeepLIFT, arXiv:1704.02685,
+            section 3.4), in the same structure; `negative` is the rest.
+        baseline_scores: (batch,), or (batch, k) for k baselines: the same at the baseline.
+        gap: (batch,), the sum of `attributions` less (score - mean baseline score), in `unit`.
+        error_estimate: (batch,), estimated L1 error of `attributions` relative to their L1 norm. After a reduction it is a
+            bound: the same absolute error over the norm of what is shown.
+        format_error: (batch,), of nets that compute in float16 or bfloat16 (`format`): how far `attributions` are from those of
+            the same net in float32, as an L1 error relative to their L1 norm, measured at points of the path. `error_estimate`
+            does not know of it: it is about the function that the net computes.
+        status: (batch,) of str: "converged"; "max_evaluations"; "memory" (paths from several baselines, whose average was to
+            be refined further, did not fit together); "too_narrow" (the score jumps or peaks along the path within less than a
+            step can resolve); "incomplete" (the sum is off by more than the method can explain: rounding, or the stated
+            accuracy); "cancelling" (of a method that is exact: parts of both signs are far larger than the scores);
+            "too_few_steps", "too_few_samples" (of fixed rules and of draws: the sum is off by more than 5%); "not_finite"; ""
+            where nothing is wrong, or the method states none.
+        residual: (batch,), (score - baseline score) less the sum of the integral, before it was handed out, in `unit`.
+        residual_clipped: (batch,) of bool, whether the residual was more than the integrand can explain (the model rounds,
+            jumps, or has gradients that are not its own): it was not handed out, and `gap` shows it.
+        narrow_at: (batch,), where on the path (0 baseline, 1 input) an example is "too_narrow"; NaN for the others.
+        evaluations, forward_evaluations: (batch,) of int, gradient rows and forward-only rows that were evaluated.
+        target: (batch,) class indices, or (batch, r) indices into an output of rank r + 1.
+        predicted: (batch,) the class of the highest value at the input, where the explained output has one of each class.
+        alphas: (batch, n_steps), where on the path each interior gradient lies (0 baseline, 1 input).
+        path_scores: (batch, n_steps), the score there.
+        path_gradients: (batch, n_steps), the derivative of the score along the path there (in `unit` per unit of alpha).
+        baseline_confidence: (batch,) or (batch, k), the highest class probability at the baseline.
+        gradient_share: (batch,), the part of (score - baseline score) that the gradient at the input accounts for.
+        tokens: (batch, length) of str, the words behind token ids where the model knows them.
+        example, position: (batch,) of int, where the outputs at several positions are explained (`ta.each_position`): which
+            example of the inputs, and which position of its output, an entry of this batch is of.
+        method, at, of, unit, baseline: words: how, at which tensors, of which output, in which unit, against what.
+        format: the half-precision format that the net computes in, "" where it is none.
+        class_zero: of one sigmoid unit, what target 0 explains: "1 - p of the one unit"; "" elsewhere.
+        attribution_unit: of the attributions: that of the score, per unit of the input for gradients; "" where it is not known.
+        inputs: the model's inputs as they were given.
+        notes: sentences that a reader should know, such as a choice made for them.
+    """
+
+    attributions: Any
+    scores: np.ndarray
+    inputs: Any = None
+    baseline_scores: np.ndarray | None = None
+    gap: np.ndarray | None = None
+    error_estimate: np.ndarray | None = None
+    format_error: np.ndarray | None = None
+    format: str = ""
+    status: np.ndarray | None = None
+    residual: np.ndarray | None = None
+    residual_clipped: np.ndarray | None = None
+    narrow_at: np.ndarray | None = None
+    evaluations: np.ndarray | None = None
+    forward_evaluations: np.ndarray | None = None
+    target: np.ndarray | None = None
+    predicted: np.ndarray | None = None
+    alphas: np.ndarray | None = None
+    path_scores: np.ndarray | None = None
+    path_gradients: np.ndarray | None = None
+    baseline_confidence: np.ndarray | None = None
+    gradient_share: np.ndarray | None = None
+    tokens: np.ndarray | None = None
+    example: np.ndarray | None = None
+    position: np.ndarray | None = None
+    positive: Any = None
+    method: str = ""
+    at: str = ""
+    of: str = ""
+    unit: str = "raw"
+    baseline: str = ""
+    attribution_unit: str = ""
+    class_zero: str = ""
+    notes: tuple[str, ...] = ()
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, index) -> Self:
+        """The result for some of the examples: an int keeps a batch of one, a slice or array of indices selects."""
+        if isinstance(index, int | np.integer):
+            if not -len(self) <= index < len(self):
+                raise IndexError(f"example {index} of {len(self)}")
+            index = [index]
+        changes = {name: value[index] for name in PER_EXAMPLE if (value := getattr(self, name)) is not None}
+        pick = lambda leaf: np.asarray(leaf)[index]  # noqa: E731
+        inputs = None if self.inputs is None else map_leaves(pick, self.inputs)
+        positive = None if self.positive is None else map_leaves(pick, self.positive)
+        return dataclasses.replace(self, attributions=map_leaves(pick, self.attributions), inputs=inputs, positive=positive,
+                                   **changes)
+
+    @property
+    def explained(self) -> str:
+        """`of`, and where one sigmoid unit is explained for class 0, what that is: people may mean the unit by it."""
+        targets = None if self.target is None or not self.class_zero else self.target.reshape(len(self), -1)[:, -1]
+        if targets is None or targets.all():
+            return self.of
+        which = "class 0" if not targets.any() else f"class 0, {int((targets == 0).sum())} of {len(self)}"
+        return f"{self.of} ({which}: {self.class_zero})"
+
+    @property
+    def negative(self) -> Any:
+        """The part of `attributions` that is due to negative differences from the reference; None where `positive` is."""
+        if self.positive is None:
+            return None
+        positive = flatten(self.positive)
+        return rebuild({key: leaf - positive[key] for key, leaf in flatten(self.attributions).items()})
+
+    @property
+    def difference(self) -> np.ndarray | None:
+        """(batch,), score less the mean of the baseline scores: what a complete attribution sums to."""
+        if self.baseline_scores is None:
+            return None
+        return self.scores - self.baseline_scores.reshape(len(self), -1).mean(1)
+
+    @property
+    def relative_gap(self) -> np.ndarray | None:
+        """(batch,), the gap as a part of the difference of scores; NaN where these are the same but for rounding."""
+        if self.gap is None:
+            return None
+        difference = self.difference
+        # relative to the scores themselves: a percentage of a rounding error would only frighten
+        differs = np.abs(difference) > 1e-3 * np.maximum(np.abs(self.scores), np.abs(self.scores - difference))
+        return np.divide(self.gap, difference, out=np.full(len(self), np.nan), where=differs)
+
+    @property
+    def cancellation(self) -> np.ndarray | None:
+        """(batch,), the L1 norm of all that is returned as a multiple of the difference of scores: 1 where nothing cancels. NaN
+        where the scores are the same but for rounding; None where the sum has another unit."""
+        gaps = self.relative_gap
+        return None if gaps is None else np.where(np.isnan(gaps), np.nan, self.magnitudes / np.maximum(
+            np.abs(self.difference), np.finfo(float).tiny))
+
+    @property
+    def converged(self) -> np.ndarray | None:
+        """(batch,) of bool, whether the stated accuracy was reached; None where the method states none."""
+        return None if self.error_estimate is None else self.status == "converged"
+
+    @property
+    def totals(self) -> np.ndarray:
+        """(batch,), the sum of all that is returned for each example, over every tensor, in float64."""
+        return self._over_features(lambda leaf: leaf.sum(1))
+
+    @property
+    def magnitudes(self) -> np.ndarray:
+        """(batch,), the L1 norm of all that is returned for each example."""
+        return self._over_features(lambda leaf: np.abs(leaf).sum(1))
+
+    def _over_features(self, reduce: Callable) -> np.ndarray:
+        return sum(reduce(leaf.reshape(len(self), -1).astype(np.float64)) for leaf in flatten(self.attributions).values())
+
+    # reductions
+
+    def sum(self, axis) -> Self:
+        """Attributions summed over feature axes, such as -1 for colours or embedding dimensions.
+
+        Args:
+            axis: an int or a tuple of ints, counted as in NumPy; the batch, axis 0, cannot be summed away.
+        """
+        return self._reduce(np.sum, axis, linear=True)
+
+    def mean(self, axis) -> Self:
+        """The mean over feature axes. It no longer sums to the difference of scores: `gap` says by how much."""
+        return self._reduce(np.mean, axis, scaled=True, linear=True)
+
+    def norm(self, axis) -> Self:
+        """The Euclidean norm over feature axes: the sign is lost."""
+        return self._reduce(lambda leaf, axis: np.sqrt((leaf.astype(np.float64) ** 2).sum(axis)).astype(leaf.dtype), axis)
+
+    def abs(self) -> Self:
+        """Magnitudes: the sign is lost."""
+        return self._with(map_leaves(np.abs, self.attributions))
+
+    def _reduce(self, reduce: Callable, axis, scaled: bool = False, linear: bool = False) -> Self:
+        if axis is None:
+            raise ValueError("name the feature axes, such as axis=-1; axis 0 is the batch")
+        axes = (axis,) if isinstance(axis, int | np.integer) else tuple(axis)
+        shares = [1.0]
+
+        def apply(leaf):
+            bad = [a for a in axes if not -leaf.ndim < a < leaf.ndim or a == 0]
+            if bad:
+                raise ValueError(f"axis {bad[0]} of attributions of shape {leaf.shape}: feature axes are "
+                                 f"1 to {leaf.ndim - 1} (or -1 to {1 - leaf.ndim}); axis 0 is the batch")
+            shares.append(1 / np.prod([leaf.shape[a] for a in axes]))
+            return reduce(leaf, axis=axes)
+
+        reduced = map_leaves(apply, self.attributions)
+        # a mean scales the error down with the sum; with several tensors by the least of them, to stay a bound
+        positive = map_leaves(apply, self.positive) if linear and self.positive is not None else None
+        return self._with(reduced, max(shares[1:]) if scaled else 1.0, positive)
+
+    def _with(self, attributions, scale: float = 1.0, positive=None) -> Self:
+        """The same result with other numbers: the gap anew, and the same absolute error times `scale` over the new norm."""
+        new = dataclasses.replace(self, attributions=attributions, positive=positive)
+        gap = None if self.gap is None else new.totals - self.difference
+        relative = scale * self.magnitudes / np.maximum(new.magnitudes, np.finfo(float).tiny)
+        errors = {name: None if (error := getattr(self, name)) is None else error * relative
+                  for name in ("error_estimate", "format_error")}
+        return dataclasses.replace(new, gap=gap, **errors)
+
+    # ranking
+
+    def top(self, k: int = 10, names: Sequence | None = None) -> list[list[Feature]]:
+        """The k features of largest magnitude of each example, with their share of the sum of all magnitudes.
+
+        Args:
+            k: how many features, largest first.
+            names: a name for each feature of a one-axis attribution; default: the index (the word, where the result
+                has one word for each feature; the key of the tensor first, where there are several tensors).
+
+        Returns:
+            For each example a list of Feature(name, attribution, share).
+        """
+        if k < 1:
+            raise ValueError(f"k must be at least 1, got {k}")
+        leaves = flatten(self.attributions)
+        sizes = [int(np.prod(leaf.shape[1:])) for leaf in leaves.values()]
+        if names is not None and len(names) != sum(sizes):
+            raise ValueError(f"{len(names)} names for {sum(sizes)} features; sum over an axis first, or name them all")
+        flat = np.concatenate([leaf.reshape(len(self), size) for leaf, size in zip(leaves.values(), sizes, strict=True)], 1)
+        norms = np.maximum(self.magnitudes, np.finfo(float).tiny)
+        offsets = np.cumsum([0, *sizes])
+
+        def name(example: int, position: int):
+            if names is not None:
+                return names[position]
+            part = int(np.searchsorted(offsets, position, side="right")) - 1
+            key, leaf = list(leaves.items())[part]
+            index = tuple(int(i) for i in np.unravel_index(position - offsets[part], leaf.shape[1:]))
+            if self.tokens is not None and self.tokens.shape == leaf.shape:
+                return str(self.tokens[example][index])
+            index = index[0] if len(index) == 1 else index
+            return index if key is None else (key, index)
+
+        order = np.argsort(-np.abs(flat), axis=1, kind="stable")[:, :k]
+        return [[Feature(name(i, int(j)), float(flat[i, j]), float(abs(flat[i, j]) / norms[i])) for j in row]
+                for i, row in enumerate(order)]

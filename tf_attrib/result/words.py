@@ -1,0 +1,144 @@
+"""Few lines about a result that a person can act on."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..common.nested import flatten
+from .completeness import MOST_CANCELLED
+from .result import Result
+
+# Below this share of the score the gradient at the input says next to nothing.
+SATURATED = 0.01
+# status of an example -> what a reader should know and do; "{error}" becomes the estimated error where there is one
+STATUS = {
+    "max_evaluations": "not converged{error}; raise max_evaluations",
+    "memory": "not converged{error}; the paths from all baselines did not fit in memory together; raise memory= of Attributor",
+    "too_narrow": "not converged{error}; {where}",
+    "incomplete": "incomplete: attributions miss the difference of scores by more than rounding explains, see gap; a choice "
+                  "inside the model turned, its gradients are not its own, or numbers are too large for their format",
+    "cancelling": f"cancelling: positive and negative parts are more than {MOST_CANCELLED} times as large as the scores, and "
+                  "cancel: single ones mean little (normalisation at a zero baseline does this; try ta.token, baselines from "
+                  "data, at= behind it, or integrated gradients)",
+    "too_few_steps": "too few steps: the sum misses the difference of scores by more than 5%; raise n_steps, or leave rule= "
+                     "and n_steps= out, and steps are found",
+    "too_few_samples": "too few samples: the sum misses the difference of scores by more than 5%; raise n_samples",
+    "not_finite": "not finite: a NaN or an infinity came up in this example, so its numbers mean nothing",
+}
+# What is said of a path that could not be followed, by where: so close to the baseline, or elsewhere.
+BESIDE_BASELINE = 1e-3
+WHERE = ("the score moves within {at:.0e} of the path from the baseline, closer than float32 can follow; likely a "
+         "normalisation whose input is zero at the baseline; take another baseline, such as ta.token(0) or the mean of the "
+         "data, or at= a layer behind the normalisation",
+         "the score jumps or peaks along the path{at} within less than a step can resolve")
+# No more examples than this are listed.
+LISTED = 8
+
+
+def summary(result: Result) -> str:
+    """What was attributed to what; score and gap; accuracy; baseline and saturation; notes. A line each."""
+    lines = [_what(result), _score(result), *_accuracy(result), _baseline(result)]
+    return "\n".join([line for line in lines if line] + [f"  note: {note}" for note in result.notes])
+
+
+def _what(result: Result) -> str:
+    shapes = ", ".join(f"{'' if key is None else repr(key) + ' '}{tuple(leaf.shape[1:])}"
+                       for key, leaf in flatten(result.attributions).items())
+    examples = f"{len(result)} example{'s' if len(result) != 1 else ''}"
+    return f"Attribution of {examples}: {result.explained}, at {result.at} {shapes}, by {result.method}"
+
+
+def _score(result: Result) -> str:
+    target = ""
+    if result.target is not None and result.target.ndim == 1:
+        classes = np.unique(result.target)
+        target = f" (class {classes[0]})" if len(classes) == 1 else f" ({len(classes)} classes)"
+    line = f"  score {_range(result.scores)}{target}"
+    gaps = result.relative_gap
+    if gaps is not None:
+        line += f", less {_range(result.scores - result.difference)} at the baseline; "
+        if not np.isfinite(result.gap).any():
+            line += "gap not known: neither are the attributions"
+        elif np.isnan(gaps).all():
+            line += f"gap {_range(result.gap)} (the scores do not differ)"
+        else:
+            worst = int(np.nanargmax(np.abs(gaps)))
+            gap = f"{gaps[worst]:+.2%}" if abs(gaps[worst]) >= 1e-4 else "below 0.01%"
+            line += f"gap {gap} of the difference" + (f" at most (example {worst})" if len(result) > 1 else "")
+    return line
+
+
+def status_words(result: Result, example: int, share: Callable[[float], str]) -> str:
+    """What is wrong with this example and the remedy; nothing where it converged or the method states no status.
+
+    Args:
+        share: writes a share, such as 0.08, for people.
+    """
+    if result.status is None or str(result.status[example]) in ("converged", ""):
+        return ""
+    error = ""
+    if result.error_estimate is not None and np.isfinite(result.error_estimate[example]):
+        error = f": estimated error {share(float(result.error_estimate[example]))}"
+    status = str(result.status[example])
+    words = STATUS.get(status, f"status {status!r}{{error}}")
+    return words.replace("{error}", error).replace("{where}", where(result, example))
+
+
+def where(result: Result, example: int) -> str:
+    """What is known of a path that could not be followed."""
+    at = np.nan if result.narrow_at is None else float(result.narrow_at[example])
+    if at <= BESIDE_BASELINE:
+        return WHERE[0].format(at=max(at, np.finfo(np.float32).tiny))
+    return WHERE[1].format(at="" if np.isnan(at) else f", at {at:.4g} of it,")
+
+
+def _accuracy(result: Result) -> list[str]:
+    """The estimated error and what it took, and a line for each status other than converged."""
+    lines = []
+    if result.error_estimate is not None and result.converged.any():
+        worst = result.error_estimate[result.converged].max()
+        all_of = "all" if result.converged.all() else f"{int(result.converged.sum())} of {len(result)}"
+        lines.append(f"  estimated error {worst:.2%} at most ({all_of} converged)")
+        if result.evaluations is not None and result.forward_evaluations is not None:
+            lines[-1] += (f", {_range(result.evaluations, 'd')} gradient and {_range(result.forward_evaluations, 'd')} forward "
+                          "evaluations an example")
+    if result.format_error is not None and np.isfinite(result.format_error).any():
+        worst = np.nanmax(result.format_error)
+        beyond = "" if result.error_estimate is None else " beyond that"
+        lines.append(f"  {result.format} leaves {worst:.2%} at most open{beyond}: so far is the same net in float32 from it")
+    for status in dict.fromkeys(() if result.status is None else map(str, result.status)):
+        which = np.flatnonzero(result.status == status)
+        errors = np.zeros(len(which)) if result.error_estimate is None else np.nan_to_num(result.error_estimate[which])
+        words = status_words(result, which[errors.argmax()], lambda error: f"{error:.2%}")
+        if words:
+            more = ", ..." if len(which) > LISTED else ""
+            several = f"{len(which)} of {len(result)} ({status}; example{'s' if len(which) > 1 else ''} "
+            shown = f"{several}{', '.join(map(str, which[:LISTED]))}{more})"
+            head, _, tail = words.partition(":" if ":" in words else ";")
+            lines.append(f"  {head.upper()}: {shown}: {tail.strip()}")
+    return lines
+
+
+def _baseline(result: Result) -> str:
+    if result.baseline_scores is None:
+        unit = f"; the unit of attributions is {result.attribution_unit}" if result.attribution_unit else ""
+        return f"  no baseline{unit}"
+    parts = [f"  baseline {result.baseline}"]
+    if result.baseline_confidence is not None:
+        parts.append(f"the model's highest class probability there is {_range(result.baseline_confidence)}")
+    if result.gradient_share is not None and np.isfinite(result.gradient_share).any():
+        flat = np.abs(result.gradient_share) < SATURATED
+        if flat.any():
+            which = "" if len(result) == 1 else f" in {int(flat.sum())} of {len(result)}"
+            parts.append(f"the gradient at the input accounts for less than 1% of the score{which}: saturated")
+        else:
+            parts.append(f"the gradient at the input accounts for {_range(result.gradient_share, '.0%')} of the score")
+    return "; ".join(parts)
+
+
+def _range(values: np.ndarray, form: str = ".4g") -> str:
+    known = values[~np.isnan(values)]
+    if not known.size:
+        return "NaN"
+    low, high = format(known.min(), form), format(known.max(), form)
+    return low if low == high else f"{low} to {high}"

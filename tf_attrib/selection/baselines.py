@@ -1,0 +1,265 @@
+"""Baselines: what the input is compared with, at the selected tensor or pushed forward from the model's input.
+
+A baseline is a small frozen value. Most are the same for all examples (`shared`); random ones are drawn once from the
+seed and shared too, so that an example's numbers do not depend on its company.
+"""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import scipy.ndimage
+
+from ..common.checks import number, whole
+from ..common.errors import AttributionError
+from .inputs import as_array, as_arrays
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Baseline:
+    """A recipe for references.
+
+    Attributes:
+        words: what it is, for people.
+        make: from the examples of one tensor (n, ...) and a random generator to references, (k, ...) where `shared`,
+            else (n, k, ...). For input-level recipes: from and to a dict of the model's inputs.
+        shared: whether the references are the same for all examples; None: where `make` gives one row.
+        at_model_input: whether it lives at the model's input and is pushed forward to the selected tensor.
+    """
+
+    words: str
+    make: Callable[[Any, np.random.Generator], Any]
+    shared: bool | None = True
+    at_model_input: bool = False
+
+
+def constant(value: float | np.ndarray) -> Baseline:
+    """`value` everywhere in the selected tensor (a number, or an array that broadcasts to one example)."""
+    array = as_array(value, "the value of ta.constant")
+    if array.dtype.kind not in "biuf":
+        raise AttributionError(f"ta.constant(value) takes a number, or an array of numbers, got {value!r}")
+
+    def make(x, rng):
+        try:
+            return np.broadcast_to(array.astype(x.dtype), x.shape[1:])[None]
+        except ValueError:
+            raise AttributionError(f"ta.constant of shape {array.shape} does not fit examples of shape {x.shape[1:]}") from None
+    return Baseline(f"constant {value}", make)
+
+
+def zeros() -> Baseline:
+    """Zero everywhere in the selected tensor: the default."""
+    return dataclasses.replace(constant(0), words="zeros")
+
+
+def uniform(n: int, low: float, high: float) -> Baseline:
+    """`n` noise arrays, uniform in [low, high), averaged over."""
+    whole("n", n)
+    if not number("low", low) < number("high", high):
+        raise AttributionError(f"ta.uniform(n, low, high) needs low < high, got {low} and {high}")
+    return Baseline(f"{n} × uniform noise in [{low}, {high})",
+                    lambda x, rng: rng.uniform(low, high, (n, *x.shape[1:])).astype(x.dtype))
+
+
+def gaussian(n: int, stddev: float, mean: float = 0.0) -> Baseline:
+    """`n` noise arrays, normal around `mean`, averaged over."""
+    whole("n", n)
+    number("stddev", stddev, above=0)
+    number("mean", mean)
+    return Baseline(f"{n} × Gaussian noise of standard deviation {stddev} around {mean}",
+                    lambda x, rng: rng.normal(mean, stddev, (n, *x.shape[1:])).astype(x.dtype))
+
+
+def blur(sigma: float) -> Baseline:
+    """Each example blurred by a Gaussian of `sigma` pixels along its spatial axes (not along channels)."""
+    number("the sigma of ta.blur", sigma, above=0)
+
+    def make(x, rng):
+        if x.ndim < 2:
+            raise AttributionError(f"ta.blur needs examples with a spatial axis; these are single numbers, {x.shape}")
+        if sigma > (longest := max(x.shape[1:-1] or x.shape[1:])):
+            raise AttributionError(f"ta.blur({sigma:g}) of examples of shape {x.shape[1:]}: give a sigma of at most {longest} "
+                                   "pixels, their longest side, beyond which nothing but the mean is left")
+        spatial = (0,) + (sigma,) * max(x.ndim - 2, 1) + ((0,) if x.ndim > 2 else ())
+        return scipy.ndimage.gaussian_filter(x, spatial)[:, None]
+    return Baseline(f"the input blurred, sigma {sigma}", make, shared=False)
+
+
+def several(baselines: Any) -> Any:
+    """Several baselines, averaged over; each one's score is kept.
+
+    Args:
+        baselines: an array (k, ...) of k baselines for all examples, or a list of baselines of any kind.
+    """
+    if isinstance(baselines, list | tuple) and len(baselines):
+        return Several(tuple(baselines))
+    array = as_array(baselines, "ta.several(baselines)")
+    if array.ndim == 0 or not len(array):
+        raise AttributionError(f"ta.several takes an array (k, ...) or a list of baselines, got {baselines!r}")
+    return Baseline(f"{len(array)} given baselines", lambda x, rng: _fits(array, x.shape[1:], x.dtype, several=True))
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Several:
+    """What `several` makes of a list."""
+
+    parts: tuple
+
+
+def token(id: int) -> Baseline:
+    """Sequences in which every token is `id`, such as padding; float inputs stay those of the example."""
+    whole("the id of ta.token", id, least=0)
+
+    def make(inputs, rng):
+        ids = [key for key, value in inputs.items() if value.dtype.kind in "iu"]
+        # Keras takes ids as floats too
+        ids = ids or [key for key, value in inputs.items()
+                      if value.dtype.kind == "f" and np.array_equal(value, np.round(value))]
+        if not ids:
+            raise AttributionError("ta.token(id) needs integer inputs; these are "
+                                   f"{', '.join(str(value.dtype) for value in inputs.values())}")
+        for key in ids:
+            if inputs[key].dtype.kind in "iu" and id > np.iinfo(inputs[key].dtype).max:
+                raise AttributionError(f"ta.token({id}) is beyond the range of the inputs, {inputs[key].dtype}")
+        return _replaced(inputs, ids, id)
+    return Baseline(f"token {id} everywhere", make, shared=None, at_model_input=True)
+
+
+def dataset(samples: Any, n: int | None = None) -> Baseline:
+    """`n` of `samples`, drawn without replacement (all of them by default), averaged over.
+
+    Args:
+        samples: data in the structure of the model's inputs, (m, ...) each.
+        n: how many to draw.
+    """
+    leaves = as_arrays(samples, "sample of ta.dataset")
+    lengths = {len(leaf) if leaf.ndim else 0 for leaf in leaves.values()}
+    if len(lengths) > 1 or 0 in lengths:
+        shown = ", ".join(str(leaf.shape) for leaf in leaves.values())
+        raise AttributionError("ta.dataset(samples): there are no samples, or not as many of each input; give arrays (m, ...), "
+                               f"got {shown}")
+    (total,) = lengths
+    if n is not None:
+        whole(f"the n of ta.dataset, of {total} samples,", n, 1, total)
+
+    def make(inputs, rng):
+        chosen = np.arange(total) if n is None else np.sort(rng.choice(total, n, replace=False))
+        return {key: _fits(value[chosen], inputs[key].shape[1:], inputs[key].dtype, several=True)
+                for key, value in _same_keys(leaves, inputs).items()}
+    return Baseline(f"{n or total} samples of a data set", make, at_model_input=True)
+
+
+def black(value_range: tuple[float, float]) -> Baseline:
+    """A black image: the low end of `value_range` (such as (0, 255)) at the model's input."""
+    return _level("black", _range(value_range), 0)
+
+
+def white(value_range: tuple[float, float]) -> Baseline:
+    """A white image: the high end of `value_range` at the model's input."""
+    return _level("white", _range(value_range), 1)
+
+
+def _range(value: Any) -> tuple[float, float]:
+    """`value` as (low, high)."""
+    try:
+        low, high = value
+        right = number("low", low) < number("high", high)
+    except (TypeError, ValueError):
+        right = False
+    if not right:
+        raise AttributionError(f"value_range must be (low, high) with low < high, such as (0, 255); got {value!r}")
+    return low, high
+
+
+def _level(word: str, value_range: tuple[float, float], end: int) -> Baseline:
+    value = value_range[end]
+
+    def make(inputs, rng):
+        floats = [key for key, x in inputs.items() if x.dtype.kind == "f" or (x.dtype.kind in "iu" and x.ndim == 4)]
+        if not floats:
+            kinds = ", ".join(str(x.dtype) for x in inputs.values())
+            raise AttributionError(f"ta.{word} is for images, these inputs are {kinds}: baselines=ta.token(0) or ta.zeros()")
+        for key in floats:
+            if inputs[key].dtype.kind in "iu" and not _is_in(value, inputs[key].dtype):
+                raise AttributionError(f"ta.{word}({value_range}) of {inputs[key].dtype} images: {value} is no such number")
+        return _replaced(inputs, floats, value)
+    return Baseline(f"{word} ({value} of {value_range})", make, shared=None, at_model_input=True)
+
+
+def _replaced(inputs: dict, keys: list, value: float) -> dict:
+    """The inputs with `value` everywhere in those of `keys`: one row for all where nothing of the examples is left."""
+    rows = slice(1 if len(keys) == len(inputs) else None)
+    return {key: np.full_like(x[rows], value) if key in keys else x[rows] for key, x in inputs.items()}
+
+
+def at_input(x: Any) -> Baseline:
+    """An array in the structure of the model's inputs, one for all (...) or one for each example (n, ...)."""
+    leaves = as_arrays(x, "baseline of ta.at_input")
+
+    def make(inputs, rng):
+        made = {}
+        for key, value in _same_keys(leaves, inputs).items():
+            value = _fits(value, inputs[key].shape[1:], inputs[key].dtype, count=len(inputs[key]))
+            made[key] = np.broadcast_to(value, inputs[key].shape)
+        return made
+    return Baseline("an input given by the user", make, shared=False, at_model_input=True)
+
+
+def given(array: np.ndarray, x: np.ndarray) -> Baseline:
+    """A baseline that came as an array: (...) is one for all, (n, ...) one for each example."""
+    if array.ndim < x.ndim:
+        return Baseline("an array given by the user", lambda x, rng: _fits(array, x.shape[1:], x.dtype))
+    each = _fits(array, x.shape[1:], x.dtype, count=len(x))
+    if len(each) == 1:
+        return Baseline("an array given by the user", lambda x, rng: each)
+    return Baseline("an array for each example, given by the user", lambda x, rng: each[:, None], shared=False)
+
+
+def _fits(array: np.ndarray, features: tuple, dtype, count: int | None = None, several: bool = False) -> np.ndarray:
+    """`array` as (k, *features), checked."""
+    leading = array.shape[:array.ndim - len(features)]
+    shaped = array.shape[len(leading):] == tuple(features)
+    right = len(leading) == 1 if several else leading == () or (len(leading) == 1 and count in (None, leading[0])) \
+        or leading == (1,)
+    text = np.dtype(dtype).kind in "OSU"
+    if not shaped or not right or array.dtype.kind not in ("OSU" if text else "biuf"):
+        wanted = f"({', '.join(['k', *map(str, features)])})" if several else \
+            f"{tuple(features)} for all examples" + (f" or {(count, *features)} for each" if count else "")
+        hint = "" if array.ndim or several else "; ta.zeros() or ta.constant(value) give one value everywhere"
+        raise AttributionError(f"a baseline must be of shape {wanted}; got {array.dtype} {array.shape}{hint}")
+    if np.dtype(dtype).kind in "iu" and not np.array_equal(array, array.astype(dtype)):
+        raise AttributionError(f"a baseline for inputs of {np.dtype(dtype)} must hold such numbers, not fractions or others")
+    return array.reshape(-1, *features) if text else array.reshape(-1, *features).astype(dtype)
+
+
+def _is_in(value: float, dtype) -> bool:
+    """Whether an integer `dtype` has this number."""
+    return value == int(value) and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
+
+
+def _same_keys(leaves: dict, inputs: dict) -> dict:
+    """`leaves` under the keys of the model's inputs; one array serves a model of one input."""
+    if len(leaves) == len(inputs) == 1:
+        return dict(zip(inputs, leaves.values(), strict=True))
+    if set(leaves) != set(inputs):
+        raise AttributionError(f"the samples have the inputs {list(leaves)}, the model has {list(inputs)}")
+    return {key: leaves[key] for key in inputs}
+
+
+def describe_zeros(x: dict[Any, np.ndarray], kind: str) -> str:
+    """What a baseline of zeros is for this model, in words, judged by the examples at hand."""
+    if kind == "embeddings":
+        return "zeros: the zero vector in place of every token's embedding"
+    if kind == "layer" or len(x) > 1:
+        return "zeros"
+    (values,) = x.values()
+    low, high = float(values.min()), float(values.max())
+    image = values.ndim == 4 and values.shape[-1] in (1, 3, 4)
+    if low >= 0:
+        shade = "black" if image else "the low end"
+    elif low >= -1 and high <= 1:
+        low, high, shade = -1.0, 1.0, "gray" if image else "the middle"
+    else:
+        shade = "gray, about the middle" if image else "inside the range"
+    return f"zeros: {shade}, inputs lie in [{low:.4g}, {high:.4g}]"

@@ -1,0 +1,168 @@
+"""What baselines come to for a batch: references at each selected tensor, and which of them each example has."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..common.errors import AttributionError
+from ..common.nested import flatten, is_array, is_nested_list
+from ..graph.traced.heads_and_lookups import layer_names
+from .baselines import Baseline, Several, given, zeros
+from .inputs import as_array, few
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class References:
+    """The references of a batch.
+
+    Attributes:
+        tables: float (m, ...) by key of the selected tensors.
+        index: int (n, k) by key, the rows of the table that are an example's references.
+        count: k.
+        shared: whether all examples have the same ones.
+        words: what they are.
+    """
+
+    tables: dict[Any, np.ndarray]
+    index: dict[Any, np.ndarray]
+    count: int
+    shared: bool
+    words: str
+
+    def chosen(self, which: np.ndarray) -> "References":
+        """Of each example's references those at these positions."""
+        return dataclasses.replace(self, index={key: index[:, which] for key, index in self.index.items()}, count=len(which),
+                                   words=f"{len(which)} drawn of {self.words}")
+
+    @property
+    def finite(self) -> np.ndarray:
+        """(n,), whether all references of an example are finite."""
+        rows = {key: np.isfinite(table).reshape(len(table), -1).all(1) for key, table in self.tables.items()}
+        return np.logical_and.reduce([rows[key][index].all(1) for key, index in self.index.items()])
+
+    def of_examples(self, which: np.ndarray) -> "References":
+        """The references of some of the examples."""
+        return dataclasses.replace(self, index={key: index[which] for key, index in self.index.items()})
+
+
+def resolve(baselines: Any, values: dict, inputs: dict, push: Callable[[dict], dict], seed: int | None,
+            mark: bool = False, called: Callable[[], dict[str, Any]] = dict) -> References:
+    """The references that `baselines` means.
+
+    Args:
+        baselines: None (zeros), a baseline, an array (...) or (n, ...), a list or `several` of those (averaged); with
+            several selected tensors a list or dict of baselines, one for each.
+        values: the selected tensors (n, ...) by key.
+        inputs: the model's inputs (n, ...) by key.
+        push: from model inputs by key to the selected tensors by key.
+        seed: of random baselines.
+        mark: whether those of a single example may be NaN or infinite.
+        called: gives the key of a selected tensor for other names of it, such as that of the input whose tokens it embeds.
+
+    Raises:
+        AttributionError: wrong shape or structure, or not finite.
+    """
+    rng = np.random.default_rng(seed)
+    per_tensor = _per_tensor(baselines, list(values), called)
+    pushed: dict[int, dict] = {}
+
+    def at_model_input(baseline: Baseline) -> dict:
+        """One recipe's references at every selected tensor: drawn once, so that what belongs together stays together."""
+        if id(baseline) not in pushed:
+            made = baseline.make(inputs, rng)
+            pushed[id(baseline)] = push({name: np.ascontiguousarray(value) for name, value in made.items()})
+        return pushed[id(baseline)]
+    tables, index, words, shared = {}, {}, {}, True
+    for key, one in per_tensor.items():
+        tables[key], index[key], words[key], same = _one(one, key, values, at_model_input, rng, mark)
+        shared = shared and same
+    index, count = _as_many(index)
+    distinct = list(dict.fromkeys(words.values()))
+    said = distinct[0] if len(distinct) == 1 else "; ".join(f"{key}: {text}" for key, text in words.items())
+    return References(tables, index, count, shared, said)
+
+
+def _as_many(index: dict[Any, np.ndarray]) -> tuple[dict[Any, np.ndarray], int]:
+    """`index` with as many references at each selected tensor, one standing for all of another's; and how many."""
+    count = max(part.shape[1] for part in index.values())
+    for part in index.values():
+        if part.shape[1] not in (1, count):
+            raise AttributionError(f"the selected tensors have {part.shape[1]} and {count} baselines: give each the same "
+                                   "number, or one")
+    return {key: np.broadcast_to(part, (part.shape[0], count)) for key, part in index.items()}, count
+
+
+def _per_tensor(baselines: Any, keys: list, called: Callable[[], dict[str, Any]]) -> dict:
+    """One baseline for each selected tensor."""
+    single = keys == [None]
+    if baselines is None or isinstance(baselines, Baseline | Several) or is_nested_list(baselines):
+        return dict.fromkeys(keys, zeros() if baselines is None else baselines)
+    if is_array(baselines):
+        if len(keys) > 1:
+            raise AttributionError(f"one array for {len(keys)} selected tensors: give a baseline for each, by key: {keys}")
+        return {keys[0]: baselines}
+    if isinstance(baselines, dict) and any(key not in keys for key in baselines):
+        baselines = _by_key(baselines, called())
+    if single:
+        if isinstance(baselines, dict) and list(baselines) == [None]:
+            return baselines
+        if isinstance(baselines, dict):
+            raise AttributionError("a dict of baselines for one selected tensor: give the baseline itself")
+        return {None: Several(tuple(baselines))}
+    leaves = flatten(baselines)
+    unknown = [key for key in leaves if key not in keys]
+    if unknown or (list(leaves) != keys and not isinstance(baselines, dict)):
+        raise AttributionError(f"baselines by key {list(leaves)} for selected tensors {keys}; a list or ta.several of "
+                               "baselines for all: ta.several([...])")
+    return {key: leaves.get(key, zeros()) for key in keys}
+
+
+def _by_key(baselines: dict, called: dict[str, Any]) -> dict:
+    """Baselines by the keys of the selected tensors, where each was given by a name that means one of them; others stay as
+    they are."""
+    found, names = {}, {}
+    for name, baseline in baselines.items():
+        # an export's path holds the name of the layer
+        options = [name] if name in called or not isinstance(name, str) else sorted(layer_names(name))
+        meant = {called[option] for option in options if option in called}
+        (key,) = meant if len(meant) == 1 else (name,)
+        if key in found:
+            raise AttributionError(f"two baselines for one tensor, by the names {names[key]!r} and {name!r}: give one of them")
+        found[key], names[key] = baseline, name
+    return found
+
+
+def _one(baseline, key, values, at_model_input, rng, mark) -> tuple[np.ndarray, np.ndarray, str, bool]:
+    """Table, index, words and whether shared, of one baseline at one tensor."""
+    if isinstance(baseline, Several):
+        parts = [_one(part, key, values, at_model_input, rng, mark) for part in baseline.parts]
+        if not parts:
+            raise AttributionError("an empty list of baselines")
+        offsets = np.cumsum([0] + [len(part[0]) for part in parts])
+        index = np.concatenate([part[1] + offset for part, offset in zip(parts, offsets[:-1], strict=True)], axis=1)
+        words = " and ".join(dict.fromkeys(part[2] for part in parts))
+        return np.concatenate([part[0] for part in parts]), index, f"mean over {words}", all(part[3] for part in parts)
+    x = values[key]
+    if callable(baseline) and not hasattr(baseline, "__array__"):
+        name = getattr(baseline, "__name__", "f")
+        raise AttributionError(f"the baseline is a function, {name!r}: give what it returns, such as ta.zeros()")
+    if not isinstance(baseline, Baseline):
+        baseline = given(as_array(baseline, "the baseline"), x)
+    if baseline.at_model_input:
+        table = at_model_input(baseline)[key]
+        shared = len(table) == 1 if baseline.shared is None else baseline.shared
+        table = table if shared else table[:, None]
+    else:
+        table, shared = baseline.make(x, rng), baseline.shared
+    bad = np.flatnonzero(~np.isfinite(table).reshape(len(table), -1).all(1))
+    if len(bad) and (shared or not mark):
+        where = "" if shared else f" in example(s) {few(bad)}; on_error='mark' marks them and does the others"
+        raise AttributionError(f"the baseline ({baseline.words}) holds NaN or infinity{where}")
+    if shared:
+        index = np.broadcast_to(np.arange(len(table)), (len(x), len(table)))
+    else:
+        index = np.arange(table.shape[0] * table.shape[1]).reshape(table.shape[:2])
+        table = table.reshape(-1, *x.shape[1:])
+    return table.astype(x.dtype, copy=False), index, baseline.words, shared

@@ -1,0 +1,302 @@
+"""The function that is explained: from the selected tensors to one scalar for each example."""
+
+import dataclasses
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..common.errors import AttributionError
+from ..graph.traced.activations import counted_bytes, static_bytes
+from ..graph.traced.compiled import Compiled
+from ..graph.traced.cut import Cut, Port
+from ..graph.traced.gradients import gradients
+from ..graph.traced.heads_and_lookups import ancestors, connected
+from ..graph.traced.positionwise import at_position
+from ..graph.traced.scaling import scaled
+from ..graph.traced.trace import TRACING, Traced
+from .outputs import Output
+from .places import Place
+
+# Under which name cuts are fed with a factor of the score.
+SCALE = "scale"
+
+
+@dataclasses.dataclass(eq=False)
+class ScoreFunction:
+    """The model from the selected tensors, and the inputs that still matter, to scores.
+
+    Attributes:
+        traced, place, output: the graph, and what was selected.
+        observed: tensors between these that rows look at; None: the selected ones.
+        context: keys of the model inputs that are needed beside the selected tensors (masks, other inputs).
+        rows: the number of rows that a call must have, or None for any.
+        explained: the output in the traced graph, (batch, ...).
+        value_shape: of the explained output for one example, None where that follows the input.
+        target_rank: how many indices select one value of an example.
+        dtype: of paths and scores, float32 unless the model is float64.
+    """
+
+    traced: Traced
+    place: Place
+    output: Output
+    observed: Place | None = None
+
+    def __post_init__(self):
+        traced, place, output = self.traced, self.place, self.output
+        selected = [port.tensor for port in place.ports.values()]
+        fetched = list(output.fetches.values())
+        needed = {i.ref() for operation in ancestors(fetched, selected) for i in operation.inputs}
+        needed |= {tensor.ref() for tensor in fetched}
+        chosen = {tensor.ref() for tensor in selected}
+        self.context = tuple(key for key, tensor in traced.inputs.items()
+                             if tensor.ref() in needed and tensor.ref() not in chosen)
+        feeds = {("at", key): port for key, port in place.ports.items()}
+        feeds |= {("input", key): Port(traced.inputs[key]) for key in self.context}
+        self._feeds = feeds
+        self._forward = self.cut({key: Port(tensor) for key, tensor in output.fetches.items()})
+        self.dtype = tf.float64 if any(tensor.dtype == tf.float64 for tensor in fetched) else tf.float32
+        with TRACING, traced.function.graph.as_default():
+            self.explained = self._finished(dict(output.fetches))
+        if not self.explained.shape.rank:
+            raise AttributionError(f"{output.words} must have one entry for each example, shape (batch, ...); it is a single "
+                                   "number, shape ()")
+        self.value_shape = tuple(self.explained.shape[1:])
+        self.target_rank = len(self.value_shape)
+        self.rows = self._fixed_rows()
+
+    def _fixed_rows(self) -> int | None:
+        sizes = {tensor.shape[0] for tensor in self.traced.inputs.values() if tensor.shape.rank} - {None, 1}
+        ports = [*self.place.ports.values(), *(self.observed.ports.values() if self.observed else ())]
+        if any(port.batch_axis is None for port in ports):
+            if sizes:
+                raise AttributionError(f"{self.place.words} has no batch axis, and the model takes exactly {min(sizes)} "
+                                       "examples at a time: such a tensor needs a model of any batch size, or of 1")
+            return 1
+        ones = any(tensor.shape[0] == 1 for tensor in self.traced.inputs.values() if tensor.shape.rank)
+        return min(sizes) if sizes else 1 if ones else None
+
+    def features(self, place: Place | None = None) -> dict[Any, list]:
+        """The static shape of one example of each selected tensor (or those of another place), by key."""
+        return {key: [size for axis, size in enumerate(port.tensor.shape) if axis != port.batch_axis]
+                for key, port in (self.place if place is None else place).ports.items()}
+
+    def cut(self, fetches: dict[Any, Port], feeds: dict[Any, Port] | None = None) -> Cut:
+        """From the selected tensors, fed as ("at", key), those beside them, ("input", key), and further `feeds`, to others of
+        the graph."""
+        return Cut(self.traced, self._feeds | (feeds or {}), fetches)
+
+    def row_bytes(self, inputs: dict[Any, np.ndarray]) -> tuple[int, int]:
+        """About how many bytes one row's forward activations take, to the score and to the whole output, at every position.
+
+        Args:
+            inputs: those of one example, by the model's keys. Where the graph does not say how large its tensors are (images of
+                any size, sequences of any length, loops), the model is run on them to know.
+        """
+        selected = [port.tensor for port in self.place.ports.values()]
+        static = [static_bytes(ends, selected) for ends in self._ends]
+        if None not in static:
+            return tuple(static)
+        # what two examples take beyond one: an axis of unknown size may hold rows, positions, or both
+        one, two = (self._bytes.evaluate({key: np.repeat(value[:1], count, 0) for key, value in inputs.items()}
+                                         | {"target": np.zeros((count, self.target_rank), np.int32)}) for count in (1, 2))
+        return tuple(int(two[number] - one[number]) for number in range(2))
+
+    @property
+    def _ends(self) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        whole = list(self.output.fetches.values())
+        return whole if self.target_rank < 2 else [self.chosen()[0]], whole
+
+    @functools.cached_property
+    def _bytes(self) -> Cut:
+        """The cut from the model's inputs, and "target", to what `row_bytes` wants of all rows."""
+        selected, inputs = [port.tensor for port in self.place.ports.values()], self.traced.inputs
+        with TRACING, self.traced.function.graph.as_default():
+            rows = tf.shape(next(iter(inputs.values())), tf.int64)[0]
+            totals = [counted_bytes(ends, selected, rows) for ends in self._ends]
+        feeds = {key: Port(tensor) for key, tensor in inputs.items()} | {"target": Port(self.chosen()[1])}
+        return Cut(self.traced, feeds, {number: Port(total) for number, total in enumerate(totals)})
+
+    @functools.cached_property
+    def log_odds(self) -> "ScoreFunction | None":
+        """The log-odds of the explained probability, where they are known at the selected tensors."""
+        odds = self.output.log_odds
+        ports = [*self.place.ports.values(), *(self.observed.ports.values() if self.observed else ())]
+        if odds is None or not all(connected(port.tensor, odds.fetches.values()) for port in ports
+                                   if connected(port.tensor, self.output.fetches.values())):
+            return None
+        return dataclasses.replace(self, output=odds)
+
+    def values(self, at: dict, context: dict) -> tf.Tensor:
+        """The values of the selected output, (rows,) or (rows, ..., classes), for rows of the selected tensors."""
+        return self._finished(self._forward(fed(at, context)))
+
+    def scores(self, at: dict, context: dict, target: tf.Tensor) -> tf.Tensor:
+        """The score (rows,), for rows of the selected tensors and of targets."""
+        if self.target_rank < 2:
+            return self.select(self.values(at, context), target)
+        return self._at_target(fed(at, context) | {"target": target})[None]
+
+    @functools.cached_property
+    def _at_target(self) -> Cut:
+        """The cut from the selected tensors and a target to the score: no other position of the output is computed."""
+        score, target = self.chosen()
+        return self.cut({None: Port(score)}, {"target": Port(target)})
+
+    def gradients(self, at: dict, context: dict, target: tf.Tensor) -> tuple[tf.Tensor, dict[Any, tf.Tensor]]:
+        """Scores (rows,), and their gradients at the selected tensors by key, for rows of these and of targets."""
+        def backward(scale: tf.Tensor | None) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+            found = self._backward(fed(at, context) | {"target": target} | ({} if scale is None else {SCALE: scale}))
+            return [found.pop("score")], list(found.values())
+        (score,), found = self.whole_range(backward, tf.shape(target)[0])
+        return score, {key: tf.cast(gradient, self.dtype) for key, gradient in zip(self.place.ports, found, strict=True)}
+
+    def gradients_now(self, at: dict, context: dict, target: np.ndarray) -> dict[Any, np.ndarray]:
+        """The same gradients of arrays as arrays, outside any trace."""
+        if self.narrow:
+            return dict(zip(at, self._scaled(*at.values(), *(context[key] for key in self.context), target), strict=True))
+        found = self._backward.evaluate(fed(at, context) | {"target": target})
+        return {key[1]: gradient.astype(self.dtype.as_numpy_dtype) for key, gradient in found.items() if key != "score"}
+
+    @functools.cached_property
+    def formats(self) -> tuple[str, ...]:
+        """The half-precision formats that anything between the selected tensors and the score is in."""
+        selected = [port.tensor for port in self.place.ports.values()]
+        found = {tensor.dtype for operation in ancestors(self.output.fetches.values(), selected)
+                 for tensor in [*operation.outputs, *operation.inputs]}
+        return tuple(dtype.name for dtype in (tf.float16, tf.bfloat16) if dtype in found)
+
+    @property
+    def narrow(self) -> bool:
+        """Whether that is float16, whose range is too narrow for gradients."""
+        return "float16" in self.formats
+
+    def whole_range(self, backward: Callable, rows: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+        """What `backward` gives (see `scaling.scaled`), where that is needed with a factor of the score, else with None."""
+        return scaled(backward, rows, self.dtype) if self.narrow else backward(None)
+
+    def signature(self) -> list[tf.TensorSpec]:
+        """What rows of the selected tensors, those beside them and targets look like."""
+        inputs = self.traced.inputs
+        at = [tf.TensorSpec([None, *features], self.dtype) for features in self.features().values()]
+        context = [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in self.context]
+        return [*at, *context, tf.TensorSpec([None, self.target_rank], tf.int32)]
+
+    @functools.cached_property
+    def _scaled(self) -> Compiled:
+        """The compiled gradients where they are scaled."""
+        keys = list(self.place.ports)
+
+        def gradients(*tensors):
+            at, context = dict(zip(keys, tensors, strict=False)), dict(zip(self.context, tensors[len(keys):-1], strict=True))
+            return list(self.gradients(at, context, tensors[-1])[1].values())
+        return Compiled(gradients, self.signature())
+
+    @functools.cached_property
+    def _backward(self) -> Cut:
+        """The cut from the selected tensors to scores and gradients.
+
+        Gradients are taken in the traced graph itself, before the cut: a custom gradient of the model's may refer to
+        tensors of that graph, and would be lost or fail in a copy.
+        """
+        keys, tensors = list(self.place.ports), [port.tensor for port in self.place.ports.values()]
+        score, target = self.chosen()
+        with TRACING, self.traced.function.graph.as_default():
+            # each tensor is fed, so no gradient flows through one of them to another
+            scale = self.scale()
+            found = gradients(score, tensors, f"{self.output.words} has no gradient at {self.place.words}",
+                              None if scale is None else [scale])
+            fetches = {"score": Port(score)}
+            for key, gradient, port in zip(keys, found, self.place.ports.values(), strict=True):
+                gradient = tf.zeros_like(port.tensor) if gradient is None else tf.convert_to_tensor(gradient)
+                fetches["gradient", key] = Port(gradient, port.batch_axis)
+        return self.cut(fetches, {"target": Port(target)} | ({} if scale is None else {SCALE: Port(scale)}))
+
+    def scale(self) -> tf.Tensor | None:
+        """A placeholder in the graph at hand for a factor of the score (rows,), where gradients need one."""
+        return tf.compat.v1.placeholder(self.dtype, [None]) if self.narrow else None
+
+    def chosen(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """The score (rows,) in the traced graph, and the placeholder of its target."""
+        return self._chosen
+
+    @functools.cached_property
+    def _chosen(self) -> tuple[tf.Tensor, tf.Tensor]:
+        places = [*self.place.ports.values(), *(self.observed.ports.values() if self.observed else ())]
+        with TRACING, self.traced.function.graph.as_default():
+            target = tf.compat.v1.placeholder(tf.int32, [None, self.target_rank])
+            if self.target_rank < 2:
+                return tf.identity(self.select(self.explained, target)), target
+            values = at_position(self.explained, target[:, :-1], [port.tensor for port in places])
+            return tf.identity(self.select(values, target[:, -1:])), target
+
+    def _finished(self, fetched: dict) -> tf.Tensor:
+        return tf.cast(self.output.finish(fetched), self.dtype)
+
+    def select(self, values: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        """One value for each row: `target` is (rows, r) indices into `values` of rank r + 1."""
+        if values.shape.rank == 1:
+            return values
+        return self.output.choose(values, target)
+
+    def targets(self, target: Any, shape: tuple, count: int) -> np.ndarray | None:
+        """The targets of `count` examples as (count, r) int32, or None for the class that is predicted.
+
+        Args:
+            target: None, an int, one for each example (1-D), a tuple (position, ..., class), or an array of those.
+            shape: of the selected output's values for one example, such as (10,) or (length, classes).
+
+        Raises:
+            AttributionError: a target is needed, has the wrong shape, or is out of range.
+        """
+        rank = len(shape)
+        if rank == 0 or not self.output.with_target:
+            if target is not None and np.any(np.asarray(target) != 0):
+                raise AttributionError(f"{self.output.words} is one number for each example: leave target out")
+            return np.zeros((count, rank), np.int32)
+        if target is None:
+            return self._no_target(shape)
+        try:
+            array = np.asarray(target)
+        except ValueError:
+            raise AttributionError(f"target is a ragged list; {_target_help(shape)}") from None
+        if array.dtype.kind not in "iu":
+            raise AttributionError(f"target must hold whole numbers, got {array.dtype}; {_target_help(shape)}")
+        if rank == 1 and array.ndim == 2 and array.shape[1] == 1:
+            array = array[:, 0]
+        if rank == 1 and array.shape in ((), (count,)):
+            rows = np.broadcast_to(array.reshape(-1, 1), (count, 1))
+        elif rank > 1 and array.shape in ((rank,), (count, rank)):
+            rows = np.broadcast_to(array.reshape(-1, rank), (count, rank))
+        else:
+            raise AttributionError(f"target of shape {array.shape} for {count} examples; {_target_help(shape)}")
+        bad = np.argwhere((rows < 0) | (rows >= np.asarray(shape)))
+        if len(bad):
+            example, axis = (int(i) for i in bad[0])
+            raise AttributionError(f"target {rows[example, axis]} of example {example} is out of range: {_target_help(shape)}")
+        return np.ascontiguousarray(rows, np.int32)
+
+    def _no_target(self, shape: tuple) -> np.ndarray | None:
+        if len(shape) > 1:
+            raise AttributionError(f"the output has {shape} values for each example: {_target_help(shape)}")
+        if not self.output.has_classes and shape[0] > 1:
+            raise AttributionError(f"{self.output.words} has {shape[0]} units and no head of classes, so none is predicted: "
+                                   f"{_target_help(shape)}")
+        return None
+
+
+def fed(at: dict, context: dict) -> dict:
+    """Values for the feeds of a cut."""
+    return {("at", key): value for key, value in at.items()} | {("input", key): value for key, value in context.items()}
+
+
+def _target_help(shape: tuple) -> str:
+    """How to select one value of an output of `shape` for each example."""
+    if len(shape) == 1:
+        return f"give a class from 0 to {shape[0] - 1}, as target=0 or one for each example"
+    names = "(position, class)" if len(shape) == 2 else f"{len(shape)} indices"
+    each = ", or target=ta.each_position() for all positions" if len(shape) == 2 else ""
+    return (f"give {names} below {shape}, as target=({', '.join('0' for _ in shape)}) or an array "
+            f"(batch, {len(shape)}){each}")

@@ -1,0 +1,280 @@
+"""Which picture suits a result: `show` and the notebook's representation."""
+
+import dataclasses
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from markupsafe import Markup
+
+from ..common.errors import AttributionError
+from ..result.result import Result
+from . import colour, draw, plots
+from . import position_map as positions
+from . import captions as words
+from . import coloured_words as text
+from .kinds import Block, blocks, has_steps, refuse, suited
+from .panels import PANELS, Options, Part
+
+# kinds that are drawn as another, and then given axes
+BASE = {"spectrogram": "image"}
+SPECTROGRAM_HEIGHT = 2.4  # inches
+# kind -> the options that it heeds; any other that is given raises, so that none is taken in silence
+PICTURE = ("sign", "clip", "keep", "clean", "outlined", "common_scale")
+USES = {
+    "image": (*PICTURE, "value_range"),
+    "overlay": (*PICTURE, "value_range"),
+    "map": PICTURE,
+    "mask": ("sign", "keep", "clean", "value_range"),
+    "window": ("percentile", "value_range"),
+    "words": ("tokens",),
+    "bars": ("tokens",),
+    "signal": ("style", "names", "times", "time_unit"),
+    "spectrogram": (*PICTURE, "value_range", "times", "time_unit", "frequencies"),
+    "table": ("k", "names"),
+    "steps": ("baseline", "columns", "value_range"),
+    "saturation": (),
+    "positions": ("tokens", "names"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Scales:
+    """What the axes of signals and spectrograms count in; see `show`."""
+
+    times: Sequence[float] | None = None
+    time_unit: str = "s"
+    frequencies: Sequence[float] | None = None
+
+
+def show(result: Result, example: int | Sequence[int] | None = None, kind: str = "auto", *, sign: str = "both",
+         clip: float = 0.0, keep: float | None = None, clean: int = 0, outlined: float | None = None,
+         value_range: tuple[float, float] | None = None, percentile: float = 99.0, common_scale: bool = False,
+         style: str = "bars", k: int = 10, names: Sequence[str] | None = None, tokens=None, baseline=None, columns: int = 8,
+         limit: int = 4, times: Sequence[float] | None = None, time_unit: str = "s",
+         frequencies: Sequence[float] | None = None) -> draw.Drawing:
+    """A figure that suits the kind of data, with captions that state scale, unit, gap, status, and what is hidden.
+
+    Args:
+        result: any result. Several tensors give one part each (those of tables are ranked together).
+        example: an index, several, or None for the first `limit` of the batch.
+        kind: "auto" chooses by shape. "image" (image, overlay and symmetric map in a row), "overlay", "map", "mask",
+            "window"; "words", "bars" (one for each word); "signal" (waveforms without an axis of channels too);
+            "spectrogram" (an "image" with time to the right and frequency upwards); "table" (the strongest features);
+            "steps" (strips along the path) and "saturation" for interior gradients; "positions" (a map) for
+            `target=ta.each_position()`.
+        sign: "both", "positive" or "negative": which attributions are drawn.
+        clip: share (0 to 1) of the total attribution whose strongest pixels share the full colour.
+        keep: share (0 to 1) of the total attribution that is drawn; default: all (0.9 for "mask").
+        clean: side in pixels of the square for closing and opening the set of pixels drawn, 0 for none.
+        outlined: outlines around the regions that carry this share (0 to 1) of the attribution.
+        value_range: values of black and white in the images; default: inferred from all inputs.
+        percentile: of the pixels' values, for the soft window.
+        common_scale: one scale for all examples, instead of each its own.
+        style: of signals, "bars" beneath or coloured "line".
+        k: how many features of a table.
+        names: of features (tables), channels (signals), or classes (positions).
+        tokens: a list of words for each example.
+        baseline: the baseline image or number, for the strips.
+        columns: of strips, how many steps are drawn at most.
+        limit: how many examples are drawn at most where `example` is None.
+        times: of signals and spectrograms, the time of each step, increasing; default: the numbers of the steps.
+        time_unit: what `times` are counted in, for the label.
+        frequencies: of spectrograms, the frequency of each bin in hertz, increasing; default: the numbers of the bins.
+
+    Returns:
+        A matplotlib figure, made without pyplot; a notebook shows it by itself.
+
+    Raises:
+        AttributionError: for a shape that cannot be drawn (it names what to call), an unknown kind, an option that this
+            kind does not heed, an example that does not exist, times or frequencies that are not one for each step or bin.
+    """
+    options = Options(sign=sign, clip=clip, keep=keep, clean=clean, outlined=outlined, value_range=value_range,
+                      percentile=percentile, common_scale=common_scale, style=style, k=k, names=names, tokens=tokens,
+                      baseline=baseline, columns=columns, limit=limit)
+    colour.one_of("kind", kind, ("auto", *USES))
+    if kind == "positions" or (kind == "auto" and result.position is not None):
+        _check_heeded({"positions"}, options, Scales(times, time_unit, frequencies))
+        return positions.show_positions(result, example, tokens, names, limit)
+    chosen, left_out = _examples(result, example, limit)
+    scales = Scales(times, time_unit, frequencies)
+    kinds = [(block, _kind(block, kind, options)) for block in blocks(result)]
+    found = _merged([(suited(block, own), own) for block, own in kinds])
+    _check_heeded({own for _, own in found}, options, scales)
+    _check_scales(found, scales)
+    panels = []
+    for number in chosen:
+        panels += _example_panels(result, found, number, options, chosen, scales)
+    return draw.stack(panels, left_out)
+
+
+def _example_panels(result: Result, found, example: int, options: Options, chosen, scales: Scales) -> list[draw.Panel]:
+    """The panels of all tensors of one example; the numbers, which are of all of them, stand beneath the last."""
+    panels = []
+    for group, kind in found:
+        name = words.entry_name(result, example) + _group_name(group, len(found) > 1)
+        new = _in_units(PANELS[BASE.get(kind, kind)](Part(result, group, example, name, options, chosen)), kind, scales)
+        if len(found) > 1 and kind not in ("steps", "saturation"):
+            new = draw.with_caption(new, _share_words(result, group, example))
+        panels += new
+    interior = any(has_steps(result, block.values) for group, _ in found for block in group)
+    return draw.with_caption(panels, words.numbers(result, example, interior))
+
+
+def _in_units(panels: list[draw.Panel], kind: str, scales: Scales) -> list[draw.Panel]:
+    """The panels of signals and spectrograms with axes of time and frequency; others as they are."""
+    if kind == "signal" and scales.times is not None:
+        return [_then(panel, lambda part: plots.label_signal_time(part, scales.times, scales.time_unit)) for panel in panels]
+    if kind != "spectrogram":
+        return panels
+
+    def turn(part):
+        plots.draw_spectrogram_axes(part, scales.times, scales.frequencies, scales.time_unit)
+
+    return [
+        dataclasses.replace(
+            _then(panel, turn),
+            height=SPECTROGRAM_HEIGHT,
+            caption=tuple(sentence.replace("image", "spectrogram") for sentence in panel.caption),
+        )
+        for panel in panels
+    ]
+
+
+def _then(panel: draw.Panel, more: Callable) -> draw.Panel:
+    """The panel, with something done to it after it is drawn."""
+
+    def both(part):
+        panel.draw(part)
+        more(part)
+
+    return dataclasses.replace(panel, draw=both)
+
+
+def _check_scales(found: list[tuple[list[Block], str]], scales: Scales) -> None:
+    if scales.times is None and scales.time_unit != Scales.time_unit:
+        raise AttributionError(f"time_unit={scales.time_unit!r} is the unit of times=, which was not given: one for each step")
+    for group, kind in found:
+        # of a coarser map over its image, the axes are the image's
+        shape = (group[0].values if group[0].inputs is None else group[0].inputs).shape
+        axes = {"signal": (("times", 1, "steps"),), "spectrogram": (("times", 2, "steps"), ("frequencies", 1, "bins"))}
+        for name, axis, noun in axes.get(kind, ()):
+            values = getattr(scales, name)
+            if values is None:
+                continue
+            if np.shape(values) != shape[axis : axis + 1]:
+                raise AttributionError(f"{np.size(values)} {name} for {shape[axis]} {noun}: give one for each")
+            if not (np.isfinite(values).all() and (np.diff(values) > 0).all()):
+                raise AttributionError(f"{name} must increase from each of the {noun} to the next")
+
+
+def _group_name(group: list[Block], several: bool) -> str:
+    names = [block.name for block in group if block.name]
+    if not several or not names:
+        return ""
+    return ", " + (", ".join(names) if len(names) <= 3 else f"{len(names)} tables")
+
+
+def _share_words(result: Result, group: list[Block], example: int) -> list[str]:
+    total = sum(float(block.values[example].astype(np.float64).sum()) for block in group)
+    magnitude = sum(float(np.abs(block.values[example]).sum()) for block in group)
+    share = magnitude / max(float(result.magnitudes[example]), np.finfo(float).tiny)
+    return [f"This part sums to {words.number(total)} and has {words.percent(share)} of the attribution by magnitude."]
+
+
+def _examples(result: Result, example, limit: int) -> tuple[list[int], list[str]]:
+    total = len(result)
+    if not total:
+        raise AttributionError("the result has no examples: there is nothing to draw")
+    if example is None:
+        if not isinstance(limit, int | np.integer) or limit < 1:
+            raise AttributionError(f"limit is how many examples are drawn, at least 1; got {limit!r}")
+        shown = list(range(min(limit, total)))
+        more = f"{words.count(total - len(shown), 'example')} more of {total} not drawn: example=, or limit={total}."
+        return shown, ([more] if len(shown) < total else [])
+    chosen = [int(index) for index in np.atleast_1d(example)]
+    for index in chosen:
+        if not -total <= index < total:
+            raise AttributionError(f"example {index} does not exist: the result has {total}, 0 to {total - 1}")
+    return [index % total for index in chosen], []
+
+
+def _kind(block: Block, kind: str, options: Options) -> str:
+    """The kind of picture for one tensor; an unsuitable one raises."""
+    if kind == "auto":
+        if not block.kind:
+            raise refuse(block.values.shape)
+        return block.kind
+    axes = block.values.ndim
+    steps = block.kind == "steps"
+    suits = {
+        "words": axes in (2, 3),
+        "bars": axes in (2, 3),
+        "signal": axes in (2, 3),
+        "spectrogram": axes == 3 or (axes == 4 and block.values.shape[-1] == 1),
+        "table": True,
+        "steps": steps,
+        "saturation": True,
+    }
+    image = axes == 3 or (axes == 4 and block.values.shape[-1] in (1, 3))
+    if not suits.get(kind, image) or (steps and kind not in ("steps", "saturation")):
+        raise refuse(block.values.shape, kind)
+    if kind in ("overlay", "mask", "window") and block.inputs is None:
+        raise AttributionError(
+            f"kind={kind!r} needs the images, and the result holds no inputs of a shape that fits "
+            f"attributions of {block.values.shape}; kind='map' draws the attribution alone"
+        )
+    return kind
+
+
+def _merged(found: list[tuple[Block, str]]) -> list[tuple[list[Block], str]]:
+    """Groups of one tensor, but the tables in one: features are ranked over all of them. One saturation plot does."""
+    groups: list[tuple[list[Block], str]] = []
+    for block, kind in found:
+        same = next((group for group, other in groups if kind == other and kind in ("table", "saturation")), None)
+        if same is None:
+            groups.append(([block], kind))
+        else:
+            same.append(block)
+    return groups
+
+
+def _check_heeded(kinds: set[str], *given: Options | Scales) -> None:
+    heeded = {name for kind in kinds for name in USES[kind]} | {"limit"}
+    for options in given:
+        for field in dataclasses.fields(options):
+            value = getattr(options, field.name)
+            if field.name not in heeded and not (value is field.default or np.array_equal(value, field.default)):
+                raise AttributionError(
+                    f"{field.name}= means nothing for kind {', '.join(sorted(kinds))}, which takes {', '.join(sorted(heeded))}"
+                )
+
+
+def notebook(result: Result, limit: int = 2) -> Markup:
+    """What a notebook shows for a result: its repr, and words or a small picture of the first examples.
+
+    Never raises: where nothing can be drawn it is the repr alone.
+    """
+    try:
+        head = Markup('<pre style="white-space:pre-wrap">{}</pre>').format(repr(result))
+    except Exception:  # a notebook must show something, whatever is wrong with a result made by hand
+        head = Markup("<pre>{}</pre>").format(object.__repr__(result))
+    try:
+        return head + _notebook_picture(result, limit)
+    except Exception:  # the same: a picture is an extra here, and `plot()` raises with the reason
+        return head
+
+
+def _notebook_picture(result: Result, limit: int) -> Markup:
+    if result.position is not None:
+        figure = positions.show_positions(result, limit=limit)
+        return Markup('<img alt="" style="max-width:100%" src="{}">').format(draw.data_uri(figure, dpi=80))
+    few = result[:limit]
+    if all(block.kind == "words" for block in blocks(few)):
+        picture = text.to_html(few)
+    else:
+        picture = Markup('<img alt="" style="max-width:100%" src="{}">').format(draw.data_uri(show(few, limit=limit), dpi=80))
+    if len(result) <= limit:
+        return picture
+    return picture + Markup("<div>{}</div>").format(
+        f"{words.count(len(result) - limit, 'example')} more: result.plot(limit=...)."
+    )
