@@ -3,9 +3,9 @@
 
 import numpy as np
 import tensorflow as tf
-from tf_attrib.engine.integral.quadrature import Rule
 
 import tf_attrib as ta
+from tf_attrib.engine.integral.quadrature import Rule
 
 from .bad_calls import IDS, IMAGES, PIXELS, X, cases, refuses
 

@@ -10,7 +10,7 @@ import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
-from tf_attrib.training import watch as watching
+from tf_attrib.training import watch
 
 from .callbacks import ONE_HOT_ALL, RNG, Noted, X, Y, make
 from .conftest import assert_refused
@@ -238,7 +238,7 @@ def full_disk(*arguments, **more):
 @pytest.mark.parametrize("on_error", ["warn", "raise"])
 def test_a_full_disk_stops_the_training_only_if_asked_to(on_error, monkeypatch, tmp_path, caplog):
     callback = ta.AttributionCallback(X[:3], tmp_path, on_error=on_error)
-    monkeypatch.setattr(watching, "log_attributions", full_disk)
+    monkeypatch.setattr(watch, "log_attributions", full_disk)
     fit = lambda: make().fit(X, Y, epochs=2, verbose=0, callbacks=[callback])  # noqa: E731
     if on_error == "raise":
         with pytest.raises(OSError, match="No space"):

@@ -7,8 +7,7 @@ import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
-from tf_attrib.training import tensorboard as log
-from tf_attrib.training import watch as watching
+from tf_attrib.training import tensorboard, watch
 from tf_attrib.training.samples import classes_of, labels_at
 
 from .callbacks import ONE_HOT, Noted, X, Y, make
@@ -130,8 +129,8 @@ def make_words(one_hot=False):
 
 @pytest.mark.parametrize("one_hot", [False, True])
 def test_every_position_of_the_samples_is_logged_with_its_label(tmp_path, monkeypatch, one_hot):
-    logged, write = [], watching.log_attributions
-    monkeypatch.setattr(watching, "log_attributions",
+    logged, write = [], watch.log_attributions
+    monkeypatch.setattr(watch, "log_attributions",
                         lambda result, *rest, **told: logged.append((result, told)) or write(result, *rest, **told))
     labels = np.eye(9)[NEXT] if one_hot else NEXT
     tokens = [[f"{i}-{j}" for j in range(3)] for i in range(4)]
@@ -144,7 +143,7 @@ def test_every_position_of_the_samples_is_logged_with_its_label(tmp_path, monkey
         np.testing.assert_array_equal(told["labels"], NEXT[:, [0, 2]].ravel())
         assert [words[0] for words in told["tokens"]] == [f"{i}-0" for i in (0, 0, 1, 1, 2, 2, 3, 3)]
     assert len(list((tmp_path / "files").glob("*.png"))) == 16
-    assert log._row(callback.results, 3, None, None)[0] == "1, position 2"
+    assert tensorboard._row(callback.results, 3, None, None)[0] == "1, position 2"
 
 
 def test_labels_that_are_of_no_position_stay_those_of_the_sample():

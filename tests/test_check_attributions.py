@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from tf_attrib.doctor.numbers.hypotheses import ERRORS
 
 import tf_attrib as ta
+from tf_attrib.doctor.numbers.hypotheses import ERRORS
 
 from .conftest import assert_refused, spread
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy.special import expit
-from tf_attrib.engine.integral.quadrature import Rule
 
 import tf_attrib as ta
+from tf_attrib.engine.integral.quadrature import Rule
 
 from .conftest import make_cnn, reference_ig
 

@@ -4,9 +4,9 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_attrib.result.completeness import CANCELLING, INCOMPLETE, MOST_CANCELLED, judged
 
 import tf_attrib as ta
+from tf_attrib.result.completeness import CANCELLING, INCOMPLETE, MOST_CANCELLED, judged
 
 RNG = np.random.default_rng(12)
 FEATURES = RNG.normal(size=(6, 5)).astype("float32")

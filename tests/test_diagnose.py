@@ -5,11 +5,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from tf_attrib.doctor.numbers.hypotheses import ERRORS
 
 import tf_attrib as ta
 from tf_attrib.doctor import catalogue
 from tf_attrib.doctor.checks.compare import sign_changes
+from tf_attrib.doctor.numbers.hypotheses import ERRORS
 from tf_attrib.doctor.report import TOPICS
 
 from .conftest import assert_refused, make_cnn

@@ -5,11 +5,11 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_attrib.engine.integral.integrator import FixedRule, Rows
-from tf_attrib.engine.row import GradientRow, per_row_sum
 
 import tf_attrib as ta
-from tf_attrib.engine import program as engine
+from tf_attrib.engine.integral.integrator import FixedRule, Rows
+from tf_attrib.engine.program import MOST_ROWS, Program, Tables, block_rows, run
+from tf_attrib.engine.row import GradientRow, per_row_sum
 from tf_attrib.selection.references import resolve
 
 
@@ -18,7 +18,7 @@ def tables_of(attributor, x):
     session, ready, _ = attributor.prepare({None: x})
     references = resolve(None, ready, ready, session.selected, 0)
     compared = session.compared(ready, ready, references, None, True)
-    return session, engine.Tables(ready, {}, compared.target, compared.scores, references), compared
+    return session, Tables(ready, {}, compared.target, compared.scores, references), compared
 
 
 class Doubling:
@@ -61,8 +61,8 @@ def test_a_rule_that_refines_each_example_until_it_is_good(block):
     x = np.array([[0.1, 0.2], [2.0, 1.0], [0.5, 0.0]], "float32")
     session, tables, _ = tables_of(attributor, x)
     rule, rows = Doubling(3, 1e-3), []
-    program = engine.Program(session.function, GradientRow())
-    engine.run(lambda forward_only: program, tables, rule, block, rows.append)
+    program = Program(session.function, GradientRow())
+    run(lambda forward_only: program, tables, rule, block, rows.append)
     np.testing.assert_allclose(np.stack([rule.done[i] for i in range(3)]), x**4, atol=2e-3)
     counts = [len(kept) for kept in rule.kept]
     assert counts[1] > counts[0]  # the steeper example took more
@@ -109,4 +109,4 @@ def test_even_blocks_and_the_largest_that_pays(cnn, images):
     session._programs[key].__dict__["function"] = session.function
     attributor.attribute(images[:1], method=fixed)
     assert sizes == [25, 26]
-    assert engine.block_rows(session.function, {"image": images}) == (engine.MOST_ROWS, engine.MOST_ROWS)  # a small net
+    assert block_rows(session.function, {"image": images}) == (MOST_ROWS, MOST_ROWS)  # a small net

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 import tf_attrib as ta
 from tf_attrib.graph.graphdef.flatten import CUSTOM, Flattening, add_flat
-from tf_attrib.graph.saved import custom_gradients as saved_gradients
+from tf_attrib.graph.saved import custom_gradients
 
 from .conftest import assert_refused
 
@@ -171,7 +171,7 @@ def test_a_lost_gradient_is_never_silent(steps, kept, tmp_path):
 
 
 def test_the_name_of_the_gradient_is_registered_once():
-    assert saved_gradients.CUSTOM == CUSTOM
+    assert custom_gradients.CUSTOM == CUSTOM
     with pytest.raises(KeyError, match=CUSTOM):
         tf.RegisterGradient(CUSTOM)(lambda operation, gradient: gradient)
 

@@ -11,50 +11,26 @@ import tf_attrib
 
 PACKAGE = Path(tf_attrib.__file__).parent
 
-# Lowest first; a module may import those of lower layers, and of its own layer those that come before it.
-LAYERS = (
-    ("_version", "errors", "failures", "checks", "structure", "progress", "whole", "opening"),
-    ("quadrature", "pathnodes", "averaging", "placing", "adaptive", "measuring", "ends", "judging"),
-    ("result", "completeness", "summary", "storage", "similarity", "attribution"),
-    ("events", "log"),
-    ("graph.private", "graph.compiled", "graph.keras_model", "graph.known", "graph.operations", "graph.config",
-     "graph.container", "graph.sizes", "graph.load", "graph.trace", "graph.cut", "graph.tensors", "graph.states",
-     "graph.positionwise", "graph.activations", "graph.scaling", "differentiable"),
-    ("graph.nodes", "graph.findings", "graph.constants", "graph.saved_model", "graph.scopes", "graph.reading", "graph.patterns",
-     "graph.preprocessing", "graph.risks", "graph.security", "graph.export_copy", "graph.keras_graph", "graph.origins",
-     "listing", "inspection", "vocabularies"),
-    ("graph.gradients", "graph.flatten", "graph.widening", "graph.saved_gradients", "graph.exported"),
-    ("prepare", "groups", "positions", "layers", "select", "places", "samples"),
-    ("outputs", "scoring"),
-    ("baselines", "references", "points", "integrator", "refining", "omission"),
-    ("graph.bodies", "rules", "rules.common", "rules.linear", "rules.elementwise", "rules.products", "rules.choosing",
-     "rules.softmax", "rules.spectra", "rules.reveal_cancel", "rules.guided", "rules.table", "rules.exponents", "rules.chains",
-     "marking", "rewrite"),
-    ("rows",),
-    ("deeplift",),
-    ("perturb", "observing", "engine"),
-    ("compared", "fetching", "session", "work"),
-    ("noise", "method", "methods.gradients", "methods.paths", "methods.references", "methods.masks", "methods.layers",
-     "methods.noise", "methods"),
-    ("tokens", "running"),
-    ("assemble", "formats"),
-    ("planning", "attributor"),
-    ("watching", "callback"),
-    ("rule_coverage",),
-    ("doctor.findings", "doctor.given", "doctor.hypotheses", "doctor.numbers", "doctor.streams", "doctor.saturation",
-     "doctor.misclassified"),
-    ("doctor.catalogue", "doctor.case", "doctor.calls", "doctor.graph", "doctor.words", "doctor.compare", "doctor.model",
-     "doctor.output", "doctor.baseline", "doctor.integral", "doctor.diagnose"),
-    ("metrics.intervals", "metrics.scores", "metrics.case", "metrics.units", "metrics.fidelity", "metrics.infidelity",
-     "metrics.sensitivity", "metrics.sparseness", "metrics.pointing", "metrics.randomisation", "metrics.comparison",
-     "metrics.compare"),
-    ("overview.accumulate", "overview.features", "overview.terms", "overview.words", "overview.rules", "overview.reading",
-     "overview.text", "overview.figures", "overview.result", "overview.running", "overview.summarise"),
-    ("demo", "files"),
-    ("cli.reading", "cli.attribute", "cli.compare", "cli.demo", "cli.diagnose", "cli.inspect", "cli", "__main__"),
+# Lowest first; a module may import from its own room and from lower ones, in its functions too. Rooms of one line do not
+# import each other. What stands at the top of the package is a room by its own name.
+ROOMS = (
+    ("_version",),
+    ("common",),
+    ("result", "graph.graphdef"),
+    ("graph.traced", "view"),
+    ("graph.saved",),
+    ("selection",),
+    ("engine.integral",),
+    ("engine",),
+    ("methods",),
+    ("attribution",),
+    ("attributor",),
+    ("datasets", "training", "metrics", "doctor"),
+    ("demo",),
+    ("cli",),
+    ("__main__",),
 )
-ORDER = {name: number for number, name in enumerate(name for layer in LAYERS for name in layer)}
-OF_VIEW = {"structure", "errors", "result", "summary", "whole", "view"}
+FLOOR = {name: number for number, names in enumerate(ROOMS) for name in names}
 
 
 def name_of(path):
@@ -65,10 +41,9 @@ def name_of(path):
 MODULES = {name_of(path): path for path in sorted(PACKAGE.rglob("*.py"))}
 
 
-def unit(name):
-    """What a module counts as in the order: view and demo are one each."""
-    first = name.split(".")[0]
-    return first if first in ("view", "demo") else name
+def room(name):
+    """The room of a module: the longest of ROOMS that its name begins with."""
+    return max((one for one in FLOOR if f"{name}.".startswith(f"{one}.")), key=len, default=name)
 
 
 def statements(tree, everywhere):
@@ -99,57 +74,72 @@ def imported(name, everywhere=False):
 
 
 def own(name):
-    """The library's modules that a module imports at module level."""
-    return {other.removeprefix("tf_attrib.") for other in imported(name) if other.startswith("tf_attrib.")}
-
-
-LIBRARY = [name for name in MODULES if unit(name) != "view" and MODULES[name].name != "__init__.py"]
+    """The library's modules that a module imports, in its functions too; not the package, which loads names late."""
+    inside = {other.removeprefix("tf_attrib.") for other in imported(name, everywhere=True) if other.startswith("tf_attrib.")}
+    return inside - {name}
 
 
 def test_the_reader_sees_imports():
-    assert {"structure", "result"} <= own("summary")
-    assert "numpy" in imported("engine")
-    assert "graph.trace" in own("graph.cut")
-    assert "scoring" in own("engine")
-    assert "view" in {unit(other.removeprefix("tf_attrib.")) for other in imported("attribution", everywhere=True)}
+    assert {"common.nested", "result.result"} <= own("result.words")
+    assert "numpy" in imported("engine.program")
+    assert "graph.traced.trace" in own("graph.traced.cut")
+    assert "view" in own("attribution")  # imported in a function
+    assert room("engine.integral.rounds") == "engine.integral"
+    assert room("engine.session") == "engine"
 
 
-@pytest.mark.parametrize("name", LIBRARY)
-def test_modules_import_lower_ones_alone(name):
-    assert unit(name) in ORDER, f"{name} has no place in the order of the layers"
-    allowed = {other for other in ORDER if ORDER[other] < ORDER[unit(name)]} | {"graph"}
-    allowed |= {"view", "demo", ""} if unit(name) in ("demo", "cli", "__main__") else set()
-    wrong = {other for other in map(unit, own(name)) if other not in allowed and not other == unit(name) == "demo"}
+@pytest.mark.parametrize("name", [name for name in MODULES if name not in ("", "graph")])
+def test_a_module_imports_from_its_own_room_and_from_lower_ones(name):
+    assert room(name) in FLOOR, f"{name} is in none of the rooms: {', '.join(FLOOR)}"
+    wrong = {other for other in own(name) if room(other) != room(name) and not FLOOR.get(room(other), 99) < FLOOR[room(name)]}
     assert not wrong, f"{name} imports {sorted(wrong)}"
 
 
+def test_the_package_itself_imports_its_version_alone():
+    assert own("") == {"_version"}
+
+
+@pytest.mark.parametrize("place", FLOOR)
+def test_no_circle_in_a_room(place):
+    inside = {name: {other for other in own(name) if room(other) == place} for name in MODULES if room(name) == place}
+    assert inside
+    while inside:
+        free = [name for name, needs in inside.items() if not needs & set(inside)]
+        assert free, f"these import each other: {sorted(inside)}"
+        for name in free:
+            del inside[name]
+
+
 def test_view_imports_results_alone():
-    wrong = {(name, other) for name in MODULES if unit(name) == "view" for other in own(name) if unit(other) not in OF_VIEW}
+    wrong = {(name, other) for name in MODULES if room(name) == "view"
+             for other in own(name) if room(other) not in ("view", "common", "result")}
     assert not wrong
 
 
 def test_only_view_imports_matplotlib():
     users = {name for name in MODULES if any(other.split(".")[0] == "matplotlib" for other in imported(name, everywhere=True))}
     assert users
-    assert {unit(name) for name in users} == {"view"}
+    assert {room(name) for name in users} == {"view"}
 
 
 def test_only_the_demo_and_the_callback_import_keras_at_module_level():
     users = {name for name in MODULES
              if any(other.split(".")[0] in ("keras", "tf_keras") or other.startswith("tensorflow.keras")
                     for other in imported(name))}
-    assert {unit(name) for name in users} <= {"demo", "callback"}
+    assert users <= {name for name in MODULES if room(name) == "demo"} | {"training.callback"}
 
 
 def test_only_one_module_uses_what_is_private_to_tensorflow():
     users = {name for name in MODULES
              if "tensorflow.python" in " ".join(imported(name, everywhere=True)) or "tf.python" in MODULES[name].read_text()}
-    assert users <= {"graph.private"}
+    assert users <= {"graph.traced.tf_private"}
 
 
-def test_quadrature_is_numpy_and_scipy_alone():
-    assert {other.split(".")[0] for other in imported("quadrature", everywhere=True)} <= {
-        "numpy", "scipy", "dataclasses", "functools", "tf_attrib"}
+def test_the_numbers_of_the_integral_are_numpy_and_scipy_alone():
+    allowed = set(sys.stdlib_module_names) | {"numpy", "scipy", "tf_attrib"}
+    inside = [name for name in MODULES if room(name) == "engine.integral"]
+    assert not {other for name in inside for other in imported(name, everywhere=True) if other.split(".")[0] not in allowed}
+    assert {room(other) for name in inside for other in own(name)} <= {"engine.integral", "common"}
 
 
 def test_no_module_takes_the_place_of_a_public_function():

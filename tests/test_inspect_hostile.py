@@ -10,8 +10,7 @@ import tensorflow as tf
 import tf_attrib as ta
 from tf_attrib.common.errors import plain
 from tf_attrib.graph.graphdef import scopes
-from tf_attrib.graph.saved import file as saved_model
-from tf_attrib.graph.saved import security
+from tf_attrib.graph.saved import file, security
 
 from . import exports
 from .conftest import assert_refused
@@ -62,7 +61,7 @@ def test_paths_that_are_no_files(tmp_path):
 
 
 def test_more_than_can_be_read(tmp_path, monkeypatch):
-    monkeypatch.setattr(saved_model, "MAX_NODES", 2000)
+    monkeypatch.setattr(file, "MAX_NODES", 2000)
     graph = exports.new_graph()
     for i in range(2000):
         exports.add_node(graph, f"n{i}", "NoOp")

@@ -10,10 +10,10 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 from scipy.stats import spearmanr
-from tf_attrib.result.similarity import cosine, rank_correlation
 
 import tf_attrib as ta
-from tf_attrib.training import tensorboard as log
+from tf_attrib.result.similarity import cosine, rank_correlation
+from tf_attrib.training import tensorboard
 from tf_attrib.view.thumbnail import board
 
 from .conftest import assert_refused
@@ -83,7 +83,7 @@ def test_a_table_tells_of_each_sample(tmp_path):
     plugin, steps = found["attribution/samples"]
     assert plugin == "text"
     rows = [[cell.strip() for cell in line.strip("|").split(" | ")] for line in steps[3].item().decode().splitlines()]
-    assert rows[0] == list(log.COLUMNS)
+    assert rows[0] == list(tensorboard.COLUMNS)
     assert rows[2] == ["0", "&lt;b&gt;fish", "dog\\|x", "cat", "0\\.9", "0\\.1", "0\\.25%", "1\\.00%", "converged"]
     assert rows[3][3] == ""  # explained is what is predicted
     assert rows[4][-1] == "max\\_evaluations"
@@ -205,4 +205,4 @@ def test_long_headings_are_wrapped_and_many_words_take_lines():
 
 
 def test_markdown_is_shown_as_it_is():
-    assert log.escaped("a|b <i>*x*</i> [y](z)\n# q") == "a\\|b &lt;i&gt;\\*x\\*&lt;/i&gt; \\[y\\]\\(z\\) \\# q"
+    assert tensorboard.escaped("a|b <i>*x*</i> [y](z)\n# q") == "a\\|b &lt;i&gt;\\*x\\*&lt;/i&gt; \\[y\\]\\(z\\) \\# q"

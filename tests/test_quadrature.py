@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from tf_attrib.engine.integral.quadrature import RULES, Rule, make_rule
 
 from tf_attrib.common.errors import AttributionError
+from tf_attrib.engine.integral.quadrature import RULES, Rule, make_rule
 
 
 @pytest.mark.parametrize("name", RULES)

@@ -5,8 +5,8 @@ import sys
 
 import numpy as np
 import pytest
-from tf_attrib.engine.integral import averaging, placing
-from tf_attrib.engine.integral import rounds as adaptive
+
+from tf_attrib.engine.integral import averaging, placing, rounds
 from tf_attrib.engine.integral.refined import Control, RefiningRule
 
 RNG = np.random.default_rng(0)
@@ -19,7 +19,7 @@ def integrate(paths, tolerance=0.01, most=1025, odds=False, memory=2**24, dtype=
     `slope` is that of the score, where vectors do not sum to it. `references` paths lead to an example, and `copies` examples
     are judged by their mean.
     """
-    value = adaptive.sigmoid if odds else lambda score: score
+    value = rounds.sigmoid if odds else lambda score: score
     ends = np.array([value(path(np.array([0.0, 1.0]))[0]) for path in paths])
     features = paths[0](np.zeros(1))[1].shape[1]
     examples = len(paths) // references
@@ -108,7 +108,7 @@ def test_log_odds_of_a_logistic_path(steepness):
     shares = np.array([1.5, -0.75, 0.25])
     path = path_of(lambda a: steepness * (a - 0.4), *[lambda a, share=share: steepness * share for share in shares])
     outcome, _ = integrate([path], odds=True)
-    ends = adaptive.sigmoid(steepness * np.array([-0.4, 0.6]))
+    ends = rounds.sigmoid(steepness * np.array([-0.4, 0.6]))
     np.testing.assert_allclose(outcome.totals[None][0, 0], shares * (ends[1] - ends[0]), rtol=1e-3)
     assert outcome.evaluations[0] <= 30
     np.testing.assert_allclose(outcome.end_slopes[0], steepness * ends[1] * (1 - ends[1]), rtol=1e-9, atol=1e-12)
@@ -299,7 +299,7 @@ def test_the_first_nodes_are_dense_where_the_score_moves():
 
 
 def test_where_a_probability_is_flat_nodes_may_lie_further_apart():
-    scores = adaptive.sigmoid(60 * (np.linspace(0, 1, 17)[None] - 0.2))
+    scores = rounds.sigmoid(60 * (np.linspace(0, 1, 17)[None] - 0.2))
     nodes = {odds: placing.first_nodes(scores, odds, 1000)[0] for odds in (False, True)}
     assert np.diff(nodes[False]).max() < 0.1 + 1e-9 < np.diff(nodes[True]).max()
     assert len(nodes[True]) < len(nodes[False])

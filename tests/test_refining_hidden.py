@@ -4,7 +4,8 @@ import math
 
 import numpy as np
 import pytest
-from tf_attrib.engine.integral import rounds as adaptive
+
+from tf_attrib.engine.integral import rounds
 
 from .test_refining import error, integrate, path_of
 
@@ -95,7 +96,7 @@ def unit(rng, features=20):
     total, width = 0, np.diff(edges)
     for node, weight in zip(*np.polynomial.legendre.leggauss(8), strict=True):
         score, vectors = path((edges[:-1] + edges[1:]) / 2 + width / 2 * node)
-        total = total + (adaptive.sigmoid(score) * adaptive.sigmoid(-score) * weight * width / 2) @ vectors
+        total = total + (rounds.sigmoid(score) * rounds.sigmoid(-score) * weight * width / 2) @ vectors
     return path, total
 
 

@@ -6,9 +6,9 @@ import zipfile
 
 import numpy as np
 import pytest
-from tf_attrib.result.result import PER_EXAMPLE
 
 import tf_attrib as ta
+from tf_attrib.result.result import PER_EXAMPLE
 
 RNG = np.random.default_rng(4)
 VALUES = RNG.normal(size=(3, 4, 5))

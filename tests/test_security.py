@@ -11,9 +11,8 @@ import tensorflow as tf
 
 import tf_attrib as ta
 from tf_attrib.graph.graphdef.nodes import definition
-from tf_attrib.graph.saved import export_copy, security
-from tf_attrib.graph.saved import operations as known
-from tf_attrib.graph.saved import risky_operations as risks
+from tf_attrib.graph.saved import export_copy, risky_operations, security
+from tf_attrib.graph.saved.operations import KNOWN
 
 from . import exports
 from .conftest import assert_refused
@@ -243,9 +242,9 @@ def test_every_known_operation_is_registered_and_harmless():
     telling = re.compile(r"^(filename|filenames|file_pattern|.*_file|.*_path|path|directory|logdir|db_uri|address|"
                          r"debug_urls|ckpt_path|shard_dir|target_workers|destination_prefix|descriptor_source|.*_spec)$")
     named = re.compile("Rpc|Remote|PyFunc|Save(V2|Slices|Dataset)?$|^Restore|^Load|DataService|^Collective|^Send$|^Recv$")
-    found = {name: definition(name) for name in known.KNOWN if definition(name) is not None}
+    found = {name: definition(name) for name in KNOWN if definition(name) is not None}
     missed = [name for name, one in found.items()
               if named.search(name) or any(telling.match(field.name) for field in (*one.input_arg, *one.attr))]
     assert missed == []
     assert len(found) > 1000
-    assert not known.KNOWN & risks.RISKS.keys()
+    assert not KNOWN & risky_operations.RISKS.keys()

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tf_attrib.engine.copies import Cloud
 
 import tf_attrib as ta
+from tf_attrib.engine.copies import Cloud
 
 from .conftest import assert_refused, make_text
 

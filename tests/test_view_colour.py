@@ -5,8 +5,7 @@ import pytest
 from matplotlib.colors import to_hex, to_rgba
 
 from tf_attrib.common.errors import AttributionError
-from tf_attrib.view import colour, shares
-from tf_attrib.view import captions as words
+from tf_attrib.view import captions, colour, shares
 
 VALUES = np.array([[5.0, -3.0, 1.0], [0.5, -0.5, 0.0]])
 
@@ -204,7 +203,7 @@ def test_outline_runs_around_the_pixels():
     ("value", "text"), [(0.0123456, "0.0123"), (4120, "4,120"), (0, "0"), (-2.5, "-2.5"), (0.99996, "0.99996"), (1, "1")]
 )
 def test_numbers_in_words(value, text):
-    assert words.number(value) == text
+    assert captions.number(value) == text
 
 
 @pytest.mark.parametrize(
@@ -212,8 +211,8 @@ def test_numbers_in_words(value, text):
     [(0.12, "12%"), (0.0321, "3.2%"), (1, "100%"), (0.998, ">99%"), (0.00001, "<0.01%"), (-0.0, "0%"), (12.5, "1,250%")],
 )
 def test_percentages_in_words(share, text):
-    assert words.percent(share) == text
+    assert captions.percent(share) == text
 
 
 def test_times_in_words():
-    assert [words.times(ratio) for ratio in (1.3, 26, 110.2, 4012)] == ["1.3 times", "26 times", "110 times", "4,000 times"]
+    assert [captions.times(ratio) for ratio in (1.3, 26, 110.2, 4012)] == ["1.3 times", "26 times", "110 times", "4,000 times"]

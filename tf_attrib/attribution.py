@@ -5,7 +5,7 @@ import os
 from pathlib import Path
 
 from .common.errors import printed
-from .result import files as storage
+from .result import files
 from .result.result import Result
 from .result.words import summary
 
@@ -20,7 +20,7 @@ class Attribution(Result):
 
     def save(self, path: str | os.PathLike, overwrite: bool = False) -> Path:
         """Writes everything to one `.npz` file (no pickle), whole or not at all. Returns its path."""
-        return storage.save(self, path, overwrite)
+        return files.save(self, path, overwrite)
 
     @staticmethod
     def load(path: str | os.PathLike) -> "Attribution":
@@ -53,4 +53,4 @@ def load(path: str | os.PathLike) -> Attribution:
     Raises:
         AttributionError: not such a file, or truncated.
     """
-    return storage.load(path, Attribution)
+    return files.load(path, Attribution)

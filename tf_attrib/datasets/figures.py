@@ -65,7 +65,7 @@ def _rest(summary: Any, places: Sequence[int]) -> str:
 
 
 def _bars(summary: Any, places: Sequence[int], groups: Sequence[int]):
-    from ..view import captions as words
+    from ..view import captions
     from ..view.data_summary import draw_stacked
     shares = summary.share_by_group
     names = [summary.names[place] for place in places]
@@ -82,8 +82,8 @@ def _bars(summary: Any, places: Sequence[int], groups: Sequence[int]):
     if has_rest:
         what.append("The last bar is the sum of the others.")
     elif left > 0:
-        share = words.percent(rest.sum() / max(shares.sum(), np.finfo(float).tiny))
-        what.append(f"Not drawn: {_rest(summary, places)}, {words.number(rest.sum())} in all, {share} of the magnitude.")
+        share = captions.percent(rest.sum() / max(shares.sum(), np.finfo(float).tiny))
+        what.append(f"Not drawn: {_rest(summary, places)}, {captions.number(rest.sum())} in all, {share} of the magnitude.")
     return draw_stacked([*names, *([_rest(summary, places)] if has_rest else [])], parts, summary.unit, _caption(summary, what))
 
 

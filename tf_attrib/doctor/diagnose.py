@@ -11,11 +11,10 @@ from ..common.failures import plain_failures
 from ..methods import IntegratedGradients, Method, as_method
 from ..selection.each_position import EachPosition
 from ..selection.inputs import as_arrays
-from . import remedies as calls
+from . import remedies
 from .case import Case, as_default_class, chosen_target
 from .catalogue import finding
-from .checks import baseline, compare, integral, model, output
-from .checks import embeddings as words
+from .checks import baseline, compare, embeddings, integral, model, output
 from .report import Finding, Report
 
 # Each takes a case. What can be seen without a gradient comes first.
@@ -23,7 +22,7 @@ FORWARD = (model.check_integers, output.check_shape)
 CHECKS = (model.check_finite, model.check_connected, model.check_units, model.check_custom_gradients, model.check_float16,
           output.check_saturation, output.check_target, output.check_unit,
           baseline.check_classes, baseline.check_score, baseline.check_distance, baseline.check_range,
-          baseline.check_equal_features, words.check_words, compare.check_baselines,
+          baseline.check_equal_features, embeddings.check_words, compare.check_baselines,
           integral.check_accuracy, integral.check_steps, integral.check_gap, integral.check_cancellation)
 
 
@@ -86,5 +85,5 @@ def _checked(case: Case) -> list[Finding]:
         _ = case.result
     except AttributionError as error:  # the arguments fit, as the forward passes have shown
         return [finding("cannot_attribute", "error", {}, f"There is no attribution: {error}.",
-                        calls.without_gradient(case))]
+                        remedies.without_gradient(case))]
     return [one for check in CHECKS for one in check(case)]

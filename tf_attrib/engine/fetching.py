@@ -13,7 +13,7 @@ from ..graph.traced.cut import Cut, Port
 from ..graph.traced.heads_and_lookups import connected
 from ..graph.traced.trace import TRACING
 from ..selection.score_function import ScoreFunction
-from . import program as engine
+from . import program
 
 
 class Fetching:
@@ -42,7 +42,7 @@ class Fetching:
     def _blocks(self, examples: dict) -> tuple[int, int]:
         if self._batch_size:
             return self._batch_size, self._batch_size
-        return engine.block_rows(self.function, {key: value[:1] for key, value in examples.items()})
+        return program.block_rows(self.function, {key: value[:1] for key, value in examples.items()})
 
     def fetch(self, name: str, ports: dict[Any, Port], inputs: dict) -> dict[Any, np.ndarray]:
         """Values of tensors at `inputs`, in blocks.

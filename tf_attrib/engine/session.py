@@ -20,7 +20,7 @@ from ..selection.outputs import Output, centred, check_each_alone, resolve_of
 from ..selection.places import Place, resolve_at
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
-from . import program as engine
+from . import program
 from .compared import Compared
 from .fetching import Fetching
 from .integral.integrator import Integrator, Outcome
@@ -38,7 +38,7 @@ class Session(Fetching):
         fed = dataclasses.replace(traced, inputs=traced.inputs | output.data) if output.data else traced
         super().__init__(ScoreFunction(fed, place, output), batch_size)
         self._inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
-        self._programs: dict[tuple[Callable, bool], engine.Program] = {}
+        self._programs: dict[tuple[Callable, bool], program.Program] = {}
         self._others: dict[Any, Session] = {}
         if of is not None and of.kind == "score":
             check_each_alone(output, functools.partial(self.fetch, "output", _ports(output)), examples, self.function.rows)
@@ -169,7 +169,7 @@ class Session(Fetching):
         port = Port(place.indices, place.indices_axis)
         return None if place.indices is None else self.fetch("indices", {None: port}, inputs)[None]
 
-    def run(self, row: Callable, tables: engine.Tables, integrator: Integrator, odds: bool = False,
+    def run(self, row: Callable, tables: program.Tables, integrator: Integrator, odds: bool = False,
             advance: Callable[[int], None] = lambda rows: None) -> Outcome:
         """Evaluates `row` wherever the integrator wants it. Nothing is traced twice.
 
@@ -179,12 +179,12 @@ class Session(Fetching):
         Raises:
             AttributionError: what the row function needs of the graph is not there.
         """
-        def program_for(forward_only: bool) -> engine.Program:
+        def program_for(forward_only: bool) -> program.Program:
             key = (ScoreRow(), False) if forward_only else (row, odds)
             if key not in self._programs:
-                self._programs[key] = engine.Program(self.function.log_odds if key[1] else self.function, key[0], tables.extra)
+                self._programs[key] = program.Program(self.function.log_odds if key[1] else self.function, key[0], tables.extra)
             return self._programs[key]
-        engine.run(program_for, tables, integrator, self.block, advance)
+        program.run(program_for, tables, integrator, self.block, advance)
         return integrator.outcome()
 
     def compared(self, x: dict, inputs: dict, references: References, target: Any, with_baseline: bool) -> Compared:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from . import program as engine
+from . import program
 from .compared import Compared
 from .omission import Omitted
 from .session import Session
@@ -20,7 +20,7 @@ class Work:
     session: Session
     arrays: dict
     ready: dict
-    tables: engine.Tables
+    tables: program.Tables
     compared: Compared
     match: dict = dataclasses.field(default_factory=dict)
     placed: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)

@@ -12,7 +12,7 @@ from ..attribution import Attribution
 from ..common.checks import is_whole
 from ..common.errors import AttributionError
 from ..result.similarity import cosine, rank_correlation
-from . import event_files as events
+from . import event_files
 
 # short, or TensorBoard breaks them in the middle of a word
 COLUMNS = ("sample", "label", "predicted", "explained", "score", "baseline", "gap", "error", "status")
@@ -64,16 +64,16 @@ def log_attributions(result: Attribution, writer: tf.summary.SummaryWriter, step
         raise AttributionError(f"step must be a whole number, got {step!r}")
     scalars = numbers(result, previous, seconds, prefix)
     drawings = drawn(result, labels, class_names, tokens) if pictures else ()
-    with events.writing(writer):
+    with event_files.writing(writer):
         for tag, value in scalars.items():
-            events.scalar(tag, value, step)
+            event_files.scalar(tag, value, step)
         table = [_row(result, i, labels, class_names) for i in range(len(result))]
-        events.text(f"{prefix}/samples", _table(COLUMNS, table), step, f"Scores: {result.unit}. {_about(result)}")
+        event_files.text(f"{prefix}/samples", _table(COLUMNS, table), step, f"Scores: {result.unit}. {_about(result)}")
         for i, (png, size) in enumerate(drawings):
-            events.picture(f"{prefix}/sample_{i}", png, size, step, _about(result))
+            event_files.picture(f"{prefix}/sample_{i}", png, size, step, _about(result))
             told = _words(result, i, None if tokens is None else tokens[i])
             if told:
-                events.text(f"{prefix}/words_{i}", told, step, "Green raised the score, red lowered it, in reading order.")
+                event_files.text(f"{prefix}/words_{i}", told, step, "Green raised the score, red lowered it, in reading order.")
     return scalars
 
 
@@ -176,8 +176,8 @@ def _about(result: Attribution) -> str:
 
 def _words(result: Attribution, i: int, tokens: Sequence[str] | None) -> str:
     """The words of one sample with squares as long as their attributions: TensorBoard's texts have no colours of their own."""
-    from ..view.kinds import blocks
     from ..view.coloured_words import words_of
+    from ..view.kinds import blocks
 
     textual = [block for block in blocks(result) if block.kind == "words"]
     if len(textual) != 1:

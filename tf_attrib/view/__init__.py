@@ -6,13 +6,13 @@ scale, the unit, and in numbers what clipping, thresholds and separate scales hi
 
 from .along_path import gradient_strip, running_sum, saturation, scaled_inputs, strips
 from .colour import DIVERGING, GRAY, GREEN, RED, Scaled, colours, scale
+from .coloured_words import to_html, word_spans
 from .draw import Drawing, data_uri, png
 from .image import Picture, diverging, infer_range, mask, overlay, to_display, window
 from .page import Code, Section, Table, page, write_page
 from .shares import clean_up, outline, regions, share_of, strongest, threshold
 from .show import notebook, show
 from .tables import features_html, ranked, table_html
-from .coloured_words import to_html, word_spans
 
 __all__ = [
     "DIVERGING",

@@ -8,8 +8,7 @@ from scipy.integrate import cumulative_trapezoid
 from ..common.errors import AttributionError, nearest
 from ..common.nested import flatten
 from ..result.result import Result
-from . import colour, draw
-from . import captions as words
+from . import captions, colour, draw
 from .image import Picture, diverging, infer_range, sum_channels, to_display
 from .kinds import Block, blocks, has_steps
 
@@ -26,7 +25,7 @@ def gradient_magnitude(result: Result, example: int) -> tuple[np.ndarray, str] |
     leaves = [np.asarray(leaf) for leaf in flatten(result.attributions).values()]
     if all(has_steps(result, leaf) for leaf in leaves):
         flat = [np.abs(leaf[example]).reshape(leaf.shape[1], -1) for leaf in leaves]
-        unit = words.attribution_unit(result)
+        unit = captions.attribution_unit(result)
         return np.concatenate(flat, 1).mean(1), f"mean |gradient| of a feature\n({unit})"
     if result.path_gradients is not None:
         return np.abs(
@@ -45,7 +44,7 @@ def saturation(result: Result, example: int = 0) -> draw.Drawing:
     Raises:
         AttributionError: where the result has no path.
     """
-    panels = draw.with_caption([saturation_panel(result, example)], words.numbers(result, example, interior=True))
+    panels = draw.with_caption([saturation_panel(result, example)], captions.numbers(result, example, interior=True))
     return draw.stack(panels, width=7.0)
 
 
@@ -57,7 +56,7 @@ def saturation_panel(result: Result, example: int, name: str | None = None) -> d
     gradient = gradient_magnitude(result, example)
     caption = [*_peak_words(alphas, gradient), f"{len(alphas)} points on the path."]
     return draw.Panel(
-        words.title(result, example, name),
+        captions.title(result, example, name),
         tuple(caption),
         3.0,
         lambda part: _draw_saturation(part, result, example, alphas, gradient),
@@ -72,8 +71,8 @@ def _peak_words(alphas: np.ndarray, gradient) -> list[str]:
     if not sizes[-1] > 0 or sizes[peak] / sizes[-1] < 1.05:
         return []
     return [
-        f"The gradient is largest at alpha {words.number(alphas[peak])}, {words.times(sizes[peak] / sizes[-1])} that at "
-        f"alpha {words.number(alphas[-1])}."
+        f"The gradient is largest at alpha {captions.number(alphas[peak])}, {captions.times(sizes[peak] / sizes[-1])} that at "
+        f"alpha {captions.number(alphas[-1])}."
     ]
 
 
@@ -162,7 +161,7 @@ def _scale_words(limits: np.ndarray, scale: str, unit: str) -> list[str]:
     if scale == "common":
         faint = int((limits < limits[largest] / 20).sum())
         return [
-            f"{colour.meaning(unit)}; all on one scale, full colour at ±{words.number(limits[largest])} {unit}"
+            f"{colour.meaning(unit)}; all on one scale, full colour at ±{captions.number(limits[largest])} {unit}"
             + (f"; {faint} of {len(limits)} nowhere reach 5% of that and look gray." if faint else ".")
         ]
     sentence = f"{colour.meaning(unit)}; each on its own scale, full colour at the number beneath it ({unit})"
@@ -171,10 +170,10 @@ def _scale_words(limits: np.ndarray, scale: str, unit: str) -> list[str]:
     weaker = limits[0] / limits[last] if limits[0] > 0 else np.inf
     if np.isfinite(weaker) and max(weaker, 1 / weaker) >= 1.05:
         sentence += (
-            f": the last is {words.times(max(weaker, 1 / weaker))} {'weaker' if weaker > 1 else 'stronger'} than the first"
+            f": the last is {captions.times(max(weaker, 1 / weaker))} {'weaker' if weaker > 1 else 'stronger'} than the first"
         )
     smallest = limits[limits > 0].min()
-    return [f"{sentence}; largest and smallest differ {words.times(limits[largest] / smallest)}."]
+    return [f"{sentence}; largest and smallest differ {captions.times(limits[largest] / smallest)}."]
 
 
 def running_sum(gradients, alphas, velocity=None) -> np.ndarray:
@@ -219,7 +218,7 @@ def strips(
     if key not in found:
         raise AttributionError(f"no tensor {key!r} in the result; there are {nearest(key, found)}")
     panels = strip_panels(result, found[key], example, baseline=baseline, columns=columns, value_range=value_range)
-    return draw.stack(draw.with_caption(panels, words.numbers(result, example, interior=True)))
+    return draw.stack(draw.with_caption(panels, captions.numbers(result, example, interior=True)))
 
 
 def strip_panels(
@@ -241,7 +240,7 @@ def strip_panels(
         )
     gradients, alphas = block.values[example], np.asarray(result.alphas[example], np.float64)
     steps = pick_steps(len(alphas), columns)
-    unit = words.attribution_unit(result)
+    unit = captions.attribution_unit(result)
     image = None if block.inputs is None else block.inputs[example]
     velocity = None if baseline is None or image is None else image - _baseline_like(image, baseline)
     rows = []
@@ -254,11 +253,11 @@ def strip_panels(
         running_sum(gradients, alphas, velocity)[steps], "common", result.unit if velocity is not None else unit
     )
     product = "times (input - baseline), " if velocity is not None else ""
-    rows.append((f"running sum of the interior gradients, {product}from alpha {words.number(alphas[0])}", sums, about))
+    rows.append((f"running sum of the interior gradients, {product}from alpha {captions.number(alphas[0])}", sums, about))
     drawn = [] if len(steps) == len(alphas) else [f"{len(steps)} of {len(alphas)} steps are drawn; the sum is over all."]
     height = draw.WIDTH / columns * block.values.shape[2] / block.values.shape[3]
     panels = [_strip_panel(heading, pictures, about, alphas[steps], columns, height) for heading, pictures, about in rows]
-    first = dataclasses.replace(panels[0], title=f"{words.title(result, example, name)}\n{panels[0].title}")
+    first = dataclasses.replace(panels[0], title=f"{captions.title(result, example, name)}\n{panels[0].title}")
     return draw.with_caption([first, *panels[1:]], drawn)
 
 
@@ -273,12 +272,12 @@ def _strip_panel(
         for axes in row[len(pictures) :]:
             axes.set_axis_off()
         for axes, picture, alpha in zip(row, pictures, alphas, strict=False):
-            draw.draw_picture(axes, picture, f"alpha {words.number(alpha)}")
+            draw.draw_picture(axes, picture, f"alpha {captions.number(alpha)}")
             if own:
                 axes.text(
                     0.5,
                     -0.04,
-                    f"±{words.number(picture.limit)}",
+                    f"±{captions.number(picture.limit)}",
                     transform=axes.transAxes,
                     ha="center",
                     va="top",
@@ -300,17 +299,17 @@ def steps_panel(result: Result, block: Block, example: int, name: str | None = N
         sentences = [f"{sizes} values of each feature (such as embedding dimensions) are summed, with their signs."]
         values = values.reshape(*values.shape[:2], -1).sum(-1)
     values = values.reshape(len(values), -1)
-    unit, alphas = words.attribution_unit(result), result.alphas[example]
+    unit, alphas = captions.attribution_unit(result), result.alphas[example]
     picture = diverging(values, unit=unit)
 
     def paint(part):
         axes = part.subplots()
         axes.imshow(picture.pixels, interpolation="nearest", aspect="auto")
         ticks = pick_steps(len(values), 6)
-        axes.set_yticks(ticks, labels=[words.number(alphas[tick]) for tick in ticks])
+        axes.set_yticks(ticks, labels=[captions.number(alphas[tick]) for tick in ticks])
         axes.set_ylabel("alpha", fontsize=8)
         axes.set_xlabel("feature", fontsize=8)
         axes.tick_params(labelsize=8)
         draw.colour_bar(part, axes, picture.limit, False, unit)
 
-    return draw.Panel(words.title(result, example, name), (*sentences, *picture.caption), 2.6, paint)
+    return draw.Panel(captions.title(result, example, name), (*sentences, *picture.caption), 2.6, paint)

@@ -8,8 +8,7 @@ from markupsafe import Markup
 
 from ..common.errors import AttributionError
 from ..result.result import Result
-from . import colour
-from . import captions as words
+from . import captions, colour
 from .kinds import Block, blocks, has_steps, is_words, refuse
 
 PADDING = ("", "[PAD]", "[pad]", "<pad>", "<PAD>")
@@ -68,7 +67,7 @@ def words_of(result: Result, block: Block, example: int, tokens: Sequence | None
         )
     padding = _padding(tokens, values, ids)
     if padding:
-        notes.append(f"{words.count(padding, 'padding token')} at the end, with attribution 0, not shown.")
+        notes.append(f"{captions.count(padding, 'padding token')} at the end, with attribution 0, not shown.")
     length = len(values) - padding
     return Words(tuple(tokens[:length]), values[:length], tuple(notes))
 
@@ -121,7 +120,7 @@ def word_spans(tokens: Sequence[str], values, limit: float | None = None) -> Mar
 def words_caption(result: Result, shown: Words, scaled: colour.Scaled) -> list[str]:
     """The sentences beneath the words of one example: the scale, what was summed or left out."""
     zero = "gray is zero; one scale for all words of this example"
-    scale = colour.full_colour(scaled.limit, words.attribution_unit(result), zero)
+    scale = colour.full_colour(scaled.limit, captions.attribution_unit(result), zero)
     return [scale, *shown.notes, *scaled.hidden]
 
 
@@ -182,9 +181,9 @@ def tokens_for(result: Result, block: Block, example: int, tokens) -> Sequence |
 def _example_html(result: Result, block: Block, example: int, tokens, named: bool) -> Markup:
     shown = words_of(result, block, example, tokens)
     scaled = colour.scale(shown.values, noun="word")
-    name = words.entry_name(result, example) + (f", {block.name}" if named else "")
+    name = captions.entry_name(result, example) + (f", {block.name}" if named else "")
     return EXAMPLE.format(
-        words.title(result, example, name),
+        captions.title(result, example, name),
         word_spans(shown.tokens, shown.values),
-        " ".join([*words_caption(result, shown, scaled), *words.numbers(result, example)]),
+        " ".join([*words_caption(result, shown, scaled), *captions.numbers(result, example)]),
     )

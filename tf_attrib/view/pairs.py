@@ -6,9 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ..result.result import Result
-from . import colour, draw, plots
-from . import captions as words
-from . import coloured_words as text
+from . import captions, colour, coloured_words, draw, plots
 from .image import Picture, diverging, infer_range, sum_channels, to_display
 from .kinds import Block, blocks, feature_name
 from .page import figure_html
@@ -61,7 +59,7 @@ def fragment(title: str, found: Sequence) -> Markup:
 
 
 def _numbers(results: tuple, example: int, headings: tuple[str, str]) -> list[str]:
-    return [f"{heading}: {words.numbers(result, example)[-1]}" for heading, result in zip(headings, results, strict=True)]
+    return [f"{heading}: {captions.numbers(result, example)[-1]}" for heading, result in zip(headings, results, strict=True)]
 
 
 def _limit(leaves: Sequence[np.ndarray]) -> float:
@@ -71,7 +69,7 @@ def _limit(leaves: Sequence[np.ndarray]) -> float:
 def _images(results: tuple, pair: tuple[Block, Block], example: int, headings: tuple[str, str]) -> draw.Drawing:
     values = [block.values[example] for block in pair]
     limit = _limit([sum_channels(leaf)[0] for leaf in values])
-    unit = words.attribution_unit(results[0])
+    unit = captions.attribution_unit(results[0])
     maps = [diverging(leaf, limit=limit, unit=unit) for leaf in values]
     columns = list(zip(headings, maps, strict=True))
     given = pair[0].inputs
@@ -94,17 +92,17 @@ def _words(
     results: tuple, pair: tuple[Block, Block], example: int, headings: tuple[str, str], tokens
 ) -> Markup:
     shown = [
-        text.words_of(result, block, example, text.tokens_for(result, block, example, tokens))
+        coloured_words.words_of(result, block, example, coloured_words.tokens_for(result, block, example, tokens))
         for result, block in zip(results, pair, strict=True)
     ]
     limit = _limit([one.values for one in shown])
     lines = [
         Markup('<div style="margin:0.4em 0"><div style="font-weight:bold;font-size:0.9em">{}</div>'
                '<div style="overflow-wrap:anywhere">{}</div></div>').format(
-            heading, text.word_spans(one.tokens, one.values, limit))
+            heading, coloured_words.word_spans(one.tokens, one.values, limit))
         for heading, one in zip(headings, shown, strict=True)
     ]
-    unit = words.attribution_unit(results[0])
+    unit = captions.attribution_unit(results[0])
     caption = [colour.full_colour(limit, unit, "gray is zero; both on one scale"), *shown[0].notes,
                *_numbers(results, example, headings)]
     return Markup('<div class="tf-attrib" style="font-family:sans-serif;max-width:60em">{}'
@@ -117,7 +115,7 @@ def _tables(results: tuple, both: list, example: int, headings: tuple[str, str],
     for one, other in both:
         same = one.inputs is not None and one.inputs.shape == one.values.shape
         for index in np.ndindex(one.values.shape[1:]):
-            value = f" = {words.number(one.inputs[example][index])}" if same and one.inputs.dtype.kind in "biuf" else ""
+            value = f" = {captions.number(one.inputs[example][index])}" if same and one.inputs.dtype.kind in "biuf" else ""
             labels.append((feature_name(one.key, index), value))
             left.append(one.values[example][index])
             right.append(other.values[example][index])
@@ -127,7 +125,7 @@ def _tables(results: tuple, both: list, example: int, headings: tuple[str, str],
     order = np.argsort(-strength, kind="stable")[:FEATURES]
     rows = [named[place] + labels[place][1] for place in order]
     limit = _limit([values]) or 1.0
-    unit = words.attribution_unit(results[0])
+    unit = captions.attribution_unit(results[0])
 
     def paint(part):
         for axes, heading, side in zip(part.subplots(1, 2), headings, values, strict=True):
@@ -140,8 +138,8 @@ def _tables(results: tuple, both: list, example: int, headings: tuple[str, str],
     rest = np.abs(values).sum(1) - np.abs(values[:, order]).sum(1)
     share = rest / np.maximum(np.abs(values).sum(1), np.finfo(float).tiny)
     left_out = [] if len(order) == len(labels) else [
-        f"The {len(order)} of {len(labels)} features that are strongest in either; the others carry {words.percent(share[0])} "
-        f"and {words.percent(share[1])} of the attribution by magnitude."
+        f"The {len(order)} of {len(labels)} features that are strongest in either; the others carry {captions.percent(share[0])} "
+        f"and {captions.percent(share[1])} of the attribution by magnitude."
     ]
     caption = [colour.meaning(unit) + "; both on one scale.", *left_out, *_numbers(results, example, headings)]
     return draw.stack([draw.Panel("", tuple(caption), 0.9 + 0.22 * len(order), paint)])

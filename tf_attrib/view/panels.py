@@ -8,10 +8,7 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..result.result import Result
-from . import along_path as path
-from . import colour, draw, plots
-from . import captions as words
-from . import coloured_words as text
+from . import along_path, captions, colour, coloured_words, draw, plots
 from .image import Picture, diverging, infer_range, mask, overlay, sum_channels, to_display, window
 from .kinds import Block, is_words
 from .tables import ranked
@@ -76,7 +73,7 @@ class Part:
 
     @property
     def unit(self) -> str:
-        return words.attribution_unit(self.result)
+        return captions.attribution_unit(self.result)
 
     @property
     def value_range(self) -> tuple[float, float]:
@@ -85,7 +82,7 @@ class Part:
 
     def panel(self, caption: Sequence[str], height: float, paint: Callable) -> draw.Panel:
         """A panel with this example's title."""
-        return draw.Panel(words.title(self.result, self.example, self.name), tuple(caption), height, paint)
+        return draw.Panel(captions.title(self.result, self.example, self.name), tuple(caption), height, paint)
 
 
 def _image(part: Part) -> list[draw.Panel]:
@@ -184,19 +181,19 @@ def _row(part: Part, columns: list[tuple[str, Picture]], caption: Sequence[str],
 
 
 def _words(part: Part) -> list[draw.Panel]:
-    given = text.tokens_for(part.result, part.block, part.example, part.options.tokens)
+    given = coloured_words.tokens_for(part.result, part.block, part.example, part.options.tokens)
     ids_only = is_words(part.block.inputs) and part.block.inputs.dtype.kind in "iu"
     if given is None and part.result.tokens is None and ids_only:
         return _bars(part)
-    shown = text.words_of(part.result, part.block, part.example, given)
-    caption = text.words_caption(part.result, shown, colour.scale(shown.values, noun="word"))
+    shown = coloured_words.words_of(part.result, part.block, part.example, given)
+    caption = coloured_words.words_caption(part.result, shown, colour.scale(shown.values, noun="word"))
     height = 0.26 * plots.lines_needed(shown.tokens) + 0.1
     return [part.panel(caption, height, lambda figure: plots.draw_words(figure, shown.tokens, shown.values))]
 
 
 def _bars(part: Part) -> list[draw.Panel]:
-    given = text.tokens_for(part.result, part.block, part.example, part.options.tokens)
-    shown = text.words_of(part.result, part.block, part.example, given)
+    given = coloured_words.tokens_for(part.result, part.block, part.example, part.options.tokens)
+    shown = coloured_words.words_of(part.result, part.block, part.example, given)
     places, left_out = _strongest(np.abs(colour.finite(shown.values)), MAX_BARS, "words, in order")
     names = [f"{place}: {shown.tokens[place] or '(empty)'}" for place in places]
     bad = colour.not_finite(shown.values, "word", "no bar")
@@ -210,7 +207,7 @@ def _strongest(magnitudes: np.ndarray, limit: int, noun: str) -> tuple[np.ndarra
         return places, []
     rest = 1 - magnitudes[places].sum() / max(magnitudes.sum(), np.finfo(float).tiny)
     return places, [
-        f"The {len(places)} strongest of {len(magnitudes)} {noun}; the others carry {words.percent(rest)} of the "
+        f"The {len(places)} strongest of {len(magnitudes)} {noun}; the others carry {captions.percent(rest)} of the "
         "attribution by magnitude."
     ]
 
@@ -225,7 +222,7 @@ def _table(part: Part) -> list[draw.Panel]:
 
 
 def _short(value) -> str:
-    return words.number(value) if isinstance(value, float | np.floating) else text.as_text(value)[:16]
+    return captions.number(value) if isinstance(value, float | np.floating) else coloured_words.as_text(value)[:16]
 
 
 def _bar_chart(part: Part, names: Sequence[str], values, caption: Sequence[str]) -> draw.Panel:
@@ -259,7 +256,7 @@ def _steps(part: Part) -> list[draw.Panel]:
     block, options = part.block, part.options
     images = block.values.ndim == 4 or (block.values.ndim == 5 and block.values.shape[-1] in (1, 3))
     if images and not is_words(block.inputs):
-        return path.strip_panels(
+        return along_path.strip_panels(
             part.result,
             block,
             part.example,
@@ -268,11 +265,11 @@ def _steps(part: Part) -> list[draw.Panel]:
             value_range=options.value_range,
             name=part.name,
         )
-    return [path.steps_panel(part.result, block, part.example, part.name)]
+    return [along_path.steps_panel(part.result, block, part.example, part.name)]
 
 
 def _saturation(part: Part) -> list[draw.Panel]:
-    return [path.saturation_panel(part.result, part.example, part.name)]
+    return [along_path.saturation_panel(part.result, part.example, part.name)]
 
 
 PANELS: dict[str, Callable[[Part], list[draw.Panel]]] = {

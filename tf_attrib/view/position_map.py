@@ -7,10 +7,9 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..result.result import Result
-from . import colour, draw
-from . import captions as words
-from .kinds import Block, blocks, has_steps, refuse
+from . import captions, colour, draw
 from .coloured_words import tokens_for, words_of
+from .kinds import Block, blocks, has_steps, refuse
 
 # Inches of a row, and of a map without its rows.
 ROW, FRAME = 0.27, 1.1
@@ -62,7 +61,7 @@ def show_positions(result: Result, example=None, tokens=None, names: Sequence[st
         raise AttributionError(f"example {missing[0]} is not in the result, which has {', '.join(map(str, there[:20]))}")
     maps = [map_of(result, int(one), tokens, names) for one in asked]
     left = len(there) - len(asked) if example is None else 0
-    more = [f"{words.count(left, 'example')} more of {len(there)} not drawn: example=, or limit={len(there)}."] if left else []
+    more = [f"{captions.count(left, 'example')} more of {len(there)} not drawn: example=, or limit={len(there)}."] if left else []
     return draw.stack([_panel(result, one) for one in maps], more)
 
 
@@ -105,12 +104,12 @@ def _row(result: Result, entry: int, names: Sequence[str] | None) -> str:
         if names is not None and not 0 <= number < len(names):
             raise AttributionError(f"names for {len(names)} classes, and class {number} is explained: give one for each class")
         what = f" {names[number]}" if names is not None else f" class {number}"
-    return f"{int(result.position[entry])}:{what} ({words.number(result.scores[entry])})"
+    return f"{int(result.position[entry])}:{what} ({captions.number(result.scores[entry])})"
 
 
 def _panel(result: Result, shown: Map) -> draw.Panel:
     limit = float(np.abs(shown.values[np.isfinite(shown.values)]).max(initial=0))
-    unit = words.attribution_unit(result)
+    unit = captions.attribution_unit(result)
 
     def paint(part):
         axes = part.subplots()
@@ -127,7 +126,7 @@ def _panel(result: Result, shown: Map) -> draw.Panel:
     scale = colour.full_colour(limit, unit, "gray is zero; one scale for all positions of this example")
     caption = [scale, *shown.notes, *_worst(result, shown.entries)]
     height = FRAME + ROW * len(shown.rows) + 0.06 * max(len(column) for column in shown.columns)
-    title = f"example {shown.example}: {words.count(len(shown.rows), 'output position')}"
+    title = f"example {shown.example}: {captions.count(len(shown.rows), 'output position')}"
     return draw.Panel(title, tuple(caption), height, paint)
 
 
@@ -136,12 +135,12 @@ def _worst(result: Result, entries: np.ndarray) -> list[str]:
     part, sentences = result[entries], []
     if part.gap is not None:
         largest = int(np.abs(part.gap).argmax())
-        sentences.append(f"Largest gap {words.number(part.gap[largest])} at position {int(part.position[largest])}; unit: "
+        sentences.append(f"Largest gap {captions.number(part.gap[largest])} at position {int(part.position[largest])}; unit: "
                          f"{part.unit}.")
     if part.error_estimate is not None and part.converged.any():
-        sentences.append(f"Estimated error {words.percent(part.error_estimate[part.converged].max())} at most of the sum of "
+        sentences.append(f"Estimated error {captions.percent(part.error_estimate[part.converged].max())} at most of the sum of "
                          "magnitudes of a row.")
     for entry in range(len(part)):
-        if words.status_words(part, entry):
-            sentences.append(f"Position {int(part.position[entry])}: {words.status_words(part, entry)}.")
+        if captions.status_words(part, entry):
+            sentences.append(f"Position {int(part.position[entry])}: {captions.status_words(part, entry)}.")
     return sentences

@@ -8,10 +8,7 @@ from markupsafe import Markup
 
 from ..common.errors import AttributionError
 from ..result.result import Result
-from . import colour, draw, plots
-from . import position_map as positions
-from . import captions as words
-from . import coloured_words as text
+from . import captions, colour, coloured_words, draw, plots, position_map
 from .kinds import Block, blocks, has_steps, refuse, suited
 from .panels import PANELS, Options, Part
 
@@ -94,7 +91,7 @@ def show(result: Result, example: int | Sequence[int] | None = None, kind: str =
     colour.one_of("kind", kind, ("auto", *USES))
     if kind == "positions" or (kind == "auto" and result.position is not None):
         _check_heeded({"positions"}, options, Scales(times, time_unit, frequencies))
-        return positions.show_positions(result, example, tokens, names, limit)
+        return position_map.show_positions(result, example, tokens, names, limit)
     chosen, left_out = _examples(result, example, limit)
     scales = Scales(times, time_unit, frequencies)
     kinds = [(block, _kind(block, kind, options)) for block in blocks(result)]
@@ -111,13 +108,13 @@ def _example_panels(result: Result, found, example: int, options: Options, chose
     """The panels of all tensors of one example; the numbers, which are of all of them, stand beneath the last."""
     panels = []
     for group, kind in found:
-        name = words.entry_name(result, example) + _group_name(group, len(found) > 1)
+        name = captions.entry_name(result, example) + _group_name(group, len(found) > 1)
         new = _in_units(PANELS[BASE.get(kind, kind)](Part(result, group, example, name, options, chosen)), kind, scales)
         if len(found) > 1 and kind not in ("steps", "saturation"):
             new = draw.with_caption(new, _share_words(result, group, example))
         panels += new
     interior = any(has_steps(result, block.values) for group, _ in found for block in group)
-    return draw.with_caption(panels, words.numbers(result, example, interior))
+    return draw.with_caption(panels, captions.numbers(result, example, interior))
 
 
 def _in_units(panels: list[draw.Panel], kind: str, scales: Scales) -> list[draw.Panel]:
@@ -178,7 +175,7 @@ def _share_words(result: Result, group: list[Block], example: int) -> list[str]:
     total = sum(float(block.values[example].astype(np.float64).sum()) for block in group)
     magnitude = sum(float(np.abs(block.values[example]).sum()) for block in group)
     share = magnitude / max(float(result.magnitudes[example]), np.finfo(float).tiny)
-    return [f"This part sums to {words.number(total)} and has {words.percent(share)} of the attribution by magnitude."]
+    return [f"This part sums to {captions.number(total)} and has {captions.percent(share)} of the attribution by magnitude."]
 
 
 def _examples(result: Result, example, limit: int) -> tuple[list[int], list[str]]:
@@ -189,7 +186,7 @@ def _examples(result: Result, example, limit: int) -> tuple[list[int], list[str]
         if not isinstance(limit, int | np.integer) or limit < 1:
             raise AttributionError(f"limit is how many examples are drawn, at least 1; got {limit!r}")
         shown = list(range(min(limit, total)))
-        more = f"{words.count(total - len(shown), 'example')} more of {total} not drawn: example=, or limit={total}."
+        more = f"{captions.count(total - len(shown), 'example')} more of {total} not drawn: example=, or limit={total}."
         return shown, ([more] if len(shown) < total else [])
     chosen = [int(index) for index in np.atleast_1d(example)]
     for index in chosen:
@@ -266,15 +263,15 @@ def notebook(result: Result, limit: int = 2) -> Markup:
 
 def _notebook_picture(result: Result, limit: int) -> Markup:
     if result.position is not None:
-        figure = positions.show_positions(result, limit=limit)
+        figure = position_map.show_positions(result, limit=limit)
         return Markup('<img alt="" style="max-width:100%" src="{}">').format(draw.data_uri(figure, dpi=80))
     few = result[:limit]
     if all(block.kind == "words" for block in blocks(few)):
-        picture = text.to_html(few)
+        picture = coloured_words.to_html(few)
     else:
         picture = Markup('<img alt="" style="max-width:100%" src="{}">').format(draw.data_uri(show(few, limit=limit), dpi=80))
     if len(result) <= limit:
         return picture
     return picture + Markup("<div>{}</div>").format(
-        f"{words.count(len(result) - limit, 'example')} more: result.plot(limit=...)."
+        f"{captions.count(len(result) - limit, 'example')} more: result.plot(limit=...)."
     )

@@ -7,8 +7,7 @@ from markupsafe import Markup
 
 from ..common.errors import AttributionError
 from ..result.result import Result
-from . import colour
-from . import captions as words
+from . import captions, colour
 from .kinds import Block, blocks, feature_name
 
 
@@ -43,7 +42,7 @@ def ranked(found: Sequence[Block], example: int, k: int, names: Sequence[str] | 
         []
         if not rest.size
         else [
-            f"The {len(chosen)} strongest of {len(rows)} features; the others carry {words.percent(rest.sum() / total)} of the "
+            f"The {len(chosen)} strongest of {len(rows)} features; the others carry {captions.percent(rest.sum() / total)} of the "
             "attribution by magnitude."
         ]
     )
@@ -70,7 +69,7 @@ def table_html(rows: Sequence[tuple]) -> Markup:
             name,
             cell.format("" if value is None else _value(value)),
             coloured.format(background, colour.text_colour(background), f"{attribution:+.3g}"),
-            cell.format(words.percent(share)),
+            cell.format(captions.percent(share)),
         )
         for (name, value, attribution, share), background in zip(rows, backgrounds, strict=True)
     ]
@@ -84,7 +83,7 @@ def table_html(rows: Sequence[tuple]) -> Markup:
 def _value(value) -> str:
     if isinstance(value, bytes | str):
         return value.decode("utf-8", "replace") if isinstance(value, bytes) else value
-    return words.number(value) if isinstance(value, float | np.floating) else str(value)
+    return captions.number(value) if isinstance(value, float | np.floating) else str(value)
 
 
 def features_html(result: Result, k: int = 10, names: Sequence[str] | None = None) -> Markup:
@@ -98,11 +97,11 @@ def features_html(result: Result, k: int = 10, names: Sequence[str] | None = Non
     parts = []
     for example in range(len(result)):
         rows, left_out = ranked(blocks(result), example, k, names)
-        caption = " ".join([*left_out, *words.numbers(result, example)])
+        caption = " ".join([*left_out, *captions.numbers(result, example)])
         parts.append(
             Markup(
                 '<div class="tf-attrib" style="font-family:sans-serif;margin:0.6em 0;max-width:60em"><b>{}</b>{}'
                 '<div style="font-size:0.82em">{}</div></div>'
-            ).format(words.title(result, example), table_html(rows), caption)
+            ).format(captions.title(result, example), table_html(rows), caption)
         )
     return Markup("\n").join(parts)

@@ -17,14 +17,13 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..common.nested import flatten
 from ..result.result import Result
-from . import colour
-from . import captions as words
+from . import captions, colour
+from .coloured_words import PADDING, words_of
 from .draw import png as figure_png
 from .image import Picture, diverging, infer_range, overlay, to_display
 from .kinds import Block, blocks, has_steps
 from .plots import OTHER_FONTS
 from .show import show
-from .coloured_words import PADDING, words_of
 
 FONT = Path(matplotlib.get_data_path()) / "fonts" / "ttf" / "DejaVuSans.ttf"
 SIZE, LINE = 12, 17  # of letters and lines, in pixels
@@ -69,7 +68,7 @@ def _maps(result: Result) -> Result:
 
 
 def _strip(result: Result, block: Block, example: int, heading: Sequence[str]) -> Image.Image:
-    values, unit = block.values[example], words.attribution_unit(result)
+    values, unit = block.values[example], captions.attribution_unit(result)
     alone = diverging(values, unit=unit)
     pictures = [alone]
     if block.inputs is not None:
@@ -112,7 +111,7 @@ def _boxes(result: Result, tokens: Sequence[str], values: np.ndarray, heading: S
             top = row * (LINE + 3)
             drawing.rounded_rectangle((left, top, left + width, top + LINE), 4, fill=background)
             drawing.text((left + 4, top + 2), label, fill=colour.text_colour(background), font=font)
-    scale = colour.full_colour(scaled.limit, words.attribution_unit(result), "gray is zero")
+    scale = colour.full_colour(scaled.limit, captions.attribution_unit(result), "gray is zero")
     return _framed(canvas, heading, scale)
 
 

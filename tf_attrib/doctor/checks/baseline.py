@@ -3,7 +3,7 @@
 import numpy as np
 
 from ...common.errors import AttributionError
-from .. import remedies as calls
+from .. import remedies
 from ..case import Case
 from ..catalogue import finding
 from ..report import Finding
@@ -52,7 +52,7 @@ def check_classes(case: Case) -> list[Finding]:
     if evidence["relative"] < LOW_ENTROPY:
         return [finding("baseline_entropy", "warning", evidence, f"{said}: the model sees some classes in it, and artifacts "
                         "of the baseline leak into the attributions.",
-                        calls.examine(case, baselines=calls.other_baseline(case)))]
+                        remedies.examine(case, baselines=remedies.other_baseline(case)))]
     return [finding("baseline_entropy", "passed", evidence, f"{said}: it is neutral. This is necessary and not sufficient: an "
                     "adversarial input can have high entropy too.")]
 
@@ -74,7 +74,7 @@ def _default_class(case: Case, mean: np.ndarray) -> Finding:
                            f"within {off:.2g} of {1 / classes:.3g}.")
         return finding("baseline_default_class", "warning", evidence, "The classes were said to be symmetric, and at the "
                        f"baseline one has {mean.max():.1%} in place of {1 / classes:.3g}: the attributions are partly the "
-                       "baseline's.", calls.examine(case, baselines=calls.other_baseline(case)))
+                       "baseline's.", remedies.examine(case, baselines=remedies.other_baseline(case)))
     if wanted >= classes:
         raise AttributionError(f"default_class={wanted}: there are classes 0 to {classes - 1}"
                                + (" (the explained unit, off and on)" if case.of_one_unit else ""))
@@ -85,7 +85,7 @@ def _default_class(case: Case, mean: np.ndarray) -> Finding:
                        f"{own.min():.1%}: what is attributed is the evidence against it, over the whole range of the score.")
     return finding("baseline_default_class", "warning", evidence, f"The default class {int(wanted)} has only {own.min():.1%} "
                    "at the baseline: the model sees a signal in it. Better are real inputs without one: "
-                   "ta.dataset(samples).", calls.examine(case, baselines=calls.other_baseline(case)),
+                   "ta.dataset(samples).", remedies.examine(case, baselines=remedies.other_baseline(case)),
                    np.flatnonzero(own < SURE) if len(np.unique(own)) > 1 else ())
 
 
@@ -110,7 +110,7 @@ def _favoured(case: Case, mean: np.ndarray, which: np.ndarray, evidence: dict) -
                    f"{said}. If that class means that nothing is there, it "
                    "is the default class; else average over several baselines, or retrain with a further class that is fed "
                    "with baselines.",
-                   f"{calls.examine(case, default_class=favourite)}  # or baselines={calls.other_baseline(case)}",
+                   f"{remedies.examine(case, default_class=favourite)}  # or baselines={remedies.other_baseline(case)}",
                    which if len(which) < case.count else ())
 
 
@@ -136,7 +136,7 @@ def check_score(case: Case) -> list[Finding]:
     return [finding("baseline_score", "note", evidence, f"The score at the baseline is not near zero, such as {below[i]:.3g} "
                     f"where the input has {scores[i]:.3g} (example {i}): attributions explain the difference of "
                     f"{scores[i] - below[i]:.3g} alone.",
-                    f"{calls.attribute(case)}.difference  # what they add up to", far if len(far) < case.count else ())]
+                    f"{remedies.attribute(case)}.difference  # what they add up to", far if len(far) < case.count else ())]
 
 
 def check_distance(case: Case) -> list[Finding]:
@@ -149,7 +149,7 @@ def check_distance(case: Case) -> list[Finding]:
     larger = np.maximum(np.maximum(np.abs(scores), np.abs(below).max(1)), 1e-12)
     change, moved = np.abs(scores - below.mean(1)) / larger, case.result.magnitudes / larger
     evidence = {"least_distance": float(relative.min()), "least_change_of_score": float(change[known].min())}
-    remedy = calls.examine(case, baselines=calls.other_baseline(case))
+    remedy = remedies.examine(case, baselines=remedies.other_baseline(case))
     close = np.flatnonzero(relative < CLOSE)
     if len(close):
         return [finding("baseline_too_close", "warning", evidence, f"The baseline is as good as the input itself in "
@@ -168,7 +168,7 @@ def check_distance(case: Case) -> list[Finding]:
         return [finding("baseline_too_close", "note", evidence, f"In {len(cancels)} of {case.count} examples the score at the "
                         f"input is nearly that at the baseline ({below[i].mean():.4g} and {scores[i]:.4g} in example {i}), "
                         "while single features move it: what speaks for and against cancels.",
-                        f"{calls.attribute(case)}.top(5)", cancels)]
+                        f"{remedies.attribute(case)}.top(5)", cancels)]
     return [finding("baseline_too_close", "passed", evidence, "Baseline and input are far enough from each other: the score "
                     f"changes by {evidence['least_change_of_score']:.0%} of its size at least.")]
 
@@ -202,7 +202,7 @@ def check_range(case: Case) -> list[Finding]:
             found.append(finding("baseline_outside_the_data", "warning", evidence, f"The baseline lies in [{least:.3g}, "
                                  f"{most:.3g}], the inputs in [{low:.3g}, {high:.3g}]: the path begins where the model was "
                                  "not trained, if these inputs are like those of its training.",
-                                 calls.attribute(case, baselines=calls.other_baseline(case))))
+                                 remedies.attribute(case, baselines=remedies.other_baseline(case))))
         elif x.ndim == 2 and len(x) >= MANY_EXAMPLES:
             found += _columns_outside(case, x, used)
         elif _gray(x, used, low, high):
@@ -210,7 +210,7 @@ def check_range(case: Case) -> list[Finding]:
             found.append(finding("zero_is_gray", "warning", {**evidence, "share_of_pixels_at_the_low_end": share}, "The "
                                  f"images lie in [{low:.3g}, {high:.3g}], and {share:.0%} of their pixels are at the low end: "
                                  "a baseline of zeros is gray, and the background gets attributions.",
-                                 calls.attribute(case, baselines=f"ta.constant({low:.3g})")))
+                                 remedies.attribute(case, baselines=f"ta.constant({low:.3g})")))
     if found or not seen:
         return found
     return [finding("baseline_outside_the_data", "passed", {"inputs": seen}, "The baseline lies within the range of the "
@@ -230,7 +230,7 @@ def _columns_outside(case: Case, x: np.ndarray, used: np.ndarray) -> list[Findin
                     f"{x.shape[1]} columns the baseline lies outside the range of the inputs, such as "
                     f"{used[beyond[:, i].argmax(), i]:.3g} where column "
                     f"{i} has {low[i]:.3g} to {high[i]:.3g}: the path begins where the model was not trained.",
-                    calls.attribute(case, baselines=calls.some_inputs(case)))]
+                    remedies.attribute(case, baselines=remedies.some_inputs(case)))]
 
 
 def _gray(x: np.ndarray, used: np.ndarray, low: float, high: float) -> bool:
@@ -257,4 +257,4 @@ def check_equal_features(case: Case) -> list[Finding]:
                     f"{share:.0%} of the features equal their baseline and get zero by construction. The gradient at the "
                     f"input has {of_gradient:.0%} of its magnitude there: whether their absence matters, these attributions "
                     "cannot say.",
-                    calls.attribute(case, baselines=calls.other_baseline(case)))]
+                    remedies.attribute(case, baselines=remedies.other_baseline(case)))]

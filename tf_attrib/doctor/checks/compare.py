@@ -6,7 +6,7 @@ from ...attribution import Attribution
 from ...common.nested import flatten, rebuild
 from ...result.similarity import rank_correlation_of
 from ...selection import baselines as recipes
-from .. import remedies as calls
+from .. import remedies
 from ..case import Case
 from ..catalogue import finding
 from ..report import Finding
@@ -62,7 +62,7 @@ def check_baselines(case: Case) -> list[Finding]:
     lowest = min(one[0] for one in measured.values())
     if lowest >= ALIKE and max(one[1] for one in measured.values()) <= SIGNS:
         return [finding("baselines_compared", "passed", evidence, f"{said}: much the same story.")]
-    remedy = calls.attribute(case, baselines=measured[worst][2])
+    remedy = remedies.attribute(case, baselines=measured[worst][2])
     if lowest >= UNLIKE:
         return [finding("baselines_compared", "note", evidence, f"{said}: what is seen depends on the baseline, that is, on "
                         "the question. Say which one it is.", remedy)]
@@ -82,9 +82,9 @@ def _others(case: Case) -> list[tuple[str, str, object]]:
         blurred = recipes.blur(sigma)
         own = np.array_equal(blurred.make(values, None)[:, 0], case.reference(next(iter(x)), 0))
         found = [] if own else [(f"the image blurred (sigma {sigma:g})", f"ta.blur({sigma:g})", blurred)]
-        noise = (f"uniform noise in [{low:.3g}, {high:.3g}]", calls.other_baseline(case), recipes.uniform(1, low, high))
+        noise = (f"uniform noise in [{low:.3g}, {high:.3g}]", remedies.other_baseline(case), recipes.uniform(1, low, high))
         return [*found, noise] if high > low else found
-    mean = calls.mean_input(case) if spread > 0 else None
+    mean = remedies.mean_input(case) if spread > 0 else None
     if mean is None or (case.place.kind == "inputs" and not _differs(case)):
         return []
     return [("the mean of these inputs", *mean)]
@@ -100,10 +100,10 @@ def _of_embeddings(case: Case) -> list[tuple[str, str, object]]:
     found, zero = [], all(not case.reference(key, 0).any() for key in case.x)
     token = padding(case)
     if token is not None and zero:
-        found.append((f"padding (token {token})", *calls.token(case, token)))
+        found.append((f"padding (token {token})", *remedies.token(case, token)))
     if not zero:
         found.append(("the zero vector", "ta.zeros()", recipes.zeros()))
     means = {key: recipes.constant(value.reshape(-1, value.shape[-1]).mean(0)) for key, value in case.x.items()}
-    call = calls.some_inputs(case) if case.count >= calls.ENOUGH else calls.other_baseline(case)
+    call = remedies.some_inputs(case) if case.count >= remedies.ENOUGH else remedies.other_baseline(case)
     found.append(("the mean of these embeddings", call, rebuild(means)))
     return found

@@ -2,11 +2,11 @@
 
 import numpy as np
 
-from .. import remedies as calls
+from .. import remedies
 from ..case import Case
 from ..catalogue import finding
 from ..report import Finding
-from . import operations as graph
+from . import operations
 
 # Norms that spread less than this (standard deviation over mean) are held to one length.
 ONE_NORM = 0.02
@@ -33,9 +33,9 @@ def padding(case: Case) -> int | None:
 def check_words(case: Case) -> list[Finding]:
     """Norms of the embeddings, and what they say of a baseline of zeros."""
     found = []
-    for key, lookup in graph.selected_lookups(case.session).items():
+    for key, lookup in operations.selected_lookups(case.session).items():
         own = dict(zip(case.place.ports, case.x, strict=True))[key]
-        norms = graph.norms(case, key, lookup)
+        norms = operations.norms(case, key, lookup)
         if not case.reference(own, 0).any():
             found += _one_norm(case, norms)
         found += _stop_words(case, norms)
@@ -54,7 +54,7 @@ def _one_norm(case: Case, norms: np.ndarray) -> list[Finding]:
     return [finding("unit_norm_embeddings", "warning", {"mean_norm": float(lengths.mean()), "spread": float(lengths.std())},
                     f"All {len(lengths):,} embeddings have a norm of {lengths.mean():.3g}, so the zero vector is unlike any "
                     f"word that the model was trained on; {proposed}.",
-                    calls.attribute(case, baselines=calls.token(case, use)[0]))]
+                    remedies.attribute(case, baselines=remedies.token(case, use)[0]))]
 
 
 def _stop_words(case: Case, norms: np.ndarray) -> list[Finding]:
@@ -75,4 +75,4 @@ def _stop_words(case: Case, norms: np.ndarray) -> list[Finding]:
     use = token if token is not None else stop[0]
     return [finding("stop_word_norms", "note", evidence, f"{said}: here zero does not stand for words that say little. "
                     "Padding or a stop word is the surer baseline.",
-                    calls.attribute(case, baselines=calls.token(case, use)[0]))]
+                    remedies.attribute(case, baselines=remedies.token(case, use)[0]))]

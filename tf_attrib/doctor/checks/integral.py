@@ -6,7 +6,7 @@ from ...common.nested import flatten
 from ...methods import IntegratedGradients
 from ...result.completeness import GAP, MOST_CANCELLED, SLIGHT
 from ...result.words import BESIDE_BASELINE
-from .. import remedies as calls
+from .. import remedies
 from ..case import Case
 from ..catalogue import finding
 from ..report import Finding, hundredths
@@ -32,12 +32,12 @@ def check_accuracy(case: Case) -> list[Finding]:
         return [finding("accuracy", "warning", evidence, f"{len(short)} of {case.count} paths took "
                         f"{case.method.max_evaluations} gradients without reaching an error of "
                         f"{100 * case.method.tolerance:g}%; the estimate is {errors.max():.1%} at most.",
-                        calls.attribute(case, method=f"ta.IntegratedGradients({case.method.tolerance:g}, {most})"), short)]
+                        remedies.attribute(case, method=f"ta.IntegratedGradients({case.method.tolerance:g}, {most})"), short)]
     if len(crowded):
-        room = calls.another(case.attributor, f"memory={4 * case.attributor.memory}")
+        room = remedies.another(case.attributor, f"memory={4 * case.attributor.memory}")
         return [finding("accuracy", "warning", evidence, f"The paths from all baselines of {len(crowded)} of {case.count} "
                         "examples did not fit in memory together, and their average missed the stated accuracy; the estimate "
-                        f"is {errors.max():.1%} at most.", f"attributor = {room}; {calls.attribute(case)}", crowded)]
+                        f"is {errors.max():.1%} at most.", f"attributor = {room}; {remedies.attribute(case)}", crowded)]
     if len(narrow):
         return [_too_narrow(case, narrow, evidence, errors.max())]
     return [finding("accuracy", "passed", evidence, f"The integral is accurate to an estimated {errors.max():.1%}, with "
@@ -46,11 +46,11 @@ def check_accuracy(case: Case) -> list[Finding]:
 
 def _too_narrow(case: Case, narrow: np.ndarray, evidence: dict, error: float) -> Finding:
     """Paths that could not be followed: beside the baseline another one helps, elsewhere the logit or no gradient at all."""
-    where, logits = float(np.nanmin(case.result.narrow_at[narrow], initial=1)), calls.logits(case)
+    where, logits = float(np.nanmin(case.result.narrow_at[narrow], initial=1)), remedies.logits(case)
     evidence["narrow_at"] = where
     which = f"On {len(narrow)} of {case.count} paths the score"
     if where > BESIDE_BASELINE:
-        remedy = f"{calls.attribute(case, of=logits)}  # the logit jumps less" if logits else calls.without_gradient(case)
+        remedy = f"{remedies.attribute(case, of=logits)}  # the logit jumps less" if logits else remedies.without_gradient(case)
         return finding("accuracy", "warning", evidence, f"{which} jumps or peaks within less than a step can resolve, first at "
                        f"{where:.3g} of the path; the estimated error is {error:.1%} at most.", remedy, narrow)
     return finding("accuracy", "warning", evidence, f"{which} moves within {max(where, 1e-38):.0e} of the path from the "
@@ -61,9 +61,9 @@ def _too_narrow(case: Case, narrow: np.ndarray, evidence: dict, error: float) ->
 
 def _elsewhere(case: Case) -> str:
     """The call with a baseline of which a normalisation has something left."""
-    mean = calls.mean_input(case)
-    baseline = calls.token(case, 0)[0] if case.place.kind == "embeddings" else mean[0] if mean else calls.other_baseline(case)
-    return calls.attribute(case, baselines=baseline)
+    mean = remedies.mean_input(case)
+    baseline = remedies.token(case, 0)[0] if case.place.kind == "embeddings" else mean[0] if mean else remedies.other_baseline(case)
+    return remedies.attribute(case, baselines=baseline)
 
 
 def check_gap(case: Case) -> list[Finding]:
@@ -87,7 +87,7 @@ def check_gap(case: Case) -> list[Finding]:
               "own." if clipped else \
             "It computes in half precision, which rounds what would add up." if half else \
             "The paths were not followed to the stated accuracy."
-        remedy = calls.float32_copy(case) if half else _elsewhere(case) if lost else calls.without_gradient(case)
+        remedy = remedies.float32_copy(case) if half else _elsewhere(case) if lost else remedies.without_gradient(case)
         return [finding("gap", "warning" if half and not clipped else "error", evidence,
                         f"In {len(wrong)} of {case.count} examples the attributions miss the difference of scores by more "
                         f"than 5%, by {gaps[worst]:+.0%} in example {worst}. {why}",
@@ -106,7 +106,7 @@ def check_cancellation(case: Case) -> list[Finding]:
     return [finding("cancellation", "warning", {"largest_multiple": float(times[worst]), "example": worst},
                     f"In {len(wrong)} of {case.count} examples positive and negative attributions cancel: together they are "
                     f"{times[worst]:,.0f} times as large as the scores in example {worst}. Single ones mean little.",
-                    f"{calls.attribute(case, baselines=calls.other_baseline(case))}  # or at= behind a normalisation", wrong)]
+                    f"{remedies.attribute(case, baselines=remedies.other_baseline(case))}  # or at= behind a normalisation", wrong)]
 
 
 def check_steps(case: Case) -> list[Finding]:
@@ -124,7 +124,7 @@ def check_steps(case: Case) -> list[Finding]:
     return [finding("accuracy", "warning", {"largest_error": error}, "The attributions add up, and yet are off by "
                     f"{error:.0%} (L1, against the rule that refines, first {case.few} examples): errors of single features "
                     "cancel in the sum.",
-                    f"{calls.attribute(case)}  # finds its steps itself")]
+                    f"{remedies.attribute(case)}  # finds its steps itself")]
 
 
 def _steps(case: Case, worst: int, evidence: dict, wrong: np.ndarray) -> list[Finding]:
@@ -140,8 +140,8 @@ def _steps(case: Case, worst: int, evidence: dict, wrong: np.ndarray) -> list[Fi
     evidence |= {"steps": case.method.n_steps or 50, "steps_that_do" if enough else "steps_that_do_not": steps}
     said = f"{steps} steps do" if enough else f"{steps} steps do not do either"
     rule = "" if case.method.rule is None else f"rule={case.method.rule!r}, "
-    remedy = calls.attribute(case, method=f"ta.IntegratedGradients({rule}n_steps={steps})") if enough else \
-        f"{calls.attribute(case)}  # finds its steps itself"
+    remedy = remedies.attribute(case, method=f"ta.IntegratedGradients({rule}n_steps={steps})") if enough else \
+        f"{remedies.attribute(case)}  # finds its steps itself"
     return [finding("too_few_steps", "warning", evidence, f"With {case.method!r} the attributions miss the difference of "
                     f"scores by more than 5% in {len(wrong)} of {case.count} examples, by {evidence['largest_gap']:+.0%} in "
                     f"example {worst}. There {said}; the default rule takes {int(reference.evaluations[0])} "

@@ -7,11 +7,11 @@ from ...engine.integral.refined import NOT_FINITE
 from ...engine.session import Session
 from ...graph.traced.cut import Port
 from ...graph.traced.trace import named_outputs
-from .. import remedies as calls
+from .. import remedies
 from ..case import EXAMPLES, Case, leaf_of, values_within
 from ..catalogue import finding
 from ..report import Finding
-from . import operations as graph
+from . import operations
 
 # Two calls on the same batch are the same but for the order of sums; an example alone takes other kernels than in company.
 SAME, ALIKE, ALIKE_FLOAT16 = 1e-5, 1e-3, 2e-2
@@ -38,7 +38,7 @@ def check_repeatable(attributor: Attributor, session: Session, inputs: dict) -> 
     one, other = ((first if values is inputs else _logits(session, values))[rows] for values, rows in (here, there))
     # the length of an output may follow the longest example
     apart = float(np.abs(one - other).max(initial=0)) / scale if one.shape == other.shape else 0.0
-    if apart > (ALIKE_FLOAT16 if graph.has_float16(session) else ALIKE):
+    if apart > (ALIKE_FLOAT16 if operations.has_float16(session) else ALIKE):
         words = "The same example in other company gives another output"
         return [_unrepeatable(attributor, session, here, there, apart, words)]
     return [finding("repeatable", "passed", {"two_calls": twice, "in_other_company": apart},
@@ -79,11 +79,11 @@ def _unrepeatable(attributor: Attributor, session: Session, here: tuple, there: 
         return finding("batch_normalisation_in_training_mode", "error", evidence, f"{words}: it uses the mean and variance of "
                        f"the batch, here of the points of a path. {REST}", remedy)
     shape = tuple(next(iter(here[0].values())).shape[1:])
-    if here[0] is there[0] or graph.random_operations(session):
+    if here[0] is there[0] or operations.random_operations(session):
         return finding("stochastic_output", "error", evidence, f"{words}: the attribution integrates noise. {REST}",
                        f"tf.random.stateless_normal({shape}, seed=(0, 0))  # one draw for all rows, or leave the noise out")
     return finding("depends_on_company", "error", evidence, f"{words}: scores along a path depend on which points share a "
-                   f"block. {REST}", calls.another(attributor, "batch_size=1"))
+                   f"block. {REST}", remedies.another(attributor, "batch_size=1"))
 
 
 def _first_difference(session: Session, here: tuple, there: tuple) -> tuple[str, str] | None:
@@ -124,22 +124,22 @@ def _unmoved(case: Case, key) -> Finding:
         return finding("disconnected_input", "warning", {"change_of_output": change}, f"The output does not depend on {name}: "
                        "with its baseline in its place the output stays the same. Its attributions are zero.",
                        _without(case, key))
-    stops = graph.without_gradient(case.session)
+    stops = operations.without_gradient(case.session)
     more = f"; in between there is {', '.join(stops[:3])}" if stops else ""
     return finding("gradient_missing", "error", {"change_of_output": change, "operations": stops[:6]},
                    f"The output changes by {change:.3g} when {name} is replaced by its baseline, but its gradient is zero "
-                   f"along the whole path{more}: what it contributes is not attributed to it.", calls.without_gradient(case))
+                   f"along the whole path{more}: what it contributes is not attributed to it.", remedies.without_gradient(case))
 
 
 def _without(case: Case, key) -> str:
     """A call that leaves an input out, or, where it is the only one, shows what leads to the output."""
     others, specs = [other for other in case.x if other != key], case.attributor.input_specs
     if not others or case.place.kind != "inputs":
-        return calls.listing(case)
+        return remedies.listing(case)
     other = others[0]
     if not isinstance(other, str):  # by position: at= takes the model's own names
         other = list(specs.values())[other].name if specs else str(other)
-    return calls.another(case.attributor, f"at=ta.inputs({other!r})")
+    return remedies.another(case.attributor, f"at=ta.inputs({other!r})")
 
 
 def check_integers(case: Case) -> list[Finding]:
@@ -155,10 +155,10 @@ def check_integers(case: Case) -> list[Finding]:
     if left_out:
         return [finding("integer_inputs", "warning", {"inputs": kinds}, f"Some inputs get no attribution: {left_out[0]}. "
                         "Quantities have to reach the model as floats; for what is looked up, at= names the layer behind it.",
-                        calls.listing(case))]
+                        remedies.listing(case))]
     return [finding("integer_inputs", "note", {"inputs": kinds}, "Integers have no gradient: attributions are at "
                     f"{case.place.words}, one for each dimension; their sum over dimensions is the word's.",
-                    f"{calls.attribute(case)}.sum(-1)")]
+                    f"{remedies.attribute(case)}.sum(-1)")]
 
 
 def check_finite(case: Case) -> list[Finding]:
@@ -173,7 +173,7 @@ def check_finite(case: Case) -> list[Finding]:
             return [finding("infinite_gradient_at_an_end", "note", {"entries": count, "end": word}, "The gradient at the "
                             f"{word} itself is infinite or NaN in {count} entries, such as that of a square root at zero. The "
                             "integral was taken up to it; a rule with a node there would fail.",
-                            calls.attribute(case, baselines="ta.constant(1e-3)") if word == "baseline" else "")]
+                            remedies.attribute(case, baselines="ta.constant(1e-3)") if word == "baseline" else "")]
     return []
 
 
@@ -182,17 +182,17 @@ def _not_finite(case: Case, bad: np.ndarray) -> Finding:
     said = f"A score or gradient is NaN or infinite along the path of {len(bad)} of {case.count} examples: they have no " \
            "attribution"
     evidence = {"examples": len(bad), "of": case.count}
-    weights = graph.weights_not_finite(case.session)
+    weights = operations.weights_not_finite(case.session)
     if weights:
         return finding("not_finite", "error", {**evidence, "weights": weights}, f"{said}. The model itself holds such weights "
                        f"({', '.join(weights[:3])}): it was broken in training, or when it was saved.",
-                       calls.listing(case), bad)
+                       remedies.listing(case), bad)
     where = _not_finite_where(case)
     alphas = where.get("alphas_of_output", np.zeros(1))
     away = {"baselines": "ta.constant(1e-3)"} if alphas[0] == 0 and alphas[-1] < 1 else {}
     return finding("not_finite", "error", {**evidence, **where}, f"{said}"
                    + (": the output is so at the baseline already." if away and "alphas_of_output" in where else "."),
-                   calls.attribute(case, **away, more='on_error="mark"'), bad)
+                   remedies.attribute(case, **away, more='on_error="mark"'), bad)
 
 
 def _not_finite_where(case: Case) -> dict:
@@ -206,9 +206,9 @@ def check_units(case: Case) -> list[Finding]:
     """ReLU units that are zero along all the paths of the first examples, and at the inputs of the others."""
     if not any((case.reference(key, 0) != x).any() for key, x in case.x.items()):
         return []  # there are no paths
-    alive = graph.alive_units(case, case.path)
+    alive = operations.alive_units(case, case.path)
     if any(np.mean(one) < 1 - DEAD for one in alive.values()) and case.count > case.few:
-        more = graph.alive_units(case, case.rest)
+        more = operations.alive_units(case, case.rest)
         alive = {name: one | more[name] for name, one in alive.items()}
     shares = {name: float(1 - np.mean(one)) for name, one in alive.items()}
     if not shares:
@@ -224,14 +224,14 @@ def check_units(case: Case) -> list[Finding]:
         # of one example many units have nothing to say in a healthy net
         return [finding("dead_units", "warning" if case.count > 1 else "note", evidence, f"{said}"
                         f"{', and at the other inputs' if case.count > case.few else ''}: hardly any gradient flows through "
-                        f"{', '.join(map(repr, dead))}.", f"{calls.examine(case, baselines=calls.other_baseline(case))}  # if "
+                        f"{', '.join(map(repr, dead))}.", f"{remedies.examine(case, baselines=remedies.other_baseline(case))}  # if "
                         "they stay dead, and with more inputs: retrain with a lower learning rate")]
     return [finding("dead_units", "passed", evidence, f"{said}: no layer is dead.")]
 
 
 def check_custom_gradients(case: Case) -> list[Finding]:
     """Operations whose gradient the model defines itself."""
-    names = graph.custom_gradients(case.session)
+    names = operations.custom_gradients(case.session)
     if not names:
         return []
     gaps = case.result.relative_gap
@@ -241,20 +241,20 @@ def check_custom_gradients(case: Case) -> list[Finding]:
     if gap > GAP:
         return [finding("custom_gradients", "warning", evidence, f"{said}, and the attributions miss the difference of scores "
                         f"by {gap:.0%}: it is not the derivative of what the operation computes (straight-through, clipped).",
-                        calls.without_gradient(case))]
+                        remedies.without_gradient(case))]
     return [finding("custom_gradients", "note", evidence, f"{said}. The attributions add up (gap {gap:.2%}), as they do where "
                     "it is the derivative written in another way.")]
 
 
 def check_float16(case: Case) -> list[Finding]:
     """float16 values along the path that overflow, or are about to."""
-    largest = graph.largest_float16(case)
+    largest = operations.largest_float16(case)
     if not largest:
         return []
     name = max(largest, key=largest.get)
     value = largest[name]
     evidence = {"largest_magnitude": value, "where": name, "largest_float16": LARGEST_FLOAT16}
-    remedy = calls.float32_copy(case)
+    remedy = remedies.float32_copy(case)
     if not np.isfinite(value):
         return [finding("float16_overflow", "error", evidence, "float16 values overflow along the path, first at "
                         f"{name!r}.", remedy)]

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...result.similarity import cosine_of, rank_correlation_of
 from ...selection.at_and_of import Of
-from .. import remedies as calls
+from .. import remedies
 from ..case import Case
 from ..catalogue import finding
 from ..report import Finding
@@ -40,8 +40,8 @@ def check_saturation(case: Case) -> list[Finding]:
 def _along_the_path(case: Case) -> str:
     """A call that shows where the score arises; of several baselines there is no one path to show."""
     if case.work.tables.references.count > 1:
-        return calls.attribute(case)
-    return f'{calls.attribute(case, method=calls.quoted("interior_gradients"))}.plot(kind="saturation")'
+        return remedies.attribute(case)
+    return f'{remedies.attribute(case, method=remedies.quoted("interior_gradients"))}.plot(kind="saturation")'
 
 
 def check_unit(case: Case) -> list[Finding]:
@@ -69,7 +69,7 @@ def check_unit(case: Case) -> list[Finding]:
         return [finding("probability_or_logit", "passed", evidence, f"{said}: the same story.")]
     return [finding("probability_or_logit", "note", evidence, f"{said}: the logit counts all evidence alike, the probability "
                     "what still changes it, and of softmax what tells this class from the others.",
-                    calls.attribute(case, of=f'ta.{named}({name!r})' if name else calls.quoted(named)))]
+                    remedies.attribute(case, of=f'ta.{named}({name!r})' if name else remedies.quoted(named)))]
 
 
 def check_shape(case: Case) -> list[Finding]:
@@ -82,15 +82,15 @@ def check_shape(case: Case) -> list[Finding]:
         if not case.target_given:
             return [finding("output_has_positions", "warning", evidence, f"The output has {shape} values for each example, "
                             f"and no target was given: this is about the highest of them, {taken[0]} in example 0.",
-                            calls.attribute(case))]
+                            remedies.attribute(case))]
         every = f"({', '.join(['position', *map(str, taken[0][1:])])}{',' if len(shape) == 1 else ''})"
         return [finding("output_has_positions", "note", evidence, f"The output has {shape} values for each example; these "
                         f"attributions are of one, {taken[0]}. Every position has attributions of its own.",
-                        f"[{calls.attribute(case, target=every)} for position in range({shape[0]})]")]
+                        f"[{remedies.attribute(case, target=every)} for position in range({shape[0]})]")]
     if not case.target_given and target.shape[1] and not case.output.has_classes and shape and shape[0] > 1:
         return [finding("no_target", "warning", {"units": int(shape[0]), "taken": int(target[0, 0])}, "The output has "
                         f"{shape[0]} units and no softmax or sigmoid, so none of them is predicted, and no target was given: "
-                        f"this is about the highest, unit {int(target[0, 0])} in example 0.", calls.attribute(case))]
+                        f"this is about the highest, unit {int(target[0, 0])} in example 0.", remedies.attribute(case))]
     return []
 
 
@@ -109,5 +109,5 @@ def check_target(case: Case) -> list[Finding]:
                     f"In {len(others)} of {case.count} examples another class is predicted than the explained one: example "
                     f"{i} is class {int(predicted[i])} with {highest:.3g}, explained is class {int(target[i])} with "
                     f"{case.result.scores[i]:.3g}. Green is what spoke for a class that lost.",
-                    f"{calls.attribute(case, target='None')}  # explains the predicted class", others)]
+                    f"{remedies.attribute(case, target='None')}  # explains the predicted class", others)]
 

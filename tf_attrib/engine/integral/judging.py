@@ -4,9 +4,7 @@ import dataclasses
 
 import numpy as np
 
-from . import ends, placing
-from . import rounds as adaptive
-from . import vectors as measuring
+from . import ends, placing, rounds, vectors
 from .nodes import Nodes
 
 
@@ -27,13 +25,13 @@ class Verdict:
     """
 
     count: np.ndarray
-    panels: adaptive.Panels
+    panels: rounds.Panels
     jumps: np.ndarray
     narrow: np.ndarray
     doubtful: np.ndarray
     absolute: np.ndarray
     norm: np.ndarray
-    residual: adaptive.Residual
+    residual: rounds.Residual
     explained: np.ndarray
     growth: np.ndarray
     hidden: np.ndarray
@@ -59,12 +57,12 @@ class Verdict:
             most: (paths,), no more than this many.
         """
         first = self.panels.first
-        usual, stuck = adaptive.to_halve(self.panels, self.count, self.narrow, self.jumps, ratio,
+        usual, stuck = rounds.to_halve(self.panels, self.count, self.narrow, self.jumps, ratio,
                                          np.where(enough | self.hidden, 0, most))
         left = np.where(self.hidden, 0, most - np.add.reduceat(usual, first, dtype=int))
-        chosen = usual | adaptive.largest(np.abs(self.panels.error), first, self.doubtful & ~usual, left)
+        chosen = usual | rounds.largest(np.abs(self.panels.error), first, self.doubtful & ~usual, left)
         stuck = (stuck | (self.hidden & (most > 0))) & ~np.logical_or.reduceat(chosen, first)
-        worth = adaptive.worth(self.panels, self.jumps)
+        worth = rounds.worth(self.panels, self.jumps)
         deep = chosen[first] & (self.growth > 1) & (worth[first] > ends.MOSTLY * np.add.reduceat(worth, first))
         times = (chosen & ~np.repeat(deep, self.count - 1)).astype(int)
         times[first[deep]] = np.minimum(ends.HALVINGS, most[deep])
@@ -87,36 +85,36 @@ def judge(kept: np.ndarray, nodes: Nodes, probed: np.ndarray, odds: bool, roundi
     others = (rank % 2 == 0) | (rank == np.repeat(count, count) - 1)
     fewer = np.add.reduceat(others, start, dtype=int)
     size = _sizes(kept, nodes, start)
-    panels = adaptive.weigh(nodes.alpha, nodes.score, nodes.slope, count, odds, rounding)
-    half = adaptive.weigh(nodes.alpha[others], nodes.score[others], nodes.slope[others], fewer, odds, rounding)
+    panels = rounds.weigh(nodes.alpha, nodes.score, nodes.slope, count, odds, rounding)
+    half = rounds.weigh(nodes.alpha[others], nodes.score[others], nodes.slope[others], fewer, odds, rounding)
     left = np.delete(np.arange(len(nodes)), start + count - 1)
-    narrow = adaptive.too_narrow(nodes.alpha, left)
+    narrow = rounds.too_narrow(nodes.alpha, left)
     width = nodes.alpha[left + 1] - nodes.alpha[left]
     wide = placing.too_wide(width, panels.weight, panels.first)
     growth = ends.growth(nodes.alpha, start, size) if count.min() > 2 else np.ones(len(count))
     panels = ends.grown(panels, growth)
-    raw = measuring.measure(kept, nodes.slot, count, panels, others, half)
-    measured = raw if hand_out else adaptive.in_units_of_the_score(raw, panels)
-    residual, absolute = adaptive.hand_out(panels, measured, count), adaptive.estimate(measured, panels, count)
+    raw = vectors.measure(kept, nodes.slot, count, panels, others, half)
+    measured = raw if hand_out else rounds.in_units_of_the_score(raw, panels)
+    residual, absolute = rounds.hand_out(panels, measured, count), rounds.estimate(measured, panels, count)
     absolute = absolute * np.where(nodes.alpha[start + 1] < ends.LOGARITHMIC, ends.MARGIN, 1)
     if not hand_out:  # back to the units of the vector
         absolute = absolute * np.divide(raw.norm, measured.norm, out=np.ones(len(count)), where=measured.norm > 0)
     # what is nothing everywhere, such as a unit that is off, is known, whatever the score does
     known = (measured.norm + measured.spread == 0) & (not hand_out)
     # log-odds near 0 are known no better than the logits that they are the difference of
-    told = known | (np.abs(panels.residual) <= adaptive.ROUNDING * rounding * measured.norm)
+    told = known | (np.abs(panels.residual) <= rounds.ROUNDING * rounding * measured.norm)
     unseen, hidden = ends.unseen(panels, narrow)
     below = np.where(probed, ends.below(size[:, 0], nodes.score[start], odds), 0)
-    turned = panels.weight * placing.turning(width, measured.jumps, panels.first) * adaptive.SPREAD
+    turned = panels.weight * placing.turning(width, measured.jumps, panels.first) * rounds.SPREAD
     turned = turned > placing.TURNED * tolerance * np.repeat(measured.norm, count - 1)
     absolute = absolute + below
     steep = odds & (np.maximum(np.abs(nodes.slope[left]), np.abs(nodes.slope[left + 1])) * width
-                    > adaptive.steepest(nodes.score[left], nodes.score[left + 1]))
+                    > rounds.steepest(nodes.score[left], nodes.score[left + 1]))
     doubtful = (unseen | wide | ((turned | steep) & ~narrow)) & ~np.repeat(known, count - 1)
     deviations = np.where(told, 0, np.abs(residual.deviations))
     return Verdict(count, panels, measured.jumps, narrow, doubtful, np.where(known, 0, absolute),
                    np.where(np.isfinite(raw.norm), raw.norm, 0), dataclasses.replace(residual, deviations=deviations),
-                   deviations <= adaptive.DONE, growth, ((hidden > tolerance) | (below > tolerance * raw.norm)) & ~known,
+                   deviations <= rounds.DONE, growth, ((hidden > tolerance) | (below > tolerance * raw.norm)) & ~known,
                    ends.dead(size[:, 0], raw.jumps[panels.first]))
 
 

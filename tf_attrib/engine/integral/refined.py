@@ -5,9 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from . import averaging, ends, placing
-from . import rounds as adaptive
-from . import vectors as measuring
+from . import averaging, ends, placing, rounds, vectors
 from .integrator import Outcome, Rows
 from .judging import Verdict, judge
 from .nodes import Nodes
@@ -36,7 +34,7 @@ class _Integral:
     rest: float
 
     def of(self, kept: np.ndarray) -> np.ndarray:
-        return measuring.integral(kept, self.slot, self.node, self.weight, self.rest)
+        return vectors.integral(kept, self.slot, self.node, self.weight, self.rest)
 
 
 class RefiningRule:
@@ -59,7 +57,7 @@ class RefiningRule:
     def __init__(self, control: Control, scores: np.ndarray, baseline_scores: np.ndarray, features: dict[Any, tuple], dtype,
                  odds: bool, memory: int, hand_out: bool = True, copies: int = 1, rounding: float | None = None):
         self._control, self._odds, self._dtype, self._hand_out = control, odds, np.dtype(dtype), hand_out
-        self._rounding = adaptive.ROUNDING * float(np.finfo(self._dtype).eps) if rounding is None else rounding
+        self._rounding = rounds.ROUNDING * float(np.finfo(self._dtype).eps) if rounding is None else rounding
         self._examples, self._references = baseline_scores.shape
         self._members = self._references * copies
         self._shapes = {key: tuple(shape) for key, shape in features.items()}
@@ -235,11 +233,11 @@ class RefiningRule:
         start, panels = nodes.starts, found.panels
         self._residual[paths], self._absolute[paths], self._relative[paths] = panels.residual, found.absolute, found.error
         # a residual that jumps along the path cannot explain is no error of the quadrature: it is left as a gap
-        self._clipped[paths] = stuck | (found.residual.deviations > adaptive.HAND_OUT)
+        self._clipped[paths] = stuck | (found.residual.deviations > rounds.HAND_OUT)
         spoken = ~self._clipped[paths] & self._hand_out
         weights, rest = panels.node + np.repeat(spoken, found.count) * found.residual.node, spoken * found.residual.rest
         end = nodes.score[start + found.count - 1]
-        steep = adaptive.sigmoid(end) * adaptive.sigmoid(-end) if self._odds else 1
+        steep = rounds.sigmoid(end) * rounds.sigmoid(-end) if self._odds else 1
         self._end_slope[paths] = nodes.slope[start + found.count - 1] * steep
         worst = np.where(found.narrow, np.abs(panels.error) + panels.weight * found.jumps, -1)
         for i, path in enumerate(paths):

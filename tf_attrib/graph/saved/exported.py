@@ -16,8 +16,7 @@ from ..graphdef.scopes import CALLS, Walker
 from ..traced.gradients import LOOPS
 from ..traced.tf_private import let_go_of_bodies
 from ..traced.trace import TRACING, Traced
-from . import custom_gradients as saved_gradients
-from . import security
+from . import custom_gradients, security
 from .export_copy import ExportCopy
 from .file import find, read
 from .signature import GRAPH, signatures_of
@@ -54,7 +53,7 @@ class Exported:
     inputs: dict[str, str]
     outputs: dict[str, str]
     live: dict[str, tf.Tensor]
-    gradients: dict[str, saved_gradients.SavedGradient]
+    gradients: dict[str, custom_gradients.SavedGradient]
     alive: Any
     loaded: Any = None
     copied: ExportCopy | None = None
@@ -84,7 +83,7 @@ class Exported:
         Raises:
             AttributionError: the graph is broken, holds unknown operations, or computes nothing that is float.
         """
-        flattening = flatten.Flattening(self.graph, [*self.inputs.values(), *self.live], saved_gradients.locate(self.gradients))
+        flattening = flatten.Flattening(self.graph, [*self.inputs.values(), *self.live], custom_gradients.locate(self.gradients))
         rename = f"_flat_{next(_NUMBERS)}"
         flat = flattening.flat(self.outputs.values(), rename)
         if self.loaded is not None and preprocess is None and any(node.op in LOOPS for node in flat.graph.node):
@@ -100,8 +99,8 @@ class Exported:
                     if reference in flat.sources}
             if flat.custom:
                 names = {reference: tensor.name for reference, tensor in fed.items()}
-                known = saved_gradients.Gradients(flattening, self.gradients, flat.custom, names, rename)
-                saved_gradients.remember(graph, known)
+                known = custom_gradients.Gradients(flattening, self.gradients, flat.custom, names, rename)
+                custom_gradients.remember(graph, known)
             return [tf.identity(tensor) for tensor in flatten.add_flat(flat, fed)]
 
         signature = [tf.TensorSpec(spec.shape, spec.dtype, _node_name(self.inputs[name])) for name, spec in specs.items()]
@@ -162,7 +161,7 @@ def load_exported(path: str | os.PathLike, signature: str | None = None, allow_u
     is_v2 = bool(meta_graph.object_graph_def.nodes)
     if is_v2:
         graph, live, numbers = _calls(meta_graph, loaded, chosen, name)
-        gradients = saved_gradients.read_gradients(meta_graph, numbers)
+        gradients = custom_gradients.read_gradients(meta_graph, numbers)
     else:
         # TensorFlow gave its resources names of their own when it loaded them: the graph is taken from there
         graph, gradients = loaded.graph.as_graph_def(add_shapes=True), {}

@@ -13,9 +13,7 @@ from ...common.errors import AttributionError, nearest, plain, printed
 from ..graphdef.nodes import data_inputs, dimensions, functions_of, split, type_name
 from ..graphdef.scopes import LIMIT, Walker
 from ..traced import keras_model
-from . import heads_and_embeddings as patterns
-from . import listing, security
-from . import text_and_tables as preprocessing
+from . import heads_and_embeddings, listing, security, text_and_tables
 from .contents import Embedding, FloatTensor, Head, Loading, Preprocessing, Signature, UnsafeOperation, Variable
 from .file import is_export, read
 from .keras_as_saved import CALL, keras_graph
@@ -95,7 +93,7 @@ def _inspect_export(path: Path, signature: str | None) -> Inspection:
     walker = Walker(meta_graph.graph_def)
     signatures, notes = _chosen(signatures_of(meta_graph, walker), signature)
     readings = [read_signature(walker, name, *references_of(meta_graph, name, found)) for name, found in signatures.items()]
-    tables = preprocessing.read_tables(walker, security.assets_of(meta_graph, export.folder))
+    tables = text_and_tables.read_tables(walker, security.assets_of(meta_graph, export.folder))
     version = meta_graph.meta_info_def.tensorflow_version
     tags = ", ".join(repr(plain(tag)) for tag in meta_graph.meta_info_def.tags)
     written_by = f" of TensorFlow {plain(version, 40)}" if version else ""
@@ -144,13 +142,13 @@ def _chosen(signatures: dict[str, Signature], name: str | None) -> tuple[dict[st
 
 def _inspection(source, kind, signatures, readings: list[Reading], tables, notes, trainable, unsafe, loading) -> Inspection:
     """All findings of the signatures that were walked."""
-    embeddings = [found for reading in readings for found in patterns.find_lookups(reading)]
+    embeddings = [found for reading in readings for found in heads_and_embeddings.find_lookups(reading)]
     of_tables = {found.tensor for found in embeddings}
     found = Inspection(
         source, kind, signatures,
-        heads=tuple(found for reading in readings for found in patterns.find_heads(reading)),
+        heads=tuple(found for reading in readings for found in heads_and_embeddings.find_heads(reading)),
         embeddings=tuple(embeddings),
-        preprocessing=tuple(found for reading in readings for found in preprocessing.find_preprocessing(reading, tables)),
+        preprocessing=tuple(found for reading in readings for found in text_and_tables.find_preprocessing(reading, tables)),
         tensors=tuple(found for reading in readings for found in reading.tensors(of_tables)),
         variables=_variables(readings, trainable),
         unsafe_ops=tuple(unsafe), loading=tuple(loading), notes=())
@@ -166,8 +164,8 @@ def _variables(readings: list[Reading], trainable: dict[str, bool]) -> tuple[Var
     for reading in readings:
         for instance in reading.walked:
             node = instance.node
-            if node.op in patterns.VARIABLES:
-                name = patterns.variable_name(node)
+            if node.op in heads_and_embeddings.VARIABLES:
+                name = heads_and_embeddings.variable_name(node)
                 shape = dimensions(node.attr["shape"].shape) if "shape" in node.attr else None
                 dtype = type_name(node.attr["dtype"].type) if "dtype" in node.attr else "unknown"
                 found[node.name] = Variable(name, shape, dtype, trainable.get(node.name, trainable.get(name)))

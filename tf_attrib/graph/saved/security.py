@@ -18,7 +18,7 @@ from tensorflow.core.protobuf import meta_graph_pb2
 from ...common.errors import AttributionError, plain
 from ..graphdef import nodes
 from ..graphdef.scopes import Scope, Walker
-from . import text_and_tables as preprocessing
+from . import text_and_tables
 from .contents import Loading, UnsafeOperation
 from .file import Export, read
 from .operations import LOOPS
@@ -158,7 +158,7 @@ def _unsafe(meta_graph: Any, folder: Path | None) -> list[UnsafeOperation]:
     def reached(by: tuple[set, set], place: str, node: Any) -> bool:
         return place in by[1] if place else node.name in by[0]
     filled = _filled_from_assets(meta_graph, folder) if any(
-        node.op in preprocessing.FILE_FILLS for _, node, _ in risky) else set()
+        node.op in text_and_tables.FILE_FILLS for _, node, _ in risky) else set()
     for place, node, inside in risky:
         if node.op in LOOPS:  # harmless where it is called; nobody waits for an end while a model is loaded
             if reached(at_load, place, node):
@@ -168,7 +168,7 @@ def _unsafe(meta_graph: Any, folder: Path | None) -> list[UnsafeOperation]:
                 node.op in SAVES and reached(restored, place, node)):
             continue
         # a loader feeds asset tensors to the initialisers alone: elsewhere the constant in the file is read instead
-        if node.op in preprocessing.FILE_FILLS and (place, node.name) in filled and not reached(unfed, place, node):
+        if node.op in text_and_tables.FILE_FILLS and (place, node.name) in filled and not reached(unfed, place, node):
             continue
         if is_cache_in_memory(node, inside):
             continue
@@ -254,20 +254,20 @@ def _functions(objects: Any, number: int) -> list[str]:
 def _filled_from_assets(meta_graph: Any, folder: Path | None) -> set[tuple[str, str]]:
     """(function, node) of the operations that fill a table from a file of the export's own, wherever they are called from."""
     walker, assets = Walker(meta_graph.graph_def), assets_of(meta_graph, folder)
-    variables = preprocessing.assigned(walker)
+    variables = text_and_tables.assigned(walker)
     verdicts: dict[tuple[str, str], list[bool]] = {}
 
     def judge(scope: Scope, node: Any, place: str, alone: Scope | None = None, bound: frozenset[str] = frozenset()) -> None:
         given = nodes.data_inputs(node)
         source = walker.resolve(scope, given[1]) if len(given) > 1 else None
-        origin = preprocessing.file_source(walker, source, variables) if source is not None else None
+        origin = text_and_tables.file_source(walker, source, variables) if source is not None else None
         # an asset counts in the graph itself; alone, a function is given the files that the object graph binds to it
         fine = origin is not None and (
             assets.get(origin.name) is not None if origin.instance.scope is walker.top else
             origin.instance.scope is alone and origin.instance.node.name in bound)
         verdicts.setdefault((place, node.name), []).append(fine)
 
-    for scope, node in preprocessing.filling_nodes(walker):
+    for scope, node in text_and_tables.filling_nodes(walker):
         judge(scope, node, scope.body.function.signature.name if scope.body.function else "")
     for name, saved in meta_graph.object_graph_def.concrete_functions.items():
         if name in walker.functions:
@@ -285,7 +285,7 @@ def _filling_within(walker: Walker, scope: Scope) -> list[tuple[Scope, Any]]:
         walker.spend()
         inside = waiting.pop()
         for node in inside.body.nodes.values():
-            if node.op in preprocessing.FILE_FILLS:
+            if node.op in text_and_tables.FILE_FILLS:
                 found.append((inside, node))
             if node.op in walker.functions:
                 waiting.append(walker.enter(inside, node, "f", node.op))

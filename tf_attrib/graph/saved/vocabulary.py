@@ -16,8 +16,7 @@ from ...common.errors import AttributionError, nearest, plain
 from ..graphdef import constants, nodes
 from ..graphdef.scopes import Instance, Source, Walker
 from ..traced import keras_model
-from . import security
-from . import text_and_tables as preprocessing
+from . import security, text_and_tables
 from .file import is_export, read
 from .id_sources import FINDS, RAGGED, UNKNOWN, export_table
 from .inspect import MAX_SIGNATURES
@@ -189,19 +188,19 @@ def _names(instance: Instance, handle: Instance) -> tuple[str, ...]:
 def _table_contents(walker: Walker, assets: dict[str, Path | None]) -> dict[Instance, Contents]:
     """Keys and values of the tables that are filled from constants or from files in the export's assets."""
     found: dict[Instance, Contents] = {}
-    variables, left = preprocessing.assigned(walker), MAX_KEYS
-    for scope, node in preprocessing.filling_nodes(walker):
+    variables, left = text_and_tables.assigned(walker), MAX_KEYS
+    for scope, node in text_and_tables.filling_nodes(walker):
         sources = [walker.resolve(scope, reference) for reference in nodes.data_inputs(node)]
         if len(sources) < 2 or sources[0] is None or sources[1] is None:
             continue
-        if node.op in preprocessing.FILLS:
+        if node.op in text_and_tables.FILLS:
             keys = constants.values(sources[1].instance.node)
             values = _values(walker, sources[2] if len(sources) > 2 else None, len(keys))
             contents = (keys, values) if len(values) == len(keys) else ([], [])
         else:
-            origin = preprocessing.file_source(walker, sources[1], variables)
+            origin = text_and_tables.file_source(walker, sources[1], variables)
             file = assets.get(origin.name) if origin is not None else None
-            types = [handle.attr[key].type if key in handle.attr else preprocessing.STRING
+            types = [handle.attr[key].type if key in handle.attr else text_and_tables.STRING
                      for handle in [sources[0].instance.node] for key in ("key_dtype", "value_dtype")]
             contents = _lines(node, file, *types) if file is not None else ([], [])
         # a hostile file may fill any number of tables from one constant
@@ -215,7 +214,7 @@ def _table_contents(walker: Walker, assets: dict[str, Path | None]) -> dict[Inst
 
 def _values(walker: Walker, source: Source | None, count: int) -> list:
     """The `count` values of a constant, or of a range of numbers."""
-    for _ in range(preprocessing.NEAR):
+    for _ in range(text_and_tables.NEAR):
         if source is None:
             return []
         inner = walker.sources(source.instance)
@@ -235,7 +234,7 @@ def _values(walker: Walker, source: Source | None, count: int) -> list:
 
 def _lines(node: Any, file: Path, key_type: int, value_type: int) -> Contents:
     """Keys and values of a table that is filled from a text file, one of them the number of the line perhaps."""
-    data = file.read_bytes() if file.is_file() and file.stat().st_size <= preprocessing.MAX_FILE else b""
+    data = file.read_bytes() if file.is_file() and file.stat().st_size <= text_and_tables.MAX_FILE else b""
     if data.count(b"\n") > MAX_KEYS:
         return [], []
 
@@ -251,8 +250,8 @@ def _lines(node: Any, file: Path, key_type: int, value_type: int) -> Contents:
     def column(index: int, dtype: int) -> list:
         if index == LINE_NUMBER:
             return list(range(offset, offset + len(lines)))
-        texts = lines if index == preprocessing.WHOLE_LINE else [_part(line.split(delimiter), index) for line in lines]
-        if dtype == preprocessing.STRING:
+        texts = lines if index == text_and_tables.WHOLE_LINE else [_part(line.split(delimiter), index) for line in lines]
+        if dtype == text_and_tables.STRING:
             return texts
         return [int(text) if len(text) < 20 and text.removeprefix("-").isdecimal() else None for text in texts]
     keys = column(number("key_index", LINE_NUMBER), key_type)
