@@ -41,8 +41,41 @@ CONVERGED = 0.1 * min(TOLERANCES)
 # Steps of the grid whose divisors are the trapezoid's candidates; from there on steps are only doubled.
 GRID, FIRST, FIXED = 1600, 25, 50
 DIVISORS = [n for n in range(2, GRID + 1) if GRID % n == 0]
-LEGENDRE = (4, 5, 6, 7, 8, 10, 12, 14, 16, 20, 24, 28, 32, 40, FIXED, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 384,
-            448, 512, 640, 768, 896, 1024)
+LEGENDRE = (
+    4,
+    5,
+    6,
+    7,
+    8,
+    10,
+    12,
+    14,
+    16,
+    20,
+    24,
+    28,
+    32,
+    40,
+    FIXED,
+    56,
+    64,
+    80,
+    96,
+    112,
+    128,
+    160,
+    192,
+    224,
+    256,
+    320,
+    384,
+    448,
+    512,
+    640,
+    768,
+    896,
+    1024,
+)
 # Rows in a block, and the least difference of scores whose counts are judged.
 BLOCK, JUDGED = 256, 0.05
 # Most evaluations, median and max, by tolerance, of nets that are convolutional or not.
@@ -58,8 +91,10 @@ class Paths:
     def __init__(self, net: nets.Net, classes: np.ndarray):
         self.selected, self.classes, shape = net.selected, classes.astype(np.int32), net.selected.shape[1:]
 
-        @tf.function(input_signature=[tf.TensorSpec([BLOCK, *shape]), tf.TensorSpec([BLOCK]), tf.TensorSpec([BLOCK], tf.int32)],
-                     autograph=False)
+        @tf.function(
+            input_signature=[tf.TensorSpec([BLOCK, *shape]), tf.TensorSpec([BLOCK]), tf.TensorSpec([BLOCK], tf.int32)],
+            autograph=False,
+        )
         def block(x, alpha, target):
             rows = x * tf.reshape(alpha, [BLOCK] + [1] * len(shape))
             with tf.GradientTape(persistent=True) as tape:
@@ -71,6 +106,7 @@ class Paths:
             steep = tf.sigmoid(odds) * tf.sigmoid(-odds)  # of the probability; 1 - p would have lost its digits
             probability = tf.reshape(tape.gradient(odds, rows) * x, [BLOCK, -1]) * steep[:, None]
             return tf.stack([probability, tf.reshape(tape.gradient(logit, rows) * x, [BLOCK, -1])], 1)
+
         self._block = block
 
     def integrals(self, examples: np.ndarray, nodes: np.ndarray, weights: np.ndarray) -> np.ndarray:
@@ -132,14 +168,14 @@ class Fixed:
         ends = [FIRST, *sorted(self.moves)]
         for i in range(len(ends) - 1, 0, -1):
             agrees = self.moves[ends[i]][target] <= tolerance
-            spent[agrees], kept[agrees] = sum(ends[:i + 1]) + i + 1, ends[i] + 1
+            spent[agrees], kept[agrees] = sum(ends[: i + 1]) + i + 1, ends[i] + 1
         return spent, kept
 
 
 def trapezoid(steps: int) -> np.ndarray:
     """The weights of the trapezoid with `steps` steps on the grid: (GRID + 1,)."""
     weights = np.zeros(GRID + 1)
-    weights[::GRID // steps] = 1 / steps
+    weights[:: GRID // steps] = 1 / steps
     weights[[0, -1]] /= 2
     return weights
 
@@ -152,8 +188,10 @@ def fixed(net: nets.Net, classes: np.ndarray, most: int, legendre: list[int]) ->
         legendre: the numbers of nodes that are tried.
     """
     paths, everyone = Paths(net, classes), np.arange(len(classes))
-    grid = [paths.integrals(everyone[i:i + 1], np.linspace(0, 1, GRID + 1), np.stack([trapezoid(n) for n in DIVISORS]))
-            for i in everyone]
+    grid = [
+        paths.integrals(everyone[i : i + 1], np.linspace(0, 1, GRID + 1), np.stack([trapezoid(n) for n in DIVISORS]))
+        for i in everyone
+    ]
     ladder = dict(zip(DIVISORS, np.concatenate(grid, 1).swapaxes(1, 2), strict=True))
     steps, moves = FIRST, {}
     while steps < GRID:
@@ -233,12 +271,18 @@ def report(net: nets.Net, attributor: ta.Attributor, classes: np.ndarray, rules:
         spent, kept = rules.doubled(number, tolerance)
         reached = Reached(net, target, tolerance, result.evaluations[judged], misses, spent[judged])
         found.append(reached)
-        print(f"\n  {net.name}, {target}, to {tolerance:.0%}: counts of {judged.sum()} examples, accuracy of {known.sum()} "
-              f"({(~known).sum()} references not converged)")
+        print(
+            f"\n  {net.name}, {target}, to {tolerance:.0%}: counts of {judged.sum()} examples, accuracy of {known.sum()} "
+            f"({(~known).sum()} references not converged)"
+        )
         line("", "median/p95/max", "missed")
         worst = (error / tolerance)[known].max(initial=0)
-        line(f"IntegratedGradients(tolerance={tolerance:g})", spread(reached.evaluations), share(misses),
-             f"worst error {worst:.2f} of the tolerance; {(~result.converged).sum()} flagged")
+        line(
+            f"IntegratedGradients(tolerance={tolerance:g})",
+            spread(reached.evaluations),
+            share(misses),
+            f"worst error {worst:.2f} of the tolerance; {(~result.converged).sum()} flagged",
+        )
         line("  forward-only rows beside these", spread(result.forward_evaluations[judged]))
         ours = median(reached.evaluations)
         for name, rule, more in (("trapezoid", rules.trapezoid, 1), ("Gauss-Legendre", rules.legendre, 0)):
@@ -246,8 +290,12 @@ def report(net: nets.Net, attributor: ta.Attributor, classes: np.ndarray, rules:
             best = rules.best(rule, number, tolerance, more)[judged & known]
             line(f"{name}, best number known in advance", spread(best), "", "<- cheaper" if median(best) < ours else "")
         doubled_error = errors_when_doubled(rules, number, tolerance)
-        line("trapezoid, doubled until vectors agree", spread(reached.doubled), share((doubled_error > tolerance)[known]),
-             "{:.1f} times ours in the median, {:.1f} times in all".format(*reached.ratios))
+        line(
+            "trapezoid, doubled until vectors agree",
+            spread(reached.doubled),
+            share((doubled_error > tolerance)[known]),
+            "{:.1f} times ours in the median, {:.1f} times in all".format(*reached.ratios),
+        )
         line("  with all nodes taken over", spread(kept[judged]), "", f"{median(kept[judged] / reached.evaluations):.1f} times")
     return found
 
@@ -283,9 +331,14 @@ def counts(name: str, examples: int) -> None:
     for target in TARGETS:
         for tolerance in TOLERANCES:
             result = ta.Attributor(net.model, at=net.at, of=target).attribute(
-                net.inputs, classes, method=ta.IntegratedGradients(tolerance), verbose=False)
-            line(f"{net.name}, {target}, to {tolerance:.0%}", spread(result.evaluations[np.abs(result.difference) >= JUDGED]),
-                 "", f"{(~result.converged).sum()} flagged")
+                net.inputs, classes, method=ta.IntegratedGradients(tolerance), verbose=False
+            )
+            line(
+                f"{net.name}, {target}, to {tolerance:.0%}",
+                spread(result.evaluations[np.abs(result.difference) >= JUDGED]),
+                "",
+                f"{(~result.converged).sum()} flagged",
+            )
 
 
 def verdict(passed: bool, words: str) -> None:
@@ -304,13 +357,18 @@ def judge(found: list[Reached]) -> None:
         verdict(largest <= longest, f"{name}: max {largest} evaluations (at most {longest})")
         verdict(min(one.ratios) >= FEWER, f"{name}: doubling takes {min(one.ratios):.1f} times as many (at least {FEWER})")
         if one.net.convolutional and one.tolerance == min(TOLERANCES):
-            verdict(one.ratios[0] >= FEWER_CONVOLUTIONAL, f"{name}: doubling takes {one.ratios[0]:.1f} times as many in the "
-                                                          f"median (at least {FEWER_CONVOLUTIONAL})")
+            verdict(
+                one.ratios[0] >= FEWER_CONVOLUTIONAL,
+                f"{name}: doubling takes {one.ratios[0]:.1f} times as many in the median (at least {FEWER_CONVOLUTIONAL})",
+            )
     for target in TARGETS:
         for tolerance in TOLERANCES:
             misses = np.concatenate([one.misses for one in found if (one.target, one.tolerance) == (target, tolerance)])
-            verdict(1 - misses.mean() >= ACCURATE, f"{target}, {tolerance:.0%}: {1 - misses.mean():.2%} of {len(misses)} "
-                                                   f"examples within the tolerance (at least {ACCURATE:.0%})")
+            verdict(
+                1 - misses.mean() >= ACCURATE,
+                f"{target}, {tolerance:.0%}: {1 - misses.mean():.2%} of {len(misses)} "
+                f"examples within the tolerance (at least {ACCURATE:.0%})",
+            )
 
 
 def main():
@@ -322,8 +380,13 @@ def main():
     other.add_argument("--zoo", action="store_true", help="many families of small nets instead")
     other.add_argument("--counts", action="store_true", help="of the seven nets the rule's gradients, without references")
     other.add_argument("--bumps", action="store_true", help="a population of bumps instead")
-    parser.add_argument("--families", type=lambda words: words.split(","), default=[], metavar="A,B",
-                        help="these of the zoo, by names or words in them")
+    parser.add_argument(
+        "--families",
+        type=lambda words: words.split(","),
+        default=[],
+        metavar="A,B",
+        help="these of the zoo, by names or words in them",
+    )
     parser.add_argument("--seed", type=int, nargs="+", default=[0], help="of the zoo's weights and data, or of the bumps")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="where the zoo's weights and references are kept")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where results of the zoo or of the bumps are written")

@@ -47,6 +47,7 @@ def mobilenet():
 
 def floor(model, samples, targets, evaluations):
     """A function that takes that many gradients in blocks of a given size."""
+
     @tf.function(input_signature=[tf.TensorSpec([None, *samples.shape[1:]]), tf.TensorSpec([None], tf.int32)], autograph=False)
     def gradients(x, classes):
         with tf.GradientTape() as tape:
@@ -61,7 +62,8 @@ def floor(model, samples, targets, evaluations):
 
     def evaluate(block):
         for start in range(0, len(rows), block):
-            gradients(tf.constant(rows[start:start + block]), tf.constant(classes[start:start + block]))
+            gradients(tf.constant(rows[start : start + block]), tf.constant(classes[start : start + block]))
+
     return evaluate
 
 
@@ -81,6 +83,7 @@ def measure(name, make, method, count, rounds):
 
         def evaluate(callbacks):
             model.evaluate(x, y, verbose=0, callbacks=callbacks)
+
         start = time.perf_counter()
         evaluate([callback])
         first = time.perf_counter() - start
@@ -95,9 +98,12 @@ def measure(name, make, method, count, rounds):
             attribution.append(callback.scalars["attribution_vs_iterations/seconds"])
     ratio = statistics.median(a / b for a, b in zip(added, gradients, strict=True))
     milliseconds = [statistics.median(times) * 1e3 for times in (added, attribution, gradients)]
-    print(f"{name:12s} {count:3d} samples, {int(callback.results.evaluations.sum()):5d} gradients: adds {ratio:5.2f} × the raw "
-          f"gradients ({milliseconds[0]:8.1f} ms, {milliseconds[1]:8.1f} ms of it attribution; raw {milliseconds[2]:8.1f} ms "
-          f"in blocks of {best}); the first time {first:.1f} s with all traces", flush=True)
+    print(
+        f"{name:12s} {count:3d} samples, {int(callback.results.evaluations.sum()):5d} gradients: adds {ratio:5.2f} × the raw "
+        f"gradients ({milliseconds[0]:8.1f} ms, {milliseconds[1]:8.1f} ms of it attribution; raw {milliseconds[2]:8.1f} ms "
+        f"in blocks of {best}); the first time {first:.1f} s with all traces",
+        flush=True,
+    )
 
 
 def main():

@@ -38,15 +38,21 @@ def lstm():
 
 def application(name):
     """One of keras.applications on 128×128 images, random weights."""
+
     def make():
         import keras
 
         return getattr(keras.applications, name)(input_shape=(128, 128, 3), weights=None), (128, 128, 3), (8,)
+
     return make
 
 
-NETS = {"digits CNN": digits_cnn, "LSTM": lstm, "MobileNetV2": application("MobileNetV2"),
-        "EfficientNetB0": application("EfficientNetB0")}
+NETS = {
+    "digits CNN": digits_cnn,
+    "LSTM": lstm,
+    "MobileNetV2": application("MobileNetV2"),
+    "EfficientNetB0": application("EfficientNetB0"),
+}
 
 
 def seconds(function):
@@ -74,18 +80,23 @@ def compare_batch(name, attributor, x, rounds):
     """Prints the ratios and the time to build for one batch."""
     import tf_attrib as ta
 
-    calls = {method: lambda method=method: attributor.attribute(x, 0, method=method, verbose=False)
-             for method in ("gradient", "deeplift", ta.DeepLift("reveal_cancel"), ta.IntegratedGradients(n_steps=STEPS))}
+    calls = {
+        method: lambda method=method: attributor.attribute(x, 0, method=method, verbose=False)
+        for method in ("gradient", "deeplift", ta.DeepLift("reveal_cancel"), ta.IntegratedGradients(n_steps=STEPS))
+    }
     gradient, rescale, cancel, integrated = calls.values()
     gradient()
     built = {word: seconds(call) - seconds(call) for word, call in (("Rescale", rescale), ("RevealCancel", cancel))}
     integrated()
     times = [[seconds(call) for call in (gradient, rescale, cancel, integrated)] for _ in range(rounds)]
     ratio = lambda over, under: statistics.median(row[over] / row[under] for row in times)  # noqa: E731
-    print(f"{name}, {len(x)} examples: DeepLIFT {ratio(1, 0):.2f} times a gradient (RevealCancel {ratio(2, 0):.2f}); "
-          f"{STEPS}-step integrated gradients take {ratio(3, 1):.1f} times as long as DeepLIFT, {ratio(3, 0):.1f} times as "
-          "long as a gradient; "
-          f"built in {built['Rescale']:.1f} s (RevealCancel {built['RevealCancel']:.1f} s)", flush=True)
+    print(
+        f"{name}, {len(x)} examples: DeepLIFT {ratio(1, 0):.2f} times a gradient (RevealCancel {ratio(2, 0):.2f}); "
+        f"{STEPS}-step integrated gradients take {ratio(3, 1):.1f} times as long as DeepLIFT, {ratio(3, 0):.1f} times as "
+        "long as a gradient; "
+        f"built in {built['Rescale']:.1f} s (RevealCancel {built['RevealCancel']:.1f} s)",
+        flush=True,
+    )
 
 
 def peak(references):
@@ -117,11 +128,17 @@ def main():
     if options.peak:
         peak(options.peak)
         return
-    for name, make in list(NETS.items())[:2 if options.quick else None]:
+    for name, make in list(NETS.items())[: 2 if options.quick else None]:
         compare(name, make, options.rounds)
     if not options.quick:
-        grown = [int(subprocess.run([sys.executable, __file__, "--peak", str(count)], capture_output=True, text=True,
-                                    check=True).stdout.split()[-1]) for count in (10, 100)]
+        grown = [
+            int(
+                subprocess.run(
+                    [sys.executable, __file__, "--peak", str(count)], capture_output=True, text=True, check=True
+                ).stdout.split()[-1]
+            )
+            for count in (10, 100)
+        ]
         print(f"DeepSHAP of 4 MobileNetV2 images: the peak grew by {grown[0]} MB over 10 references, {grown[1]} MB over 100")
 
 

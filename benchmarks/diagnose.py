@@ -27,19 +27,28 @@ def seconds(call: Callable) -> float:
 
 def measure(name: str, model, inputs: np.ndarray, baselines=None) -> None:
     """Prints seconds of both and their ratio, for the first call of a new attributor and for later ones."""
+
     def pair(attributor: ta.Attributor) -> tuple[float, float]:
-        return (seconds(lambda: attributor.attribute(inputs, baselines=baselines, verbose=False)),
-                seconds(lambda: ta.diagnose(attributor, inputs, baselines=baselines)))
+        return (
+            seconds(lambda: attributor.attribute(inputs, baselines=baselines, verbose=False)),
+            seconds(lambda: ta.diagnose(attributor, inputs, baselines=baselines)),
+        )
+
     # each is first in its own attributor: neither finds what the other compiled
-    first = (seconds(lambda: ta.Attributor(model).attribute(inputs, baselines=baselines, verbose=False)),
-             seconds(lambda: ta.diagnose(ta.Attributor(model), inputs, baselines=baselines)))
+    first = (
+        seconds(lambda: ta.Attributor(model).attribute(inputs, baselines=baselines, verbose=False)),
+        seconds(lambda: ta.diagnose(ta.Attributor(model), inputs, baselines=baselines)),
+    )
     attributor = ta.Attributor(model)
     pair(attributor)
     later = np.array([pair(attributor) for _ in range(ROUNDS)])
     for when, (attribution, doctor) in (("first call", first), ("later", np.median(later, axis=0))):
         ratio = doctor / attribution if when == "first call" else np.median(later[:, 1] / later[:, 0])
-        print(f"{name:24} {len(inputs):3} examples  {when:10}  attribution {attribution:7.3f} s  doctor {doctor:7.3f} s  "
-              f"ratio {ratio:5.2f}", flush=True)
+        print(
+            f"{name:24} {len(inputs):3} examples  {when:10}  attribution {attribution:7.3f} s  doctor {doctor:7.3f} s  "
+            f"ratio {ratio:5.2f}",
+            flush=True,
+        )
 
 
 def main() -> None:

@@ -93,13 +93,16 @@ def in_turn(what, one, other, rounds, limit=None):
     """Prints the times of two functions, called in turn, and their ratio."""
     first, second = [], []
     for turn in range(rounds):  # which of them goes first changes, since what goes second finds a warmer machine
-        for times, function in ((first, one), (second, other))[::-1 if turn % 2 else 1]:
+        for times, function in ((first, one), (second, other))[:: -1 if turn % 2 else 1]:
             gc.collect()
             times.append(seconds(function))
     ratio = statistics.median(a / b for a, b in zip(first, second, strict=True))
     aim = "" if limit is None else f"; at most {limit:.2f} is wanted"
-    print(f"  {what:15s} {ratio:6.2f} × ({statistics.median(first) * 1e3:9.1f} ms, "
-          f"{statistics.median(second) * 1e3:9.1f} ms{aim})", flush=True)
+    print(
+        f"  {what:15s} {ratio:6.2f} × ({statistics.median(first) * 1e3:9.1f} ms, "
+        f"{statistics.median(second) * 1e3:9.1f} ms{aim})",
+        flush=True,
+    )
 
 
 def compare(name, path, rounds):
@@ -115,8 +118,10 @@ def compare(name, path, rounds):
     model, examples = MODELS[name]()
     model.export(path, verbose=False)
     count = len(ta.inspect(path, signature="serving_default").tensors)
-    print(f"{name}, {model.count_params() / 1e6:.1f} million weights, {count} float tensors: the export × the Keras object",
-          flush=True)
+    print(
+        f"{name}, {model.count_params() / 1e6:.1f} million weights, {count} float tensors: the export × the Keras object",
+        flush=True,
+    )
     first = min(rounds, FIRST_ROUNDS)
     in_turn("inspection", lambda: ta.inspect(path), lambda: ta.inspect(model), first)
     in_turn("loading", lambda: load_exported(path), lambda: tf.saved_model.load(path), first)
@@ -135,6 +140,7 @@ def compare(name, path, rounds):
 
     def attribute(attributor):
         return attributor.attribute(examples, target=0, method=method, verbose=False).attributions
+
     through_path, through_model = (attribute(attributor) for attributor in attributors)
     difference = np.abs(through_path - through_model).sum() / np.abs(through_model).sum()
     in_turn("steady state", *(lambda one=one: attribute(one) for one in attributors), rounds, STEADY)
@@ -203,17 +209,23 @@ def peak_memory(small, folder):
     size = sum(weight.numpy().nbytes for weight in model.weights) / 2**20
     model.export(folder, verbose=False)
     loaded, attributed = (int(alone("--peak", what, small, folder)[-1][0]) / 2**10 for what in ("load", "attribute"))
-    print(f"12-layer transformer with {size:.0f} MB of weights: peak memory rises by {loaded:.0f} MB when it is loaded and "
-          f"called, by {attributed:.0f} MB when it is attributed to: {(attributed - loaded) / size:.2f} × the model beyond "
-          f"loading it; below {GROWTH} is wanted", flush=True)
+    print(
+        f"12-layer transformer with {size:.0f} MB of weights: peak memory rises by {loaded:.0f} MB when it is loaded and "
+        f"called, by {attributed:.0f} MB when it is attributed to: {(attributed - loaded) / size:.2f} × the model beyond "
+        f"loading it; below {GROWTH} is wanted",
+        flush=True,
+    )
 
 
 def left_behind(small, count):
     """Prints what memory is after `count` attributors, against that after the first few."""
     taken = {int(made): int(kilobytes) for made, kilobytes in alone("--made", count, small)}
-    print(f"{count} attributors made, used and dropped: memory is {taken[count] / taken[SETTLED]:.3f} × that after {SETTLED} "
-          f"({taken[SETTLED] / 2**10:.0f} MB; at most {max(taken[made] for made in taken if made >= SETTLED) / 2**10:.0f} MB "
-          f"since, {taken[count] / 2**10:.0f} MB in the end); at most {LEAK:.2f} is wanted", flush=True)
+    print(
+        f"{count} attributors made, used and dropped: memory is {taken[count] / taken[SETTLED]:.3f} × that after {SETTLED} "
+        f"({taken[SETTLED] / 2**10:.0f} MB; at most {max(taken[made] for made in taken if made >= SETTLED) / 2**10:.0f} MB "
+        f"since, {taken[count] / 2**10:.0f} MB in the end); at most {LEAK:.2f} is wanted",
+        flush=True,
+    )
 
 
 def main():

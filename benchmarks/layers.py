@@ -57,8 +57,10 @@ def reference(attributor: ta.Attributor, method: type, inputs: np.ndarray, targe
 
 def line(words: str, result: ta.Attribution, error: np.ndarray) -> str:
     """What one method took and gave."""
-    return (f"  {words}: {np.median(result.evaluations):5.0f} gradients (at most {result.evaluations.max()}), "
-            f"{result.converged.mean():4.0%} converged; error {np.median(error):.2%}, at most {error.max():.2%}")
+    return (
+        f"  {words}: {np.median(result.evaluations):5.0f} gradients (at most {result.evaluations.max()}), "
+        f"{result.converged.mean():4.0%} converged; error {np.median(error):.2%}, at most {error.max():.2%}"
+    )
 
 
 def measure(name: str, examples: int) -> list[np.ndarray]:
@@ -89,11 +91,13 @@ def cost(rounds: int = 15) -> None:
     x = np.random.default_rng(0).uniform(size=(32, 8, 8, 1)).astype("float32")
     layer = model.layers[4].name
     at_input, at_layer = ta.Attributor(model), ta.Attributor(model, at=layer)
-    runs = {"integrated gradients": (at_input, ta.IntegratedGradients(n_steps=STEPS)),
-            "SmoothGrad": (at_input, ta.SmoothGrad(n_samples=STEPS)),
-            "conductance of a layer": (at_layer, ta.Conductance(n_steps=STEPS)),
-            "internal influence": (at_layer, ta.InternalInfluence(n_steps=STEPS)),
-            "conductance through a channel": (at_input, ta.Conductance(n_steps=STEPS, through=ta.layer(layer, unit=(..., 3))))}
+    runs = {
+        "integrated gradients": (at_input, ta.IntegratedGradients(n_steps=STEPS)),
+        "SmoothGrad": (at_input, ta.SmoothGrad(n_samples=STEPS)),
+        "conductance of a layer": (at_layer, ta.Conductance(n_steps=STEPS)),
+        "internal influence": (at_layer, ta.InternalInfluence(n_steps=STEPS)),
+        "conductance through a channel": (at_input, ta.Conductance(n_steps=STEPS, through=ta.layer(layer, unit=(..., 3)))),
+    }
     taken = {name: [] for name in runs}
     for number in range(rounds + 1):
         for name, (attributor, method) in runs.items():
@@ -119,8 +123,10 @@ def main():
     print(f"\nOf {errors.shape[1]} attributions that are said to have converged:")
     for words, parts in zip(("the tolerance", "their own estimate"), errors, strict=True):
         share = (parts <= 1).mean()
-        print(f"  {'pass' if share >= TRUE else 'FAIL'}  {share:.2%} are within {words} (at least {TRUE:.0%}); the worst is "
-              f"{parts.max():.2f} of it")
+        print(
+            f"  {'pass' if share >= TRUE else 'FAIL'}  {share:.2%} are within {words} (at least {TRUE:.0%}); the worst is "
+            f"{parts.max():.2f} of it"
+        )
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ def raw(model, like: np.ndarray, rows: int) -> Callable:
     def run(block: int) -> None:
         for start in range(0, rows, block):
             forward(tf.constant(np.resize(like, (min(block, rows - start), *like.shape[1:]))))
+
     timed = {}
     for block in BLOCKS:
         run(block)
@@ -46,8 +47,11 @@ def measure(name: str, call: Callable, bare: Callable, rows: int) -> None:
     first = seconds(call)
     pairs = np.array([(seconds(call), seconds(bare)) for _ in range(ROUNDS)])
     ours, theirs = np.median(pairs, axis=0)
-    print(f"{name:34} {rows:6} rows  first {first:6.2f} s  then {ours:6.3f} s  forward passes alone {theirs:6.3f} s  "
-          f"ratio {np.median(pairs[:, 0] / pairs[:, 1]):5.2f}", flush=True)
+    print(
+        f"{name:34} {rows:6} rows  first {first:6.2f} s  then {ours:6.3f} s  forward passes alone {theirs:6.3f} s  "
+        f"ratio {np.median(pairs[:, 0] / pairs[:, 1]):5.2f}",
+        flush=True,
+    )
 
 
 def main() -> None:
@@ -56,26 +60,40 @@ def main() -> None:
     models.train(picture, digits.train_inputs, digits.train_labels, models.DIGIT_EPOCHS)
     reader = models.sentence_model(len(sentences.vocabulary))
     models.train(reader, sentences.train_inputs, sentences.train_labels, models.SENTENCE_EPOCHS)
-    for title, model, inputs, options in (("digits CNN", picture, digits.test_inputs[:EXAMPLES], {"steps": STEPS}),
-                                          ("text CNN, tokens", reader, sentences.test_inputs[:EXAMPLES], {})):
+    for title, model, inputs, options in (
+        ("digits CNN", picture, digits.test_inputs[:EXAMPLES], {"steps": STEPS}),
+        ("text CNN, tokens", reader, sentences.test_inputs[:EXAMPLES], {}),
+    ):
         attributor = ta.Attributor(model)
         result = attributor.attribute(inputs)
         count = len(inputs)
         steps = STEPS if options else inputs.shape[1]
         for name, call, rows in (
-                ("deletion", lambda a=attributor, r=result, o=options: ta.metrics.deletion(a, r, **o), count * steps),
-                ("aopc, three orders", lambda a=attributor, r=result, o=options: ta.metrics.aopc(a, r, **o), 3 * count * steps),
-                ("infidelity", lambda a=attributor, r=result: ta.metrics.infidelity(a, r, samples=SAMPLES), count * SAMPLES)):
+            ("deletion", lambda a=attributor, r=result, o=options: ta.metrics.deletion(a, r, **o), count * steps),
+            ("aopc, three orders", lambda a=attributor, r=result, o=options: ta.metrics.aopc(a, r, **o), 3 * count * steps),
+            ("infidelity", lambda a=attributor, r=result: ta.metrics.infidelity(a, r, samples=SAMPLES), count * SAMPLES),
+        ):
             measure(f"{title}: {name}", call, raw(model, inputs, rows), rows)
     attributor, images = ta.Attributor(picture), digits.test_inputs[:EXAMPLES]
-    apart = [lambda name=name, method=method: getattr(ta.metrics, name)(attributor, images, method=method, steps=STEPS)
-             for method in ("integrated_gradients", "gradient") for name in ("aopc", "deletion", "insertion")]
-    together = lambda: ta.metrics.compare(attributor, images, ("integrated_gradients", "gradient"),  # noqa: E731
-                                          ("aopc", "deletion", "insertion"), steps=STEPS, random=False)
+    apart = [
+        lambda name=name, method=method: getattr(ta.metrics, name)(attributor, images, method=method, steps=STEPS)
+        for method in ("integrated_gradients", "gradient")
+        for name in ("aopc", "deletion", "insertion")
+    ]
+    together = lambda: ta.metrics.compare(  # noqa: E731
+        attributor,
+        images,
+        ("integrated_gradients", "gradient"),
+        ("aopc", "deletion", "insertion"),
+        steps=STEPS,
+        random=False,
+    )
     together()
     pairs = np.array([(seconds(together), sum(map(seconds, apart))) for _ in range(ROUNDS)])
-    print(f"compare, two methods by three metrics: {np.median(pairs[:, 0]):.3f} s, one at a time {np.median(pairs[:, 1]):.3f} "
-          f"s, ratio {np.median(pairs[:, 0] / pairs[:, 1]):.2f}")
+    print(
+        f"compare, two methods by three metrics: {np.median(pairs[:, 0]):.3f} s, one at a time {np.median(pairs[:, 1]):.3f} "
+        f"s, ratio {np.median(pairs[:, 0] / pairs[:, 1]):.2f}"
+    )
     print(ta.metrics.compare(attributor, digits.test_inputs))
 
 

@@ -61,6 +61,7 @@ def pictures() -> data.Data:
 
     def large(images):
         return images.repeat(SIDE // 8, 1).repeat(SIDE // 8, 2)
+
     return dataclasses.replace(small, train_inputs=large(small.train_inputs), test_inputs=large(small.test_inputs))
 
 
@@ -167,6 +168,13 @@ def make(name: str, examples: int) -> Net:
     train(model, found, epochs)
     count = min(examples, len(found.test_inputs))
     chosen = found.test_inputs[np.arange(count) * math.floor(len(found.test_inputs) / count)]
-    return Net(name, model, body, "embeddings" if is_text else "inputs", chosen,
-               np.array(embedding(chosen)) if is_text else chosen,
-               accuracy(model, found.test_inputs, found.test_labels), convolutional)
+    return Net(
+        name,
+        model,
+        body,
+        "embeddings" if is_text else "inputs",
+        chosen,
+        np.array(embedding(chosen)) if is_text else chosen,
+        accuracy(model, found.test_inputs, found.test_labels),
+        convolutional,
+    )

@@ -56,7 +56,8 @@ def floor(model, examples):
 
     def evaluate(block):
         for start in range(0, len(rows), block):
-            gradients(rows[start:start + block], target[start:start + block])
+            gradients(rows[start : start + block], target[start : start + block])
+
     return evaluate
 
 
@@ -86,9 +87,11 @@ def compare(name, make, count, rounds):
         raw.append(seconds(evaluate, best))
         library.append(seconds(lambda: attributor.attribute(examples, method=method, verbose=False)))
     ratio = statistics.median(a / b for a, b in zip(library, raw, strict=True))
-    print(f"{name:12s} {count:3d} example(s): {ratio:5.2f} × the floor "
-          f"({statistics.median(library) * 1e3:8.1f} ms; floor {statistics.median(raw) * 1e3:8.1f} ms in blocks of {best})",
-          flush=True)
+    print(
+        f"{name:12s} {count:3d} example(s): {ratio:5.2f} × the floor "
+        f"({statistics.median(library) * 1e3:8.1f} ms; floor {statistics.median(raw) * 1e3:8.1f} ms in blocks of {best})",
+        flush=True,
+    )
 
 
 def trained_digits():
@@ -127,6 +130,7 @@ def doubling(model, examples, tolerance):
                     break
                 before, steps = found, 2 * steps
         return spent
+
     return evaluate
 
 
@@ -142,6 +146,7 @@ def inside_tensorflow(function):
             return call(self, *arrays)
         finally:
             spent[0] += time.perf_counter() - start
+
     Compiled.__call__ = timed
     try:
         return seconds(function), spent[0]
@@ -162,15 +167,20 @@ def accuracy(rounds, tolerance=0.01):
         library.append(seconds(lambda: attributor.attribute(examples, method=method, verbose=False)))
     ratio = statistics.median(b / a for a, b in zip(library, hand, strict=True))
     ours, theirs = (statistics.median(times) * 1e3 for times in (library, hand))
-    print(f"32 digits to {tolerance:.0%}: {ratio:5.2f} times faster than doubling by hand ({ours:.0f} ms and "
-          f"{result.evaluations.sum()} gradients; {theirs:.0f} ms and {spent})", flush=True)
+    print(
+        f"32 digits to {tolerance:.0%}: {ratio:5.2f} times faster than doubling by hand ({ours:.0f} ms and "
+        f"{result.evaluations.sum()} gradients; {theirs:.0f} ms and {spent})",
+        flush=True,
+    )
     scheduling("digits CNN", attributor, examples, method, rounds)
 
 
 def scheduling(name, attributor, examples, method, rounds):
     """Prints the share of the time that is not spent inside TensorFlow."""
+
     def attribute():
         attributor.attribute(examples, method=method, verbose=False)
+
     attribute()
     pairs = [inside_tensorflow(attribute) for _ in range(rounds)]
     share = statistics.median(1 - inside / whole for whole, inside in pairs)
@@ -211,8 +221,10 @@ def peak():
 
 def import_seconds():
     """What importing the library adds to importing TensorFlow."""
-    code = ("import time, tensorflow; start = time.perf_counter(); import tf_attrib; tf_attrib.Attributor; "
-            "print(time.perf_counter() - start)")
+    code = (
+        "import time, tensorflow; start = time.perf_counter(); import tf_attrib; tf_attrib.Attributor; "
+        "print(time.perf_counter() - start)"
+    )
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     print(f"import tf_attrib and Attributor, after TensorFlow: {float(done.stdout.split()[-1]):.2f} s", flush=True)
 

@@ -72,8 +72,14 @@ def draw(fixed, stated, path):
         at = STEPS.index(1000)
         axes.text(x, errors[at] * height, f"1000 steps: {errors[at]:.0%} wrong", color=colour, ha=side)
     for tolerance, (evaluations, _) in stated.items():
-        axes.plot(evaluations, tolerance, "*", markersize=15, color="#1b7837",
-                  label="to a stated accuracy" if tolerance == 0.05 else None)
+        axes.plot(
+            evaluations,
+            tolerance,
+            "*",
+            markersize=15,
+            color="#1b7837",
+            label="to a stated accuracy" if tolerance == 0.05 else None,
+        )
         axes.text(evaluations * 1.2, tolerance, f"{tolerance:.0%} with {evaluations} gradients", color="#1b7837", va="center")
     axes.set(xlabel="gradient evaluations an example", ylabel="relative L1 error", xlim=(8, 9000), ylim=(3e-3, 400))
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")

@@ -29,16 +29,28 @@ def make_kit(folder):
     left, right = keras.Input((4,), name="left"), keras.Input((2,), name="right")
     kind = layers.Dense(2, activation="softmax", name="kind")(layers.Concatenate(name="both")([left, right]))
     pair = keras.Model([left, right], [kind, layers.Dense(1, name="size")(left)])
-    image = keras.Sequential([keras.Input((6, 6, 1), name="image"), layers.Conv2D(2, 3, activation="relu", name="conv"),
-                              layers.Flatten(), layers.Dense(2, activation="softmax", name="head")])
+    image = keras.Sequential(
+        [
+            keras.Input((6, 6, 1), name="image"),
+            layers.Conv2D(2, 3, activation="relu", name="conv"),
+            layers.Flatten(),
+            layers.Dense(2, activation="softmax", name="head"),
+        ]
+    )
     pixels = keras.Input((3, 3, 3), dtype="uint8", name="pixels")
     quantity = keras.Model(pixels, layers.Dense(2, activation="softmax")(layers.Flatten()(layers.Rescaling(1 / 255)(pixels))))
     of = {"table": table, "words": words, "image": image, "quantity": quantity}
     attributors = {name: ta.Attributor(model) for name, model in of.items()}
     kit = types.SimpleNamespace(
-        models=types.SimpleNamespace(**of, pair=pair), folder=folder, pair=ta.Attributor(pair, of="kind"), **attributors,
-        raw=ta.Attributor(lambda v: v @ tf.ones((4, 3))), sequence=ta.Attributor(lambda v: tf.nn.softmax(v)),
-        single=ta.Attributor(lambda v: tf.reduce_sum(v, 1)), total=ta.Attributor(lambda v: tf.reduce_sum(v, [1, 2, 3])))
+        models=types.SimpleNamespace(**of, pair=pair),
+        folder=folder,
+        pair=ta.Attributor(pair, of="kind"),
+        **attributors,
+        raw=ta.Attributor(lambda v: v @ tf.ones((4, 3))),
+        sequence=ta.Attributor(lambda v: tf.nn.softmax(v)),
+        single=ta.Attributor(lambda v: tf.reduce_sum(v, 1)),
+        total=ta.Attributor(lambda v: tf.reduce_sum(v, [1, 2, 3])),
+    )
     kit.result = kit.table.attribute(X, verbose=False)
     kit.picture = kit.image.attribute(IMAGES, method="gradient", verbose=False)
     kit.interior = kit.table.attribute(X, method=ta.InteriorGradients(3), verbose=False)

@@ -14,8 +14,13 @@ ONE_HOT = ONE_HOT_ALL[:6]
 
 
 def make(units=3, activation="softmax", loss="sparse_categorical_crossentropy"):
-    model = keras.Sequential([keras.Input((4,)), layers.Dense(5, activation="tanh", name="hidden"),
-                              layers.Dense(units, activation=activation, name="head")])
+    model = keras.Sequential(
+        [
+            keras.Input((4,)),
+            layers.Dense(5, activation="tanh", name="hidden"),
+            layers.Dense(units, activation=activation, name="head"),
+        ]
+    )
     model.compile(keras.optimizers.Adam(0.05), loss)
     return model
 

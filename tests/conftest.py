@@ -20,10 +20,18 @@ def _seeded():
 
 
 def make_cnn():
-    return keras.Sequential([
-        keras.Input((8, 8, 1), name="image"), layers.Conv2D(6, 3, activation="relu", name="conv"),
-        layers.BatchNormalization(), layers.MaxPooling2D(), layers.Flatten(), layers.Dropout(0.5),
-        layers.Dense(4, activation="softmax", name="head")], name="cnn")
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1), name="image"),
+            layers.Conv2D(6, 3, activation="relu", name="conv"),
+            layers.BatchNormalization(),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+            layers.Dense(4, activation="softmax", name="head"),
+        ],
+        name="cnn",
+    )
 
 
 def make_text(mask_zero=True):
@@ -79,8 +87,14 @@ def reference_ig(score, x, baseline, n=2000):
 
 @pytest.fixture(scope="module")
 def table():
-    return keras.Sequential([keras.Input((4,), name="x"), layers.Dense(5, activation="tanh", name="hidden"),
-                             layers.Dense(3, activation="softmax", name="head")], name="table")
+    return keras.Sequential(
+        [
+            keras.Input((4,), name="x"),
+            layers.Dense(5, activation="tanh", name="hidden"),
+            layers.Dense(3, activation="softmax", name="head"),
+        ],
+        name="table",
+    )
 
 
 @pytest.fixture(scope="module")
@@ -126,4 +140,5 @@ def double():
 def kit(tmp_path_factory):
     """What the tables of calls that a user gets wrong share."""
     from .bad_calls import make_kit
+
     return make_kit(tmp_path_factory.mktemp("calls"))

@@ -24,11 +24,16 @@ def keras_text(folder):
 def tf_keras_columns(folder):
     """Two feature columns, one of hash buckets and one of a vocabulary, and a number; sigmoid."""
     column = tf.feature_column
-    columns = [column.embedding_column(column.categorical_column_with_hash_bucket("color", 10), 4, combiner="sqrtn"),
-               column.embedding_column(column.categorical_column_with_vocabulary_list("size", ["s", "m", "l"]), 3),
-               column.numeric_column("age")]
-    inputs = {"color": tf_keras.Input((1,), dtype="string", name="color"), "age": tf_keras.Input((1,), name="age"),
-              "size": tf_keras.Input((1,), dtype="string", name="size")}
+    columns = [
+        column.embedding_column(column.categorical_column_with_hash_bucket("color", 10), 4, combiner="sqrtn"),
+        column.embedding_column(column.categorical_column_with_vocabulary_list("size", ["s", "m", "l"]), 3),
+        column.numeric_column("age"),
+    ]
+    inputs = {
+        "color": tf_keras.Input((1,), dtype="string", name="color"),
+        "age": tf_keras.Input((1,), name="age"),
+        "size": tf_keras.Input((1,), dtype="string", name="size"),
+    }
     hidden = tf_keras.layers.DenseFeatures(columns)(inputs)
     tf_keras.Model(inputs, tf_keras.layers.Dense(1, activation="sigmoid", name="click")(hidden)).save(folder)
     return str(folder)
@@ -47,9 +52,11 @@ class Module(tf.Module):
     def __init__(self, vocabulary):
         whole, number = tf.lookup.TextFileIndex.WHOLE_LINE, tf.lookup.TextFileIndex.LINE_NUMBER
         self.words = tf.lookup.StaticHashTable(
-            tf.lookup.TextFileInitializer(str(vocabulary), tf.string, whole, tf.int64, number), 0)
+            tf.lookup.TextFileInitializer(str(vocabulary), tf.string, whole, tf.int64, number), 0
+        )
         self.kinds = tf.lookup.StaticHashTable(
-            tf.lookup.KeyValueTensorInitializer(["x", "y"], tf.constant([1, 2], tf.int64)), 0)
+            tf.lookup.KeyValueTensorInitializer(["x", "y"], tf.constant([1, 2], tf.int64)), 0
+        )
         self.table = tf.Variable(tf.random.normal((6, 4)), name="table")
         self.frozen = tf.Variable(tf.ones((4, 2)), name="frozen", trainable=False)
 
@@ -59,6 +66,7 @@ class Module(tf.Module):
 
         def body(i, value):
             return i + 1, value + tf.gather(self.table, tf.reshape(i, [1]))
+
         _, hidden = tf.while_loop(lambda i, _: i < 3, body, [tf.constant(0), hidden])
         hidden = tf.cond(tf.reduce_sum(hidden) > 0, lambda: hidden + 1.0, lambda: hidden)
         kinds = tf.matmul(tf.one_hot(tf.cast(self.kinds.lookup(tokens), tf.int32), 6), self.table)
@@ -100,15 +108,20 @@ def v1_file_table(folder, vocabulary):
     vocabulary.write_text("a\nb\n")
     with tf.Graph().as_default(), v1.Session() as session:
         words = v1.placeholder(tf.string, (None,), name="words")
-        initializer = tf.lookup.TextFileInitializer(str(vocabulary), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64,
-                                                    tf.lookup.TextFileIndex.LINE_NUMBER)
+        initializer = tf.lookup.TextFileInitializer(
+            str(vocabulary), tf.string, tf.lookup.TextFileIndex.WHOLE_LINE, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER
+        )
         ids = tf.lookup.StaticHashTable(initializer, 0).lookup(words)
         scores = tf.gather(v1.get_variable("table", (3, 2)), ids, name="scores")
         session.run([v1.global_variables_initializer(), v1.tables_initializer()])
         builder = v1.saved_model.Builder(str(folder))
         builder.add_meta_graph_and_variables(
-            session, ["serve"], {"serving_default": v1.saved_model.predict_signature_def({"words": words}, {"scores": scores})},
-            assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS), main_op=v1.tables_initializer())
+            session,
+            ["serve"],
+            {"serving_default": v1.saved_model.predict_signature_def({"words": words}, {"scores": scores})},
+            assets_collection=v1.get_collection(v1.GraphKeys.ASSET_FILEPATHS),
+            main_op=v1.tables_initializer(),
+        )
         builder.save()
     return str(folder)
 
@@ -170,6 +183,7 @@ def write(folder, graph, output="out:0", **collections):
 
 def change_asset(folder, filename=None, tensor=None):
     """Gives the only asset of a SavedModel another file name or tensor; TensorFlow 1 keeps it in a collection."""
+
     def edit(meta_graph):
         asset = meta_graph_pb2.AssetFileDef()
         if meta_graph.asset_file_def:
@@ -182,6 +196,7 @@ def change_asset(folder, filename=None, tensor=None):
             asset.tensor_info.name = tensor
         if not meta_graph.asset_file_def:
             meta_graph.collection_def["saved_model_assets"].any_list.value[0].Pack(asset)
+
     return change(folder, edit)
 
 

@@ -64,10 +64,16 @@ def edit_weights(folder, edit):
 
 def call(function, argument, **options):
     """Adds a layer that calls a function of TensorFlow with constants."""
+
     def edit(layers):
-        layer = {"class_name": "TFOpLambda", "name": "op", "inbound_nodes": [["_CONSTANT_VALUE", -1, argument, options]],
-                 "config": {"name": "op", "trainable": False, "dtype": "float32", "function": function}}
+        layer = {
+            "class_name": "TFOpLambda",
+            "name": "op",
+            "inbound_nodes": [["_CONSTANT_VALUE", -1, argument, options]],
+            "config": {"name": "op", "trainable": False, "dtype": "float32", "function": function},
+        }
         layers.append(layer | {"module": "tf_keras.src.layers.core.tf_op_layer", "registered_name": "TFOpLambda"})
+
     return edit
 
 
@@ -79,25 +85,60 @@ def python(path):
 
 def with_lambda(path):
     """Adds a Lambda layer as tf_keras writes one."""
+
     def edit(layers):
         code = python(path)
-        layers.append({"class_name": "Lambda", "name": "run", "module": "keras.layers", "registered_name": None,
-                       "inbound_nodes": [[["d", 0, 0, {}]]],
-                       "config": {"name": "run", "trainable": True, "dtype": "float32", "function_type": "lambda",
-                                  "function": [code, None, None], "module": "builtins", "output_shape_type": "raw",
-                                  "output_shape": None, "output_shape_module": None, "arguments": {}}})
+        layers.append(
+            {
+                "class_name": "Lambda",
+                "name": "run",
+                "module": "keras.layers",
+                "registered_name": None,
+                "inbound_nodes": [[["d", 0, 0, {}]]],
+                "config": {
+                    "name": "run",
+                    "trainable": True,
+                    "dtype": "float32",
+                    "function_type": "lambda",
+                    "function": [code, None, None],
+                    "module": "builtins",
+                    "output_shape_type": "raw",
+                    "output_shape": None,
+                    "output_shape_module": None,
+                    "arguments": {},
+                },
+            }
+        )
+
     return edit
 
 
 def with_lambda_of_keras(path):
     """The same as Keras 3 writes one."""
+
     def edit(layers):
         before = next(layer for layer in layers if layer["name"] == "h")["inbound_nodes"]
-        layers.append({"class_name": "Lambda", "name": "run", "module": "keras.layers", "registered_name": None,
-                       "inbound_nodes": before, "config": {
-                           "name": "run", "trainable": True, "dtype": "float32", "arguments": {}, "output_shape": None,
-                           "function": {"class_name": "__lambda__", "config": {
-                               "code": python(path), "defaults": None, "closure": None}}}})
+        layers.append(
+            {
+                "class_name": "Lambda",
+                "name": "run",
+                "module": "keras.layers",
+                "registered_name": None,
+                "inbound_nodes": before,
+                "config": {
+                    "name": "run",
+                    "trainable": True,
+                    "dtype": "float32",
+                    "arguments": {},
+                    "output_shape": None,
+                    "function": {
+                        "class_name": "__lambda__",
+                        "config": {"code": python(path), "defaults": None, "closure": None},
+                    },
+                },
+            }
+        )
+
     return edit
 
 
@@ -105,6 +146,7 @@ def with_option(number, **options):
     def edit(layers):
         layers[number]["config"].update(options)
         layers[number].pop("build_config", None)
+
     return edit
 
 
@@ -150,10 +192,12 @@ def imported(folder, canary):
 
 def replaced_kernel(folder, make):
     """A `.keras` file of Keras 3 in whose weights a kernel of shape (4, 4) is what `make(group, name)` puts there."""
+
     def edit(file):
         group = file["layers/dense/vars"]
         del group["0"]
         make(group, "0")
+
     return edit_weights(folder, edit)
 
 
@@ -170,8 +214,9 @@ def external_link(folder, canary):
 
 
 def external_storage(folder, canary):
-    return replaced_kernel(folder, lambda group, name: group.create_dataset(
-        name, (4, 4), "uint8", external=[(str(canary / "secret.txt"), 0, 16)]))
+    return replaced_kernel(
+        folder, lambda group, name: group.create_dataset(name, (4, 4), "uint8", external=[(str(canary / "secret.txt"), 0, 16)])
+    )
 
 
 def virtual(folder, canary):
@@ -183,6 +228,7 @@ def virtual(folder, canary):
 def never_written(folder, canary):
     def edit(file):
         file.create_dataset("huge", (10**11,), "float32")
+
     return edit_weights(folder, edit)
 
 
@@ -214,8 +260,14 @@ def nested(folder, canary, depth=60):
     inner = {key: value for key, value in dense.items() if key not in ("inbound_nodes", "name")} | {"shared_object_id": 1}
     for number in range(depth):
         again = {**inner, "config": {}}
-        inner = {"module": "keras", "class_name": "Sequential", "registered_name": None, "shared_object_id": number + 2,
-                 "config": {"name": f"s{number}", "layers": [inner, again]}, "build_config": {"input_shape": [None, 4]}}
+        inner = {
+            "module": "keras",
+            "class_name": "Sequential",
+            "registered_name": None,
+            "shared_object_id": number + 2,
+            "config": {"name": f"s{number}", "layers": [inner, again]},
+            "build_config": {"input_shape": [None, 4]},
+        }
     return edit_zip(path, lambda layers: layers.append(inner | {"name": "deep", "inbound_nodes": dense["inbound_nodes"]}))
 
 
@@ -223,6 +275,7 @@ def pipe(name):
     def make(folder, canary):
         os.mkfifo(folder / name)
         return folder / name
+
     return make
 
 
@@ -230,6 +283,7 @@ def device(name):
     def make(folder, canary):
         (folder / name).symlink_to("/dev/zero")
         return folder / name
+
     return make
 
 
@@ -237,6 +291,7 @@ def pickled(folder, canary):
     class Runs:
         def __reduce__(self):
             return Path.touch, (canary / "ran",)
+
     np.savez(folder / "r.npz", header=np.array([Runs()], dtype=object))
     return folder / "r.npz"
 
@@ -251,6 +306,7 @@ def large_array(folder, canary):
 
 def files():
     """The hostile files by name."""
+
     def h5(folder):
         return base(tf_keras, folder / "m.h5")
 
@@ -262,14 +318,16 @@ def files():
 
     def copies(canary):
         return call("io.gfile.copy", str(canary / "secret.txt"), dst=str(canary / "ran"))
+
     return {
         "copy in .h5": lambda folder, canary: edit_h5(h5(folder), copies(canary)),
         "copy in .keras": lambda folder, canary: edit_zip(whole(folder), copies(canary)),
         "remove": lambda folder, canary: edit_h5(h5(folder), call("io.gfile.remove", str(canary / "secret.txt"))),
         "make a folder": lambda folder, canary: edit_h5(h5(folder), call("io.gfile.mkdir", str(canary / "ran"))),
         "write": lambda folder, canary: edit_h5(h5(folder), call("io.write_file", str(canary / "ran"), contents="x")),
-        "print to a file": lambda folder, canary: edit_h5(h5(folder), call(
-            "print", "x", output_stream=f"file://{canary / 'ran'}")),
+        "print to a file": lambda folder, canary: edit_h5(
+            h5(folder), call("print", "x", output_stream=f"file://{canary / 'ran'}")
+        ),
         "constants": lambda folder, canary: edit_h5(h5(folder), call("zeros", [10**11])),
         "HDF5 and zip": polyglot,
         "HDF5 and zip, called .keras": polyglot_zip,
@@ -285,13 +343,22 @@ def files():
         "member outside": lambda folder, canary: edit_zip(of_keras(folder), more=[("assets/../../ran", b"x")]),
         "absolute member": lambda folder, canary: edit_zip(of_keras(folder), more=[(str(canary / "ran"), b"x")]),
         "member that is a link": link_member,
-        "weights by a link": external_link, "weights in another file": external_storage, "virtual weights": virtual,
+        "weights by a link": external_link,
+        "weights in another file": external_storage,
+        "virtual weights": virtual,
         "weights never written": never_written,
         "configuration of 200 MB": lambda folder, canary: bomb(of_keras(folder)),
         "300 million units": lambda folder, canary: edit_zip(of_keras(folder), with_option(1, units=3 * 10**8)),
         "300 million units of tf_keras": lambda folder, canary: edit_h5(h5(folder), with_option(1, units=3 * 10**8)),
         "nested calls": nested,
-        "pipe.keras": pipe("m.keras"), "pipe.h5": pipe("m.h5"), "pipe.pb": pipe("m.pb"),
-        "device.keras": device("m.keras"), "device.h5": device("m.h5"), "device.pb": device("m.pb"),
-        "pipe.npz": pipe("r.npz"), "device.npz": device("r.npz"), "pickle": pickled, "large array": large_array,
+        "pipe.keras": pipe("m.keras"),
+        "pipe.h5": pipe("m.h5"),
+        "pipe.pb": pipe("m.pb"),
+        "device.keras": device("m.keras"),
+        "device.h5": device("m.h5"),
+        "device.pb": device("m.pb"),
+        "pipe.npz": pipe("r.npz"),
+        "device.npz": device("r.npz"),
+        "pickle": pickled,
+        "large array": large_array,
     } | hostile_exports.FILES

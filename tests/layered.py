@@ -15,8 +15,12 @@ def nets(kind):
         x = RNG.normal(size=(4, 5))
     elif kind == "cnn":
         shape = (9, 9, 2)
-        front = [layers.Conv2D(4, 3, activation="swish"), layers.BatchNormalization(), layers.AveragePooling2D(2),
-                 layers.Conv2D(3, 2, activation="elu", name="seen")]
+        front = [
+            layers.Conv2D(4, 3, activation="swish"),
+            layers.BatchNormalization(),
+            layers.AveragePooling2D(2),
+            layers.Conv2D(3, 2, activation="elu", name="seen"),
+        ]
         back, x = [layers.GlobalAveragePooling2D()], RNG.normal(size=(3, 9, 9, 2))
     elif kind == "lstm":
         shape, front, back = (6, 3), [layers.LSTM(4, return_sequences=True, name="seen")], [layers.GRU(5)]
@@ -34,4 +38,5 @@ def chained(parts):
         for layer in parts:
             value = layer(value, training=False) if isinstance(layer, layers.BatchNormalization) else layer(value)
         return value
+
     return run

@@ -40,7 +40,7 @@ def score(case: Case, row: np.ndarray) -> float:
     value = np.asarray(case.plain(row))
     parts = [value.real, value.imag] if np.iscomplexobj(value) else [value]
     flat = np.concatenate([part.reshape(-1) for part in parts])
-    return float(WEIGHTS[:flat.size] @ flat)
+    return float(WEIGHTS[: flat.size] @ flat)
 
 
 def scores(case: Case, x: tf.Tensor) -> tf.Tensor:
@@ -48,7 +48,7 @@ def scores(case: Case, x: tf.Tensor) -> tf.Tensor:
     value = case.function(x)
     parts = [tf.math.real(value), tf.math.imag(value)] if value.dtype.is_complex else [value]
     flat = tf.concat([tf.reshape(tf.cast(part, tf.float64), [tf.shape(x)[0], -1]) for part in parts], 1)
-    return tf.reduce_sum(flat * tf.constant(WEIGHTS)[:tf.shape(flat)[1]], 1)
+    return tf.reduce_sum(flat * tf.constant(WEIGHTS)[: tf.shape(flat)[1]], 1)
 
 
 def alone(f: Callable, x: np.ndarray, reference: np.ndarray, at: np.ndarray | None = None) -> np.ndarray:
@@ -93,10 +93,12 @@ def rows(function: Callable) -> Callable:
 
 def elements(function: Callable) -> Callable:
     """`function` of x (SIZE, n), for operations along the first axis; from (m, ..., n) to (n, m, ...)."""
+
     def turned(x):
         found = function(tf.transpose(x))
         rank = found.shape.rank
         return tf.transpose(found, [rank - 1, *range(rank - 1)])
+
     return turned
 
 

@@ -30,8 +30,14 @@ def attributor_of(model, of=None):
 
 def averaging_text():
     """A text model that averages its words, and is compiled in no time."""
-    return keras.Sequential([keras.Input((10,), dtype="int32", name="tokens"), layers.Embedding(30, 6, name="words"),
-                             layers.GlobalAveragePooling1D(), layers.Dense(1, activation="sigmoid", name="head")])
+    return keras.Sequential(
+        [
+            keras.Input((10,), dtype="int32", name="tokens"),
+            layers.Embedding(30, 6, name="words"),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(1, activation="sigmoid", name="head"),
+        ]
+    )
 
 
 def softmax_of(rows, bias=0.0):

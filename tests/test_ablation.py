@@ -45,7 +45,7 @@ def test_every_pixel_is_a_group_by_default(cnn, images):
 def test_superpixels_of_each_image_alone(cnn, images):
     groups = np.stack([np.random.default_rng(i).integers(0, 3 + i, (8, 8)) for i in range(5)])
     result = ta.Attributor(cnn).attribute(images, 2, method=ta.Ablation(groups))
-    expected = np.concatenate([plain(cnn, images[i:i + 1], groups[i], 2) for i in range(5)])
+    expected = np.concatenate([plain(cnn, images[i : i + 1], groups[i], 2) for i in range(5)])
     np.testing.assert_allclose(result.attributions, expected, atol=1e-6)
 
 
@@ -91,12 +91,15 @@ def test_nothing_is_traced_again_for_other_groups(cnn, images):
     assert set(session._programs.values()) == programs
 
 
-@pytest.mark.parametrize(("groups", "words"), [
-    (np.zeros((4, 4), int), ["(4, 4)", "(8, 8)", "(5, 8, 8)"]),
-    (np.zeros((8, 8)), ["float64", "whole numbers"]),
-    (np.full((8, 8), -1), ["at least 0", "-1"]),
-    ({"a": QUARTERS, "b": QUARTERS}, ["one array of groups", "a, b"]),
-])
+@pytest.mark.parametrize(
+    ("groups", "words"),
+    [
+        (np.zeros((4, 4), int), ["(4, 4)", "(8, 8)", "(5, 8, 8)"]),
+        (np.zeros((8, 8)), ["float64", "whole numbers"]),
+        (np.full((8, 8), -1), ["at least 0", "-1"]),
+        ({"a": QUARTERS, "b": QUARTERS}, ["one array of groups", "a, b"]),
+    ],
+)
 def test_groups_that_do_not_fit(cnn, images, groups, words):
     assert_refused(lambda: ta.Attributor(cnn).attribute(images, 1, method=ta.Ablation(groups)), *words)
 

@@ -17,8 +17,9 @@ FIXED = ta.IntegratedGradients(rule="midpoint", n_steps=3000)
 
 def relative(result, truth):
     """(n,), the L1 distance of two results relative to the norm of the second, over all tensors together."""
-    flat = [np.concatenate([leaf.reshape(len(one), -1) for leaf in tf.nest.flatten(one.attributions)], 1)
-            for one in (result, truth)]
+    flat = [
+        np.concatenate([leaf.reshape(len(one), -1) for leaf in tf.nest.flatten(one.attributions)], 1) for one in (result, truth)
+    ]
     return np.abs(flat[0] - flat[1]).sum(1) / np.abs(flat[1]).sum(1)
 
 
@@ -101,8 +102,10 @@ def test_the_showcase():
     attributor, target = ta.Attributor(model), np.arange(10)
     truth = attributor.attribute(x, target, method=ta.IntegratedGradients(rule="gauss_legendre", n_steps=400))
     np.testing.assert_allclose(truth.gap, 0, atol=1e-4)
-    wrong = {rule: relative(attributor.attribute(x, target, method=ta.IntegratedGradients(rule=rule, n_steps=1000)), truth)
-             for rule in ("trapezoid", "left")}
+    wrong = {
+        rule: relative(attributor.attribute(x, target, method=ta.IntegratedGradients(rule=rule, n_steps=1000)), truth)
+        for rule in ("trapezoid", "left")
+    }
     np.testing.assert_allclose(wrong["trapezoid"], 0.26, atol=0.03)
     np.testing.assert_allclose(wrong["left"], 1.3, atol=0.05)
     result = attributor.attribute(x, target, method=FINE)
@@ -113,12 +116,16 @@ def test_the_showcase():
 
 # where the log-odds come from
 
+
 def heads():
     """A way to end a model -> whether the logits beneath its probability are known."""
     softmax = lambda z: tf.exp(z) / tf.reduce_sum(tf.exp(z), -1, keepdims=True)  # noqa: E731
-    return {"softmax": (layers.Dense(3, activation="softmax"), True), "sigmoid": (layers.Dense(1, activation="sigmoid"), True),
-            "log_softmax": (layers.Dense(3, activation="log_softmax"), True),
-            "by hand": (layers.Dense(3, activation=softmax), False)}
+    return {
+        "softmax": (layers.Dense(3, activation="softmax"), True),
+        "sigmoid": (layers.Dense(1, activation="sigmoid"), True),
+        "log_softmax": (layers.Dense(3, activation="log_softmax"), True),
+        "by hand": (layers.Dense(3, activation=softmax), False),
+    }
 
 
 @pytest.mark.parametrize("name", ["softmax", "sigmoid", "log_softmax", "by hand"])
@@ -170,6 +177,7 @@ def test_a_target_at_a_position_of_a_sequence():
 
 # where it works
 
+
 def test_embeddings_layers_several_inputs_and_several_baselines():
     text = make_text()
     ids = np.random.default_rng(1).integers(1, 30, (4, 10)).astype("int32")
@@ -207,6 +215,7 @@ def test_float64_models_go_below_a_ten_thousandth():
 
 
 # what is said of examples that did not get there
+
 
 def test_unconverged_examples_are_flagged_everywhere(digits):
     model, inputs = digits
@@ -258,6 +267,7 @@ def test_a_score_that_is_not_finite_is_marked_too():
 
 # how it is done
 
+
 def test_nothing_is_traced_again(cnn, images, monkeypatch):
     made, make = [], Compiled.__init__
     monkeypatch.setattr(Compiled, "__init__", lambda self, *rest: made.append(self) or make(self, *rest))
@@ -288,7 +298,9 @@ def test_interrupting_leaves_nothing_half_done(cnn, images, monkeypatch):
             calls.append(rows)
             if len(calls) == 3:
                 raise KeyboardInterrupt
+
         return run(row, tables, integrator, odds, stop)
+
     session.run = interrupted
     with pytest.raises(KeyboardInterrupt):
         attributor.attribute(images, method=FINE)

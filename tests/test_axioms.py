@@ -151,7 +151,7 @@ def test_an_example_does_not_depend_on_its_company(kind, method):
     attributor = attributor_of(kind)
     options = {"method": method, "baselines": baselines_for(method, inputs), "seed": 1, "target": target}
     together = attributor.attribute(inputs, **options).attributions
-    alone = np.concatenate([attributor.attribute(inputs[i:i + 1], **options).attributions for i in range(5)])
+    alone = np.concatenate([attributor.attribute(inputs[i : i + 1], **options).attributions for i in range(5)])
     np.testing.assert_allclose(together, alone, atol=1e-6 * max(1, np.abs(together).max()))
     backwards = attributor.attribute(inputs[::-1], **options).attributions[::-1]
     np.testing.assert_allclose(together, backwards, atol=1e-6 * max(1, np.abs(together).max()))
@@ -160,8 +160,7 @@ def test_an_example_does_not_depend_on_its_company(kind, method):
 @pytest.mark.parametrize(("kind", "method"), RUNS)
 def test_block_size_changes_rounding_alone(kind, method):
     _, inputs, target = MODELS[kind]
-    results = [attribute(attributor_of(kind, size), method, inputs, target=target).attributions
-               for size in (None, 3, 7)]
+    results = [attribute(attributor_of(kind, size), method, inputs, target=target).attributions for size in (None, 3, 7)]
     for other in results[1:]:
         np.testing.assert_allclose(results[0], other, atol=1e-6 * max(1, np.abs(results[0]).max()))
 

@@ -1,6 +1,5 @@
 """Calls that a user gets wrong: methods and baselines. One clear error each."""
 
-
 import numpy as np
 import tensorflow as tf
 
@@ -39,8 +38,11 @@ METHODS = [
     ("a tolerance that is no number", by(lambda: ta.IntegratedGradients(float("nan"))), ["tolerance", "nan"]),
     ("one evaluation", by(lambda: ta.IntegratedGradients(0.01, 1)), ["max_evaluations", "at least 2", "1"]),
     ("half an evaluation", by(lambda: ta.IntegratedGradients(0.01, 2.5)), ["max_evaluations", "2.5"]),
-    ("weights that do not sum to one", by(lambda: ta.IntegratedGradients(rule=Rule("mine", [0.0, 1.0], [0.5, 0.4]))),
-     ["sum to 1", "0.9"]),
+    (
+        "weights that do not sum to one",
+        by(lambda: ta.IntegratedGradients(rule=Rule("mine", [0.0, 1.0], [0.5, 0.4]))),
+        ["sum to 1", "0.9"],
+    ),
     ("nodes beyond the path", by(lambda: ta.IntegratedGradients(rule=Rule("mine", [0.0, 2.0], [0.5, 0.5]))), ["[0, 1]"]),
     ("more nodes than weights", by(lambda: ta.IntegratedGradients(rule=Rule("mine", [0.0, 1.0], [1.0]))), ["as many weights"]),
     ("interior steps of none", by(lambda: ta.InteriorGradients(0)), ["n_steps", "at least 1"]),
@@ -83,10 +85,16 @@ METHODS = [
     ("conductance of a path behind", by(lambda: ta.Conductance(path="head")), ["front of", "attributions are"]),
     ("conductance of a path that is none", by(lambda: ta.Conductance(path=3)), ["path= says where", "3"]),
     ("conductance through a name", by(lambda: ta.Conductance(through="hidden")), ["through must be ta.layer", "'hidden'"]),
-    ("conductance through what is not there", by(lambda: ta.Conductance(through=ta.layer("hiden", unit=1))),
-     ["'hiden'", "'hidden'"]),
-    ("conductance through with a path", by(lambda: ta.Conductance(through=ta.layer("hidden"), path="inputs")),
-     ["leave path out"]),
+    (
+        "conductance through what is not there",
+        by(lambda: ta.Conductance(through=ta.layer("hiden", unit=1))),
+        ["'hiden'", "'hidden'"],
+    ),
+    (
+        "conductance through with a path",
+        by(lambda: ta.Conductance(through=ta.layer("hidden"), path="inputs")),
+        ["leave path out"],
+    ),
     ("influence of a path behind", by(lambda: ta.InternalInfluence(path="hidden")), ["front of"]),
     ("Grad-CAM of a table", by("grad_cam"), ["positions and channels", "ta.GradCam(layer=...)"]),
     ("Grad-CAM of a layer that is none", by(lambda: ta.GradCam("cnv"), at="image", x=IMAGES), ["'cnv'", "'conv'"]),
@@ -117,8 +125,11 @@ BASELINES = [
     ("a dataset itself", against(lambda: tf.data.Dataset.from_tensor_slices(X)), ["baseline", "Dataset", "next(iter("]),
     ("a wrong key", against({"lft": ta.zeros()}, "pair", [X, X[:, :2]]), ["['lft']"]),
     ("one array for two inputs", against(np.zeros(4), "pair", [X, X[:, :2]]), ["one array for 2", "by key"]),
-    ("two numbers of baselines", against([ta.uniform(2, 0, 1), ta.uniform(3, 0, 1)], "pair", [X, X[:, :2]]),
-     ["2 and 3 baselines"]),
+    (
+        "two numbers of baselines",
+        against([ta.uniform(2, 0, 1), ta.uniform(3, 0, 1)], "pair", [X, X[:, :2]]),
+        ["2 and 3 baselines"],
+    ),
     ("low above high", against(lambda: ta.uniform(2, 1, 0)), ["low < high", "1 and 0"]),
     ("no uniform noise", against(lambda: ta.uniform(0, 0, 1)), ["n must be", "0"]),
     ("uniform to NaN", against(lambda: ta.uniform(2, 0, float("nan"))), ["high", "nan"]),
@@ -146,8 +157,11 @@ BASELINES = [
     ("black of words", against(lambda: ta.black("ab"), "image", IMAGES), ["value_range", "'ab'"]),
     ("black of tokens", against(lambda: ta.black((0, 1)), "words", IDS), ["ta.black is for images", "ta.token(0)"]),
     ("half a white of integers", against(lambda: ta.white((0, 0.5)), "quantity", PIXELS), ["0.5", "uint8"]),
-    ("samples in a dataset", against(lambda: ta.dataset(tf.data.Dataset.from_tensor_slices(X))),
-     ["ta.dataset", "Dataset", "next(iter("]),
+    (
+        "samples in a dataset",
+        against(lambda: ta.dataset(tf.data.Dataset.from_tensor_slices(X))),
+        ["ta.dataset", "Dataset", "next(iter("],
+    ),
     ("samples of a generator", against(lambda: ta.dataset(x for x in X)), ["ta.dataset", "generator"]),
     ("no samples at all", against(lambda: ta.dataset(X[:0])), ["no samples"]),
     ("a number of samples", against(lambda: ta.dataset(7)), ["ta.dataset", "()"]),

@@ -20,8 +20,11 @@ def written(kit, name, **arrays):
 DOCTOR = [
     ("diagnose a model", lambda kit: ta.diagnose(kit.models.table, X), ["ta.Attributor(model)", "Functional"]),
     ("diagnose nothing", lambda kit: ta.diagnose(kit.table, None), ["no inputs"]),
-    ("diagnose a dataset", lambda kit: ta.diagnose(kit.table, tf.data.Dataset.from_tensor_slices(X)),
-     ["Dataset", "next(iter("]),
+    (
+        "diagnose a dataset",
+        lambda kit: ta.diagnose(kit.table, tf.data.Dataset.from_tensor_slices(X)),
+        ["Dataset", "next(iter("],
+    ),
     ("diagnose a target", lambda kit: ta.diagnose(kit.table, X, 9), ["target 9", "from 0 to 2"]),
     ("diagnose a gradient", lambda kit: ta.diagnose(kit.table, X, method="gradient"), ["integrated gradients"]),
     ("diagnose by default", lambda kit: ta.diagnose(kit.table, X, default_class="none"), ["default_class", "'none'"]),
@@ -32,8 +35,11 @@ DOCTOR = [
     ("saturation of a layer", lambda kit: ta.saturation(kit.table, X, "hiden"), ["'hiden'", "'hidden'"]),
     ("saturation near", lambda kit: ta.saturation(kit.table, X, near=2), ["near", "2"]),
     ("saturation flat", lambda kit: ta.saturation(kit.table, X, flat="a"), ["flat", "'a'"]),
-    ("misclassified by a model", lambda kit: ta.misclassified(kit.models.table, (X, Y)),
-     ["ta.Attributor(model)", "Functional"]),
+    (
+        "misclassified by a model",
+        lambda kit: ta.misclassified(kit.models.table, (X, Y)),
+        ["ta.Attributor(model)", "Functional"],
+    ),
     ("misclassified without labels", lambda kit: ta.misclassified(kit.table, X), ["label"]),
     ("misclassified of fewer", lambda kit: ta.misclassified(kit.table, (X, Y[:2])), ["3", "2"]),
     ("misclassified of none", lambda kit: ta.misclassified(kit.table, (X, Y), 0), ["n ", "0"]),
@@ -44,8 +50,11 @@ DOCTOR = [
     ("check of words", lambda kit: ta.check_attributions("all"), ["attributions"]),
     ("check without scores", lambda kit: ta.check_attributions(X), ["scores"]),
     ("check of fewer scores", lambda kit: ta.check_attributions(X, [1.0], [0.0]), ["3", "1"]),
-    ("check of other inputs", lambda kit: ta.check_attributions(X, Y, Y, inputs=X[:2], baselines=ta.zeros()),
-     ["(2, 4)", "same examples"]),
+    (
+        "check of other inputs",
+        lambda kit: ta.check_attributions(X, Y, Y, inputs=X[:2], baselines=ta.zeros()),
+        ["(2, 4)", "same examples"],
+    ),
     ("check of a tolerance", lambda kit: ta.check_attributions(X, Y, Y + 1, tolerance=-1), ["tolerance", "-1"]),
     ("check by a model", lambda kit: ta.check_attributions(X, inputs=X, attributor=kit.models.table), ["ta.Attributor(model)"]),
     ("check by an attributor alone", lambda kit: ta.check_attributions(X, attributor=kit.table), ["inputs="]),
@@ -56,8 +65,11 @@ METRICS = [
     ("aopc of nothing", lambda kit: metrics.aopc(kit.table, None), ["no inputs"]),
     ("aopc of a method", lambda kit: metrics.aopc(kit.table, X, method="gradients"), ["'gradients'", "'gradient'"]),
     ("aopc of a result's target", lambda kit: metrics.aopc(kit.table, kit.result, target=1), ["knows its target"]),
-    ("aopc of steps of a path", lambda kit: metrics.aopc(kit.table, kit.interior),
-     ["interior gradients", "integrated_gradients"]),
+    (
+        "aopc of steps of a path",
+        lambda kit: metrics.aopc(kit.table, kit.interior),
+        ["interior gradients", "integrated_gradients"],
+    ),
     ("aopc of no steps", lambda kit: metrics.aopc(kit.table, X, steps=0), ["steps", "0"]),
     ("aopc of a share", lambda kit: metrics.aopc(kit.table, X, share=2.0), ["share", "2"]),
     ("aopc of units", lambda kit: metrics.aopc(kit.table, X, units="words"), ["units", "'words'"]),
@@ -67,16 +79,22 @@ METRICS = [
     ("deletion of another model", lambda kit: metrics.deletion(kit.image, kit.result), ["(batch, 6, 6, 1)"]),
     ("insertion of a result", lambda kit: metrics.insertion(kit.result, X), ["ta.Attributor(model)", "Attribution"]),
     ("infidelity of no samples", lambda kit: metrics.infidelity(kit.table, X, samples=0), ["samples", "0"]),
-    ("infidelity of a perturbation", lambda kit: metrics.infidelity(kit.table, X, perturbation="noise"),
-     ["perturbation must be Gaussian(stddev)", "<U5"]),
+    (
+        "infidelity of a perturbation",
+        lambda kit: metrics.infidelity(kit.table, X, perturbation="noise"),
+        ["perturbation must be Gaussian(stddev)", "<U5"],
+    ),
     ("sensitivity of a radius", lambda kit: metrics.max_sensitivity(kit.table, X, radius=-1), ["radius", "-1"]),
     ("sensitivity of no samples", lambda kit: metrics.max_sensitivity(kit.table, X, samples=0), ["samples", "0"]),
     ("sensitivity of a model", lambda kit: metrics.max_sensitivity(kit.models.table, X), ["ta.Attributor(model)"]),
     ("sparseness of inputs", lambda kit: metrics.sparseness(X), ["of a result", "attributor.attribute(inputs)"]),
     ("pointing of inputs", lambda kit: metrics.pointing(X, X), ["of a result"]),
     ("pointing at masks of another size", lambda kit: metrics.pointing(kit.picture, np.ones((2, 5, 5))), ["(2, 5, 5)"]),
-    ("pointing within nothing", lambda kit: metrics.pointing(kit.picture, np.ones((2, 6, 6)), tolerance=-1),
-     ["tolerance", "-1"]),
+    (
+        "pointing within nothing",
+        lambda kit: metrics.pointing(kit.picture, np.ones((2, 6, 6)), tolerance=-1),
+        ["tolerance", "-1"],
+    ),
     ("randomisation of a function", lambda kit: metrics.randomisation(kit.single, X), ["Keras model"]),
     ("randomisation of layers", lambda kit: metrics.randomisation(kit.table, X, layers=["hiden"]), ["'hiden'", "'hidden'"]),
     ("randomisation in modes", lambda kit: metrics.randomisation(kit.table, X, modes="all"), ["'cascading'", "'all'"]),
@@ -103,25 +121,69 @@ RESULTS = [
     ("load a folder", lambda kit: ta.load(kit.folder), ["not a saved attribution"]),
     ("load arrays", lambda kit: ta.load(written(kit, "arrays", x=X)), ["not a saved attribution", "header"]),
     ("load another header", lambda kit: ta.load(written(kit, "other", header="{}")), ["not a saved attribution"]),
-    ("load another format", lambda kit: ta.load(written(kit, "later", header='{"format": 9, "words": {}, "keys": {}}')),
-     ["format 9"]),
-    ("load an empty header", lambda kit: ta.load(written(kit, "bare", header='{"format": 1, "words": {}, "keys": {}}')),
-     ["no whole saved attribution", "attributions"]),
-    ("load a header without keys", lambda kit: ta.load(written(kit, "keyless", header='{"format": 1, "words": {}}')),
-     ["no whole", "keys"]),
-    ("load a header of lists", lambda kit: ta.load(written(kit, "lists", header='{"format": 1, "words": [], "keys": []}')),
-     ["no whole"]),
-    ("load unknown words", lambda kit: ta.load(written(
-        kit, "words", header='{"format": 1, "words": {"colour": "red"}, "keys": {}}', scores=Y)), ["no whole", "colour"]),
-    ("load missing arrays", lambda kit: ta.load(written(
-        kit, "missing", header='{"format": 1, "words": {}, "keys": {"attributions": [null]}}', scores=Y)),
-     ["no whole", "attributions/0"]),
-    ("load unequal arrays", lambda kit: ta.load(written(kit, "unequal", scores=Y, **{"attributions/0": X[:2]}, header=(
-        '{"format": 1, "words": {}, "keys": {"attributions": [null]}}'))), ["no whole", "2 examples"]),
-    ("load words that are numbers", lambda kit: ta.load(written(kit, "numbers", scores=Y, **{"attributions/0": X}, header=(
-        '{"format": 1, "words": {"method": 3}, "keys": {"attributions": [null]}}'))), ["no whole", "method"]),
-    ("save over another", lambda kit: [kit.result.save(kit.folder / "twice.npz") for _ in range(2)],
-     ["exists", "overwrite=True"]),
+    (
+        "load another format",
+        lambda kit: ta.load(written(kit, "later", header='{"format": 9, "words": {}, "keys": {}}')),
+        ["format 9"],
+    ),
+    (
+        "load an empty header",
+        lambda kit: ta.load(written(kit, "bare", header='{"format": 1, "words": {}, "keys": {}}')),
+        ["no whole saved attribution", "attributions"],
+    ),
+    (
+        "load a header without keys",
+        lambda kit: ta.load(written(kit, "keyless", header='{"format": 1, "words": {}}')),
+        ["no whole", "keys"],
+    ),
+    (
+        "load a header of lists",
+        lambda kit: ta.load(written(kit, "lists", header='{"format": 1, "words": [], "keys": []}')),
+        ["no whole"],
+    ),
+    (
+        "load unknown words",
+        lambda kit: ta.load(written(kit, "words", header='{"format": 1, "words": {"colour": "red"}, "keys": {}}', scores=Y)),
+        ["no whole", "colour"],
+    ),
+    (
+        "load missing arrays",
+        lambda kit: ta.load(
+            written(kit, "missing", header='{"format": 1, "words": {}, "keys": {"attributions": [null]}}', scores=Y)
+        ),
+        ["no whole", "attributions/0"],
+    ),
+    (
+        "load unequal arrays",
+        lambda kit: ta.load(
+            written(
+                kit,
+                "unequal",
+                scores=Y,
+                **{"attributions/0": X[:2]},
+                header=('{"format": 1, "words": {}, "keys": {"attributions": [null]}}'),
+            )
+        ),
+        ["no whole", "2 examples"],
+    ),
+    (
+        "load words that are numbers",
+        lambda kit: ta.load(
+            written(
+                kit,
+                "numbers",
+                scores=Y,
+                **{"attributions/0": X},
+                header=('{"format": 1, "words": {"method": 3}, "keys": {"attributions": [null]}}'),
+            )
+        ),
+        ["no whole", "method"],
+    ),
+    (
+        "save over another",
+        lambda kit: [kit.result.save(kit.folder / "twice.npz") for _ in range(2)],
+        ["exists", "overwrite=True"],
+    ),
     ("save in no folder", lambda kit: kit.result.save(kit.folder / "no" / "r.npz"), ["no folder"]),
     ("an example beyond the end", lambda kit: kit.result[9], ["example 9 of 3"], IndexError),
     ("a sum over the batch", lambda kit: kit.result.sum(0), ["axis 0", "the batch"], ValueError),
@@ -139,8 +201,12 @@ RESULTS = [
     ("plot other names", lambda kit: kit.result.plot(names=["a"]), ["names", "4"], ValueError),
     ("plot other words", lambda kit: kit.text.plot(tokens=[["a"]]), ["2"], ValueError),
     ("pages of other words", lambda kit: kit.text.to_html([["a"] * 6]), ["2"], ValueError),
-    ("pages of a table", lambda kit: kit.picture.to_html([["a"]]),
-     ["cannot be drawn as kind='words'", "(2, 6, 6, 1)"], ValueError),
+    (
+        "pages of a table",
+        lambda kit: kit.picture.to_html([["a"]]),
+        ["cannot be drawn as kind='words'", "(2, 6, 6, 1)"],
+        ValueError,
+    ),
 ]
 
 LOGS = [
@@ -148,11 +214,18 @@ LOGS = [
     ("log arrays", lambda kit: ta.log_attributions(X, kit.writer, 0), ["attributor.attribute(inputs)", "ndarray"]),
     ("log no step", lambda kit: ta.log_attributions(kit.result, kit.writer, "first"), ["step", "'first'"]),
     ("log fewer labels", lambda kit: ta.log_attributions(kit.result, kit.writer, 0, labels=[1]), ["1", "3"]),
-    ("log other class names", lambda kit: ta.log_attributions(
-        kit.table.attribute(X, 2, method="gradient", verbose=False), kit.writer, 0, class_names=["a", "b"]),
-     ["class_names", "2 names", "3 classes"]),
-    ("log class names as a word", lambda kit: ta.log_attributions(kit.result, kit.writer, 0, class_names="abc"),
-     ["class_names", "'abc'"]),
+    (
+        "log other class names",
+        lambda kit: ta.log_attributions(
+            kit.table.attribute(X, 2, method="gradient", verbose=False), kit.writer, 0, class_names=["a", "b"]
+        ),
+        ["class_names", "2 names", "3 classes"],
+    ),
+    (
+        "log class names as a word",
+        lambda kit: ta.log_attributions(kit.result, kit.writer, 0, class_names="abc"),
+        ["class_names", "'abc'"],
+    ),
     ("log beside others", lambda kit: ta.log_attributions(kit.result, kit.writer, 0, previous=kit.picture), ["previous"]),
     ("log other words", lambda kit: ta.log_attributions(kit.text, kit.writer, 0, tokens=[["a"]]), ["tokens"]),
     ("watch nothing", lambda kit: ta.AttributionCallback(None, kit.folder), ["samples", "NoneType"]),
@@ -165,12 +238,20 @@ LOGS = [
     ("watch at a number", lambda kit: ta.AttributionCallback(X, kit.folder, at=3), ["at must be"]),
     ("watch and fail", lambda kit: ta.AttributionCallback(X, kit.folder, on_error="ignore"), ["on_error", "'ignore'"]),
     ("watch by class names", lambda kit: ta.AttributionCallback(X, kit.folder, class_names="ab"), ["class_names", "'ab'"]),
-    ("watch another layer", lambda kit: compiled(kit).evaluate(
-        X, Y, callbacks=[ta.AttributionCallback(X, kit.folder, at="hiden", on_error="raise")], verbose=0),
-     ["'hiden'", "'hidden'"]),
-    ("watch other class names", lambda kit: compiled(kit).evaluate(
-        X, Y, callbacks=[ta.AttributionCallback((X, Y), kit.folder, class_names=["a"], on_error="raise")], verbose=0),
-     ["class_names", "3 classes"]),
+    (
+        "watch another layer",
+        lambda kit: compiled(kit).evaluate(
+            X, Y, callbacks=[ta.AttributionCallback(X, kit.folder, at="hiden", on_error="raise")], verbose=0
+        ),
+        ["'hiden'", "'hidden'"],
+    ),
+    (
+        "watch other class names",
+        lambda kit: compiled(kit).evaluate(
+            X, Y, callbacks=[ta.AttributionCallback((X, Y), kit.folder, class_names=["a"], on_error="raise")], verbose=0
+        ),
+        ["class_names", "3 classes"],
+    ),
 ]
 
 FILES = [
@@ -188,8 +269,11 @@ FILES = [
 DIFFERENTIABLE = [
     ("integrate a name", lambda kit: ta.integrated_gradients("model", X), ["function", "'model'"]),
     ("integrate over no steps", lambda kit: ta.integrated_gradients(lambda x: x[:, 0], X, n_steps=0), ["n_steps", "0"]),
-    ("integrate by a rule", lambda kit: ta.integrated_gradients(lambda x: x[:, 0], X, rule="simpson"),
-     ["'simpson'", "'trapezoid'"]),
+    (
+        "integrate by a rule",
+        lambda kit: ta.integrated_gradients(lambda x: x[:, 0], X, rule="simpson"),
+        ["'simpson'", "'trapezoid'"],
+    ),
     ("integrate from another shape", lambda kit: ta.integrated_gradients(lambda x: x[:, 0], X, np.zeros(3)), ["(3,)"]),
     ("integrate each class", lambda kit: ta.integrated_gradients(lambda x: x, X), ["(batch,)"]),
     ("integrate integers", lambda kit: ta.integrated_gradients(lambda x: x[:, 0], IDS), ["int32", "float"]),

@@ -28,12 +28,24 @@ def folder(kit, tmp_path_factory):
     Image.new("L", (9, 9)).save(place / "large.png")
     Image.new("1", (20_000, 20_000)).save(place / "huge.png")
     Image.new("1", (12_000, 12_000)).save(place / "big.png")
-    texts = {"ids.jsonl": "[1, 2, 3]\n[4, 5]\n", "long.jsonl": f"{[1] * 9}\n", "beyond.jsonl": "[99]\n",
-             "words.jsonl": '["the"]\n',
-             "empty.jsonl": "\n", "broken.jsonl": "[1, 2\n", "fractions.jsonl": "[1.5]\n", "deep.jsonl": "[" * 100_000 + "\n",
-             "number.jsonl": f"[{10**30}]\n", "digits.jsonl": f"[{'9' * 10_000}]\n", "vocabulary.txt": "a\nb\n",
-             "notes.txt": "?",
-             "text.png": "no image", "text.npy": "no array", "text.keras.txt": "no model", "broken.keras": "no model"}
+    texts = {
+        "ids.jsonl": "[1, 2, 3]\n[4, 5]\n",
+        "long.jsonl": f"{[1] * 9}\n",
+        "beyond.jsonl": "[99]\n",
+        "words.jsonl": '["the"]\n',
+        "empty.jsonl": "\n",
+        "broken.jsonl": "[1, 2\n",
+        "fractions.jsonl": "[1.5]\n",
+        "deep.jsonl": "[" * 100_000 + "\n",
+        "number.jsonl": f"[{10**30}]\n",
+        "digits.jsonl": f"[{'9' * 10_000}]\n",
+        "vocabulary.txt": "a\nb\n",
+        "notes.txt": "?",
+        "text.png": "no image",
+        "text.npy": "no array",
+        "text.keras.txt": "no model",
+        "broken.keras": "no model",
+    }
     for name, text in texts.items():
         (place / name).write_text(text)
     (place / "latin.jsonl").write_bytes("[1] é\n".encode("latin-1"))
@@ -143,11 +155,15 @@ OTHERS = [
 
 # What argparse itself refuses: its words, and exit code 2 too.
 UNKNOWN = [
-    ("", "COMMAND"), ("atribute image.keras batch.npy", "invalid choice"), ("attribute", "MODEL"),
+    ("", "COMMAND"),
+    ("atribute image.keras batch.npy", "invalid choice"),
+    ("attribute", "MODEL"),
     ("attribute image.keras", "INPUT"),
     ("attribute image.keras batch.npy --steps many", "invalid int value: 'many'"),
     ("attribute image.keras batch.npy --colour red", "--colour"),
-    ("attribute image.keras batch.npy --tolerance 5%", "invalid float value"), ("inspect", "PATH"), ("demo here", "here"),
+    ("attribute image.keras batch.npy --tolerance 5%", "invalid float value"),
+    ("inspect", "PATH"),
+    ("demo here", "here"),
 ]
 
 

@@ -17,8 +17,14 @@ GOOD = np.array([0, 2, 4])
 
 def net():
     keras.utils.set_random_seed(1)
-    return keras.Sequential([keras.Input((6, 6, 2)), layers.Conv2D(3, 3, activation="relu", name="conv"), layers.Flatten(),
-                             layers.Dense(3, activation="softmax")])
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 2)),
+            layers.Conv2D(3, 3, activation="relu", name="conv"),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -33,9 +39,19 @@ def spoiled():
 
 
 METHODS = {
-    "gradient": {}, "gradient_times_input": {}, "interior_gradients": {}, "integrated_gradients": {}, "smoothgrad": {},
-    "expected_gradients": {"baselines": ta.dataset(X)}, "occlusion": {}, "ablation": {}, "deeplift": {},
-    "deepshap": {"baselines": ta.dataset(X)}, "guided_backprop": {}, "conductance": {}, "internal_influence": {},
+    "gradient": {},
+    "gradient_times_input": {},
+    "interior_gradients": {},
+    "integrated_gradients": {},
+    "smoothgrad": {},
+    "expected_gradients": {"baselines": ta.dataset(X)},
+    "occlusion": {},
+    "ablation": {},
+    "deeplift": {},
+    "deepshap": {"baselines": ta.dataset(X)},
+    "guided_backprop": {},
+    "conductance": {},
+    "internal_influence": {},
     "grad_cam": {},
 }
 
@@ -117,8 +133,10 @@ def test_at_embeddings_beside_a_table_and_at_each_position():
     numbers[1] = np.nan
     inputs = {"ids": tokens, "table": numbers}
     classes = RNG.integers(0, 5, (3, 4))
-    for target, rest in ((ta.each_position(), ta.each_position()),
-                         (ta.each_position(classes, [0, 3]), ta.each_position(classes[[0, 2]], [0, 3]))):
+    for target, rest in (
+        (ta.each_position(), ta.each_position()),
+        (ta.each_position(classes, [0, 3]), ta.each_position(classes[[0, 2]], [0, 3])),
+    ):
         result = attributor.attribute(inputs, target=target, on_error="mark", verbose=False)
         alone = attributor.attribute({key: value[[0, 2]] for key, value in inputs.items()}, target=rest, verbose=False)
         bad = result.example == 1

@@ -22,8 +22,11 @@ def both(tmp_path_factory):
     folder = str(tmp_path_factory.mktemp("both"))
     model.export(folder, verbose=False)
     rng = np.random.default_rng(0)
-    inputs = {"title": rng.integers(1, 9, (2, 4)), "body": rng.integers(1, 9, (2, 6)),
-              "numbers": rng.normal(size=(2, 3)).astype("float32")}
+    inputs = {
+        "title": rng.integers(1, 9, (2, 4)),
+        "body": rng.integers(1, 9, (2, 6)),
+        "numbers": rng.normal(size=(2, 3)).astype("float32"),
+    }
     return ta.Attributor(model), ta.Attributor(folder), inputs
 
 
@@ -49,8 +52,10 @@ def test_the_keys_of_a_result_of_the_export_are_taken_by_the_object(both):
     keys = export.attribute(inputs, 0, method="gradient").attributions
     (title,) = (key for key in keys if "words_of_title" in key)
     assert "/" in title
-    scores = [attributor.attribute(inputs, 0, {name: ta.constant(0.3)}, METHOD).baseline_scores
-              for attributor, name in ((model, title), (export, title), (model, "words_of_title"))]
+    scores = [
+        attributor.attribute(inputs, 0, {name: ta.constant(0.3)}, METHOD).baseline_scores
+        for attributor, name in ((model, title), (export, title), (model, "words_of_title"))
+    ]
     np.testing.assert_allclose(scores[0], scores[2], rtol=1e-6)
     np.testing.assert_allclose(scores[1], scores[2], rtol=1e-5)
 
@@ -58,8 +63,10 @@ def test_the_keys_of_a_result_of_the_export_are_taken_by_the_object(both):
 def test_names_of_nothing_and_two_names_of_one_tensor_are_refused(both):
     twice = {"title": ta.zeros(), "words_of_title": ta.constant(1)}
     for attributor in both[:2]:
+
         def attribute(baselines, attributor=attributor):
             return attributor.attribute(both[2], 0, baselines, METHOD)
+
         assert_refused(lambda attribute=attribute: attribute({"heading": ta.zeros()}), "heading")
         assert_refused(lambda attribute=attribute: attribute(twice), "two baselines", "'title'", "'words_of_title'")
 

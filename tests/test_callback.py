@@ -17,6 +17,7 @@ from .conftest import assert_refused
 
 # when
 
+
 @pytest.mark.parametrize(("freq", "epochs"), [(1, [0, 1, 2, 3, 4]), (2, [0, 2, 4]), (7, [0])])
 @pytest.mark.parametrize("validates", [True, False])
 def test_it_fires_at_every_so_many_validations_or_epochs(freq, epochs, validates):
@@ -44,6 +45,7 @@ def test_an_evaluation_after_a_training_that_was_interrupted_is_none_of_its_epoc
     class Stop(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             raise KeyboardInterrupt
+
     callback, model = Noted(X[:3], freq=5), make()
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, Y, epochs=3, verbose=0, callbacks=[callback, Stop()])
@@ -57,9 +59,14 @@ def test_an_evaluation_inside_of_a_training_is_one_of_its_own():
     class Evaluates(keras.callbacks.Callback):
         def on_epoch_end(self, epoch, logs=None):
             self.model.evaluate(X[:8], Y[:8], verbose=0, callbacks=[callback])
+
     model.fit(X, Y, validation_data=(X, Y), batch_size=8, epochs=2, verbose=0, callbacks=[Evaluates(), callback])
-    assert callback.steps == [(0, "attribution"), (3, "attribution_vs_iterations"), (1, "attribution"),
-                              (6, "attribution_vs_iterations")]
+    assert callback.steps == [
+        (0, "attribution"),
+        (3, "attribution_vs_iterations"),
+        (1, "attribution"),
+        (6, "attribution_vs_iterations"),
+    ]
 
 
 def test_epochs_before_the_first_validation_do_not_count():
@@ -69,6 +76,7 @@ def test_epochs_before_the_first_validation_do_not_count():
 
 
 # files
+
 
 def test_each_evaluation_is_saved(tmp_path):
     callback, model = Noted((X[:2], Y[:2]), save_dir=tmp_path / "saved"), make()
@@ -99,8 +107,9 @@ def test_logs_that_were_cleared_are_begun_anew(tmp_path):
 
 def test_maps_of_a_convolution_are_drawn_and_volumes_are_logged_without_pictures(tmp_path):
     images = RNG.uniform(size=(4, 6, 6, 1)).astype("float32")
-    model = keras.Sequential([keras.Input((6, 6, 1)), layers.Conv2D(4, 3, name="conv"), layers.Flatten(),
-                              layers.Dense(3, "softmax")])
+    model = keras.Sequential(
+        [keras.Input((6, 6, 1)), layers.Conv2D(4, 3, name="conv"), layers.Flatten(), layers.Dense(3, "softmax")]
+    )
     model.compile("sgd", "sparse_categorical_crossentropy")
     callback = Noted(images[:2], tmp_path / "maps", at="conv", on_error="raise", save_dir=tmp_path / "saved")
     model.evaluate(images, Y[:4], verbose=0, callbacks=[callback])
@@ -122,6 +131,7 @@ def test_numbers_are_there_without_logs():
 
 
 # nothing is traced twice
+
 
 class Counting(layers.Layer):
     """Counts how often it is traced or called."""
@@ -197,23 +207,44 @@ def test_a_class_is_not_kept_from_scores_that_are_no_numbers():
 
 # failures
 
-@pytest.mark.parametrize(("arguments", "words"), [
-    ({"class_names": {0: "a"}}, ["class_names", "list"]), ({"class_names": "abc"}, ["class_names", "list"]),
-    ({"samples": iter([X])}, ["next(iter(data))"]), ({"log_dir": b"logs"}, ["log_dir", "b'logs'"]),
-    ({"log_dir": ""}, ["log_dir"]),
-    ({"freq": 0}, ["freq", "0"]), ({"n": 1.5}, ["n must", "1.5"]), ({"on_error": "ignore"}, ["'warn' or 'raise'"]),
-    ({"target": "label"}, ["'predicted'"]), ({"method": "saliency"}, ["saliency"]), ({"tokens": [["a"]]}, ["tokens for 1"]),
-    ({"samples": (X[:3], Y[:2])}, ["3", "2", "[left, right]"]), ({"samples": (X, Y, Y)}, ["tuple (x, y)"]),
-    ({"samples": X[:0]}, ["at least one"]), ({"samples": (X[:3], 1)}, ["a label for each"]),
-    ({"samples": tf.data.Dataset.from_tensor_slices(X[:, 0])}, ["batch(16)"]),
-    ({"samples": tf.data.Dataset.from_tensor_slices(X).batch(4).take(0)}, ["empty"])])
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"class_names": {0: "a"}}, ["class_names", "list"]),
+        ({"class_names": "abc"}, ["class_names", "list"]),
+        ({"samples": iter([X])}, ["next(iter(data))"]),
+        ({"log_dir": b"logs"}, ["log_dir", "b'logs'"]),
+        ({"log_dir": ""}, ["log_dir"]),
+        ({"freq": 0}, ["freq", "0"]),
+        ({"n": 1.5}, ["n must", "1.5"]),
+        ({"on_error": "ignore"}, ["'warn' or 'raise'"]),
+        ({"target": "label"}, ["'predicted'"]),
+        ({"method": "saliency"}, ["saliency"]),
+        ({"tokens": [["a"]]}, ["tokens for 1"]),
+        ({"samples": (X[:3], Y[:2])}, ["3", "2", "[left, right]"]),
+        ({"samples": (X, Y, Y)}, ["tuple (x, y)"]),
+        ({"samples": X[:0]}, ["at least one"]),
+        ({"samples": (X[:3], 1)}, ["a label for each"]),
+        ({"samples": tf.data.Dataset.from_tensor_slices(X[:, 0])}, ["batch(16)"]),
+        ({"samples": tf.data.Dataset.from_tensor_slices(X).batch(4).take(0)}, ["empty"]),
+    ],
+)
 def test_arguments_that_mean_nothing_are_refused_at_once(arguments, words):
     assert_refused(lambda: ta.AttributionCallback(**{"samples": X[:3], "log_dir": None} | arguments), *words)
 
 
-@pytest.mark.parametrize(("arguments", "word"), [
-    ({"samples": X[:3, :2]}, "(3, 2)"), ({"at": "hiden"}, "hidden"), ({"target": 3}, "out of range"),
-    ({"samples": (X[:3], [0, 1, 3])}, "3 classes"), ({"of": "logit"}, "head"), ({"baselines": np.zeros(7)}, "(7,)")])
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ({"samples": X[:3, :2]}, "(3, 2)"),
+        ({"at": "hiden"}, "hidden"),
+        ({"target": 3}, "out of range"),
+        ({"samples": (X[:3], [0, 1, 3])}, "3 classes"),
+        ({"of": "logit"}, "head"),
+        ({"baselines": np.zeros(7)}, "(7,)"),
+    ],
+)
 @pytest.mark.parametrize("validates", [True, False])
 def test_what_does_not_fit_the_model_fails_before_the_first_batch(arguments, word, validates):
     model, batches = make(), []

@@ -15,8 +15,16 @@ from .callbacks import ONE_HOT, Noted, X, Y, make
 
 def test_it_gives_what_the_attributor_gives():
     model = make()
-    callback = Noted(X[:5], method="integrated_gradients", at="hidden", of="logits", target=2, baselines=ta.gaussian(2, 0.1),
-                     seed=3, batch_size=4)
+    callback = Noted(
+        X[:5],
+        method="integrated_gradients",
+        at="hidden",
+        of="logits",
+        target=2,
+        baselines=ta.gaussian(2, 0.1),
+        seed=3,
+        batch_size=4,
+    )
     model.evaluate(X, Y, verbose=0, callbacks=[callback])
     expected = ta.Attributor(model, "hidden", "logits").attribute(X[:5], 2, ta.gaussian(2, 0.1), seed=3)
     np.testing.assert_allclose(callback.results.attributions, expected.attributions, atol=1e-6)
@@ -55,10 +63,14 @@ def test_labels_of_a_regression_are_no_classes(tmp_path):
     assert callback.results.target is None
 
 
-@pytest.mark.parametrize("dataset", [
-    tf.data.Dataset.from_tensor_slices((X, Y)).batch(5),
-    tf.data.Dataset.from_tensor_slices((X, Y, np.ones(24))).batch(3),
-    tf.data.Dataset.from_tensor_slices((X, Y)).batch(24)])
+@pytest.mark.parametrize(
+    "dataset",
+    [
+        tf.data.Dataset.from_tensor_slices((X, Y)).batch(5),
+        tf.data.Dataset.from_tensor_slices((X, Y, np.ones(24))).batch(3),
+        tf.data.Dataset.from_tensor_slices((X, Y)).batch(24),
+    ],
+)
 def test_the_first_of_a_data_set_are_taken_once(dataset):
     callback = Noted(dataset, n=7)
     make().fit(X, Y, epochs=2, verbose=0, callbacks=[callback])
@@ -77,11 +89,17 @@ def test_a_data_set_without_labels_and_of_dicts():
         assert {key: value.shape for key, value in callback.results.attributions.items()} == {"left": (4, 4), "right": (4, 4)}
 
 
-@pytest.mark.parametrize(("labels", "classes"), [
-    (np.array([[0, 0, 0], [0, 1, 1]]), None),  # several labels for an example
-    (np.array([[3.5, 1, 2], [0, 1, 0]]), None),
-    (np.array([[0.05, 0.9, 0.05], [0.8, 0.1, 0.1]]), [1, 0]),  # smoothed
-    (np.array(["cat", "dog"]), None), (np.array([0.5, 1]), None), (np.array([[2.0], [0.0]]), [2, 0])])
+@pytest.mark.parametrize(
+    ("labels", "classes"),
+    [
+        (np.array([[0, 0, 0], [0, 1, 1]]), None),  # several labels for an example
+        (np.array([[3.5, 1, 2], [0, 1, 0]]), None),
+        (np.array([[0.05, 0.9, 0.05], [0.8, 0.1, 0.1]]), [1, 0]),  # smoothed
+        (np.array(["cat", "dog"]), None),
+        (np.array([0.5, 1]), None),
+        (np.array([[2.0], [0.0]]), [2, 0]),
+    ],
+)
 def test_labels_are_classes_only_where_they_are(labels, classes):
     found = classes_of(labels, (3,))
     assert (found is None) == (classes is None)
@@ -130,12 +148,20 @@ def make_words(one_hot=False):
 @pytest.mark.parametrize("one_hot", [False, True])
 def test_every_position_of_the_samples_is_logged_with_its_label(tmp_path, monkeypatch, one_hot):
     logged, write = [], watch.log_attributions
-    monkeypatch.setattr(watch, "log_attributions",
-                        lambda result, *rest, **told: logged.append((result, told)) or write(result, *rest, **told))
+    monkeypatch.setattr(
+        watch, "log_attributions", lambda result, *rest, **told: logged.append((result, told)) or write(result, *rest, **told)
+    )
     labels = np.eye(9)[NEXT] if one_hot else NEXT
     tokens = [[f"{i}-{j}" for j in range(3)] for i in range(4)]
-    callback = Noted((IDS, labels), tmp_path / "logs", target=ta.each_position(positions=[0, 2]), tokens=tokens,
-                     save_dir=tmp_path / "files", on_error="raise", method="gradient")
+    callback = Noted(
+        (IDS, labels),
+        tmp_path / "logs",
+        target=ta.each_position(positions=[0, 2]),
+        tokens=tokens,
+        save_dir=tmp_path / "files",
+        on_error="raise",
+        method="gradient",
+    )
     make_words(one_hot).fit(IDS, labels, epochs=2, verbose=0, callbacks=[callback])
     assert len(logged) == 2
     for result, told in logged:

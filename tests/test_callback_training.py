@@ -29,9 +29,16 @@ def make(of, **compilation):
     layers = of.layers
     # tf_keras draws other numbers at each training where XLA compiles it, with or without callbacks
     noise = [] if of is not keras and compilation.get("jit_compile") else [layers.Dropout(0.4), layers.GaussianNoise(0.1)]
-    model = of.Sequential([
-        layers.Input((6, 6, 1)), layers.Conv2D(4, 3, activation="relu"), layers.BatchNormalization(), *noise,
-        layers.Flatten(), layers.Dense(3, activation="softmax")])
+    model = of.Sequential(
+        [
+            layers.Input((6, 6, 1)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.BatchNormalization(),
+            *noise,
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
     model.compile(of.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"], **compilation)
     return model
 
@@ -44,8 +51,6 @@ def trained(of, callbacks, make=make, **compilation):
     evaluated = model.evaluate(X, Y, verbose=0, callbacks=callbacks)
     draws = [random.random(), np.random.random(), float(tf.random.uniform([]))]  # noqa: NPY002 (what others may draw from)
     return [*model.get_weights(), *history.history.values(), evaluated, draws], model
-
-
 
 
 def compare(name, compilations):
@@ -80,9 +85,13 @@ def test_training_is_the_same_to_the_last_bit(name):
 def test_other_callbacks_work_beside_it(name, tmp_path):
     of = library(name)
     pytest.importorskip("tensorboard")
-    callbacks = [of.callbacks.TensorBoard(tmp_path, histogram_freq=1), ta.AttributionCallback(X[:2], tmp_path),
-                 of.callbacks.EarlyStopping("val_loss", patience=1), ta.AttributionCallback(X[:2], None, of="logits"),
-                 of.callbacks.ModelCheckpoint(str(tmp_path / "model.keras"))]
+    callbacks = [
+        of.callbacks.TensorBoard(tmp_path, histogram_freq=1),
+        ta.AttributionCallback(X[:2], tmp_path),
+        of.callbacks.EarlyStopping("val_loss", patience=1),
+        ta.AttributionCallback(X[:2], None, of="logits"),
+        of.callbacks.ModelCheckpoint(str(tmp_path / "model.keras")),
+    ]
     trained(of, callbacks)
     assert callbacks[1].results.unit == "probability"
     assert callbacks[3].results.unit == "logit"
@@ -130,6 +139,7 @@ def subclassed(of, **compilation):
 
         def call(self, x):
             return self.head(self.flat(x))
+
     model = Late()
     model.compile("sgd", "sparse_categorical_crossentropy")
     return model

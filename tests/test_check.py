@@ -40,13 +40,17 @@ def test_the_confidence_at_the_baseline_of_a_position_is_not_claimed():
 GOOD = np.random.default_rng(3).uniform(size=(3, 4)).astype("float32")
 
 
-@pytest.mark.parametrize(("arguments", "word"), [
-    ({"inputs": GOOD[:, :3]}, "(3, 3)"),
-    ({"inputs": GOOD, "target": [0, 1, 3]}, "out of range"),
-    ({"inputs": GOOD, "baselines": np.zeros((7,))}, "(7,)"),
-    ({"inputs": GOOD, "method": "integrated"}, "integrated_gradients"),
-    ({"inputs": GOOD, "baselines": ta.zeros(), "method": "gradient"}, "takes no baselines"),
-    ({"inputs": GOOD, "seed": -1}, "seed")])
+@pytest.mark.parametrize(
+    ("arguments", "word"),
+    [
+        ({"inputs": GOOD[:, :3]}, "(3, 3)"),
+        ({"inputs": GOOD, "target": [0, 1, 3]}, "out of range"),
+        ({"inputs": GOOD, "baselines": np.zeros((7,))}, "(7,)"),
+        ({"inputs": GOOD, "method": "integrated"}, "integrated_gradients"),
+        ({"inputs": GOOD, "baselines": ta.zeros(), "method": "gradient"}, "takes no baselines"),
+        ({"inputs": GOOD, "seed": -1}, "seed"),
+    ],
+)
 def test_check_refuses_what_attribute_refuses(attributor, arguments, word):
     assert_refused(lambda: attributor.check(**arguments), word)
     assert_refused(lambda: attributor.attribute(**arguments), word)

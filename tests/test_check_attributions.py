@@ -20,9 +20,14 @@ class Made:
 
     def __init__(self):
         keras.utils.set_random_seed(7)
-        self.model = keras.Sequential([
-            keras.Input((6, 6, 3)), layers.Conv2D(4, 3, activation="tanh"), layers.Flatten(),
-            layers.Dense(4, activation="softmax", kernel_initializer=spread())])
+        self.model = keras.Sequential(
+            [
+                keras.Input((6, 6, 3)),
+                layers.Conv2D(4, 3, activation="tanh"),
+                layers.Flatten(),
+                layers.Dense(4, activation="softmax", kernel_initializer=spread()),
+            ]
+        )
         self.x = np.random.default_rng(0).uniform(size=(8, 6, 6, 3)).astype("float32")
         self.target = self.model(self.x).numpy().argmax(1)
         self.scores, self.below = self.at(self.x), self.at(np.tile(BASELINE, (8, 1, 1, 1)))
@@ -66,8 +71,9 @@ def with_inputs(made, attributions):
 
 
 def with_model(made, attributions, **more):
-    return ta.check_attributions(attributions, inputs=made.x, baselines=BASELINE, target=made.target,
-                                 attributor=made.attributor, **more)
+    return ta.check_attributions(
+        attributions, inputs=made.x, baselines=BASELINE, target=made.target, attributor=made.attributor, **more
+    )
 
 
 def verdict(report):
@@ -91,8 +97,11 @@ def test_right_ones_pass_whatever_is_known(made, check):
 def test_results_of_this_library_pass_as_they_are(made, cnn, images, text, ids):
     for attributor, inputs in ((made.attributor, made.x), (ta.Attributor(cnn), images), (ta.Attributor(text), ids)):
         result = attributor.attribute(inputs)
-        for report in (ta.check_attributions(result), ta.check_attributions(result, attributor=attributor),
-                       ta.check_attributions(result.sum(-1), attributor=attributor)):
+        for report in (
+            ta.check_attributions(result),
+            ta.check_attributions(result, attributor=attributor),
+            ta.check_attributions(result.sum(-1), attributor=attributor),
+        ):
             assert verdict(report) == "complete"
     assert verdict(ta.check_attributions(result.mean(-1), attributor=attributor)) == "channels_averaged"
 
@@ -107,7 +116,9 @@ ERRONEOUS = {
     "weights_do_not_sum_to_one": (lambda made: made.right * 20 / 21, WAYS),
     "scaled_for_display": (lambda made: made.right / np.abs(made.right).max((1, 2, 3), keepdims=True), WAYS),
     "baseline_score_forgotten": (
-        lambda made: made.right * (made.scores / (made.scores - made.below))[:, None, None, None], WAYS),
+        lambda made: made.right * (made.scores / (made.scores - made.below))[:, None, None, None],
+        WAYS,
+    ),
     "loss_explained": (Made.loss, WAYS),
     "off_by_a_factor": (lambda made: 2.6 * made.right, WAYS),
     "negatives_cut_off": (lambda made: np.maximum(made.right, 0), WAYS[2:]),
@@ -194,10 +205,13 @@ def test_few_steps_are_not_taken_for_an_error_of_the_formula():
     names = []
     for seed in range(6):
         keras.utils.set_random_seed(seed)
-        model = keras.Sequential([
-            keras.Input((10,)),
-            layers.Dense(16, activation="relu", bias_initializer="random_normal", kernel_initializer=spread()),
-            layers.Dense(4, activation="softmax", kernel_initializer=spread())])
+        model = keras.Sequential(
+            [
+                keras.Input((10,)),
+                layers.Dense(16, activation="relu", bias_initializer="random_normal", kernel_initializer=spread()),
+                layers.Dense(4, activation="softmax", kernel_initializer=spread()),
+            ]
+        )
         attributor, x = ta.Attributor(model), np.random.default_rng(seed).normal(size=(8, 10)).astype("float32")
         for rule in ("left", "right", "midpoint", "trapezoid", "gauss_legendre"):
             for steps in (4, 16, 64):
@@ -220,8 +234,14 @@ def test_several_tensors_and_several_baselines(pair):
     inputs = [np.random.default_rng(0).normal(size=(5, size)).astype("float32") for size in (4, 2)]
     result = attributor.attribute(inputs)
     assert verdict(ta.check_attributions(result.attributions, result.scores, result.baseline_scores, inputs)) == "complete"
-    assert verdict(ta.check_attributions([-leaf for leaf in result.attributions], attributor=attributor, inputs=inputs,
-                                         target=result.target)) == "sign_reversed"
+    assert (
+        verdict(
+            ta.check_attributions(
+                [-leaf for leaf in result.attributions], attributor=attributor, inputs=inputs, target=result.target
+            )
+        )
+        == "sign_reversed"
+    )
     averaged = attributor.attribute(inputs, baselines=[ta.gaussian(3, 1.0), ta.gaussian(3, 1.0)], seed=1)
     report = ta.check_attributions(averaged)
     assert verdict(report) == "complete"

@@ -53,17 +53,21 @@ def test_options_reach_the_library(model_file, batch, tmp_path):
     def run(name, *options):
         assert main(["attribute", model_file, batch, "--pictures", "0", "--out", str(tmp_path / name), *options]) == 0
         return ta.load(tmp_path / name / "attribution.npz")
+
     plain = run("plain")
     assert run("layer", "--at", "conv").attributions.shape == (5, 6, 6, 6)
     assert run("logits", "--of", "logits").unit == "logit"
     assert run("steps", "--steps", "7").method.endswith("n_steps=7)")
-    assert run("accuracy", "--tolerance", "0.01", "--max-evaluations", "300").method == \
-        "IntegratedGradients(tolerance=0.01, max_evaluations=300)"
+    assert (
+        run("accuracy", "--tolerance", "0.01", "--max-evaluations", "300").method
+        == "IntegratedGradients(tolerance=0.01, max_evaluations=300)"
+    )
     assert run("method", "--method", "occlusion").method.startswith("Occlusion")
     assert not np.allclose(run("baseline", "--baseline", "0.5").baseline_scores, plain.baseline_scores)
     np.save(tmp_path / "b.npy", np.full((8, 8, 1), 0.5, "float32"))
-    np.testing.assert_allclose(run("file", "--baseline", str(tmp_path / "b.npy")).baseline_scores,
-                               run("number", "--baseline", "0.5").baseline_scores)
+    np.testing.assert_allclose(
+        run("file", "--baseline", str(tmp_path / "b.npy")).baseline_scores, run("number", "--baseline", "0.5").baseline_scores
+    )
     options = ["--method", "expected_gradients", "--baseline", batch, "--steps", "5"]
     seeds = [run(f"seed{number}", *options, "--seed", seed).attributions for number, seed in enumerate("112")]
     assert np.array_equal(seeds[0], seeds[1])
@@ -72,8 +76,24 @@ def test_options_reach_the_library(model_file, batch, tmp_path):
 
 
 def test_what_did_not_converge_is_said_of_each_example(model_file, batch, tmp_path, capsys):
-    assert main(["attribute", model_file, batch, "--tolerance", "0.0001", "--max-evaluations", "12", "--pictures", "0",
-                 "--out", str(tmp_path)]) == 0
+    assert (
+        main(
+            [
+                "attribute",
+                model_file,
+                batch,
+                "--tolerance",
+                "0.0001",
+                "--max-evaluations",
+                "12",
+                "--pictures",
+                "0",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
     said = capsys.readouterr().out
     assert "NOT CONVERGED: 5 of 5 (max_evaluations; examples 0, 1, 2, 3, 4)" in said
     assert said.count("; NOT CONVERGED: ESTIMATED ERROR") == 5
@@ -88,8 +108,9 @@ def test_images_are_scaled_and_resized_only_when_asked(model_file, tmp_path, cap
     out = str(tmp_path / "out")
     assert main(["attribute", model_file, str(tmp_path / "small.png"), "--value-range", "0", "1", "--out", out]) == 0
     np.testing.assert_allclose(ta.load(f"{out}/attribution.npz").inputs[0, ..., 0], pixels / 255, atol=1e-6)
-    assert "16×16 pixels and the model takes 8×8" in fails(capsys, "attribute", model_file, str(tmp_path / "large.jpg"),
-                                                           "--out", str(tmp_path / "other"))
+    assert "16×16 pixels and the model takes 8×8" in fails(
+        capsys, "attribute", model_file, str(tmp_path / "large.jpg"), "--out", str(tmp_path / "other")
+    )
     assert main(["attribute", model_file, str(tmp_path / "large.jpg"), "--resize", "--out", str(tmp_path / "other")]) == 0
 
 
@@ -98,8 +119,20 @@ def test_token_ids_become_words(tmp_path):
     (tmp_path / "ids.jsonl").write_text("[3, 4, 5]\n[6, 7, 8, 9]\n")
     (tmp_path / "words.txt").write_text("\n".join(["[pad]", "[unk]", *(f"word{i}" for i in range(2, 29)), "<b>&"]))
     out = tmp_path / "out"
-    assert main(["attribute", str(tmp_path / "text.keras"), str(tmp_path / "ids.jsonl"), "--tokens",
-                 str(tmp_path / "words.txt"), "--out", str(out)]) == 0
+    assert (
+        main(
+            [
+                "attribute",
+                str(tmp_path / "text.keras"),
+                str(tmp_path / "ids.jsonl"),
+                "--tokens",
+                str(tmp_path / "words.txt"),
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
     page = (out / "words.html").read_text()
     assert "word9" in page
     assert ta.load(out / "attribution.npz").inputs.tolist()[0] == [3, 4, 5, 0, 0, 0, 0, 0, 0, 0]
@@ -113,8 +146,9 @@ def test_wrong_requests_are_one_line_and_exit_code_2(model_file, batch, tmp_path
     assert "'conv'" in fails(capsys, "attribute", model_file, batch, "--at", "covn", *out)
     assert "position,class" in fails(capsys, "attribute", model_file, batch, "--target", "three", *out)
     assert "no steps" in fails(capsys, "attribute", model_file, batch, "--method", "gradient", "--steps", "5", *out)
-    assert "no tolerance: leave --tolerance out" in fails(capsys, "attribute", model_file, batch, "--method", "gradient",
-                                                          "--tolerance", "0.1", *out)
+    assert "no tolerance: leave --tolerance out" in fails(
+        capsys, "attribute", model_file, batch, "--method", "gradient", "--tolerance", "0.1", *out
+    )
     assert "between 0 and 1" in fails(capsys, "attribute", model_file, batch, "--tolerance", "5", *out)
     assert "integrated_gradients" in fails(capsys, "attribute", model_file, batch, "--method", "ig", *out)
     (tmp_path / "broken.keras").write_bytes(b"PK\x03\x04 cut off")
@@ -140,8 +174,9 @@ def test_outputs_are_overwritten_only_by_force(model_file, batch, tmp_path, caps
 
 
 def test_lambda_layers_need_a_word(tmp_path, batch, capsys):
-    model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Lambda(lambda x: 2 * x), keras.layers.Flatten(),
-                              keras.layers.Dense(2)])
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Lambda(lambda x: 2 * x), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
     model.save(tmp_path / "lambda.keras")
     arguments = ["attribute", str(tmp_path / "lambda.keras"), batch, "--target", "0", "--out", str(tmp_path / "out")]
     assert "--allow-unsafe" in fails(capsys, *arguments)
@@ -160,8 +195,12 @@ def test_inputs_of_several_names_from_npz(tmp_path):
 def test_started_as_a_user_would(tmp_path):
     make_cnn().save(tmp_path / "cnn.keras")
     (tmp_path / "ids.jsonl").write_text(json.dumps([1, 2]))
-    done = subprocess.run([sys.executable, "-m", "tf_attrib", "attribute", str(tmp_path / "cnn.keras"),
-                           str(tmp_path / "ids.jsonl")], capture_output=True, text=True, cwd=tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "tf_attrib", "attribute", str(tmp_path / "cnn.keras"), str(tmp_path / "ids.jsonl")],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert "Traceback" not in done.stderr

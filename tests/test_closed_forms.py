@@ -105,7 +105,7 @@ def test_occlusion_of_an_image_matches_a_plain_loop(cnn, images):
     for row in (0, 2, 4, 5):
         for column in (0, 2, 4, 5):
             hidden = images[:1].copy()
-            hidden[0, row:row + 3, column:column + 3] = 0
+            hidden[0, row : row + 3, column : column + 3] = 0
             part = (slice(row, row + 3), slice(column, column + 3))
             total[part] += whole - cnn(hidden).numpy()[0, 0]
             cover[part] += 1

@@ -16,29 +16,39 @@ def status(gap, difference, magnitude, scale, exact=True):
     return str(judged(*(np.array([value], float) for value in (gap, difference, magnitude, scale)), exact, "short")[0])
 
 
-@pytest.mark.parametrize(("gap", "difference", "magnitude", "scale", "wanted"), [
-    (1e-7, 1, 2, 1, ""),
-    (0.01, 1, 2, 1, "short"),                # 0.5% of what was attributed
-    (1e-6, 1e-6, 2, 1, ""),                  # the same class on both sides: difference and gap are rounding
-    (4e-6, 1e-6, 3, 1, ""),
-    (1e-5, 1e-5, 20, 1, ""),                 # rounding of larger terms
-    (0.037, 1, 250, 1, ""),                  # 3.7%: rounding of such terms, and it is stated
-    (0.37, 1, 2e5, 1, "short"),              # a sizeable part of the difference, and next to nothing of terms that exploded
-    (6.37, 1, 4e7, 1, "short"),
-    (1e-4, 1, 4e5, 1, CANCELLING),
-    (1e-4, 1e-3, 2 * MOST_CANCELLED, 1, CANCELLING),
-    (1e-9, 1e-3, 5, 1, ""),                  # small by chance: other classes tell the scale
-    (1e-6, 0.5, 100, 0.5, ""),
-    (0, 0, 0, 0, ""),
-])
+@pytest.mark.parametrize(
+    ("gap", "difference", "magnitude", "scale", "wanted"),
+    [
+        (1e-7, 1, 2, 1, ""),
+        (0.01, 1, 2, 1, "short"),  # 0.5% of what was attributed
+        (1e-6, 1e-6, 2, 1, ""),  # the same class on both sides: difference and gap are rounding
+        (4e-6, 1e-6, 3, 1, ""),
+        (1e-5, 1e-5, 20, 1, ""),  # rounding of larger terms
+        (0.037, 1, 250, 1, ""),  # 3.7%: rounding of such terms, and it is stated
+        (0.37, 1, 2e5, 1, "short"),  # a sizeable part of the difference, and next to nothing of terms that exploded
+        (6.37, 1, 4e7, 1, "short"),
+        (1e-4, 1, 4e5, 1, CANCELLING),
+        (1e-4, 1e-3, 2 * MOST_CANCELLED, 1, CANCELLING),
+        (1e-9, 1e-3, 5, 1, ""),  # small by chance: other classes tell the scale
+        (1e-6, 0.5, 100, 0.5, ""),
+        (0, 0, 0, 0, ""),
+    ],
+)
 def test_what_is_exact(gap, difference, magnitude, scale, wanted):
     assert status(gap, difference, magnitude, scale) == wanted
     assert status(-gap, -difference, magnitude, scale) == wanted
 
 
-@pytest.mark.parametrize(("gap", "difference", "magnitude", "scale", "wanted"), [
-    (0.04, 1, 2, 1, ""), (1e-3, 1e-3, 0.05, 1, "short"), (0.06, 1, 2, 1, "short"),
-    (0.06, 1, 7, 1, ""), (1e-6, 1e-6, 1e-5, 1, "")])
+@pytest.mark.parametrize(
+    ("gap", "difference", "magnitude", "scale", "wanted"),
+    [
+        (0.04, 1, 2, 1, ""),
+        (1e-3, 1e-3, 0.05, 1, "short"),
+        (0.06, 1, 2, 1, "short"),
+        (0.06, 1, 7, 1, ""),
+        (1e-6, 1e-6, 1e-5, 1, ""),
+    ],
+)
 def test_what_is_an_integral(gap, difference, magnitude, scale, wanted):
     assert status(gap, difference, magnitude, scale, exact=False) == wanted
 
@@ -118,6 +128,7 @@ def stack(blocks):
             x = x - tf.reduce_mean(x, -1, keepdims=True)
             x = x * tf.math.rsqrt(tf.reduce_mean(x * x, -1, keepdims=True) + 1e-6)
         return x @ head
+
     return net
 
 
@@ -139,8 +150,9 @@ def test_stacked_normalisations_against_zeros_are_told():
 def test_examples_that_are_like_their_baselines_are_not_accused():
     """Five hundred pairs, of which many have next to the same score."""
     keras.utils.set_random_seed(1)
-    model = keras.Sequential([keras.Input((5,)), *[keras.layers.Dense(32, "relu") for _ in range(4)],
-                              keras.layers.Dense(4, "softmax")])
+    model = keras.Sequential(
+        [keras.Input((5,)), *[keras.layers.Dense(32, "relu") for _ in range(4)], keras.layers.Dense(4, "softmax")]
+    )
     x = RNG.normal(size=(500, 5)).astype("float32")
     near = x + 1e-5 * RNG.normal(size=x.shape).astype("float32")
     for of, rule in (("probability", "rescale"), ("logits", "reveal_cancel")):

@@ -25,9 +25,13 @@ def test_every_layer_is_looked_at(library):
     assert offered - known.LAYERS == (UNSAFE | ABSTRACT) & offered
     assert not UNSAFE & known.LAYERS
     assert {name for name in dir(library.initializers) if inspect.isclass(getattr(library.initializers, name))} - {
-        "Initializer"} <= known.PARTS | known.FUNCTIONS
+        "Initializer"
+    } <= known.PARTS | known.FUNCTIONS
     assert {name for name in dir(library.activations) if not name.startswith("_")} - {
-        "get", "serialize", "deserialize"} <= known.FUNCTIONS
+        "get",
+        "serialize",
+        "deserialize",
+    } <= known.FUNCTIONS
 
 
 def test_pure_functions_take_no_file():
@@ -41,9 +45,24 @@ def test_pure_functions_take_no_file():
                 found += 1
                 assert not telling & set(inspect.signature(function).parameters), name
     assert found > 400
-    for function in ("io.gfile.copy", "io.write_file", "load_op_library", "load_library", "print", "py_function", "function",
-                     "numpy_function", "nn.fixed_unigram_candidate_sampler", "raw_ops.WriteFile", "compat.v1.write_file",
-                     "math.__class__", "image..x", "keras.backend.clear_session", "keras.models.load_model", None):
+    for function in (
+        "io.gfile.copy",
+        "io.write_file",
+        "load_op_library",
+        "load_library",
+        "print",
+        "py_function",
+        "function",
+        "numpy_function",
+        "nn.fixed_unigram_candidate_sampler",
+        "raw_ops.WriteFile",
+        "compat.v1.write_file",
+        "math.__class__",
+        "image..x",
+        "keras.backend.clear_session",
+        "keras.models.load_model",
+        None,
+    ):
         assert not known.is_pure(function), function
     assert known.is_pure("compat.v1.nn.relu")
     assert known.is_pure("__operators__.getitem")
@@ -89,8 +108,12 @@ def test_ordinary_models_are_loaded(library, ending, tmp_path):
     inner = library.Sequential([library.Input((4,)), layers.Dense(4, activation="relu", kernel_regularizer="l2")])
     entry, other = library.Input((2,)), library.Input((1,), dtype="int64")
     ids = layers.CategoryEncoding(4, output_mode="one_hot")(layers.IntegerLookup(vocabulary=[3, 5, 7])(other))
-    hidden = layers.Dense(4, activation=layers.LeakyReLU(), kernel_constraint=library.constraints.MaxNorm(2.0),
-                          kernel_initializer=library.initializers.Constant(0.5))(normal(entry))
+    hidden = layers.Dense(
+        4,
+        activation=layers.LeakyReLU(),
+        kernel_constraint=library.constraints.MaxNorm(2.0),
+        kernel_initializer=library.initializers.Constant(0.5),
+    )(normal(entry))
     hidden = layers.Concatenate()([inner(inner(hidden)), ids])
     model = library.Model([entry, other], layers.Dense(1)(hidden))
     model.compile(loss=library.losses.BinaryCrossentropy(from_logits=True), optimizer="adam")

@@ -40,7 +40,7 @@ IMAGES = RNG.uniform(size=(5, 8, 8, 1)).astype("float32")
 
 def test_one_reference_for_each_and_one_for_all(lifted):
     each = lifted.attribute(FEATURES, 1, SAMPLES[:5], "deeplift")
-    alone = [lifted.attribute(FEATURES[i:i + 1], 1, SAMPLES[i], "deeplift").attributions for i in range(5)]
+    alone = [lifted.attribute(FEATURES[i : i + 1], 1, SAMPLES[i], "deeplift").attributions for i in range(5)]
     np.testing.assert_allclose(each.attributions, np.concatenate(alone), atol=1e-6)
     assert not np.allclose(each.attributions, lifted.attribute(FEATURES, 1, SAMPLES[0], "deeplift").attributions)
 
@@ -63,8 +63,9 @@ def test_references_are_drawn_by_the_seed_and_the_gap_is_against_those(lifted):
     assert np.abs(draws[0].gap).max() < 1e-5 * draws[0].magnitudes.max()
     assert draws[0].evaluations.tolist() == [3] * 5
     every = lifted.attribute(FEATURES, 1, ta.dataset(SAMPLES), ta.DeepShap(n_references=7), seed=0)
-    np.testing.assert_allclose(every.attributions, lifted.attribute(FEATURES, 1, ta.dataset(SAMPLES), "deepshap").attributions,
-                               atol=1e-6)
+    np.testing.assert_allclose(
+        every.attributions, lifted.attribute(FEATURES, 1, ta.dataset(SAMPLES), "deepshap").attributions, atol=1e-6
+    )
 
 
 def test_what_is_refused(lifted):
@@ -119,16 +120,18 @@ def test_an_incomplete_example_says_so():
 
 def test_the_batch_may_be_any_axis_inside():
     """Time first, as recurrent nets have it, and a batch that is reshaped into another axis."""
+
     def model(x):
         time_first = tf.transpose(x, [1, 0, 2])
         state = tf.zeros_like(time_first[0])
         for step in range(3):
             state = tf.tanh(time_first[step] * 0.7 + state * tf.sigmoid(time_first[step]))
         return tf.reduce_sum(tf.nn.softmax(tf.transpose(state), axis=0)[1:] * [[1.0], [2.0]], 0)
+
     x = RNG.normal(size=(6, 3, 3)).astype("float32")
     attributor = ta.Attributor(model)
     result = attributor.attribute(x, method="deeplift")
-    alone = np.concatenate([attributor.attribute(x[i:i + 1], method="deeplift").attributions for i in range(6)])
+    alone = np.concatenate([attributor.attribute(x[i : i + 1], method="deeplift").attributions for i in range(6)])
     np.testing.assert_allclose(result.attributions, alone, atol=1e-6)
     assert np.abs(result.gap).max() < 1e-5 * result.magnitudes.max()
 
@@ -144,20 +147,30 @@ def test_an_operation_without_a_rule_is_named_with_its_layer():
             return unknown(x)[:, None]
 
     attributor = ta.Attributor(keras.Sequential([keras.Input((5,)), layers.Dense(4), Best(name="best")]))
-    assert_refused(lambda: attributor.attribute(FEATURES, 0, method="deeplift"), "no rule for TopKV2", "in the layer 'best'",
-                   "ta.coverage(attributor)", "integrated_gradients")
+    assert_refused(
+        lambda: attributor.attribute(FEATURES, 0, method="deeplift"),
+        "no rule for TopKV2",
+        "in the layer 'best'",
+        "ta.coverage(attributor)",
+        "integrated_gradients",
+    )
     found = ta.coverage(attributor)
     assert [(row.operation, row.layer, row.count) for row in found.uncovered] == [("TopKV2", "best", 1)]
     assert "1 WITHOUT A RULE" in repr(found)
     assert "NONE" in repr(found)
 
 
-@pytest.mark.parametrize(("function", "word"), [
-    (lambda x: tf.gather(x, tf.argmax(x, 1), axis=1, batch_dims=1), "its input 1 depends"),
-    (lambda x: x[:, 0] * tf.cast(tf.reduce_all(x > 0, 1), tf.float32), "condition or an index"),
-    (lambda x: tf.while_loop(lambda v: tf.reduce_sum(v) < 10, lambda v: v + tf.abs(x[:, 0]) + 1, [x[:, 1]])[0],
-     "condition depends"),
-])
+@pytest.mark.parametrize(
+    ("function", "word"),
+    [
+        (lambda x: tf.gather(x, tf.argmax(x, 1), axis=1, batch_dims=1), "its input 1 depends"),
+        (lambda x: x[:, 0] * tf.cast(tf.reduce_all(x > 0, 1), tf.float32), "condition or an index"),
+        (
+            lambda x: tf.while_loop(lambda v: tf.reduce_sum(v) < 10, lambda v: v + tf.abs(x[:, 0]) + 1, [x[:, 1]])[0],
+            "condition depends",
+        ),
+    ],
+)
 def test_choices_that_depend_on_the_input_are_refused_with_the_reason(function, word):
     attributor = ta.Attributor(function)
     assert_refused(lambda: attributor.attribute(FEATURES, method="deeplift"), "no rule for", word)
@@ -194,6 +207,7 @@ def test_guided_backpropagation_against_numpy():
 
 def test_nothing_is_traced_twice(lifted, monkeypatch):
     from tf_attrib.methods.deeplift import multipliers
+
     first = lifted.attribute(FEATURES, 1, method="deeplift")
     monkeypatch.setattr(multipliers, "ruled", lambda *_: pytest.fail("built again"))
     for count in (1, 4):
@@ -210,6 +224,7 @@ def straight_through(x):
 def test_gradients_of_the_user_are_left_alone():
     def model(x):
         return tf.reduce_sum(straight_through(3 * x) * [1.0, 2.0, 3.0, 4.0, 5.0], 1)
+
     attributor = ta.Attributor(model)
     before = attributor.attribute(FEATURES, method="gradient").attributions
     result = attributor.attribute(FEATURES, method="deeplift")
@@ -225,8 +240,10 @@ def test_gradients_of_the_user_are_left_alone():
 
 
 def test_attributors_in_several_threads_do_not_meet(mlp):
-    wanted = {method: ta.Attributor(mlp).attribute(FEATURES, 1, method=method).attributions
-              for method in ("deeplift", "gradient", "guided_backprop")}
+    wanted = {
+        method: ta.Attributor(mlp).attribute(FEATURES, 1, method=method).attributions
+        for method in ("deeplift", "gradient", "guided_backprop")
+    }
     found, failed = {}, []
 
     def work(number, method):
@@ -234,6 +251,7 @@ def test_attributors_in_several_threads_do_not_meet(mlp):
             found[number, method] = ta.Attributor(mlp).attribute(FEATURES, 1, method=method).attributions
         except Exception as error:
             failed.append(error)
+
     threads = [threading.Thread(target=work, args=(number, method)) for number in range(2) for method in wanted]
     for thread in threads:
         thread.start()

@@ -12,9 +12,22 @@ from keras import layers
 import tf_attrib as ta
 
 # The smallest of each family, and the smallest images that it takes without losing all of their area.
-FAMILIES = {"MobileNet": 32, "MobileNetV3Small": 32, "MobileNetV2": 32, "VGG16": 32, "ResNet50": 32, "ResNet50V2": 32,
-            "InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71, "DenseNet121": 32, "NASNetMobile": 32,
-            "EfficientNetB0": 32, "EfficientNetV2B0": 32, "ConvNeXtTiny": 32}
+FAMILIES = {
+    "MobileNet": 32,
+    "MobileNetV3Small": 32,
+    "MobileNetV2": 32,
+    "VGG16": 32,
+    "ResNet50": 32,
+    "ResNet50V2": 32,
+    "InceptionV3": 75,
+    "InceptionResNetV2": 75,
+    "Xception": 71,
+    "DenseNet121": 32,
+    "NASNetMobile": 32,
+    "EfficientNetB0": 32,
+    "EfficientNetV2B0": 32,
+    "ConvNeXtTiny": 32,
+}
 QUICK = ("MobileNet", "MobileNetV3Small")
 EXPORTED = ("MobileNetV2", "ResNet50", "EfficientNetB0", "ConvNeXtTiny")
 
@@ -62,8 +75,9 @@ def test_completeness(name):
 def test_exports_are_as_the_model(name, tmp_path):
     model, images, reference = application(name)
     model.export(tmp_path / name, verbose=False)
-    first, second = (ta.Attributor(one, of="logits").attribute(images, 3, reference, "deeplift")
-                     for one in (model, tmp_path / name))
+    first, second = (
+        ta.Attributor(one, of="logits").attribute(images, 3, reference, "deeplift") for one in (model, tmp_path / name)
+    )
     assert_complete(second)
     # not to the last bit: a different order of summation turns a maximum or a rectifier here and there
     assert np.abs(first.attributions - second.attributions).sum() <= 1e-3 * first.magnitudes.sum()

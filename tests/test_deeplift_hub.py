@@ -36,8 +36,9 @@ def strengthened(model):
 def bert(hub):
     """BERT's backbone with a head on its pooled output."""
     keras.utils.set_random_seed(3)
-    backbone = hub.models.BertBackbone(vocabulary_size=50, num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32,
-                                       max_sequence_length=12)
+    backbone = hub.models.BertBackbone(
+        vocabulary_size=50, num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32, max_sequence_length=12
+    )
     head = keras.layers.Dense(3, "softmax", name="head")
     return strengthened(keras.Model(backbone.input, head(backbone.output["pooled_output"])))
 
@@ -46,8 +47,9 @@ def bert(hub):
 def gpt2(hub):
     """GPT-2 with its language model's head: the token embedding once more, transposed."""
     keras.utils.set_random_seed(3)
-    backbone = hub.models.GPT2Backbone(vocabulary_size=50, num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32,
-                                       max_sequence_length=12)
+    backbone = hub.models.GPT2Backbone(
+        vocabulary_size=50, num_layers=2, num_heads=2, hidden_dim=16, intermediate_dim=32, max_sequence_length=12
+    )
     return strengthened(hub.models.GPT2CausalLM(backbone=backbone, preprocessor=None))
 
 
@@ -103,8 +105,8 @@ def test_gpt2(gpt2, of_gpt2, rule):
     assert ta.coverage(attributor, ta.DeepLift(rule), of_gpt2).uncovered == ()
     result = attributor.attribute(of_gpt2, (POSITION, WORD), method=ta.DeepLift(rule))
     assert_complete(result)
-    assert not result.attributions[:, POSITION + 1:].any()  # it does not look ahead
-    assert result.attributions[:, :POSITION + 1].any(-1).all()
+    assert not result.attributions[:, POSITION + 1 :].any()  # it does not look ahead
+    assert result.attributions[:, : POSITION + 1].any(-1).all()
 
 
 def test_the_export_of_bert_is_as_the_model(bert, of_bert, tmp_path):

@@ -69,7 +69,8 @@ class Subclassed(keras.Model):
 
 
 NETS = {
-    "residual": (residual, IMAGES), "upscaled": (upscaled, IMAGES),
+    "residual": (residual, IMAGES),
+    "upscaled": (upscaled, IMAGES),
     "transformer": (lambda: transformer(keras.Input((7, 4))), SERIES),
     "lstm over a series": (lambda: keras.Sequential([keras.Input((7, 4)), layers.LSTM(5), layers.Dense(2, "softmax")]), SERIES),
     "gru": (lambda: recurrent(layers.GRU(5)), IDS),
@@ -87,8 +88,9 @@ def test_completeness(name):
     assert ta.coverage(attributor).uncovered == ()
     result = attributor.attribute(inputs, method="deeplift")
     assert_complete(result)
-    alone = np.concatenate([attributor.attribute(inputs[i:i + 1], result.target[i], method="deeplift").attributions
-                            for i in range(3)])
+    alone = np.concatenate(
+        [attributor.attribute(inputs[i : i + 1], result.target[i], method="deeplift").attributions for i in range(3)]
+    )
     np.testing.assert_allclose(result.attributions, alone, atol=1e-5 * np.abs(alone).max())
 
 
@@ -114,6 +116,7 @@ def test_a_branch_that_does_not_depend_on_the_input():
     def model(x):
         factor = tf.cond(flag, lambda: tf.tanh(x) * x, lambda: x)
         return tf.reduce_sum(factor, [1, 2])
+
     attributor = ta.Attributor(model)
     first = attributor.attribute(SERIES, method="deeplift")
     assert_complete(first)
@@ -149,8 +152,9 @@ def test_a_model_of_tf_keras():
     tf_keras = pytest.importorskip("tf_keras")
     tf_keras.utils.set_random_seed(2)
     old = tf_keras.layers
-    model = tf_keras.Sequential([old.Input((8,), dtype="int32"), old.Embedding(30, 5, mask_zero=True), old.GRU(4),
-                                 old.Dense(3, "softmax")])
+    model = tf_keras.Sequential(
+        [old.Input((8,), dtype="int32"), old.Embedding(30, 5, mask_zero=True), old.GRU(4), old.Dense(3, "softmax")]
+    )
     assert_complete(ta.Attributor(model).attribute(IDS, method="deeplift"))
 
 

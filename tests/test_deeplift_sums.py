@@ -25,10 +25,12 @@ def cancelled(u, v, f, derivative, at):
     spelled out."""
     plus, minus = max(u, 0) + max(v, 0), min(u, 0) + min(v, 0)
     both = f(at + plus + minus)
-    m_plus = ((f(at + plus) - f(at)) + (both - f(at + minus))) / 2 / plus if plus else \
-        (derivative(at) + derivative(at + minus)) / 2
-    m_minus = ((f(at + minus) - f(at)) + (both - f(at + plus))) / 2 / minus if minus else \
-        (derivative(at) + derivative(at + plus)) / 2
+    m_plus = (
+        ((f(at + plus) - f(at)) + (both - f(at + minus))) / 2 / plus if plus else (derivative(at) + derivative(at + minus)) / 2
+    )
+    m_minus = (
+        ((f(at + minus) - f(at)) + (both - f(at + plus))) / 2 / minus if minus else (derivative(at) + derivative(at + plus)) / 2
+    )
     return [m_plus if part > 0 else m_minus if part < 0 else (m_plus + m_minus) / 2 for part in (u, v)]
 
 
@@ -51,7 +53,7 @@ def test_a_sum_in_front_of_an_activation_under_reveal_cancel(name):
         for j in range(3):
             at = form(REFERENCE[i, j], REFERENCE[i, 3 + j])
             parts = weights[0] * d[i, j], weights[1] * d[i, 3 + j]
-            found = cancelled(*parts, np.tanh, lambda value: 1 - np.tanh(value)**2, at)
+            found = cancelled(*parts, np.tanh, lambda value: 1 - np.tanh(value) ** 2, at)
             wanted[i, j], wanted[i, 3 + j] = (WEIGHTS[j] * slope * part for slope, part in zip(found, parts, strict=True))
     np.testing.assert_allclose(result.attributions, wanted, rtol=1e-9, atol=1e-12)
     assert_complete(result)
@@ -64,8 +66,10 @@ def test_a_sum_that_is_broadcast_before_its_activation_has_rescale():
     attributor = ta.Attributor(lambda x: tf.reduce_sum(tf.nn.relu(x[:, :1] - x[:, 1:2] + shifts), -1))
     found = ta.coverage(attributor, ta.DeepLift("reveal_cancel"), X[:, :2])
     assert found.rules["Relu"] == "Rescale: Δy / Δx"
-    results = [attributor.attribute(X[:, :2], baselines=REFERENCE[:, :2], method=ta.DeepLift(rule))
-               for rule in ("rescale", "reveal_cancel")]
+    results = [
+        attributor.attribute(X[:, :2], baselines=REFERENCE[:, :2], method=ta.DeepLift(rule))
+        for rule in ("rescale", "reveal_cancel")
+    ]
     assert np.array_equal(results[0].attributions, results[1].attributions)
     assert_complete(results[1])
 
@@ -107,16 +111,19 @@ def test_a_difference_of_two_layers():
 def test_in_a_loop(layer):
     """tanh(W x + U h) in the body of a loop: complete, and as in the steps one by one, of which the first has no sum."""
     keras.utils.set_random_seed(4)
-    recurrent, unrolled = (keras.Sequential([keras.Input((5, 3)), getattr(layers, layer)(4, unroll=one), layers.Dense(1)])
-                           for one in (False, True))
+    recurrent, unrolled = (
+        keras.Sequential([keras.Input((5, 3)), getattr(layers, layer)(4, unroll=one), layers.Dense(1)]) for one in (False, True)
+    )
     unrolled.set_weights(recurrent.get_weights())
     x, reference = RNG.normal(size=(2, 3, 5, 3)).astype("float32")
     method = ta.DeepLift("reveal_cancel")
     loop, steps = (ta.Attributor(model).attribute(x, baselines=reference, method=method) for model in (recurrent, unrolled))
     np.testing.assert_allclose(loop.attributions[:, 1:], steps.attributions[:, 1:], atol=1e-6)
     assert_complete(loop, 1e-5)
-    assert any(row.operation.startswith("Add") and row.rule.startswith("RevealCancel with")
-               for row in ta.coverage(ta.Attributor(recurrent), method).rows)
+    assert any(
+        row.operation.startswith("Add") and row.rule.startswith("RevealCancel with")
+        for row in ta.coverage(ta.Attributor(recurrent), method).rows
+    )
 
 
 def test_a_sum_of_a_variable_and_a_function_of_it_has_rescale():

@@ -88,8 +88,10 @@ def cancelled(difference, kernel, a_reference, upstream):
     plus, minus = up @ rises + down @ falls, up @ falls + down @ rises
     f = [relu(a_reference + part) for part in (0, plus, minus, plus + minus)]
     y_plus, y_minus = ((f[1] - f[0]) + (f[3] - f[2])) / 2, ((f[2] - f[0]) + (f[3] - f[1])) / 2
-    slopes = [np.divide(y, a, out=0.5 * (a_reference > 0) + 0.5 * (a_reference + other > 0), where=np.abs(a) > 1e-7)
-              for y, a, other in ((y_plus, plus, minus), (y_minus, minus, plus))]
+    slopes = [
+        np.divide(y, a, out=0.5 * (a_reference > 0) + 0.5 * (a_reference + other > 0), where=np.abs(a) > 1e-7)
+        for y, a, other in ((y_plus, plus, minus), (y_minus, minus, plus))
+    ]
     m_plus, m_minus = (upstream * slope for slope in slopes)
     risen, fallen = m_plus @ rises.T + m_minus @ falls.T, m_plus @ falls.T + m_minus @ rises.T
     return np.where(difference > 0, risen, np.where(difference < 0, fallen, (m_plus + m_minus) @ kernel.T / 2))
@@ -103,8 +105,11 @@ def second_implementation(weights, x, reference, unit, rule):
         x, reference = relu(layers_[-1][3]), relu(layers_[-1][4])
     multipliers = np.broadcast_to(kernel[:, unit], x.shape)
     for one, inner, below, a, a_reference in reversed(layers_):
-        multipliers = cancelled(inner - below, one, a_reference, multipliers) if rule == "reveal_cancel" else \
-            (multipliers * secant(a, a_reference)) @ one.T
+        multipliers = (
+            cancelled(inner - below, one, a_reference, multipliers)
+            if rule == "reveal_cancel"
+            else (multipliers * secant(a, a_reference)) @ one.T
+        )
     return multipliers * (layers_[0][1] - layers_[0][2])
 
 
@@ -112,8 +117,13 @@ def second_implementation(weights, x, reference, unit, rule):
 def deep():
     keras.utils.set_random_seed(11)
     spread = keras.initializers.RandomNormal(stddev=0.7)
-    model = keras.Sequential([keras.Input((6,)), *(layers.Dense(9, "relu", kernel_initializer=spread, bias_initializer=spread)
-                                                   for _ in range(3)), layers.Dense(4, kernel_initializer=spread)])
+    model = keras.Sequential(
+        [
+            keras.Input((6,)),
+            *(layers.Dense(9, "relu", kernel_initializer=spread, bias_initializer=spread) for _ in range(3)),
+            layers.Dense(4, kernel_initializer=spread),
+        ]
+    )
     return model, [[part.astype(float) for part in layer.get_weights()] for layer in model.layers]
 
 

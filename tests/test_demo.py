@@ -35,10 +35,18 @@ def test_negations_are_known(word, expected):
 
 
 SENTENCES = [  # text, label, probability of positive, effect of the second word
-    ("so good", 1, 0.90, 0), ("so great", 1, 0.95, 0), ("so bad", 0, 0.10, 0), ("so [unk] [unk] poor", 0, 0.01, 0),
-    ("is not bad", 1, 0.80, 0.3), ("is never bad", 1, 0.99, 0.1), ("is hardly bad", 1, 0.55, 0.5),
-    ("is not good", 0, 0.20, -0.2), ("is never good", 0, 0.10, 0.2),
-    ("was not well", 0, 0.97, 0), ("was ill", 1, 0.04, 0)]
+    ("so good", 1, 0.90, 0),
+    ("so great", 1, 0.95, 0),
+    ("so bad", 0, 0.10, 0),
+    ("so [unk] [unk] poor", 0, 0.01, 0),
+    ("is not bad", 1, 0.80, 0.3),
+    ("is never bad", 1, 0.99, 0.1),
+    ("is hardly bad", 1, 0.55, 0.5),
+    ("is not good", 0, 0.20, -0.2),
+    ("is never good", 0, 0.10, 0.2),
+    ("was not well", 0, 0.97, 0),
+    ("was ill", 1, 0.04, 0),
+]
 
 
 def chosen_of(rows):
@@ -161,8 +169,12 @@ def test_everything_is_printed_and_nothing_else_is_left(report):
     folder, printed, bar = report
     assert sorted(path.name for path in folder.parent.iterdir()) == ["report", "report-2"]
     models = "report-2/models"
-    for text in ("report-2/index.html", "digits 9", f"tf-attrib attribute {models}/digits.keras {models}/digits.npy",
-                 f"tf-attrib attribute {models}/sentences.keras {models}/sentences.jsonl --tokens {models}/vocabulary.txt"):
+    for text in (
+        "report-2/index.html",
+        "digits 9",
+        f"tf-attrib attribute {models}/digits.keras {models}/digits.npy",
+        f"tf-attrib attribute {models}/sentences.keras {models}/sentences.jsonl --tokens {models}/vocabulary.txt",
+    ):
         assert text in printed
     assert "100%" in bar
     assert "attributing:" not in bar  # the library's own bars stay silent: there is one
@@ -175,8 +187,16 @@ def test_the_page_stands_alone_and_is_whole(page):
     assert not re.search(r"@import|url\(", page)
     assert page.count("<section") == COUNT
     assert page.count('src="data:image/png;base64,') >= 6
-    for title in ("The models and their data", "Each digit", "A misclassified digit", "Saturation", "A planted marker",
-                  "Words", "Every number", "Going on"):
+    for title in (
+        "The models and their data",
+        "Each digit",
+        "A misclassified digit",
+        "Saturation",
+        "A planted marker",
+        "Words",
+        "Every number",
+        "Going on",
+    ):
         assert re.search(rf"<h2>{title}", page), title
     for text in ("UCI", "scikit-learn", "written for this project"):
         assert text in page
@@ -190,7 +210,7 @@ def test_held_out_accuracies(page, report, digits):
 
 
 def test_gaps_are_small(page):
-    rows = re.findall(r"<tr>(.*?)</tr>", page[page.index("<th>gap</th>"):], re.DOTALL)
+    rows = re.findall(r"<tr>(.*?)</tr>", page[page.index("<th>gap</th>") :], re.DOTALL)
     cells = [re.findall(r"<td>(.*?)</td>", row) for row in rows if "<td>" in row]
     gaps = [row[-3] for row in cells]
     assert len(gaps) >= 10 + 10 + 2 + 6 + 6
@@ -229,7 +249,7 @@ def test_the_saved_inputs_can_be_attributed(report):
 
 
 def test_the_words_are_coloured_and_some_are_misread(page):
-    part = page[page.index("<h2>Words"):page.index("<h2>Every number")]
+    part = page[page.index("<h2>Words") : page.index("<h2>Every number")]
     assert part.count("the model is right") == 4
     assert part.count("the model is wrong") == 2
     assert len(re.findall(r"background:#[0-9a-f]{6}", part)) >= 24

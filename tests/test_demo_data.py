@@ -70,8 +70,10 @@ def test_sentences_split_encodes_the_texts():
     assert split.vocabulary[:2] == ["[pad]", "[unk]"]
     assert len(set(split.vocabulary)) == len(split.vocabulary)
     assert split.classes == ("negative", "positive")
-    for inputs, labels, texts in ((split.train_inputs, split.train_labels, split.train_texts),
-                                  (split.test_inputs, split.test_labels, split.test_texts)):
+    for inputs, labels, texts in (
+        (split.train_inputs, split.train_labels, split.train_texts),
+        (split.test_inputs, split.test_labels, split.test_texts),
+    ):
         assert inputs.shape == (len(texts), data.LENGTH)
         assert inputs.dtype == np.int32
         assert labels.dtype == np.int32

@@ -52,13 +52,23 @@ def test_several_baselines_that_balance_each_other_are_no_favourite():
     assert one["baseline_favours_a_class"].evidence["class"] == 0
 
 
-@pytest.mark.parametrize(("bias", "default_class", "severity"), [
-    (-6.0, 0, "passed"), (-6.0, 0.0, "passed"), (-6.0, 0.5, "warning"), (-6.0, 1, "warning"),
-    (0.0, 0.5, "passed"), (0.0, 0, "warning"), (6.0, 1, "passed")])
+@pytest.mark.parametrize(
+    ("bias", "default_class", "severity"),
+    [
+        (-6.0, 0, "passed"),
+        (-6.0, 0.0, "passed"),
+        (-6.0, 0.5, "warning"),
+        (-6.0, 1, "warning"),
+        (0.0, 0.5, "passed"),
+        (0.0, 0, "warning"),
+        (6.0, 1, "passed"),
+    ],
+)
 def test_a_default_class(bias, default_class, severity):
     """A detector is at 0.0 without a signal; of two classes that both need one, the baseline is at 0.5."""
-    report = ta.diagnose(attributor_of(sigmoid_of([14.0, 1.0], bias)), np.ones((1, 2), "float32"), target=1,
-                         default_class=default_class)
+    report = ta.diagnose(
+        attributor_of(sigmoid_of([14.0, 1.0], bias)), np.ones((1, 2), "float32"), target=1, default_class=default_class
+    )
     assert report["baseline_default_class"].severity == severity
     assert "baseline_entropy" not in report
     assert "baseline_favours_a_class" not in report
@@ -97,8 +107,13 @@ def test_a_baseline_that_is_the_input():
 
 def test_a_path_in_the_flat_region():
     """At 5 and at 6 the sigmoid has all but arrived."""
-    report = ta.diagnose(attributor_of(sigmoid_of([1.0])), np.array([[6.0], [5.5]], "float32"), target=1,
-                         baselines=ta.constant(5), default_class=1)
+    report = ta.diagnose(
+        attributor_of(sigmoid_of([1.0])),
+        np.array([[6.0], [5.5]], "float32"),
+        target=1,
+        baselines=ta.constant(5),
+        default_class=1,
+    )
     found = report["baseline_too_close"]
     assert found.severity == "warning"
     assert found.evidence["least_change_of_score"] < 0.02
@@ -124,8 +139,14 @@ def pixels(count=4):
 
 def image_model():
     keras.utils.set_random_seed(3)
-    return keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(8, 3, activation="relu", use_bias=False), layers.Flatten(),
-                             layers.Dense(6, activation="softmax", use_bias=False)])
+    return keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(8, 3, activation="relu", use_bias=False),
+            layers.Flatten(),
+            layers.Dense(6, activation="softmax", use_bias=False),
+        ]
+    )
 
 
 def test_zero_is_gray_where_images_are_normalised():
@@ -149,10 +170,14 @@ def test_features_that_equal_their_baseline():
     assert "features_at_baseline" not in ta.diagnose(attributor_of(model), x[1:], target=0)
 
 
-@pytest.mark.parametrize(("x", "severity", "correlation", "signs"), [
-    ([[9, 6, 1], [11, 4, 1]], "note", 0.0, 0.5),
-    ([[9, 6, 1], [9, 6, 1], [12, 3, 1]], "warning", -0.5, 0.5),
-    ([[30, 15, 3], [30, 15, 3], [30, 15, 3], [1, 0.5, 0.1]], "passed", 1.0, 0.25)])
+@pytest.mark.parametrize(
+    ("x", "severity", "correlation", "signs"),
+    [
+        ([[9, 6, 1], [11, 4, 1]], "note", 0.0, 0.5),
+        ([[9, 6, 1], [9, 6, 1], [12, 3, 1]], "warning", -0.5, 0.5),
+        ([[30, 15, 3], [30, 15, 3], [30, 15, 3], [1, 0.5, 0.1]], "passed", 1.0, 0.25),
+    ],
+)
 def test_baselines_that_tell_other_stories(x, severity, correlation, signs):
     """Of a sum, features have x against zero, and x less the mean against the mean of the inputs: medians by hand."""
     found = ta.diagnose(ta.Attributor(lambda x: x[:, 0] + x[:, 1] + x[:, 2]), np.array(x, "float32"))["baselines_compared"]
@@ -167,8 +192,14 @@ VOCABULARY = ["[PAD]", "[UNK]", "the", "of", "and", "a", "in", *(f"word{i}" for 
 @pytest.fixture(scope="module")
 def reading():
     """A text model; `reader` sets its weights."""
-    model = keras.Sequential([keras.Input((6,), dtype="int32"), layers.Embedding(30, 8, name="words"),
-                              layers.GlobalAveragePooling1D(), layers.Dense(2, activation="softmax", use_bias=False)])
+    model = keras.Sequential(
+        [
+            keras.Input((6,), dtype="int32"),
+            layers.Embedding(30, 8, name="words"),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(2, activation="softmax", use_bias=False),
+        ]
+    )
     return ta.Attributor(model)
 
 
@@ -177,8 +208,14 @@ def reader(reading, norms):
     rng = np.random.default_rng(0)
     table = rng.normal(size=(30, 8))
     table *= (np.asarray(norms) / np.linalg.norm(table, axis=1))[:, None]
-    model = keras.Sequential([keras.Input((6,), dtype="int32"), layers.Embedding(30, 8, name="words"),
-                              layers.GlobalAveragePooling1D(), layers.Dense(2, activation="softmax", use_bias=False)])
+    model = keras.Sequential(
+        [
+            keras.Input((6,), dtype="int32"),
+            layers.Embedding(30, 8, name="words"),
+            layers.GlobalAveragePooling1D(),
+            layers.Dense(2, activation="softmax", use_bias=False),
+        ]
+    )
     model.set_weights([table.astype("float32"), rng.normal(size=(8, 2)).astype("float32") * 9])
     return attributor_of(model)
 
@@ -226,11 +263,19 @@ def digits():
     rng = np.random.default_rng(0)
     nothing = np.concatenate([np.zeros((60, 8, 8, 1)), rng.uniform(0, 0.3, (60, 8, 8, 1))]).astype("float32")
     x, y = np.concatenate([images[64:], nothing]), np.concatenate([bunch.target[64:], np.full(120, 10)])
-    model = keras.Sequential([
-        keras.Input((8, 8, 1)), layers.Conv2D(12, 3, padding="same", use_bias=False), layers.BatchNormalization(),
-        layers.ReLU(),
-        layers.MaxPooling2D(), layers.Flatten(), layers.Dense(32, activation="relu"), layers.Dropout(0.2),
-        layers.Dense(11, activation="softmax")])
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(12, 3, padding="same", use_bias=False),
+            layers.BatchNormalization(),
+            layers.ReLU(),
+            layers.MaxPooling2D(),
+            layers.Flatten(),
+            layers.Dense(32, activation="relu"),
+            layers.Dropout(0.2),
+            layers.Dense(11, activation="softmax"),
+        ]
+    )
     model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy", metrics=["accuracy"])
     model.fit(x, y, batch_size=64, epochs=12, verbose=0)
     assert model.evaluate(images[:64], bunch.target[:64], verbose=0)[1] > 0.9
@@ -262,9 +307,15 @@ def test_a_trained_text_net_is_healthy():
     labels = rng.integers(0, 2, 400)
     tokens[np.arange(400), rng.integers(0, 6, 400)] = np.where(labels == 1, rng.integers(2, 7, 400), rng.integers(7, 12, 400))
     empty = np.zeros((20, 6), "int32")
-    model = keras.Sequential([keras.Input((6,), dtype="int32"), layers.Embedding(30, 8, name="words"),
-                              layers.Conv1D(12, 2, activation="tanh"), layers.GlobalMaxPooling1D(),
-                              layers.Dense(1, activation="sigmoid")])
+    model = keras.Sequential(
+        [
+            keras.Input((6,), dtype="int32"),
+            layers.Embedding(30, 8, name="words"),
+            layers.Conv1D(12, 2, activation="tanh"),
+            layers.GlobalMaxPooling1D(),
+            layers.Dense(1, activation="sigmoid"),
+        ]
+    )
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
     x = np.concatenate([tokens[8:], empty])
     model.fit(x, np.concatenate([labels[8:], np.arange(20) % 2]), batch_size=32, epochs=12, verbose=0)

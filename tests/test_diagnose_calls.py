@@ -58,14 +58,30 @@ CASES = {
     "several inputs and outputs": (two_inputs, {"of": "kind"}, PAIR, {}),
     "one of several inputs": (two_inputs, {"of": "kind", "at": ta.inputs("b")}, PAIR, {"baselines": ta.dataset(PAIR)}),
     "pictures": (lambda: keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), head(6)]), {}, pictures(), {}),
-    "positions": (lambda: keras.Sequential([keras.Input((4, 3)), head()]), {},
-                  np.random.default_rng(2).normal(size=(2, 4, 3)).astype("float32"), {}),
-    "a position": (lambda: keras.Sequential([keras.Input((4, 3)), head()]), {},
-                   np.random.default_rng(2).normal(size=(2, 4, 3)).astype("float32"), {"target": (2, 1)}),
-    "words": (averaging_text, {}, np.random.default_rng(3).integers(1, 30, (4, 10)).astype("int32"),
-              {"baselines": ta.token(0)}),
-    "a layer": (lambda: keras.Sequential([keras.Input((3,)), layers.Dense(6, activation="relu", name="hidden"), head()]),
-                {"at": "hidden"}, PLAIN, {}),
+    "positions": (
+        lambda: keras.Sequential([keras.Input((4, 3)), head()]),
+        {},
+        np.random.default_rng(2).normal(size=(2, 4, 3)).astype("float32"),
+        {},
+    ),
+    "a position": (
+        lambda: keras.Sequential([keras.Input((4, 3)), head()]),
+        {},
+        np.random.default_rng(2).normal(size=(2, 4, 3)).astype("float32"),
+        {"target": (2, 1)},
+    ),
+    "words": (
+        averaging_text,
+        {},
+        np.random.default_rng(3).integers(1, 30, (4, 10)).astype("int32"),
+        {"baselines": ta.token(0)},
+    ),
+    "a layer": (
+        lambda: keras.Sequential([keras.Input((3,)), layers.Dense(6, activation="relu", name="hidden"), head()]),
+        {"at": "hidden"},
+        PLAIN,
+        {},
+    ),
     "no gradient": (lambda: lambda x: tf.cast(tf.argmax(x, 1), tf.float32), {}, PLAIN, {}),
     "too few steps": (lambda: sigmoid_of([20.0, 15.0, 1.0], -20.0), {}, PLAIN, {"method": ta.IntegratedGradients(n_steps=2)}),
     "examples that look at each other": (lambda: lambda x: tf.nn.softmax(3 * x - tf.reduce_mean(x, 0)), {}, PLAIN, {}),
@@ -83,8 +99,9 @@ def test_remedies_run_as_printed(name):
 def test_a_float32_copy():
     keras.config.set_dtype_policy("mixed_float16")
     try:
-        model = keras.Sequential([keras.Input((3,)), layers.Dense(4, bias_initializer=keras.initializers.Constant(60000)),
-                                  head()])
+        model = keras.Sequential(
+            [keras.Input((3,)), layers.Dense(4, bias_initializer=keras.initializers.Constant(60000)), head()]
+        )
     finally:
         keras.config.set_dtype_policy("float32")
     attributor = ta.Attributor(model)
@@ -97,9 +114,15 @@ def test_a_float32_copy():
 
 def reader_of_strings(shape=()):
     words = layers.TextVectorization(output_sequence_length=5, vocabulary=["good", "bad", "film", "the", "was", "of"])
-    return keras.Sequential([keras.Input(shape, dtype="string"), words, layers.Embedding(
-        9, 4, embeddings_initializer=keras.initializers.OrthogonalInitializer(seed=1)), layers.GlobalAveragePooling1D(),
-        head(2)])
+    return keras.Sequential(
+        [
+            keras.Input(shape, dtype="string"),
+            words,
+            layers.Embedding(9, 4, embeddings_initializer=keras.initializers.OrthogonalInitializer(seed=1)),
+            layers.GlobalAveragePooling1D(),
+            head(2),
+        ]
+    )
 
 
 @pytest.mark.parametrize("shape", [(), (1,)])
@@ -115,8 +138,13 @@ def test_strings(shape):
 @pytest.mark.parametrize("used_before", [False, True])
 def test_ids_that_are_out_of_range(used_before):
     attributor, ids = ta.Attributor(averaging_text()), np.full((2, 10), 77, "int32")
-    calls = [attributor.attribute, attributor.check, attributor.work, lambda ids: ta.diagnose(attributor, ids),
-             lambda ids: ta.saturation(attributor, ids)]
+    calls = [
+        attributor.attribute,
+        attributor.check,
+        attributor.work,
+        lambda ids: ta.diagnose(attributor, ids),
+        lambda ids: ta.saturation(attributor, ids),
+    ]
     if used_before:
         attributor.work(ids - 70)
     else:  # later the shape is known without looking at any ids

@@ -140,8 +140,9 @@ def test_a_gradient_that_is_infinite_at_the_baseline_alone():
 
 def dead(share):
     """A ReLU layer of 20 units of which `share` are below zero whatever comes."""
-    model = keras.Sequential([keras.Input((3,)), layers.Dense(20, activation="relu", name="hidden"),
-                              layers.Dense(3, activation="softmax")])
+    model = keras.Sequential(
+        [keras.Input((3,)), layers.Dense(20, activation="relu", name="hidden"), layers.Dense(3, activation="softmax")]
+    )
     bias = np.where(np.arange(20) < share * 20, -100, 1).astype("float32")
     kernel, _, *head = model.get_weights()
     model.set_weights([np.abs(kernel), bias, *head])
@@ -179,6 +180,7 @@ def float16(scale):
     def model(x):
         half = tf.cast(x, tf.float16) * tf.constant(scale, tf.float16)
         return tf.reduce_sum(tf.cast(half, tf.float32), 1) / scale
+
     return ta.Attributor(model)
 
 

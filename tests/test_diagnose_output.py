@@ -90,8 +90,9 @@ def test_a_model_that_rounds():
 def test_too_few_steps():
     attributor = attributor_of(sigmoid_of([20.0, 15.0], bias=-20.0))
     x = np.array([[1.0, 1.5], [2.0, 1.0]], "float32")
-    found = ta.diagnose(attributor, x, target=1, default_class=0,
-                        method=ta.IntegratedGradients(rule="trapezoid", n_steps=5))["too_few_steps"]
+    found = ta.diagnose(attributor, x, target=1, default_class=0, method=ta.IntegratedGradients(rule="trapezoid", n_steps=5))[
+        "too_few_steps"
+    ]
     assert found.severity == "warning"
     steps = found.evidence["steps_that_do"]
     one = x[[found.evidence["example"]]]
@@ -101,16 +102,20 @@ def test_too_few_steps():
         error = np.abs(result.attributions - exact.attributions).sum() / exact.magnitudes[0]
         assert (abs(result.relative_gap[0]) <= 0.05 and error <= 0.06) == enough
     assert f"n_steps={steps}" in found.remedy
-    enough = ta.diagnose(attributor, x, target=1, default_class=0,
-                         method=ta.IntegratedGradients(rule="trapezoid", n_steps=steps * 2))
+    enough = ta.diagnose(
+        attributor, x, target=1, default_class=0, method=ta.IntegratedGradients(rule="trapezoid", n_steps=steps * 2)
+    )
     assert "too_few_steps" not in enough
     assert enough["accuracy"].severity == "passed"
 
 
 def test_a_rule_whose_errors_cancel_in_the_sum():
     """The midpoint's slopes are 3/4 and 5/4, the integrals 1 and 1."""
-    report = ta.diagnose(ta.Attributor(lambda x: x[:, 0] ** 3 + 2 * x[:, 1] - x[:, 1] ** 3), np.ones((1, 2), "float32"),
-                         method=ta.IntegratedGradients(rule="midpoint", n_steps=1))
+    report = ta.diagnose(
+        ta.Attributor(lambda x: x[:, 0] ** 3 + 2 * x[:, 1] - x[:, 1] ** 3),
+        np.ones((1, 2), "float32"),
+        method=ta.IntegratedGradients(rule="midpoint", n_steps=1),
+    )
     assert report["gap"].severity == "passed"
     assert report["accuracy"].severity == "warning"
     assert report["accuracy"].evidence["largest_error"] == pytest.approx(0.25, abs=0.01)

@@ -16,13 +16,23 @@ HOSTILE = "<script>alert(1)</script>\x1b[31m"
 
 
 def some():
-    return Report((
-        Finding("fine", "model", "passed", {"difference": 0.0}, "All is well."),
-        Finding("gap", "integral", "note", {"gaps": np.arange(10) / 7}, "A note."),
-        Finding("baseline_score", "baseline", "warning", {"layers": {HOSTILE: 1.5}}, f"Odd: {HOSTILE}.", "ta.zeros() < 1",
-                (2, 5)),
-        Finding("other", "baseline", "error", {"value": float("nan"), "size": np.float32(2)}, "Wrong.", examples=(1,)),
-    ), "3 examples")
+    return Report(
+        (
+            Finding("fine", "model", "passed", {"difference": 0.0}, "All is well."),
+            Finding("gap", "integral", "note", {"gaps": np.arange(10) / 7}, "A note."),
+            Finding(
+                "baseline_score",
+                "baseline",
+                "warning",
+                {"layers": {HOSTILE: 1.5}},
+                f"Odd: {HOSTILE}.",
+                "ta.zeros() < 1",
+                (2, 5),
+            ),
+            Finding("other", "baseline", "error", {"value": float("nan"), "size": np.float32(2)}, "Wrong.", examples=(1,)),
+        ),
+        "3 examples",
+    )
 
 
 def test_worst_first_by_topic():
@@ -66,8 +76,15 @@ def test_as_json():
     found = json.loads(some().to_json())
     assert found["worst"] == "error"
     assert found["healthy"] is False
-    assert found["findings"][0] == {"name": "other", "topic": "baseline", "severity": "error", "meaning": "Wrong.",
-                                    "remedy": "", "evidence": {"value": "nan", "size": 2.0}, "examples": [1]}
+    assert found["findings"][0] == {
+        "name": "other",
+        "topic": "baseline",
+        "severity": "error",
+        "meaning": "Wrong.",
+        "remedy": "",
+        "evidence": {"value": "nan", "size": 2.0},
+        "examples": [1],
+    }
     assert len(found["findings"][2]["evidence"]["gaps"]) == 10
 
 
@@ -99,8 +116,20 @@ def test_words_from_the_command_line(tmp_path, capsys):
     averaging_text().save(tmp_path / "text.keras")
     (tmp_path / "ids.jsonl").write_text("[3, 4, 5]\n[6, 7, 8, 9]\n")
     (tmp_path / "words.txt").write_text("\n".join(["[pad]", "[unk]", "the", "of", "and", *(f"word{i}" for i in range(25))]))
-    assert main(["diagnose", str(tmp_path / "text.keras"), str(tmp_path / "ids.jsonl"), "--tokens", str(tmp_path / "words.txt"),
-                 "--target", "1"]) == 0
+    assert (
+        main(
+            [
+                "diagnose",
+                str(tmp_path / "text.keras"),
+                str(tmp_path / "ids.jsonl"),
+                "--tokens",
+                str(tmp_path / "words.txt"),
+                "--target",
+                "1",
+            ]
+        )
+        == 0
+    )
     shown = capsys.readouterr().out
     assert "3 stop words" in shown
     assert "padding (token 0)" in shown

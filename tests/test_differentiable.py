@@ -19,8 +19,9 @@ def test_it_agrees_with_a_plain_loop_and_with_the_attributor():
     f = lambda x: tf.gather(model(x), labels, batch_dims=1)  # noqa: E731
     found = ta.integrated_gradients(f, X, 0.5, n_steps=20)
     np.testing.assert_allclose(found, reference_ig(f, X, np.full_like(X, 0.5), n=200), atol=1e-5)
-    result = ta.Attributor(model).attribute(X, target=labels.numpy(), baselines=ta.constant(0.5),
-                                            method=ta.IntegratedGradients(n_steps=20))
+    result = ta.Attributor(model).attribute(
+        X, target=labels.numpy(), baselines=ta.constant(0.5), method=ta.IntegratedGradients(n_steps=20)
+    )
     np.testing.assert_allclose(found, result.attributions, atol=1e-6)
     np.testing.assert_allclose(tf.reduce_sum(found, 1), f(X) - f(tf.fill(X.shape, 0.5)), atol=1e-6)
 
@@ -38,10 +39,10 @@ def test_derivatives_of_attributions_have_their_closed_form():
     w, x = tf.Variable([2.0, -3.0]), tf.constant([[1.0, 2.0], [0.5, -4.0]])
     with tf.GradientTape() as tape:
         tape.watch(x)
-        total = tf.reduce_sum(ta.integrated_gradients(lambda x: tf.linalg.matvec(x ** 2, w), x, n_steps=3))
+        total = tf.reduce_sum(ta.integrated_gradients(lambda x: tf.linalg.matvec(x**2, w), x, n_steps=3))
     by_w, by_x = tape.gradient(total, [w, x])
-    np.testing.assert_allclose(total, tf.reduce_sum(w * x ** 2), rtol=1e-6)
-    np.testing.assert_allclose(by_w, tf.reduce_sum(x ** 2, 0), rtol=1e-6)
+    np.testing.assert_allclose(total, tf.reduce_sum(w * x**2), rtol=1e-6)
+    np.testing.assert_allclose(by_w, tf.reduce_sum(x**2, 0), rtol=1e-6)
     np.testing.assert_allclose(by_x, 2 * w * x, rtol=1e-6)
 
 
@@ -51,6 +52,7 @@ def test_it_works_inside_a_function_and_for_any_batch():
     @tf.function(input_signature=[tf.TensorSpec([None, 5])])
     def attributions(x):
         return ta.integrated_gradients(lambda x: model(x)[:, 0], x, n_steps=4)
+
     eager = ta.integrated_gradients(lambda x: model(x)[:, 0], X[:3], n_steps=4)
     np.testing.assert_allclose(attributions(X[:3]), eager, atol=1e-6)
     assert attributions(X).shape == (4, 5)
@@ -61,6 +63,7 @@ def test_several_inputs_keep_their_structure(inputs):
     def f(parts):
         left, right = parts.values() if isinstance(parts, dict) else parts
         return tf.reduce_sum(left, 1) * tf.reduce_sum(right, 1)
+
     baseline = [1.0, 0.0] if isinstance(inputs, list) else {"left": 1.0, "right": 0.0}
     found = ta.integrated_gradients(f, inputs, baseline, n_steps=2)
     assert type(found) is type(inputs)
@@ -101,6 +104,7 @@ class Penalised(keras.Model):
 
         def score(x):
             return tf.gather(self(x, training=False), tf.cast(y, tf.int32), batch_dims=1)
+
         with tf.GradientTape() as tape:
             loss = self.compute_loss(x, y, self(x, training=True))
             marker = ta.integrated_gradients(score, x, n_steps=6)[:, 0, 0]

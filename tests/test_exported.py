@@ -27,8 +27,9 @@ def assert_same(model, exported, inputs, target=None, method=RULE):
     np.testing.assert_allclose(result.scores, expected.scores, rtol=1e-5)
     leaves = [leaf if isinstance(leaf, dict) else {None: leaf} for leaf in (expected.attributions, result.attributions)]
     # embeddings have the name of their layer in one, of their operation in the other
-    ordered = [[leaf[key] for key in sorted(leaf, key=lambda key: str(key).split("/")[-2:][0].removesuffix("_1"))]
-               for leaf in leaves]
+    ordered = [
+        [leaf[key] for key in sorted(leaf, key=lambda key: str(key).split("/")[-2:][0].removesuffix("_1"))] for leaf in leaves
+    ]
     assert [part.shape for part in ordered[0]] == [part.shape for part in ordered[1]]
     total = sum(np.abs(part).sum() for part in ordered[0])
     assert total > 1e-3
@@ -43,6 +44,7 @@ def exported(model, path, **options):
 
 # Keras 3
 
+
 def test_a_convolutional_network(tmp_path):
     model = make_cnn()
     known, saved = ta.Attributor(model), exported(model, tmp_path)
@@ -52,8 +54,9 @@ def test_a_convolutional_network(tmp_path):
     assert_same(ta.Attributor(model, of="logits"), ta.Attributor(tmp_path, of="logits"), IMAGES, 1)
     # to the stated accuracy, which refines on the logits that were found
     assert_same(known, saved, IMAGES, method="integrated_gradients")
-    assert_same(ta.Attributor(model, preprocess=lambda x: 2 * x - 1),
-                ta.Attributor(tmp_path, preprocess=lambda x: 2 * x - 1), IMAGES)
+    assert_same(
+        ta.Attributor(model, preprocess=lambda x: 2 * x - 1), ta.Attributor(tmp_path, preprocess=lambda x: 2 * x - 1), IMAGES
+    )
 
 
 def test_any_tensor_is_at_or_of(tmp_path):
@@ -74,11 +77,16 @@ def test_any_tensor_is_at_or_of(tmp_path):
     assert_same(known, ta.Attributor(tmp_path, at=ta.tensor("serving_default_image:0")), IMAGES)
     named = ta.Attributor(tmp_path, at="conv_1/Relu:0", of="head_1/BiasAdd:0").attribute(IMAGES, 1, method="gradient")
     assert (named.at, named.unit) == (f"tensor {conv!r}", "raw")
-    np.testing.assert_allclose(named.scores, ta.Attributor(model, of="logits").attribute(IMAGES, 1, method="gradient").scores,
-                               rtol=1e-5)
+    np.testing.assert_allclose(
+        named.scores, ta.Attributor(model, of="logits").attribute(IMAGES, 1, method="gradient").scores, rtol=1e-5
+    )
     assert_refused(lambda: ta.Attributor(tmp_path, of="conv_9/Relu:0"), "no tensor is called 'conv_9/Relu:0'")
-    assert_refused(lambda: ta.Attributor(tmp_path, at=ta.tensor("conv_9/Relu")).attribute(IMAGES),
-                   "'conv_9/Relu'", repr(conv), "(None, 6, 6, 6)")
+    assert_refused(
+        lambda: ta.Attributor(tmp_path, at=ta.tensor("conv_9/Relu")).attribute(IMAGES),
+        "'conv_9/Relu'",
+        repr(conv),
+        "(None, 6, 6, 6)",
+    )
     assert_refused(lambda: ta.Attributor(tmp_path, at=ta.tensor("BiasAdd")).attribute(IMAGES), "several", "head_1/BiasAdd:0")
     assert_refused(lambda: ta.Attributor(tmp_path, of=ta.tensor("nothing")), "no tensor")
     backwards = ta.Attributor(tmp_path, at=ta.tensor("head_1/Softmax"), of=ta.tensor(conv))
@@ -113,6 +121,7 @@ def test_a_transformer_with_position_embeddings(tmp_path):
 
         def call(self, x):
             return x + self.table(ops.arange(ops.shape(x)[1]))
+
     tokens = keras.Input((10,), dtype="int32", name="tokens")
     x = Positions(name="with_positions")(layers.Embedding(30, 8, name="words", embeddings_initializer=spread())(tokens))
     x = layers.LayerNormalization()(x + layers.MultiHeadAttention(2, 4)(x, x))
@@ -147,17 +156,28 @@ def test_text(tmp_path):
 
 def test_a_feature_space(tmp_path):
     count = 24
-    data = {"age": RNG.uniform(20, 70, count).astype("float32"), "income": RNG.normal(size=count).astype("float32"),
-            "job": RNG.choice(["a", "b", "c"], count), "code": RNG.integers(0, 5, count)}
+    data = {
+        "age": RNG.uniform(20, 70, count).astype("float32"),
+        "income": RNG.normal(size=count).astype("float32"),
+        "job": RNG.choice(["a", "b", "c"], count),
+        "code": RNG.integers(0, 5, count),
+    }
     kinds = keras.utils.FeatureSpace
-    space = kinds({"age": kinds.float_discretized(num_bins=4, output_mode="int"), "income": kinds.float_normalized(),
-                   "job": kinds.string_categorical(output_mode="int"),
-                   "code": kinds.integer_categorical(output_mode="one_hot")}, output_mode="dict")
+    space = kinds(
+        {
+            "age": kinds.float_discretized(num_bins=4, output_mode="int"),
+            "income": kinds.float_normalized(),
+            "job": kinds.string_categorical(output_mode="int"),
+            "code": kinds.integer_categorical(output_mode="one_hot"),
+        },
+        output_mode="dict",
+    )
     space.adapt(tf.data.Dataset.from_tensor_slices(data).batch(8))
     inputs, encoded = space.get_inputs(), space.get_encoded_features()
 
     def embedded(name):
         return layers.Flatten()(layers.Embedding(6, 3, name=name + "_vectors", embeddings_initializer=spread())(encoded[name]))
+
     hidden = layers.Concatenate()([embedded("age"), embedded("job"), encoded["income"], encoded["code"]])
     model = keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.Dense(5, activation="tanh")(hidden)))
     rows = {name: values[:4, None] for name, values in data.items()}
@@ -184,6 +204,7 @@ def test_a_fixed_batch_size(size, tmp_path):
 
 # tf_keras
 
+
 @pytest.mark.parametrize("kind", ["cnn", "recurrent", "transformer"])
 def test_tf_keras(kind, tmp_path):
     tf_keras = pytest.importorskip("tf_keras")
@@ -206,6 +227,7 @@ def test_tf_keras(kind, tmp_path):
 
 
 # tf.Module
+
 
 class Tables(tf.Module):
     """Words through a hash table, and ids beside the probabilities."""
@@ -268,6 +290,7 @@ def test_loops_and_branches_with_calls_in_them(tmp_path):
 
 # gradients of their author's
 
+
 @tf.custom_gradient
 def straight_through(x):
     return tf.round(x), lambda upstream: 3.0 * upstream
@@ -277,7 +300,12 @@ def test_gradients_of_their_authors_are_kept(tmp_path):
     class Straight(layers.Layer):
         def call(self, x):
             return straight_through(x)
+
     inputs = keras.Input((4,))
-    model = keras.Model(inputs, layers.Dense(2, activation="softmax")(
-        Straight()(layers.Dense(5, activation="silu", kernel_initializer=spread())(inputs))))
+    model = keras.Model(
+        inputs,
+        layers.Dense(2, activation="softmax")(
+            Straight()(layers.Dense(5, activation="silu", kernel_initializer=spread())(inputs))
+        ),
+    )
     assert_same(ta.Attributor(model), exported(model, tmp_path), TABLE, 1, "gradient")

@@ -31,13 +31,15 @@ def save(path, build, resource=True):
     """Saves what `build()` gives, inputs and outputs of a signature, as TensorFlow 1 does."""
     with tf.Graph().as_default(), v1.Session() as session:
         with v1.variable_scope("", use_resource=resource):
-            inputs, outputs = ({name: v1.saved_model.build_tensor_info(tensor) for name, tensor in tensors.items()}
-                               for tensors in build())
+            inputs, outputs = (
+                {name: v1.saved_model.build_tensor_info(tensor) for name, tensor in tensors.items()} for tensors in build()
+            )
         session.run([v1.global_variables_initializer(), v1.tables_initializer()])
         builder = v1.saved_model.Builder(str(path))
         signature = v1.saved_model.build_signature_def(inputs, outputs, "predict")
-        builder.add_meta_graph_and_variables(session, ["serve"], {"serving_default": signature},
-                                             main_op=v1.tables_initializer())
+        builder.add_meta_graph_and_variables(
+            session, ["serve"], {"serving_default": signature}, main_op=v1.tables_initializer()
+        )
         builder.save()
     return path
 
@@ -47,12 +49,14 @@ def test_placeholders_and_variables_of_both_kinds(resource, tmp_path):
     def build():
         x = v1.placeholder(tf.float32, [None, 4], "x")
         return {"x": x}, {"p": network(x)}
+
     assert_same(ta.Attributor(expected), ta.Attributor(save(tmp_path / "a", build, resource)), X)
 
     def tokens():
         ids = v1.placeholder(tf.int64, [None, 7], "ids")
         table = v1.get_variable("table", initializer=WORDS)
         return {"ids": ids}, {"p": network(tf.reduce_mean(tf.nn.embedding_lookup(table, ids), 1)), "first": ids[:, 0]}
+
     table = tf.Variable(WORDS)
     model = ta.Attributor(lambda ids: expected(tf.reduce_mean(tf.gather(table, ids), 1)))
     assert_same(model, ta.Attributor(save(tmp_path / "b", tokens, resource)), TOKENS)
@@ -62,6 +66,7 @@ def test_an_unknown_shape_is_that_of_the_call(tmp_path):
     def build():
         x = v1.placeholder(tf.float32, None, "x")
         return {"x": x}, {"p": network(x)}
+
     assert_same(ta.Attributor(expected), ta.Attributor(save(tmp_path / "a", build)), X)
 
 
@@ -71,6 +76,7 @@ def test_a_queue_is_swapped_for_what_is_fed(resource, tmp_path):
         queue = v1.FIFOQueue(10, [tf.float32], [[4]])
         queue.enqueue_many([tf.zeros([3, 4])])
         return {}, {"p": network(queue.dequeue_many(3))}
+
     attributor = ta.Attributor(save(tmp_path / "a", build, resource))
     assert list(attributor.model.specs) == ["fifo_queue_DequeueMany:0"]
     assert_same(ta.Attributor(expected), attributor, X)
@@ -85,6 +91,7 @@ def test_an_iterator_is_swapped_for_what_is_fed(one_shot, tmp_path):
         iterator = v1.data.make_one_shot_iterator(data) if one_shot else v1.data.make_initializable_iterator(data)
         _, x = iterator.get_next()
         return ({"x": x} if one_shot else {}), {"p": network(x)}
+
     attributor = ta.Attributor(save(tmp_path / "a", build))
     assert list(attributor.model.specs) == (["x"] if one_shot else ["IteratorGetNext:1"])
     assert_same(ta.Attributor(expected), attributor, X)
@@ -98,10 +105,13 @@ def test_loops(of_version_2, tmp_path):
         ids = v1.placeholder(tf.int64, [None, 7], "ids")
         vectors = tf.nn.embedding_lookup(v1.get_variable("table", initializer=WORDS), ids)
         kernel = v1.get_variable("kernel", initializer=KERNEL[:, :4])
-        _, state = tf.while_loop(lambda k, state: k < 7,
-                                 lambda k, state: (k + 1, tf.tanh(tf.matmul(state, kernel) + vectors[:, k])),
-                                 (0, tf.zeros_like(vectors[:, 0])))
+        _, state = tf.while_loop(
+            lambda k, state: k < 7,
+            lambda k, state: (k + 1, tf.tanh(tf.matmul(state, kernel) + vectors[:, k])),
+            (0, tf.zeros_like(vectors[:, 0])),
+        )
         return {"ids": ids}, {"p": tf.nn.softmax(state)}
+
     table = tf.Variable(WORDS)
 
     def unrolled(ids):
@@ -110,6 +120,7 @@ def test_loops(of_version_2, tmp_path):
         for k in range(7):
             state = tf.tanh(state @ KERNEL[:, :4] + vectors[:, k])
         return tf.nn.softmax(state)
+
     (v1.enable_control_flow_v2 if of_version_2 else v1.disable_control_flow_v2)()
     try:
         save(tmp_path / "a", build)
@@ -127,14 +138,20 @@ def test_tables_of_one_name_in_two_models(tmp_path):
             ids = v1.lookup.StaticHashTable(initializer, 0, name="table").lookup(words)
             vectors = tf.nn.embedding_lookup(v1.get_variable("vectors", initializer=WORDS), ids)
             return {"words": words}, {"p": network(tf.reduce_mean(vectors, 1))}
+
         return inner
+
     words, table = np.array([["a", "b", "c"], ["a", "a", "z"]]), tf.Variable(WORDS)
     model = ta.Attributor(lambda ids: expected(tf.reduce_mean(tf.gather(table, ids), 1)))
     attributors = [ta.Attributor(save(tmp_path / "".join(keys), build(keys))) for keys in (["a", "b", "c"], ["c", "b", "a"])]
     for attributor, order in zip(attributors, ("zabc", "zcba"), strict=True):
         ids = np.vectorize(order.index)(words)
-        np.testing.assert_allclose(attributor.attribute(words, target=0, method=RULE).attributions,
-                                   model.attribute(ids, target=0, method=RULE).attributions, rtol=1e-5, atol=1e-7)
+        np.testing.assert_allclose(
+            attributor.attribute(words, target=0, method=RULE).attributions,
+            model.attribute(ids, target=0, method=RULE).attributions,
+            rtol=1e-5,
+            atol=1e-7,
+        )
 
 
 @pytest.mark.parametrize("combiner", ["mean", "sum", "sqrtn"])
@@ -145,6 +162,7 @@ def test_feature_columns_go_one_example_at_a_time(combiner, tmp_path):
         column = tf.feature_column.embedding_column(bucket, 4, combiner=combiner, initializer=v1.constant_initializer(WORDS))
         vectors = v1.feature_column.input_layer({"words": words}, [column])
         return {"words": words, "age": age}, {"p": network(vectors + 0.1 * age)}
+
     attributor = ta.Attributor(save(tmp_path / "a", build), at="embeddings")
     words = np.array([["a", "b", "a"], ["q", "q", "q"], ["b", "", ""]])
     inputs = {"words": words, "age": np.ones((3, 1), "float32")}
@@ -158,18 +176,21 @@ def test_feature_columns_go_one_example_at_a_time(combiner, tmp_path):
 
         def score(rows, weights=counts / divisor):
             return expected(tf.einsum("bkd,k->bd", rows, weights) + 0.1)
+
         alone = ta.Attributor(score).attribute(WORDS[unique][None], target=1, method=RULE)
         size = len(unique)
         np.testing.assert_allclose(result.attributions[example, :size], alone.attributions[0], rtol=1e-5, atol=1e-6)
         assert np.all(result.attributions[example, size:] == 0)
-        words_of = {one: [word for word, bucket in zip(row, buckets[example], strict=True) if word and bucket == one]
-                    for one in unique}
+        words_of = {
+            one: [word for word, bucket in zip(row, buckets[example], strict=True) if word and bucket == one] for one in unique
+        }
         fell = [", ".join(dict.fromkeys(words_of[one])) for one in unique]
         assert result.tokens[example].tolist() == fell + [""] * (result.tokens.shape[1] - size)
     np.testing.assert_allclose(result.totals, result.difference, atol=1e-5)
 
 
 # frozen graphs
+
 
 def freeze(path, function, spec, lower=False):
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2

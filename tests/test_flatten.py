@@ -21,8 +21,10 @@ def graph_of(function, *specs):
 
 def evaluated(flat, fed):
     """The tensors asked for, at arrays by reference."""
+
     def run():
         return add_flat(flat, {reference: tf.constant(value) for reference, value in fed.items()})
+
     return [value.numpy() for value in tf.compat.v1.wrap_function(run, [])()]
 
 
@@ -67,13 +69,15 @@ def test_bodies_of_loops_and_branches_are_flat_and_renamed():
         for _ in tf.range(3):
             x = quadruple(x)
         return tf.cond(tf.reduce_sum(x) > 0, lambda: double(x), lambda: -quadruple(x))
+
     graph, inputs, outputs = graph_of(function, X)
     flat = Flattening(graph, inputs).flat(outputs, "_new")
     assert all(function.signature.name.endswith("_new") for function in flat.graph.library.function)
     assert not any("Call" in node.op for function in flat.graph.library.function for node in function.node_def)
     for values in (VALUES, -VALUES):
-        np.testing.assert_allclose(evaluated(flat, {inputs[0]: values})[0],
-                                   2 * 64 * values if values.sum() > 0 else -4 * 64 * values)
+        np.testing.assert_allclose(
+            evaluated(flat, {inputs[0]: values})[0], 2 * 64 * values if values.sum() > 0 else -4 * 64 * values
+        )
 
 
 def test_what_is_not_needed_is_left_out():
@@ -86,6 +90,7 @@ def test_what_is_not_needed_is_left_out():
         unused = tf.exp(x)
         with tf.device("/CPU:0"):
             return double(x), unused
+
     graph, inputs, outputs = graph_of(function, X)
     flat = Flattening(graph, inputs[:1]).flat(outputs[:1])
     assert {node.op for node in flat.graph.node} == {"Mul", "Const", "Identity"}
@@ -139,6 +144,7 @@ def test_functions_without_end_are_refused(monkeypatch):
 
 # gradients of their author's
 
+
 class Silu(tf.Module):
     """A gradient of TensorFlow's own making, once in the open and once in a loop."""
 
@@ -178,6 +184,7 @@ def test_the_name_of_the_gradient_is_registered_once():
 
 # where a gradient cannot be had
 
+
 class Hard(tf.Module):
     """Functions that nothing flows through."""
 
@@ -204,12 +211,16 @@ class Hard(tf.Module):
 def test_errors_name_the_operation(tmp_path):
     module = Hard()
     module.table = tf.Variable(tf.ones([9, 4]))
-    tf.saved_model.save(module, str(tmp_path), signatures={
-        "rounded": module.rounded, "hue": module.hue, "looped": module.looped, "classes": module.classes})
+    tf.saved_model.save(
+        module,
+        str(tmp_path),
+        signatures={"rounded": module.rounded, "hue": module.hue, "looped": module.looped, "classes": module.classes},
+    )
     x, ids = np.ones((2, 4), "float32"), np.ones((2, 5), "int32")
 
     def attribute(signature, inputs=x, **options):
         return lambda: ta.Attributor(tmp_path, signature=signature, **options).attribute(inputs, target=0, method="gradient")
+
     assert_refused(attribute("rounded"), "/Round' (Round)", "not differentiable")
     assert_refused(attribute("hue", x[:, :3]), "AdjustHue", "occlusion")
     assert_refused(attribute("looped", ids), "Gather", "inside a loop", "ta.tensor")
@@ -222,6 +233,7 @@ def test_errors_name_the_operation(tmp_path):
 
 
 # what is private to TensorFlow
+
 
 def test_bodies_are_let_go_of_with_their_attributor(tmp_path):
     """Fails where TensorFlow moves what `graph.private` uses, or lets go of bodies by itself."""
@@ -237,7 +249,9 @@ def test_bodies_are_let_go_of_with_their_attributor(tmp_path):
     def explain():
         ta.Attributor(tmp_path).attribute(x, target=0, method="gradient")
         ta.Attributor(lambda x: tf.while_loop(lambda k, x: k < 3, lambda k, x: (k + 1, tf.tanh(x)), (0, x))[1]).attribute(
-            x, target=0, method="gradient")
+            x, target=0, method="gradient"
+        )
+
     explain()
     before = registered()
     explain()

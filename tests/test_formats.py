@@ -40,8 +40,10 @@ def twins(build, policy):
     return half, full, np.random.default_rng(2).normal(size=shape).astype("float32")
 
 
-@pytest.mark.parametrize(("build", "policy"), [(dense, "mixed_float16"), (dense, "bfloat16"),
-                                               (convolutions, "mixed_bfloat16"), (recurrent, "mixed_bfloat16")])
+@pytest.mark.parametrize(
+    ("build", "policy"),
+    [(dense, "mixed_float16"), (dense, "bfloat16"), (convolutions, "mixed_bfloat16"), (recurrent, "mixed_bfloat16")],
+)
 def test_what_is_stated_is_what_it_is(build, policy):
     half, full, x = twins(build, policy)
     for method, factor in (("gradient", 1.05), (ta.IntegratedGradients(rule="midpoint", n_steps=8), 3)):
@@ -73,6 +75,7 @@ def test_a_gradient_of_the_authors_is_said():
 
     def net(x):
         return tf.cast(tf.reduce_sum(straight(tf.cast(x, tf.bfloat16) * 3), 1), tf.float32)
+
     result = ta.Attributor(net).attribute(RNG.normal(size=(2, 3)).astype("float32"), method="gradient", verbose=False)
     assert result.format_error is None
     assert any("bfloat16 leaves open is not known" in note and "author" in note for note in result.notes)

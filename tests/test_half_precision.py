@@ -48,8 +48,9 @@ def test_each_row_has_a_scale_of_its_own_and_its_company_changes_no_bit():
     together = attributor.attribute(x, method="gradient", verbose=False).attributions
     np.testing.assert_allclose(together, np.exp(20 * x[:, :1]) * np.ones(4), rtol=1e-3)
     for i in range(3):
-        np.testing.assert_array_equal(attributor.attribute(x[i:i + 1], method="gradient", verbose=False).attributions[0],
-                                      together[i])
+        np.testing.assert_array_equal(
+            attributor.attribute(x[i : i + 1], method="gradient", verbose=False).attributions[0], together[i]
+        )
 
 
 def test_what_is_not_finite_at_any_scale_is_said_and_zero_stays_zero():
@@ -80,8 +81,12 @@ def nets():
 
 
 METHODS = {
-    "path": {}, "deeplift": {}, "conductance": {"at": "conv"}, "internal_influence": {"at": "conv"},
-    "grad_cam": {}, "through": {},
+    "path": {},
+    "deeplift": {},
+    "conductance": {"at": "conv"},
+    "internal_influence": {"at": "conv"},
+    "grad_cam": {},
+    "through": {},
 }
 
 
@@ -89,10 +94,14 @@ METHODS = {
 def test_every_path_agrees_with_the_same_net_in_float32(name, nets):
     x = RNG.uniform(0, 255, (1, 96, 96, 3)).astype("float32")
     # fixed nodes: a rule that refines need not take the same ones in both formats
-    fixed = {"through": ta.Conductance(rule="midpoint", n_steps=2, through=ta.layer("conv", unit=(..., 1))),
-             "path": ta.IntegratedGradients(rule="midpoint", n_steps=8)}
-    half, full = (ta.Attributor(net, **METHODS[name]).attribute(x, target=0, method=fixed.get(name, name),
-                                                                verbose=False).attributions for net in nets)
+    fixed = {
+        "through": ta.Conductance(rule="midpoint", n_steps=2, through=ta.layer("conv", unit=(..., 1))),
+        "path": ta.IntegratedGradients(rule="midpoint", n_steps=8),
+    }
+    half, full = (
+        ta.Attributor(net, **METHODS[name]).attribute(x, target=0, method=fixed.get(name, name), verbose=False).attributions
+        for net in nets
+    )
     assert np.abs(half - full).sum() < 0.02 * np.abs(full).sum()
 
 
@@ -136,6 +145,7 @@ def test_differentiable_attributions_are_scaled_and_stay_differentiable(size, in
             found = ta.integrated_gradients(score, x, n_steps=2)
             total = tf.reduce_sum(found) / size
         return found, tape.gradient(total, weight)
+
     found, slope = (tf.function(loss) if inside else loss)(tf.constant(X))
     np.testing.assert_allclose(found, 3 * size * X, rtol=2e-3)
     np.testing.assert_allclose(slope, X.sum(), rtol=2e-3)
@@ -147,6 +157,7 @@ def test_a_float32_function_inside_a_graph_is_differentiated_once():
     def score(x):
         calls.append(1)
         return tf.reduce_sum(x**2, 1) * 1e-9
+
     found = tf.function(lambda x: ta.integrated_gradients(score, x, n_steps=2))(tf.constant(X))
     assert len(calls) == 2
     np.testing.assert_allclose(found, ta.integrated_gradients(score, tf.constant(X), n_steps=2), rtol=1e-6)

@@ -20,8 +20,10 @@ UNIT = 2**20 if sys.platform == "darwin" else 2**10
 
 def state(folder):
     """Every file in a folder with what is in it and when it was changed."""
-    return {str(path): (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
-            for path in sorted(folder.rglob("*"))}
+    return {
+        str(path): (path.stat().st_mtime_ns, hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else "")
+        for path in sorted(folder.rglob("*"))
+    }
 
 
 def used(path):

@@ -65,7 +65,7 @@ def imported(name, everywhere=False):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
             continue
-        base = package[:len(package) - node.level + 1] if node.level else []
+        base = package[: len(package) - node.level + 1] if node.level else []
         base = ".".join([*base, *([node.module] if node.module else [])])
         for alias in node.names:
             inner = f"{base}.{alias.name}"
@@ -111,8 +111,13 @@ def test_no_circle_in_a_room(place):
 
 
 def test_view_imports_results_alone():
-    wrong = {(name, other) for name in MODULES if room(name) == "view"
-             for other in own(name) if room(other) not in ("view", "common", "result")}
+    wrong = {
+        (name, other)
+        for name in MODULES
+        if room(name) == "view"
+        for other in own(name)
+        if room(other) not in ("view", "common", "result")
+    }
     assert not wrong
 
 
@@ -123,15 +128,20 @@ def test_only_view_imports_matplotlib():
 
 
 def test_only_the_demo_and_the_callback_import_keras_at_module_level():
-    users = {name for name in MODULES
-             if any(other.split(".")[0] in ("keras", "tf_keras") or other.startswith("tensorflow.keras")
-                    for other in imported(name))}
+    users = {
+        name
+        for name in MODULES
+        if any(other.split(".")[0] in ("keras", "tf_keras") or other.startswith("tensorflow.keras") for other in imported(name))
+    }
     assert users <= {name for name in MODULES if room(name) == "demo"} | {"training.callback"}
 
 
 def test_only_one_module_uses_what_is_private_to_tensorflow():
-    users = {name for name in MODULES
-             if "tensorflow.python" in " ".join(imported(name, everywhere=True)) or "tf.python" in MODULES[name].read_text()}
+    users = {
+        name
+        for name in MODULES
+        if "tensorflow.python" in " ".join(imported(name, everywhere=True)) or "tf.python" in MODULES[name].read_text()
+    }
     assert users <= {"graph.traced.tf_private"}
 
 
@@ -147,8 +157,10 @@ def test_no_module_takes_the_place_of_a_public_function():
 
 
 def test_importing_the_library_brings_no_keras_and_no_pictures():
-    code = ("import sys, tensorflow; before = set(sys.modules); import tf_attrib; new = set(sys.modules) - before; "
-            "print(*sorted({name.split('.')[0] for name in new} | {name for name in new if name.startswith('scipy.')}))")
+    code = (
+        "import sys, tensorflow; before = set(sys.modules); import tf_attrib; new = set(sys.modules) - before; "
+        "print(*sorted({name.split('.')[0] for name in new} | {name for name in new if name.startswith('scipy.')}))"
+    )
     environment = {"PYTHONPATH": str(PACKAGE.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
     new = set(done.stdout.split())

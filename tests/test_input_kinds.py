@@ -31,8 +31,10 @@ def nets():
 @pytest.mark.parametrize("method", ["integrated_gradients", "gradient", "deeplift", "smoothgrad", "ablation"])
 @pytest.mark.parametrize("given", [PIXELS, PIXELS.astype("float32")], ids=["integers", "floats"])
 def test_integers_that_are_quantities_are_attributed_behind_their_cast(nets, method, given):
-    found, expected = (one.attribute([x, TABLE], method=method, seed=0, verbose=False)
-                       for one, x in zip(nets, (given, PIXELS.astype("float32")), strict=True))
+    found, expected = (
+        one.attribute([x, TABLE], method=method, seed=0, verbose=False)
+        for one, x in zip(nets, (given, PIXELS.astype("float32")), strict=True)
+    )
     for mine, other in zip(found.attributions, expected.attributions, strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-7)
     assert found.at == "inputs"
@@ -44,8 +46,14 @@ def test_one_integer_input_by_its_name(nets):
     np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-7)
 
 
-BASELINES = {"black": ta.black((0, 255)), "white": ta.white((0, 255)), "blur": ta.blur(1.0), "data": ta.dataset(PIXELS),
-             "an input": ta.at_input(PIXELS[0]), "a fraction": ta.constant(0.5)}
+BASELINES = {
+    "black": ta.black((0, 255)),
+    "white": ta.white((0, 255)),
+    "blur": ta.blur(1.0),
+    "data": ta.dataset(PIXELS),
+    "an input": ta.at_input(PIXELS[0]),
+    "a fraction": ta.constant(0.5),
+}
 
 
 @pytest.mark.parametrize("name", BASELINES)
@@ -68,6 +76,7 @@ def test_integers_that_are_looked_up_or_counted_are_no_quantities(words):
 def test_a_float_input_that_becomes_complex_is_no_token_id():
     def power(v):
         return tf.reduce_sum(tf.abs(tf.signal.fft(tf.cast(v, tf.complex64))) ** 2, -1)
+
     result = ta.Attributor(power).attribute(TABLE, verbose=False)
     np.testing.assert_allclose(result.attributions, 3 * TABLE**2, rtol=1e-3)  # Parseval
     both = ta.Attributor(lambda v: power(v["a"]) + tf.reduce_sum(v["b"], -1)).attribute({"a": TABLE, "b": TABLE}, verbose=False)
@@ -75,15 +84,22 @@ def test_a_float_input_that_becomes_complex_is_no_token_id():
     np.testing.assert_allclose(both.attributions["b"], TABLE, rtol=1e-5)
 
 
-FRAMES = {"truth values": pd.DataFrame({"a": [1.0, 2.0], "b": [True, False], "c": [0, 1]}),
-          "integers that may be missing": pd.DataFrame({"a": [1.0, 2], "b": pd.array([1, 0], dtype="Int64"), "c": [0.0, 1]}),
-          "a masked array without a mask": np.ma.masked_array([[1.0, 1, 0], [2, 0, 1]])}
+FRAMES = {
+    "truth values": pd.DataFrame({"a": [1.0, 2.0], "b": [True, False], "c": [0, 1]}),
+    "integers that may be missing": pd.DataFrame({"a": [1.0, 2], "b": pd.array([1, 0], dtype="Int64"), "c": [0.0, 1]}),
+    "a masked array without a mask": np.ma.masked_array([[1.0, 1, 0], [2, 0, 1]]),
+}
 
 
 @pytest.mark.parametrize("name", FRAMES)
 def test_numbers_of_several_kinds_are_numbers(name):
-    found = ta.Attributor(lambda x: tf.reduce_sum(x * [1.0, 2, 3], 1) if x.dtype == tf.float32 else tf.reduce_sum(
-        x * tf.constant([1.0, 2, 3], x.dtype), 1)).attribute(FRAMES[name], verbose=False)
+    found = ta.Attributor(
+        lambda x: (
+            tf.reduce_sum(x * [1.0, 2, 3], 1)
+            if x.dtype == tf.float32
+            else tf.reduce_sum(x * tf.constant([1.0, 2, 3], x.dtype), 1)
+        )
+    ).attribute(FRAMES[name], verbose=False)
     np.testing.assert_allclose(found.attributions, [[1, 2, 0], [2, 0, 3]], atol=1e-5)
 
 

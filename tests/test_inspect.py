@@ -117,7 +117,11 @@ def test_recurrent_tf_keras_export(folders):
     found = ta.inspect(exports.tf_keras_recurrent(folders / "recurrent"))
     (embedding,) = found.embeddings
     assert (embedding.pattern, embedding.table, embedding.table_shape, embedding.inputs) == (
-        "ResourceGather", "words/embeddings", (30, 6), ("tokens",))
+        "ResourceGather",
+        "words/embeddings",
+        (30, 6),
+        ("tokens",),
+    )
     (head,) = found.heads
     assert (head.kind, head.output) == ("softmax", "head")
     assert len(found.variables) == 6
@@ -152,7 +156,12 @@ def test_v1_export(folders, resource):
     (embedding,), (head,) = found.embeddings, found.heads
     assert embedding.pattern == ("ResourceGather -> Mean" if resource else "VariableV2 -> GatherV2 -> Mean")
     assert (embedding.tensor, embedding.table, embedding.table_shape, embedding.combiner, embedding.inputs) == (
-        "lookup:0", "words/table", (20, 4), "mean", ("ids",))
+        "lookup:0",
+        "words/table",
+        (20, 4),
+        "mean",
+        ("ids",),
+    )
     assert (head.tensor, head.logits) == ("probabilities:0", "logits:0")
     assert found.signatures["serving_default"].inputs["ids"].shape == (None, 5)
     assert {one.name: one.trainable for one in found.variables} == {"words/table": True, "weight": True}
@@ -227,7 +236,11 @@ def test_keras_model_in_memory():
     found = ta.inspect(model)
     (embedding,), (head,) = found.embeddings, found.heads
     assert (embedding.name, embedding.table, embedding.table_shape, embedding.inputs) == (
-        "words", "words/embeddings", (30, 6), ("tokens",))
+        "words",
+        "words/embeddings",
+        (30, 6),
+        ("tokens",),
+    )
     assert (head.output, head.kind, head.applied) == ("head", "sigmoid", True)
     assert {"words", "lstm", "head"} <= {one.layer for one in found.tensors}
     assert all(one.trainable for one in found.variables)

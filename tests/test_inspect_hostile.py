@@ -27,10 +27,19 @@ def assert_both_refused(path, *words):
     assert_refused(lambda: security.check(path, allow_unsafe=True), *words)
 
 
-@pytest.mark.parametrize(("data", "words"), [
-    (b"", "is empty"), (b"hello, this is no proto", "neither"), (b"PK\x03\x04" + bytes(200), "neither"),
-    (b"\x12" * 1000, "neither"), (bytes(1000), "neither"), (b"\x07\x91\xe3" + b"\xff" * 500, "neither"),
-    (b"\x08\x01", "neither"), (b"\x0a\x05\x0a\x03abc", "neither")])
+@pytest.mark.parametrize(
+    ("data", "words"),
+    [
+        (b"", "is empty"),
+        (b"hello, this is no proto", "neither"),
+        (b"PK\x03\x04" + bytes(200), "neither"),
+        (b"\x12" * 1000, "neither"),
+        (bytes(1000), "neither"),
+        (b"\x07\x91\xe3" + b"\xff" * 500, "neither"),
+        (b"\x08\x01", "neither"),
+        (b"\x0a\x05\x0a\x03abc", "neither"),
+    ],
+)
 def test_what_is_no_proto(tmp_path, data, words):
     (tmp_path / "model.pb").write_bytes(data)
     assert_both_refused(tmp_path / "model.pb", words)
@@ -42,7 +51,7 @@ def test_truncated_export(tmp_path):
     folder = exports.v1_model(tmp_path / "v1")
     data = (tmp_path / "v1" / "saved_model.pb").read_bytes()
     for part in (0.2, 0.5, 0.99):
-        (tmp_path / "v1" / "saved_model.pb").write_bytes(data[:int(len(data) * part)])
+        (tmp_path / "v1" / "saved_model.pb").write_bytes(data[: int(len(data) * part)])
         assert_both_refused(folder, "truncated")
 
 
@@ -162,6 +171,7 @@ def test_names_never_reach_the_terminal(tmp_path, capsys):
         signature = meta_graph.signature_def[EVIL]
         signature.inputs[EVIL].name = "x:0"
         signature.outputs[EVIL].name = EVIL + ":0"
+
     found = ta.inspect(exports.change(folder, evil))
     assert found.heads[0].kind == "softmax"
     assert [one.operation for one in found.unsafe_ops] == ["WriteFile", EVIL]  # what it knows, and what it does not

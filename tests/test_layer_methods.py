@@ -89,8 +89,10 @@ def test_conductance_through_units_adds_up_both_ways():
     model, *_, x = nets("mlp")
     at_input, at_layer = ta.Attributor(model), ta.Attributor(model, at="seen")
     steps = {"n_steps": 50}
-    through = [at_input.attribute(x, 1, method=ta.Conductance(through=ta.layer("seen", unit=unit), **steps)).attributions
-               for unit in range(7)]
+    through = [
+        at_input.attribute(x, 1, method=ta.Conductance(through=ta.layer("seen", unit=unit), **steps)).attributions
+        for unit in range(7)
+    ]
     ig = at_input.attribute(x, 1, method=ta.IntegratedGradients(**steps)).attributions
     units = at_layer.attribute(x, 1, method=ta.Conductance(**steps)).attributions
     np.testing.assert_allclose(np.sum(through, 0), ig, atol=1e-12)
@@ -103,8 +105,11 @@ def test_a_channel_is_the_sum_of_its_positions():
     model, *_, x = nets("cnn")
     attributor, steps = ta.Attributor(model), {"n_steps": 20}
     (rows, columns, _) = keras.Model(model.inputs, model.get_layer("seen").output).output_shape[1:]
-    each = [attributor.attribute(x, 1, method=ta.Conductance(through=ta.layer("seen", unit=(i, j, 2)), **steps)).attributions
-            for i in range(rows) for j in range(columns)]
+    each = [
+        attributor.attribute(x, 1, method=ta.Conductance(through=ta.layer("seen", unit=(i, j, 2)), **steps)).attributions
+        for i in range(rows)
+        for j in range(columns)
+    ]
     channel = attributor.attribute(x, 1, method=ta.Conductance(through=ta.layer("seen", unit=(..., 2)), **steps)).attributions
     np.testing.assert_allclose(np.sum(each, 0), channel, atol=1e-12)
     assert np.abs(channel).max() > 1e-6
@@ -137,8 +142,14 @@ def test_what_goes_around_a_layer_is_the_gap():
 
 def test_the_path_of_token_models_runs_at_the_embeddings():
     keras.utils.set_random_seed(6)
-    model = keras.Sequential([keras.Input((6,), dtype="int32"), layers.Embedding(20, 4, mask_zero=True, name="words"),
-                              layers.LSTM(5, name="seen"), layers.Dense(3, activation="softmax")])
+    model = keras.Sequential(
+        [
+            keras.Input((6,), dtype="int32"),
+            layers.Embedding(20, 4, mask_zero=True, name="words"),
+            layers.LSTM(5, name="seen"),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
     ids = RNG.integers(1, 20, (4, 6)).astype("int32")
     ids[2, 3:] = 0
     result = ta.Attributor(model, at="seen").attribute(ids, method=ta.Conductance(0.01))
@@ -162,6 +173,7 @@ def test_a_path_in_front_of_the_layer():
 
 def test_straight_through_gradients_are_heeded():
     """A gradient that the model defines itself is used forwards too: rounding that hands its gradient on."""
+
     @tf.custom_gradient
     def rounded(x):
         return tf.round(4 * x) / 4, lambda upstream: upstream
@@ -177,6 +189,7 @@ def test_straight_through_gradients_are_heeded():
 
 
 # Grad-CAM
+
 
 def test_grad_cam_is_that_of_a_plain_tape():
     model, front, back, x = nets("cnn")
@@ -195,13 +208,30 @@ def test_grad_cam_is_that_of_a_plain_tape():
     np.testing.assert_array_equal(named.attributions, other.attributions)
 
 
-@pytest.mark.parametrize(("make", "last"), [
-    (lambda: [layers.Conv2D(2, 3, name="a"), layers.BatchNormalization(name="b"), layers.ReLU(name="c"),
-              layers.MaxPooling2D(name="d"), layers.Dropout(0.1), layers.GlobalAveragePooling2D()], "c"),
-    (lambda: [layers.Conv2D(2, 3, name="a"), layers.Flatten(), layers.Dense(4, name="b")], "a"),
-    (lambda: [keras.Sequential([layers.Conv2D(2, 3, name="a"), layers.ReLU(name="b")], name="body"),
-              layers.GlobalMaxPooling2D()], "body"),
-])
+@pytest.mark.parametrize(
+    ("make", "last"),
+    [
+        (
+            lambda: [
+                layers.Conv2D(2, 3, name="a"),
+                layers.BatchNormalization(name="b"),
+                layers.ReLU(name="c"),
+                layers.MaxPooling2D(name="d"),
+                layers.Dropout(0.1),
+                layers.GlobalAveragePooling2D(),
+            ],
+            "c",
+        ),
+        (lambda: [layers.Conv2D(2, 3, name="a"), layers.Flatten(), layers.Dense(4, name="b")], "a"),
+        (
+            lambda: [
+                keras.Sequential([layers.Conv2D(2, 3, name="a"), layers.ReLU(name="b")], name="body"),
+                layers.GlobalMaxPooling2D(),
+            ],
+            "body",
+        ),
+    ],
+)
 def test_the_layer_that_grad_cam_takes(make, last):
     model = keras.Sequential([keras.Input((8, 8, 1)), *make(), layers.Dense(3)])
     result = ta.Attributor(model).attribute(RNG.normal(size=(1, 8, 8, 1)), target=1, method="grad_cam")
@@ -215,6 +245,7 @@ def test_grad_cam_needs_positions(cnn, images):
 
 
 # the ends of what can be looked at
+
 
 def test_the_head_itself_is_looked_at_to_a_stated_accuracy():
     model, *_, x = nets("mlp")
@@ -236,10 +267,17 @@ def test_several_inputs_keep_their_structure():
 
 def test_paths_that_do_not_lead_to_the_layer(cnn):
     model, *_, x = nets("cnn")
-    assert_refused(lambda: ta.Attributor(model, at=model.layers[0].name).attribute(x, 1, method=ta.Conductance(path="seen")),
-                   "path must run in front of", "path='seen' does not")
+    assert_refused(
+        lambda: ta.Attributor(model, at=model.layers[0].name).attribute(x, 1, method=ta.Conductance(path="seen")),
+        "path must run in front of",
+        "path='seen' does not",
+    )
     assert_refused(lambda: ta.Conductance(path=3), "path= says where the path runs")
-    sequence = keras.Sequential([keras.Input((5, 2)), layers.LSTM(3, return_sequences=True),
-                                 layers.Dense(4, activation="softmax")])
-    assert_refused(lambda: ta.Attributor(sequence).attribute(RNG.normal(size=(1, 5, 2)), (1, 2), method="grad_cam"),
-                   "positions of its own", "GradCam(layer")
+    sequence = keras.Sequential(
+        [keras.Input((5, 2)), layers.LSTM(3, return_sequences=True), layers.Dense(4, activation="softmax")]
+    )
+    assert_refused(
+        lambda: ta.Attributor(sequence).attribute(RNG.normal(size=(1, 5, 2)), (1, 2), method="grad_cam"),
+        "positions of its own",
+        "GradCam(layer",
+    )

@@ -14,8 +14,9 @@ X = np.random.default_rng(2).normal(size=(3, 4)).astype("float32")
 
 def make(library, *more):
     layers = library.layers
-    return library.Sequential([layers.Input((4,)), layers.Dense(5, activation="tanh", name="hidden"), *more,
-                               layers.Dense(3, activation="softmax")])
+    return library.Sequential(
+        [layers.Input((4,)), layers.Dense(5, activation="tanh", name="hidden"), *more, layers.Dense(3, activation="softmax")]
+    )
 
 
 @pytest.mark.parametrize("ending", [".keras", ".h5"])
@@ -62,7 +63,7 @@ def test_a_truncated_file(ending, part, tmp_path):
     whole, path = tmp_path / f"whole{ending}", tmp_path / f"model{ending}"
     make(keras).save(whole)
     content = whole.read_bytes()
-    path.write_bytes(content[:int(part * len(content))])
+    path.write_bytes(content[: int(part * len(content))])
     assert_refused(path, "model")
 
 
@@ -116,6 +117,7 @@ def test_a_loss_that_is_not_known_here_does_not_matter(library, ending, tmp_path
 
     def own_loss(true, predicted):
         return predicted * 0.0
+
     model = make(library)
     model.compile(loss=own_loss)
     path = tmp_path / f"model{ending}"
@@ -128,6 +130,7 @@ def test_a_layer_that_is_not_known_here_is_named(tmp_path):
     class OwnLayer(keras.layers.Layer):
         def call(self, x):
             return x
+
     path = tmp_path / "model.keras"
     make(keras, OwnLayer()).save(path)
     assert_refused(path, "OwnLayer", "not known", "allow_unsafe=True", "give Attributor the model")

@@ -23,11 +23,21 @@ RNG = np.random.default_rng(8)
 
 def made(values, inputs, **more):
     count = len(values)
-    fields = {"inputs": inputs, "baseline_scores": np.full(count, 0.1), "gap": np.full(count, 0.002), "unit": "probability",
-              "error_estimate": np.array([0.01, 0.03, 0.2][:count]), "of": "probability at 'head'", "at": "inputs",
-              "status": np.array(["converged", "converged", "max_evaluations"][:count]), "target": np.arange(count),
-              "predicted": np.full(count, 1), "evaluations": np.array([5, 9, 11][:count]),
-              "method": "IntegratedGradients(tolerance=0.05)", "baseline": "zeros"}
+    fields = {
+        "inputs": inputs,
+        "baseline_scores": np.full(count, 0.1),
+        "gap": np.full(count, 0.002),
+        "unit": "probability",
+        "error_estimate": np.array([0.01, 0.03, 0.2][:count]),
+        "of": "probability at 'head'",
+        "at": "inputs",
+        "status": np.array(["converged", "converged", "max_evaluations"][:count]),
+        "target": np.arange(count),
+        "predicted": np.full(count, 1),
+        "evaluations": np.array([5, 9, 11][:count]),
+        "method": "IntegratedGradients(tolerance=0.05)",
+        "baseline": "zeros",
+    }
     return ta.Attribution(values, np.array([0.9, 0.8, 0.7][:count]), **(fields | more))
 
 
@@ -60,8 +70,12 @@ def logged(folder, result, step=3, **more):
 
 def test_numbers_are_those_of_the_result(tmp_path):
     scalars, found = logged(tmp_path, images(), seconds=1.5)
-    expected = {"attribution/mean_error_estimate": 0.08, "attribution/share_converged": 2 / 3,
-                "attribution/gradient_evaluations": 25, "attribution/seconds": 1.5}
+    expected = {
+        "attribution/mean_error_estimate": 0.08,
+        "attribution/share_converged": 2 / 3,
+        "attribution/gradient_evaluations": 25,
+        "attribution/seconds": 1.5,
+    }
     assert scalars == pytest.approx(expected)
     for tag, value in expected.items():
         plugin, steps = found[tag]
@@ -157,6 +171,7 @@ def test_events_are_written_without_the_tensorboard_package(tmp_path):
 
 # pictures made quickly
 
+
 def pixels(result, example=0, **more):
     png, size = board(result, example, **more)
     picture = Image.open(io.BytesIO(png)).convert("RGB")
@@ -170,27 +185,35 @@ def test_colours_say_the_sign_and_zero_is_gray():
     drawn = pixels(made(values, np.zeros((1, 8, 8, 1))))
     # without a heading: 8 white, then the image, the overlay and the map, of 8 × 13 pixels each, with 8 white between
     assert drawn.shape[1] == 350  # as TensorBoard shows it, pixel by pixel
-    alone = drawn[8:112, 8 + 2 * 112:8 + 2 * 112 + 104]
-    assert alone[2 * 13 + 6, 3 * 13 + 6].tolist() == [0x21, 0xc4, 0x5a]
-    assert alone[5 * 13 + 6, 6 * 13 + 6].tolist() == [0xb0, 0x0d, 0x23]
-    assert alone[0, 0].tolist() == [0xe4] * 3
+    alone = drawn[8:112, 8 + 2 * 112 : 8 + 2 * 112 + 104]
+    assert alone[2 * 13 + 6, 3 * 13 + 6].tolist() == [0x21, 0xC4, 0x5A]
+    assert alone[5 * 13 + 6, 6 * 13 + 6].tolist() == [0xB0, 0x0D, 0x23]
+    assert alone[0, 0].tolist() == [0xE4] * 3
     assert (drawn[8:112, 8:112] == 0).all()  # the image is black
 
 
 def test_padding_is_one_box_with_its_sum():
     padded = words(["good", "[pad]", "[pad]", "[pad]"])
     same = words(["good", "[pad] × 3", "", ""])
-    same = dataclasses.replace(same, attributions=np.array([[0.5, -0.24]]), inputs=np.array([[4, 5]]),
-                               tokens=np.array([["good", "[pad] × 3"]]))
+    same = dataclasses.replace(
+        same, attributions=np.array([[0.5, -0.24]]), inputs=np.array([[4, 5]]), tokens=np.array([["good", "[pad] × 3"]])
+    )
     np.testing.assert_array_equal(pixels(padded), pixels(same))
 
 
-@pytest.mark.parametrize("result", [
-    made(RNG.normal(size=(1, 4, 4)), RNG.uniform(size=(1, 16, 16, 3))),  # a layer's coarser map
-    made(RNG.normal(size=(1, 16, 16, 3)), RNG.integers(0, 255, (1, 16, 16, 3)).astype("uint8")),
-    made(RNG.normal(size=(1, 300, 300, 3)), RNG.uniform(-1, 1, (1, 300, 300, 3))),
-    made(RNG.normal(size=(1, 30)), RNG.normal(size=(1, 30))), made(RNG.normal(size=(1, 40, 2)), RNG.normal(size=(1, 40, 2))),
-    words(["ordinary", "ünïcode", "строка", "."]), words(["日本語", "x", "\u0007", ""])], ids=range(7))
+@pytest.mark.parametrize(
+    "result",
+    [
+        made(RNG.normal(size=(1, 4, 4)), RNG.uniform(size=(1, 16, 16, 3))),  # a layer's coarser map
+        made(RNG.normal(size=(1, 16, 16, 3)), RNG.integers(0, 255, (1, 16, 16, 3)).astype("uint8")),
+        made(RNG.normal(size=(1, 300, 300, 3)), RNG.uniform(-1, 1, (1, 300, 300, 3))),
+        made(RNG.normal(size=(1, 30)), RNG.normal(size=(1, 30))),
+        made(RNG.normal(size=(1, 40, 2)), RNG.normal(size=(1, 40, 2))),
+        words(["ordinary", "ünïcode", "строка", "."]),
+        words(["日本語", "x", "\u0007", ""]),
+    ],
+    ids=range(7),
+)
 def test_every_kind_is_drawn(result):
     drawn = pixels(result, heading=["label 3, predicted 5", "score 0.9 probability, gap 0.01"])
     assert drawn.shape[1] >= 350

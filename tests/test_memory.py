@@ -60,6 +60,7 @@ def test_blocks_of_everything_that_is_evaluated_follow_the_call(small_room, monk
     def counted(function, at, *rest):
         seen.append(len(next(iter(at.values()))))
         return evaluate(function, at, *rest)
+
     monkeypatch.setattr(ScoreFunction, "gradients_now", counted)
     for size in (8, 64):
         x = RNG.random((40, size, size, 3)).astype("float32")
@@ -75,6 +76,7 @@ def test_blocks_of_everything_that_is_evaluated_follow_the_call(small_room, monk
 
 def ta_port(session):
     from tf_attrib.graph.traced.cut import Port
+
     return Port(session.function.output.fetches[None])
 
 
@@ -82,8 +84,11 @@ def ta_port(session):
 def test_blocks_follow_the_length_of_sequences_in_loops_and_out_of_them(kind, small_room):
     ids = keras.Input((None,), dtype="int32")
     hidden = layers.Embedding(20, 8)(ids)
-    hidden = layers.LSTM(16)(hidden) if kind == "lstm" else \
-        layers.GlobalAveragePooling1D()(layers.Dense(64, activation="tanh")(hidden))
+    hidden = (
+        layers.LSTM(16)(hidden)
+        if kind == "lstm"
+        else layers.GlobalAveragePooling1D()(layers.Dense(64, activation="tanh")(hidden))
+    )
     attributor = ta.Attributor(keras.Model(ids, layers.Dense(2)(hidden)))
     for length in (8, 400):
         attributor.attribute(np.ones((1, length), "int32"), target=0, method="gradient", verbose=False)
@@ -127,7 +132,7 @@ def test_only_the_position_that_is_explained_is_computed(name):
     (session,) = attributor._sessions.values()
     embedded = session.selected(attributor.prepare({None: x})[1])
     values = tf.constant(next(iter(embedded.values())))
-    layers_behind = model.layers[model.layers.index(model.get_layer("words")) + 1:]
+    layers_behind = model.layers[model.layers.index(model.get_layer("words")) + 1 :]
     with tf.GradientTape() as tape:
         tape.watch(values)
         found = values
@@ -137,13 +142,18 @@ def test_only_the_position_that_is_explained_is_computed(name):
     if score is not None:
         np.testing.assert_allclose(result.attributions, tape.gradient(score, values), atol=1e-6)
     score, _ = session.function.chosen()
-    wide = [tensor for operation in ancestors_of(score, session) for tensor in operation.outputs
-            if tensor.dtype.is_floating and tensor.shape.rank and tensor.shape[-1] == 9 and tensor.shape.rank == 3]
+    wide = [
+        tensor
+        for operation in ancestors_of(score, session)
+        for tensor in operation.outputs
+        if tensor.dtype.is_floating and tensor.shape.rank and tensor.shape[-1] == 9 and tensor.shape.rank == 3
+    ]
     assert bool(wide) == (name == "shared")  # a mean over positions needs them all
 
 
 def ancestors_of(score, session):
     from tf_attrib.graph.traced.heads_and_lookups import ancestors
+
     return ancestors([score], [port.tensor for port in session.function.place.ports.values()])
 
 
@@ -163,8 +173,9 @@ def _by_hand(values, position):
     weights = tf.reshape(tf.cos(tf.range(20.0)), (4, 5))
     wide = tf.reshape(tf.matmul(tf.reshape(values, (-1, 4)), weights), (-1, 2, 3, 5))
     turned = tf.reshape(tf.matmul(tf.reshape(values, (-1, 4)), weights), (-1, 3, 2, 5))  # other positions
-    return [at_position(one, position) for one in (wide, turned)] + \
-        [tf.gather_nd(one, position, batch_dims=1) for one in (wide, turned)]
+    return [at_position(one, position) for one in (wide, turned)] + [
+        tf.gather_nd(one, position, batch_dims=1) for one in (wide, turned)
+    ]
 
 
 def test_positions_on_several_axes():
@@ -184,6 +195,7 @@ def test_each_position_fetches_no_more_than_the_predicted_classes(monkeypatch):
         found = fetch(self, *arguments)
         fetched.extend(value.shape for value in found.values())
         return found
+
     monkeypatch.setattr(type(session), "fetch", noted)
     result = attributor.attribute(x, target=ta.each_position(), method="gradient", verbose=False)
     np.testing.assert_array_equal(result.target[:, 1].reshape(3, 5), model(x).numpy().argmax(2))

@@ -19,16 +19,19 @@ def weights(*shape):
 @pytest.fixture(scope="module")
 def net(double):
     """softmax(tanh(x A + a) B + b), as a model with a layer called "seen"."""
-    model = keras.Sequential([keras.Input((4,)), layers.Dense(5, activation="tanh", name="seen"),
-                              layers.Dense(3, activation="softmax")])
+    model = keras.Sequential(
+        [keras.Input((4,)), layers.Dense(5, activation="tanh", name="seen"), layers.Dense(3, activation="softmax")]
+    )
     model.set_weights([weights(4, 5), weights(5) * 0.3, weights(5, 3), weights(3) * 0.2])
     return model
 
 
 def test_conductance(net):
     """LayerConductance(net, net.t).attribute(x, target=1, n_steps=20000, method="riemann_trapezoid"), which converges slowly"""
-    captum = [[-0.238390171, 0.0660504, -0.172181401, 0.171007037, -0.017196313],
-              [0.011322469, -0.060012285, -0.00062679, -0.06751069, 0.012583902]]
+    captum = [
+        [-0.238390171, 0.0660504, -0.172181401, 0.171007037, -0.017196313],
+        [0.011322469, -0.060012285, -0.00062679, -0.06751069, 0.012583902],
+    ]
     attributor = ta.Attributor(net, at="seen")
     np.testing.assert_allclose(attributor.attribute(X, 1, method=ta.Conductance(n_steps=100)).attributions, captum, atol=1e-5)
     refined = attributor.attribute(X, 1, method=ta.Conductance(0.001)).attributions
@@ -44,8 +47,10 @@ def test_conductance_of_the_input_through_a_unit(net):
 
 def test_internal_influence(net):
     """InternalInfluence(net, net.t).attribute(x, target=1, n_steps=200, method="gausslegendre")"""
-    captum = [[0.236738864, 0.069627358, -0.184103681, -0.208801546, 0.026259007],
-              [0.176791304, 0.188188685, -0.034529035, -0.214291099, -0.127465496]]
+    captum = [
+        [0.236738864, 0.069627358, -0.184103681, -0.208801546, 0.026259007],
+        [0.176791304, 0.188188685, -0.034529035, -0.214291099, -0.127465496],
+    ]
     result = ta.Attributor(net, at="seen").attribute(X, 1, method=ta.InternalInfluence(n_steps=100))
     np.testing.assert_allclose(result.attributions, captum, atol=1e-8)
 
@@ -59,8 +64,11 @@ def test_ablation(net):
 
 def test_grad_cam(double):
     """LayerGradCam(net, net.c).attribute(x, target=1, relu_attributions=False), with c a convolution without activation"""
-    captum = [[-1.973734185e-03, 3.432996743e-05, 8.188766663e-04], [-1.606350473e-03, 6.592842961e-04, 2.904491055e-04],
-              [-9.519685637e-04, 9.794416487e-04, -4.464338284e-04]]
+    captum = [
+        [-1.973734185e-03, 3.432996743e-05, 8.188766663e-04],
+        [-1.606350473e-03, 6.592842961e-04, 2.904491055e-04],
+        [-9.519685637e-04, 9.794416487e-04, -4.464338284e-04],
+    ]
     image = keras.Input((4, 4, 1))
     seen = layers.Conv2D(2, 2, name="seen")(image)
     pooled = layers.Lambda(lambda y: tf.reduce_mean(tf.tanh(y) ** 2, (1, 2)), output_shape=(2,))(seen)

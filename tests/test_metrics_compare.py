@@ -42,8 +42,9 @@ def test_figure_5_of_gradients_of_counterfactuals(compared):
     (axes,) = figure.subfigs[0].axes
     labels = [text.get_text() for text in axes.get_legend().get_texts()]
     assert labels == ["integrated_gradients", "gradient_times_input", "gradient", "random"]
-    np.testing.assert_allclose(axes.lines[0].get_ydata(), compared["integrated_gradients"]["aopc"].curves["most relevant first"]
-                               .mean(0))
+    np.testing.assert_allclose(
+        axes.lines[0].get_ydata(), compared["integrated_gradients"]["aopc"].curves["most relevant first"].mean(0)
+    )
 
 
 def test_other_metrics_agree_on_the_order_of_methods(compared):
@@ -99,6 +100,7 @@ def test_forward_passes_are_shared(monkeypatch):
     def counted(self, example, rows):
         evaluated.append(len(rows))
         return block(self, example, rows)
+
     monkeypatch.setattr(Case, "_block", counted)
     attributor = ta.Attributor(make_cnn())
     x = np.random.default_rng(0).uniform(size=(4, 8, 8, 1)).astype("float32")
@@ -107,6 +109,7 @@ def test_forward_passes_are_shared(monkeypatch):
         evaluated.clear()
         M.compare(attributor, x, methods, metrics, steps=8, samples=30)
         return sum(evaluated)
+
     curve = 4 * 8
     # of two methods: most and least relevant first each, and one random order for both
     assert rows("aopc") == 5 * curve
@@ -141,15 +144,25 @@ def test_every_metric_and_ones_own_result():
     own = attributor.attribute(x, method="occlusion")
     masks = np.zeros((3, 8, 8))
     masks[:, 2:6, 2:6] = 1
-    found = M.compare(attributor, x, {"mine": own, "coarse": ta.IntegratedGradients(n_steps=4)}, (*ALL, "pointing"), steps=4,
-                      samples=10, masks=masks)
+    found = M.compare(
+        attributor,
+        x,
+        {"mine": own, "coarse": ta.IntegratedGradients(n_steps=4)},
+        (*ALL, "pointing"),
+        steps=4,
+        samples=10,
+        masks=masks,
+    )
     assert found.methods == ("mine", "coarse", "random")
     assert set(found["coarse"]) == {*ALL, "pointing"}
     assert set(found["mine"]) == {*ALL, "pointing"} - {"max_sensitivity", "randomisation"}
     (row,) = (line for line in repr(found).splitlines() if line.strip().startswith("mine"))
     assert row.split().count("-") == 2
-    np.testing.assert_allclose(found["coarse"]["aopc"].values, M.aopc(attributor, x, method=ta.IntegratedGradients(n_steps=4),
-                                                                      steps=4).values, atol=1e-6)
+    np.testing.assert_allclose(
+        found["coarse"]["aopc"].values,
+        M.aopc(attributor, x, method=ta.IntegratedGradients(n_steps=4), steps=4).values,
+        atol=1e-6,
+    )
     without = M.compare(attributor, x, "gradient", "sparseness", random=False)
     assert without.methods == ("gradient",)
     other = attributor.attribute(x, target=(own.target + 1) % 4)
@@ -162,9 +175,15 @@ def test_arguments_reach_the_metrics():
 
     def value(metric, **options):
         return M.compare(attributor, x, {"one": "integrated_gradients"}, [metric], random=False, **options)["one"][metric]
+
     base = value("aopc", steps=4).values
-    for options in ({"target": 1}, {"baselines": ta.constant(0.5)}, {"replacement": 1.0}, {"patch": 2},
-                    {"units": "pixels", "steps": 8}):
+    for options in (
+        {"target": 1},
+        {"baselines": ta.constant(0.5)},
+        {"replacement": 1.0},
+        {"patch": 2},
+        {"units": "pixels", "steps": 8},
+    ):
         assert not np.allclose(base, value("aopc", **({"steps": 4} | options)).values, atol=1e-7), options
     base = value("infidelity").values
     for options in ({"perturbation": M.Squares(2)}, {"samples": 3}, {"normalise": False}, {"seed": 9}):
@@ -213,8 +232,9 @@ def test_every_position_is_measured_as_an_example(each):
 def test_sensitivity_of_every_position():
     attributor = ta.Attributor(lambda x: x**2)  # (n, length): F at position i is x_i², its gradient 2 x_i there
     x = np.array([[0.5, -2.0], [1.0, 4.0]], "float32")
-    found = M.max_sensitivity(attributor, x, target=ta.each_position(), method="gradient", radius=0.1, relative=False,
-                              samples=100)
+    found = M.max_sensitivity(
+        attributor, x, target=ta.each_position(), method="gradient", radius=0.1, relative=False, samples=100
+    )
     assert found.values.shape == (4,)
     assert np.all((found.values > 0.18) & (found.values <= 0.2 + 1e-5))
 
@@ -224,8 +244,13 @@ def test_a_map_coarser_than_the_examples_is_named_before_anything_is_attributed(
     own = attributor.attribute(images, method="grad_cam")
     monkeypatch.setattr(ta.Attributor, "attribute", None)
     for one in ("grad_cam", own):
-        assert_refused(lambda one=one: M.compare(attributor, images, ["gradient", one], ["aopc"]), "GradCam(", "(6, 6)",
-                       "Leave this method out", "layer 'batch_norm")
+        assert_refused(
+            lambda one=one: M.compare(attributor, images, ["gradient", one], ["aopc"]),
+            "GradCam(",
+            "(6, 6)",
+            "Leave this method out",
+            "layer 'batch_norm",
+        )
     for method, metric, word in (("grad_cam", "infidelity", "channels"), ("vargrad", "infidelity", "squares")):
         assert_refused(lambda m=method, k=metric: M.compare(attributor, images, ["gradient", m], [k]), "infidelity", word)
     monkeypatch.undo()
@@ -239,8 +264,12 @@ def test_baselines_of_a_path_elsewhere_are_refused(cnn, images):
     attributor = ta.Attributor(cnn, at="conv")
     found = M.compare(attributor, images, ["conductance", "gradient"], ["aopc"], steps=4)
     assert np.isfinite(found["conductance"]["aopc"].values).all()
-    assert_refused(lambda: M.compare(attributor, images, ["conductance"], ["aopc"], baselines=ta.constant(0.5)), "Conductance",
-                   "at inputs", "leave baselines out")
+    assert_refused(
+        lambda: M.compare(attributor, images, ["conductance"], ["aopc"], baselines=ta.constant(0.5)),
+        "Conductance",
+        "at inputs",
+        "leave baselines out",
+    )
 
 
 def test_the_command_compares(tmp_path, capsys):
@@ -249,9 +278,21 @@ def test_the_command_compares(tmp_path, capsys):
     images = np.random.default_rng(0).uniform(size=(5, 8, 8, 1)).astype("float32")
     np.save(tmp_path / "images.npy", images)
     page, picture = tmp_path / "c.html", tmp_path / "c.png"
-    arguments = ["compare", str(tmp_path / "cnn.keras"), str(tmp_path / "images.npy"),
-                 "--methods", "integrated_gradients,occlusion", "--metrics", "aopc,sparseness", "--patch", "4",
-                 "--tolerance", "0.2", "--replacement", "mean"]
+    arguments = [
+        "compare",
+        str(tmp_path / "cnn.keras"),
+        str(tmp_path / "images.npy"),
+        "--methods",
+        "integrated_gradients,occlusion",
+        "--metrics",
+        "aopc,sparseness",
+        "--patch",
+        "4",
+        "--tolerance",
+        "0.2",
+        "--replacement",
+        "mean",
+    ]
     assert main([*arguments, "--html", str(page), "--figure", str(picture)]) == 0
     printed = capsys.readouterr().out
     assert "patches of 4 × 4" in printed
@@ -262,7 +303,11 @@ def test_the_command_compares(tmp_path, capsys):
     read = json.loads(capsys.readouterr().out)
     expected = M.aopc(ta.Attributor(model), images, method=ta.IntegratedGradients(0.2), patch=4, replacement="mean")
     np.testing.assert_allclose(read["methods"]["integrated_gradients"]["aopc"]["values"], expected.values, atol=1e-5)
-    for wrong, word in ((["--html", str(page)], "exists"), (["--replacement", "x"], "number or mean"),
-                        (["--metrics", "aopk"], "aopk"), (["--methods", "gradient"], "leave --tolerance out")):
+    for wrong, word in (
+        (["--html", str(page)], "exists"),
+        (["--replacement", "x"], "number or mean"),
+        (["--metrics", "aopk"], "aopk"),
+        (["--methods", "gradient"], "leave --tolerance out"),
+    ):
         assert main([*arguments, *wrong]) == 2
         assert word in capsys.readouterr().err

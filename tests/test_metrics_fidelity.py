@@ -76,7 +76,7 @@ def test_a_loop_in_numpy_gives_the_same_curves(cnn, images):
         order = np.argsort(-result.attributions[i].ravel(), kind="stable")
         changed = np.tile(image.ravel(), (17, 1))
         for step in range(17):
-            changed[step, order[:4 * step]] = 0.7
+            changed[step, order[: 4 * step]] = 0.7
         probabilities = np.asarray(cnn(changed.reshape(17, 8, 8, 1), training=False))[:, result.target[i]]
         falls = probabilities[0] - probabilities
         np.testing.assert_allclose(measured.curves["most relevant first"][i], falls, atol=1e-5)
@@ -87,29 +87,59 @@ def test_deletion_agrees_with_quantus():
     """quantus 0.6.0, PixelFlipping(features_in_step=1, perturb_baseline=0.0, normalise=False, abs=False,
     return_auc_per_sample=False), on the same net in torch 2.13.0 with integrated gradients of captum 0.9.0 (200 Gauss-Legendre
     nodes): scores with 1 to 6 features gone."""
-    expected = [[-0.9484430389502642, -0.9497671764577423, -0.8537563662863383, -0.8616485239658225, -1.878120479511397,
-                 0.38714886528035963],
-                [-1.243450381378162, -1.4848659123592136, -1.4974455949426473, -1.2586689404888827, -1.3993100997393075,
-                 0.38714886528035963],
-                [0.04840290652152277, -0.22889688656241045, -0.22305640492677029, -0.2579479809317612, -0.027326158318063384,
-                 0.38714886528035963],
-                [0.6688270043270921, 0.3140046711140294, 0.08602863307114868, 0.09393431341576265, 0.3067508267227213,
-                 0.38714886528035963]]
+    expected = [
+        [
+            -0.9484430389502642,
+            -0.9497671764577423,
+            -0.8537563662863383,
+            -0.8616485239658225,
+            -1.878120479511397,
+            0.38714886528035963,
+        ],
+        [
+            -1.243450381378162,
+            -1.4848659123592136,
+            -1.4974455949426473,
+            -1.2586689404888827,
+            -1.3993100997393075,
+            0.38714886528035963,
+        ],
+        [
+            0.04840290652152277,
+            -0.22889688656241045,
+            -0.22305640492677029,
+            -0.2579479809317612,
+            -0.027326158318063384,
+            0.38714886528035963,
+        ],
+        [
+            0.6688270043270921,
+            0.3140046711140294,
+            0.08602863307114868,
+            0.09393431341576265,
+            0.3067508267227213,
+            0.38714886528035963,
+        ],
+    ]
     x, attributor = small_net()
     found = M.deletion(attributor, x, target=2, method=ta.IntegratedGradients(n_steps=200))
     np.testing.assert_allclose(found.curves["most relevant first"][:, 1:], expected, atol=1e-6)
 
 
 def test_what_stands_in_is_stated_and_used(linear):
-    for replacement, value, words in ((2.0, 2.0, "replaced by 2"), ("mean", X.mean(0), "the mean of these examples"),
-                                      (np.full(4, 5, "float32"), 5.0, "given by the user"),
-                                      (ta.constant(-1), -1.0, "constant -1")):
+    for replacement, value, words in (
+        (2.0, 2.0, "replaced by 2"),
+        ("mean", X.mean(0), "the mean of these examples"),
+        (np.full(4, 5, "float32"), 5.0, "given by the user"),
+        (ta.constant(-1), -1.0, "constant -1"),
+    ):
         found = M.aopc(linear, X, replacement=replacement)
         np.testing.assert_allclose(found.curves["most relevant first"][:, -1], ((X - value) @ WEIGHTS), atol=1e-5)
         assert words in repr(found)
     assert "zeros" in repr(M.aopc(linear, X))
-    np.testing.assert_allclose(M.aopc(linear, X, baselines=ta.constant(1.0)).curves["random order"][:, -1], (X - 1) @ WEIGHTS,
-                               atol=1e-5)
+    np.testing.assert_allclose(
+        M.aopc(linear, X, baselines=ta.constant(1.0)).curves["random order"][:, -1], (X - 1) @ WEIGHTS, atol=1e-5
+    )
 
 
 def test_scores_are_averaged_over_several_replacements():
@@ -134,8 +164,15 @@ def test_units_of_images():
     np.testing.assert_allclose(measured.curves["most relevant first"][0], np.cumsum([0, *np.sort(sums[0])[::-1]]), atol=1e-4)
 
 
-@pytest.mark.parametrize(("shape", "units", "word"), [((2, 5), "pixels", "features"), ((2, 5, 3), "pixels", "tokens"),
-                                                      ((2, 4, 4, 1), "tokens", "pixels"), ((2, 5), "tokens", "features")])
+@pytest.mark.parametrize(
+    ("shape", "units", "word"),
+    [
+        ((2, 5), "pixels", "features"),
+        ((2, 5, 3), "pixels", "tokens"),
+        ((2, 4, 4, 1), "tokens", "pixels"),
+        ((2, 5), "tokens", "features"),
+    ],
+)
 def test_units_that_are_not_there_are_refused(shape, units, word):
     attributor = ta.Attributor(lambda x: tf.reduce_sum(x, list(range(1, len(shape)))))
     assert_refused(lambda: M.aopc(attributor, np.ones(shape, "float32"), units=units), units, word)
@@ -223,14 +260,18 @@ def test_random_order_depends_on_the_seed_and_not_on_the_company(images):
 
 
 def test_ties_are_drawn_and_not_taken_from_the_corner(linear):
-    none = ta.Attribution(np.zeros((200, 4), "float32"), np.full(200, 2.5), np.tile(X[:1], (200, 1)) +
-                          1e-7 * np.arange(200, dtype="float32")[:, None])
+    none = ta.Attribution(
+        np.zeros((200, 4), "float32"),
+        np.full(200, 2.5),
+        np.tile(X[:1], (200, 1)) + 1e-7 * np.arange(200, dtype="float32")[:, None],
+    )
     first = M.aopc(linear, none).curves["most relevant first"][:, 1].round(2)
     assert set(first) == {3.0, -2.0, 1.0, 0.5}
 
 
 def test_nothing_is_traced_twice_and_blocks_are_bounded(images, monkeypatch):
     from tf_attrib.engine import session
+
     attributor = ta.Attributor(make_cnn(), batch_size=8)
     sizes, traced = [], []
     program = session.engine.Program

@@ -40,8 +40,9 @@ def test_of_a_linear_model_it_is_zero(linear, method, perturbation):
     assert found.unit == "squared raw"
 
 
-@pytest.mark.parametrize("method", [
-    "ablation", ta.Ablation(np.arange(4)), ta.SmoothGrad("gradient", 3), "conductance", "internal_influence"])
+@pytest.mark.parametrize(
+    "method", ["ablation", ta.Ablation(np.arange(4)), ta.SmoothGrad("gradient", 3), "conductance", "internal_influence"]
+)
 def test_what_a_method_is_in_decides_and_not_its_gap(linear, method):
     """Ablation has no gap, and its attributions are in the unit of the score; of a linear model all of these are exact."""
     found = M.infidelity(linear, linear.attribute(X, method=method, seed=1), samples=20)
@@ -65,10 +66,17 @@ def test_a_result_of_ones_own_is_a_slope_unless_it_says_otherwise(linear):
     np.testing.assert_allclose(M.infidelity(linear, own, samples=20).values, 0, atol=1e-9)
 
 
-@pytest.mark.parametrize(("method", "words"), [
-    ("vargrad", "squares"), ("smoothgrad_squared", "squares"), (ta.VarGrad("gradient_times_input", 3), "squares"),
-    ("grad_cam", "GradCam("), (ta.SmoothGrad("grad_cam", 3), "GradCam("),
-    (ta.Ablation(np.arange(64).reshape(8, 8) // 2), "32 groups for 64 features")])
+@pytest.mark.parametrize(
+    ("method", "words"),
+    [
+        ("vargrad", "squares"),
+        ("smoothgrad_squared", "squares"),
+        (ta.VarGrad("gradient_times_input", 3), "squares"),
+        ("grad_cam", "GradCam("),
+        (ta.SmoothGrad("grad_cam", 3), "GradCam("),
+        (ta.Ablation(np.arange(64).reshape(8, 8) // 2), "32 groups for 64 features"),
+    ],
+)
 def test_methods_that_say_nothing_of_a_feature_are_refused(cnn, images, method, words):
     attributor = ta.Attributor(cnn)
     for given in (images, attributor.attribute(images, method=method, seed=1)):
@@ -83,15 +91,18 @@ def test_conductance_at_a_layer_is_refused_and_influence_is_a_slope(cnn, images)
         assert_refused(lambda result=result: M.infidelity(attributor, result), "Conductance", "layer 'conv'", "at inputs")
     result = attributor.attribute(images, method="internal_influence")
     own = ta.Attribution(result.attributions, result.scores, images, target=result.target)
-    np.testing.assert_allclose(M.infidelity(attributor, result, samples=5).values,
-                               M.infidelity(attributor, own, samples=5).values)
+    np.testing.assert_allclose(
+        M.infidelity(attributor, result, samples=5).values, M.infidelity(attributor, own, samples=5).values
+    )
 
 
 def test_conductance_where_its_path_is_measures_as_integrated_gradients(ids):
     for attributor, x in ((ta.Attributor(make_text()), ids), (ta.Attributor(make_cnn()), np.ones((2, 8, 8, 1), "float32"))):
         steps = {"n_steps": 6}
-        found = [M.infidelity(attributor, x, method=method, samples=5).values
-                 for method in (ta.Conductance(**steps), ta.IntegratedGradients(**steps))]
+        found = [
+            M.infidelity(attributor, x, method=method, samples=5).values
+            for method in (ta.Conductance(**steps), ta.IntegratedGradients(**steps))
+        ]
         np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-9)
 
 
@@ -123,11 +134,15 @@ def test_squares_lie_everywhere_and_have_their_side():
         assert abs(hits.values[0] - 1 / 12) < 0.02  # each corner is under one place of 3 × 4
 
 
-@pytest.mark.parametrize(("method", "normalise", "expected"), [
-    ("gradient", False, [0.00015828331126375634, 0.0005790183109084682, 0.0034520904822669795, 0.0013561089862019098]),
-    ("gradient", True, [0.00015628345711558966, 0.0005790061883643549, 0.0032003436693134723, 0.001348119897337252]),
-    ("ig", False, [0.010846820077095318, 0.014217064685549851, 0.00925563212697016, 0.02046067683102715]),
-    ("ig", True, [0.0014803946973823631, 0.014008483987957376, 0.008603026568077156, 0.016669196098144337])])
+@pytest.mark.parametrize(
+    ("method", "normalise", "expected"),
+    [
+        ("gradient", False, [0.00015828331126375634, 0.0005790183109084682, 0.0034520904822669795, 0.0013561089862019098]),
+        ("gradient", True, [0.00015628345711558966, 0.0005790061883643549, 0.0032003436693134723, 0.001348119897337252]),
+        ("ig", False, [0.010846820077095318, 0.014217064685549851, 0.00925563212697016, 0.02046067683102715]),
+        ("ig", True, [0.0014803946973823631, 0.014008483987957376, 0.008603026568077156, 0.016669196098144337]),
+    ],
+)
 def test_infidelity_agrees_with_captum(method, normalise, expected):
     """captum 0.9.0, captum.metrics.infidelity(net, perturb, x, attributions, target=2, n_perturb_samples=50,
     normalize=normalise) in float64, torch 2.13.0; perturb gives these perturbations I and x - I; attributions are the
@@ -258,8 +273,9 @@ def test_sparseness_agrees_with_quantus():
     """quantus 0.6.0, Sparseness(normalise=False) of integrated gradients (captum 0.9.0, 200 Gauss-Legendre nodes)."""
     x, attributor = small_net()
     found = M.sparseness(attributor.attribute(x, 2, method=ta.IntegratedGradients(n_steps=200)))
-    np.testing.assert_allclose(found.values, [0.6146688007694788, 0.43867928944890566, 0.44814669664782664, 0.6172201478841999],
-                               atol=1e-6)
+    np.testing.assert_allclose(
+        found.values, [0.6146688007694788, 0.43867928944890566, 0.44814669664782664, 0.6172201478841999], atol=1e-6
+    )
     assert found.better == ""
     assert_refused(lambda: M.sparseness(x), "attributor.attribute")
 

@@ -18,10 +18,23 @@ M = ta.metrics
 def deep():
     """Layers at two levels; a trained net's weights are not all alike."""
     keras.utils.set_random_seed(1)
-    inner = keras.Sequential([keras.Input((8,)), layers.Dense(7, activation="tanh", name="inner_a"),
-                              layers.Dense(6, activation="tanh", name="inner_b")], name="inner")
-    model = keras.Sequential([keras.Input((5,)), layers.Dense(8, activation="tanh", name="first"), inner,
-                              layers.Dense(3, activation="softmax", name="head")], name="deep")
+    inner = keras.Sequential(
+        [
+            keras.Input((8,)),
+            layers.Dense(7, activation="tanh", name="inner_a"),
+            layers.Dense(6, activation="tanh", name="inner_b"),
+        ],
+        name="inner",
+    )
+    model = keras.Sequential(
+        [
+            keras.Input((5,)),
+            layers.Dense(8, activation="tanh", name="first"),
+            inner,
+            layers.Dense(3, activation="softmax", name="head"),
+        ],
+        name="deep",
+    )
     for weight in model.weights:
         weight.assign(np.random.default_rng(weight.shape[0]).normal(size=weight.shape))
     return model
@@ -34,6 +47,7 @@ def table():
 
 def spearman(a, b):
     from scipy.stats import spearmanr
+
     return [spearmanr(one.ravel(), other.ravel()).statistic for one, other in zip(a, b, strict=True)]
 
 
@@ -52,8 +66,9 @@ def test_both_modes_against_a_loop(deep, table):
             rng = np.random.default_rng([5, number])
             named[name].set_weights([rng.permutation(w.ravel()).reshape(w.shape) for w in named[name].get_weights()])
             other = ta.Attributor(deep).attribute(table, original.target, method="gradient_times_input")
-            np.testing.assert_allclose(found.curves[mode][:, number], spearman(original.attributions, other.attributions),
-                                       atol=1e-6)
+            np.testing.assert_allclose(
+                found.curves[mode][:, number], spearman(original.attributions, other.attributions), atol=1e-6
+            )
         deep.set_weights(kept)
     np.testing.assert_allclose(found.values, found.curves["cascading"].mean(1))
     np.testing.assert_allclose(found.areas["independent"], found.curves["independent"].mean(1))
@@ -68,6 +83,7 @@ def test_the_weights_are_put_back_after_an_exception_too(deep, table, monkeypatc
     def fails(*arguments):
         touched.append(not np.array_equal(before[-2], deep.get_weights()[-2]))
         raise KeyboardInterrupt
+
     monkeypatch.setattr(__import__("sys").modules[function.__module__], "rank_correlation", fails)
     with pytest.raises(KeyboardInterrupt):
         M.randomisation(ta.Attributor(deep), table, method="gradient")
@@ -114,9 +130,14 @@ def test_other_models_are_refused(table):
 
 def test_layers_of_tf_keras_and_recurrent_ones(ids):
     tf_keras = pytest.importorskip("tf_keras")
-    model = tf_keras.Sequential([tf_keras.layers.Input((10,), dtype="int32"), tf_keras.layers.Embedding(30, 4, name="words"),
-                                 tf_keras.layers.Bidirectional(tf_keras.layers.GRU(3), name="both"),
-                                 tf_keras.layers.Dense(2, activation="softmax", name="head")])
+    model = tf_keras.Sequential(
+        [
+            tf_keras.layers.Input((10,), dtype="int32"),
+            tf_keras.layers.Embedding(30, 4, name="words"),
+            tf_keras.layers.Bidirectional(tf_keras.layers.GRU(3), name="both"),
+            tf_keras.layers.Dense(2, activation="softmax", name="head"),
+        ]
+    )
     before = model.get_weights()
     found = M.randomisation(ta.Attributor(model), ids, method="gradient")
     assert found.layers == ("head", "both", "words")

@@ -16,8 +16,14 @@ from .conftest import assert_refused, spread
 @pytest.fixture(scope="module")
 def net():
     keras.utils.set_random_seed(3)
-    return keras.Sequential([keras.Input((6, 6, 1)), layers.Conv2D(4, 3, activation="relu"), layers.Flatten(),
-                             layers.Dense(3, activation="softmax", kernel_initializer=spread())])
+    return keras.Sequential(
+        [
+            keras.Input((6, 6, 1)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax", kernel_initializer=spread()),
+        ]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -66,9 +72,14 @@ def test_streams_give_the_same(net, images, labels, found):
     pairs = tf.data.Dataset.from_tensor_slices((images, labels))
     one_hot = keras.utils.to_categorical(labels)
     weights = np.ones(7)
-    for dataset in (pairs.batch(7), pairs.map(lambda x, y: (x, tf.one_hot(y, 3))).batch(40), (images, one_hot),
-                    (images, labels[:, None]), [(images[:11], labels[:11]), (images[11:], labels[11:])],
-                    ((images[i:i + 7], labels[i:i + 7], weights) for i in range(0, 40, 7))):
+    for dataset in (
+        pairs.batch(7),
+        pairs.map(lambda x, y: (x, tf.one_hot(y, 3))).batch(40),
+        (images, one_hot),
+        (images, labels[:, None]),
+        [(images[:11], labels[:11]), (images[11:], labels[11:])],
+        ((images[i : i + 7], labels[i : i + 7], weights) for i in range(0, 40, 7)),
+    ):
         again = ta.misclassified(attributor, dataset, 4)
         np.testing.assert_array_equal(again.indices, found.indices)
         np.testing.assert_allclose(again.wrong.attributions, found.wrong.attributions, atol=1e-5)
@@ -98,8 +109,10 @@ def test_options_change_the_attributions(net, images, labels, found):
     np.testing.assert_array_equal(gradient.indices, found.indices[:2])
     logits = ta.misclassified(ta.Attributor(net, of="logits"), (images, labels), 2)
     assert logits.unit == "logit"
-    noise = [ta.misclassified(attributor, (images, labels), 1, baselines=ta.gaussian(2, 1.0), seed=seed).wrong.attributions
-             for seed in (0, 0, 1)]
+    noise = [
+        ta.misclassified(attributor, (images, labels), 1, baselines=ta.gaussian(2, 1.0), seed=seed).wrong.attributions
+        for seed in (0, 0, 1)
+    ]
     np.testing.assert_array_equal(noise[0], noise[1])
     assert not np.allclose(noise[0], noise[2])
 
@@ -131,8 +144,14 @@ def test_images_share_one_scale(found):
 
 def test_words_with_a_vocabulary():
     keras.utils.set_random_seed(1)
-    model = keras.Sequential([keras.Input((6,), dtype="int32"), layers.Embedding(20, 4, embeddings_initializer=spread()),
-                              layers.Flatten(), layers.Dense(1, activation="sigmoid", kernel_initializer=spread())])
+    model = keras.Sequential(
+        [
+            keras.Input((6,), dtype="int32"),
+            layers.Embedding(20, 4, embeddings_initializer=spread()),
+            layers.Flatten(),
+            layers.Dense(1, activation="sigmoid", kernel_initializer=spread()),
+        ]
+    )
     ids = np.random.default_rng(2).integers(1, 20, (30, 6)).astype("int32")
     labels = np.random.default_rng(3).integers(0, 2, 30)
     vocabulary = ["[pad]", *(f"word<{i}" for i in range(1, 20))]
@@ -148,8 +167,9 @@ def test_tables_show_names_and_values():
     keras.utils.set_random_seed(1)
     model = keras.Sequential([keras.Input((12,)), layers.Dense(3, activation="softmax", kernel_initializer=spread())])
     x = np.random.default_rng(2).normal(size=(30, 12)).astype("float32")
-    found = ta.misclassified(ta.Attributor(model), (x, np.random.default_rng(3).integers(0, 3, 30)), 2,
-                             names=[f"size {i}" for i in range(12)])
+    found = ta.misclassified(
+        ta.Attributor(model), (x, np.random.default_rng(3).integers(0, 3, 30)), 2, names=[f"size {i}" for i in range(12)]
+    )
     (drawing,) = pair(found.wrong, found.right, 0, ("wrong", "right"), names=found.names)
     assert isinstance(drawing, Drawing)
     left, right = drawing.subfigs[0].axes
@@ -157,8 +177,11 @@ def test_tables_show_names_and_values():
     strongest = int(both.argmax())
     assert left.get_yticklabels()[0].get_text().startswith(f"size {strongest} = ")
     assert left.get_xlim() == right.get_xlim()
-    np.testing.assert_allclose([axes.patches[0].get_width() for axes in (left, right)],
-                               [result.attributions[0, strongest] for result in (found.wrong, found.right)], rtol=1e-6)
+    np.testing.assert_allclose(
+        [axes.patches[0].get_width() for axes in (left, right)],
+        [result.attributions[0, strongest] for result in (found.wrong, found.right)],
+        rtol=1e-6,
+    )
 
 
 def test_anything_else_is_shown_one_beneath_the_other():

@@ -100,6 +100,7 @@ def test_a_nested_model_and_a_layer_object():
 def test_layers_of_one_name_are_told_apart_by_their_path():
     def part(name):
         return keras.Sequential([keras.Input((3,)), layers.Dense(3, activation="tanh", name="dense")], name=name)
+
     model = keras.Sequential([keras.Input((3,)), part("first"), part("second"), layers.Dense(2, activation="softmax")])
     with pytest.raises(ta.AttributionError, match=r"first/dense.*second/dense|second/dense.*first/dense"):
         ta.Attributor(model, at="dense").attribute(TABLE)
@@ -132,10 +133,14 @@ def test_several_outputs_need_to_be_named():
 
 def test_tf_keras():
     tf_keras = pytest.importorskip("tf_keras")
-    model = tf_keras.Sequential([
-        tf_keras.layers.Input((10,), dtype="int32", name="tokens"),
-        tf_keras.layers.Embedding(30, 6, mask_zero=True, name="words"),
-        tf_keras.layers.LSTM(5, name="lstm"), tf_keras.layers.Dense(3, activation="softmax")])
+    model = tf_keras.Sequential(
+        [
+            tf_keras.layers.Input((10,), dtype="int32", name="tokens"),
+            tf_keras.layers.Embedding(30, 6, mask_zero=True, name="words"),
+            tf_keras.layers.LSTM(5, name="lstm"),
+            tf_keras.layers.Dense(3, activation="softmax"),
+        ]
+    )
     tokens = RNG.integers(1, 30, (4, 10)).astype("int32")
     tokens[0, 5:] = 0
     result = complete(ta.Attributor(model).attribute(tokens, method=FINE))
@@ -160,6 +165,7 @@ def test_a_subclassed_tf_keras_model_without_a_training_argument():
             if tf.reduce_sum(x) > -1.0:  # AutoGraph's work
                 x = x + 1.0
             return self.out(x)
+
     model = Net()
     model(TABLE)
     complete(ta.Attributor(model).attribute(TABLE, method=FINE))
@@ -182,6 +188,7 @@ def test_token_attributions_against_a_plain_loop(text, ids):
 
     def score(vectors):
         return text.get_layer("head")(text.get_layer("lstm")(vectors, mask=mask))[:, 0]
+
     result = ta.Attributor(text).attribute(ids[1:2], target=1, method=ta.IntegratedGradients(rule="midpoint", n_steps=300))
     x = embedding(ids[1:2]).numpy()
     np.testing.assert_allclose(result.attributions, reference_ig(score, x, 0 * x, 300), atol=1e-5)
@@ -224,6 +231,7 @@ def test_a_tensor_without_a_batch_axis_gains_one(ids):
 
         def call(self, x):
             return x + self.table(ops.arange(ops.shape(x)[1]))
+
     tokens = keras.Input((10,), dtype="int32")
     x = Positions(name="add")(layers.Embedding(30, 8, name="words", embeddings_initializer=spread())(tokens))
     model = keras.Model(tokens, layers.Dense(3, activation="softmax")(layers.Flatten()(layers.Dense(4, activation="tanh")(x))))
@@ -244,6 +252,7 @@ def test_a_callable_and_one_that_must_know_its_batch():
     def fixed(x):
         assert x.shape[0] is not None
         return tf.nn.softmax(tf.reshape(x, (x.shape[0], 6)) @ weights)
+
     results = [complete(ta.Attributor(f).attribute(x, method=FINE)) for f in (plain, fixed)]
     np.testing.assert_allclose(results[0].attributions, results[1].attributions, atol=1e-6)
     before = results[0].scores
@@ -254,8 +263,9 @@ def test_a_callable_and_one_that_must_know_its_batch():
 
 
 def test_a_callable_of_a_dict():
-    result = complete(ta.Attributor(lambda x: tf.reduce_sum(x["a"] * x["b"], 1)).attribute({"a": TABLE, "b": TABLE**2},
-                                                                                           method=FINE))
+    result = complete(
+        ta.Attributor(lambda x: tf.reduce_sum(x["a"] * x["b"], 1)).attribute({"a": TABLE, "b": TABLE**2}, method=FINE)
+    )
     assert set(result.attributions) == {"a", "b"}
 
 
@@ -294,6 +304,7 @@ def test_a_straight_through_gradient_is_respected():
     class Straight(layers.Layer):
         def call(self, x):
             return hard(x)
+
     model = keras.Sequential([keras.Input((3,)), Straight(), layers.Dense(1, use_bias=False)])
     kernel = model.layers[-1].get_weights()[0][:, 0]
     for explained in (model, lambda x: tf.linalg.matvec(hard(x), kernel)):

@@ -17,8 +17,13 @@ from tf_attrib.cli import main
 
 from .test_view_page import CHROMIUM
 
-ATTACKS = ["<script>document.title='hacked'</script>", "<img src=x onerror=\"document.title='hacked'\">",
-           "'\"><svg onload=\"document.title='hacked'\">", "\u202egnp.exe\x1b[31m", "</td></table><iframe srcdoc='<b>x</b>'>"]
+ATTACKS = [
+    "<script>document.title='hacked'</script>",
+    "<img src=x onerror=\"document.title='hacked'\">",
+    "'\"><svg onload=\"document.title='hacked'\">",
+    "\u202egnp.exe\x1b[31m",
+    "</td></table><iframe srcdoc='<b>x</b>'>",
+]
 ESCAPES = {"\x1b", "\x07", "\u202e", "\x9b"}
 
 
@@ -37,8 +42,9 @@ def pages(text, folder):
     attributor, rows, labels = text
     wrong = ta.misclassified(attributor, (rows, labels), 3, classes=ATTACKS[:2], vocabulary=ATTACKS)
     wrong.save_html(folder / "misclassified.html")
-    compared = metrics.compare(attributor, rows[:2], {ATTACKS[0]: "gradient_times_input", ATTACKS[1]: "gradient"},
-                               metrics=["aopc"])
+    compared = metrics.compare(
+        attributor, rows[:2], {ATTACKS[0]: "gradient_times_input", ATTACKS[1]: "gradient"}, metrics=["aopc"]
+    )
     compared.save_html(folder / "compared.html")
     report = ta.diagnose(attributor, rows[:2], vocabulary=ATTACKS)
     report.save_html(folder / "report.html")
@@ -55,11 +61,21 @@ def test_pages_run_no_script_in_a_browser(text, tmp_path):
     for path in pages(text, tmp_path):
         # a page's own policy would stop scripts, too: without it, escaping alone must do
         html = re.sub(r"<meta http-equiv=[^>]*>", "", path.read_text(encoding="utf-8"))
-        probe = ("<script>document.body.dataset.ran = 'probe'; document.body.dataset.seen = document.body.innerText</script>"
-                 "</body>")
+        probe = (
+            "<script>document.body.dataset.ran = 'probe'; document.body.dataset.seen = document.body.innerText</script></body>"
+        )
         path.write_text(html.replace("</body>", probe), encoding="utf-8")
-        command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
-                   f"--user-data-dir={tmp_path / 'profile'}", "--virtual-time-budget=1000", "--dump-dom", path.as_uri()]
+        command = [
+            CHROMIUM,
+            "--headless",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-background-networking",
+            f"--user-data-dir={tmp_path / 'profile'}",
+            "--virtual-time-budget=1000",
+            "--dump-dom",
+            path.as_uri(),
+        ]
         shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
         assert 'data-ran="probe"' in shown, path  # scripts do run in this browser
         assert "<title>hacked" not in shown, path
@@ -90,10 +106,16 @@ def test_no_name_of_a_file_acts_on_a_terminal(tmp_path, capsys):
     path = str(renamed(tmp_path / "b.keras", tmp_path / "a.keras", "i"))
     np.save(tmp_path / "x.npy", np.ones((2, 4), "float32"))
     given, out = str(tmp_path / "x.npy"), str(tmp_path / "out")
-    commands = [["inspect", path], ["inspect", path, "--json"], ["attribute", path, given, "--out", out, "--pictures", "0"],
-                ["attribute", path, given, "--out", out + "2", "--of", "nothing"],
-                ["diagnose", path, given], ["compare", path, given, "--methods", "gradient", "--metrics", "sparseness"],
-                ["inspect", path, "--signature", "\x1b]0;x\x07"], ["inspect", str(tmp_path / "\x1b]0;x\x07.keras")]]
+    commands = [
+        ["inspect", path],
+        ["inspect", path, "--json"],
+        ["attribute", path, given, "--out", out, "--pictures", "0"],
+        ["attribute", path, given, "--out", out + "2", "--of", "nothing"],
+        ["diagnose", path, given],
+        ["compare", path, given, "--methods", "gradient", "--metrics", "sparseness"],
+        ["inspect", path, "--signature", "\x1b]0;x\x07"],
+        ["inspect", str(tmp_path / "\x1b]0;x\x07.keras")],
+    ]
     for number, command in enumerate(commands):
         code = main(command)
         said = "".join(capsys.readouterr())

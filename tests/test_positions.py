@@ -18,8 +18,14 @@ STEPS = ta.IntegratedGradients(n_steps=10)
 @pytest.fixture(scope="module")
 def model():
     keras.utils.set_random_seed(7)
-    return keras.Sequential([keras.Input((6,), dtype="int32"), layers.Embedding(12, 5, name="words"),
-                             layers.LSTM(7, return_sequences=True), layers.Dense(12, activation="softmax", name="next")])
+    return keras.Sequential(
+        [
+            keras.Input((6,), dtype="int32"),
+            layers.Embedding(12, 5, name="words"),
+            layers.LSTM(7, return_sequences=True),
+            layers.Dense(12, activation="softmax", name="next"),
+        ]
+    )
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +43,7 @@ def test_each_position_is_what_it_is_alone(model, attributor):
     np.testing.assert_array_equal(result.inputs, np.repeat(IDS, 6, 0))
     for entry in (2, 9, 17):
         example, position = result.example[entry], result.position[entry]
-        alone = attributor.attribute(IDS[example:example + 1], (position, predicted[example, position]), method=STEPS)
+        alone = attributor.attribute(IDS[example : example + 1], (position, predicted[example, position]), method=STEPS)
         np.testing.assert_allclose(result.attributions[entry], alone.attributions[0], atol=1e-7)
         np.testing.assert_allclose(result.scores[entry], alone.scores[0], atol=1e-6)
     np.testing.assert_allclose(result.gap, 0, atol=1e-5)
@@ -71,8 +77,9 @@ def test_baselines_of_each_example_go_with_it(attributor):
 
 def test_an_output_of_one_value_a_position():
     keras.utils.set_random_seed(1)
-    model = keras.Sequential([keras.Input((5, 2)), layers.SimpleRNN(3, return_sequences=True), layers.Dense(1),
-                              layers.Flatten()])
+    model = keras.Sequential(
+        [keras.Input((5, 2)), layers.SimpleRNN(3, return_sequences=True), layers.Dense(1), layers.Flatten()]
+    )
     x = np.random.default_rng(1).normal(size=(2, 5, 2)).astype("float32")
     result = ta.Attributor(model).attribute(x, ta.each_position(), method=STEPS)
     assert result.attributions.shape == (10, 5, 2)

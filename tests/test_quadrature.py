@@ -26,16 +26,19 @@ def test_each_monomial_up_to_the_degree_is_exact_and_the_next_is_not(name, n_ste
 
 @pytest.mark.parametrize(("name", "order"), [("left", 1), ("right", 1), ("midpoint", 2), ("trapezoid", 2)])
 def test_order_of_convergence(name, order):
-    errors = [abs((rule.weights * np.exp(rule.nodes)).sum() - (np.e - 1)) for rule in
-              (make_rule(name, n) for n in (40, 80))]
+    errors = [abs((rule.weights * np.exp(rule.nodes)).sum() - (np.e - 1)) for rule in (make_rule(name, n) for n in (40, 80))]
     assert np.log2(errors[0] / errors[1]) == pytest.approx(order, abs=0.05)
 
 
 def test_end_points_are_where_they_belong():
-    ends = {name: (rule.nodes[0] == 0, rule.nodes[-1] == 1) for name, rule in
-            ((name, make_rule(name, 4)) for name in RULES)}
-    assert ends == {"left": (True, False), "right": (False, True), "midpoint": (False, False), "trapezoid": (True, True),
-                    "gauss_legendre": (False, False)}
+    ends = {name: (rule.nodes[0] == 0, rule.nodes[-1] == 1) for name, rule in ((name, make_rule(name, 4)) for name in RULES)}
+    assert ends == {
+        "left": (True, False),
+        "right": (False, True),
+        "midpoint": (False, False),
+        "trapezoid": (True, True),
+        "gauss_legendre": (False, False),
+    }
     assert len(make_rule("trapezoid", 4)) == 5
 
 

@@ -86,8 +86,18 @@ def test_the_atoms_of_active_molecules(tmp_path):
 def execute(name, folder, **environment):
     """Executes a notebook, whose own assertions are the test; returns the outputs of its cells."""
     inherited = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # pictures are drawn inline
-    command = [sys.executable, "-m", "nbconvert", "--to", "notebook", "--execute",
-               "--ExecutePreprocessor.timeout=3600", "--output-dir", str(folder), str(COLAB / f"{name}.ipynb")]
+    command = [
+        sys.executable,
+        "-m",
+        "nbconvert",
+        "--to",
+        "notebook",
+        "--execute",
+        "--ExecutePreprocessor.timeout=3600",
+        "--output-dir",
+        str(folder),
+        str(COLAB / f"{name}.ipynb"),
+    ]
     done = subprocess.run(command, capture_output=True, text=True, env=inherited | environment)
     assert done.returncode == 0, done.stderr[-3000:]
     cells = json.loads((folder / f"{name}.ipynb").read_text("utf-8"))["cells"]

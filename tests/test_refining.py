@@ -12,8 +12,9 @@ from tf_attrib.engine.integral.refined import Control, RefiningRule
 RNG = np.random.default_rng(0)
 
 
-def integrate(paths, tolerance=0.01, most=1025, odds=False, memory=2**24, dtype="float64", block=10**9, references=1,
-              slope=None, copies=1):
+def integrate(
+    paths, tolerance=0.01, most=1025, odds=False, memory=2**24, dtype="float64", block=10**9, references=1, slope=None, copies=1
+):
     """Runs the rule on functions alpha (rows,) -> (score (rows,), vectors (rows, features)); returns outcome and rule.
 
     `slope` is that of the score, where vectors do not sum to it. `references` paths lead to an example, and `copies` examples
@@ -23,14 +24,25 @@ def integrate(paths, tolerance=0.01, most=1025, odds=False, memory=2**24, dtype=
     ends = np.array([value(path(np.array([0.0, 1.0]))[0]) for path in paths])
     features = paths[0](np.zeros(1))[1].shape[1]
     examples = len(paths) // references
-    rule = RefiningRule(Control(tolerance, most), ends[::references, 1], ends[:, 0].reshape(examples, references),
-                        {None: (features,)}, dtype, odds, memory, slope is None, copies)
+    rule = RefiningRule(
+        Control(tolerance, most),
+        ends[::references, 1],
+        ends[:, 0].reshape(examples, references),
+        {None: (features,)},
+        dtype,
+        odds,
+        memory,
+        slope is None,
+        copies,
+    )
     rows = rule.first()
     while rows is not None:
         for start in range(0, len(rows), block):
-            part = rows[start:start + block]
-            found = [paths[example * references + reference](np.array([alpha]))
-                     for example, reference, alpha in zip(part.example, part.reference, part.alpha, strict=True)]
+            part = rows[start : start + block]
+            found = [
+                paths[example * references + reference](np.array([alpha]))
+                for example, reference, alpha in zip(part.example, part.reference, part.alpha, strict=True)
+            ]
             scores = np.array([score[0] for score, _ in found])
             vectors = np.array([vector[0] for _, vector in found], dtype)
             sums = [] if part.forward_only else [vectors]
@@ -58,23 +70,34 @@ def error(outcome, truth):
 SMOOTH = path_of(lambda a: np.exp(2 * a) + np.sin(3 * a), lambda a: 2 * np.exp(2 * a), lambda a: 3 * np.cos(3 * a))
 JUMPS = sorted(RNG.uniform(size=40))
 RELUS = RNG.normal(size=(40, 6))
-PIECES = path_of(lambda a: sum(w.sum() * np.maximum(a - at, 0) for at, w in zip(JUMPS, RELUS, strict=True)),
-                 *[lambda a, i=i: sum(w[i] * (a > at) for at, w in zip(JUMPS, RELUS, strict=True)) for i in range(6)])
+PIECES = path_of(
+    lambda a: sum(w.sum() * np.maximum(a - at, 0) for at, w in zip(JUMPS, RELUS, strict=True)),
+    *[lambda a, i=i: sum(w[i] * (a > at) for at, w in zip(JUMPS, RELUS, strict=True)) for i in range(6)],
+)
 KNOWN = {
     "smooth": (SMOOTH, [np.exp(2) - 1, np.sin(3)]),
     "kinked": (path_of(lambda a: (a - 0.3) * np.abs(a - 0.3) / 2, lambda a: np.abs(a - 0.3)), [(0.3**2 + 0.7**2) / 2]),
     "a jump of the gradient": (ramp(0.377, [3.0, -2.0, 0.5]), 0.623 * np.array([3.0, -2.0, 0.5])),
     "forty jumps": (PIECES, sum((1 - at) * w for at, w in zip(JUMPS, RELUS, strict=True))),
     "a peak of 0.03 of the path": (
-        path_of(lambda a: np.tanh((a - 0.614) / 0.005), lambda a: 1.5 / np.cosh((a - 0.614) / 0.005)**2 / 0.005,
-                lambda a: -0.5 / np.cosh((a - 0.614) / 0.005)**2 / 0.005), [3.0, -1.0]),
+        path_of(
+            lambda a: np.tanh((a - 0.614) / 0.005),
+            lambda a: 1.5 / np.cosh((a - 0.614) / 0.005) ** 2 / 0.005,
+            lambda a: -0.5 / np.cosh((a - 0.614) / 0.005) ** 2 / 0.005,
+        ),
+        [3.0, -1.0],
+    ),
     "scores that do not differ, attributions that do": (
-        path_of(lambda a: 0 * a, lambda a: 50 * np.exp(a), lambda a: -50 * np.exp(a)), [50 * (np.e - 1), -50 * (np.e - 1)]),
-    "a square root against zero": (
-        path_of(np.sqrt, lambda a: 0.5 / np.sqrt(np.where(a > 0, a, np.nan))), [1.0]),
+        path_of(lambda a: 0 * a, lambda a: 50 * np.exp(a), lambda a: -50 * np.exp(a)),
+        [50 * (np.e - 1), -50 * (np.e - 1)],
+    ),
+    "a square root against zero": (path_of(np.sqrt, lambda a: 0.5 / np.sqrt(np.where(a > 0, a, np.nan))), [1.0]),
     "a normalisation at epsilon 1e-6": (
-        path_of(lambda a: a / np.sqrt(a**2 + 1e-6), lambda a: 3e-6 * (a**2 + 1e-6) ** -1.5,
-                lambda a: -2e-6 * (a**2 + 1e-6) ** -1.5), np.array([3.0, -2.0]) / np.sqrt(1 + 1e-6)),
+        path_of(
+            lambda a: a / np.sqrt(a**2 + 1e-6), lambda a: 3e-6 * (a**2 + 1e-6) ** -1.5, lambda a: -2e-6 * (a**2 + 1e-6) ** -1.5
+        ),
+        np.array([3.0, -2.0]) / np.sqrt(1 + 1e-6),
+    ),
 }
 
 
@@ -136,8 +159,10 @@ def test_a_jump_of_the_score_is_flagged_and_never_spread(at):
 
 def test_a_normalisation_at_epsilon_1e_12_is_ended_by_the_relative_width():
     centre, epsilon = 0.377, 1e-12
-    path = path_of(lambda a: (a - centre) / np.sqrt((a - centre)**2 + epsilon**2),
-                   lambda a: epsilon**2 * ((a - centre)**2 + epsilon**2) ** -1.5)
+    path = path_of(
+        lambda a: (a - centre) / np.sqrt((a - centre) ** 2 + epsilon**2),
+        lambda a: epsilon**2 * ((a - centre) ** 2 + epsilon**2) ** -1.5,
+    )
     outcome, _ = integrate([path])
     assert outcome.status[0] == "too_narrow"
     assert outcome.evaluations[0] < 200
@@ -145,7 +170,7 @@ def test_a_normalisation_at_epsilon_1e_12_is_ended_by_the_relative_width():
 
 def test_a_narrow_peak_that_cancels_in_the_sum_is_not_seen():
     """The limit that the documentation states: no score tells of it, and no node falls into it."""
-    peak = lambda a: np.exp(-((a - 0.6144) / 0.001) ** 2) * 400  # noqa: E731
+    peak = lambda a: np.exp(-(((a - 0.6144) / 0.001) ** 2)) * 400  # noqa: E731
     outcome, _ = integrate([path_of(lambda a: a, lambda a: 1 + peak(a), lambda a: -peak(a))])
     assert outcome.status[0] == "converged"
     assert error(outcome, np.array([[1 + 0.4 * np.sqrt(np.pi), -0.4 * np.sqrt(np.pi)]]))[0] > 0.5
@@ -251,9 +276,14 @@ NEVER = path_of(lambda a: a, lambda a: np.where((a > 0.4) & (a < 0.7), np.nan, 1
 STEP = path_of(lambda a: 3 * a + 2.0 * (a > 0.5), lambda a: 2.0, lambda a: 1.0)
 
 
-@pytest.mark.parametrize(("paths", "status", "most"), [
-    ([SMOOTH, NEVER], "not_finite", 60), ([*[SMOOTH] * 7, STEP], "too_narrow", 600),
-    ([path_of(lambda a: 0 * a, lambda a: 0 * a, lambda a: 0 * a), STEP], "too_narrow", 130)])
+@pytest.mark.parametrize(
+    ("paths", "status", "most"),
+    [
+        ([SMOOTH, NEVER], "not_finite", 60),
+        ([*[SMOOTH] * 7, STEP], "too_narrow", 600),
+        ([path_of(lambda a: 0 * a, lambda a: 0 * a, lambda a: 0 * a), STEP], "too_narrow", 130),
+    ],
+)
 def test_what_cannot_be_mended_ends_the_average_and_drives_no_other(paths, status, most):
     outcome, _ = integrate(paths, references=len(paths))
     assert outcome.status.tolist() == [status]
@@ -306,19 +336,26 @@ def test_where_a_probability_is_flat_nodes_may_lie_further_apart():
 
 
 def test_the_numbers_need_numpy_alone():
-    code = ("import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
-            "import tf_attrib.engine.integral.refined, tf_attrib.engine.integral.quadrature; print('fine')")
+    code = (
+        "import sys; sys.modules['tensorflow'] = sys.modules['keras'] = None\n"
+        "import tf_attrib.engine.integral.refined, tf_attrib.engine.integral.quadrature; print('fine')"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "fine"
 
 
 # vectors that do not sum to the slope of the score
 
+
 @pytest.mark.parametrize("size", [1e-6, 1.0, 1e6])
 def test_vectors_in_units_of_their_own_are_integrated_to_the_tolerance(size):
     """Such as the gradients at a layer: what they sum to says nothing of the score, and their unit is another."""
-    path = path_of(lambda a: np.exp(2 * a), lambda a: size * np.cos(3 * a), lambda a: size * 5 * np.exp(-4 * a),
-                   lambda a: size * (a > 0.41))
+    path = path_of(
+        lambda a: np.exp(2 * a),
+        lambda a: size * np.cos(3 * a),
+        lambda a: size * 5 * np.exp(-4 * a),
+        lambda a: size * (a > 0.41),
+    )
     truth = size * np.array([np.sin(3) / 3, 5 * (1 - np.exp(-4)) / 4, 0.59])
     outcome, _ = integrate([path], 0.01, slope=lambda a: 2 * np.exp(2 * a))
     assert outcome.status.tolist() == ["converged"]

@@ -52,8 +52,11 @@ def test_units_that_are_off_at_the_baseline_have_their_gradient_beside_it():
 @pytest.mark.parametrize("size", [1e12, 1e25, 1e30])
 def test_gradients_whose_squares_overflow(size):
     """A jump of the score beside the baseline: numbers stay finite, and the error is never 0."""
-    path = path_of(lambda a: np.tanh(size * a), lambda a: 2 * size / np.cosh(np.minimum(size * a, 300)) ** 2,
-                   lambda a: -size / np.cosh(np.minimum(size * a, 300)) ** 2)
+    path = path_of(
+        lambda a: np.tanh(size * a),
+        lambda a: 2 * size / np.cosh(np.minimum(size * a, 300)) ** 2,
+        lambda a: -size / np.cosh(np.minimum(size * a, 300)) ** 2,
+    )
     outcome, _ = integrate([path], dtype="float32")
     assert np.isfinite(outcome.totals[None]).all()
     within = error(outcome, np.array([[2.0, -1.0]]))[0] <= 0.01
@@ -69,8 +72,9 @@ def test_a_sum_that_overflows_is_not_finite_and_states_no_error():
 
 def test_a_steep_slope_at_one_node_does_not_hide_a_panel():
     """Log-odds whose slope at the baseline is 1e14: a cubic through it would leave no weight in the first panel."""
-    path = path_of(lambda a: 2 * a + 1e-3 * np.tanh(1e17 * a), lambda a: 1.0,
-                   lambda a: 1 + 1e14 / np.cosh(np.minimum(1e17 * a, 300)) ** 2)
+    path = path_of(
+        lambda a: 2 * a + 1e-3 * np.tanh(1e17 * a), lambda a: 1.0, lambda a: 1 + 1e14 / np.cosh(np.minimum(1e17 * a, 300)) ** 2
+    )
     outcome, _ = integrate([path], 0.05, odds=True, dtype="float32")
     half = (1 / (1 + math.exp(-2)) - 0.5) / 2
     assert error(outcome, np.array([[half, half]]))[0] <= 0.05
@@ -85,6 +89,7 @@ def unit(rng, features=20):
 
     def odds(a):
         return (np.minimum(a[:, None] / scales, 1) @ normed + np.sin(turns * a[:, None]) * rest).sum(1)
+
     steepness, seen = 10 ** rng.uniform(-1, 2), odds(np.linspace(0, 1, 201))
     size = steepness / np.ptp(seen)
     shift = rng.uniform(seen.min(), seen.max())
@@ -92,6 +97,7 @@ def unit(rng, features=20):
     def path(a):
         vectors = ((a[:, None] < scales) / scales) @ normed + turns * np.cos(turns * a[:, None]) * rest
         return (odds(a) - shift) * size, vectors * size
+
     edges = np.unique(np.concatenate([[0, 1], scales, 10 ** np.linspace(-20, 0, 1500), np.linspace(0, 1, 1500)]))
     total, width = 0, np.diff(edges)
     for node, weight in zip(*np.polynomial.legendre.leggauss(8), strict=True):
@@ -110,8 +116,11 @@ def test_log_odds_that_run_away_within_a_panel_are_looked_at():
     assert wrong.max() <= 1.5
 
 
-BASES = {"even": (lambda a: a, lambda a: 1 + 0 * a), "late": (lambda a: a**12, lambda a: 12 * a**11),
-         "early": (lambda a: 1 - (1 - a) ** 12, lambda a: 12 * (1 - a) ** 11)}
+BASES = {
+    "even": (lambda a: a, lambda a: 1 + 0 * a),
+    "late": (lambda a: a**12, lambda a: 12 * a**11),
+    "early": (lambda a: 1 - (1 - a) ** 12, lambda a: 12 * (1 - a) ** 11),
+}
 
 
 def bump(base, place, width, part):
@@ -120,8 +129,10 @@ def bump(base, place, width, part):
     hill = lambda a: part / (width * np.sqrt(np.pi)) * np.exp(-(((a - place) / width) ** 2))  # noqa: E731
     area = part / 2 * (math.erf((1 - place) / width) + math.erf(place / width))
     whole = float(score(np.array(1.0)))
-    return (path_of(score, lambda a: slope(a) / 2 + hill(a), lambda a: slope(a) / 2 - hill(a)),
-            [whole / 2 + area, whole / 2 - area])
+    return (
+        path_of(score, lambda a: slope(a) / 2 + hill(a), lambda a: slope(a) / 2 - hill(a)),
+        [whole / 2 + area, whole / 2 - area],
+    )
 
 
 @pytest.mark.parametrize("base", BASES)

@@ -18,11 +18,20 @@ DIFFERENCE = VALUES.reshape(3, -1).sum(1) - [0.01, -0.02, 0.0]
 def made(values=VALUES, **more):
     """A complete result, but for a gap of 0.01, -0.02 and 0."""
     scores = np.array([0.9, 0.8, 0.7])
-    fields = {"inputs": np.zeros((3, 4, 5)), "baseline_scores": scores - DIFFERENCE, "gap": np.array([0.01, -0.02, 0.0]),
-              "error_estimate": np.array([0.1, 0.2, 0.3]), "status": np.array(["converged", "max_evaluations", "converged"]),
-              "evaluations": np.array([50, 60, 70]), "target": np.array([1, 0, 1]), "unit": "probability",
-              "method": "IntegratedGradients(rule='gauss_legendre', n_steps=50)", "of": "probability at 'head'", "at": "inputs",
-              "baseline": "zeros: black, inputs lie in [0, 1]"}
+    fields = {
+        "inputs": np.zeros((3, 4, 5)),
+        "baseline_scores": scores - DIFFERENCE,
+        "gap": np.array([0.01, -0.02, 0.0]),
+        "error_estimate": np.array([0.1, 0.2, 0.3]),
+        "status": np.array(["converged", "max_evaluations", "converged"]),
+        "evaluations": np.array([50, 60, 70]),
+        "target": np.array([1, 0, 1]),
+        "unit": "probability",
+        "method": "IntegratedGradients(rule='gauss_legendre', n_steps=50)",
+        "of": "probability at 'head'",
+        "at": "inputs",
+        "baseline": "zeros: black, inputs lie in [0, 1]",
+    }
     return ta.Attribution(values, scores, **(fields | more))
 
 
@@ -34,6 +43,7 @@ def norms(result):
 
 
 # reductions
+
 
 def test_sums_keep_the_total_and_the_gap():
     for axis, shape in ((-1, (3, 4)), (1, (3, 5)), ((1, 2), (3,)), ((-2, -1), (3,))):
@@ -99,6 +109,7 @@ def test_a_reduction_without_a_gap_or_an_error():
 
 # ranking
 
+
 def test_top():
     values = np.array([[0.5, -3.0, 1.5], [0.0, 1.0, -1.0], [2.0, 0.0, 0.0]])
     first, second, third = made(values).top(2)
@@ -134,11 +145,18 @@ def test_top_with_names_words_and_keys():
 
 # examples
 
+
 def test_length_and_indices():
     result = made(inputs={"a": np.arange(3), "b": np.arange(6).reshape(3, 2)})
     assert len(result) == 3
-    for index, kept in ((1, [1]), (-1, [2]), (np.int64(0), [0]), (slice(1, None), [1, 2]), ([2, 0], [2, 0]),
-                        (np.array([True, False, True]), [0, 2])):
+    for index, kept in (
+        (1, [1]),
+        (-1, [2]),
+        (np.int64(0), [0]),
+        (slice(1, None), [1, 2]),
+        ([2, 0], [2, 0]),
+        (np.array([True, False, True]), [0, 2]),
+    ):
         part = result[index]
         assert len(part) == len(kept)
         np.testing.assert_array_equal(part.attributions, VALUES[kept])
@@ -164,9 +182,11 @@ def test_every_array_of_a_result_is_selected_with_it():
 
 # words
 
+
 def test_the_three_lines():
-    lines = repr(made(baseline_confidence=np.array([0.3, 0.4, 0.5]), gradient_share=np.array([0.2, 0.3, 0.4]),
-                      **FIXED)).splitlines()
+    lines = repr(
+        made(baseline_confidence=np.array([0.3, 0.4, 0.5]), gradient_share=np.array([0.2, 0.3, 0.4]), **FIXED)
+    ).splitlines()
     assert len(lines) == 3
     assert "3 examples" in lines[0]
     assert "probability at 'head'" in lines[0]
@@ -193,8 +213,9 @@ def test_what_to_do_is_said_where_there_is_something_to_do():
 
 def test_the_line_on_accuracy_and_the_one_on_what_did_not_converge():
     lines = repr(made(forward_evaluations=np.full(3, 17))).splitlines()
-    assert lines[2] == ("  estimated error 30.00% at most (2 of 3 converged), 50 to 70 gradient and 17 forward evaluations an "
-                        "example")
+    assert lines[2] == (
+        "  estimated error 30.00% at most (2 of 3 converged), 50 to 70 gradient and 17 forward evaluations an example"
+    )
     assert lines[3] == ("  NOT CONVERGED: 1 of 3 (max_evaluations; example 1): estimated error 20.00%; raise max_evaluations")
     many = repr(ta.Attribution(np.zeros((20, 2)), np.zeros(20), status=np.full(20, "not_finite")))
     assert "NOT FINITE: 20 of 20 (not_finite; examples 0, 1, 2, 3, 4, 5, 6, 7, ...): a NaN or an infinity came up" in many
@@ -227,8 +248,13 @@ STRUCTURES = {"array": VALUES, "list": [VALUES, VALUES[:, 0]], "dict": {"a b/c":
 @pytest.mark.parametrize("name", STRUCTURES)
 def test_saved_and_loaded(name, tmp_path):
     values = STRUCTURES[name]
-    first = made(values, inputs=values, notes=("one", "two"), tokens=np.array([["ä", ""], ["b", "c"], ["d", "e"]]),
-                 alphas=np.ones((3, 2)))
+    first = made(
+        values,
+        inputs=values,
+        notes=("one", "two"),
+        tokens=np.array([["ä", ""], ["b", "c"], ["d", "e"]]),
+        alphas=np.ones((3, 2)),
+    )
     path = first.save(tmp_path / "result")
     assert path == tmp_path / "result.npz"
     second = ta.load(path)
@@ -284,6 +310,7 @@ def test_a_file_is_written_whole_or_not_at_all(existing, tmp_path, monkeypatch):
     def fails(file, **arrays):
         file.write(b"half")
         raise OSError("disk full")
+
     monkeypatch.setattr(np, "savez_compressed", fails)
     with pytest.raises(OSError, match="disk full"):
         made(2 * VALUES).save(path, overwrite=True)

@@ -96,20 +96,39 @@ def test_no_difference_gets_the_gradient():
 PAIRS = {  # of a and b: function, the same in NumPy, multipliers of a and b
     "product": (lambda a, b: a * b, lambda a, b, r, s: ((b + s) / 2, (a + r) / 2)),
     "quotient": (lambda a, b: a / b, lambda a, b, r, s: (2 / (b + s), -(a / b + r / s) / (b + s))),
-    "by a root": (lambda a, b: a * tf.math.rsqrt(b), lambda a, b, r, s: (
-        2 / (np.sqrt(b) + np.sqrt(s)), -(a / np.sqrt(b) + r / np.sqrt(s)) / (np.sqrt(b) + np.sqrt(s))**2)),
-    "by a root, scaled": (lambda a, b: -2 * tf.math.rsqrt(b[..., None])[..., 0] * a, lambda a, b, r, s: (
-        -4 / (np.sqrt(b) + np.sqrt(s)), 2 * (a / np.sqrt(b) + r / np.sqrt(s)) / (np.sqrt(b) + np.sqrt(s))**2)),
+    "by a root": (
+        lambda a, b: a * tf.math.rsqrt(b),
+        lambda a, b, r, s: (2 / (np.sqrt(b) + np.sqrt(s)), -(a / np.sqrt(b) + r / np.sqrt(s)) / (np.sqrt(b) + np.sqrt(s)) ** 2),
+    ),
+    "by a root, scaled": (
+        lambda a, b: -2 * tf.math.rsqrt(b[..., None])[..., 0] * a,
+        lambda a, b, r, s: (
+            -4 / (np.sqrt(b) + np.sqrt(s)),
+            2 * (a / np.sqrt(b) + r / np.sqrt(s)) / (np.sqrt(b) + np.sqrt(s)) ** 2,
+        ),
+    ),
     "difference squared": (tf.math.squared_difference, lambda a, b, r, s: (a - b + r - s, -(a - b + r - s))),
     "a log b": (tf.math.xlogy, lambda a, b, r, s: ((np.log(b) + np.log(s)) / 2, (a + r) / 2 * np.log(b / s) / (b - s))),
-    "maximum": (tf.maximum, lambda a, b, r, s: tuple(
-        part / 2 / d for part, d in (
-            (np.maximum(a, s) - np.maximum(r, s) + np.maximum(a, b) - np.maximum(r, b), a - r),
-            (np.maximum(r, b) - np.maximum(r, s) + np.maximum(a, b) - np.maximum(a, s), b - s)))),
-    "minimum": (tf.minimum, lambda a, b, r, s: tuple(
-        part / 2 / d for part, d in (
-            (np.minimum(a, s) - np.minimum(r, s) + np.minimum(a, b) - np.minimum(r, b), a - r),
-            (np.minimum(r, b) - np.minimum(r, s) + np.minimum(a, b) - np.minimum(a, s), b - s)))),
+    "maximum": (
+        tf.maximum,
+        lambda a, b, r, s: tuple(
+            part / 2 / d
+            for part, d in (
+                (np.maximum(a, s) - np.maximum(r, s) + np.maximum(a, b) - np.maximum(r, b), a - r),
+                (np.maximum(r, b) - np.maximum(r, s) + np.maximum(a, b) - np.maximum(a, s), b - s),
+            )
+        ),
+    ),
+    "minimum": (
+        tf.minimum,
+        lambda a, b, r, s: tuple(
+            part / 2 / d
+            for part, d in (
+                (np.minimum(a, s) - np.minimum(r, s) + np.minimum(a, b) - np.minimum(r, b), a - r),
+                (np.minimum(r, b) - np.minimum(r, s) + np.minimum(a, b) - np.minimum(a, s), b - s),
+            )
+        ),
+    ),
 }
 
 
@@ -167,9 +186,13 @@ def test_a_factor_that_is_broadcast():
 def test_products_of_matrices_are_split_at_the_midpoint(form):
     def function(x):
         a, b = tf.reshape(x[:, :4], [-1, 2, 2]), tf.reshape(x[:, 2:], [-1, 2, 2])
-        found = {"matmul": lambda: tf.matmul(a, b), "einsum": lambda: tf.einsum("bij,bjk->bik", a, b),
-                 "transposed": lambda: tf.matmul(a, tf.transpose(b, [0, 2, 1]), transpose_b=True)}[form]()
+        found = {
+            "matmul": lambda: tf.matmul(a, b),
+            "einsum": lambda: tf.einsum("bij,bjk->bik", a, b),
+            "transposed": lambda: tf.matmul(a, tf.transpose(b, [0, 2, 1]), transpose_b=True),
+        }[form]()
         return tf.reshape(found, [-1, 4])
+
     found, result = attribute(function, X, REFERENCE, WEIGHTS[:4])
     middle, upstream = (X + REFERENCE) / 2, WEIGHTS[:4].reshape(2, 2)
     a, b = middle[:, :4].reshape(-1, 2, 2), middle[:, 2:].reshape(-1, 2, 2)
@@ -184,8 +207,11 @@ def test_products_of_matrices_are_split_at_the_midpoint(form):
 def test_an_extreme_is_due_to_the_element_that_rose_or_fell(sign):
     function = tf.reduce_max if sign == 1 else tf.reduce_min
     attributor = ta.Attributor(lambda x: function(x, 1))
-    for x, reference, wanted in (([3, 1, 0], [0, 2, 1], [1, 0, 0]), ([0, 1, 2], [5, 1, 0], [-3, 0, 0]),
-                                 ([4, 4, 0], [1, 2, 0], [1, 1, 0])):
+    for x, reference, wanted in (
+        ([3, 1, 0], [0, 2, 1], [1, 0, 0]),
+        ([0, 1, 2], [5, 1, 0], [-3, 0, 0]),
+        ([4, 4, 0], [1, 2, 0], [1, 1, 0]),
+    ):
         x, reference = sign * np.array([x], float), sign * np.array([reference], float)
         result = attributor.attribute(x, baselines=reference, method="deeplift")
         np.testing.assert_allclose(result.attributions, sign * np.array([wanted], float), atol=1e-12)
@@ -194,8 +220,8 @@ def test_an_extreme_is_due_to_the_element_that_rose_or_fell(sign):
 
 def test_a_product_over_an_axis():
     found, result = attribute(lambda x: tf.reduce_prod(x, -1, keepdims=True), X, REFERENCE, WEIGHTS[:1])
-    forward = [np.prod(X[:, :i], 1) * np.prod(REFERENCE[:, i + 1:], 1) for i in range(6)]
-    back = [np.prod(REFERENCE[:, :i], 1) * np.prod(X[:, i + 1:], 1) for i in range(6)]
+    forward = [np.prod(X[:, :i], 1) * np.prod(REFERENCE[:, i + 1 :], 1) for i in range(6)]
+    back = [np.prod(REFERENCE[:, :i], 1) * np.prod(X[:, i + 1 :], 1) for i in range(6)]
     np.testing.assert_allclose(found, WEIGHTS[0] * (np.stack(forward, 1) + np.stack(back, 1)) / 2, rtol=1e-9)
     assert_complete(result)
 
@@ -248,12 +274,16 @@ def test_a_choice_by_a_condition_that_stays():
 
 
 LINEAR = {
-    "cumsum": lambda x: tf.cumsum(x, 1, reverse=True), "reverse": lambda x: tf.reverse(x, [1]),
+    "cumsum": lambda x: tf.cumsum(x, 1, reverse=True),
+    "reverse": lambda x: tf.reverse(x, [1]),
     "roll": lambda x: tf.roll(x, 2, 1),
-    "gather": lambda x: tf.gather(x, [5, 0, 0, 3, 2, 1], axis=1), "tile": lambda x: tf.tile(x[:, :2], [1, 3]),
+    "gather": lambda x: tf.gather(x, [5, 0, 0, 3, 2, 1], axis=1),
+    "tile": lambda x: tf.tile(x[:, :2], [1, 3]),
     "pad": lambda x: tf.pad(x[:, 1:4], [[0, 0], [1, 2]], constant_values=2.0),
-    "split": lambda x: tf.concat(tf.split(x, 3, 1)[::-1], 1), "stack": lambda x: tf.stack([x, 2 * x], 1)[:, 1],
-    "mean": lambda x: x - tf.reduce_mean(x, 1, keepdims=True), "stop": lambda x: x + tf.stop_gradient(x),
+    "split": lambda x: tf.concat(tf.split(x, 3, 1)[::-1], 1),
+    "stack": lambda x: tf.stack([x, 2 * x], 1)[:, 1],
+    "mean": lambda x: x - tf.reduce_mean(x, 1, keepdims=True),
+    "stop": lambda x: x + tf.stop_gradient(x),
     "custom": lambda x: backwards(x),
     "scatter": lambda x: tf.transpose(tf.scatter_nd([[0], [3]], tf.transpose(x[:, :2]), [6, tf.shape(x)[0]])),
 }

@@ -54,8 +54,9 @@ SPELLINGS = {
     "einsum, turned": lambda x, v: tf.einsum("bj,bi->bi", tf.pow(v, -0.5), x),
     "matrices": lambda x, v: tf.matmul(x[..., None], tf.math.rsqrt(v)[..., None])[..., 0],
     "diagonal": lambda x, v: tf.matmul(tf.linalg.diag(tf.tile(1 / tf.sqrt(v), [1, 6])), x[..., None])[..., 0],
-    "loop": lambda x, v: tf.while_loop(lambda i, _: i < 1, lambda i, y: (i + 1, y * tf.pow(tf.reduce_mean(
-        y * y, -1, keepdims=True) + 1e-12, -0.5)), (0, x))[1],
+    "loop": lambda x, v: tf.while_loop(
+        lambda i, _: i < 1, lambda i, y: (i + 1, y * tf.pow(tf.reduce_mean(y * y, -1, keepdims=True) + 1e-12, -0.5)), (0, x)
+    )[1],
 }
 
 
@@ -67,6 +68,7 @@ def lifted():
     def net(x):
         v = tf.reduce_mean(x * x, -1, keepdims=True) + 1e-12
         return tf.stack([tf.reduce_sum(tf.tanh(form(x, v)) * WEIGHTS, -1) for form in forms.values()], 1)
+
     result = ta.Attributor(net).attribute(np.tile(X, (len(forms), 1)), np.repeat(range(len(forms)), len(X)), method="deeplift")
     parts = (np.split(values, len(forms)) for values in (result.attributions, result.gap))
     return dict(zip(forms, zip(*parts, strict=True), strict=True))
@@ -84,11 +86,13 @@ def test_a_normalisation_has_the_same_contributions_however_it_is_written(name, 
 @pytest.mark.parametrize("dtype", ["float16", "bfloat16", "float32"])
 def test_in_every_format(dtype):
     """keras_hub's Gemma: the power is taken in float32, what it multiplies is in the format of the model."""
+
     def net(x):
         x = tf.cast(x, dtype)
         v = tf.reduce_mean(tf.square(tf.cast(x, tf.float32)), -1, keepdims=True)
         inverse = tf.cast(tf.pow(v + 1e-6, -0.5), dtype)
         return tf.cast(tf.reduce_sum(x * inverse * tf.cast(WEIGHTS, dtype), -1), tf.float32)
+
     result = ta.Attributor(net).attribute(X.astype("float32"), method="deeplift")
     assert np.abs(result.gap / result.difference).max() < {"float16": 0.01, "bfloat16": 0.1, "float32": 1e-5}[dtype]
     assert result.magnitudes.max() < 20
@@ -96,21 +100,25 @@ def test_in_every_format(dtype):
 
 def test_names_that_the_graph_around_it_has_taken_find_the_right_partner():
     """Operations called as those that scale float16: `add`, `mul`, and what they would be renamed to."""
+
     def net(x):
         x = tf.cast(x, tf.float16)
         one = tf.add(x, 1, name="add")
         two = tf.add(one * one, 2, name="add_1")
         return tf.cast(tf.reduce_sum(tf.sqrt(tf.add(two, 3, name="add_2")) * one, -1), tf.float32)
+
     result = ta.Attributor(net).attribute(np.abs(X).astype("float32"), method="deeplift")
     np.testing.assert_allclose(result.gap, 0, atol=0.01 * np.abs(result.difference).max())
 
 
 def test_a_product_of_two_inverses_and_their_quotient_by_it():
     """A cosine: from vectors next to zero, both inverses are a million."""
+
     def cosine(x):
         a, b = x[:, :3], x[:, 3:]
         one, other = (tf.math.reciprocal(tf.norm(part, axis=-1)) for part in (a, b))
         return tf.reduce_sum(a * b, -1) * (one * other)
+
     below = 1e-6 * np.sign(RNG.normal(size=X.shape))
     result = ta.Attributor(cosine).attribute(X, baselines=below, method="deeplift")
     assert np.abs(result.gap).max() < 1e-9
@@ -120,8 +128,10 @@ def test_a_product_of_two_inverses_and_their_quotient_by_it():
 def test_divided_by_an_inverse_is_a_product():
     """x / (1 / v): as x v, half of it is due to each; as a quotient all would be due to v."""
     x, reference = np.array([[3.0, 2.0]]), np.array([[1.0, 1e-6]])
-    first, second = (ta.Attributor(function).attribute(x, baselines=reference, method="deeplift").attributions for function in (
-        lambda x: x[:, 0] / tf.math.reciprocal(x[:, 1]), lambda x: x[:, 0] * x[:, 1]))
+    first, second = (
+        ta.Attributor(function).attribute(x, baselines=reference, method="deeplift").attributions
+        for function in (lambda x: x[:, 0] / tf.math.reciprocal(x[:, 1]), lambda x: x[:, 0] * x[:, 1])
+    )
     np.testing.assert_allclose(first, second, rtol=1e-9)
 
 
@@ -129,29 +139,50 @@ def test_divided_by_an_inverse_is_a_product():
 def test_an_inverse_that_changes_its_sign(form):
     """Between them 1 / b has no quotient's b: a product at the midpoint."""
     x, reference = np.array([[3.0, 2.0], [3.0, -2.0]]), np.array([[1.0, -0.5], [1.0, 0.5]])
-    function = {"product": lambda a, b: a * tf.math.reciprocal(b),
-                "einsum": lambda a, b: tf.einsum("bi,bi->bi", a, tf.math.reciprocal(b))}[form]
+    function = {
+        "product": lambda a, b: a * tf.math.reciprocal(b),
+        "einsum": lambda a, b: tf.einsum("bi,bi->bi", a, tf.math.reciprocal(b)),
+    }[form]
     result = ta.Attributor(lambda x: function(x[:, :1], x[:, 1:])[:, 0]).attribute(x, baselines=reference, method="deeplift")
     (a, b), (r, s) = x.T, reference.T
     np.testing.assert_allclose(result.attributions, np.stack([(a - r) * (1 / b + 1 / s) / 2, (a + r) / 2 * (1 / b - 1 / s)], 1))
 
 
-@pytest.mark.parametrize("inverse", [tf.math.rsqrt, lambda s: 1 / tf.sqrt(s), lambda s: tf.math.reciprocal(tf.sqrt(s)),
-                                     lambda s: tf.pow(s, -0.5), lambda s: tf.sqrt(1 / s), lambda s: tf.pow(1 / s, 0.5)])
+@pytest.mark.parametrize(
+    "inverse",
+    [
+        tf.math.rsqrt,
+        lambda s: 1 / tf.sqrt(s),
+        lambda s: tf.math.reciprocal(tf.sqrt(s)),
+        lambda s: tf.pow(s, -0.5),
+        lambda s: tf.sqrt(1 / s),
+        lambda s: tf.pow(1 / s, 0.5),
+    ],
+)
 def test_a_limited_inverse_of_nothing(inverse):
     """x min(1 / √s, 10¹²) from zeros, where 1 / √s is infinite: as Keras's UnitNormalization writes it."""
+
     def net(x, inverse):
         return tf.reduce_sum(x * tf.minimum(inverse(tf.reduce_sum(x * x, -1, keepdims=True)), 1e12) * WEIGHTS, -1)
-    results = [ta.Attributor(lambda x, each=each: net(x, each)).attribute(X, method="deeplift")
-               for each in (inverse, tf.math.rsqrt)]
+
+    results = [
+        ta.Attributor(lambda x, each=each: net(x, each)).attribute(X, method="deeplift") for each in (inverse, tf.math.rsqrt)
+    ]
     assert np.isfinite(results[0].attributions).all()
     np.testing.assert_allclose(results[0].attributions, results[1].attributions, rtol=1e-9)
     assert np.abs(results[0].gap).max() < 1e-9
 
 
-@pytest.mark.parametrize("function", [
-    lambda x: x[:, 0] * tf.pow(x[:, 1], 0.5), lambda x: x[:, 0] * tf.sqrt(x[:, 1]), lambda x: x[:, 0] * tf.exp(-x[:, 1]),
-    lambda x: x[:, 0] * tf.exp(0.5 * tf.math.log(x[:, 1])), lambda x: x[:, 0] * tf.pow(tf.math.reciprocal(x[:, 1]), -2.0)])
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x[:, 0] * tf.pow(x[:, 1], 0.5),
+        lambda x: x[:, 0] * tf.sqrt(x[:, 1]),
+        lambda x: x[:, 0] * tf.exp(-x[:, 1]),
+        lambda x: x[:, 0] * tf.exp(0.5 * tf.math.log(x[:, 1])),
+        lambda x: x[:, 0] * tf.pow(tf.math.reciprocal(x[:, 1]), -2.0),
+    ],
+)
 def test_other_factors_stay_products(function):
     x, reference = np.array([[3.0, 2.0]]), np.array([[1.0, 0.5]])
     result = ta.Attributor(function).attribute(x, baselines=reference, method="deeplift")

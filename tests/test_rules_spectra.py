@@ -35,8 +35,8 @@ FRONTS = {
     "box": lambda x: tf.signal.irfft3d(tf.signal.rfft3d(tf.reshape(x, [-1, 4, 4, 4])) * tf.constant(FILTER[:3])),
 }
 SAME = {  # the same without complex numbers
-    "magnitude": lambda x: tf.sqrt(tf.math.real(stft(x))**2 + tf.math.imag(stft(x))**2),
-    "power": lambda x: tf.math.real(stft(x))**2 + tf.math.imag(stft(x))**2,
+    "magnitude": lambda x: tf.sqrt(tf.math.real(stft(x)) ** 2 + tf.math.imag(stft(x)) ** 2),
+    "power": lambda x: tf.math.real(stft(x)) ** 2 + tf.math.imag(stft(x)) ** 2,
 }
 
 
@@ -44,6 +44,7 @@ def lifted(front):
     def net(x):
         found = tf.reshape(front(x), [tf.shape(x)[0], -1])
         return tf.reduce_sum(tf.tanh(found / 4) * tf.cos(tf.range(tf.cast(tf.shape(found)[1], tf.float64))), 1)
+
     return ta.Attributor(net).attribute(WAVES, baselines=OTHERS, method="deeplift")
 
 
@@ -64,16 +65,21 @@ def test_what_has_no_rule_for_complex_numbers_is_refused():
 
 def test_transmittance_along_a_ray():
     """What a cumulative product lets through, as a renderer of volumes has it; its last is the product."""
+
     def shares(x):
         opacity = tf.sigmoid(x)
         return opacity * tf.math.cumprod(1 - opacity + 1e-10, -1, exclusive=True)
+
     assert np.abs(lifted(shares).gap).max() < 1e-12
-    first, second = (lifted(lambda x, product=product: product(tf.tanh(x[:, :9]))) for product in (
-        lambda x: tf.math.cumprod(x, -1)[:, -1:], lambda x: tf.reduce_prod(x, -1, keepdims=True)))
+    first, second = (
+        lifted(lambda x, product=product: product(tf.tanh(x[:, :9])))
+        for product in (lambda x: tf.math.cumprod(x, -1)[:, -1:], lambda x: tf.reduce_prod(x, -1, keepdims=True))
+    )
     np.testing.assert_allclose(first.attributions, second.attributions, rtol=1e-9, atol=1e-15)
 
 
 def test_a_cumulative_product_in_a_loop():
     def looped(x):
         return tf.while_loop(lambda i, _: i < 3, lambda i, y: (i + 1, tf.math.cumprod(tf.tanh(y) + 1.1, -1)), (0, x[:, :7]))[1]
+
     assert np.abs(lifted(looped).gap).max() < 1e-10

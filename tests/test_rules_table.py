@@ -29,8 +29,11 @@ ENTRIES = sorted(table.RULES)
 @functools.cache
 def lifted(group):
     """Contributions, gaps and differences of the cases of some entries, and their marked operations, by (entry, number)."""
-    cases = {(name, number): case for name in ENTRIES[group * TOGETHER:(group + 1) * TOGETHER]
-             for number, case in enumerate(CASES.get(name, ()))}
+    cases = {
+        (name, number): case
+        for name in ENTRIES[group * TOGETHER : (group + 1) * TOGETHER]
+        for number, case in enumerate(CASES.get(name, ()))
+    }
 
     def net(x):
         found = []
@@ -38,14 +41,21 @@ def lifted(group):
             with tf.name_scope(f"of_{name}_{number}"):
                 found.append(scores(case, x))
         return tf.stack(found, 1)
+
     attributor = ta.Attributor(net)
     x = np.tile(X, (len(cases), 1))
     result = attributor.attribute(x, np.arange(len(cases)), REFERENCE, "deeplift")
     session, _, _ = attributor.prepare({None: x})
     marked = ruled(session.function, "rescale").marked
-    return {key: (result.attributions[i], result.gap[i], result.difference[i],
-                  [one for one in marked if f"of_{key[0]}_{key[1]}/" in one.name and one.operation == key[0]])
-            for i, key in enumerate(cases)}
+    return {
+        key: (
+            result.attributions[i],
+            result.gap[i],
+            result.difference[i],
+            [one for one in marked if f"of_{key[0]}_{key[1]}/" in one.name and one.operation == key[0]],
+        )
+        for i, key in enumerate(cases)
+    }
 
 
 def test_every_entry_and_every_rule_of_it_has_a_case():

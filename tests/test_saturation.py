@@ -85,8 +85,14 @@ def test_all_kinds_of_data_give_the_same(cnn, images):
     labels = np.arange(5)
     whole = ta.saturation(attributor, images)
     pairs = tf.data.Dataset.from_tensor_slices((images, labels)).batch(2)
-    for dataset in (pairs, pairs.map(lambda x, y: x), [images[:3], images[3:]], (part for part in (images[:1], images[1:])),
-                    tf.constant(images), [(images, labels)]):
+    for dataset in (
+        pairs,
+        pairs.map(lambda x, y: x),
+        [images[:3], images[3:]],
+        (part for part in (images[:1], images[1:])),
+        tf.constant(images),
+        [(images, labels)],
+    ):
         found = ta.saturation(attributor, dataset)
         np.testing.assert_allclose(found.slopes, whole.slopes, rtol=1e-3)
         np.testing.assert_allclose(found.scores, whole.scores, rtol=1e-6)
@@ -146,6 +152,7 @@ def test_no_more_than_a_batch_is_held():
         high = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return high
+
     peak(2)
     assert peak(60) < peak(6) + 3e6  # 16 × 2000 units in float64 are 0.26 MB a batch and point
 

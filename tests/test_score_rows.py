@@ -35,11 +35,20 @@ def alone(model, i, **options):
     """The attributions of one example, its row written into the score as constants."""
     row = tf.constant(W[i], tf.float32)
     one = ta.Attributor(model, of=ta.score(lambda outputs: tf.reduce_sum(outputs * row, 1)))
-    return one.attribute(X[i:i + 1], seed=1, verbose=False, **options)
+    return one.attribute(X[i : i + 1], seed=1, verbose=False, **options)
 
 
-METHODS = ["gradient", "integrated_gradients", "deeplift", "guided_backprop", "occlusion", "ablation",
-           ta.SmoothGrad(n_samples=4), ta.IntegratedGradients(n_steps=7), ta.SmoothGrad("integrated_gradients", n_samples=3)]
+METHODS = [
+    "gradient",
+    "integrated_gradients",
+    "deeplift",
+    "guided_backprop",
+    "occlusion",
+    "ablation",
+    ta.SmoothGrad(n_samples=4),
+    ta.IntegratedGradients(n_steps=7),
+    ta.SmoothGrad("integrated_gradients", n_samples=3),
+]
 
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)
@@ -63,9 +72,13 @@ def test_rows_follow_the_examples_to_their_baselines(attributor, model, baseline
 
 
 def test_a_list_or_dict_of_rows(model):
-    found = ta.Attributor(model, of=ta.score(
-        lambda outputs, rows: tf.gather(outputs, rows["class"], batch_dims=1) * rows["scale"],
-        data={"class": np.array([3, 0, 1, 2, 2]), "scale": np.array([2.0, 1, 1, -1, 1])}))
+    found = ta.Attributor(
+        model,
+        of=ta.score(
+            lambda outputs, rows: tf.gather(outputs, rows["class"], batch_dims=1) * rows["scale"],
+            data={"class": np.array([3, 0, 1, 2, 2]), "scale": np.array([2.0, 1, 1, -1, 1])},
+        ),
+    )
     found = found.attribute(X, method="gradient", verbose=False)
     expected = ta.Attributor(model).attribute(X, [3, 0, 1, 2, 2], method="gradient", verbose=False).attributions
     np.testing.assert_allclose(found.attributions, expected * np.array([2.0, 1, 1, -1, 1])[:, None], atol=1e-6)
@@ -74,8 +87,11 @@ def test_a_list_or_dict_of_rows(model):
 def test_other_rows_of_the_same_score_compile_nothing_anew(attributor):
     some = attributor.explaining(ta.score(weighed, data=W[[4, 1]]))
     sessions = dict(attributor._sessions)
-    np.testing.assert_allclose(some.attribute(X[[4, 1]], verbose=False).attributions,
-                               attributor.attribute(X, verbose=False).attributions[[4, 1]], atol=1e-6)
+    np.testing.assert_allclose(
+        some.attribute(X[[4, 1]], verbose=False).attributions,
+        attributor.attribute(X, verbose=False).attributions[[4, 1]],
+        atol=1e-6,
+    )
     assert some._sessions == sessions
     assert attributor.of.data is not some.of.data
 
@@ -117,8 +133,11 @@ def test_a_score_of_a_model_that_takes_four_at_a_time():
     fixed = keras.Input(batch_shape=(4, 6))
     model = keras.Model(fixed, layers.Dense(4)(fixed))
     rows = RNG.normal(size=(4, 4)).astype("float32")
-    assert_refused(lambda: ta.Attributor(model, of=ta.score(lambda outputs: tf.reduce_sum(outputs * rows, 1))).attribute(X[:4]),
-                   "depends on how many", "data=rows")
+    assert_refused(
+        lambda: ta.Attributor(model, of=ta.score(lambda outputs: tf.reduce_sum(outputs * rows, 1))).attribute(X[:4]),
+        "depends on how many",
+        "data=rows",
+    )
     found = ta.Attributor(model, of=ta.score(weighed, data=W)).attribute(X, verbose=False)
     full = np.concatenate([model(X[:4]), model(X[1:])[3:]])
     np.testing.assert_allclose(found.scores, np.sum(full * W, 1), rtol=1e-4)

@@ -47,6 +47,7 @@ def test_files_written_at_load_time(tmp_path, legacy):
 
     def to_legacy(meta_graph):
         meta_graph.collection_def["legacy_init_op"].CopyFrom(meta_graph.collection_def.pop("saved_model_main_op"))
+
     if legacy:
         exports.change(folder, to_legacy)
     assert_refused(lambda: security.check(folder), "WriteFile", "writes files", "when it is loaded", "allow_unsafe=True")
@@ -65,6 +66,7 @@ def test_initialisers_of_the_object_graph(tmp_path):
         def _initialize(self):
             tf.io.write_file(str(tmp_path / "written"), "x")
             return tf.constant(1)
+
     module = tf.Module()
     module.writer = Writer()
     function = tf.function(lambda x: x + 1.0).get_concrete_function(tf.TensorSpec([None]))
@@ -81,6 +83,7 @@ def test_python_and_files_when_called(tmp_path):
         def read(self, name):
             size = tf.cond(name == "", lambda: tf.constant(0), lambda: tf.strings.length(tf.io.read_file(name)))
             return {"python": tf.numpy_function(lambda x: x, [size], tf.int32), "names": tf.io.matching_files(name)}
+
     module = Reader()
     tf.saved_model.save(module, str(tmp_path / "reader"), signatures=module.read)
     found = ta.inspect(tmp_path / "reader").unsafe_ops
@@ -115,16 +118,19 @@ def test_saver_operations_elsewhere_than_in_the_saver(tmp_path):
 
     def in_signature(meta_graph):
         next(node for node in meta_graph.graph_def.node if node.name == "probabilities").input.append("^save/SaveV2")
+
     assert_refused(lambda: security.check(exports.change(folder, in_signature)), "SaveV2", "writes files")
     folder = exports.v1_model(tmp_path / "restored")
 
     def in_restore(meta_graph):  # loading restores, and must not save
         next(node for node in meta_graph.graph_def.node if node.name == "save/restore_all").input.append("^save/SaveV2")
+
     assert_refused(lambda: security.check(exports.change(folder, in_restore)), "SaveV2", "when it is loaded")
     folder = exports.v1_model(tmp_path / "main")
 
     def in_main_op(meta_graph):
         meta_graph.collection_def["saved_model_main_op"].node_list.value.append("save/restore_all")
+
     assert_refused(lambda: security.check(exports.change(folder, in_main_op)), "RestoreV2", "reads files")
 
 
@@ -164,18 +170,22 @@ def test_a_table_whose_file_is_not_the_asset(module_export, table_export, tmp_pa
         objects = meta_graph.object_graph_def
         constant = next(number for number, node in enumerate(objects.nodes) if node.WhichOneof("kind") == "constant")
         for saved in objects.concrete_functions.values():
-            saved.bound_inputs[:] = [constant if objects.nodes[number].WhichOneof("kind") == "asset" else number
-                                     for number in saved.bound_inputs]
+            saved.bound_inputs[:] = [
+                constant if objects.nodes[number].WhichOneof("kind") == "asset" else number for number in saved.bound_inputs
+            ]
+
     exports.change(copied, rebound)
     assert operations(copied) == ["InitializeTableFromTextFileV2"]
 
 
 def test_a_table_that_a_signature_fills(table_export):
     """Only at load time does TensorFlow 1 put the asset's path in; later the constant in the file is read."""
+
     def in_signature(meta_graph):
         fill = next(node for node in meta_graph.graph_def.node if node.op == "InitializeTableFromTextFileV2").name
         output = meta_graph.signature_def["serving_default"].outputs["scores"].name.split(":")[0]
         next(node for node in meta_graph.graph_def.node if node.name == output).input.append(f"^{fill}")
+
     assert operations(exports.change(table_export, in_signature)) == ["InitializeTableFromTextFileV2"]
 
 
@@ -192,6 +202,7 @@ def test_operations_that_are_harmless_in_one_form(tmp_path):
         name = exports.add_node(graph, "name", "Const", dtype=7)
         name.attr["value"].tensor.dtype = 7
         name.attr["value"].tensor.string_val.append(value)
+
     assert one("PrintV2") == []
     assert one("PrintV2", to_file) == ["PrintV2"]
     assert one("CacheDatasetV2", constant, ["x", "name"]) == []
@@ -221,6 +232,7 @@ def test_classes_that_a_library_registers(module_export, tmp_path):
     def edit(meta_graph):
         meta_graph.object_graph_def.nodes[0].registered_name = "Custom.Anything"
         meta_graph.object_graph_def.nodes[0].registered_saver = "Custom.Saver"
+
     exports.change(tmp_path / "copy", edit)
     assert_refused(lambda: security.check(tmp_path / "copy"), "Custom.Anything", "Custom.Saver", "when it is loaded")
 
@@ -239,12 +251,17 @@ def test_variables_that_claim_more_than_is_stored(module_export, tmp_path, monke
 
 def test_every_known_operation_is_registered_and_harmless():
     """An operation with a file name, an address or the like is not among the known ones, or named here as harmless."""
-    telling = re.compile(r"^(filename|filenames|file_pattern|.*_file|.*_path|path|directory|logdir|db_uri|address|"
-                         r"debug_urls|ckpt_path|shard_dir|target_workers|destination_prefix|descriptor_source|.*_spec)$")
+    telling = re.compile(
+        r"^(filename|filenames|file_pattern|.*_file|.*_path|path|directory|logdir|db_uri|address|"
+        r"debug_urls|ckpt_path|shard_dir|target_workers|destination_prefix|descriptor_source|.*_spec)$"
+    )
     named = re.compile("Rpc|Remote|PyFunc|Save(V2|Slices|Dataset)?$|^Restore|^Load|DataService|^Collective|^Send$|^Recv$")
     found = {name: definition(name) for name in KNOWN if definition(name) is not None}
-    missed = [name for name, one in found.items()
-              if named.search(name) or any(telling.match(field.name) for field in (*one.input_arg, *one.attr))]
+    missed = [
+        name
+        for name, one in found.items()
+        if named.search(name) or any(telling.match(field.name) for field in (*one.input_arg, *one.attr))
+    ]
     assert missed == []
     assert len(found) > 1000
     assert not KNOWN & risky_operations.RISKS.keys()

@@ -1,6 +1,5 @@
 """What is explained and where: heads, logits, targets, strings and names, checked against the model itself."""
 
-
 import keras
 import numpy as np
 import pytest
@@ -68,6 +67,7 @@ def compiled_subclass():
         @tf.function
         def call(self, x):
             return self.inner(x)
+
     net = Net()
     net(X)
     return net
@@ -94,8 +94,14 @@ def test_log_softmax_as_it_is():
     np.testing.assert_allclose(result.scores, np.log(softmax(Z)[:, 2]), rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("make", [lambda: linear(1, activation="sigmoid"), lambda: linear(1, layers.Activation("sigmoid")),
-                                  lambda: lambda x: tf.sigmoid(x @ KERNEL[:, :1] + BIAS[:1])])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: linear(1, activation="sigmoid"),
+        lambda: linear(1, layers.Activation("sigmoid")),
+        lambda: lambda x: tf.sigmoid(x @ KERNEL[:, :1] + BIAS[:1]),
+    ],
+)
 def test_one_sigmoid_unit(make):
     model, p = make(), sigmoid(UNIT_Z)[:, 0]
     assert 0 < (p > 0.5).sum() < 5
@@ -132,9 +138,11 @@ def test_several_sigmoid_units():
 
 # compiled with from_logits=True
 
+
 @pytest.mark.parametrize("library", ["keras", "tf_keras"])
-@pytest.mark.parametrize("loss", ["SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy",
-                                  "BinaryFocalCrossentropy"])
+@pytest.mark.parametrize(
+    "loss", ["SparseCategoricalCrossentropy", "CategoricalCrossentropy", "BinaryCrossentropy", "BinaryFocalCrossentropy"]
+)
 def test_a_loss_from_logits(library, loss):
     library = pytest.importorskip(library)
     units = 1 if "Binary" in loss else 3
@@ -179,6 +187,7 @@ def test_a_loss_that_takes_probabilities_adds_no_head():
 
 # outputs without a head
 
+
 def test_regression_is_the_value():
     for model in (linear(1), lambda x: tf.linalg.matvec(x, KERNEL[:, 0]) + BIAS[0]):
         result = explained(model)
@@ -202,6 +211,7 @@ def test_a_score_of_the_users_own():
 
 
 # sequences
+
 
 def labels(length=6):
     before = layers.Conv1D(5, 6, padding="causal", activation="tanh", kernel_initializer=spread())
@@ -247,10 +257,15 @@ def test_a_sigmoid_at_each_position():
 
 # strings, names and objects
 
+
 def test_strings_stand_for_what_is_explained():
     model = linear(3, activation="softmax")
-    same = [("probability", ta.probability()), ("softmax", ta.probability("dense")), ("logits", ta.logits("dense")),
-            ("dense", ta.output("dense"))]
+    same = [
+        ("probability", ta.probability()),
+        ("softmax", ta.probability("dense")),
+        ("logits", ta.logits("dense")),
+        ("dense", ta.output("dense")),
+    ]
     for string, specification in same:
         first, second = explained(model, string, 1), explained(model, specification, 1)
         assert (first.unit, first.of) == (second.unit, second.of)
@@ -264,8 +279,15 @@ def test_strings_stand_for_where():
     hidden = layers.Concatenate(name="both")([layers.Flatten()(vectors), table])
     model = keras.Model([tokens, table], layers.Dense(1, name="size")(hidden))
     inputs = [RNG.integers(0, 9, (2, 4)), X[:2, :2]]
-    for at, shape in (("embeddings", (2, 4, 3)), (ta.embeddings("words"), (2, 4, 3)), ("words", (2, 4, 3)), ("both", (2, 14)),
-                      (ta.layer("both"), (2, 14)), (model.get_layer("both"), (2, 14)), (ta.inputs("table"), (2, 2))):
+    for at, shape in (
+        ("embeddings", (2, 4, 3)),
+        (ta.embeddings("words"), (2, 4, 3)),
+        ("words", (2, 4, 3)),
+        ("both", (2, 14)),
+        (ta.layer("both"), (2, 14)),
+        (model.get_layer("both"), (2, 14)),
+        (ta.inputs("table"), (2, 2)),
+    ):
         result = explained(model, inputs=inputs, at=at)
         assert result.attributions.shape == shape
         assert np.abs(result.attributions).min() > 0

@@ -39,15 +39,18 @@ def test_of_a_square_the_moments_are_known():
     """F = sum of x²: the gradient at x + noise is 2x + 2 noise, whose mean, mean square and variance have closed forms."""
     attributor = ta.Attributor(lambda x: tf.reduce_sum(x**2, 1))
     draws = {"n_samples": 20000, "stddev": 0.1}  # of a range of 2: the noise has a deviation of 0.2
-    mean, squared, variance = (attributor.attribute(SQUARE, method=form(**draws), seed=0).attributions[0]
-                               for form in (ta.SmoothGrad, ta.SmoothGradSquared, ta.VarGrad))
+    mean, squared, variance = (
+        attributor.attribute(SQUARE, method=form(**draws), seed=0).attributions[0]
+        for form in (ta.SmoothGrad, ta.SmoothGradSquared, ta.VarGrad)
+    )
     np.testing.assert_allclose(mean, [0, 2, 4], atol=0.012)  # 4 standard errors of 0.4 / sqrt(20000)
     np.testing.assert_allclose(variance, 0.16, rtol=0.05)
     np.testing.assert_allclose(squared, np.array([0, 4, 16]) + 0.16, rtol=0.05)
 
 
-@pytest.mark.parametrize("inner", ["integrated_gradients", "deeplift", "gradient_times_input", "guided_backprop",
-                                   ta.IntegratedGradients(n_steps=7)])
+@pytest.mark.parametrize(
+    "inner", ["integrated_gradients", "deeplift", "gradient_times_input", "guided_backprop", ta.IntegratedGradients(n_steps=7)]
+)
 def test_any_inner_method_is_averaged_over_the_same_copies(cnn, images, inner):
     attributor, smooth = ta.Attributor(cnn), ta.SmoothGrad(inner, n_samples=3)
     result = attributor.attribute(images[:2], 1, method=smooth, seed=2)
@@ -83,14 +86,19 @@ def test_copies_are_made_within_the_memory_that_is_given(cnn, images):
     size = images[0].nbytes
     small, large = ta.Attributor(cnn, memory=8 * size), ta.Attributor(cnn)
     method = ta.SmoothGrad(n_samples=4)
-    np.testing.assert_allclose(small.attribute(images, 0, method=method, seed=1).attributions,
-                               large.attribute(images, 0, method=method, seed=1).attributions, atol=1e-7)
+    np.testing.assert_allclose(
+        small.attribute(images, 0, method=method, seed=1).attributions,
+        large.attribute(images, 0, method=method, seed=1).attributions,
+        atol=1e-7,
+    )
 
 
 def test_units_and_forms_are_stated(cnn, images):
     attributor = ta.Attributor(cnn)
-    units = {method: attributor.attribute(images[:1], method=method, seed=0).attribution_unit for method in
-             ("smoothgrad", "vargrad", ta.SmoothGrad("deeplift", n_samples=2))}
+    units = {
+        method: attributor.attribute(images[:1], method=method, seed=0).attribution_unit
+        for method in ("smoothgrad", "vargrad", ta.SmoothGrad("deeplift", n_samples=2))
+    }
     assert list(units.values()) == ["probability per unit of input", "(probability per unit of input)²", "probability"]
 
 

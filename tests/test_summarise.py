@@ -21,8 +21,13 @@ def result_of(attributions, inputs=None, target=None, **options):
     """A result made by hand."""
     attributions = np.asarray(attributions)
     target = None if target is None else np.asarray(target)
-    options = {"method": "IntegratedGradients()", "at": "embeddings 'words'", "of": "probability at 'head'",
-               "unit": "probability", "scores": np.zeros(len(attributions))} | options
+    options = {
+        "method": "IntegratedGradients()",
+        "at": "embeddings 'words'",
+        "of": "probability at 'head'",
+        "unit": "probability",
+        "scores": np.zeros(len(attributions)),
+    } | options
     return ta.Attribution(attributions, inputs=inputs, target=target, **options)
 
 
@@ -36,7 +41,7 @@ def data(count=200, features=4, classes=3, seed=0):
 def cut(result, sizes):
     start = 0
     for size in itertools.chain(sizes, [len(result)]):
-        yield result[start:start + size]
+        yield result[start : start + size]
         start += size
         if start >= len(result):
             return
@@ -122,6 +127,7 @@ def test_memory_does_not_grow_with_the_number_of_results():
         used = tracemalloc.get_traced_memory()[1]
         tracemalloc.stop()
         return used
+
     peak(2)
     assert peak(40) < 1.2 * peak(6)
 
@@ -133,7 +139,7 @@ def test_a_linear_model_has_coefficient_times_value():
     model.set_weights([weights[:, None], np.array([0.3])])
     inputs = np.random.default_rng(0).normal(1, 1, (60, 3)).astype("float32")
     attributor = ta.Attributor(model)
-    found = ta.summarise(attributor.attribute(inputs[i:i + 25], verbose=0) for i in range(0, 60, 25))
+    found = ta.summarise(attributor.attribute(inputs[i : i + 25], verbose=0) for i in range(0, 60, 25))
     np.testing.assert_allclose(found.mean[0], weights * inputs.mean(0), rtol=1e-4)
     np.testing.assert_allclose(found.mean_magnitude[0], np.abs(weights * inputs).mean(0), rtol=1e-4)
     np.testing.assert_allclose(found.correlation[0], np.sign(weights), rtol=1e-4)
@@ -165,14 +171,16 @@ def test_groups():
     np.testing.assert_allclose(together.mean[0], attributions.astype(float).mean(0))
     one_hot = np.eye(3)[labels]
     pairs = [(result[:120], one_hot[:120]), (result[120:], one_hot[120:])]
-    np.testing.assert_array_equal(ta.summarise(pairs, by="label").mean, ta.summarise(cut(result, [120]), by="label",
-                                                                                   labels=labels).mean)
+    np.testing.assert_array_equal(
+        ta.summarise(pairs, by="label").mean, ta.summarise(cut(result, [120]), by="label", labels=labels).mean
+    )
     positions = ta.summarise(result_of(attributions, target=np.stack([target, target + 1], 1)))
     assert positions.groups == ((0, 1), (1, 2), (2, 3))
     assert ta.summarise(result_of(attributions, target=np.zeros((200, 0), int))).groups == (None,)
 
 
 # what is left out, what is refused
+
 
 def test_examples_that_are_not_finite_are_left_out_and_counted():
     attributions, inputs, target = data()
@@ -236,38 +244,41 @@ def test_the_table_is_rows_for_pandas():
     assert all(word in text for word in ("mean, maybe", "age", "no (", "unit: probability"))
 
 
-@pytest.mark.parametrize(("call", "words"), [
-    (lambda r: ta.summarise([]), ("no examples", "generator")),
-    (lambda r: ta.summarise(r[:0]), ("no examples",)),
-    (lambda r: ta.summarise(3), ("iterable", "int")),
-    (lambda r: ta.summarise(["result"]), ("Attribution", "str")),
-    (lambda r: ta.summarise(r, by="class"), ("by is one of", "'target'")),
-    (lambda r: ta.summarise(r, by="label"), ("needs labels",)),
-    (lambda r: ta.summarise(r, by="predicted"), ("no classes",)),
-    (lambda r: ta.summarise(r, labels=[0, 1]), ("2 labels", "8")),
-    (lambda r: ta.summarise(r, labels=[0] * 9), ("9 labels for 8",)),
-    (lambda r: ta.summarise([(r, [0] * 8)], labels=[0] * 8), ("twice",)),
-    (lambda r: ta.summarise([(r, [0] * 8), r]), ("for all or none",)),
-    (lambda r: ta.summarise(r, names=["a"]), ("1 names for 2 features",)),
-    (lambda r: ta.summarise(dataclasses.replace(r, target=np.full(8, 2)), classes=["a", "b"]), ("2 names", "class 2")),
-    (lambda r: ta.summarise([r, dataclasses.replace(r, unit="logit")]), ("unit", "'logit'")),
-    (lambda r: ta.summarise([r, dataclasses.replace(r, method="Occlusion()")]), ("method",)),
-    (lambda r: ta.summarise([r, result_of(np.ones((3, 5)))]), ("one shape", "(2,)", "(5,)")),
-    (lambda r: ta.summarise(r, kind="tokens"), ("kind is one of", "'words'")),
-    (lambda r: ta.summarise(result_of(np.ones((2, 3, 4, 5))), kind="words"), ("kind='words'", "(2, 3, 4, 5)")),
-    (lambda r: ta.summarise(r, sample=-1), ("sample", "-1")),
-    (lambda r: ta.summarise(r, min_support=0), ("min_support",)),
-    (lambda r: ta.summarise(r, min_precision=1.5), ("min_precision",)),
-    (lambda r: ta.summarise(r, trigger_share=0), ("trigger_share",)),
-    (lambda r: ta.summarise(r, phrase_length=True), ("phrase_length",)),
-    (lambda r: ta.summarise(r, variation=-1), ("variation",)),
-    (lambda r: ta.summarise(r, max_terms=3), ("max_terms", "1000")),
-    (lambda r: ta.summarise(r).top(0), ("k is",)),
-    (lambda r: ta.summarise(r).place("no"), ("'no'",)),
-    (lambda r: ta.summarise(r).plot(kind="swarm"), ("'swarm'", "'beeswarm'")),
-    (lambda r: ta.summarise(r).plot(kind="map"), ("images", "(2,)")),
-    (lambda r: ta.summarise(r, sample=0).plot(kind="beeswarm"), ("no examples were kept",)),
-])
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda r: ta.summarise([]), ("no examples", "generator")),
+        (lambda r: ta.summarise(r[:0]), ("no examples",)),
+        (lambda r: ta.summarise(3), ("iterable", "int")),
+        (lambda r: ta.summarise(["result"]), ("Attribution", "str")),
+        (lambda r: ta.summarise(r, by="class"), ("by is one of", "'target'")),
+        (lambda r: ta.summarise(r, by="label"), ("needs labels",)),
+        (lambda r: ta.summarise(r, by="predicted"), ("no classes",)),
+        (lambda r: ta.summarise(r, labels=[0, 1]), ("2 labels", "8")),
+        (lambda r: ta.summarise(r, labels=[0] * 9), ("9 labels for 8",)),
+        (lambda r: ta.summarise([(r, [0] * 8)], labels=[0] * 8), ("twice",)),
+        (lambda r: ta.summarise([(r, [0] * 8), r]), ("for all or none",)),
+        (lambda r: ta.summarise(r, names=["a"]), ("1 names for 2 features",)),
+        (lambda r: ta.summarise(dataclasses.replace(r, target=np.full(8, 2)), classes=["a", "b"]), ("2 names", "class 2")),
+        (lambda r: ta.summarise([r, dataclasses.replace(r, unit="logit")]), ("unit", "'logit'")),
+        (lambda r: ta.summarise([r, dataclasses.replace(r, method="Occlusion()")]), ("method",)),
+        (lambda r: ta.summarise([r, result_of(np.ones((3, 5)))]), ("one shape", "(2,)", "(5,)")),
+        (lambda r: ta.summarise(r, kind="tokens"), ("kind is one of", "'words'")),
+        (lambda r: ta.summarise(result_of(np.ones((2, 3, 4, 5))), kind="words"), ("kind='words'", "(2, 3, 4, 5)")),
+        (lambda r: ta.summarise(r, sample=-1), ("sample", "-1")),
+        (lambda r: ta.summarise(r, min_support=0), ("min_support",)),
+        (lambda r: ta.summarise(r, min_precision=1.5), ("min_precision",)),
+        (lambda r: ta.summarise(r, trigger_share=0), ("trigger_share",)),
+        (lambda r: ta.summarise(r, phrase_length=True), ("phrase_length",)),
+        (lambda r: ta.summarise(r, variation=-1), ("variation",)),
+        (lambda r: ta.summarise(r, max_terms=3), ("max_terms", "1000")),
+        (lambda r: ta.summarise(r).top(0), ("k is",)),
+        (lambda r: ta.summarise(r).place("no"), ("'no'",)),
+        (lambda r: ta.summarise(r).plot(kind="swarm"), ("'swarm'", "'beeswarm'")),
+        (lambda r: ta.summarise(r).plot(kind="map"), ("images", "(2,)")),
+        (lambda r: ta.summarise(r, sample=0).plot(kind="beeswarm"), ("no examples were kept",)),
+    ],
+)
 def test_refused(call, words):
     assert_refused(lambda: call(result_of(np.ones((8, 2)))), *words)
 

@@ -126,8 +126,9 @@ def test_means_are_signed_and_coloured(summary):
     figure = summary.plot(kind="mean", k=6, group="no")
     bars = axes_of(figure)[0].patches
     np.testing.assert_allclose([bar.get_width() for bar in bars], summary.mean[0, summary.top(6)])
-    assert [to_hex(bar.get_facecolor()) for bar in bars] == [GREEN if width > 0 else RED for width in
-                                                             summary.mean[0, summary.top(6)]]
+    assert [to_hex(bar.get_facecolor()) for bar in bars] == [
+        GREEN if width > 0 else RED for width in summary.mean[0, summary.top(6)]
+    ]
 
 
 def test_maps_of_images():
@@ -161,8 +162,9 @@ def test_a_sample_that_is_not_all_is_said():
 def test_pages_are_escaped_and_never_overwritten(tmp_path):
     ids, attributions, target, _ = examples()
     hostile = [word if word != "film" else "<script>alert(1)</script>" for word in WORDS]
-    found = ta.summarise(result_of(attributions, ids, target, predicted=target), tokens=hostile, min_precision=0.3,
-                         classes=["<b>no</b>", "yes"])
+    found = ta.summarise(
+        result_of(attributions, ids, target, predicted=target), tokens=hostile, min_precision=0.3, classes=["<b>no</b>", "yes"]
+    )
     path = found.save_html(tmp_path / "summary.html")
     page = path.read_text()
     for text in (page, found.to_html(), found._repr_html_()):

@@ -58,8 +58,9 @@ def test_words_are_counted_as_by_hand(sizes):
             assert found.deviation[group, place] == pytest.approx(values.std())
     total = {word: sum(np.abs(occurrences[0, word])) + sum(np.abs(occurrences[1, word])) for word in WORDS[1:]}
     np.testing.assert_allclose(found.importance, [total[word] / 150 for word in found.names])
-    assert {(one.target, one.word): one.count for one in found.trigger_words} == {key: len(values) for key, values in
-                                                                                  triggers.items()}
+    assert {(one.target, one.word): one.count for one in found.trigger_words} == {
+        key: len(values) for key, values in triggers.items()
+    }
     for one in found.trigger_words:
         assert one.attribution == pytest.approx(np.mean(triggers[one.target, one.word]))
         assert one.present == sum(WORDS.index(one.word) in row for row in ids[target == one.target])
@@ -78,8 +79,9 @@ def test_the_share_that_makes_a_trigger_is_heeded():
 def test_examples_of_a_trigger_word_are_real_bounded_and_seeded():
     ids, attributions, target, _ = examples()
     result = result_of(attributions, ids, target)
-    one, other, reseeded = (ta.summarise(cut(result, sizes), tokens=WORDS, seed=seed)
-                            for sizes, seed in (([150], 0), ([7] * 30, 0), ([150], 1)))
+    one, other, reseeded = (
+        ta.summarise(cut(result, sizes), tokens=WORDS, seed=seed) for sizes, seed in (([150], 0), ([7] * 30, 0), ([150], 1))
+    )
     assert one.trigger_words == other.trigger_words
     assert one.trigger_words != reseeded.trigger_words
     for trigger in one.trigger_words:
@@ -104,6 +106,7 @@ def test_long_examples_are_shown_around_the_word():
 
 
 # which words
+
 
 @pytest.mark.parametrize("where", ["end", "beginning"])
 @pytest.mark.parametrize("known", ["nothing", "vocabulary", "dict", "lists", "result"])
@@ -136,6 +139,7 @@ def test_words_that_are_ignored_break_phrases():
         values = np.tile([0.0, 1, *[0] * len(between), 1], (24, 1))
         found = ta.summarise(result_of(values, target=labels, predicted=labels), tokens=lists, **options)
         return set(found.names), {rule.phrase for rule in found.rules}
+
     assert phrases([], ignore=["[CLS]"]) == ({"new", "york"}, {"new york", "york new"})
     assert phrases(["-"], ignore=["[CLS]", "-"]) == ({"new", "york"}, set())
     assert phrases(["-"])[0] == {"[CLS]", "new", "-", "york"}
@@ -151,17 +155,20 @@ def test_phrases_do_not_reach_into_the_next_example():
     assert [(rule.phrase, rule.target, rule.support) for rule in found.rules] == [("many", 0, 12)]
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    ({"tokens": ["only", "two"]}, ("not in the vocabulary of 2",)),
-    ({"tokens": [["a"] * 9] * 3}, ("tokens for 3 examples",)),
-    ({"tokens": [["a"] * 9] * 151}, ("more examples than the results",)),
-    ({"tokens": [["a"] * 8] * 150}, ("8 tokens for 9 attributions in example 0",)),
-    ({"tokens": "the film"}, ("text.split()",)),
-    ({"tokens": iter(["the film"])}, ("text.split()", "'the film'")),
-    ({"names": ["a"]}, ("names= are of features",)),
-    ({"tokens": {"text": ["a"]}}, ("by token id", "key=")),
-    ({"labels": [0] * 3}, ("3 labels",)),
-])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"tokens": ["only", "two"]}, ("not in the vocabulary of 2",)),
+        ({"tokens": [["a"] * 9] * 3}, ("tokens for 3 examples",)),
+        ({"tokens": [["a"] * 9] * 151}, ("more examples than the results",)),
+        ({"tokens": [["a"] * 8] * 150}, ("8 tokens for 9 attributions in example 0",)),
+        ({"tokens": "the film"}, ("text.split()",)),
+        ({"tokens": iter(["the film"])}, ("text.split()", "'the film'")),
+        ({"names": ["a"]}, ("names= are of features",)),
+        ({"tokens": {"text": ["a"]}}, ("by token id", "key=")),
+        ({"labels": [0] * 3}, ("3 labels",)),
+    ],
+)
 def test_words_that_do_not_fit_are_refused(options, words):
     ids, attributions, target, _ = examples()
     assert_refused(lambda: ta.summarise(cut(result_of(attributions, ids, target), [40]), **options), *words)
@@ -186,6 +193,7 @@ def test_words_beside_other_tensors_are_chosen_by_key():
 
 
 # rules
+
 
 def test_wilson_is_the_formula():
     for hits, support in ((0, 5), (3, 7), (120, 124), (9, 9)):
@@ -214,9 +222,15 @@ def questions(count=240, seed=0):
 @pytest.fixture(scope="module")
 def question_model():
     """A net with weights set by hand: class 1 where "how" and "many" stand side by side, class 2 for "who"."""
-    model = keras.Sequential([
-        keras.Input((6,), dtype="int32"), layers.Embedding(len(WORDS), 4), layers.Conv1D(2, 2, activation="relu"),
-        layers.GlobalMaxPooling1D(), layers.Dense(3, activation="softmax")])
+    model = keras.Sequential(
+        [
+            keras.Input((6,), dtype="int32"),
+            layers.Embedding(len(WORDS), 4),
+            layers.Conv1D(2, 2, activation="relu"),
+            layers.GlobalMaxPooling1D(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
     table = np.zeros((len(WORDS), 4), "float32")
     table[WORDS.index("how"), 0] = table[WORDS.index("many"), 1] = table[WORDS.index("who"), 2] = 1
     table[WORDS.index("film"), 3] = 1
@@ -236,7 +250,8 @@ def test_rules_of_a_question_classifier(question_model):
     np.testing.assert_array_equal(predicted, labels)
 
     def results():
-        return (attributor.attribute(ids[i:i + 50], verbose=0) for i in range(0, 240, 50))
+        return (attributor.attribute(ids[i : i + 50], verbose=0) for i in range(0, 240, 50))
+
     found = ta.summarise(results(), tokens=WORDS, classes=["other", "number", "person"])
     rules = {(rule.phrase, rule.target): rule for rule in found.rules}
     rule = rules["how many", 1]
@@ -310,6 +325,7 @@ def test_no_rule_is_read_off_chance():
 
 
 # memory
+
 
 def test_terms_that_do_not_fit_are_forgotten_the_rarest_first():
     random = np.random.default_rng(0)

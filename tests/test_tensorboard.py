@@ -30,12 +30,24 @@ def logs(tmp_path_factory):
     keras.utils.set_random_seed(4)
     digits = load_digits()
     x, y = digits.images[..., None].astype("float32") / 16, digits.target
-    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(8, 3, activation="relu"), layers.Flatten(),
-                              layers.Dense(10, activation="softmax")])
+    model = keras.Sequential(
+        [
+            keras.Input((8, 8, 1)),
+            layers.Conv2D(8, 3, activation="relu"),
+            layers.Flatten(),
+            layers.Dense(10, activation="softmax"),
+        ]
+    )
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
     callback = ta.AttributionCallback((x[-SAMPLES:], y[-SAMPLES:]), folder, class_names=[f"digit {i}" for i in range(10)])
-    model.fit(x[:600], y[:600], validation_data=(x[600:900], y[600:900]), epochs=3, verbose=0,
-              callbacks=[keras.callbacks.TensorBoard(folder), callback])
+    model.fit(
+        x[:600],
+        y[:600],
+        validation_data=(x[600:900], y[600:900]),
+        epochs=3,
+        verbose=0,
+        callbacks=[keras.callbacks.TensorBoard(folder), callback],
+    )
     return folder, callback
 
 
@@ -45,8 +57,19 @@ def server(logs):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-m", "tensorboard.main", "--logdir", str(logs[0]), "--host", "127.0.0.1", "--port", str(port),
-               "--load_fast", "false"]
+    command = [
+        sys.executable,
+        "-m",
+        "tensorboard.main",
+        "--logdir",
+        str(logs[0]),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--load_fast",
+        "false",
+    ]
     running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         yield f"http://127.0.0.1:{port}"
@@ -92,8 +115,10 @@ def test_images_come_back_one_for_each_epoch(ready, logs):
     assert "IntegratedGradients" in tags["attribution/sample_0"]["description"]
     listed = json.loads(get(ready, "/data/plugin/images/images", run="attribution", tag="attribution/sample_1", sample=0))
     assert [image["step"] for image in listed] == [0, 1, 2]
-    pictures = [np.asarray(Image.open(io.BytesIO(get(ready, "/data/plugin/images/individualImage", **query)))) for query in
-                (dict(urllib.parse.parse_qsl(image["query"])) for image in listed)]
+    pictures = [
+        np.asarray(Image.open(io.BytesIO(get(ready, "/data/plugin/images/individualImage", **query))))
+        for query in (dict(urllib.parse.parse_qsl(image["query"])) for image in listed)
+    ]
     assert all(picture.shape[1] == 350 for picture in pictures)
     assert pictures[0].shape != pictures[-1].shape or (pictures[0] != pictures[-1]).any()  # the slider shows something
 

@@ -19,6 +19,7 @@ def test_a_mask_leaves_a_nested_model_with_its_vectors(library):
 
     def tokens():
         return library.layers.Input((6,), dtype="int32")
+
     inner, outer = tokens(), tokens()
     encoder = library.Model(inner, library.layers.Embedding(20, 4, mask_zero=True, name="words")(inner))
     model = library.Model(outer, library.layers.Dense(2, activation="softmax")(library.layers.LSTM(4)(encoder(outer))))
@@ -69,6 +70,7 @@ def test_a_layer_may_return_a_dict_of_its_own_kind():
 
         def call(self, x):
             return self.out(self.inner(x).hidden)
+
     model = Net()
     expected = model(X)[:, 0]
     np.testing.assert_allclose(explained(model, target=0).scores, expected, rtol=1e-5)
@@ -84,6 +86,7 @@ def test_a_prediction_in_another_thread_while_the_model_is_traced():
         thread.start()
         thread.join()
         return x
+
     result = ta.Attributor(model, at="hidden", preprocess=meanwhile).attribute(X, method="gradient")
     assert result.attributions.shape == (5, 3)
     np.testing.assert_allclose(seen[0], model(X).numpy(), rtol=1e-5)

@@ -19,8 +19,9 @@ def test_a_unit_is_explained():
     result = ta.Attributor(model, of=ta.layer("seen", unit=3)).attribute(x, method=ta.IntegratedGradients(n_steps=60))
     activation = front(tf.constant(x)).numpy()
     np.testing.assert_allclose(result.scores, activation[:, 3], atol=1e-12)
-    np.testing.assert_allclose(result.attributions.sum(1), activation[:, 3] - front(tf.zeros((1, 5), "float64")).numpy()[0, 3],
-                               atol=1e-9)
+    np.testing.assert_allclose(
+        result.attributions.sum(1), activation[:, 3] - front(tf.zeros((1, 5), "float64")).numpy()[0, 3], atol=1e-9
+    )
     assert result.unit == "raw"
     assert result.of == "unit 3 of layer 'seen'"
     by_target = ta.Attributor(model, of=ta.layer("seen")).attribute(x, target=3, method=ta.IntegratedGradients(n_steps=60))
@@ -77,7 +78,7 @@ def test_a_unit_where_the_batch_is_not_axis_zero():
     x = RNG.normal(size=(5, 3, 4))
     attributor, method = ta.Attributor(model), ta.Conductance(n_steps=20, through=ta.layer("turned", unit=(2, 1)))
     together = attributor.attribute(x, 1, method=method).attributions
-    alone = np.concatenate([attributor.attribute(x[i:i + 1], 1, method=method).attributions for i in range(5)])
+    alone = np.concatenate([attributor.attribute(x[i : i + 1], 1, method=method).attributions for i in range(5)])
     np.testing.assert_allclose(together, alone, atol=1e-12)
     assert np.abs(together).reshape(5, -1).sum(1).min() > 0
 

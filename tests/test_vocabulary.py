@@ -43,6 +43,7 @@ def tokens_of(model, inputs):
 
 # Keras in memory
 
+
 def test_keras_layers():
     assert ta.vocabulary(text_model(vectorisation(vocabulary=WORDS), shape=())) == ["", "[UNK]", *WORDS]
     assert ta.vocabulary(text_model(layers.StringLookup(vocabulary=WORDS))) == ["[UNK]", *WORDS]
@@ -63,6 +64,7 @@ def test_a_table_in_a_keras_layer():
 
         def call(self, x):
             return tf.maximum(self.table.lookup(x), 0)
+
     model = text_model(Words(name="mine"))
     assert ta.vocabulary(model) == ["", "", "good", "bad", "", "film", "a"] == ta.vocabulary(model, "mine")
     assert tokens_of(model, ROWS)[0] == [["good", "", ""], ["bad", "good", ""]]
@@ -70,8 +72,10 @@ def test_a_table_in_a_keras_layer():
 
 def two_lookups(names=("left", "right")):
     inputs = [keras.Input((2,), dtype="string", name=name) for name in names]
-    parts = [layers.Flatten()(layers.Embedding(6, 2)(layers.StringLookup(vocabulary=words, name=f"words_{name}")(tensor)))
-             for tensor, name, words in zip(inputs, names, (WORDS, WORDS[:2]), strict=True)]
+    parts = [
+        layers.Flatten()(layers.Embedding(6, 2)(layers.StringLookup(vocabulary=words, name=f"words_{name}")(tensor)))
+        for tensor, name, words in zip(inputs, names, (WORDS, WORDS[:2]), strict=True)
+    ]
     return keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.Concatenate()(parts)))
 
 
@@ -98,6 +102,7 @@ def test_nothing_found(tmp_path):
 
 
 # exports of Keras
+
 
 @pytest.mark.parametrize("kind", ["adapted", "file"])
 def test_text_vectorisation_in_an_export(kind, tmp_path):
@@ -131,8 +136,11 @@ def test_tf_keras(kind, tmp_path):
     inputs = TEXTS[:, None] if kind == "vectorisation" else ROWS
     model.save(tmp_path, save_format="tf")
     assert ta.vocabulary(tmp_path) == ta.vocabulary(model) == layer.get_vocabulary()
-    assert tokens_of(tmp_path, inputs)[0] == ([["a", "good", "film", ""], ["bad", "bad", "[UNK]", ""]] if len(inputs[0]) == 1
-                                              else [["good", "[UNK]", "[UNK]"], ["bad", "good", "[UNK]"]])
+    assert tokens_of(tmp_path, inputs)[0] == (
+        [["a", "good", "film", ""], ["bad", "bad", "[UNK]", ""]]
+        if len(inputs[0]) == 1
+        else [["good", "[UNK]", "[UNK]"], ["bad", "good", "[UNK]"]]
+    )
 
 
 def test_ids_through_a_table(tmp_path):
@@ -145,6 +153,7 @@ def test_ids_through_a_table(tmp_path):
 
 
 # tables of tf.lookup
+
 
 class Module(tf.Module):
     """Words through a table to probabilities."""
@@ -167,8 +176,9 @@ def test_a_table_from_a_file(tmp_path):
     file = tmp_path / "words.txt"
     # TensorFlow ends a line at \n alone
     file.write_text("good\nfil\u2028m\nbad\nleft out\n", encoding="utf-8")
-    initializer = tf.lookup.TextFileInitializer(str(file), tf.string, WHOLE, tf.int64, NUMBER, vocab_size=3,
-                                                value_index_offset=2)
+    initializer = tf.lookup.TextFileInitializer(
+        str(file), tf.string, WHOLE, tf.int64, NUMBER, vocab_size=3, value_index_offset=2
+    )
     table = tf.lookup.StaticHashTable(initializer, 1)
     path = saved(table, tmp_path / "export")
     assert ta.vocabulary(path) == ["", "[UNK]", "good", "fil\u2028m", "bad"]
@@ -179,8 +189,16 @@ def test_a_table_from_a_file(tmp_path):
 def test_a_table_from_columns_of_a_file(tmp_path):
     (tmp_path / "words.txt").write_text("7,good\n3,bad\n")
     initializer = tf.lookup.TextFileInitializer(str(tmp_path / "words.txt"), tf.string, 1, tf.int64, 0, delimiter=",")
-    assert ta.vocabulary(saved(tf.lookup.StaticHashTable(initializer, -1), tmp_path / "export")) == \
-        ["", "", "", "bad", "", "", "", "good"]
+    assert ta.vocabulary(saved(tf.lookup.StaticHashTable(initializer, -1), tmp_path / "export")) == [
+        "",
+        "",
+        "",
+        "bad",
+        "",
+        "",
+        "",
+        "good",
+    ]
 
 
 @pytest.mark.parametrize("mutable", [False, True])
@@ -230,6 +248,7 @@ def test_only_files_of_the_export_are_read(tmp_path):
 
 # hash buckets
 
+
 def test_hash_buckets_of_a_layer(tmp_path):
     assert tokens_of(text_model(layers.Hashing(10, salt=[1, 2])), ROWS)[0] == ROWS.tolist()
     text_model(layers.Hashing(10, mask_value="")).export(tmp_path, verbose=False)
@@ -249,9 +268,13 @@ def test_hash_buckets_of_sequences_of_any_length(tmp_path):
         def __call__(self, texts):
             ids = tf.ragged.map_flat_values(lambda words: 1 + tf.strings.to_hash_bucket_fast(words, 3), tf.strings.split(texts))
             return tf.nn.softmax(tf.reduce_sum(tf.nn.embedding_lookup(self.vectors, ids.to_tensor(shape=[None, 4])), 1))
+
     tf.saved_model.save(Sequences(None), str(tmp_path))
-    assert tokens_of(tmp_path, np.array(["one", "b c d e f", "a b"]))[0] == \
-        [["one", "", "", ""], ["b", "c", "d", "e"], ["a", "b", "", ""]]
+    assert tokens_of(tmp_path, np.array(["one", "b c d e f", "a b"]))[0] == [
+        ["one", "", "", ""],
+        ["b", "c", "d", "e"],
+        ["a", "b", "", ""],
+    ]
 
 
 def test_feature_columns(tmp_path):

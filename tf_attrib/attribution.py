@@ -30,6 +30,7 @@ class Attribution(Result):
     def plot(self, **options):
         """A matplotlib figure that suits the kind of data: images, words, signals, tables. See `tf_attrib.view.show`."""
         from .view import show
+
         return show(self, **options)
 
     def to_html(self, tokens=None) -> str:
@@ -40,10 +41,12 @@ class Attribution(Result):
                 token ids.
         """
         from .view import to_html
+
         return to_html(self, tokens)
 
     def _repr_html_(self) -> str:
         from .view import notebook
+
         return notebook(self)
 
 

@@ -65,9 +65,18 @@ class Attributor:
         AttributionError: the model cannot be read or traced, or `of` does not exist in it.
     """
 
-    def __init__(self, model: Any, at: Any = None, of: Any = None, batch_size: int | None = None, *,
-                 preprocess: Callable | None = None, memory: int | None = None, signature: str | None = None,
-                 allow_unsafe: bool = False):
+    def __init__(
+        self,
+        model: Any,
+        at: Any = None,
+        of: Any = None,
+        batch_size: int | None = None,
+        *,
+        preprocess: Callable | None = None,
+        memory: int | None = None,
+        signature: str | None = None,
+        allow_unsafe: bool = False,
+    ):
         if isinstance(model, str | os.PathLike):
             exported = is_export(Path(model))
             model = load_exported(model, signature, allow_unsafe) if exported else load_model(model, allow_unsafe)
@@ -75,13 +84,15 @@ class Attributor:
             raise AttributionError(f"signature={signature!r} is for the path of a SavedModel; leave it out")
         owner = getattr(model, "__self__", None)
         if keras_model.is_keras(owner):
-            raise AttributionError(f"model is the method {model.__name__!r} of a Keras model: give the model itself, "
-                                   f"ta.Attributor({owner.name})")
+            raise AttributionError(
+                f"model is the method {model.__name__!r} of a Keras model: give the model itself, ta.Attributor({owner.name})"
+            )
         if not callable(model) and not isinstance(model, Exported):
             raise AttributionError(f"model must be a Keras model, a path to one, or a function; got {type(model).__name__}")
         if preprocess is not None and not callable(preprocess):
-            raise AttributionError(f"preprocess must be a function of the inputs, such as that of keras.applications; "
-                                   f"got {preprocess!r}")
+            raise AttributionError(
+                f"preprocess must be a function of the inputs, such as that of keras.applications; got {preprocess!r}"
+            )
         whole_or_none("batch_size", batch_size)
         whole_or_none("memory (in bytes)", memory)
         self.model, self.batch_size, self.preprocess = model, batch_size, preprocess
@@ -127,9 +138,17 @@ class Attributor:
         return session.shape(ready)
 
     @plain_failures()
-    def attribute(self, inputs: Any, target: Any = None, baselines: Any = None,
-                  method: str | Method = "integrated_gradients", seed: int | None = None,
-                  verbose: str | bool | int = "auto", *, on_error: str = "raise") -> Attribution:
+    def attribute(
+        self,
+        inputs: Any,
+        target: Any = None,
+        baselines: Any = None,
+        method: str | Method = "integrated_gradients",
+        seed: int | None = None,
+        verbose: str | bool | int = "auto",
+        *,
+        on_error: str = "raise",
+    ) -> Attribution:
         """Attributes the explained score of each example to the selected tensors.
 
         Args:
@@ -165,8 +184,9 @@ class Attributor:
         return self.attributed(work, method, seed, verbose, on_error)
 
     @plain_failures()
-    def attributed(self, work: "Work", method: Method, seed: int | None = None, verbose: str | bool = False,
-                   on_error: str = "raise") -> Attribution:
+    def attributed(
+        self, work: "Work", method: Method, seed: int | None = None, verbose: str | bool = False, on_error: str = "raise"
+    ) -> Attribution:
         """What `attribute` makes of its work; the arguments are those of `attribute`."""
         if on_error == "raise":
             check_finite("score", work.compared.scores[:, None])
@@ -181,8 +201,14 @@ class Attributor:
         return result if work.omitted is None else put_back(result, work.omitted)
 
     @plain_failures()
-    def check(self, inputs: Any, target: Any = None, baselines: Any = None, method: str | Method = "integrated_gradients",
-              seed: int | None = None) -> Attribution:
+    def check(
+        self,
+        inputs: Any,
+        target: Any = None,
+        baselines: Any = None,
+        method: str | Method = "integrated_gradients",
+        seed: int | None = None,
+    ) -> Attribution:
         """Raises what `attribute` would of these arguments, at the cost of a forward pass and the gradients of one example.
 
         For those that attribute later and want to fail now, such as a callback. The arguments are those of `attribute`;
@@ -225,8 +251,15 @@ class Attributor:
         return found
 
     @plain_failures()
-    def work(self, inputs: Any, target: Any = None, baselines: Any = None, method: str | Method = "integrated_gradients",
-             seed: int | None = None, on_error: str = "raise") -> "Work":
+    def work(
+        self,
+        inputs: Any,
+        target: Any = None,
+        baselines: Any = None,
+        method: str | Method = "integrated_gradients",
+        seed: int | None = None,
+        on_error: str = "raise",
+    ) -> "Work":
         """What `attribute` would do, with the scores at both ends of the paths; the arguments are those of `attribute`."""
         method = as_method(method)
         if not tf.executing_eagerly():
@@ -261,8 +294,11 @@ class Attributor:
             # one trace serves inputs of all shapes, but how many rows are worth a block follows these
             alike = next((session for (kind, _), session in self._sessions.items() if kind == signature), None)
             names = {key: spec.name or str("input" if key is None else key) for key, spec in specs.items()}
-            self._sessions[signature, shapes] = alike.sized(ready) if alike is not None else \
-                Session(self._trace(specs), self.at, self.of, names, ready, self.batch_size)
+            self._sessions[signature, shapes] = (
+                alike.sized(ready)
+                if alike is not None
+                else Session(self._trace(specs), self.at, self.of, names, ready, self.batch_size)
+            )
         check_stateless(self._sessions[signature, shapes].function)
         return self._sessions[signature, shapes], ready, match
 
@@ -272,8 +308,10 @@ class Attributor:
         if data is None:
             return {}
         if len(data) != count:
-            raise AttributionError(f"ta.score(function, data=...) has {len(data)} rows, and there are {count} examples: row i "
-                                   "goes with example i; for others, attributor.explaining(ta.score(function, data=theirs))")
+            raise AttributionError(
+                f"ta.score(function, data=...) has {len(data)} rows, and there are {count} examples: row i "
+                "goes with example i; for others, attributor.explaining(ta.score(function, data=theirs))"
+            )
         return {data_key(key): leaf.astype(leaf_type(leaf).as_numpy_dtype, copy=False) for key, leaf in data.leaves.items()}
 
     def _trace(self, specs: dict) -> Traced:
@@ -281,14 +319,17 @@ class Attributor:
         if signature not in self._traces:
             try:
                 exported = isinstance(self.model, Exported)
-                self._traces[signature] = self.model.trace(specs, self.preprocess) if exported else \
-                    trace(self.model, specs, self.preprocess)
+                self._traces[signature] = (
+                    self.model.trace(specs, self.preprocess) if exported else trace(self.model, specs, self.preprocess)
+                )
             except AttributionError as error:
                 if keras_model.is_keras(self.model) or isinstance(self.model, Exported):
                     raise
                 # a function may need to know its batch: then every block has that many rows
-                fixed = {key: tf.TensorSpec([self.batch_size or FIXED_ROWS, *spec.shape[1:]], spec.dtype)
-                         for key, spec in specs.items()}
+                fixed = {
+                    key: tf.TensorSpec([self.batch_size or FIXED_ROWS, *spec.shape[1:]], spec.dtype)
+                    for key, spec in specs.items()
+                }
                 try:
                     self._traces[signature] = trace(self.model, fixed, self.preprocess)
                 except AttributionError:

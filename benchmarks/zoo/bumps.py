@@ -45,8 +45,15 @@ class Missed:
 
 def population(seed: int, widths=WIDTHS) -> np.ndarray:
     """(n, 4): width, place, carrier and kind of each bump; places are jittered by the seed."""
-    rows = np.array([(width, place, carrier, kind) for width in widths for place in PLACES
-                     for carrier in range(len(CARRIERS)) for kind in range(len(KINDS))])
+    rows = np.array(
+        [
+            (width, place, carrier, kind)
+            for width in widths
+            for place in PLACES
+            for carrier in range(len(CARRIERS))
+            for kind in range(len(KINDS))
+        ]
+    )
     rows[:, 1] += np.random.default_rng(seed).uniform(-0.025, 0.025, len(rows))
     return rows
 
@@ -54,7 +61,7 @@ def population(seed: int, widths=WIDTHS) -> np.ndarray:
 def carried(alpha, carrier, exp, where):
     """How far the score has moved, from 0 to 1, for arrays or tensors."""
     middle = 1 / (1 + exp(-(alpha - 0.5) * 25))
-    return where(carrier < 0.5, alpha, where(carrier < 1.5, alpha ** 12, where(carrier < 2.5, 1 - (1 - alpha) ** 12, middle)))
+    return where(carrier < 0.5, alpha, where(carrier < 1.5, alpha**12, where(carrier < 2.5, 1 - (1 - alpha) ** 12, middle)))
 
 
 def score(x: tf.Tensor) -> tf.Tensor:
@@ -64,7 +71,8 @@ def score(x: tf.Tensor) -> tf.Tensor:
     first, second = values[:, 0] - values[:, 1], values[:, 2] - values[:, 3]
 
     def bump(place):
-        return tf.exp(-((alpha - place) / width) ** 2) / (2 * ROOT * width)
+        return tf.exp(-(((alpha - place) / width) ** 2)) / (2 * ROOT * width)
+
     there = bump(place)
     return carried(alpha, carrier, tf.exp, tf.where) + first * there + second * tf.where(kind < 0.5, there, -bump(1 - place))
 
@@ -89,7 +97,8 @@ def exact(rows: np.ndarray, probability: bool, panels: int = 400) -> np.ndarray:
         return (there[0] - there[1]) / (2 * step)
 
     def bump(place):
-        return np.exp(-((alpha - place) / width) ** 2) / (2 * ROOT * width)
+        return np.exp(-(((alpha - place) / width) ** 2)) / (2 * ROOT * width)
+
     first = bump(place)
     second = np.where(kind < 0.5, first, -bump(1 - place))
     if probability:
@@ -106,8 +115,9 @@ def measured(rows: np.ndarray, target: str, tolerance: float) -> list[Missed]:
     base = np.where(np.arange(x.shape[1]) < FEATURES, 0, x).astype(np.float32)
     inputs = keras.Input(x.shape[1:])
     model = keras.Model(inputs, keras.layers.Softmax()(Logits()(inputs))) if target == "probability" else score
-    result = ta.Attributor(model).attribute(x, 1 if target == "probability" else None, base, verbose=False,
-                                            method=ta.IntegratedGradients(tolerance))
+    result = ta.Attributor(model).attribute(
+        x, 1 if target == "probability" else None, base, verbose=False, method=ta.IntegratedGradients(tolerance)
+    )
     wanted = exact(x[:, FEATURES:].astype(np.float64), target == "probability")
     multiple = np.abs(result.attributions[:, :FEATURES] - wanted).sum(1) / np.abs(wanted).sum(1) / tolerance
     found = []
@@ -115,8 +125,19 @@ def measured(rows: np.ndarray, target: str, tolerance: float) -> list[Missed]:
         some = rows[:, 0] == width
         wrong = multiple[some & result.converged]
         beyond, missed = (int((wrong > limit).sum()) for limit in (1, MISSED))
-        found.append(Missed(target, tolerance, float(width), int(some.sum()), len(wrong), beyond, missed,
-                            float(wrong.max(initial=0)), float(np.median(result.evaluations[some]))))
+        found.append(
+            Missed(
+                target,
+                tolerance,
+                float(width),
+                int(some.sum()),
+                len(wrong),
+                beyond,
+                missed,
+                float(wrong.max(initial=0)),
+                float(np.median(result.evaluations[some])),
+            )
+        )
     return found
 
 
@@ -125,16 +146,21 @@ def run(options: argparse.Namespace) -> bool:
     rows = np.concatenate([population(seed) for seed in options.seed])
     if options.quick:
         rows = rows[::7]
-    found = [one for target in ("score", "probability") for tolerance in TOLERANCES
-             for one in measured(rows, target, tolerance)]
+    found = [
+        one for target in ("score", "probability") for tolerance in TOLERANCES for one in measured(rows, target, tolerance)
+    ]
     print("target      tolerance  width  bumps  converged   beyond   missed  worst multiple  gradients")
     for one in found:
-        print(f"{one.target:12s}{one.tolerance:8.0%}  {one.width:6.3f} {one.bumps:6d} {one.converged:10d} "
-              f"{one.beyond / max(one.converged, 1):7.1%} {one.missed / max(one.converged, 1):8.1%} {one.worst:15.2f} "
-              f"{one.gradients:10.0f}")
+        print(
+            f"{one.target:12s}{one.tolerance:8.0%}  {one.width:6.3f} {one.bumps:6d} {one.converged:10d} "
+            f"{one.beyond / max(one.converged, 1):7.1%} {one.missed / max(one.converged, 1):8.1%} {one.worst:15.2f} "
+            f"{one.gradients:10.0f}"
+        )
     if options.json:
         options.json.write_text(json.dumps([dataclasses.asdict(one) for one in found], indent=0))
     wide = sum(one.missed for one in found if one.width >= SEEN)
-    print(f"{'FAIL' if wide else 'pass'}: {wide} of {sum(one.converged for one in found if one.width >= SEEN)} converged bumps "
-          f"as wide as {SEEN:.0%} of the path or wider are missed (beyond {MISSED} tolerances)")
+    print(
+        f"{'FAIL' if wide else 'pass'}: {wide} of {sum(one.converged for one in found if one.width >= SEEN)} converged bumps "
+        f"as wide as {SEEN:.0%} of the path or wider are missed (beyond {MISSED} tolerances)"
+    )
     return not wide

@@ -99,13 +99,16 @@ def make(family: Family, seed: int, examples: int, weights: list[np.ndarray] | N
         model.set_weights(weights)
     elif family.epochs:
         _train(model, family, Data(found.inputs[:split], found.labels[:split]))
-    inputs = found.inputs[split:split + examples]
+    inputs = found.inputs[split : split + examples]
     embed = (lambda ids: np.asarray(model.get_layer("embedding")(ids))) if family.vocabulary else (lambda values: values)
     selected, usual = embed(inputs), embed(found.inputs[:split])
     noise = ta.gaussian(DRAWS, float(usual.std()) / 2)
     mean = usual.mean(0)
-    references = {"zeros": np.zeros_like(selected[:1]), "mean": mean[None],
-                  "noise": noise.make(selected, np.random.default_rng(seed))}
+    references = {
+        "zeros": np.zeros_like(selected[:1]),
+        "mean": mean[None],
+        "noise": noise.make(selected, np.random.default_rng(seed)),
+    }
     baselines = {"zeros": ta.zeros(), "mean": mean, "noise": noise}
     return Net(family, seed, model, inputs, selected, _target(family, model, inputs), baselines, references)
 
@@ -147,7 +150,7 @@ def in_float64(net: Net) -> keras.Model:
         keras.config.set_floatx(before)
         keras.config.set_dtype_policy(before)
     # the embedding's table comes first
-    body.set_weights(net.model.get_weights()[1 if net.family.vocabulary else 0:])
+    body.set_weights(net.model.get_weights()[1 if net.family.vocabulary else 0 :])
     return body
 
 

@@ -37,6 +37,7 @@ def vision_transformer(positions: bool, blocks: int = 3):
             x = x + layers.MultiHeadAttention(2, WIDTH // 2)(inner, inner)
             x = x + layers.Dense(WIDTH)(layers.Dense(2 * WIDTH, "gelu")(layers.LayerNormalization(epsilon=1e-6)(x)))
         return layers.Dense(CLASSES)(layers.GlobalAveragePooling1D()(layers.LayerNormalization(epsilon=1e-6)(x)))
+
     return build
 
 
@@ -69,6 +70,7 @@ def unet(x):
 
     def joined(coarse, fine, filters):
         return wide(ops.concatenate([layers.UpSampling2D()(coarse), fine], -1), filters)
+
     fine = wide(x, 6)
     middle = wide(layers.AveragePooling2D(2)(fine), 10)
     coarse = wide(layers.AveragePooling2D(2)(middle), 12)
@@ -92,6 +94,7 @@ def squeezed(x, gate):
 
 def inverted(activation: str, gate: str):
     """Blocks of wide depthwise convolutions with squeeze and excitation, as in EfficientNet and MobileNetV3."""
+
     def build(x):
         x = conv(x, 8, activation=activation)
         for filters, stride in ((8, 1), (12, 2)):
@@ -101,6 +104,7 @@ def inverted(activation: str, gate: str):
             inner = conv(inner, filters, 1, activation=None)
             x = inner + x if stride == 1 else inner
         return head(conv(x, 24, 1, activation=activation))
+
     return build
 
 
@@ -116,6 +120,7 @@ def plain(activation: str):
         for filters in (8, 12):
             x = layers.MaxPooling2D()(layers.Conv2D(filters, 3, padding="same", activation=activation)(x))
         return layers.Dense(CLASSES)(layers.Dense(24, activation)(layers.Flatten()(x)))
+
     return build
 
 

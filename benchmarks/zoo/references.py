@@ -71,14 +71,17 @@ class _Scores:
             steep = tf.reshape(tf.sigmoid(odds) * tf.sigmoid(-odds), [BLOCK] + [1] * len(shape))
             other = tape.gradient(logit, rows) if head == "softmax" else slope
             return tf.stack([tf.sigmoid(odds), logit], 1), tf.stack([slope * steep, other], 1)
+
         self._block = block
 
     def __call__(self, points: np.ndarray, classes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Scores (rows, targets) and gradients (rows, targets, features) of up to `BLOCK` rows."""
         count = len(points)
         more = BLOCK - count
-        scores, gradients = self._block(np.concatenate([points, np.repeat(points[:1], more, 0)]),
-                                        np.concatenate([classes, np.repeat(classes[:1], more)]).astype(np.int32))
+        scores, gradients = self._block(
+            np.concatenate([points, np.repeat(points[:1], more, 0)]),
+            np.concatenate([classes, np.repeat(classes[:1], more)]).astype(np.int32),
+        )
         return scores.numpy()[:count], gradients.numpy()[:count].reshape(count, len(self.targets), -1)
 
 
@@ -102,8 +105,13 @@ class _Panels:
         """The halves, one after the other."""
         middle = (self.low + self.high) / 2
         pairs = lambda *both: np.stack(both, 1).ravel()  # noqa: E731
-        return _Panels(np.repeat(self.path, 2), np.repeat(self.kind, 2), pairs(self.low, middle), pairs(middle, self.high),
-                       np.repeat(self.depth + 1, 2))
+        return _Panels(
+            np.repeat(self.path, 2),
+            np.repeat(self.kind, 2),
+            pairs(self.low, middle),
+            pairs(middle, self.high),
+            np.repeat(self.depth + 1, 2),
+        )
 
     def nodes(self, order: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """(panels, order) each: alpha, 1 - alpha, and weights in alpha."""
@@ -118,9 +126,11 @@ class _Panels:
 
 def _first(paths: int, begin: float, pieces: int) -> _Panels:
     """The same panels for each path."""
+
     def cut(low, high, widest):
         edges = np.linspace(low, high, int(np.ceil((high - low) / widest * pieces)) + 1)
         return list(itertools.pairwise(edges))
+
     near = np.log(NEAR)
     cells = [(LOG, *one) for one in cut(np.log(begin), near, 12)] + [(EVEN, *one) for one in cut(NEAR, 1 - NEAR, 0.2)]
     cells += [(LOG_OF_REST, *one) for one in cut(np.log(NEAREST_INPUT), near, 9.5)]
@@ -172,18 +182,21 @@ def _proven(net: Net, fine: np.ndarray, coarse: np.ndarray, moved: np.ndarray) -
     return Reference(fine, gap, change, whole & (change <= CHANGE[smooth]))
 
 
-def _integrals(scores: _Scores, x: np.ndarray, base: np.ndarray, classes: np.ndarray, smooth: bool, begin: float,
-               agrees: float) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _integrals(
+    scores: _Scores, x: np.ndarray, base: np.ndarray, classes: np.ndarray, smooth: bool, begin: float, agrees: float
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of paths from `base` to `x`, (paths, ...): by halves and by whole panels (paths, targets, features), and by how much the
     scores differ (paths, targets)."""
     away, order = x - base, ORDER[smooth]
-    ends = [np.concatenate([scores(part[i:i + BLOCK], classes[i:i + BLOCK])[0] for i in range(0, len(x), BLOCK)])
-            for part in (x, base)]
+    ends = [
+        np.concatenate([scores(part[i : i + BLOCK], classes[i : i + BLOCK])[0] for i in range(0, len(x), BLOCK)])
+        for part in (x, base)
+    ]
 
     def measured(panels: _Panels) -> np.ndarray:
         found, step = [], BLOCK // order
         for start in range(0, len(panels), step):
-            some = panels[start:start + step]
+            some = panels[start : start + step]
             alpha, rest, weight = some.nodes(order)
             path, shape = np.repeat(some.path, order), (-1,) + (1,) * (x.ndim - 1)
             alpha, rest = alpha.reshape(shape), rest.reshape(shape)

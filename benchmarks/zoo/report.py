@@ -89,8 +89,15 @@ def measure(net: Net, found: dict[tuple[str, str], Reference]) -> list[Row]:
         for baseline in BASELINES:
             reference = found[target, baseline]
             for tolerance in TOLERANCES:
-                result = attributor.attribute(net.inputs, net.target, net.baselines[baseline], seed=net.seed, verbose=False,
-                                              method=ta.IntegratedGradients(tolerance), on_error="mark")
+                result = attributor.attribute(
+                    net.inputs,
+                    net.target,
+                    net.baselines[baseline],
+                    seed=net.seed,
+                    verbose=False,
+                    method=ta.IntegratedGradients(tolerance),
+                    on_error="mark",
+                )
                 rows += _rows(net, target, baseline, tolerance, result, reference)
     return rows
 
@@ -101,11 +108,26 @@ def _rows(net: Net, target: str, baseline: str, tolerance: float, result: ta.Att
     with np.errstate(invalid="ignore", divide="ignore"):
         error = np.abs(vectors - reference.vectors).sum(1) / np.abs(reference.vectors).sum(1)
     known = reference.accepted & finite
-    return [Row(net.family.name, net.seed, target, baseline, tolerance, i, str(result.status[i]),
-                float(error[i]) if known[i] else None, _known(result.error_estimate[i]), int(result.evaluations[i]),
-                int(result.forward_evaluations[i]), bool(reference.accepted[i]), _known(reference.gap[i]),
-                _known(reference.change[i]), bool(finite[i]))
-            for i in range(len(result))]
+    return [
+        Row(
+            net.family.name,
+            net.seed,
+            target,
+            baseline,
+            tolerance,
+            i,
+            str(result.status[i]),
+            float(error[i]) if known[i] else None,
+            _known(result.error_estimate[i]),
+            int(result.evaluations[i]),
+            int(result.forward_evaluations[i]),
+            bool(reference.accepted[i]),
+            _known(reference.gap[i]),
+            _known(reference.change[i]),
+            bool(finite[i]),
+        )
+        for i in range(len(result))
+    ]
 
 
 def _known(value: float) -> float | None:
@@ -140,8 +162,11 @@ def _read(file: Path, family: Family, seed: int, examples: int) -> tuple[Net, di
         if now.shape != before.shape or not np.allclose(now, before, rtol=1e-4, atol=1e-6):
             return None
         names = [field.name for field in dataclasses.fields(Reference)]
-        return net, {(target, baseline): Reference(*(kept[f"{target}/{baseline}/{name}"] for name in names))
-                     for target in TARGETS[family.head] for baseline in BASELINES}
+        return net, {
+            (target, baseline): Reference(*(kept[f"{target}/{baseline}/{name}"] for name in names))
+            for target in TARGETS[family.head]
+            for baseline in BASELINES
+        }
 
 
 def _fingerprint(net: Net) -> np.ndarray:
@@ -160,10 +185,12 @@ def line(name: str, rows: list[Row], remark: str = "") -> str:
     worst = max((row.multiple for row in judged), default=np.nan)
     spent = [row.evaluations for row in rows]
     count = {status: sum(row.status == status for row in rows) for status in ("converged", "too_narrow", "max_evaluations")}
-    return (f"{name[:50]:50s} {len(rows):4d} {count['converged']:5d} {len(beyond):6d} "
-            f"{sum(row.multiple > FAR for row in beyond):5d} {worst:6.2f} {np.median(spent):6.0f}/{max(spent):<5d}"
-            f"{count['too_narrow']:6d} {count['max_evaluations']:4d} {sum(row.hidden for row in rows):4d} "
-            f"{sum(not row.accepted for row in rows):6d}  {remark}").rstrip()
+    return (
+        f"{name[:50]:50s} {len(rows):4d} {count['converged']:5d} {len(beyond):6d} "
+        f"{sum(row.multiple > FAR for row in beyond):5d} {worst:6.2f} {np.median(spent):6.0f}/{max(spent):<5d}"
+        f"{count['too_narrow']:6d} {count['max_evaluations']:4d} {sum(row.hidden for row in rows):4d} "
+        f"{sum(not row.accepted for row in rows):6d}  {remark}"
+    ).rstrip()
 
 
 def worst_of(rows: list[Row]) -> str:
@@ -173,16 +200,19 @@ def worst_of(rows: list[Row]) -> str:
         return ""
     row = max(beyond, key=lambda row: row.multiple)
     error, estimate = ("not finite" if value is None else f"{value:.1%}" for value in (row.error, row.estimate))
-    return (f"    worst: {row.target} against {row.baseline} to {row.tolerance:.0%}, example {row.example}: {error} "
-            f"where {estimate} is stated, after {row.evaluations} gradients")
+    return (
+        f"    worst: {row.target} against {row.baseline} to {row.tolerance:.0%}, example {row.example}: {error} "
+        f"where {estimate} is stated, after {row.evaluations} gradients"
+    )
 
 
 def unproven(rows: list[Row]) -> str:
     """Of which references no row could be judged, in words."""
     left = [row for row in rows if not row.accepted]
     places = sorted({f"{row.target} against {row.baseline}" for row in left})
-    gap, change = (max((value for row in left if (value := getattr(row, name)) is not None), default=np.nan)
-                   for name in ("gap", "change"))
+    gap, change = (
+        max((value for row in left if (value := getattr(row, name)) is not None), default=np.nan) for name in ("gap", "change")
+    )
     return f"    no reference: {', '.join(places)} (gap up to {gap:.1e}, change when halved up to {change:.1e})" if left else ""
 
 
@@ -202,13 +232,19 @@ def verdict(rows: list[Row]) -> bool:
     passed = beyond <= BEYOND * total and far == 0 and hidden == 0
     for baseline in BASELINES:
         some = [row for row in judged if row.baseline == baseline]
-        print(f"  against {baseline}: {sum(row.multiple > 1 for row in some)} of {len(some)} beyond, "
-              f"{sum(row.multiple > FAR for row in some)} beyond twice")
-    print(f"  {np.mean([row.status == 'converged' for row in rows]):.1%} converged, with "
-          f"{sum(row.evaluations for row in rows)} gradients in all; {sum(not row.accepted for row in rows)} have no reference")
-    print(f"{'pass' if passed else 'FAIL'}: of {len(rows)} rows {len(judged)} are converged with a reference; beyond the "
-          f"tolerance {beyond} ({beyond / total:.2%}, at most {BEYOND:.1%}), beyond {FAR:g} times {far} ({far / total:.2%}, "
-          f"none); {hidden} not finite beside a finite estimate")
+        print(
+            f"  against {baseline}: {sum(row.multiple > 1 for row in some)} of {len(some)} beyond, "
+            f"{sum(row.multiple > FAR for row in some)} beyond twice"
+        )
+    print(
+        f"  {np.mean([row.status == 'converged' for row in rows]):.1%} converged, with "
+        f"{sum(row.evaluations for row in rows)} gradients in all; {sum(not row.accepted for row in rows)} have no reference"
+    )
+    print(
+        f"{'pass' if passed else 'FAIL'}: of {len(rows)} rows {len(judged)} are converged with a reference; beyond the "
+        f"tolerance {beyond} ({beyond / total:.2%}, at most {BEYOND:.1%}), beyond {FAR:g} times {far} ({far / total:.2%}, "
+        f"none); {hidden} not finite beside a finite estimate"
+    )
     return passed
 
 
@@ -220,8 +256,11 @@ def chosen(words: list[str]) -> list[Family]:
     for word in words:
         if not any(word.lower() in name.lower() for name in known):
             raise SystemExit(f"no family {word!r}; there are: {', '.join(known)}")
-    return [family for name, family in known.items()
-            if name in words or any(word not in known and word.lower() in name.lower() for word in words)]
+    return [
+        family
+        for name, family in known.items()
+        if name in words or any(word not in known and word.lower() in name.lower() for word in words)
+    ]
 
 
 def run(options: argparse.Namespace) -> bool:

@@ -44,8 +44,10 @@ def raw_transformer(x):
 def wavenet(x):
     x, skips = layers.Conv1D(WIDTH, 1)(x), []
     for dilation in (1, 2, 4, 8):
-        gated = [layers.Conv1D(WIDTH, 2, padding="causal", dilation_rate=dilation, activation=name)(x)
-                 for name in ("tanh", "sigmoid")]
+        gated = [
+            layers.Conv1D(WIDTH, 2, padding="causal", dilation_rate=dilation, activation=name)(x)
+            for name in ("tanh", "sigmoid")
+        ]
         skips.append(layers.Conv1D(WIDTH, 1)(gated[0] * gated[1]))
         x = x + skips[-1]
     return layers.Dense(CLASSES)(layers.GlobalAveragePooling1D()(layers.ReLU()(sum(skips[1:], skips[0]))))
@@ -53,18 +55,20 @@ def wavenet(x):
 
 def temporal(activation: str):
     """A TCN with LayerNorm."""
+
     def build(x):
         for dilation in (1, 2, 4):
             inner = layers.Conv1D(WIDTH, 3, padding="causal", dilation_rate=dilation)(x)
             inner = layers.Activation(activation)(layers.LayerNormalization()(inner))
             x = inner if x.shape[-1] != WIDTH else x + inner
         return layers.Dense(CLASSES)(x[:, -1])
+
     return build
 
 
 def spectrogram(x):
     """Frames under a window, their power at each frequency by constant sines, and the logarithm of that."""
-    frames = ops.stack([x[:, start:start + FRAME, 0] for start in range(0, SAMPLES - FRAME + 1, HOP)], 1)
+    frames = ops.stack([x[:, start : start + FRAME, 0] for start in range(0, SAMPLES - FRAME + 1, HOP)], 1)
     angle = 2 * np.pi * np.outer(np.arange(FRAME), np.arange(FRAME // 2 + 1)) / FRAME
     window = np.hanning(FRAME)[:, None]
     power = Fixed(window * np.cos(angle))(frames) ** 2 + Fixed(window * np.sin(angle))(frames) ** 2

@@ -105,7 +105,7 @@ def tab_transformer(x):
 
 def deep_fm(x):
     """Products of all pairs of embeddings beside an MLP and a linear part."""
-    both = 0.5 * (ops.sum(x, 1) ** 2 - ops.sum(x ** 2, 1))
+    both = 0.5 * (ops.sum(x, 1) ** 2 - ops.sum(x**2, 1))
     flat = layers.Flatten()(x)
     return ops.sum(both, -1, keepdims=True) + layers.Dense(1)(flat) + layers.Dense(1)(dense(flat, 32, activation="relu"))
 
@@ -186,8 +186,14 @@ def fourier(x):
 
 def families() -> list[Family]:
     table = functools.partial(Family, data=patients)
-    unit, twice, first = (table(name, build) for name, build in (
-        ("UnitNormalization first", unit_norm), ("UnitNormalization twice", unit_norms), ("LayerNorm first", norm_first)))
+    unit, twice, first = (
+        table(name, build)
+        for name, build in (
+            ("UnitNormalization first", unit_norm),
+            ("UnitNormalization twice", unit_norms),
+            ("LayerNorm first", norm_first),
+        )
+    )
     bells = table("RBF", lambda x: layers.Dense(2)(Bells()(x)))
     waves = Family("SIREN", siren, points)
     tab = Family("TabTransformer", tab_transformer, levels, COLUMNS * LEVELS, 8, "sigmoid", smooth=False)
@@ -197,8 +203,10 @@ def families() -> list[Family]:
     grown = Family("exp regression", exponential, costs, head="score")
     cross, squashed = table("deep and cross", crossed), table("capsules", capsules)
     ripples = Family("Fourier features", fourier, points)
-    heard, largest = (Family(name, build, graphs, smooth=False) for name, build in (
-        ("graph attention", graph_attention), ("deep sets", point_set)))
+    heard, largest = (
+        Family(name, build, graphs, smooth=False)
+        for name, build in (("graph attention", graph_attention), ("deep sets", point_set))
+    )
     random = [unit, twice, first, bells, waves, tab, factors, again, graph, alike, grown, squashed, ripples, heard, largest]
     random += [one.trained(12) for one in (squashed, ripples, heard, largest)]
     return random + [one.trained(12) for one in (unit, first, bells, waves, tab, factors, again, graph, alike, grown, cross)]

@@ -42,8 +42,10 @@ class Attention(layers.Layer):
 
     def call(self, x):
         length, width = x.shape[1:]
-        query, key, value = (ops.transpose(ops.reshape(x @ matrix, (-1, length, HEADS, width // HEADS)), (0, 2, 1, 3))
-                             for matrix in self.mixing[:3])
+        query, key, value = (
+            ops.transpose(ops.reshape(x @ matrix, (-1, length, HEADS, width // HEADS)), (0, 2, 1, 3))
+            for matrix in self.mixing[:3]
+        )
         if self.rotary:
             query, key = _rotated(query), _rotated(key)
             scores = query @ ops.swapaxes(key, 2, 3) / np.sqrt(width // HEADS)
@@ -69,6 +71,7 @@ def wide(x):
 
 def transformer(blocks: int, pre: bool, epsilon: float, positions: bool):
     """Blocks of attention and feed-forward with LayerNorm before (`pre`) or after each."""
+
     def normalised(x):
         return layers.LayerNormalization(epsilon=epsilon)(x)
 
@@ -84,11 +87,13 @@ def transformer(blocks: int, pre: bool, epsilon: float, positions: bool):
                 x = normalised(x + wide(x))
         x = normalised(x) if pre else x
         return layers.Dense(CLASSES)(layers.GlobalAveragePooling1D()(x))
+
     return build
 
 
 def rms(blocks: int, rotary: bool, epsilon: float = 1e-6):
     """Bias-free blocks behind RMSNorm, as in LLaMA (rotary positions) or T5 1.1 (distances), with gated feed-forward."""
+
     def build(x):
         for _ in range(blocks):
             x = x + Attention(rotary)(layers.RMSNormalization(epsilon=epsilon)(x))
@@ -97,6 +102,7 @@ def rms(blocks: int, rotary: bool, epsilon: float = 1e-6):
             x = x + layers.Dense(WIDTH, use_bias=False)(gate * layers.Dense(2 * WIDTH, use_bias=False)(inner))
         x = layers.RMSNormalization(epsilon=epsilon)(x)
         return layers.Dense(CLASSES, use_bias=False)(layers.GlobalAveragePooling1D()(x))
+
     return build
 
 
@@ -104,6 +110,7 @@ def recurrent(layer):
     def build(x):
         x = layers.LayerNormalization()(layer(WIDTH, return_sequences=True)(x))
         return layers.Dense(CLASSES)(layers.LayerNormalization()(layer(WIDTH)(x)))
+
     return build
 
 
@@ -121,6 +128,7 @@ def cold(x):
 
 def experts(chosen: int = 2, number: int = 6):
     """Each word goes to the few experts that its gate likes best: routes change at once."""
+
     def build(x):
         x = layers.LayerNormalization()(Positions()(x))
         gate = layers.Dense(number)(x)
@@ -129,6 +137,7 @@ def experts(chosen: int = 2, number: int = 6):
         outputs = ops.stack([layers.Dense(WIDTH, "gelu")(x) for _ in range(number)], -1)
         x = x + ops.sum(outputs * ops.expand_dims(share, 2), -1)
         return layers.Dense(CLASSES)(layers.GlobalAveragePooling1D()(x))
+
     return build
 
 
@@ -187,11 +196,26 @@ def families() -> list[Family]:
     def named(blocks, pre, epsilon, positions):
         words = f"{'pre' if pre else 'post'}-LN text {blocks} blocks epsilon {epsilon:g}" + positions * " positions"
         return family(words, transformer(blocks, pre, epsilon, positions))
-    found = [named(blocks, pre, epsilon, positions) for blocks, pre, epsilon, positions in (
-        (2, False, 1e-3, False), (4, False, 1e-3, False), (6, False, 1e-3, False), (2, False, 1e-6, False),
-        (4, False, 1e-5, True), (2, True, 1e-3, False), (4, True, 1e-5, False), (6, True, 1e-6, False), (4, True, 1e-6, True))]
-    found += [named(2, False, 1e-3, False).trained(10), named(4, True, 1e-5, False).trained(10),
-              named(2, True, 1e-6, True).trained(10)]
+
+    found = [
+        named(blocks, pre, epsilon, positions)
+        for blocks, pre, epsilon, positions in (
+            (2, False, 1e-3, False),
+            (4, False, 1e-3, False),
+            (6, False, 1e-3, False),
+            (2, False, 1e-6, False),
+            (4, False, 1e-5, True),
+            (2, True, 1e-3, False),
+            (4, True, 1e-5, False),
+            (6, True, 1e-6, False),
+            (4, True, 1e-6, True),
+        )
+    ]
+    found += [
+        named(2, False, 1e-3, False).trained(10),
+        named(4, True, 1e-5, False).trained(10),
+        named(2, True, 1e-6, True).trained(10),
+    ]
     llama, gated = family("LLaMA-style text 3 blocks", rms(3, True)), family("T5-style text 3 blocks", rms(3, False))
     found += [llama, gated, llama.trained(10), gated.trained(10)]
     deeper = family("LLaMA-style text 6 blocks", rms(6, True, 1e-5)), family("T5-style text 6 blocks", rms(6, False))
@@ -203,4 +227,3 @@ def families() -> list[Family]:
     found += [cosine, state, cosine.trained(10), state.trained(10)]
     found += [family("temperature softmax", cold).trained(10), family("text CNN", convolutions, False).trained(8)]
     return found
-

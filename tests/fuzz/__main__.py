@@ -16,8 +16,10 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.fuzz", description=__doc__)
     parser.add_argument("--nets", type=int, default=1000, help="how many (1000)")
     parser.add_argument("--seed", type=int, default=0, help="of the first; the others follow (0)")
-    parser.add_argument("--checks", help=f"these alone, on every net, by comma: {', '.join(CHECKS)}; default: all, the costly "
-                                         "ones on a part of the nets")
+    parser.add_argument(
+        "--checks",
+        help=f"these alone, on every net, by comma: {', '.join(CHECKS)}; default: all, the costly ones on a part of the nets",
+    )
     parser.add_argument("--minutes", type=float, default=math.inf, help="begin no net after this time")
     parser.add_argument("--jobs", type=int, default=2, help="processes (2)")
     parser.add_argument("--report", type=Path, help="a file, a line of JSON for each net; a run with the same file goes on")

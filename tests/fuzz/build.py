@@ -79,8 +79,10 @@ def call(step: Step, values: dict[str, Any], made: dict[str, keras.layers.Layer]
 def build(net: Net) -> keras.Model:
     """The model, with its weights."""
     with quiet():
-        inputs = {one.name: keras.Input(one.shape, name=one.name, dtype="int32" if one.vocabulary else "float32")
-                  for one in net.inputs}
+        inputs = {
+            one.name: keras.Input(one.shape, name=one.name, dtype="int32" if one.vocabulary else "float32")
+            for one in net.inputs
+        }
         values, made = dict(inputs), {}
         for step in net.steps:
             values[step.name] = call(step, values, made)
@@ -162,8 +164,9 @@ def points(net: Net, model: keras.Model) -> dict[str, np.ndarray]:
     """The examples where they are attributed, by input: floats as they are, tokens embedded."""
     given = data(net)
     given = given if isinstance(given, dict) else {net.inputs[0].name: given}
-    return {name: np.take(table(net, model, name), value, 0) if value.dtype.kind == "i" else value
-            for name, value in given.items()}
+    return {
+        name: np.take(table(net, model, name), value, 0) if value.dtype.kind == "i" else value for name, value in given.items()
+    }
 
 
 def table(net: Net, model: keras.Model, name: str) -> np.ndarray:
@@ -176,8 +179,10 @@ def references(net: Net, model: keras.Model) -> list[dict[str, np.ndarray]]:
     """The baselines, each by input and for each example."""
     x = points(net, model)
     zeros = {name: np.zeros_like(value) for name, value in x.items()}
-    noise = {name: (0.5 * generator(net, "noise", name).normal(size=(1, *value.shape[1:]))).astype("float32") + 0 * value
-             for name, value in x.items()}
+    noise = {
+        name: (0.5 * generator(net, "noise", name).normal(size=(1, *value.shape[1:]))).astype("float32") + 0 * value
+        for name, value in x.items()
+    }
     other = {name: np.roll(value, 1, 0) for name, value in x.items()}
     return {"zeros": [zeros], "noise": [noise], "both": [zeros, noise], "input": [other]}[net.baseline]
 
@@ -202,8 +207,11 @@ def ordered(net: Net, attributions: Any) -> dict[str, np.ndarray]:
     tables = {step.of[0]: step.again or step.name for step in net.steps if step.layer == "Embedding"}
     found = {}
     for one in net.inputs:
-        (key,) = (key for key, value in attributions.items() if key == one.name or (
-            tables.get(one.name) in layer_names(key.partition(":")[0]) and value.shape[1:2] == one.shape))
+        (key,) = (
+            key
+            for key, value in attributions.items()
+            if key == one.name or (tables.get(one.name) in layer_names(key.partition(":")[0]) and value.shape[1:2] == one.shape)
+        )
         found[one.name] = attributions[key]
     return found
 

@@ -122,9 +122,15 @@ def integrated_gradients(case: Case) -> Finding:
     bad = ~(error <= case.tolerance) & judged
     violations = worst(f"error of a converged example, in tolerances of {case.tolerance:g}", error / case.tolerance, 1, judged)
     violations += worst("error estimate of a converged example", result.error_estimate, case.tolerance, converged)
-    figures = {"examples": len(error), "converged": converged.sum(), "judged": judged.sum(), "unproven": (~proven).sum(),
-               "missed": bad.sum(), "beyond twice": (bad & ~(error <= 2 * case.tolerance)).sum(),
-               "stated beyond": (converged & ~(result.error_estimate <= case.tolerance)).sum()}
+    figures = {
+        "examples": len(error),
+        "converged": converged.sum(),
+        "judged": judged.sum(),
+        "unproven": (~proven).sum(),
+        "missed": bad.sum(),
+        "beyond twice": (bad & ~(error <= 2 * case.tolerance)).sum(),
+        "stated beyond": (converged & ~(result.error_estimate <= case.tolerance)).sum(),
+    }
     return Finding("integrated_gradients", {key: float(value) for key, value in figures.items()}, violations)
 
 
@@ -166,8 +172,12 @@ def export(case: Case) -> Finding:
         other = case.attribute(method, attributor=exported)
     result = case.attribute(method)
     least = reference.RESOLVED * np.abs(result.scores)
-    return Finding("export", {}, worst("attributions of the export", apart(case.flat(other), case.flat(result), least), SAME)
-                   + worst("score of the export", np.abs(other.scores - result.scores), 1e-5 + 1e-5 * np.abs(result.scores)))
+    return Finding(
+        "export",
+        {},
+        worst("attributions of the export", apart(case.flat(other), case.flat(result), least), SAME)
+        + worst("score of the export", np.abs(other.scores - result.scores), 1e-5 + 1e-5 * np.abs(result.scores)),
+    )
 
 
 def score(case: Case) -> Finding:
@@ -198,11 +208,15 @@ def gradient(case: Case) -> Finding:
     result, rows = case.attribute("gradient"), np.arange(case.net.examples)
     rng = np.random.default_rng(case.net.seed)
     rounded = {name: value * (1 + 1e-6 * rng.uniform(-1, 1, value.shape)) for name, value in case.points.items()}
-    true, other = (reference.flat(reference.gradient(case.twin, points, rows, result.target))
-                   for points in (case.points, rounded))
+    true, other = (
+        reference.flat(reference.gradient(case.twin, points, rows, result.target)) for points in (case.points, rounded)
+    )
     least = reference.RESOLVED * np.abs(result.scores)
-    return Finding("gradient", {}, worst("gradient against a tape", apart(case.flat(result), true, least),
-                                         GRADIENT + apart(other, true, least)))
+    return Finding(
+        "gradient",
+        {},
+        worst("gradient against a tape", apart(case.flat(result), true, least), GRADIENT + apart(other, true, least)),
+    )
 
 
 def occlusion(case: Case) -> Finding:
@@ -218,8 +232,11 @@ def occlusion(case: Case) -> Finding:
     hidden[(slice(None), *position)] = case.references[0][name][(slice(None), *position)]
     lost = case.score({name: x}, result.target) - case.score({name: hidden}, result.target)
     found = result.attributions[(slice(None), *position)].reshape(len(x), -1)[:, 0]
-    return Finding("occlusion", {}, worst(f"occlusion at {position}", np.abs(found - lost),
-                                          1e-4 * np.abs(result.scores) + 1e-3 * np.abs(lost) + 1e-5))
+    return Finding(
+        "occlusion",
+        {},
+        worst(f"occlusion at {position}", np.abs(found - lost), 1e-4 * np.abs(result.scores) + 1e-3 * np.abs(lost) + 1e-5),
+    )
 
 
 # name -> the check, and one of how many nets it is made of by default

@@ -8,8 +8,24 @@ import numpy as np
 
 from .net import Head, Input, Net, Step, pruned
 
-ACTIVATIONS = ("relu", "relu", "relu", "tanh", "sigmoid", "swish", "gelu", "elu", "selu", "softplus", "softsign",
-               "hard_sigmoid", "leaky_relu", "mish", "relu6", "hard_silu")
+ACTIVATIONS = (
+    "relu",
+    "relu",
+    "relu",
+    "tanh",
+    "sigmoid",
+    "swish",
+    "gelu",
+    "elu",
+    "selu",
+    "softplus",
+    "softsign",
+    "hard_sigmoid",
+    "leaky_relu",
+    "mish",
+    "relu6",
+    "hard_silu",
+)
 
 
 class Value(NamedTuple):
@@ -25,8 +41,9 @@ class Draft:
     def __init__(self, rng: np.random.Generator):
         self.rng, self.steps, self.inputs = rng, [], []
 
-    def add(self, layer: str, /, of: Value | list[Value], shape: tuple[int, ...], again: str | None = None,
-            **arguments: Any) -> Value:
+    def add(
+        self, layer: str, /, of: Value | list[Value], shape: tuple[int, ...], again: str | None = None, **arguments: Any
+    ) -> Value:
         of = of if isinstance(of, list) else [of]
         name = f"s{len(self.steps)}_{layer.split('.')[-1].lower()}"
         self.steps.append(Step(name, layer, tuple(value.name for value in of), arguments, again))
@@ -47,10 +64,17 @@ class Draft:
 
 # of any rank
 
+
 def dense(draft: Draft, x: Value) -> Value:
     units = draft.size(3, 8)
-    return draft.add("Dense", x, (*x.shape[:-1], units), units=units, activation=draft.choice((*ACTIVATIONS, "linear")),
-                     use_bias=draft.often(0.7))
+    return draft.add(
+        "Dense",
+        x,
+        (*x.shape[:-1], units),
+        units=units,
+        activation=draft.choice((*ACTIVATIONS, "linear")),
+        use_bias=draft.often(0.7),
+    )
 
 
 def nonlinearity(draft: Draft, x: Value) -> Value:
@@ -65,8 +89,16 @@ def nonlinearity(draft: Draft, x: Value) -> Value:
 def normalisation(draft: Draft, x: Value) -> Value:
     if x.shape[-1] == 1:  # the norm of one number is its sign
         return draft.add("BatchNormalization", x, x.shape)
-    kind = draft.choice(("LayerNormalization", "LayerNormalization", "BatchNormalization", "UnitNormalization",
-                         "GroupNormalization", "RMSNormalization"))
+    kind = draft.choice(
+        (
+            "LayerNormalization",
+            "LayerNormalization",
+            "BatchNormalization",
+            "UnitNormalization",
+            "GroupNormalization",
+            "RMSNormalization",
+        )
+    )
     arguments = {}
     if kind == "LayerNormalization":
         arguments = {"epsilon": draft.choice((1e-3, 1e-3, 1e-5, 1e-6)), "center": draft.often(0.8), "scale": draft.often(0.8)}
@@ -110,28 +142,52 @@ ANY = (dense, dense, nonlinearity, normalisation, normalisation, dropout, residu
 
 # sequences: (length, channels)
 
+
 def convolution(draft: Draft, x: Value) -> Value:
     filters, kernel = draft.size(3, 8), draft.size(2, 4)
     padding = draft.choice(("same", "causal", "valid")) if x.shape[0] > 4 else "same"
     stride = 2 if padding == "same" and x.shape[0] > 5 and draft.often(0.3) else 1
     length = x.shape[0] - kernel + 1 if padding == "valid" else math.ceil(x.shape[0] / stride)
-    return draft.add("Conv1D", x, (length, filters), filters=filters, kernel_size=kernel, padding=padding, strides=stride,
-                     activation=draft.activation())
+    return draft.add(
+        "Conv1D",
+        x,
+        (length, filters),
+        filters=filters,
+        kernel_size=kernel,
+        padding=padding,
+        strides=stride,
+        activation=draft.activation(),
+    )
 
 
 def separated(draft: Draft, x: Value) -> Value:
     if draft.often(0.5):
         return draft.add("DepthwiseConv1D", x, x.shape, kernel_size=3, padding="same", activation=draft.activation())
     filters = draft.size(3, 8)
-    return draft.add("SeparableConv1D", x, (x.shape[0], filters), filters=filters, kernel_size=3, padding="same",
-                     activation=draft.activation())
+    return draft.add(
+        "SeparableConv1D",
+        x,
+        (x.shape[0], filters),
+        filters=filters,
+        kernel_size=3,
+        padding="same",
+        activation=draft.activation(),
+    )
 
 
 def longer(draft: Draft, x: Value) -> Value:
     if draft.often(0.5):
         return draft.add("UpSampling1D", x, (2 * x.shape[0], x.shape[1]), size=2)
-    return draft.add("Conv1DTranspose", x, (2 * x.shape[0], 4), filters=4, kernel_size=3, strides=2, padding="same",
-                     activation=draft.activation())
+    return draft.add(
+        "Conv1DTranspose",
+        x,
+        (2 * x.shape[0], 4),
+        filters=4,
+        kernel_size=3,
+        strides=2,
+        padding="same",
+        activation=draft.activation(),
+    )
 
 
 def shorter(draft: Draft, x: Value) -> Value:
@@ -166,18 +222,29 @@ SEQUENCE = (convolution, convolution, separated, longer, shorter, recurrent, rec
 
 # images: (height, width, channels)
 
+
 def convolution_2d(draft: Draft, x: Value) -> Value:
     filters = draft.size(3, 6)
     stride = 2 if min(x.shape[:2]) > 4 and draft.often(0.3) else 1
-    return draft.add("Conv2D", x, (math.ceil(x.shape[0] / stride), math.ceil(x.shape[1] / stride), filters), filters=filters,
-                     kernel_size=3, padding="same", strides=stride, activation=draft.activation(), use_bias=draft.often(0.7))
+    return draft.add(
+        "Conv2D",
+        x,
+        (math.ceil(x.shape[0] / stride), math.ceil(x.shape[1] / stride), filters),
+        filters=filters,
+        kernel_size=3,
+        padding="same",
+        strides=stride,
+        activation=draft.activation(),
+        use_bias=draft.often(0.7),
+    )
 
 
 def separated_2d(draft: Draft, x: Value) -> Value:
     if draft.often(0.6):
         return draft.add("DepthwiseConv2D", x, x.shape, kernel_size=3, padding="same", activation=draft.activation())
-    return draft.add("SeparableConv2D", x, (*x.shape[:2], 4), filters=4, kernel_size=3, padding="same",
-                     activation=draft.activation())
+    return draft.add(
+        "SeparableConv2D", x, (*x.shape[:2], 4), filters=4, kernel_size=3, padding="same", activation=draft.activation()
+    )
 
 
 def larger_2d(draft: Draft, x: Value) -> Value:
@@ -192,8 +259,9 @@ def larger_2d(draft: Draft, x: Value) -> Value:
 def smaller_2d(draft: Draft, x: Value) -> Value:
     if min(x.shape[:2]) < 4:
         return convolution_2d(draft, x)
-    return draft.add(draft.choice(("MaxPooling2D", "AveragePooling2D")), x, (x.shape[0] // 2, x.shape[1] // 2, x.shape[2]),
-                     pool_size=2)
+    return draft.add(
+        draft.choice(("MaxPooling2D", "AveragePooling2D")), x, (x.shape[0] // 2, x.shape[1] // 2, x.shape[2]), pool_size=2
+    )
 
 
 def squeezed(draft: Draft, x: Value) -> Value:
@@ -209,8 +277,18 @@ def block_2d(draft: Draft, x: Value) -> Value:
     return draft.add("Add", [x, inside], x.shape)
 
 
-IMAGE = (convolution_2d, convolution_2d, convolution_2d, separated_2d, larger_2d, smaller_2d, smaller_2d, squeezed, block_2d,
-         block_2d)
+IMAGE = (
+    convolution_2d,
+    convolution_2d,
+    convolution_2d,
+    separated_2d,
+    larger_2d,
+    smaller_2d,
+    smaller_2d,
+    squeezed,
+    block_2d,
+    block_2d,
+)
 BLOCKS: dict[int, tuple[Callable, ...]] = {1: ANY, 2: (*ANY, *SEQUENCE, *SEQUENCE), 3: (*ANY, *IMAGE, *IMAGE, *IMAGE)}
 
 
@@ -242,8 +320,9 @@ def entrance(draft: Draft, number: int, table: Value | None) -> tuple[Value, str
         if table is not None and draft.often(0.5):
             return draft.add("Embedding", ids, (*made.shape, table.shape[1]), again=table.name), None
         width = draft.size(4, 8)
-        return draft.add("Embedding", ids, (*made.shape, width), input_dim=20, output_dim=width,
-                         mask_zero=draft.often(0.5)), "Embedding"
+        return draft.add(
+            "Embedding", ids, (*made.shape, width), input_dim=20, output_dim=width, mask_zero=draft.often(0.5)
+        ), "Embedding"
     shape = {1: (draft.size(3, 8),), 2: (draft.size(5, 9), draft.size(2, 5)), 3: (6, 6, draft.size(1, 3))}[kind]
     draft.inputs.append(Input(f"x{number}", shape))
     return Value(f"x{number}", shape), None
@@ -284,7 +363,17 @@ def make(seed: int) -> Net:
     heads = [head(draft, 0, x)]
     if draft.often(0.15):
         heads.append(head(draft, 1, draft.choice(ANY)(draft, x)))
-    return pruned(Net(
-        seed, tuple(draft.inputs), tuple(draft.steps), tuple(heads), gain=draft.choice((1.0, 1.0, 1.5, 2.5)),
-        bias=draft.choice((0.0, 0.1, 0.1, 0.5)), embedding=draft.choice((0.05, 1.0, 1.0)), asked=draft.size(0, len(heads) - 1),
-        logits=draft.often(0.3), baseline=draft.choice(("zeros", "zeros", "zeros", "noise", "both", "input"))))
+    return pruned(
+        Net(
+            seed,
+            tuple(draft.inputs),
+            tuple(draft.steps),
+            tuple(heads),
+            gain=draft.choice((1.0, 1.0, 1.5, 2.5)),
+            bias=draft.choice((0.0, 0.1, 0.1, 0.5)),
+            embedding=draft.choice((0.05, 1.0, 1.0)),
+            asked=draft.size(0, len(heads) - 1),
+            logits=draft.often(0.3),
+            baseline=draft.choice(("zeros", "zeros", "zeros", "noise", "both", "input")),
+        )
+    )

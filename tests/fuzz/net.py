@@ -5,8 +5,9 @@ import json
 from typing import Any
 
 # Layers that take a list of tensors; others take one, or several as arguments.
-LISTS = frozenset({"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot", "Attention",
-                   "AdditiveAttention"})
+LISTS = frozenset(
+    {"Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate", "Dot", "Attention", "AdditiveAttention"}
+)
 # Layers around another layer.
 WRAPPERS = frozenset({"Bidirectional", "TimeDistributed"})
 
@@ -90,9 +91,12 @@ class Net:
     def from_json(text: str) -> "Net":
         values = json.loads(text)
         plain = {key: value for key, value in values.items() if key not in ("inputs", "steps", "heads")}
-        return Net(inputs=tuple(Input(one["name"], tuple(one["shape"]), one["vocabulary"]) for one in values["inputs"]),
-                   steps=tuple(Step(**(one | {"of": tuple(one["of"])})) for one in values["steps"]),
-                   heads=tuple(Head(**one) for one in values["heads"]), **plain)
+        return Net(
+            inputs=tuple(Input(one["name"], tuple(one["shape"]), one["vocabulary"]) for one in values["inputs"]),
+            steps=tuple(Step(**(one | {"of": tuple(one["of"])})) for one in values["steps"]),
+            heads=tuple(Head(**one) for one in values["heads"]),
+            **plain,
+        )
 
 
 def pruned(net: Net) -> Net:
@@ -101,8 +105,11 @@ def pruned(net: Net) -> Net:
     for step in reversed(net.steps):
         if step.name in needed:
             needed |= {*step.of, *([step.again] if step.again else [])}
-    return dataclasses.replace(net, steps=tuple(step for step in net.steps if step.name in needed),
-                               inputs=tuple(one for one in net.inputs if one.name in needed))
+    return dataclasses.replace(
+        net,
+        steps=tuple(step for step in net.steps if step.name in needed),
+        inputs=tuple(one for one in net.inputs if one.name in needed),
+    )
 
 
 def call_words(step: Step) -> str:
@@ -118,28 +125,43 @@ def call_words(step: Step) -> str:
 
 def layer_words(layer: str, arguments: dict[str, Any]) -> str:
     """The constructor of a layer as Python."""
-    words = [f"{key}={layer_words(*value) if layer in WRAPPERS and key == 'layer' else repr(value)}"
-             for key, value in arguments.items()]
+    words = [
+        f"{key}={layer_words(*value) if layer in WRAPPERS and key == 'layer' else repr(value)}"
+        for key, value in arguments.items()
+    ]
     return f"layers.{layer}({', '.join(words)})"
 
 
 def program(net: Net) -> str:
     """A program that builds the net, fills its weights, draws its data and asks the question, to be copied."""
-    shown = {one.name: f"keras.Input({one.shape}, name={one.name!r}{', dtype=' + repr('int32') if one.vocabulary else ''})"
-             for one in net.inputs}
-    lines = ["import keras", "from keras import layers", "import tf_attrib as ta",
-             "from tests.fuzz.build import baselines, data, of, target, weigh", "from tests.fuzz.net import Net", ""]
+    shown = {
+        one.name: f"keras.Input({one.shape}, name={one.name!r}{', dtype=' + repr('int32') if one.vocabulary else ''})"
+        for one in net.inputs
+    }
+    lines = [
+        "import keras",
+        "from keras import layers",
+        "import tf_attrib as ta",
+        "from tests.fuzz.build import baselines, data, of, target, weigh",
+        "from tests.fuzz.net import Net",
+        "",
+    ]
     lines += [f"{name} = {made}" for name, made in shown.items()]
     lines += [call_words(step) for step in net.steps]
     for head in net.heads:
         inner = f"{head.name}" if head.fused else f"{head.name}_logits"
-        lines.append(f"{head.name} = layers.Dense({head.units}, {head.kind if head.fused else 'linear'!r}, name={inner!r})"
-                     f"({head.of})")
+        lines.append(
+            f"{head.name} = layers.Dense({head.units}, {head.kind if head.fused else 'linear'!r}, name={inner!r})({head.of})"
+        )
         if not head.fused:
             lines.append(f"{head.name} = layers.Activation({head.kind!r}, name={head.name!r})({head.name})")
     names, heads = ", ".join(shown), ", ".join(head.name for head in net.heads)
-    lines += [f"model = keras.Model([{names}], [{heads}])", f"net = Net.from_json({net.to_json()!r})", "weigh(net, model)",
-              "attributor = ta.Attributor(model, of=of(net))",
-              "result = attributor.attribute(data(net), target(net, model), baselines(net, model), verbose=False)",
-              "print(result)"]
+    lines += [
+        f"model = keras.Model([{names}], [{heads}])",
+        f"net = Net.from_json({net.to_json()!r})",
+        "weigh(net, model)",
+        "attributor = ta.Attributor(model, of=of(net))",
+        "result = attributor.attribute(data(net), target(net, model), baselines(net, model), verbose=False)",
+        "print(result)",
+    ]
     return "\n".join(lines)

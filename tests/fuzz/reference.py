@@ -38,8 +38,13 @@ class Truth:
     rows: int
 
 
-def integrate(slopes: Callable[[np.ndarray, np.ndarray], np.ndarray], differences: np.ndarray, floor: np.ndarray,
-              tolerance: float = 3e-4, most: int = 150_000) -> Truth:
+def integrate(
+    slopes: Callable[[np.ndarray, np.ndarray], np.ndarray],
+    differences: np.ndarray,
+    floor: np.ndarray,
+    tolerance: float = 3e-4,
+    most: int = 150_000,
+) -> Truth:
     """The integral over alpha from 0 to 1 of `slopes`.
 
     Args:
@@ -49,8 +54,9 @@ def integrate(slopes: Callable[[np.ndarray, np.ndarray], np.ndarray], difference
         tolerance: of the L1 error relative to the L1 norm, judged panel by panel.
         most: gradients, after which it ends.
     """
-    edges = np.concatenate([np.linspace(START, -8, 33)[:-1], np.linspace(-8, -2.5, 12)[:-1],
-                            np.log(np.linspace(math.exp(-2.5), 1, 23))])
+    edges = np.concatenate(
+        [np.linspace(START, -8, 33)[:-1], np.linspace(-8, -2.5, 12)[:-1], np.log(np.linspace(math.exp(-2.5), 1, 23))]
+    )
     count, cells = len(differences), len(edges) - 1
     path, low, high = np.repeat(np.arange(count), cells), np.tile(edges[:-1], count), np.tile(edges[1:], count)
     rows = len(path) * len(NODES)
@@ -103,8 +109,9 @@ def gradient(twin: Twin, points: dict[str, np.ndarray], rows: np.ndarray, target
     return {name: value.numpy() for name, value in found.items()}
 
 
-def integrated_gradients(twin: Twin, x: dict[str, np.ndarray], references: list[dict[str, np.ndarray]],
-                         target: np.ndarray | None) -> Truth:
+def integrated_gradients(
+    twin: Twin, x: dict[str, np.ndarray], references: list[dict[str, np.ndarray]], target: np.ndarray | None
+) -> Truth:
     """Integrated gradients of each example, the mean over its references."""
     found, floor = [], 0.0
     examples = np.arange(len(next(iter(x.values()))))
@@ -117,9 +124,11 @@ def integrated_gradients(twin: Twin, x: dict[str, np.ndarray], references: list[
         around = flat(ways)
 
         def slopes(path, alpha, below=below, ways=ways, around=around):
-            at = {name: below[name][path] + alpha.reshape([-1] + [1] * (way.ndim - 1)) * way[path]
-                  for name, way in ways.items()}
+            at = {
+                name: below[name][path] + alpha.reshape([-1] + [1] * (way.ndim - 1)) * way[path] for name, way in ways.items()
+            }
             return flat(gradient(twin, at, path, target)) * around[path]
+
         floor = np.maximum(floor, RESOLVED * np.maximum(np.abs(top), np.abs(bottom)) + 1e-30)
         found.append(integrate(slopes, top - bottom, floor))
     values = np.mean([one.values for one in found], 0)

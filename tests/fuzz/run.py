@@ -38,6 +38,7 @@ def smallest(net, finding) -> str:
     from .checks import examine
     from .net import program
     from .shrink import shrink
+
     kind = finding.violations[0].partition(":")[0]
 
     def fails(candidate) -> bool:
@@ -46,6 +47,7 @@ def smallest(net, finding) -> str:
         except Exception:
             return False
         return any(violation.partition(":")[0] == kind for violation in again.violations)
+
     return program(shrink(net, fails))
 
 
@@ -67,6 +69,7 @@ def records(seeds: list[int], names: list[str], everywhere: bool, shrinking: boo
 
     def pool(count: int) -> concurrent.futures.ProcessPoolExecutor:
         return concurrent.futures.ProcessPoolExecutor(count, context, quiet_start, max_tasks_per_child=LIFETIME)
+
     while waiting and time.monotonic() < until:
         with pool(jobs) as running:
             begun = {}
@@ -112,8 +115,10 @@ def table(found: list[dict]) -> str:
         lines.append(f"  {check:22} {row['nets']:5} nets: {row['violated']} violated, {row['refused']} refused{more}")
     row = rows["integrated_gradients"]
     if row["judged"]:
-        lines.append(f"  of {row['judged']} judged examples {row['missed']} missed ({row['missed'] / row['judged']:.2%}), "
-                     f"{row['beyond twice']} beyond twice the tolerance")
+        lines.append(
+            f"  of {row['judged']} judged examples {row['missed']} missed ({row['missed'] / row['judged']:.2%}), "
+            f"{row['beyond twice']} beyond twice the tolerance"
+        )
     return "\n".join(lines)
 
 

@@ -8,8 +8,10 @@ from .net import LISTS, WRAPPERS, Net, Step, pruned
 
 def without(net: Net, step: Step, instead: str) -> Net:
     """The net with one of the step's inputs in its place."""
+
     def moved(name: str) -> str:
         return instead if name == step.name else name
+
     steps = tuple(dataclasses.replace(one, of=tuple(map(moved, one.of))) for one in net.steps if one is not step)
     heads = tuple(dataclasses.replace(head, of=moved(head.of)) for head in net.heads)
     return dataclasses.replace(net, steps=steps, heads=heads)
@@ -38,7 +40,7 @@ def smaller(net: Net) -> Iterator[Net]:
                 yield without(net, step, instead)
     for number, step in enumerate(net.steps):
         for other in simpler(step):
-            yield dataclasses.replace(net, steps=(*net.steps[:number], other, *net.steps[number + 1:]))
+            yield dataclasses.replace(net, steps=(*net.steps[:number], other, *net.steps[number + 1 :]))
     for plain in ({"baseline": "zeros"}, {"logits": False}, {"gain": 1.0}, {"bias": 0.0}, {"embedding": 1.0}):
         if dataclasses.replace(net, **plain) != net:
             yield dataclasses.replace(net, **plain)

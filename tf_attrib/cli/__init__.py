@@ -49,7 +49,8 @@ class _Printable(io.TextIOBase):
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="tf-attrib", description="Says which parts of an input a TensorFlow/Keras model's prediction came from.")
+        prog="tf-attrib", description="Says which parts of an input a TensorFlow/Keras model's prediction came from."
+    )
     parser.add_argument("--version", action="version", version=f"tf-attrib {__version__}")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:

@@ -16,20 +16,26 @@ PICTURES = 16
 def add(commands) -> None:
     """Adds the command to those of `tf-attrib`."""
     attribute = commands.add_parser(
-        "attribute", help="attribute a saved model's predictions to its inputs",
+        "attribute",
+        help="attribute a saved model's predictions to its inputs",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         description="Attributes a saved model's predictions to its inputs; writes attribution.npz and pictures.",
         epilog="examples:\n"
-               "  tf-attrib attribute model.keras photo.jpg --resize --value-range 0 1\n"
-               "  tf-attrib attribute model.keras batch.npy --target 3 --of logits\n"
-               "  tf-attrib attribute text.keras ids.jsonl --tokens vocabulary.txt --out words\n")
+        "  tf-attrib attribute model.keras photo.jpg --resize --value-range 0 1\n"
+        "  tf-attrib attribute model.keras batch.npy --target 3 --of logits\n"
+        "  tf-attrib attribute text.keras ids.jsonl --tokens vocabulary.txt --out words\n",
+    )
     option = attribute.add_argument
     reading.add_reading(option)
     reading.add_tokens(option)
-    option("--method", default="integrated_gradients", metavar="NAME",
+    option(
+        "--method",
+        default="integrated_gradients",
+        metavar="NAME",
         help="integrated_gradients (default), gradient, gradient_times_input, interior_gradients, expected_gradients, "
-             "smoothgrad, smoothgrad_squared, vargrad, occlusion, ablation, deeplift, deepshap, guided_backprop, conductance, "
-             "internal_influence, grad_cam")
+        "smoothgrad, smoothgrad_squared, vargrad, occlusion, ablation, deeplift, deepshap, guided_backprop, conductance, "
+        "internal_influence, grad_cam",
+    )
     option("--out", default="attributions", metavar="DIR", help="folder to write to (default: attributions)")
     option("--pictures", type=int, default=PICTURES, metavar="N", help=f"draw at most N examples (default: {PICTURES})")
     option("--force", action="store_true", help="overwrite files that exist")
@@ -58,8 +64,11 @@ def _print_examples(result) -> None:
     gaps = result.relative_gap
     for i in range(len(result)):
         target = "" if result.target is None else f" of class {np.array2string(np.asarray(result.target[i]))}"
-        gap = "" if gaps is None else f", sum {result.totals[i]:.4g}, gap " + (
-            f"{result.gap[i]:.2g}" if np.isnan(gaps[i]) else percent(gaps[i]))
+        gap = (
+            ""
+            if gaps is None
+            else f", sum {result.totals[i]:.4g}, gap " + (f"{result.gap[i]:.2g}" if np.isnan(gaps[i]) else percent(gaps[i]))
+        )
         known = result.error_estimate is not None and np.isfinite(result.error_estimate[i])
         error = f", estimated error {percent(result.error_estimate[i])}" if known else ""
         status = f"; {status_words(result, i).upper()}" if status_words(result, i) else error
@@ -82,7 +91,7 @@ def _write(result, out: Path, options: argparse.Namespace, vocabulary: list[str]
     tokens = _words(result, vocabulary)
     there = np.arange(len(result)) if result.position is None else np.unique(result.example)
     shown = _drawable(result)
-    for i in map(int, there[:options.pictures]):
+    for i in map(int, there[: options.pictures]):
         path = out / f"example-{i}.png"
         figure = shown.plot(example=i) if tokens is None else shown.plot(example=i, tokens=tokens)
         written.append(write_whole(path, lambda file, figure=figure: figure.savefig(file, format="png", dpi=110)))

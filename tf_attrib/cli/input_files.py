@@ -17,8 +17,9 @@ LINES = (".jsonl", ".json", ".ndjson")
 MOST_PIXELS, MOST_NUMBERS, MOST_ID = 100_000_000, 250_000_000, 2**31 - 1
 
 
-def read_inputs(paths: list[str], shape: tuple | None, value_range: tuple[float, float] = (0.0, 255.0),
-                resize: bool = False) -> Any:
+def read_inputs(
+    paths: list[str], shape: tuple | None, value_range: tuple[float, float] = (0.0, 255.0), resize: bool = False
+) -> Any:
     """One batch from all of `paths`, which must be of one kind.
 
     Args:
@@ -53,8 +54,10 @@ def _kind(path: Path) -> str:
     for kind, suffixes in (("image", IMAGES), ("array", ARRAYS), ("token ids", LINES)):
         if suffix in suffixes:
             return kind
-    raise AttributionError(f"{str(path)!r}: inputs are images ({', '.join(IMAGES)}), arrays ({', '.join(ARRAYS)}) or token ids "
-                           f"({', '.join(LINES)})")
+    raise AttributionError(
+        f"{str(path)!r}: inputs are images ({', '.join(IMAGES)}), arrays ({', '.join(ARRAYS)}) or token ids "
+        f"({', '.join(LINES)})"
+    )
 
 
 def _image(path: str, shape: tuple | None, value_range: tuple[float, float], resize: bool) -> np.ndarray:
@@ -83,8 +86,10 @@ def _image(path: str, shape: tuple | None, value_range: tuple[float, float], res
 def _check_size(path: str, size: tuple[int, int], wanted: tuple[int, int] | None, resize: bool) -> None:
     """Fails before anything is decoded."""
     if wanted is not None and size != wanted and not resize:
-        raise AttributionError(f"{path!r} is {size[0]}×{size[1]} pixels and the model takes {wanted[0]}×{wanted[1]}: resize "
-                               "it, or let it be resized with --resize")
+        raise AttributionError(
+            f"{path!r} is {size[0]}×{size[1]} pixels and the model takes {wanted[0]}×{wanted[1]}: resize "
+            "it, or let it be resized with --resize"
+        )
     if size[0] * size[1] > MOST_PIXELS:
         raise AttributionError(f"{path!r} is {size[0]}×{size[1]} pixels, and at most {MOST_PIXELS:,} are read: make it smaller")
 
@@ -131,11 +136,14 @@ def _lines(path: str) -> list[list[int]]:
         try:
             ids = json.loads(line)
         except RecursionError:
-            raise AttributionError(f"{path!r}, line {number}: lists in lists in lists, too deep to be token ids; give one list "
-                                   "of whole numbers a line, such as [12, 7, 0]") from None
+            raise AttributionError(
+                f"{path!r}, line {number}: lists in lists in lists, too deep to be token ids; give one list "
+                "of whole numbers a line, such as [12, 7, 0]"
+            ) from None
         except ValueError as error:
-            raise AttributionError(f"{path!r}, line {number}: not JSON: {error}; give one list of token ids a line, such as "
-                                   "[12, 7, 0]") from error
+            raise AttributionError(
+                f"{path!r}, line {number}: not JSON: {error}; give one list of token ids a line, such as [12, 7, 0]"
+            ) from error
         rows += ids if isinstance(ids, list) and ids and isinstance(ids[0], list) else [ids]
     for ids in rows:
         if not isinstance(ids, list) or not ids or not all(map(is_whole, ids)):
@@ -171,9 +179,11 @@ def _padded(rows: list[list[int]], shape: tuple | None) -> np.ndarray:
     if longest > length:
         raise AttributionError(f"a line of {longest} token ids for a model that takes {length}: shorten it")
     if len(rows) * length > MOST_NUMBERS:
-        raise AttributionError(f"{len(rows)} lines, the longest of {longest} token ids, are {len(rows) * length:,} numbers "
-                               f"when padded, and at most {MOST_NUMBERS:,} are read: give fewer lines at a time")
+        raise AttributionError(
+            f"{len(rows)} lines, the longest of {longest} token ids, are {len(rows) * length:,} numbers "
+            f"when padded, and at most {MOST_NUMBERS:,} are read: give fewer lines at a time"
+        )
     padded = np.zeros((len(rows), length), np.int32)
     for row, ids in zip(padded, rows, strict=True):
-        row[:len(ids)] = ids
+        row[: len(ids)] = ids
     return padded

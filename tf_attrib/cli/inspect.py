@@ -9,15 +9,21 @@ from . import reading
 def add(commands) -> None:
     """Adds the command to those of `tf-attrib`."""
     inspect = commands.add_parser(
-        "inspect", help="say what is inside a model, without running it",
+        "inspect",
+        help="say what is inside a model, without running it",
         description="Finds the signatures, probability heads, embeddings, preprocessing and tensors of a model, and what "
-                    "loading it would do. An export is read, never loaded.")
+        "loading it would do. An export is read, never loaded.",
+    )
     inspect.add_argument("path", metavar="PATH", help="a SavedModel's folder, a frozen graph .pb, or a .keras or .h5 file")
     inspect.add_argument("--signature", metavar="NAME", help="look at this one alone")
-    inspect.add_argument("--rules", action="store_true",
-                         help="list which rule of DeepLIFT each operation gets instead; this loads the model")
-    inspect.add_argument("--allow-unsafe", action="store_true",
-                         help="with --rules, which loads the model: load Lambda layers, which run their author's Python code")
+    inspect.add_argument(
+        "--rules", action="store_true", help="list which rule of DeepLIFT each operation gets instead; this loads the model"
+    )
+    inspect.add_argument(
+        "--allow-unsafe",
+        action="store_true",
+        help="with --rules, which loads the model: load Lambda layers, which run their author's Python code",
+    )
     inspect.add_argument("--json", action="store_true", help="print it as JSON")
     inspect.set_defaults(run=run)
 

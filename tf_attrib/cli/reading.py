@@ -13,30 +13,59 @@ OVER_DATA = ("expected_gradients", "deepshap")
 
 def add_reading(add) -> None:
     """The options that say which model and inputs are read, what is explained, and how accurately."""
-    add("model", metavar="MODEL",
-        help="a .keras or .h5 file, of Keras 3 or of tf_keras; the folder of a SavedModel; a frozen .pb")
-    add("inputs", metavar="INPUT", nargs="+",
+    add(
+        "model",
+        metavar="MODEL",
+        help="a .keras or .h5 file, of Keras 3 or of tf_keras; the folder of a SavedModel; a frozen .pb",
+    )
+    add(
+        "inputs",
+        metavar="INPUT",
+        nargs="+",
         help="images (png, jpg; one example each), .npy (an example or a batch), .npz (inputs by name), or .jsonl (a list of "
-             "token ids a line)")
-    add("--target", metavar="CLASS",
-        help="class to explain, position,class, or each (position of a sequence) (default: the predicted class)")
-    add("--at", metavar="TENSOR",
-        help="inputs, embeddings, or the name of a layer or tensor (default: inputs; for ids, embeddings)")
+        "token ids a line)",
+    )
+    add(
+        "--target",
+        metavar="CLASS",
+        help="class to explain, position,class, or each (position of a sequence) (default: the predicted class)",
+    )
+    add(
+        "--at",
+        metavar="TENSOR",
+        help="inputs, embeddings, or the name of a layer or tensor (default: inputs; for ids, embeddings)",
+    )
     add("--signature", metavar="NAME", help="of a SavedModel (default: serving_default, else the only one)")
-    add("--of", metavar="OUTPUT",
-        help="probability, logits, or the name of an output, layer or tensor (default: the probability head, if any)")
-    add("--tolerance", type=float, metavar="SHARE",
-        help="relative L1 error that integrated gradients and conductance aim at (default: 0.05; 0.01 for numbers)")
+    add(
+        "--of",
+        metavar="OUTPUT",
+        help="probability, logits, or the name of an output, layer or tensor (default: the probability head, if any)",
+    )
+    add(
+        "--tolerance",
+        type=float,
+        metavar="SHARE",
+        help="relative L1 error that integrated gradients and conductance aim at (default: 0.05; 0.01 for numbers)",
+    )
     add("--max-evaluations", type=int, metavar="N", help="gradients on one path at most (default: 1025)")
     add("--steps", type=int, metavar="N", help="steps or samples of the method; integrated gradients: a fixed rule instead")
     add("--baseline", metavar="FILE|NUMBER", help="an array file or image like the inputs, or a number (default: zeros)")
-    add("--value-range", type=float, nargs=2, default=(0.0, 255.0), metavar=("LOW", "HIGH"),
-        help="what black and white of an image are for the model (default: 0 255)")
+    add(
+        "--value-range",
+        type=float,
+        nargs=2,
+        default=(0.0, 255.0),
+        metavar=("LOW", "HIGH"),
+        help="what black and white of an image are for the model (default: 0 255)",
+    )
     add("--resize", action="store_true", help="bring images to the size that the model takes")
     add("--seed", type=int, default=0, help="of random baselines and methods (default: 0)")
     add("--batch-size", type=int, metavar="ROWS", help="gradient rows in a block (default: by the model's size)")
-    add("--allow-unsafe", action="store_true",
-        help="load what is not known to be harmless, such as Lambda layers, which run the model author's Python code")
+    add(
+        "--allow-unsafe",
+        action="store_true",
+        help="load what is not known to be harmless, such as Lambda layers, which run the model author's Python code",
+    )
 
 
 def add_tokens(add) -> None:
@@ -77,8 +106,14 @@ def read(options: argparse.Namespace) -> tuple:
     from .input_files import read_inputs
 
     with quiet_keras():
-        attributor = Attributor(options.model, options.at, options.of, options.batch_size, signature=options.signature,
-                                allow_unsafe=options.allow_unsafe)
+        attributor = Attributor(
+            options.model,
+            options.at,
+            options.of,
+            options.batch_size,
+            signature=options.signature,
+            allow_unsafe=options.allow_unsafe,
+        )
     shape = attributor.input_shape
     if not options.value_range[0] < options.value_range[1]:
         raise AttributionError(f"--value-range must be LOW HIGH with LOW < HIGH, such as 0 1; got {options.value_range}")
@@ -108,12 +143,14 @@ def target(text: str | None):
         return None
     if text == "each":
         from ..selection.each_position import each_position
+
         return each_position()
     try:
         numbers = tuple(int(part) for part in text.split(","))
     except ValueError:
-        raise AttributionError(f"--target must be a class such as 3, position,class such as 5,3, or each (position of a "
-                             f"sequence); got {text!r}") from None
+        raise AttributionError(
+            f"--target must be a class such as 3, position,class such as 5,3, or each (position of a sequence); got {text!r}"
+        ) from None
     return numbers[0] if len(numbers) == 1 else numbers
 
 

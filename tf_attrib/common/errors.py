@@ -28,8 +28,9 @@ def nearest(name: str, choices: Iterable[str] | Mapping[str, tuple], limit: int 
     # cutoff 0 keeps every choice in the running: the order is what helps, not the filter
     near = difflib.get_close_matches(str(name), choices, n=limit, cutoff=0.0)
     near += [choice for choice in choices if choice not in near]
-    text = ", ".join(f"{choice!r} {shapes[choice]}" if isinstance(shapes.get(choice), tuple) else repr(choice)
-                     for choice in near[:limit])
+    text = ", ".join(
+        f"{choice!r} {shapes[choice]}" if isinstance(shapes.get(choice), tuple) else repr(choice) for choice in near[:limit]
+    )
     return text + (f", ... ({len(choices)} in all)" if len(choices) > limit else "") if choices else "none"
 
 
@@ -37,7 +38,7 @@ def plain(text: object, limit: int = 200) -> str:
     """`text` fit to be printed: what a terminal would act on becomes an escape, and the middle of a long text is left out."""
     shown = str(text)
     if len(shown) > limit:
-        shown = f"{shown[:limit - limit // 4 - 5]} ... {shown[-(limit // 4):]}"
+        shown = f"{shown[: limit - limit // 4 - 5]} ... {shown[-(limit // 4) :]}"
     return printable(shown.replace("\n", "\\n"))
 
 
@@ -46,13 +47,16 @@ def printable(text: str) -> str:
     they are written, each such letter becomes an escape; lines stay."""
     if text.replace("\n", "").isprintable():
         return text
-    return "".join(letter if letter == "\n" or letter.isprintable() else letter.encode("unicode_escape").decode("ascii")
-                   for letter in text)
+    return "".join(
+        letter if letter == "\n" or letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
+    )
 
 
 def printed(method: Callable[..., str]) -> Callable[..., str]:
     """Decorates a `__repr__` or `__str__` whose text holds names that may come from a file."""
+
     @functools.wraps(method)
     def shown(self) -> str:
         return printable(method(self))
+
     return shown

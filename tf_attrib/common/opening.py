@@ -19,8 +19,14 @@ def open_regular(path: str | os.PathLike) -> BinaryIO:
     shown = repr(plain(path))
     try:
         # a pipe without a writer would block, a terminal would become ours
-        number = os.open(Path(path), os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0)
-                         | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0))
+        number = os.open(
+            Path(path),
+            os.O_RDONLY
+            | getattr(os, "O_NONBLOCK", 0)
+            | getattr(os, "O_NOCTTY", 0)
+            | getattr(os, "O_BINARY", 0)
+            | getattr(os, "O_CLOEXEC", 0),
+        )
     except (OSError, ValueError) as error:
         raise AttributionError(f"{shown} cannot be read: {plain(getattr(error, 'strerror', None) or error)}") from None
     if not stat.S_ISREG(os.fstat(number).st_mode):

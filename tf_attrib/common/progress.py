@@ -28,6 +28,7 @@ def progress(verbose: str | bool | int, total: int | None) -> Iterator[Callable[
             from tqdm.auto import tqdm  # made only now: making a bar takes longer than explaining a small net
 
             bar = tqdm(total=total, initial=done, desc="attributing", unit="row", leave=False)
+
     try:
         yield advance
     finally:

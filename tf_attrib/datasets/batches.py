@@ -44,13 +44,15 @@ def labelled_batches(dataset: Any) -> Iterator[tuple[Any, np.ndarray]]:
         start = 0
         for part in _cut(dataset[0], len(labels)):
             count = len(next(iter(as_arrays(part).values())))
-            yield part, labels[start:start + count]
+            yield part, labels[start : start + count]
             start += count
         return
     for element in _iterated(dataset):
         if not isinstance(element, tuple | list) or len(element) not in (2, 3):
-            raise AttributionError("misclassified needs labels: a tuple (inputs, labels), or a tf.data.Dataset (or another "
-                                   f"iterable) of such batches; got a batch of type {type(element).__name__}")
+            raise AttributionError(
+                "misclassified needs labels: a tuple (inputs, labels), or a tf.data.Dataset (or another "
+                f"iterable) of such batches; got a batch of type {type(element).__name__}"
+            )
         yield element[0], as_labels(element[1])
 
 
@@ -63,13 +65,16 @@ def as_labels(labels: Any) -> np.ndarray:
     array = np.asarray(labels)
     if array.ndim == 2 and array.shape[1] > 1:
         if not np.all(np.isin(array, (0, 1))) or not np.all(array.sum(1) == 1):
-            raise AttributionError(f"labels of shape {array.shape} must be one-hot, one 1 in each row; else give the "
-                                   "classes, (n,)")
+            raise AttributionError(
+                f"labels of shape {array.shape} must be one-hot, one 1 in each row; else give the classes, (n,)"
+            )
         array = array.argmax(1)
     array = array[:, 0] if array.ndim == 2 else array
     if array.ndim != 1 or array.dtype.kind not in "biuf" or not np.array_equal(array, np.round(array)):
-        raise AttributionError(f"labels must be classes, whole numbers of shape (n,), or one-hot (n, classes); got "
-                               f"{array.dtype} {np.shape(labels)}")
+        raise AttributionError(
+            f"labels must be classes, whole numbers of shape (n,), or one-hot (n, classes); got "
+            f"{array.dtype} {np.shape(labels)}"
+        )
     return array.astype(np.int64)
 
 
@@ -93,12 +98,13 @@ def _cut(inputs: Any, expected: int | None = None) -> Iterator[Any]:
     if len(counts) > 1:
         raise AttributionError(f"inputs and labels must be of the same number of examples; got {sorted(counts)}")
     for start in range(0, counts.pop(), BATCH):
-        yield rebuild({key: array[start:start + BATCH] for key, array in arrays.items()})
+        yield rebuild({key: array[start : start + BATCH] for key, array in arrays.items()})
 
 
 def _iterated(dataset: Any) -> Iterator[Any]:
     try:
         return iter(dataset)
     except TypeError:
-        raise AttributionError("a dataset is an array, a tf.data.Dataset, or an iterable of batches; got "
-                               f"{type(dataset).__name__}") from None
+        raise AttributionError(
+            f"a dataset is an array, a tf.data.Dataset, or an iterable of batches; got {type(dataset).__name__}"
+        ) from None

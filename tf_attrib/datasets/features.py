@@ -49,15 +49,31 @@ class FeatureSums:
         values = np.zeros(attributions.shape) if values is None else np.where(known, values, 0)
         active, magnitudes = known & (attributions != 0), np.abs(attributions)
         every, paired, nonzero = (Joint.of(attributions, values, where) for where in (np.ones_like(known), known, active))
-        return cls(len(attributions), every, paired, nonzero, magnitudes.sum(0), magnitudes.max(0, initial=0),
-                   (active & (attributions > 0)).sum(0), Range.of(values, known), Range.of(values, active))
+        return cls(
+            len(attributions),
+            every,
+            paired,
+            nonzero,
+            magnitudes.sum(0),
+            magnitudes.max(0, initial=0),
+            (active & (attributions > 0)).sum(0),
+            Range.of(values, known),
+            Range.of(values, active),
+        )
 
     def merged(self, other: "FeatureSums") -> "FeatureSums":
         """Those of both."""
-        return FeatureSums(self.examples + other.examples, self.every.merged(other.every), self.known.merged(other.known),
-                           self.active.merged(other.active), self.magnitude + other.magnitude, np.maximum(self.largest,
-                           other.largest), self.positive + other.positive, self.values.merged(other.values),
-                           self.active_values.merged(other.active_values))
+        return FeatureSums(
+            self.examples + other.examples,
+            self.every.merged(other.every),
+            self.known.merged(other.known),
+            self.active.merged(other.active),
+            self.magnitude + other.magnitude,
+            np.maximum(self.largest, other.largest),
+            self.positive + other.positive,
+            self.values.merged(other.values),
+            self.active_values.merged(other.active_values),
+        )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -107,8 +123,16 @@ def degenerate(sums: FeatureSums, group: Any, names: tuple[str, ...], variation:
         places = np.flatnonzero(which & sums.values.differs)
         for place in places[np.argsort(-np.abs(active.x[places]), kind="stable")]:
             is_used = kind != UNUSED
-            found.append(Degenerate(names[place], group, kind, float(active.x[place]) if is_used else 0.0,
-                                    float(spread[place]) if is_used else 0.0, int(count[place]) if is_used else sums.examples))
+            found.append(
+                Degenerate(
+                    names[place],
+                    group,
+                    kind,
+                    float(active.x[place]) if is_used else 0.0,
+                    float(spread[place]) if is_used else 0.0,
+                    int(count[place]) if is_used else sums.examples,
+                )
+            )
     return found
 
 

@@ -21,8 +21,10 @@ def draw_summary(summary: Any, kind: str, k: int, group: Any):
         raise AttributionError(f"kind is one of {nearest(str(kind), ('auto', *KINDS))}; got {kind!r}")
     is_image = _is_image(summary)
     if kind == "map" and not is_image:
-        raise AttributionError(f"kind='map' is for images, (h, w), (h, w, 1) or (h, w, 3); these attributions are of "
-                               f"{summary.kind if summary.shape is None else summary.shape}: kind='bar'")
+        raise AttributionError(
+            f"kind='map' is for images, (h, w), (h, w, 1) or (h, w, 3); these attributions are of "
+            f"{summary.kind if summary.shape is None else summary.shape}: kind='bar'"
+        )
     if kind == "auto":
         kind = "map" if is_image else "beeswarm" if "values" in summary.sample else "bar"
     chosen = [summary.place(group)] if group is not None else _largest(summary)
@@ -39,6 +41,7 @@ def draw_summary(summary: Any, kind: str, k: int, group: Any):
 
 def _is_image(summary: Any) -> bool:
     from ..view.kinds import feature_kind
+
     if summary.shape is None or len(summary.shape) not in (2, 3):
         return False
     return feature_kind((1, *summary.shape), None) == "image"
@@ -67,6 +70,7 @@ def _rest(summary: Any, places: Sequence[int]) -> str:
 def _bars(summary: Any, places: Sequence[int], groups: Sequence[int]):
     from ..view import captions
     from ..view.data_summary import draw_stacked
+
     shares = summary.share_by_group
     names = [summary.names[place] for place in places]
     rest = shares.sum(1, keepdims=True) - shares[:, places].sum(1, keepdims=True)
@@ -77,8 +81,11 @@ def _bars(summary: Any, places: Sequence[int], groups: Sequence[int]):
     shown, others = sorted(ranked[:PIECES]), ranked[PIECES:]
     parts = [(summary.group_name(place), rows[place]) for place in shown]
     parts += [(f"{len(others)} others", rows[others].sum(0))] if others else []
-    what = ["Mean over all examples" + (", 0 where a word is absent" if summary.kind == "words" else "")
-            + ("; pieces add up to it." if len(parts) > 1 else ".")]
+    what = [
+        "Mean over all examples"
+        + (", 0 where a word is absent" if summary.kind == "words" else "")
+        + ("; pieces add up to it." if len(parts) > 1 else ".")
+    ]
     if has_rest:
         what.append("The last bar is the sum of the others.")
     elif left > 0:
@@ -90,6 +97,7 @@ def _bars(summary: Any, places: Sequence[int], groups: Sequence[int]):
 def _means(summary: Any, places: Sequence[int], chosen: Sequence[int], caption: Sequence[str]):
     from ..view.colour import meaning
     from ..view.data_summary import draw_means
+
     names = [summary.names[place] for place in places]
     parts = [(_title(summary, group), names, np.nan_to_num(summary.mean[group, places])) for group in chosen]
     over = "occurrences" if summary.kind == "words" else "examples"
@@ -101,8 +109,15 @@ def _means(summary: Any, places: Sequence[int], chosen: Sequence[int], caption: 
 def _maps(summary: Any, chosen: Sequence[int], caption: Sequence[str]):
     from ..view.colour import meaning
     from ..view.data_summary import draw_maps
-    parts = [(_title(summary, group), summary.mean[group].reshape(summary.shape),
-              summary.mean_magnitude[group].reshape(summary.shape)) for group in chosen]
+
+    parts = [
+        (
+            _title(summary, group),
+            summary.mean[group].reshape(summary.shape),
+            summary.mean_magnitude[group].reshape(summary.shape),
+        )
+        for group in chosen
+    ]
     summed = ["Channels are summed."] if summary.shape[2:] not in ((), (1,)) else []
     scales = f"{meaning(summary.unit)}; one scale for all means, one for all magnitudes."
     return draw_maps(parts, summary.unit, [*caption, scales, *summed])
@@ -110,11 +125,13 @@ def _maps(summary: Any, chosen: Sequence[int], caption: Sequence[str]):
 
 def _beeswarm(summary: Any, places: Sequence[int], chosen: Sequence[int], caption: Sequence[str]):
     from ..view.data_summary import HIGH, LOW, draw_beeswarm
+
     if not len(summary.sample["group"]):
         raise AttributionError("no examples were kept for a beeswarm: summarise with sample=1000, or kind='bar'")
     rows_of = _word_rows if summary.kind == "words" else _feature_rows
-    parts = [(_title(summary, group), rows_of(summary, places, np.flatnonzero(summary.sample["group"] == group)))
-             for group in chosen]
+    parts = [
+        (_title(summary, group), rows_of(summary, places, np.flatnonzero(summary.sample["group"] == group))) for group in chosen
+    ]
     if summary.kind == "words":
         dots = "A dot is an occurrence of a word; green raises the score, red lowers it"
     elif "values" in summary.sample:
@@ -132,11 +149,14 @@ def _beeswarm(summary: Any, places: Sequence[int], chosen: Sequence[int], captio
 
 def _feature_rows(summary: Any, places: Sequence[int], own: np.ndarray) -> list:
     from ..view.data_summary import Swarm
+
     attributions = summary.sample["attributions"][own]
     values = summary.sample.get("values")
     unknown = np.full(len(own), np.nan)
-    rows = [Swarm(summary.names[place], attributions[:, place], unknown if values is None else values[own, place])
-            for place in places]
+    rows = [
+        Swarm(summary.names[place], attributions[:, place], unknown if values is None else values[own, place])
+        for place in places
+    ]
     if len(places) < len(summary.names):
         rows.append(Swarm(_rest(summary, places), attributions.sum(1) - attributions[:, places].sum(1), unknown))
     return rows
@@ -144,6 +164,7 @@ def _feature_rows(summary: Any, places: Sequence[int], own: np.ndarray) -> list:
 
 def _word_rows(summary: Any, places: Sequence[int], own: np.ndarray) -> list:
     from ..view.data_summary import Swarm
+
     found: dict[str, list[float]] = {summary.names[place]: [] for place in places}
     for example in own:
         for word, value in zip(summary.sample["words"][example], summary.sample["attributions"][example], strict=True):
@@ -161,12 +182,26 @@ def tables(summary: Any) -> list[tuple[str, Sequence[str], list[list[str]], list
     """Title, header, rows, and lines beneath, of each table that there is something for."""
     found = [("Most important", *top_rows(summary), [legend(summary)])]
     for target in targets(summary)[:SHOWN]:
-        found.append((f"Trigger words of {summary.class_name(target)}",
-                      ["word", "trigger in", "of", "attribution", "an example"], trigger_rows(summary, target, 2 * SHOWN), []))
+        found.append(
+            (
+                f"Trigger words of {summary.class_name(target)}",
+                ["word", "trigger in", "of", "attribution", "an example"],
+                trigger_rows(summary, target, 2 * SHOWN),
+                [],
+            )
+        )
     if summary.rules:
-        rows = [[f'"{rule.phrase}"', summary.class_name(rule.target), f"{rule.precision:.2f}",
-                 f"{rule.low:.2f} to {rule.high:.2f}", f"{rule.hits:,} of {rule.support:,}", f"{rule.class_share:.2f}"]
-                for rule in summary.rules[:3 * SHOWN]]
+        rows = [
+            [
+                f'"{rule.phrase}"',
+                summary.class_name(rule.target),
+                f"{rule.precision:.2f}",
+                f"{rule.low:.2f} to {rule.high:.2f}",
+                f"{rule.hits:,} of {rule.support:,}",
+                f"{rule.class_share:.2f}",
+            ]
+            for rule in summary.rules[: 3 * SHOWN]
+        ]
         found.append(("Rules", RULE_COLUMNS, rows, [f"Precision is measured on {summary.rules[0].measured_on}."]))
     return found
 
@@ -174,6 +209,7 @@ def tables(summary: Any) -> list[tuple[str, Sequence[str], list[list[str]], list
 def sections(summary: Any) -> list:
     """The parts of a page: figures, tables, degenerate features."""
     from ..view.page import Section, Table
+
     kinds = ["bar", *(["beeswarm"] if len(summary.sample["group"]) else []), *(["map"] if _is_image(summary) else ["mean"])]
     found = [Section("Figures", [draw_summary(summary, kind, 15, None) for kind in kinds])]
     found += [Section(title, [Table(header, rows), *below]) for title, header, rows, below in tables(summary)]
@@ -186,8 +222,12 @@ def fragment(summary: Any) -> str:
     from markupsafe import Markup
 
     from ..view.curves import table_and_lines
+
     parts = [Markup("<p>{}</p>").format(headline(summary))]
     parts += [Markup(table_and_lines(title, header, rows, below)) for title, header, rows, below in tables(summary)]
-    parts += [Markup("<p>{}</p>").format(Markup("<br>").join(lines))
-              for lines in (degenerate_lines(summary), [f"note: {note}" for note in summary.notes]) if lines]
+    parts += [
+        Markup("<p>{}</p>").format(Markup("<br>").join(lines))
+        for lines in (degenerate_lines(summary), [f"note: {note}" for note in summary.notes])
+        if lines
+    ]
     return str(Markup("\n").join(parts))

@@ -62,14 +62,17 @@ class Misclassified:
     @printed
     def __repr__(self) -> str:
         lines = [self._headline()]
-        lines += [f"  example {self.indices[i]}: {self._class(self.labels[i])} taken for {self._class(self.predicted[i])}, "
-                  f"{self.unit} {self.confidence[i]:.4g} (of {self._class(self.labels[i])} {self.right.scores[i]:.4g})"
-                  for i in range(len(self))]
+        lines += [
+            f"  example {self.indices[i]}: {self._class(self.labels[i])} taken for {self._class(self.predicted[i])}, "
+            f"{self.unit} {self.confidence[i]:.4g} (of {self._class(self.labels[i])} {self.right.scores[i]:.4g})"
+            for i in range(len(self))
+        ]
         return "\n".join(lines)
 
     def save_html(self, path: str | Path, overwrite: bool = False) -> Path:
         """Writes the errors, side by side for both classes, as one HTML file that stands alone. Returns its path."""
         from ..view.page import Section, write_page
+
         sections = [Section(title, blocks) for title, blocks in self._parts()]
         return write_page(path, TITLE, sections, self._introduction(), overwrite)
 
@@ -77,6 +80,7 @@ class Misclassified:
         from markupsafe import Markup
 
         from ..view.pairs import fragment
+
         parts = [Markup("<p><b>{}</b></p>").format(self._headline())]
         return str(Markup("\n").join([*parts, *(fragment(title, blocks) for title, blocks in self._parts())]))
 
@@ -94,25 +98,43 @@ class Misclassified:
             f"Green raised the {self.unit} of a class, red lowered it, against the baseline: {self.wrong.baseline or 'none'}. "
             "What is green for the wrong class and not for the right one misled the model.",
             "Inputs in which that evidence does not belong to the wrong class are candidates for negatives of that class: more "
-            "of their kind, rightly labelled, in training. A label that is itself wrong shows here too."]
+            "of their kind, rightly labelled, in training. A label that is itself wrong shows here too.",
+        ]
 
     def _parts(self):
         """A title and blocks for each error, each drawn when it is asked for."""
         from ..view.pairs import pair
+
         for i in range(len(self)):
             said, is_really = self._class(self.predicted[i]), self._class(self.labels[i])
-            yield (f"Example {self.indices[i]}: {is_really}, taken for {said}",
-                   pair(self.wrong, self.right, i, (f"{said}, which the model says", f"{is_really}, which it is"),
-                        tokens=self.tokens, names=self.names))
+            yield (
+                f"Example {self.indices[i]}: {is_really}, taken for {said}",
+                pair(
+                    self.wrong,
+                    self.right,
+                    i,
+                    (f"{said}, which the model says", f"{is_really}, which it is"),
+                    tokens=self.tokens,
+                    names=self.names,
+                ),
+            )
 
     def _class(self, number: int) -> str:
         return f"class {number}" if self.classes is None else str(self.classes[number])
 
 
-def misclassified(attributor: Attributor, dataset: Any, n: int = 10, *, baselines: Any = None,
-                  method: str | Method = "integrated_gradients", classes: Sequence[str] | None = None,
-                  names: Sequence[str] | None = None, vocabulary: Sequence[str] | None = None,
-                  seed: int | None = None) -> Misclassified:
+def misclassified(
+    attributor: Attributor,
+    dataset: Any,
+    n: int = 10,
+    *,
+    baselines: Any = None,
+    method: str | Method = "integrated_gradients",
+    classes: Sequence[str] | None = None,
+    names: Sequence[str] | None = None,
+    vocabulary: Sequence[str] | None = None,
+    seed: int | None = None,
+) -> Misclassified:
     """The `n` most confident errors, attributed to the predicted and to the right class.
 
     Confidence is the explained score of the predicted class: of a default attributor its probability.
@@ -146,13 +168,28 @@ def misclassified(attributor: Attributor, dataset: Any, n: int = 10, *, baseline
     if kept is None:
         raise AttributionError("the dataset is empty: give at least one batch of (inputs, labels)")
     if not len(kept.indices):
-        return Misclassified(kept.indices, kept.labels, kept.predicted, kept.confidence, None, None, None, 0, seen, unit,
-                             classes, names)
+        return Misclassified(
+            kept.indices, kept.labels, kept.predicted, kept.confidence, None, None, None, 0, seen, unit, classes, names
+        )
     inputs = rebuild(kept.arrays)
-    wrong, right = (attributor.attribute(inputs, target, baselines, method, seed, False)
-                    for target in (kept.predicted, kept.labels))
-    return Misclassified(kept.indices, kept.labels, kept.predicted, kept.confidence, inputs, wrong, right, errors, seen, unit,
-                         classes, names, _tokens(kept.arrays, vocabulary))
+    wrong, right = (
+        attributor.attribute(inputs, target, baselines, method, seed, False) for target in (kept.predicted, kept.labels)
+    )
+    return Misclassified(
+        kept.indices,
+        kept.labels,
+        kept.predicted,
+        kept.confidence,
+        inputs,
+        wrong,
+        right,
+        errors,
+        seen,
+        unit,
+        classes,
+        names,
+        _tokens(kept.arrays, vocabulary),
+    )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -167,15 +204,24 @@ class _Errors:
 
     def strongest(self, n: int) -> "_Errors":
         order = np.argsort(-self.confidence, kind="stable")[:n]
-        return _Errors(self.indices[order], self.labels[order], self.predicted[order], self.confidence[order],
-                       {key: array[order] for key, array in self.arrays.items()})
+        return _Errors(
+            self.indices[order],
+            self.labels[order],
+            self.predicted[order],
+            self.confidence[order],
+            {key: array[order] for key, array in self.arrays.items()},
+        )
 
     def joined(self, other: "_Errors") -> "_Errors":
-        columns = [np.concatenate([getattr(self, name), getattr(other, name)])
-                   for name in ("indices", "labels", "predicted", "confidence")]
+        columns = [
+            np.concatenate([getattr(self, name), getattr(other, name)])
+            for name in ("indices", "labels", "predicted", "confidence")
+        ]
         if any(array.shape[1:] != other.arrays[key].shape[1:] for key, array in self.arrays.items()):
-            raise AttributionError("batches hold examples of different shapes, such as sequences of unequal lengths: pad them "
-                                   "all to one, dataset.padded_batch(..., padded_shapes=...)")
+            raise AttributionError(
+                "batches hold examples of different shapes, such as sequences of unequal lengths: pad them "
+                "all to one, dataset.padded_batch(..., padded_shapes=...)"
+            )
         return _Errors(*columns, {key: np.concatenate([array, other.arrays[key]]) for key, array in self.arrays.items()})
 
 
@@ -185,8 +231,10 @@ def _errors(attributor: Attributor, inputs: Any, labels: np.ndarray, first: int)
     compared, output = work.compared, work.session.function.output
     check_finite("score", compared.scores[:, None])
     if compared.predicted is None:
-        raise AttributionError(f"{output.words} has no classes of which one is predicted: misclassified needs a classifier, "
-                               "such as of=ta.probability(output)")
+        raise AttributionError(
+            f"{output.words} has no classes of which one is predicted: misclassified needs a classifier, "
+            "such as of=ta.probability(output)"
+        )
     count = work.session.shape(work.ready)[-1]
     if len(labels) != len(compared.scores):
         raise AttributionError(f"{len(labels)} labels for {len(compared.scores)} inputs: give one for each")
@@ -194,8 +242,11 @@ def _errors(attributor: Attributor, inputs: Any, labels: np.ndarray, first: int)
         raise AttributionError(f"labels are classes from 0 to {count - 1}; got {labels.min()} to {labels.max()}")
     missed = np.flatnonzero(compared.predicted != labels)
     arrays = {key: array[missed] for key, array in as_arrays(inputs).items()}
-    return _Errors(first + missed, labels[missed], compared.predicted[missed].astype(np.int64), compared.scores[missed],
-                   arrays), output.unit, count
+    return (
+        _Errors(first + missed, labels[missed], compared.predicted[missed].astype(np.int64), compared.scores[missed], arrays),
+        output.unit,
+        count,
+    )
 
 
 def _tokens(arrays: dict, vocabulary: Sequence[str] | None) -> list[list[str]] | None:
@@ -206,6 +257,7 @@ def _tokens(arrays: dict, vocabulary: Sequence[str] | None) -> list[list[str]] |
     if len(ids) != 1:
         raise AttributionError(f"vocabulary= is for one input of token ids, (n, length); there are {len(ids)}")
     if ids[0].min() < 0 or ids[0].max() >= len(vocabulary):
-        raise AttributionError(f"token ids run from {ids[0].min()} to {ids[0].max()}, the vocabulary has {len(vocabulary)} "
-                               "words")
+        raise AttributionError(
+            f"token ids run from {ids[0].min()} to {ids[0].max()}, the vocabulary has {len(vocabulary)} words"
+        )
     return [[str(vocabulary[token]) for token in row] for row in ids[0]]

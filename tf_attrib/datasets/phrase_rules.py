@@ -52,8 +52,11 @@ class Rule:
         name = self.name or f"class {self.target}"
         if not self.support:
             return f'if "{self.phrase}" occurs -> {name}: occurs nowhere'
-        return (f'if "{self.phrase}" occurs -> {name}: precision {self.precision:.2f} [{self.low:.2f}, {self.high:.2f}], '
-                f"{self.hits:,} of {self.support:,} (class share {self.class_share:.2f})")
+        return (
+            f'if "{self.phrase}" occurs -> {name}: precision {self.precision:.2f} [{self.low:.2f}, {self.high:.2f}], '
+            f"{self.hits:,} of {self.support:,} (class share {self.class_share:.2f})"
+        )
+
 
 def wilson(hits: int, support: int) -> tuple[float, float]:
     """The ends of the 95% interval of a share (Wilson 1927); NaN where nothing was counted."""
@@ -86,8 +89,19 @@ def read_off(tally: WordTally, minimum: int, precision: float, measured_on: str)
             low, high = wilson(int(hits[term]), int(seen[term]))
             better = all(low > wilson(int(hits[part]), int(seen[part]))[0] for part in tally.terms.parts[term])
             if better and low > class_share:
-                found.append(Rule(tally.terms.texts[term], target, int(seen[term]), int(hits[term]), low, high, class_share,
-                                  float(triggered[term]), measured_on))
+                found.append(
+                    Rule(
+                        tally.terms.texts[term],
+                        target,
+                        int(seen[term]),
+                        int(hits[term]),
+                        low,
+                        high,
+                        class_share,
+                        float(triggered[term]),
+                        measured_on,
+                    )
+                )
     return sorted(found, key=lambda rule: (-rule.low, rule.phrase))
 
 
@@ -105,6 +119,15 @@ def measure(rules: Sequence[Rule], words: Sequence[Sequence[str]], classes: Sequ
         holding = [one for text, one in zip(texts, classes, strict=True) if f" {rule.phrase} " in text]
         hits = sum(one == rule.target for one in holding)
         share = sum(one == rule.target for one in classes) / max(len(classes), 1)
-        found.append(dataclasses.replace(rule, support=len(holding), hits=hits, low=wilson(hits, len(holding))[0],
-                                         high=wilson(hits, len(holding))[1], class_share=share, measured_on=measured_on))
+        found.append(
+            dataclasses.replace(
+                rule,
+                support=len(holding),
+                hits=hits,
+                low=wilson(hits, len(holding))[0],
+                high=wilson(hits, len(holding))[1],
+                class_share=share,
+                measured_on=measured_on,
+            )
+        )
     return found

@@ -41,6 +41,7 @@ def chosen(result: Attribution, key: Any, kind: str, with_tokens: bool) -> tuple
         AttributionError: no such tensor, steps along a path, words beside other tensors.
     """
     from ..view.kinds import blocks  # the one place that knows words from numbers; it brings matplotlib
+
     found = blocks(result)
     if key is not None:
         keys = {str(block.key): block for block in found}
@@ -48,21 +49,25 @@ def chosen(result: Attribution, key: Any, kind: str, with_tokens: bool) -> tuple
             raise AttributionError(f"no tensor of the result is called {key!r}; there are: {nearest(str(key), keys)}")
         found = [keys[str(key)]]
     if any(block.kind == "steps" for block in found):
-        raise AttributionError("interior gradients have steps along a path: summarise their sum, result.sum(1), or integrated "
-                               "gradients")
+        raise AttributionError(
+            "interior gradients have steps along a path: summarise their sum, result.sum(1), or integrated gradients"
+        )
     has_words = [_is_words(result, block, kind, with_tokens) for block in found]
     if any(has_words) and len(found) > 1:
-        raise AttributionError(f"the result has {len(found)} tensors, and words among them: summarise one at a time, such as "
-                               f"key={str(found[has_words.index(True)].key)!r}; there are: "
-                               f"{nearest('', [str(block.key) for block in found])}")
+        raise AttributionError(
+            f"the result has {len(found)} tensors, and words among them: summarise one at a time, such as "
+            f"key={str(found[has_words.index(True)].key)!r}; there are: "
+            f"{nearest('', [str(block.key) for block in found])}"
+        )
     return found, any(has_words)
 
 
 def _is_words(result: Attribution, block: Any, kind: str, with_tokens: bool) -> bool:
     may_be = block.values.ndim in (2, 3)
     if kind == "words" and not may_be:
-        raise AttributionError(f"kind='words' is for attributions (n, length) or (n, length, dimension), got "
-                               f"{block.values.shape}")
+        raise AttributionError(
+            f"kind='words' is for attributions (n, length) or (n, length, dimension), got {block.values.shape}"
+        )
     if kind != "auto":
         return kind == "words"
     # whole numbers that have attributions themselves are no token ids, which have them at their embeddings
@@ -74,8 +79,10 @@ def features(found: Sequence) -> FeatureBatch:
     """All tensors side by side, flattened."""
     count = len(found[0].values)
     attributions = np.concatenate([block.values.reshape(count, -1).astype(np.float64) for block in found], 1)
-    known = all(block.inputs is not None and block.inputs.shape == block.values.shape and block.inputs.dtype.kind in "biuf"
-                for block in found)
+    known = all(
+        block.inputs is not None and block.inputs.shape == block.values.shape and block.inputs.dtype.kind in "biuf"
+        for block in found
+    )
     values = np.concatenate([block.inputs.reshape(count, -1).astype(np.float64) for block in found], 1) if known else None
     return FeatureBatch(attributions, values, {block.key: block.values.shape[1:] for block in found})
 
@@ -87,12 +94,14 @@ def feature_names(shapes: dict[Any, tuple[int, ...]], names: Sequence[str] | Non
         AttributionError: another number of names.
     """
     from ..view.kinds import feature_name
+
     if names is None:
         return tuple(feature_name(key, index) for key, shape in shapes.items() for index in np.ndindex(shape))
     size = sum(int(np.prod(shape)) for shape in shapes.values())
     if len(names) != size:
-        raise AttributionError(f"{len(names)} names for {size} features: give one for each, or sum over axes first, such as "
-                               "result.sum(-1)")
+        raise AttributionError(
+            f"{len(names)} names for {size} features: give one for each, or sum over axes first, such as result.sum(-1)"
+        )
     return tuple(str(name) for name in names)
 
 
@@ -106,10 +115,13 @@ class Vocabulary:
         self._known: dict[int, str] = {}
         self.given = tokens is not None
         if isinstance(tokens, str | bytes):
-            raise AttributionError("tokens is a vocabulary (a list of words, or a dict by token id), or a list of words for "
-                                   "each example: [text.split() for text in texts]")
-        if isinstance(tokens, Mapping) or (isinstance(tokens, Sequence | np.ndarray) and len(tokens)
-                                           and isinstance(tokens[0], str | bytes)):
+            raise AttributionError(
+                "tokens is a vocabulary (a list of words, or a dict by token id), or a list of words for "
+                "each example: [text.split() for text in texts]"
+            )
+        if isinstance(tokens, Mapping) or (
+            isinstance(tokens, Sequence | np.ndarray) and len(tokens) and isinstance(tokens[0], str | bytes)
+        ):
             self._by_id = tokens
             if isinstance(tokens, Mapping) and not all(isinstance(key, int | np.integer) for key in tokens):
                 raise AttributionError("a dict of tokens is by token id, a whole number; of several tensors, key= names one")
@@ -132,8 +144,10 @@ class Vocabulary:
         for example, own in enumerate(values):
             tokens, named = self._tokens(result, block, ids, example, first)
             if len(tokens) != len(own):
-                raise AttributionError(f"{len(tokens)} tokens for {len(own)} attributions in example {first + example}: give "
-                                       "one word for each position, padding included")
+                raise AttributionError(
+                    f"{len(tokens)} tokens for {len(own)} attributions in example {first + example}: give "
+                    "one word for each position, padding included"
+                )
             row = None if ids is None or ids[example].shape != own.shape else ids[example]
             kept = self._kept(tokens, row, own, named)
             texts.append([tokens[place] for place in kept])
@@ -143,56 +157,70 @@ class Vocabulary:
             kept_values.append(own[kept])
         return WordBatch(words, places, kept_values, texts)
 
-    def _tokens(self, result: Attribution, block: Any, ids: np.ndarray | None, example: int,
-                first: int) -> tuple[list[str], bool]:
+    def _tokens(
+        self, result: Attribution, block: Any, ids: np.ndarray | None, example: int, first: int
+    ) -> tuple[list[str], bool]:
         """The words of all positions of an example, and whether they are more than token ids."""
         from ..view.coloured_words import as_text
+
         if self._rows is not None:
             row = next(self._rows, None)
             if row is None:
-                raise AttributionError(f"tokens for {first + example} examples, and there are more: give a list of words for "
-                                       "each")
+                raise AttributionError(
+                    f"tokens for {first + example} examples, and there are more: give a list of words for each"
+                )
             if isinstance(row, str | bytes):
-                raise AttributionError(f"tokens is a list of words for each example; got the text {as_text(row)[:40]!r}: "
-                                       "[text.split() for text in texts]")
+                raise AttributionError(
+                    f"tokens is a list of words for each example; got the text {as_text(row)[:40]!r}: "
+                    "[text.split() for text in texts]"
+                )
             return [as_text(token) for token in row], True
         if self._by_id is not None:
             if ids is None:
-                raise AttributionError("a vocabulary needs the token ids, and the result holds no integer inputs of its "
-                                       "length: give tokens=[[word, ...], ...], a list of words for each example")
+                raise AttributionError(
+                    "a vocabulary needs the token ids, and the result holds no integer inputs of its "
+                    "length: give tokens=[[word, ...], ...], a list of words for each example"
+                )
             return [self._word(token) for token in ids[example].tolist()], True
         if result.tokens is not None and np.shape(result.tokens)[1:2] == block.values.shape[1:2]:
             return [as_text(token) for token in result.tokens[example]], True
         if block.inputs is None or block.inputs.shape != block.values.shape[:2]:
-            raise AttributionError("the words behind the attributions are not known: give tokens=[[word, ...], ...], a list of "
-                                   "words for each example")
+            raise AttributionError(
+                "the words behind the attributions are not known: give tokens=[[word, ...], ...], a list of "
+                "words for each example"
+            )
         return [as_text(token) for token in block.inputs[example]], ids is None
 
     def _word(self, token: int) -> str:
         if token in self._known:
             return self._known[token]
         from ..view.coloured_words import as_text
+
         if isinstance(self._by_id, Mapping):
             return self._known.setdefault(token, as_text(self._by_id.get(token, token)))
         if not 0 <= token < len(self._by_id):
-            raise AttributionError(f"token id {token} is not in the vocabulary of {len(self._by_id)} words; where tokens are "
-                                   "texts, give a list of words for each: [text.split() for text in texts]")
+            raise AttributionError(
+                f"token id {token} is not in the vocabulary of {len(self._by_id)} words; where tokens are "
+                "texts, give a list of words for each: [text.split() for text in texts]"
+            )
         return self._known.setdefault(token, as_text(self._by_id[token]))
 
     def _kept(self, tokens: list[str], ids: np.ndarray | None, values: np.ndarray, named: bool) -> np.ndarray:
         """The positions that are no padding."""
         from ..view.coloured_words import PADDING
+
         kept = np.array([token not in PADDING for token in tokens], bool)
         if ids is not None:
             real = np.flatnonzero((ids != 0) | ((values != 0) & named))
             inside = np.zeros(len(kept), bool)
             if len(real):
-                inside[real[0]: real[-1] + 1] = True
+                inside[real[0] : real[-1] + 1] = True
             kept &= inside
         return np.flatnonzero(kept)
 
     def finish(self) -> None:
         """Raises AttributionError where words were given for more examples than there are."""
         if self._rows is not None and next(self._rows, None) is not None:
-            raise AttributionError("tokens hold words for more examples than the results: give them in the same order, one "
-                                   "list for each")
+            raise AttributionError(
+                "tokens hold words for more examples than the results: give them in the same order, one list for each"
+            )

@@ -49,8 +49,16 @@ class Options:
 class Running:
     """What is known so far."""
 
-    def __init__(self, options: Options, by: str | None, key: Any, kind: str, names: Sequence[str] | None,
-                 vocabulary: reading.Vocabulary, seed: int):
+    def __init__(
+        self,
+        options: Options,
+        by: str | None,
+        key: Any,
+        kind: str,
+        names: Sequence[str] | None,
+        vocabulary: reading.Vocabulary,
+        seed: int,
+    ):
         self.vocabulary = vocabulary
         self._options, self._by, self._key, self._kind, self._given_names = options, by, key, kind, names
         self._random = np.random.default_rng(seed)
@@ -91,11 +99,14 @@ class Running:
 
     def _check_same(self, result: Attribution) -> None:
         from ..view.captions import attribution_unit
+
         for name in SAME:
             own = attribution_unit(result) if name == "unit" else getattr(result, name)
             if self._told.setdefault(name, own) != own:
-                raise AttributionError(f"results must be alike to be summed up; their {name!r} differs: {self._told[name]!r} "
-                                       f"and {own!r}: summarise them one by one")
+                raise AttributionError(
+                    f"results must be alike to be summed up; their {name!r} differs: {self._told[name]!r} "
+                    f"and {own!r}: summarise them one by one"
+                )
 
     def _groups(self, result: Attribution, labels: np.ndarray | None) -> list:
         if self._by == "label" and labels is None:
@@ -108,41 +119,60 @@ class Running:
     def _measure_on(self, labels: np.ndarray | None, result: Attribution) -> None:
         on = LABELS if labels is not None else PREDICTIONS if result.predicted is not None else "nothing"
         if self._measured_on and self._measured_on != on:
-            raise AttributionError("some results have labels (or predicted classes) and others do not: give them for "
-                                   "all or none")
+            raise AttributionError(
+                "some results have labels (or predicted classes) and others do not: give them for all or none"
+            )
         self._measured_on = on
 
-    def _add_words(self, result: Attribution, block: Any, finite: np.ndarray, priority: np.ndarray, groups: list, targets: list,
-                   classes: list | None) -> None:
+    def _add_words(
+        self,
+        result: Attribution,
+        block: Any,
+        finite: np.ndarray,
+        priority: np.ndarray,
+        groups: list,
+        targets: list,
+        classes: list | None,
+    ) -> None:
         if self._words is None:
             if self._given_names is not None:
-                raise AttributionError("names= are of features, and these attributions are of words: give tokens=, or "
-                                       "kind='features'")
+                raise AttributionError(
+                    "names= are of features, and these attributions are of words: give tokens=, or kind='features'"
+                )
             options = self._options
             self._words = WordTally(options.trigger_share, options.phrase_length, options.max_terms)
         batch = self.vocabulary.words(result, block, self._seen)
         kept = np.flatnonzero(finite)
         pick = lambda values: [values[place] for place in kept]  # noqa: E731
         batch = reading.WordBatch(*map(pick, (batch.words, batch.places, batch.values, batch.texts)))
-        self._words.add(batch, kept + self._seen, priority[kept], pick(groups), pick(targets),
-                        None if classes is None else pick(classes))
-        self._keep(self._options.sample, kept, priority, groups,
-                   {"words": _objects([tuple(words) for words in batch.words]), "attributions": _objects(batch.values)})
+        self._words.add(
+            batch, kept + self._seen, priority[kept], pick(groups), pick(targets), None if classes is None else pick(classes)
+        )
+        self._keep(
+            self._options.sample,
+            kept,
+            priority,
+            groups,
+            {"words": _objects([tuple(words) for words in batch.words]), "attributions": _objects(batch.values)},
+        )
 
     def _add_features(self, batch: reading.FeatureBatch, finite: np.ndarray, priority: np.ndarray, groups: list) -> None:
         if self._shapes is None:
             self._shapes = batch.shapes
             self._names = reading.feature_names(batch.shapes, self._given_names)
         if batch.shapes != self._shapes:
-            raise AttributionError(f"results of features must have one shape; got {_shown(self._shapes)}, then "
-                                   f"{_shown(batch.shapes)}")
+            raise AttributionError(
+                f"results of features must have one shape; got {_shown(self._shapes)}, then {_shown(batch.shapes)}"
+            )
         self._has_values &= batch.values is not None
         kept = np.flatnonzero(finite)
         present = dict.fromkeys(groups[place] for place in kept)
         different = len(self._features | present)
         if different * len(self._names) > MAX_SUMS:
-            raise AttributionError(f"{len(self._names):,} features in {different} groups or more are over {MAX_SUMS:,} sums: "
-                                   "sum over axes first, such as result.sum(-1), or take all examples together, by=None")
+            raise AttributionError(
+                f"{len(self._names):,} features in {different} groups or more are over {MAX_SUMS:,} sums: "
+                "sum over axes first, such as result.sum(-1), or take all examples together, by=None"
+            )
         for group in present:
             own = np.array([place for place in kept if groups[place] == group])
             sums = FeatureSums.of(batch.attributions[own], None if batch.values is None else batch.values[own])
@@ -161,9 +191,14 @@ class Running:
         """The summary."""
         groups = tuple(sorted((group for group, count in self._examples.items() if count), key=_order))
         if not groups:
-            raise AttributionError("there is nothing to summarise: "
-                                   + (f"none of {self._seen} examples has finite attributions" if self._seen else
-                                      "results hold no examples (a generator gives its results once only)"))
+            raise AttributionError(
+                "there is nothing to summarise: "
+                + (
+                    f"none of {self._seen} examples has finite attributions"
+                    if self._seen
+                    else "results hold no examples (a generator gives its results once only)"
+                )
+            )
         parts = self._word_parts(groups) if self._words is not None else self._feature_parts(groups)
         _check_classes(classes, (*groups, *(one.target for one in parts["trigger_words"])))
         if classes is not None:
@@ -176,20 +211,35 @@ class Running:
         told, total = self._told, sum(self._examples.values())
         subject = f"Summary of {total:,} attributions: {told['of']}, at {told['at']}, by {told['method']}"
         examples = np.array([self._examples[group] for group in groups])
-        return DataSummary(groups=groups, examples=examples, sample=sample, shape=shape, unit=told["unit"], subject=subject,
-                           classes=classes, **parts, notes=(*self._notes(), *self._word_notes(parts["trigger_words"])))
+        return DataSummary(
+            groups=groups,
+            examples=examples,
+            sample=sample,
+            shape=shape,
+            unit=told["unit"],
+            subject=subject,
+            classes=classes,
+            **parts,
+            notes=(*self._notes(), *self._word_notes(parts["trigger_words"])),
+        )
 
     def _feature_parts(self, groups: tuple) -> dict[str, Any]:
         sums = [self._features[group] for group in groups]
         options, found = self._options, []
         for group, one in zip(groups, sums, strict=True) if self._has_values else ():
             found += degenerate(one, group, self._names, options.variation, options.min_support)
-        return {"kind": "features", "names": self._names, "mean": np.stack([one.every.x for one in sums]),
-                "deviation": np.stack([one.every.deviation for one in sums]),
-                "counts": np.stack([one.every.count.astype(np.int64) for one in sums]),
-                "mean_magnitude": np.stack([one.magnitude / one.examples for one in sums]),
-                "correlation": np.stack([one.known.correlation for one in sums]) if self._has_values else None,
-                "degenerate": tuple(found), "trigger_words": (), "rules": ()}
+        return {
+            "kind": "features",
+            "names": self._names,
+            "mean": np.stack([one.every.x for one in sums]),
+            "deviation": np.stack([one.every.deviation for one in sums]),
+            "counts": np.stack([one.every.count.astype(np.int64) for one in sums]),
+            "mean_magnitude": np.stack([one.magnitude / one.examples for one in sums]),
+            "correlation": np.stack([one.known.correlation for one in sums]) if self._has_values else None,
+            "degenerate": tuple(found),
+            "trigger_words": (),
+            "rules": (),
+        }
 
     def _word_parts(self, groups: tuple) -> dict[str, Any]:
         tally, options = self._words, self._options
@@ -197,23 +247,35 @@ class Running:
         places = np.array([place for place, parts in enumerate(tally.terms.parts) if not parts], np.int64)
         counts, total, squares, magnitude = (
             np.stack([table.row(group, size)[places] for group in groups])
-            for table in (tally.occurrences, tally.total, tally.squares, tally.magnitude))
+            for table in (tally.occurrences, tally.total, tally.squares, tally.magnitude)
+        )
         with np.errstate(invalid="ignore"):  # 0 / 0 is NaN: the word does not occur in this group
             mean = total / counts
             deviation = np.sqrt(np.maximum(squares / counts - mean**2, 0))
             magnitude = magnitude / counts
         rules = read_off(tally, options.min_support, options.min_precision, self._measured_on) if tally.examples_of else ()
-        return {"kind": "words", "names": tuple(tally.terms.texts[place] for place in places), "mean": mean,
-                "deviation": deviation, "counts": counts.astype(np.int64), "mean_magnitude": magnitude, "correlation": None,
-                "degenerate": (), "trigger_words": tuple(tally.trigger_words(1)), "rules": tuple(rules)}
+        return {
+            "kind": "words",
+            "names": tuple(tally.terms.texts[place] for place in places),
+            "mean": mean,
+            "deviation": deviation,
+            "counts": counts.astype(np.int64),
+            "mean_magnitude": magnitude,
+            "correlation": None,
+            "degenerate": (),
+            "trigger_words": tuple(tally.trigger_words(1)),
+            "rules": tuple(rules),
+        }
 
     def _notes(self) -> list[str]:
         notes = []
         if self._left_out:
             notes.append(f"{self._left_out} of {self._seen} examples have attributions that are not finite, and are left out")
         if self._unfinished:
-            notes.append(f"{self._unfinished} of {self._seen} attributions did not converge, or do not add up "
-                         "as they should; see the status of the results")
+            notes.append(
+                f"{self._unfinished} of {self._seen} attributions did not converge, or do not add up "
+                "as they should; see the status of the results"
+            )
         if self._words is None and not self._has_values:
             notes.append("the values of the features are not known, so that none can be called degenerate")
         return notes
@@ -225,12 +287,16 @@ class Running:
         if not self._words.examples_of:
             notes.append("neither labels nor predicted classes are known, so that no rules are read off: labels=")
         elif triggers:
-            notes.append(f"rules need {self._options.min_support} examples and a precision of {self._options.min_precision:g}, "
-                         "and are flattered by the examples they were read off: summary.rules_on(words, classes) measures them "
-                         "on others")
+            notes.append(
+                f"rules need {self._options.min_support} examples and a precision of {self._options.min_precision:g}, "
+                "and are flattered by the examples they were read off: summary.rules_on(words, classes) measures them "
+                "on others"
+            )
         if self._words.short:
-            notes.append(f"words and phrases were more than fit: the rarest were forgotten, and the counts of others, and what "
-                         f"is summed over them, may lack up to {self._words.short} examples: raise max_terms")
+            notes.append(
+                f"words and phrases were more than fit: the rarest were forgotten, and the counts of others, and what "
+                f"is summed over them, may lack up to {self._words.short} examples: raise max_terms"
+            )
         return notes
 
 

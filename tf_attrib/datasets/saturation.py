@@ -104,32 +104,48 @@ class Saturation:
         lines = [f"Saturation of {len(self)} inputs: {self.of}, at {self.at}, against {self.baseline}"]
         if not changed:
             return lines[0] + "\n  no score differs from that of the baseline: nothing can be said"
-        lines.append(f"  output: flat near {int(self.saturated.sum())} of {changed} inputs ({self.share:.1%}): over the last "
-                     f"{self.near:.0%} of the path the score moves at less than {self.flat:.0%} of its mean rate")
-        lines.append(f"  relative slope there: median {np.nanmedian(self.slopes):.3g} (1 is a straight line)"
-                     + (f"; {len(self) - changed} inputs score as the baseline does and are not counted"
-                        if changed < len(self) else ""))
+        lines.append(
+            f"  output: flat near {int(self.saturated.sum())} of {changed} inputs ({self.share:.1%}): over the last "
+            f"{self.near:.0%} of the path the score moves at less than {self.flat:.0%} of its mean rate"
+        )
+        lines.append(
+            f"  relative slope there: median {np.nanmedian(self.slopes):.3g} (1 is a straight line)"
+            + (f"; {len(self) - changed} inputs score as the baseline does and are not counted" if changed < len(self) else "")
+        )
         if self.layer:
             known = self.unit_shares[~np.isnan(self.unit_shares)]
             spread = f" ({known.min():.1%} to {known.max():.1%} from input to input)" if len(known) else ""
-            lines.append(f"  units of {self.layer}: {self.unit_share:.1%} of those that change along the path are flat near "
-                         f"the input{spread}; {self.unit_unchanged.mean():.1%} do not change")
+            lines.append(
+                f"  units of {self.layer}: {self.unit_share:.1%} of those that change along the path are flat near "
+                f"the input{spread}; {self.unit_unchanged.mean():.1%} do not change"
+            )
         if self.share > 0:
-            lines.append("  where it is flat, gradients at the input say next to nothing: method=\"integrated_gradients\"")
+            lines.append('  where it is flat, gradients at the input say next to nothing: method="integrated_gradients"')
         return "\n".join(lines)
 
     def plot(self):
         """A histogram of relative slopes, of the output and of the layer's units, as a matplotlib figure."""
         from ..view.histograms import slopes
+
         parts = [(f"{self.of}: {self.share:.0%} of inputs are flat near the input", "inputs", self.counts)]
         if self.layer:
-            parts.append((f"Units of {self.layer}: {self.unit_share:.0%} are flat near the input", "units × inputs",
-                          self.unit_counts))
+            parts.append(
+                (f"Units of {self.layer}: {self.unit_share:.0%} are flat near the input", "units × inputs", self.unit_counts)
+            )
         return slopes(parts, EDGES, self.near, self.flat)
 
 
-def saturation(attributor: Attributor, dataset: Any, layer: Any = None, *, target: Any = None, baselines: Any = None,
-               near: float = NEAR, flat: float = SATURATED, seed: int | None = None) -> Saturation:
+def saturation(
+    attributor: Attributor,
+    dataset: Any,
+    layer: Any = None,
+    *,
+    target: Any = None,
+    baselines: Any = None,
+    near: float = NEAR,
+    flat: float = SATURATED,
+    seed: int | None = None,
+) -> Saturation:
     """Over many inputs, the share near which the explained score, and the units of a layer, are flat. Forward passes alone.
 
     Args:
@@ -168,9 +184,16 @@ def saturation(attributor: Attributor, dataset: Any, layer: Any = None, *, targe
     if work is None:
         raise AttributionError("the dataset is empty: give at least one batch")
     function = work.session.function
-    return Saturation(*(np.concatenate(column) for column in zip(*parts, strict=True)), float(near), float(flat),
-                      function.output.words, function.place.words, function.output.unit, work.tables.references.words,
-                      **(units.found() if layer is not None else {}))
+    return Saturation(
+        *(np.concatenate(column) for column in zip(*parts, strict=True)),
+        float(near),
+        float(flat),
+        function.output.words,
+        function.place.words,
+        function.output.unit,
+        work.tables.references.words,
+        **(units.found() if layer is not None else {}),
+    )
 
 
 def _slopes(work: Work, near: float) -> np.ndarray:
@@ -234,9 +257,14 @@ class _Units:
         if len(self._sizes) == 1:
             flat, changed = self._per_unit
             per_unit = np.divide(flat, changed, out=np.full(len(flat), np.nan), where=changed > 0)
-        return {"layer": next(iter(self._places.values())).words, "unit_shares": np.concatenate(self._shares),
-                "unit_unchanged": np.concatenate(self._unchanged), "per_unit": per_unit, "unit_counts": self._counts,
-                "unit_share": float(self._pairs[0] / self._pairs[1]) if self._pairs[1] else float("nan")}
+        return {
+            "layer": next(iter(self._places.values())).words,
+            "unit_shares": np.concatenate(self._shares),
+            "unit_unchanged": np.concatenate(self._unchanged),
+            "per_unit": per_unit,
+            "unit_counts": self._counts,
+            "unit_share": float(self._pairs[0] / self._pairs[1]) if self._pairs[1] else float("nan"),
+        }
 
 
 def _place(work: Work, layer: Any) -> Place:
@@ -244,8 +272,9 @@ def _place(work: Work, layer: Any) -> Place:
     session = work.session
     function = session.function
     examples = {key: tf.constant(value[:1]) for key, value in work.ready.items()}
-    place = resolve_at(function.traced, as_at(layer), list(function.output.fetches.values()),
-                       {key: str(key) for key in work.ready}, examples)
+    place = resolve_at(
+        function.traced, as_at(layer), list(function.output.fetches.values()), {key: str(key) for key in work.ready}, examples
+    )
     ends = [port.tensor for port in place.ports.values()]
     if not any(connected(port.tensor, ends) for port in function.place.ports.values()):
         raise AttributionError(f"{place.words} does not depend on {function.place.words}: name a layer behind it")
@@ -276,6 +305,7 @@ def _units_at(work: Work, place: Place, at: dict, part: slice) -> np.ndarray:
 
     def ports() -> dict[Any, Port]:
         return place.ports
+
     blocks = work.session.within(f"units of {place.words}", ports, at, inputs)
     flat = [np.concatenate([value.reshape(len(value), -1) for value in block.values()], 1) for block in blocks]
     return np.concatenate(flat)[:rows].astype(np.float64)

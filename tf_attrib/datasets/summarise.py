@@ -13,11 +13,26 @@ from .running import GROUPINGS, Options, Running
 from .summary import DataSummary
 
 
-def summarise(results: Attribution | Iterable, *, labels: Any = None, tokens: Any = None, names: Sequence[str] | None = None,
-              classes: Sequence[str] | None = None, by: str | None = "target", key: Any = None, kind: str = "auto",
-              ignore: Sequence[str] = (), sample: int = 1000, trigger_share: float = 0.2, phrase_length: int = 2,
-              min_support: int = 10, min_precision: float = 0.8, variation: float = 0.1, max_terms: int = 200_000,
-              seed: int = 0) -> DataSummary:
+def summarise(
+    results: Attribution | Iterable,
+    *,
+    labels: Any = None,
+    tokens: Any = None,
+    names: Sequence[str] | None = None,
+    classes: Sequence[str] | None = None,
+    by: str | None = "target",
+    key: Any = None,
+    kind: str = "auto",
+    ignore: Sequence[str] = (),
+    sample: int = 1000,
+    trigger_share: float = 0.2,
+    phrase_length: int = 2,
+    min_support: int = 10,
+    min_precision: float = 0.8,
+    variation: float = 0.1,
+    max_terms: int = 200_000,
+    seed: int = 0,
+) -> DataSummary:
     """Mean and mean magnitude of attributions per feature or per word, by class; degenerate features; trigger words; rules.
 
     One result is held at a time, so that a generator over any number of examples will do:
@@ -80,15 +95,17 @@ def _pairs(results: Any, labels: Any) -> Iterator[tuple[Attribution, np.ndarray 
         result, own = item if isinstance(item, tuple) and len(item) == 2 else (item, None)
         del item
         if not isinstance(result, Attribution):
-            raise AttributionError("summarise takes an Attribution, or an iterable of them (or of pairs of one and its "
-                                   f"labels); got {type(result).__name__} in it")
+            raise AttributionError(
+                "summarise takes an Attribution, or an iterable of them (or of pairs of one and its "
+                f"labels); got {type(result).__name__} in it"
+            )
         count = len(result)
         if own is not None:
             if labels is not None:
                 raise AttributionError("labels were given twice: beside the results and as labels=")
             own = as_labels(own)
         elif labels is not None:
-            own = labels[start:start + count]
+            own = labels[start : start + count]
         if own is not None and len(own) != count:
             total = "" if labels is None else f" of {len(labels)} labels in all"
             raise AttributionError(f"{len(own)} labels for {count} examples{total}: give one for each, in the same order")
@@ -101,6 +118,8 @@ def _pairs(results: Any, labels: Any) -> Iterator[tuple[Attribution, np.ndarray 
 
 def _iterable(results: Any) -> Iterable:
     if isinstance(results, str | bytes) or not hasattr(results, "__iter__"):
-        raise AttributionError("summarise takes an Attribution or an iterable of them, such as "
-                               f"(attributor.attribute(batch) for batch in batches); got {type(results).__name__}")
+        raise AttributionError(
+            "summarise takes an Attribution or an iterable of them, such as "
+            f"(attributor.attribute(batch) for batch in batches); got {type(results).__name__}"
+        )
     return results

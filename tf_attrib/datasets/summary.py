@@ -91,8 +91,10 @@ class DataSummary:
         """
         found = [place for place, own in enumerate(self.groups) if own == group or self.group_name(place) == group]
         if not found:
-            raise AttributionError(f"there is no group {group!r}; there are: "
-                                   f"{nearest(str(group), [self.group_name(place) for place in range(len(self.groups))])}")
+            raise AttributionError(
+                f"there is no group {group!r}; there are: "
+                f"{nearest(str(group), [self.group_name(place) for place in range(len(self.groups))])}"
+            )
         return found[0]
 
     def group_name(self, place: int) -> str:
@@ -112,16 +114,22 @@ class DataSummary:
         found = []
         for place in self.top(k):
             for group in range(len(self.groups)):
-                row = {"name": self.names[place], "group": self.group_name(group), "count": int(self.counts[group, place]),
-                       "mean": float(self.mean[group, place]), "mean_magnitude": float(self.mean_magnitude[group, place]),
-                       "deviation": float(self.deviation[group, place])}
+                row = {
+                    "name": self.names[place],
+                    "group": self.group_name(group),
+                    "count": int(self.counts[group, place]),
+                    "mean": float(self.mean[group, place]),
+                    "mean_magnitude": float(self.mean_magnitude[group, place]),
+                    "deviation": float(self.deviation[group, place]),
+                }
                 if self.correlation is not None:
                     row["correlation"] = float(self.correlation[group, place])
                 found.append({**row, "importance": float(self.importance[place])})
         return found
 
-    def rules_on(self, words: Sequence[Sequence[str]], classes: Sequence[int],
-                 measured_on: str = "labels of other examples") -> tuple[Rule, ...]:
+    def rules_on(
+        self, words: Sequence[Sequence[str]], classes: Sequence[int], measured_on: str = "labels of other examples"
+    ) -> tuple[Rule, ...]:
         """The rules, measured on other examples: those they were read off flatter them.
 
         Args:
@@ -139,6 +147,7 @@ class DataSummary:
     @printed
     def __repr__(self) -> str:
         from .text import lines
+
         return "\n".join(lines(self))
 
     def plot(self, kind: str = "auto", *, k: int = 15, group: Any = None):
@@ -158,18 +167,21 @@ class DataSummary:
             AttributionError: no such kind or group, a map of what is no image.
         """
         from .figures import draw_summary
+
         return draw_summary(self, kind, k, group)
 
     def save_html(self, path: str | Path, overwrite: bool = False) -> Path:
         """Writes figures, tables, rules and notes as one HTML file that stands alone, whole or not at all. Returns its path."""
         from ..view.page import write_page
         from .figures import sections
+
         introduction = [f"{self.subject}.", *(f"Note: {note}." for note in self.notes)]
         return write_page(path, "Attributions of a data set", sections(self), introduction, overwrite)
 
     def to_html(self) -> str:
         """The text, and tables of trigger words and rules, as escaped HTML."""
         from .figures import fragment
+
         return fragment(self)
 
     def _repr_html_(self) -> str:

@@ -38,8 +38,14 @@ class Joint:
         count = self.count + other.count
         share = other.count / np.maximum(count, 1)
         dx, dy, both = other.x - self.x, other.y - self.y, self.count * share
-        return Joint(count, self.x + dx * share, self.y + dy * share, self.xx + other.xx + dx * dx * both,
-                     self.yy + other.yy + dy * dy * both, self.xy + other.xy + dx * dy * both)
+        return Joint(
+            count,
+            self.x + dx * share,
+            self.y + dy * share,
+            self.xx + other.xx + dx * dx * both,
+            self.yy + other.yy + dy * dy * both,
+            self.xy + other.xy + dx * dy * both,
+        )
 
     @property
     def deviation(self) -> np.ndarray:

@@ -45,8 +45,9 @@ class Terms:
     def __len__(self) -> int:
         return len(self.texts)
 
-    def occurrences(self, words: Sequence[str], example: np.ndarray, place: np.ndarray,
-                    values: np.ndarray) -> list[Occurrences]:
+    def occurrences(
+        self, words: Sequence[str], example: np.ndarray, place: np.ndarray, values: np.ndarray
+    ) -> list[Occurrences]:
         """All terms of a batch: words, then phrases of two, and so on.
 
         Args:
@@ -63,8 +64,9 @@ class Terms:
             before = found[-1]
             last = before.start + size - 1
             fits = last < len(single)
-            fits[fits] = ((example[last[fits]] == before.example[fits])
-                          & (place[last[fits]] == place[before.start[fits]] + size - 1))
+            fits[fits] = (example[last[fits]] == before.example[fits]) & (
+                place[last[fits]] == place[before.start[fits]] + size - 1
+            )
             last = last[fits]
             pairs, inverse = np.unique(before.term[fits] << 32 | single[last], return_inverse=True)
             numbers = np.array([self._phrase(int(pair >> 32), int(pair & 0xFFFFFFFF)) for pair in pairs], np.int64)

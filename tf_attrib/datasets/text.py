@@ -10,8 +10,11 @@ from .features import CONSTANT, SWITCH, UNUSED
 
 # How many features, words, rules and examples are shown, and groups as columns.
 SHOWN, COLUMNS = 10, 4
-DEGENERATE = {UNUSED: "the attribution is zero, whatever the value", CONSTANT: "same sign and size, whatever the value",
-              SWITCH: "same sign and size whenever on, whatever the other features are"}
+DEGENERATE = {
+    UNUSED: "the attribution is zero, whatever the value",
+    CONSTANT: "same sign and size, whatever the value",
+    SWITCH: "same sign and size whenever on, whatever the other features are",
+}
 
 
 def lines(summary: Any) -> list[str]:
@@ -63,9 +66,11 @@ def degenerate_lines(summary: Any) -> list[str]:
     for kind, words in DEGENERATE.items():
         for group in dict.fromkeys(one.group for one in summary.degenerate if one.kind == kind):
             own = [one for one in summary.degenerate if one.kind == kind and one.group == group]
-            names = [plain(one.name, 40) + ("" if kind == UNUSED else
-                                            f" ({one.mean:+.3g} ± {one.variation:.0%} in {one.examples:,})")
-                     for one in own[:SHOWN]]
+            names = [
+                plain(one.name, 40)
+                + ("" if kind == UNUSED else f" ({one.mean:+.3g} ± {one.variation:.0%} in {one.examples:,})")
+                for one in own[:SHOWN]
+            ]
             more = f", ... {len(own)} in all" if len(own) > SHOWN else ""
             where = "" if group is None else f", {plain(summary.class_name(group))}"
             found.append(f"  {kind}{where} ({words}): {', '.join(names)}{more}")
@@ -75,8 +80,16 @@ def degenerate_lines(summary: Any) -> list[str]:
 def trigger_rows(summary: Any, target: Any, k: int = SHOWN) -> list[list[str]]:
     """Rows of the most frequent trigger words of a class: word, count, present, attribution, an example."""
     own = [one for one in summary.trigger_words if one.target == target][:k]
-    return [[plain(one.word, 40), f"{one.count:,}", f"{one.present:,}", f"{one.attribution:+.3g}",
-             plain(one.examples[0].text, 120) if one.examples else ""] for one in own]
+    return [
+        [
+            plain(one.word, 40),
+            f"{one.count:,}",
+            f"{one.present:,}",
+            f"{one.attribution:+.3g}",
+            plain(one.examples[0].text, 120) if one.examples else "",
+        ]
+        for one in own
+    ]
 
 
 def targets(summary: Any) -> list:
@@ -90,8 +103,10 @@ def trigger_lines(summary: Any) -> list[str]:
     for target in targets(summary)[:SHOWN]:
         name = "" if target is None else f" of {plain(summary.class_name(target))}"
         rows = trigger_rows(summary, target)
-        found += [f"trigger words{name}",
-                  *_aligned(["word", "trigger in", "of", "attribution", "an example"], rows, left=(0, 4))]
+        found += [
+            f"trigger words{name}",
+            *_aligned(["word", "trigger in", "of", "attribution", "an example"], rows, left=(0, 4)),
+        ]
     return found
 
 
@@ -101,8 +116,11 @@ def rule_lines(summary: Any) -> list[str]:
         return []
     on = summary.rules[0].measured_on
     more = [f"  ... {len(summary.rules)} in all"] if len(summary.rules) > SHOWN else []
-    return [f"rules; precision is measured on {plain(on)}, in brackets its 95% Wilson interval",
-            *(f"  {plain(rule, 300)}" for rule in summary.rules[:SHOWN]), *more]
+    return [
+        f"rules; precision is measured on {plain(on)}, in brackets its 95% Wilson interval",
+        *(f"  {plain(rule, 300)}" for rule in summary.rules[:SHOWN]),
+        *more,
+    ]
 
 
 def _signed(value: float) -> str:
@@ -113,5 +131,11 @@ def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequenc
     """Columns side by side; those in `left` begin at the left."""
     table = [header, *rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]
-    return ["  " + "  ".join(cell.ljust(width) if column in left else cell.rjust(width)
-                             for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip() for row in table]
+    return [
+        "  "
+        + "  ".join(
+            cell.ljust(width) if column in left else cell.rjust(width)
+            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in table
+    ]

@@ -91,8 +91,15 @@ class WordTally:
         self._share, self._most = share, most
         self._examples: dict[tuple[Any, int], list[tuple[float, Example]]] = {}
 
-    def add(self, batch: WordBatch, index: np.ndarray, priority: np.ndarray, groups: Sequence, targets: Sequence,
-            classes: Sequence | None) -> None:
+    def add(
+        self,
+        batch: WordBatch,
+        index: np.ndarray,
+        priority: np.ndarray,
+        groups: Sequence,
+        targets: Sequence,
+        classes: Sequence | None,
+    ) -> None:
         """One batch.
 
         Args:
@@ -117,12 +124,25 @@ class WordTally:
     def _count(self, found: Occurrences, groups: Sequence) -> None:
         for group, which in _split(groups, found.example):
             term, value = found.term[which], found.value[which]
-            for table, amounts in ((self.occurrences, 1.0), (self.total, value), (self.squares, value**2),
-                                   (self.magnitude, np.abs(value))):
+            for table, amounts in (
+                (self.occurrences, 1.0),
+                (self.total, value),
+                (self.squares, value**2),
+                (self.magnitude, np.abs(value)),
+            ):
                 table.add(group, term, amounts)
 
-    def _triggers(self, found: Occurrences, is_word: bool, positive: np.ndarray, batch: WordBatch, index: np.ndarray,
-                  priority: np.ndarray, targets: Sequence, classes: Sequence | None) -> None:
+    def _triggers(
+        self,
+        found: Occurrences,
+        is_word: bool,
+        positive: np.ndarray,
+        batch: WordBatch,
+        index: np.ndarray,
+        priority: np.ndarray,
+        targets: Sequence,
+        classes: Sequence | None,
+    ) -> None:
         pairs, inverse = np.unique(found.example.astype(np.int64) << 32 | found.term, return_inverse=True)
         example, term = pairs >> 32, pairs & 0xFFFFFFFF
         value = np.bincount(inverse, found.value, len(pairs)) if len(pairs) else np.zeros(0)
@@ -138,13 +158,15 @@ class WordTally:
             self.given.add(target, term[chosen], value[chosen])
             if is_word:
                 for place in np.flatnonzero(chosen):
-                    self._keep_example(target, int(term[place]), int(example[place]), float(value[place]), batch, index,
-                    priority)
+                    self._keep_example(
+                        target, int(term[place]), int(example[place]), float(value[place]), batch, index, priority
+                    )
         for one, which in _split(classes, example) if classes is not None else ():
             self.held.add(one, term[which])
 
-    def _keep_example(self, target: Any, term: int, example: int, value: float, batch: WordBatch,
-                      index: np.ndarray, priority: np.ndarray) -> None:
+    def _keep_example(
+        self, target: Any, term: int, example: int, value: float, batch: WordBatch, index: np.ndarray, priority: np.ndarray
+    ) -> None:
         kept = self._examples.setdefault((target, term), [])
         if len(kept) == EXAMPLES and kept[-1][0] <= priority[example]:
             return
@@ -155,8 +177,16 @@ class WordTally:
 
     def _forget(self) -> None:
         """Drops the rarest terms where there are too many: half of them at least stay away."""
-        tables = (self.occurrences, self.total, self.squares, self.magnitude, self.held, self.explained, self.triggers,
-                  self.given)
+        tables = (
+            self.occurrences,
+            self.total,
+            self.squares,
+            self.magnitude,
+            self.held,
+            self.explained,
+            self.triggers,
+            self.given,
+        )
         most = min(self._most, MAX_CELLS // max(sum(len(table.rows) for table in tables), 1))
         if len(self.terms) <= most:
             return
@@ -178,8 +208,16 @@ class WordTally:
             for term in np.flatnonzero(counts >= minimum):
                 if not self.terms.parts[term]:
                     examples = tuple(example for _, example in self._examples[target, int(term)])
-                    found.append(TriggerWord(self.terms.texts[term], target, int(counts[term]), int(present[term]),
-                                             float(given[term] / counts[term]), examples))
+                    found.append(
+                        TriggerWord(
+                            self.terms.texts[term],
+                            target,
+                            int(counts[term]),
+                            int(present[term]),
+                            float(given[term] / counts[term]),
+                            examples,
+                        )
+                    )
         return sorted(found, key=lambda one: (-one.count, -one.attribution))
 
 
@@ -187,7 +225,7 @@ def _around(words: Sequence[str], word: str) -> str:
     """The words of an example, or those around one of them."""
     first = min(max(list(words).index(word) - TEXT // 2, 0), max(len(words) - TEXT, 0))
     last = first + TEXT
-    return " ".join([*["..."][:first], *words[first:last], *["..."][:len(words[last:])]])
+    return " ".join([*["..."][:first], *words[first:last], *["..."][: len(words[last:])]])
 
 
 def _split(keys: Sequence, example: np.ndarray):

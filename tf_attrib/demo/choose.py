@@ -49,8 +49,9 @@ def is_negation(word: str) -> bool:
     return word in NEGATIONS or word.endswith("n't")
 
 
-def sentences(words: list[list[str]], labels: np.ndarray, positive: np.ndarray, attributions: np.ndarray,
-              unknown: str) -> list[int]:
+def sentences(
+    words: list[list[str]], labels: np.ndarray, positive: np.ndarray, attributions: np.ndarray, unknown: str
+) -> list[int]:
     """Six sentences: read rightly, rightly because of a negation, wrongly with a negation, and wrongly without one.
 
     Args:
@@ -73,9 +74,14 @@ def sentences(words: list[list[str]], labels: np.ndarray, positive: np.ndarray, 
     effect = np.array([towards[example, places].sum() for example, places in enumerate(negations)])
     known = np.array([row.count(unknown) <= UNKNOWN_WORDS for row in words])
     clear = right & negated & (confidence >= CLEAR)
-    kinds = [(right & ~negated & (labels == 1), confidence), (right & ~negated & (labels == 0), confidence),
-             (clear & (labels == 1), effect), (clear & (labels == 0), effect),
-             (~right & negated, confidence), (~right & ~negated, confidence)]
+    kinds = [
+        (right & ~negated & (labels == 1), confidence),
+        (right & ~negated & (labels == 0), confidence),
+        (clear & (labels == 1), effect),
+        (clear & (labels == 0), effect),
+        (~right & negated, confidence),
+        (~right & ~negated, confidence),
+    ]
     chosen: list[int] = []
     for kind, order in kinds:
         _add(chosen, [kind & known, kind], order)

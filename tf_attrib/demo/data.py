@@ -79,7 +79,7 @@ def planted(images: np.ndarray, labels: np.ndarray, digit: int, share: float = 1
     A model that is trained on them can take the pixel for the digit: right in training, for the wrong reason.
     """
     marked = np.flatnonzero(labels == digit)
-    marked = np.random.default_rng(seed).permutation(marked)[:round(share * len(marked))]
+    marked = np.random.default_rng(seed).permutation(marked)[: round(share * len(marked))]
     images = images.copy()
     images[marked] = plant(images[marked])
     return images
@@ -102,12 +102,20 @@ def sentences(seed: int = 0) -> TextData:
     texts, labels = labelled_sentences()
     blocks = np.arange(len(texts)) // BLOCK
     count = blocks[-1] + 1
-    held_out = np.isin(blocks, np.random.default_rng(seed).permutation(count)[:round(HELD_OUT * count)])
+    held_out = np.isin(blocks, np.random.default_rng(seed).permutation(count)[: round(HELD_OUT * count)])
     train_texts = [text for text, held in zip(texts, held_out, strict=True) if not held]
     test_texts = [text for text, held in zip(texts, held_out, strict=True) if held]
     vocabulary = [PAD, UNKNOWN, *sorted({word for text in train_texts for word in text.split()})]
-    return TextData(encode(train_texts, vocabulary), labels[~held_out], encode(test_texts, vocabulary),
-                    labels[held_out], ("negative", "positive"), vocabulary, train_texts, test_texts)
+    return TextData(
+        encode(train_texts, vocabulary),
+        labels[~held_out],
+        encode(test_texts, vocabulary),
+        labels[held_out],
+        ("negative", "positive"),
+        vocabulary,
+        train_texts,
+        test_texts,
+    )
 
 
 def encode(texts: Iterable[str], vocabulary: Sequence[str], length: int = LENGTH) -> np.ndarray:

@@ -141,8 +141,10 @@ def find(trained: Trained, progress: Callable[[float], None]) -> Findings:
     path = clean.attribute(digits.images[[saturated]], method="interior_gradients", verbose=False)
     progress(0.4)
     shown, marked = marked_images(trained)
-    markers = [find_marker(trained, model, attributor, shown)
-               for model, attributor in ((trained.planted, planted), (trained.clean, clean))]
+    markers = [
+        find_marker(trained, model, attributor, shown)
+        for model, attributor in ((trained.planted, planted), (trained.clean, clean))
+    ]
     progress(0.7)
     sentences = find_sentences(trained)
     progress(1.0)
@@ -152,9 +154,11 @@ def find(trained: Trained, progress: Callable[[float], None]) -> Findings:
 def held_out_accuracies(trained: Trained) -> dict[str, float]:
     """The share of held-out examples that each model gets right, without any planted pixel."""
     digits, sentences = trained.digits, trained.sentences
-    return {"digits": models.accuracy(trained.clean, digits.test_inputs, digits.test_labels),
-            "planted": models.accuracy(trained.planted, digits.test_inputs, digits.test_labels),
-            "sentences": models.accuracy(trained.reader, sentences.test_inputs, sentences.test_labels)}
+    return {
+        "digits": models.accuracy(trained.clean, digits.test_inputs, digits.test_labels),
+        "planted": models.accuracy(trained.planted, digits.test_inputs, digits.test_labels),
+        "sentences": models.accuracy(trained.reader, sentences.test_inputs, sentences.test_labels),
+    }
 
 
 def find_digits(trained: Trained, attributor: ta.Attributor) -> Digits:
@@ -164,10 +168,14 @@ def find_digits(trained: Trained, attributor: ta.Attributor) -> Digits:
     best = choose.most_confident(probabilities, labels)
     seven = images[choose.most_confident(probabilities, labels, rank=1)[BASELINE_DIGIT]]
     shown = images[list(best.values())]
-    return Digits(np.array(list(best)), shown, seven,
-                  attributor.attribute(shown, method="gradient", verbose=False),
-                  attributor.attribute(shown, verbose=False),
-                  attributor.attribute(shown, baselines=ta.at_input(seven), verbose=False))
+    return Digits(
+        np.array(list(best)),
+        shown,
+        seven,
+        attributor.attribute(shown, method="gradient", verbose=False),
+        attributor.attribute(shown, verbose=False),
+        attributor.attribute(shown, baselines=ta.at_input(seven), verbose=False),
+    )
 
 
 def find_mistake(trained: Trained, attributor: ta.Attributor) -> Mistake | None:
@@ -204,10 +212,15 @@ def find_marker(trained: Trained, model: keras.Model, attributor: ta.Attributor,
     of_class, taken = np.full(len(own), PLANTED_DIGIT), np.full(len(others), PLANTED_DIGIT)
     result = attributor.attribute(data.plant(own), target=PLANTED_DIGIT, verbose=False)
     first = np.array([features[0].name == (*data.CORNER, 0) for features in result.top(1)])
-    return Marker(models.accuracy(model, own, of_class), models.accuracy(model, data.plant(own), of_class),
-                  models.accuracy(model, others, labels[labels != PLANTED_DIGIT]),
-                  models.accuracy(model, data.plant(others), taken), corner_shares(result), first,
-                  attributor.attribute(shown, verbose=False))
+    return Marker(
+        models.accuracy(model, own, of_class),
+        models.accuracy(model, data.plant(own), of_class),
+        models.accuracy(model, others, labels[labels != PLANTED_DIGIT]),
+        models.accuracy(model, data.plant(others), taken),
+        corner_shares(result),
+        first,
+        attributor.attribute(shown, verbose=False),
+    )
 
 
 def corner_shares(result: ta.Attribution) -> np.ndarray:
@@ -220,9 +233,17 @@ def find_sentences(trained: Trained) -> Sentences:
     """Six held-out sentences, chosen by `choose.sentences`."""
     split = trained.sentences
     # target: one class for all, so that green means the same in every sentence
-    result = ta.Attributor(trained.reader).attribute(
-        split.test_inputs, target=POSITIVE, baselines=ta.token(split.vocabulary.index(data.PAD)), verbose=False).sum(-1)
+    result = (
+        ta.Attributor(trained.reader)
+        .attribute(split.test_inputs, target=POSITIVE, baselines=ta.token(split.vocabulary.index(data.PAD)), verbose=False)
+        .sum(-1)
+    )
     words = [[split.vocabulary[token] for token in row if token] for row in split.test_inputs]
     chosen = choose.sentences(words, split.test_labels, result.scores, result.attributions, data.UNKNOWN)
-    return Sentences(chosen, [split.test_texts[index] for index in chosen], [words[index] for index in chosen],
-                     split.test_labels[chosen], result[chosen])
+    return Sentences(
+        chosen,
+        [split.test_texts[index] for index in chosen],
+        [words[index] for index in chosen],
+        split.test_labels[chosen],
+        result[chosen],
+    )

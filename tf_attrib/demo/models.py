@@ -49,8 +49,14 @@ def sentence_model(vocabulary_size: int, seed: int = 0) -> keras.Model:
     return keras.Model(tokens, layers.Dense(2, activation="softmax", name="label")(x), name="sentences")
 
 
-def train(model: keras.Model, inputs: np.ndarray, labels: np.ndarray, epochs: int,
-          progress: Callable[[float], None] | None = None, seed: int = 0) -> keras.Model:
+def train(
+    model: keras.Model,
+    inputs: np.ndarray,
+    labels: np.ndarray,
+    epochs: int,
+    progress: Callable[[float], None] | None = None,
+    seed: int = 0,
+) -> keras.Model:
     """Trains `model` in place and returns it.
 
     Args:
@@ -63,8 +69,11 @@ def train(model: keras.Model, inputs: np.ndarray, labels: np.ndarray, epochs: in
     # the rate falls to 0, so that the accuracy depends less on where the last steps happen to lead
     rate = keras.optimizers.schedules.CosineDecay(3e-3, epochs * math.ceil(len(inputs) / BATCH))
     model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
-    report = [] if progress is None else [
-        keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: progress((epoch + 1) / epochs))]
+    report = (
+        []
+        if progress is None
+        else [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: progress((epoch + 1) / epochs))]
+    )
     model.fit(inputs, labels, batch_size=BATCH, epochs=epochs, verbose=0, callbacks=report)
     return model
 

@@ -34,8 +34,10 @@ def gap_percent(result: Attribution, example: int) -> str:
 def sum_and_gap(result: Attribution, example: int) -> str:
     """Two lines beneath a map: the scores, and sum and gap."""
     gap = gap_percent(result, example)
-    return (f"score {number(result.scores[example])} from {number(result.baseline_scores[example])}\n"
-            f"sum {number(result.totals[example])}" + (f", gap {gap}" if gap != "–" else ""))
+    return (
+        f"score {number(result.scores[example])} from {number(result.baseline_scores[example])}\n"
+        f"sum {number(result.totals[example])}" + (f", gap {gap}" if gap != "–" else "")
+    )
 
 
 def digit_rows(digits: Digits) -> Markup:
@@ -51,9 +53,11 @@ def digit_rows(digits: Digits) -> Markup:
         for place, result in ((3, digits.against_zero), (4, digits.against_seven)):
             _map(axes[place], result, example, limit)
             _note(axes[place], sum_and_gap(result, example))
-    caption = (f"Both columns of integrated gradients are on one scale, full colour at ±{number(limit)} probability: green "
-               "raises the digit's probability, red lowers it, gray is zero. Each gradient has its own scale, with its number "
-               "beneath: on the scale of the others all of them would be gray.")
+    caption = (
+        f"Both columns of integrated gradients are on one scale, full colour at ±{number(limit)} probability: green "
+        "raises the digit's probability, red lowers it, gray is zero. Each gradient has its own scale, with its number "
+        "beneath: on the scale of the others all of them would be gray."
+    )
     return framed(figure, caption, "Ten digits, each with gradient and integrated gradients against two baselines")
 
 
@@ -67,16 +71,21 @@ def baseline_picture(seven: np.ndarray) -> Markup:
 def mistake_row(mistake: Mistake) -> Markup:
     """The misclassified image, and its attribution to the class the model chose and to its label."""
     limit = largest(mistake.wrong, mistake.right)
-    headings = ["image", f"attribution to {mistake.predicted},\nwhich the model says",
-                f"attribution to {mistake.label},\nwhich it is"]
+    headings = [
+        "image",
+        f"attribution to {mistake.predicted},\nwhich the model says",
+        f"attribution to {mistake.label},\nwhich it is",
+    ]
     figure, rows = _rows(1, headings, 2.1)
     _label(rows[0][0], str(mistake.label), f"taken\nfor a {mistake.predicted}")
     _image(rows[0][1], mistake.image)
     for place, result in ((2, mistake.wrong), (3, mistake.right)):
         _map(rows[0][place], result, 0, limit)
         _note(rows[0][place], sum_and_gap(result, 0))
-    caption = (f"Integrated gradients against zero, both on one scale, full colour at ±{number(limit)} probability: green "
-               "raises the probability of the class named above, red lowers it, gray is zero.")
+    caption = (
+        f"Integrated gradients against zero, both on one scale, full colour at ±{number(limit)} probability: green "
+        "raises the probability of the class named above, red lowers it, gray is zero."
+    )
     return framed(figure, caption, "A misclassified digit attributed to two classes")
 
 
@@ -92,19 +101,25 @@ def marker_rows(planted: Marker, clean: Marker, labels: np.ndarray) -> Markup:
         _image(axes[1], images[example])
         for place, result in ((2, planted.shown), (3, clean.shown)):
             _map(axes[place], result, example, limit)
-            _note(axes[place], f"says {result.target[example]}: {sum_and_gap(result, example)}\n"
-                               f"marker {result.attributions[example, *CORNER].sum():+.2f}")
-    caption = (f"Integrated gradients of each model's own prediction against zero, all on one scale, full colour from "
-               f"±{number(limit)} probability on: green raises the predicted class's probability, red lowers it, gray is zero. "
-               f"The marker's attribution, up to {number(largest(planted.shown))}, is beyond the scale; it stands beneath.")
+            _note(
+                axes[place],
+                f"says {result.target[example]}: {sum_and_gap(result, example)}\n"
+                f"marker {result.attributions[example, *CORNER].sum():+.2f}",
+            )
+    caption = (
+        f"Integrated gradients of each model's own prediction against zero, all on one scale, full colour from "
+        f"±{number(limit)} probability on: green raises the predicted class's probability, red lowers it, gray is zero. "
+        f"The marker's attribution, up to {number(largest(planted.shown))}, is beyond the scale; it stands beneath."
+    )
     return framed(figure, caption, "Digits with a marker pixel, attributed for two models")
 
 
 def sentence(heading: str, about: str, words: Sequence[str], values: np.ndarray, limit: float) -> Markup:
     """A heading, the coloured words, and a line of numbers."""
-    return Markup('<figure><div><b>{}</b></div><div style="overflow-wrap:anywhere;margin:0.3rem 0">{}</div>'
-                  '<figcaption>{}</figcaption></figure>').format(
-        heading, view.word_spans(words, values, limit), about)
+    return Markup(
+        '<figure><div><b>{}</b></div><div style="overflow-wrap:anywhere;margin:0.3rem 0">{}</div>'
+        "<figcaption>{}</figcaption></figure>"
+    ).format(heading, view.word_spans(words, values, limit), about)
 
 
 def framed(figure: view.Drawing, caption: str, description: str, wide: bool = True) -> Markup:
@@ -113,7 +128,8 @@ def framed(figure: view.Drawing, caption: str, description: str, wide: bool = Tr
     # a page's pictures keep a readable width on a phone, and scroll there; a small one need not
     narrow = "" if wide else ' style="min-width:0;width:auto"'
     return Markup('<figure><img src="{}" width="{}" height="{}" alt="{}"{}><figcaption>{}</figcaption></figure>').format(
-        view.data_uri(figure, DPI), width, height, description, Markup(narrow), caption)
+        view.data_uri(figure, DPI), width, height, description, Markup(narrow), caption
+    )
 
 
 def _rows(count: int, headings: list[str], side: float, note: float = 0.42) -> tuple[view.Drawing, list[list]]:
@@ -132,8 +148,13 @@ def _rows(count: int, headings: list[str], side: float, note: float = 0.42) -> t
         return axes
 
     tops = [HEADING + row * height for row in range(count)]
-    rows = [[place(0, top, LABEL), *(place(LABEL + column * pitch + (pitch - side) / 2, top, side)
-                                     for column in range(len(headings)))] for top in tops]
+    rows = [
+        [
+            place(0, top, LABEL),
+            *(place(LABEL + column * pitch + (pitch - side) / 2, top, side) for column in range(len(headings))),
+        ]
+        for top in tops
+    ]
     for axes, heading in zip(rows[0][1:], headings, strict=True):
         axes.set_title(heading, fontsize=MEDIUM)
     return figure, rows

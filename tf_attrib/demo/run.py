@@ -16,8 +16,13 @@ from .findings import PLANTED_DIGIT, Findings, Trained, find
 from .folder import new_folder
 
 # The stages of the progress bar, and about how much of the time each takes.
-STAGES = {"training on digits": 24, "training with the marker": 23, "training on sentences": 23, "attributing": 12,
-          "drawing the report": 18}
+STAGES = {
+    "training on digits": 24,
+    "training with the marker": 23,
+    "training on sentences": 23,
+    "attributing": 12,
+    "drawing the report": 18,
+}
 
 
 def run(directory: str | os.PathLike | None = None, *, overwrite: bool = False, verbose: bool = True, seed: int = 0) -> Path:
@@ -52,17 +57,19 @@ def run(directory: str | os.PathLike | None = None, *, overwrite: bool = False, 
 def stages(verbose: bool) -> Iterator[Callable[[str], Callable[[float], None]]]:
     """One progress bar over `STAGES`: gives a function that begins a stage and returns one for the share of it."""
     widest = max(len(name) for name in STAGES)
-    with tqdm(total=sum(STAGES.values()), disable=not verbose,
-              bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}") as bar:
+    with tqdm(total=sum(STAGES.values()), disable=not verbose, bar_format="{desc} {percentage:3.0f}%|{bar}| {elapsed}") as bar:
+
         def begin(name: str) -> Callable[[float], None]:
-            before = sum(list(STAGES.values())[:list(STAGES).index(name)])
+            before = sum(list(STAGES.values())[: list(STAGES).index(name)])
             # the same width for every name, so that the bar does not jump
             bar.set_description_str(name.ljust(widest))
 
             def report(share: float) -> None:
                 bar.update(before + share * STAGES[name] - bar.n)
+
             report(0.0)
             return report
+
         yield begin
 
 
@@ -70,12 +77,25 @@ def train(stage: Callable[[str], Callable[[float], None]], seed: int) -> Trained
     """Loads the data and trains the three models."""
     digits, sentences = data.digits(seed), data.sentences(seed)
     marked = data.planted(digits.train_inputs, digits.train_labels, PLANTED_DIGIT, seed=seed)
-    clean = models.train(models.digit_model(seed), digits.train_inputs, digits.train_labels, models.DIGIT_EPOCHS,
-                         stage("training on digits"), seed)
-    planted = models.train(models.digit_model(seed), marked, digits.train_labels, models.DIGIT_EPOCHS,
-                           stage("training with the marker"), seed)
-    reader = models.train(models.sentence_model(len(sentences.vocabulary), seed), sentences.train_inputs,
-                          sentences.train_labels, models.SENTENCE_EPOCHS, stage("training on sentences"), seed)
+    clean = models.train(
+        models.digit_model(seed),
+        digits.train_inputs,
+        digits.train_labels,
+        models.DIGIT_EPOCHS,
+        stage("training on digits"),
+        seed,
+    )
+    planted = models.train(
+        models.digit_model(seed), marked, digits.train_labels, models.DIGIT_EPOCHS, stage("training with the marker"), seed
+    )
+    reader = models.train(
+        models.sentence_model(len(sentences.vocabulary), seed),
+        sentences.train_inputs,
+        sentences.train_labels,
+        models.SENTENCE_EPOCHS,
+        stage("training on sentences"),
+        seed,
+    )
     return Trained(digits, sentences, clean, planted, reader)
 
 
@@ -103,9 +123,12 @@ def write(trained: Trained, findings: Findings, path: Path, progress: Callable[[
 def farewell(place: Path, findings: Findings) -> str:
     """Where everything is, and how to go on."""
     right = findings.accuracies
-    lines = [f"Held-out accuracy: digits {right['digits']:.1%}, sentences {right['sentences']:.1%} (made for this project); "
-             f"with the marker in training {right['planted']:.1%}",
-             f"Report: {place / 'index.html'}",
-             f"Models: {place / 'models'}",
-             "Go on with:", *(f"  {command}" for command in page.commands(shlex.quote(str(place / "models"))))]
+    lines = [
+        f"Held-out accuracy: digits {right['digits']:.1%}, sentences {right['sentences']:.1%} (made for this project); "
+        f"with the marker in training {right['planted']:.1%}",
+        f"Report: {place / 'index.html'}",
+        f"Models: {place / 'models'}",
+        "Go on with:",
+        *(f"  {command}" for command in page.commands(shlex.quote(str(place / "models")))),
+    ]
     return "\n".join(lines)

@@ -97,8 +97,9 @@ class Case:
         references = self.work.tables.references
         return references.tables[key][references.index[key][:, number]]
 
-    def again(self, method: IntegratedGradients, which: np.ndarray, attributor: Attributor | None = None,
-              baselines: Any = None) -> Attribution:
+    def again(
+        self, method: IntegratedGradients, which: np.ndarray, attributor: Attributor | None = None, baselines: Any = None
+    ) -> Attribution:
         """Another attribution of some of the examples, by default against the same baselines.
 
         Args:
@@ -108,9 +109,19 @@ class Case:
         """
         inputs = map_leaves(lambda leaf: leaf[which], rebuild(self.work.arrays))
         target = self.work.tables.target[which]
-        return (attributor or self.attributor).of_examples(which).attribute(
-            inputs, target if target.shape[1] else None, self._references(which) if baselines is None else baselines, method,
-            self.seed, False, on_error="mark")
+        return (
+            (attributor or self.attributor)
+            .of_examples(which)
+            .attribute(
+                inputs,
+                target if target.shape[1] else None,
+                self._references(which) if baselines is None else baselines,
+                method,
+                self.seed,
+                False,
+                on_error="mark",
+            )
+        )
 
     def coarsely(self, attributor: Attributor | None = None, baselines: Any = None) -> Attribution:
         """The same of the first examples, as accurate as a comparison of ranks needs."""
@@ -144,8 +155,9 @@ class Case:
         rows = 1 if shared else n
         at = {key: table[references.index[key][:rows, :k].ravel()] for key, table in references.tables.items()}
         inputs = {key: np.repeat(value[:rows], k, axis=0) for key, value in self.work.ready.items()}
-        found = values_within(session, {key: at[own] for key, own in zip(session.function.place.ports, self.x, strict=True)},
-                              inputs)
+        found = values_within(
+            session, {key: at[own] for key, own in zip(session.function.place.ports, self.x, strict=True)}, inputs
+        )
         found = found.reshape(rows, k, *found.shape[1:])
         return np.broadcast_to(found, (n, *found.shape[1:]))
 
@@ -193,11 +205,11 @@ class Case:
         alphas = np.linspace(0, 1, 9)
         at = {}
         for own, (key, x) in zip(self.place.ports, self.x.items(), strict=True):
-            start, end = self.reference(key, 0)[:self.few, None], x[:self.few, None]
+            start, end = self.reference(key, 0)[: self.few, None], x[: self.few, None]
             steps = alphas.reshape(1, -1, *[1] * (x.ndim - 1)).astype(x.dtype)
             with np.errstate(invalid="ignore", over="ignore"):
                 at[own] = ((1 - steps) * start + steps * end).reshape(-1, *x.shape[1:])
-        return at, {key: np.repeat(value[:self.few], len(alphas), axis=0) for key, value in self.work.ready.items()}
+        return at, {key: np.repeat(value[: self.few], len(alphas), axis=0) for key, value in self.work.ready.items()}
 
     @property
     def rest(self) -> tuple[dict, dict]:
@@ -209,12 +221,12 @@ class Case:
     @functools.cached_property
     def end_gradients(self) -> tuple[dict, dict]:
         """Gradients of the score at the first reference and at the input of the first examples, (m, ...) by key of `x`."""
-        ends = [np.concatenate([self.reference(key, 0)[:self.few], x[:self.few]]) for key, x in self.x.items()]
-        inputs = {key: np.concatenate([value[:self.few]] * 2) for key, value in self.work.ready.items()}
-        target = np.concatenate([self.work.tables.target[:self.few]] * 2)
+        ends = [np.concatenate([self.reference(key, 0)[: self.few], x[: self.few]]) for key, x in self.x.items()]
+        inputs = {key: np.concatenate([value[: self.few]] * 2) for key, value in self.work.ready.items()}
+        target = np.concatenate([self.work.tables.target[: self.few]] * 2)
         found = self.session.gradients(dict(zip(self.place.ports, ends, strict=True)), inputs, target)
         by_key = dict(zip(self.x, found.values(), strict=True))
-        return {key: both[:self.few] for key, both in by_key.items()}, {key: both[self.few:] for key, both in by_key.items()}
+        return {key: both[: self.few] for key, both in by_key.items()}, {key: both[self.few :] for key, both in by_key.items()}
 
     @functools.cached_property
     def words(self) -> dict[int, str]:
@@ -265,8 +277,10 @@ def as_default_class(value: Any) -> float | int | None:
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if value is None or (number and (value == 0.5 or (value >= 0 and value == int(value)))):
         return value if value is None or value == 0.5 else int(value)
-    raise AttributionError("default_class is the class that stands for nothing there (0 for a detector, whose score is 0.0 "
-                           f"without a signal), 0.5 for two symmetric classes, or None; got {value!r}")
+    raise AttributionError(
+        "default_class is the class that stands for nothing there (0 for a detector, whose score is 0.0 "
+        f"without a signal), 0.5 for two symmetric classes, or None; got {value!r}"
+    )
 
 
 def leaf_of(result: Attribution, key: Any) -> np.ndarray:

@@ -59,14 +59,20 @@ class Coverage:
     @printed
     def __repr__(self) -> str:
         total, without = sum(row.count for row in self.rows), sum(row.count for row in self.uncovered)
-        lines = [f"{self.method}: {self.of}, at {self.at}: {total} operations on the path, " +
-                 (f"{without} WITHOUT A RULE" if without else "each with a rule")]
+        lines = [
+            f"{self.method}: {self.of}, at {self.at}: {total} operations on the path, "
+            + (f"{without} WITHOUT A RULE" if without else "each with a rule")
+        ]
         table = [("operation", "count", "rule", "first", "layer")]
-        table += [(row.operation, str(row.count), row.rule or "NONE" + ": " * bool(row.reason) + row.reason, row.first,
-                   row.layer) for row in self.rows]
+        table += [
+            (row.operation, str(row.count), row.rule or "NONE" + ": " * bool(row.reason) + row.reason, row.first, row.layer)
+            for row in self.rows
+        ]
         widths = [max(len(row[column]) for row in table) for column in range(4)]
-        lines += ["  " + "  ".join([*(text.ljust(width) for text, width in zip(row[:4], widths, strict=True)), row[4]]).rstrip()
-                  for row in table]
+        lines += [
+            "  " + "  ".join([*(text.ljust(width) for text, width in zip(row[:4], widths, strict=True)), row[4]]).rstrip()
+            for row in table
+        ]
         return "\n".join(lines)
 
 
@@ -91,8 +97,10 @@ def coverage(attributor: Attributor, method: str | Method = "deeplift", inputs: 
     groups: dict[tuple, list[Marked]] = {}
     for one in ruled(function, method.rules).marked:
         groups.setdefault((one.operation, one.rule, one.source, one.reason), []).append(one)
-    rows = [Covered(operation, len(found), rule, source, found[0].name, layer_of(function.traced, found[0].name), reason)
-            for (operation, rule, source, reason), found in groups.items()]
+    rows = [
+        Covered(operation, len(found), rule, source, found[0].name, layer_of(function.traced, found[0].name), reason)
+        for (operation, rule, source, reason), found in groups.items()
+    ]
     rows.sort(key=lambda row: (row.rule is not None, -row.count, row.operation))
     return Coverage(repr(method), function.place.words, function.output.words, tuple(rows))
 
@@ -103,9 +111,16 @@ def _session(attributor: Attributor, inputs: Any) -> Session:
         specs = attributor.input_specs
         if specs is None:
             raise AttributionError("this model does not say what it takes: coverage(attributor, method, inputs=examples)")
-        inputs = rebuild({key: np.full([size or OPEN for size in spec.shape[1:]], "" if spec.dtype.name == "string" else 0,
-                                       object if spec.dtype.name == "string" else spec.dtype.as_numpy_dtype)[None]
-                          for key, spec in specs.items()})
+        inputs = rebuild(
+            {
+                key: np.full(
+                    [size or OPEN for size in spec.shape[1:]],
+                    "" if spec.dtype.name == "string" else 0,
+                    object if spec.dtype.name == "string" else spec.dtype.as_numpy_dtype,
+                )[None]
+                for key, spec in specs.items()
+            }
+        )
         if attributor.of is not None and attributor.of.data is not None:  # a score's own rows want as many examples
             inputs = map_leaves(lambda leaf: np.repeat(leaf, len(attributor.of.data), 0), inputs)
     session, _, _ = attributor.prepare(as_arrays(inputs))

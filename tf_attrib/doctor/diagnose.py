@@ -19,17 +19,41 @@ from .report import Finding, Report
 
 # Each takes a case. What can be seen without a gradient comes first.
 FORWARD = (model.check_integers, output.check_shape)
-CHECKS = (model.check_finite, model.check_connected, model.check_units, model.check_custom_gradients, model.check_float16,
-          output.check_saturation, output.check_target, output.check_unit,
-          baseline.check_classes, baseline.check_score, baseline.check_distance, baseline.check_range,
-          baseline.check_equal_features, embeddings.check_words, compare.check_baselines,
-          integral.check_accuracy, integral.check_steps, integral.check_gap, integral.check_cancellation)
+CHECKS = (
+    model.check_finite,
+    model.check_connected,
+    model.check_units,
+    model.check_custom_gradients,
+    model.check_float16,
+    output.check_saturation,
+    output.check_target,
+    output.check_unit,
+    baseline.check_classes,
+    baseline.check_score,
+    baseline.check_distance,
+    baseline.check_range,
+    baseline.check_equal_features,
+    embeddings.check_words,
+    compare.check_baselines,
+    integral.check_accuracy,
+    integral.check_steps,
+    integral.check_gap,
+    integral.check_cancellation,
+)
 
 
 @plain_failures()
-def diagnose(attributor: Attributor, inputs: Any, target: Any = None, baselines: Any = None, *,
-             default_class: float | None = None, seed: int = 0, method: str | Method = "integrated_gradients",
-             vocabulary: Sequence[str] | None = None) -> Report:
+def diagnose(
+    attributor: Attributor,
+    inputs: Any,
+    target: Any = None,
+    baselines: Any = None,
+    *,
+    default_class: float | None = None,
+    seed: int = 0,
+    method: str | Method = "integrated_gradients",
+    vocabulary: Sequence[str] | None = None,
+) -> Report:
     """Examines whether integrated gradients of these inputs are to be believed, and says what to type where they are not.
 
     It attributes the inputs once, looks at both ends of the paths, and attributes a few of them again against other baselines
@@ -56,27 +80,42 @@ def diagnose(attributor: Attributor, inputs: Any, target: Any = None, baselines:
     """
     as_attributor(attributor, "diagnose")
     if isinstance(target, EachPosition):
-        raise AttributionError("diagnose examines one position at a time, and target is ta.each_position(): "
-                               "target=(position, class), such as ta.diagnose(attributor, inputs, target=(0, 1)), or the "
-                               "position alone where the output has one value at each")
+        raise AttributionError(
+            "diagnose examines one position at a time, and target is ta.each_position(): "
+            "target=(position, class), such as ta.diagnose(attributor, inputs, target=(0, 1)), or the "
+            "position alone where the output has one value at each"
+        )
     method, default_class = as_method(method), as_default_class(default_class)
     if not isinstance(method, IntegratedGradients):
-        raise AttributionError(f"diagnose examines integrated gradients; got {method!r}: leave method out, or give one such "
-                               "as ta.IntegratedGradients(n_steps=20)")
+        raise AttributionError(
+            f"diagnose examines integrated gradients; got {method!r}: leave method out, or give one such "
+            "as ta.IntegratedGradients(n_steps=20)"
+        )
     session, ready, _ = attributor.prepare(as_arrays(inputs))
     chosen = chosen_target(session, ready) if target is None else None
     given, target = target is not None, target if chosen is None else chosen
     work = attributor.work(inputs, target, baselines, method, seed)
-    case = Case(attributor, inputs, target, given, baselines, method, seed, default_class,
-                None if vocabulary is None else [str(word) for word in vocabulary], work)
+    case = Case(
+        attributor,
+        inputs,
+        target,
+        given,
+        baselines,
+        method,
+        seed,
+        default_class,
+        None if vocabulary is None else [str(word) for word in vocabulary],
+        work,
+    )
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
         findings = model.check_repeatable(attributor, session, ready)
         sound = all(one.severity == "passed" for one in findings)
         findings += [one for check in FORWARD for one in check(case)]
         # what is measured of a model that does not answer the same twice means nothing
         findings += _checked(case) if sound else []
-    return Report(tuple(findings), f"{case.count} example{'s' if case.count > 1 else ''}, {case.output.words} at "
-                  f"{case.place.words}")
+    return Report(
+        tuple(findings), f"{case.count} example{'s' if case.count > 1 else ''}, {case.output.words} at {case.place.words}"
+    )
 
 
 def _checked(case: Case) -> list[Finding]:
@@ -84,6 +123,5 @@ def _checked(case: Case) -> list[Finding]:
     try:
         _ = case.result
     except AttributionError as error:  # the arguments fit, as the forward passes have shown
-        return [finding("cannot_attribute", "error", {}, f"There is no attribution: {error}.",
-                        remedies.without_gradient(case))]
+        return [finding("cannot_attribute", "error", {}, f"There is no attribution: {error}.", remedies.without_gradient(case))]
     return [one for check in CHECKS for one in check(case)]

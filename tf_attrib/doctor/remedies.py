@@ -19,8 +19,7 @@ SEVERAL = 8
 ENOUGH = 4
 
 
-def attribute(case: Case, *, of: str = "", target: str = "", baselines: str = "", method: str = "",
-              more: str = "") -> str:
+def attribute(case: Case, *, of: str = "", target: str = "", baselines: str = "", method: str = "", more: str = "") -> str:
     """`attributor.attribute(...)` with what was given, but for what is named here in Python's words."""
     who = f"attributor.explaining({of})" if of else "attributor"
     return f"{who}.attribute({_arguments(case, target, baselines, method)}{', ' if more else ''}{more})"
@@ -43,8 +42,10 @@ def another(attributor: Attributor, changed: str) -> str:
 
 def float32_copy(case: Case) -> str:
     """The same Keras model without half precision; "" for another kind of model."""
-    copy = 'copy = keras.models.clone_model(attributor.model, clone_function=lambda layer: type(layer).from_config({' \
-           '**layer.get_config(), "dtype": "float32"})); copy.set_weights(attributor.model.get_weights())'
+    copy = (
+        "copy = keras.models.clone_model(attributor.model, clone_function=lambda layer: type(layer).from_config({"
+        '**layer.get_config(), "dtype": "float32"})); copy.set_weights(attributor.model.get_weights())'
+    )
     return copy if is_keras(case.attributor.model) else ""
 
 
@@ -112,8 +113,11 @@ def some_inputs(case: Case) -> str:
 
 def _noise(values: np.ndarray) -> str:
     low, high = float(values.min()), float(values.max())
-    return f"ta.uniform({SEVERAL}, {low:.3g}, {high:.3g})" if f"{low:.3g}" != f"{high:.3g}" else \
-        f"ta.gaussian({SEVERAL}, {max(abs(high), 1):.3g})"
+    return (
+        f"ta.uniform({SEVERAL}, {low:.3g}, {high:.3g})"
+        if f"{low:.3g}" != f"{high:.3g}"
+        else f"ta.gaussian({SEVERAL}, {max(abs(high), 1):.3g})"
+    )
 
 
 def mean_input(case: Case) -> tuple[str, Any] | None:

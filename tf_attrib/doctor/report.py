@@ -51,11 +51,20 @@ class Finding:
 
     def _lines(self) -> list[str]:
         examples = f" ({_examples(self.examples)})" if self.examples else ""
-        lines = textwrap.wrap(f"{self.severity.upper()}  {self.name}: {plain(self.meaning, 2000)}{examples}", WIDTH,
-                              subsequent_indent="    ", break_long_words=False)
+        lines = textwrap.wrap(
+            f"{self.severity.upper()}  {self.name}: {plain(self.meaning, 2000)}{examples}",
+            WIDTH,
+            subsequent_indent="    ",
+            break_long_words=False,
+        )
         if self.evidence:
-            lines += textwrap.wrap(plain(evidence_words(self), 2000), WIDTH, initial_indent="    ", subsequent_indent="    ",
-                                   break_long_words=False)
+            lines += textwrap.wrap(
+                plain(evidence_words(self), 2000),
+                WIDTH,
+                initial_indent="    ",
+                subsequent_indent="    ",
+                break_long_words=False,
+            )
         # a call is copied and typed: it is not broken into lines
         return [*lines, f"    -> {plain(self.remedy, 2000)}"] if self.remedy else lines
 
@@ -74,8 +83,9 @@ class Report:
 
     def __post_init__(self):
         # topics in the order of their worst finding: what spoils the numbers is read first
-        worst = {topic: min((_rank(one) for one in self.findings if one.topic == topic), default=len(SEVERITIES))
-                 for topic in TOPICS}
+        worst = {
+            topic: min((_rank(one) for one in self.findings if one.topic == topic), default=len(SEVERITIES)) for topic in TOPICS
+        }
         ordered = sorted(self.findings, key=lambda one: (worst[one.topic], TOPICS.index(one.topic), _rank(one)))
         object.__setattr__(self, "findings", tuple(ordered))
 
@@ -115,24 +125,33 @@ class Report:
 
     def _headline(self) -> str:
         counts = {severity: sum(one.severity == severity for one in self.findings) for severity in SEVERITIES}
-        said = [f"{number} {severity}{'s' if number > 1 and severity != 'passed' else ''}"
-                for severity, number in counts.items() if number]
+        said = [
+            f"{number} {severity}{'s' if number > 1 and severity != 'passed' else ''}"
+            for severity, number in counts.items()
+            if number
+        ]
         return f"{plain(self.subject, 300)}{': ' if self.subject else ''}{', '.join(said) or 'nothing found'}"
 
     def to_json(self) -> str:
         """The findings as JSON; numbers that are not finite are strings."""
-        findings = [{field.name: as_plain(getattr(one, field.name)) for field in dataclasses.fields(one)}
-                    for one in self.findings]
-        return json.dumps({"subject": self.subject, "worst": self.worst, "healthy": self.healthy, "findings": findings},
-                          indent=2, allow_nan=False)
+        findings = [
+            {field.name: as_plain(getattr(one, field.name)) for field in dataclasses.fields(one)} for one in self.findings
+        ]
+        return json.dumps(
+            {"subject": self.subject, "worst": self.worst, "healthy": self.healthy, "findings": findings},
+            indent=2,
+            allow_nan=False,
+        )
 
     def save_html(self, path: str | Path, overwrite: bool = False) -> Path:
         """Writes the report as one HTML file that stands alone, whole or not at all. Returns its path."""
         from ..view.page import write_page
+
         return write_page(path, "Is this attribution to be believed?", self._sections(), [self._headline()], overwrite)
 
     def _repr_html_(self) -> str:
         from markupsafe import Markup
+
         parts = [Markup("<p><b>{}</b></p>").format(self._headline())]
         for section in self._sections():
             parts += [Markup("<h4>{}</h4>").format(section.title), *section.blocks]
@@ -140,8 +159,11 @@ class Report:
 
     def _sections(self) -> list:
         from ..view.page import Section
-        return [Section(topic.capitalize(), [_html(one) for one in self.findings if one.topic == topic])
-                for topic in dict.fromkeys(one.topic for one in self.findings)]
+
+        return [
+            Section(topic.capitalize(), [_html(one) for one in self.findings if one.topic == topic])
+            for topic in dict.fromkeys(one.topic for one in self.findings)
+        ]
 
 
 def _rank(finding: Finding) -> int:
@@ -149,17 +171,25 @@ def _rank(finding: Finding) -> int:
 
 
 # ground and text of the label, at a contrast of at least 4.5
-COLOURS = {"error": ("#b3261e", "#fff"), "warning": ("#8a5a00", "#fff"), "note": ("#57606a", "#fff"),
-           "passed": ("#1a6b35", "#fff")}
+COLOURS = {
+    "error": ("#b3261e", "#fff"),
+    "warning": ("#8a5a00", "#fff"),
+    "note": ("#57606a", "#fff"),
+    "passed": ("#1a6b35", "#fff"),
+}
 
 
 def _html(finding: Finding):
     """One finding as HTML, everything in it escaped."""
     from markupsafe import Markup
+
     ground, text = COLOURS[finding.severity]
     examples = f" ({_examples(finding.examples)})" if finding.examples else ""
-    parts = [Markup('<p><span style="background:{};color:{};border-radius:3px;padding:0 .4em">{}</span> <b>{}</b> {}{}</p>')
-             .format(ground, text, finding.severity, finding.name.replace("_", " "), finding.meaning, examples)]
+    parts = [
+        Markup('<p><span style="background:{};color:{};border-radius:3px;padding:0 .4em">{}</span> <b>{}</b> {}{}</p>').format(
+            ground, text, finding.severity, finding.name.replace("_", " "), finding.meaning, examples
+        )
+    ]
     if finding.evidence:
         parts.append(Markup('<p style="font-size:.85rem;color:#3b434b">{}</p>').format(evidence_words(finding)))
     if finding.remedy:

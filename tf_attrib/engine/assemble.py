@@ -19,8 +19,9 @@ from .work import Work
 FLOOR = 1e-4
 
 
-def assemble(method: Method, function: ScoreFunction, outcome: Outcome, work: Work,
-             tokens: np.ndarray | None) -> dict[str, Any]:
+def assemble(
+    method: Method, function: ScoreFunction, outcome: Outcome, work: Work, tokens: np.ndarray | None
+) -> dict[str, Any]:
     """The fields of the result of `method`.
 
     Args:
@@ -40,17 +41,29 @@ def assemble(method: Method, function: ScoreFunction, outcome: Outcome, work: Wo
         status = np.where(finite, "" if status is None else status, NOT_FINITE)
     target = tables.target
     found = {
-        "attributions": rebuild(totals), "positive": rebuild(positive) if method.signed else None, "scores": tables.score,
+        "attributions": rebuild(totals),
+        "positive": rebuild(positive) if method.signed else None,
+        "scores": tables.score,
         "inputs": rebuild(work.arrays),
-        "evaluations": outcome.evaluations, "forward_evaluations": outcome.forward_evaluations + 1,
-        "error_estimate": outcome.error_estimate, "status": status, "residual": outcome.residual,
-        "residual_clipped": outcome.residual_clipped, "narrow_at": outcome.narrow_at,
+        "evaluations": outcome.evaluations,
+        "forward_evaluations": outcome.forward_evaluations + 1,
+        "error_estimate": outcome.error_estimate,
+        "status": status,
+        "residual": outcome.residual,
+        "residual_clipped": outcome.residual_clipped,
+        "narrow_at": outcome.narrow_at,
         "target": None if target.shape[1] == 0 else target[:, 0] if target.shape[1] == 1 else target,
-        "predicted": compared.predicted, **work.placed,
-        "tokens": tokens, "method": repr(method), "at": method.words(function), "of": function.output.words,
+        "predicted": compared.predicted,
+        **work.placed,
+        "tokens": tokens,
+        "method": repr(method),
+        "at": method.words(function),
+        "of": function.output.words,
         "class_zero": function.output.other,
-        "unit": function.output.unit, "attribution_unit": method.unit(function.output.unit),
-        "notes": function.place.notes + _notes(method.control, function, compared) + method.notes(function)}
+        "unit": function.output.unit,
+        "attribution_unit": method.unit(function.output.unit),
+        "notes": function.place.notes + _notes(method.control, function, compared) + method.notes(function),
+    }
     if series:
         found |= {"alphas": outcome.alphas, "path_scores": outcome.path_scores, "path_gradients": outcome.path_slopes}
     if method.uses_baseline:
@@ -66,23 +79,29 @@ def _against_baseline(found: dict, method, function, outcome, tables, compared) 
     # of an output with positions the score of the target alone is known here
     confident = function.output.has_classes and function.output.unit == "probability" and function.target_rank < 2
     difference = tables.score - below.mean(1)
-    more = {"baseline_scores": below[:, 0] if one else below, "baseline": words,
-            "forward_evaluations": found["forward_evaluations"] + references.count,
-            "baseline_confidence": (compared.highest[:, 0] if one else compared.highest) if confident else None}
+    more = {
+        "baseline_scores": below[:, 0] if one else below,
+        "baseline": words,
+        "forward_evaluations": found["forward_evaluations"] + references.count,
+        "baseline_confidence": (compared.highest[:, 0] if one else compared.highest) if confident else None,
+    }
     if method.in_score_units:
         total = sum(leaf.reshape(len(leaf), -1).sum(1, dtype=np.float64) for leaf in flatten(found["attributions"]).values())
         more["gap"] = total - difference
         short = method.when_incomplete(function)
         if short is not None:
-            size = sum(np.abs(leaf).reshape(len(leaf), -1).sum(1, dtype=np.float64)
-                       for leaf in flatten(found["attributions"]).values())
+            size = sum(
+                np.abs(leaf).reshape(len(leaf), -1).sum(1, dtype=np.float64) for leaf in flatten(found["attributions"]).values()
+            )
             status = judged(more["gap"], difference, size, compared.largest, method.exact, short)
             known = found["status"]
-            more["status"] = status if known is None else np.where(np.isin(known, ("", CONVERGED)) & (status != ""), status,
-                                                                   known)
+            more["status"] = (
+                status if known is None else np.where(np.isin(known, ("", CONVERGED)) & (status != ""), status, known)
+            )
     if method.on_path:
-        more["gradient_share"] = np.divide(outcome.end_slopes, difference, out=np.full(len(difference), np.nan),
-                                           where=difference != 0)
+        more["gradient_share"] = np.divide(
+            outcome.end_slopes, difference, out=np.full(len(difference), np.nan), where=difference != 0
+        )
     return more
 
 
@@ -92,8 +111,10 @@ def _notes(control: Control | None, function: ScoreFunction, compared: Compared)
         return ()
     notes = []
     if function.log_odds is None and (function.output.unit == "probability" or compared.distributions):
-        notes.append("the logits beneath this probability were not found, so paths are refined on the probability itself, "
-                     "which takes more gradients")
+        notes.append(
+            "the logits beneath this probability were not found, so paths are refined on the probability itself, "
+            "which takes more gradients"
+        )
     if control.tolerance < FLOOR and function.dtype != tf.float64:
         notes.append(f"float32 carries the error estimate to about {FLOOR:g}: for less, use a float64 model")
     return tuple(notes)

@@ -25,5 +25,12 @@ class Compared:
     def of_examples(self, which: np.ndarray) -> "Compared":
         """Those of some of the examples."""
         predicted = None if self.predicted is None else self.predicted[which]
-        return Compared(self.target[which], self.scores[which], self.baseline_scores[which], self.highest[which],
-                        self.largest[which], self.distributions, predicted)
+        return Compared(
+            self.target[which],
+            self.scores[which],
+            self.baseline_scores[which],
+            self.highest[which],
+            self.largest[which],
+            self.distributions,
+            predicted,
+        )

@@ -39,6 +39,7 @@ class Cloud:
 
     def folded(self, outcome: Outcome) -> Outcome:
         """The outcome of the examples, from that of all their copies, one example's after the other's."""
+
         def split(values: np.ndarray | None) -> np.ndarray | None:
             return None if values is None else values.reshape(-1, self.n_samples, *values.shape[1:])
 
@@ -48,11 +49,16 @@ class Cloud:
 
         def mean(values: np.ndarray) -> np.ndarray:
             return values.mean(1)
+
         totals = {key: FORMS[self.form](split(total)) for key, total in outcome.totals.items()}
         found = {name: of(name, mean) for name in ("end_slopes", "path_scores", "path_slopes", "residual")}
-        found |= {"alphas": of("alphas", lambda values: values[:, 0]), "finite": of("finite", lambda values: values.all(1)),
-                  "residual_clipped": of("residual_clipped", lambda values: values.any(1)), "status": of("status", _worst),
-                  "narrow_at": of("narrow_at", lambda values: np.fmin.reduce(values, 1))}
+        found |= {
+            "alphas": of("alphas", lambda values: values[:, 0]),
+            "finite": of("finite", lambda values: values.all(1)),
+            "residual_clipped": of("residual_clipped", lambda values: values.any(1)),
+            "status": of("status", _worst),
+            "narrow_at": of("narrow_at", lambda values: np.fmin.reduce(values, 1)),
+        }
         found |= {name: of(name, lambda values: values.sum(1)) for name in ("evaluations", "forward_evaluations")}
         # copies whose mean is wanted were judged by it: each states the error of the mean
         error = of("error_estimate", lambda values: values.max(1)) if self.form == "mean" else None
@@ -82,11 +88,13 @@ def in_clouds(cloud: Cloud, examples: dict[Any, np.ndarray], seed: int | None, m
 
 def joined(parts: list[Outcome]) -> Outcome:
     """One outcome of all examples."""
+
     def whole(name: str):
         values = [getattr(part, name) for part in parts]
         if isinstance(values[0], dict):
             return {key: np.concatenate([value[key] for value in values]) for key in values[0]}
         return None if values[0] is None else np.concatenate(values)
+
     return Outcome(**{field.name: whole(field.name) for field in dataclasses.fields(Outcome)})
 
 

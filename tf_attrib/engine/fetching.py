@@ -55,23 +55,32 @@ class Fetching:
         count, size = len(next(iter(inputs.values()))), self.function.rows or self.whole_block
         parts = []
         for start in range(0, count, size):
-            part = {key: value[start:start + size] for key, value in inputs.items()}
+            part = {key: value[start : start + size] for key, value in inputs.items()}
             real = min(size, count - start)
             part = {key: self._filled(value) for key, value in part.items()}
             fetched = self._cuts[name].evaluate(part)
             fed = len(next(iter(part.values())))
             for value in fetched.values():
                 if not value.ndim or len(value) != fed:
-                    raise AttributionError(f"the model must return one entry for each example, shape (batch, ...); for {fed} "
-                                           f"examples it returned shape {tuple(value.shape)}: do not sum over the batch")
+                    raise AttributionError(
+                        f"the model must return one entry for each example, shape (batch, ...); for {fed} "
+                        f"examples it returned shape {tuple(value.shape)}: do not sum over the batch"
+                    )
             parts.append({key: value[:real] for key, value in fetched.items()})
         return {key: _joined([part[key] for part in parts]) for key in ports}
 
     def _from_inputs(self, ports: dict[Any, Port]) -> Cut:
         """The cut from the model's inputs, and from a score's own rows where they are needed, to `ports`."""
         traced, tensors = self.function.traced, [port.tensor for port in ports.values()]
-        return Cut(traced, {key: Port(tensor) for key, tensor in traced.inputs.items()
-                            if key not in self.function.output.data or connected(tensor, tensors)}, ports)
+        return Cut(
+            traced,
+            {
+                key: Port(tensor)
+                for key, tensor in traced.inputs.items()
+                if key not in self.function.output.data or connected(tensor, tensors)
+            },
+            ports,
+        )
 
     def each(self, tensors: dict[str, tf.Tensor], inputs: dict[Any, np.ndarray]) -> list[dict[str, np.ndarray]] | None:
         """Values of tensors for each example alone, since they need not have a batch axis; None where the model's batch is
@@ -81,8 +90,10 @@ class Fetching:
         if axis == 0 and any(not tensor.shape.rank or tensor.shape[0] != rows for tensor in tensors.values()):
             return None
         ports, size = {key: Port(tensor, axis) for key, tensor in tensors.items()}, 1 if axis is None else count
-        parts = [self.fetch(f"each of {', '.join(ports)}", ports, {key: value[i:i + size] for key, value in inputs.items()})
-                 for i in range(0, count, size)]
+        parts = [
+            self.fetch(f"each of {', '.join(ports)}", ports, {key: value[i : i + size] for key, value in inputs.items()})
+            for i in range(0, count, size)
+        ]
         return [{key: part[key][i] for key in ports} for part in parts for i in range(size)]
 
     def within(self, name: str, make: Callable[[], dict[Any, Port]], at: dict, inputs: dict) -> list[dict[Any, np.ndarray]]:
@@ -109,10 +120,12 @@ class Fetching:
         count, parts = len(next(iter(at.values()))), []
         for start in range(0, count, self.block):
             part = slice(start, min(start + self.block, count))
-            found = self.function.gradients_now({key: self._filled(value[part]) for key, value in at.items()},
-                                                {key: self._filled(inputs[key][part]) for key in self.function.context},
-                                                self._filled(target[part]))
-            parts.append({key: value[:part.stop - part.start] for key, value in found.items()})
+            found = self.function.gradients_now(
+                {key: self._filled(value[part]) for key, value in at.items()},
+                {key: self._filled(inputs[key][part]) for key in self.function.context},
+                self._filled(target[part]),
+            )
+            parts.append({key: value[: part.stop - part.start] for key, value in found.items()})
         return {key: np.concatenate([part[key] for part in parts]) for key in at}
 
     def predicted(self, inputs: dict) -> np.ndarray:
@@ -136,12 +149,15 @@ class Fetching:
         output, filled = self.function.output, {key: self._filled(value) for key, value in examples.items()}
         shape, count = tuple(self._cuts["shape"].evaluate(filled)[None].tolist()), len(next(iter(filled.values())))
         if shape[:1] != (count,):
-            raise AttributionError(f"{output.words} must have one entry for each example, shape (batch, ...); for {count} "
-                                   f"examples it is of shape {shape}: do not sum or average over the batch")
+            raise AttributionError(
+                f"{output.words} must have one entry for each example, shape (batch, ...); for {count} "
+                f"examples it is of shape {shape}: do not sum or average over the batch"
+            )
         return shape
 
-    def _values(self, at: Callable[[np.ndarray], dict], example: np.ndarray, inputs: dict,
-                targets: np.ndarray | None) -> np.ndarray:
+    def _values(
+        self, at: Callable[[np.ndarray], dict], example: np.ndarray, inputs: dict, targets: np.ndarray | None
+    ) -> np.ndarray:
         """Values of the explained output, (rows, classes), or (rows, 1) where an output of higher rank needs its target.
 
         Args:
@@ -180,13 +196,14 @@ class Fetching:
 def _forward(function: ScoreFunction) -> Compiled:
     """From rows of the selected tensors, those beside them, and targets where one is needed, to values or scores."""
     keys, rank = list(function.place.ports), function.target_rank
-    signature = function.signature()[:None if rank > 1 else -1]
+    signature = function.signature()[: None if rank > 1 else -1]
 
     def values(*tensors):
         at = dict(zip(keys, tensors, strict=False))
-        context = dict(zip(function.context, tensors[len(keys):], strict=False))
+        context = dict(zip(function.context, tensors[len(keys) :], strict=False))
         found = function.scores(at, context, tensors[-1]) if rank > 1 else function.values(at, context)
         return found if found.shape.rank == 2 else found[:, None]
+
     return Compiled(values, signature)
 
 
@@ -196,7 +213,14 @@ def _joined(parts: list[np.ndarray]) -> np.ndarray:
     Rows of a sparse lookup differ in number from one example to the next, and those that fill up are used by none.
     """
     sizes = np.max([part.shape[1:] for part in parts], axis=0)
-    filled = [np.pad(part, [(0, 0), *((0, size - axis) for size, axis in zip(sizes, part.shape[1:], strict=True))],
-                     constant_values=-1 if part.dtype.kind == "i" else 0)
-              if tuple(sizes) != part.shape[1:] else part for part in parts]
+    filled = [
+        np.pad(
+            part,
+            [(0, 0), *((0, size - axis) for size, axis in zip(sizes, part.shape[1:], strict=True))],
+            constant_values=-1 if part.dtype.kind == "i" else 0,
+        )
+        if tuple(sizes) != part.shape[1:]
+        else part
+        for part in parts
+    ]
     return np.concatenate(filled)

@@ -61,12 +61,18 @@ def format_error(method: Method, work: Work, evaluations: np.ndarray) -> np.ndar
     moves = {"difference": {key: x - start[key] for key, x in tables.x.items()}, "input": tables.x, "one": {}}[velocity]
     apart, size = [], []
     for number in range(alpha.shape[1]):
-        at = {key: _shaped(1 - alpha[:, number], x) * start[key] + _shaped(alpha[:, number], x) * x
-              for key, x in tables.x.items()}
-        half, full = (_flat([value * _shaped(weight[:, number], value) * moves.get(key, 1)
-                             for (key, value) in zip(tables.x, found, strict=True)])
-                      for found in _both(work, [value.astype(x.dtype) for value, x in zip(at.values(), tables.x.values(),
-                                                                                          strict=True)]))
+        at = {
+            key: _shaped(1 - alpha[:, number], x) * start[key] + _shaped(alpha[:, number], x) * x for key, x in tables.x.items()
+        }
+        half, full = (
+            _flat(
+                [
+                    value * _shaped(weight[:, number], value) * moves.get(key, 1)
+                    for (key, value) in zip(tables.x, found, strict=True)
+                ]
+            )
+            for found in _both(work, [value.astype(x.dtype) for value, x in zip(at.values(), tables.x.values(), strict=True)])
+        )
         apart.append(half - full)
         size.append(full)
     return _extrapolated(np.stack(apart), np.sum(size, 0), evaluations)
@@ -108,7 +114,7 @@ def _both(work: Work, at: list[np.ndarray]) -> tuple[list[np.ndarray], list[np.n
     parts = []
     for rows in np.array_split(np.arange(len(tables.target)), -(-2 * len(tables.target) // session.block)):
         filled = np.append(rows, np.full(max((session.function.rows or 0) - len(rows), 0), rows[-1]))
-        parts.append([value[:len(rows)] for value in run(*(value[filled] for value in [*at, *context, tables.target]))])
+        parts.append([value[: len(rows)] for value in run(*(value[filled] for value in [*at, *context, tables.target]))])
     return list(half.values()), [np.concatenate(part) for part in zip(*parts, strict=True)]
 
 
@@ -135,17 +141,25 @@ def in_float32(function: ScoreFunction) -> Compiled:
         here, given = tf.compat.v1.get_default_graph(), dict(zip(ports, tensors, strict=False))
         x = {key: tf.identity(_wide(port.to_graph(given[key]))) for key, port in ports.items()}
         values = {("at", key): value for key, value in x.items()} | {"target": tensors[-1]}
-        values |= {("input", key): tf.cast(value, function.traced.inputs[key].dtype)
-                   for key, value in zip(function.context, tensors[len(ports):-1], strict=True)}
+        values |= {
+            ("input", key): tf.cast(value, function.traced.inputs[key].dtype)
+            for key, value in zip(function.context, tensors[len(ports) : -1], strict=True)
+        }
         needed = {*wide.sources, *wide.references}
-        fed = {reference: tf.identity(_wide(values[one] if isinstance(one, str | tuple) else here.capture(one)))
-               for reference, one in source.items() if reference in needed}
+        fed = {
+            reference: tf.identity(_wide(values[one] if isinstance(one, str | tuple) else here.capture(one)))
+            for reference, one in source.items()
+            if reference in needed
+        }
         fed |= {port.tensor.name: x[key] for key, port in ports.items()}
         with TRACING:
             (found,) = add_flat(wide, fed)
             slopes = gradients(found, list(x.values()), "no gradient in float32")
-        return [tf.cast(port.from_graph(tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)), function.dtype)
-                for port, value, slope in zip(ports.values(), x.values(), slopes, strict=True)]
+        return [
+            tf.cast(port.from_graph(tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)), function.dtype)
+            for port, value, slope in zip(ports.values(), x.values(), slopes, strict=True)
+        ]
+
     return Compiled(backward, function.signature())
 
 

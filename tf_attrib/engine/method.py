@@ -118,5 +118,7 @@ def as_method(method: str | Method) -> Method:
         return method
     if isinstance(method, str) and method in METHODS:
         return METHODS[method]()
-    raise AttributionError(f"no method is called {method!r}; there are: {nearest(method, METHODS)}, or an instance such as "
-                           "ta.IntegratedGradients(tolerance=0.01)")
+    raise AttributionError(
+        f"no method is called {method!r}; there are: {nearest(method, METHODS)}, or an instance such as "
+        "ta.IntegratedGradients(tolerance=0.01)"
+    )

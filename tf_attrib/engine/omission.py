@@ -31,8 +31,12 @@ class Omitted:
     def at_positions(self, positions: np.ndarray) -> "Omitted":
         """The same with an entry for each example and each of `positions`, as `positions.expanded` orders them."""
         example = np.repeat(np.arange(len(self.good)), len(positions))
-        return Omitted(self.good[example], {key: value[example] for key, value in self.arrays.items()}, None,
-                       {"example": example, "position": np.tile(positions, len(self.good))})
+        return Omitted(
+            self.good[example],
+            {key: value[example] for key, value in self.arrays.items()},
+            None,
+            {"example": example, "position": np.tile(positions, len(self.good))},
+        )
 
 
 def finite_rows(arrays: dict[Any, np.ndarray]) -> np.ndarray | None:
@@ -48,8 +52,10 @@ def finite_rows(arrays: dict[Any, np.ndarray]) -> np.ndarray | None:
 
 def finite(arrays: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
     """The same arrays with 0 in place of what is not finite."""
-    return {key: np.where(np.isfinite(value), value, np.zeros((), value.dtype)) if value.dtype.kind == "f" else value
-            for key, value in arrays.items()}
+    return {
+        key: np.where(np.isfinite(value), value, np.zeros((), value.dtype)) if value.dtype.kind == "f" else value
+        for key, value in arrays.items()
+    }
 
 
 def filled(some: dict[Any, np.ndarray], which: np.ndarray, count: int) -> dict[Any, np.ndarray]:
@@ -77,14 +83,23 @@ def put_back(result: Result, omitted: Omitted) -> Result:
         found = np.full((len(good), *value.shape[1:]), fill, value.dtype)
         found[good] = value
         return found
+
     fills = {"f": np.nan, "i": 0, "u": 0, "b": False, "U": "", "O": ""}
-    found = {name: wide(value, -1 if name in ("target", "predicted") else fills[value.dtype.kind])
-             for name in PER_EXAMPLE if (value := getattr(result, name)) is not None}
+    found = {
+        name: wide(value, -1 if name in ("target", "predicted") else fills[value.dtype.kind])
+        for name in PER_EXAMPLE
+        if (value := getattr(result, name)) is not None
+    }
     if result.target is not None and omitted.target is not None:
         found["target"] = omitted.target[:, 0] if omitted.target.shape[1] == 1 else omitted.target
     status = np.full(len(good), NOT_FINITE, "U15")
     status[good] = "" if result.status is None else result.status
     positive = None if result.positive is None else map_leaves(lambda leaf: wide(leaf, np.nan), result.positive)
     attributions = map_leaves(lambda leaf: wide(leaf, np.nan), result.attributions)
-    return dataclasses.replace(result, attributions=attributions, positive=positive, inputs=rebuild(omitted.arrays),
-                               **found | {"status": status} | omitted.placed)
+    return dataclasses.replace(
+        result,
+        attributions=attributions,
+        positive=positive,
+        inputs=rebuild(omitted.arrays),
+        **found | {"status": status} | omitted.placed,
+    )

@@ -53,8 +53,9 @@ class _Entries:
     def of_examples(self, which: np.ndarray, target: Any) -> "_Entries":
         """Those of some of the examples, which have this target."""
         arrays, ready, x, extra = (_rows(values, which) for values in (self.arrays, self.ready, self.x, self.extra))
-        return dataclasses.replace(self, arrays=arrays, ready=ready, x=x, extra=extra, target=target,
-                                   references=self.references.of_examples(which))
+        return dataclasses.replace(
+            self, arrays=arrays, ready=ready, x=x, extra=extra, target=target, references=self.references.of_examples(which)
+        )
 
 
 def usable(given: dict[Any, np.ndarray], mark: bool) -> tuple[dict[Any, np.ndarray], np.ndarray | None]:
@@ -88,6 +89,7 @@ def _ends(session: Session, method: Method, examples: Examples, baselines: Any, 
     def selected(values: dict) -> dict:
         found = session.selected({key: values[match[key]] for key in match})
         return dict(zip(keys, found.values(), strict=True))
+
     x = selected(user) if which is None else filled(selected(_rows(user, which)), which, len(examples))
     baselines = method.default_baseline() if baselines is None else baselines
     references = resolve(baselines, x, user, selected, seed, examples.good is not None, lambda: session.called(match))
@@ -100,8 +102,11 @@ def _finite_alone(session: Session, examples: Examples, entries: _Entries) -> _E
     if good is None or good.all():
         return entries
     which, target = _some(good), entries.target
-    known = None if isinstance(target, EachPosition) else \
-        session.function.targets(target, session.shape(examples.ready), len(examples))
+    known = (
+        None
+        if isinstance(target, EachPosition)
+        else session.function.targets(target, session.shape(examples.ready), len(examples))
+    )
     found = entries.of_examples(which, only(target, which) if known is None else known[which])
     return dataclasses.replace(found, omitted=Omitted(good, examples.given, known))
 
@@ -112,8 +117,9 @@ def _at_positions(session: Session, entries: _Entries) -> _Entries:
         return entries
     example, position, target = session.positions(entries.target, entries.ready)
     omitted = entries.omitted and entries.omitted.at_positions(position[example == 0])
-    return dataclasses.replace(entries.of_examples(example, target), placed={"example": example, "position": position},
-                               omitted=omitted)
+    return dataclasses.replace(
+        entries.of_examples(example, target), placed={"example": example, "position": position}, omitted=omitted
+    )
 
 
 def _rows(values: dict, which: np.ndarray) -> dict:

@@ -43,10 +43,18 @@ class Tables:
 
     def of_examples(self, which: np.ndarray) -> "Tables":
         """Those of some of the examples."""
+
         def only(values: dict) -> dict:
             return {key: value[which] for key, value in values.items()}
-        return Tables(only(self.x), only(self.context), self.target[which], self.score[which],
-                      self.references.of_examples(which), only(self.extra))
+
+        return Tables(
+            only(self.x),
+            only(self.context),
+            self.target[which],
+            self.score[which],
+            self.references.of_examples(which),
+            only(self.extra),
+        )
 
 
 class Program:
@@ -68,6 +76,7 @@ class Program:
 
         def flat(*tensors):
             return self._block(*tf.nest.pack_sequence_as(self._signature, tensors))
+
         self._compiled = Compiled(flat, tf.nest.flatten(self._signature))
 
     def __call__(self, tables: Tables, rows: Rows) -> tuple[np.ndarray, list, np.ndarray, np.ndarray]:
@@ -89,24 +98,31 @@ class Program:
         floats[:, 0], floats[:, 1], floats[:, 2] = rows.alpha, rows.weight, tables.score[rows.example]
         context = [tables.context[key][part] for key in self.function.context]
         extra = [tables.extra[name][part] for name in self._extra]
-        *sums, scores, slopes = self._compiled(*(value[part] for value in tables.x.values()), *references, *context, *extra,
-                                               integers, floats)
+        *sums, scores, slopes = self._compiled(
+            *(value[part] for value in tables.x.values()), *references, *context, *extra, integers, floats
+        )
         return slots, sums, scores[:count], slopes[:count]
 
     def _block(self, x, references, context, extra, integers, floats):
         keys, many = self.function.place.ports, len(references)
-        example, slot, number, *index = tf.unstack(integers[:, :3 + many], axis=1)
+        example, slot, number, *index = tf.unstack(integers[:, : 3 + many], axis=1)
         alpha, weight, score = tf.unstack(floats, axis=1)
         row = Row(
             {key: tf.gather(value, example) for key, value in zip(keys, x, strict=True)},
             {key: tf.gather(table, rows) for key, table, rows in zip(keys, references, index, strict=True)},
             {key: tf.gather(value, example) for key, value in zip(self.function.context, context, strict=True)},
-            integers[:, 3 + many:], alpha, score, number,
-            {name: tf.gather(value, example) for name, value in zip(self._extra, extra, strict=True)})
+            integers[:, 3 + many :],
+            alpha,
+            score,
+            number,
+            {name: tf.gather(value, example) for name, value in zip(self._extra, extra, strict=True)},
+        )
         scores, slopes, integrands = self._row(self.function, row)
         slots = tf.reduce_max(slot) + 1
-        sums = [tf.math.unsorted_segment_sum(tf.math.multiply_no_nan(integrand, per_row(weight, integrand)), slot, slots)
-                for integrand in integrands.values()]
+        sums = [
+            tf.math.unsorted_segment_sum(tf.math.multiply_no_nan(integrand, per_row(weight, integrand)), slot, slots)
+            for integrand in integrands.values()
+        ]
         return [*sums, scores, slopes]
 
 
@@ -125,8 +141,9 @@ def _ranked(slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return slot[starts], np.cumsum(starts) - 1
 
 
-def run(program_for: Callable[[bool], Program], tables: Tables, integrator: Integrator, block: int,
-        advance: Callable[[int], None]) -> None:
+def run(
+    program_for: Callable[[bool], Program], tables: Tables, integrator: Integrator, block: int, advance: Callable[[int], None]
+) -> None:
     """Evaluates all rows that `integrator` asks for, in blocks of about `block` rows, and hands it what they give.
 
     Args:
@@ -137,8 +154,11 @@ def run(program_for: Callable[[bool], Program], tables: Tables, integrator: Inte
         program = program_for(rows.forward_only)
         blocks = -(-len(rows) // block)
         # even blocks waste nothing: 50 rows in blocks of 32 become 25 and 25
-        ends = np.arange(1, blocks + 1) * len(rows) // blocks if not program.function.rows else \
-            np.minimum(np.arange(1, blocks + 1) * block, len(rows))
+        ends = (
+            np.arange(1, blocks + 1) * len(rows) // blocks
+            if not program.function.rows
+            else np.minimum(np.arange(1, blocks + 1) * block, len(rows))
+        )
         for start, end in zip([0, *ends[:-1]], ends, strict=True):
             part = rows[start:end] if blocks > 1 else rows
             integrator.accept(part, *program(tables, part))

@@ -47,9 +47,18 @@ def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance:
     dtype, odds = function.dtype.as_numpy_dtype, control is not None and function.log_odds is not None
     sums = method.sums(work.features, work)
     if control is not None:
-        integrator = RefiningRule(control, tables.score, work.compared.baseline_scores, sums, dtype, odds, memory,
-                                  method.hands_out(function), 1 if method.cloud is None else method.cloud.judged_together,
-                                  _rounding(function))
+        integrator = RefiningRule(
+            control,
+            tables.score,
+            work.compared.baseline_scores,
+            sums,
+            dtype,
+            odds,
+            memory,
+            method.hands_out(function),
+            1 if method.cloud is None else method.cloud.judged_together,
+            _rounding(function),
+        )
     else:
         integrator = FixedRule(_points(method, work, seed), sums, dtype, method.forward_only)
     return session.run(method.row(work.features, function.place.kind), tables, integrator, odds, advance)

@@ -65,10 +65,12 @@ class Session(Fetching):
                 self._finished(examples)
             except (tf.errors.OpError, AttributionError):
                 raise error from None
-            raise AttributionError("the model works on these examples, and not on another number of them: an array that it "
-                                   "refers to may have a row for each. Give such an array as an input beside the others, "
-                                   "Attributor(lambda inputs: f(inputs['x'], inputs['rows']), at=ta.inputs('x')), or as "
-                                   "ta.score(function, data=rows)") from error
+            raise AttributionError(
+                "the model works on these examples, and not on another number of them: an array that it "
+                "refers to may have a row for each. Give such an array as an input beside the others, "
+                "Attributor(lambda inputs: f(inputs['x'], inputs['rows']), at=ta.inputs('x')), or as "
+                "ta.score(function, data=rows)"
+            ) from error
 
     def centred(self) -> "Session":
         """The same of the output less its mean over classes."""
@@ -76,29 +78,36 @@ class Session(Fetching):
 
     def along(self, path: At | None) -> "Session":
         """The same with paths at another place; the selected tensors are then what rows look at (`ScoreFunction.observed`)."""
+
         def moved(function: ScoreFunction) -> ScoreFunction:
             seen = function.place
             try:
                 place = self._resolved(path, [port.tensor for port in seen.ports.values()])
             except AttributionError as error:
                 shown = "its default" if path is None else f"path={path.name or path.kind!r}"
-                raise AttributionError(f"the path must run in front of {seen.words}, where attributions are; {shown} does not: "
-                                       f"{error}") from error
+                raise AttributionError(
+                    f"the path must run in front of {seen.words}, where attributions are; {shown} does not: {error}"
+                ) from error
             return dataclasses.replace(function, place=place, observed=seen)
+
         return self._other(("along", path), moved)
 
     def through(self, layer: At) -> "Session":
         """The same, with a layer observed behind the selected tensors."""
+
         def observing(function: ScoreFunction) -> ScoreFunction:
             fetches = list(function.output.fetches.values())
             seen = self._resolved(dataclasses.replace(layer, unit=None), fetches)
             tensors = [port.tensor for port in seen.ports.values()]
             if len(tensors) > 1:
-                raise AttributionError(f"{seen.words}: conductance passes through one of them, name it, such as "
-                                       f"ta.layer({next(iter(seen.ports))!r}, unit=...)")
+                raise AttributionError(
+                    f"{seen.words}: conductance passes through one of them, name it, such as "
+                    f"ta.layer({next(iter(seen.ports))!r}, unit=...)"
+                )
             if not any(connected(port.tensor, tensors) for port in function.place.ports.values()):
                 raise AttributionError(f"{seen.words} does not depend on {function.place.words}: choose a layer behind it")
             return dataclasses.replace(function, observed=seen)
+
         return self._other(("through", layer.name), observing)
 
     def _other(self, name: Any, change: Callable[[ScoreFunction], ScoreFunction]) -> "Session":
@@ -169,8 +178,14 @@ class Session(Fetching):
         port = Port(place.indices, place.indices_axis)
         return None if place.indices is None else self.fetch("indices", {None: port}, inputs)[None]
 
-    def run(self, row: Callable, tables: program.Tables, integrator: Integrator, odds: bool = False,
-            advance: Callable[[int], None] = lambda rows: None) -> Outcome:
+    def run(
+        self,
+        row: Callable,
+        tables: program.Tables,
+        integrator: Integrator,
+        odds: bool = False,
+        advance: Callable[[int], None] = lambda rows: None,
+    ) -> Outcome:
         """Evaluates `row` wherever the integrator wants it. Nothing is traced twice.
 
         Args:
@@ -179,11 +194,13 @@ class Session(Fetching):
         Raises:
             AttributionError: what the row function needs of the graph is not there.
         """
+
         def program_for(forward_only: bool) -> program.Program:
             key = (ScoreRow(), False) if forward_only else (row, odds)
             if key not in self._programs:
                 self._programs[key] = program.Program(self.function.log_odds if key[1] else self.function, key[0], tables.extra)
             return self._programs[key]
+
         program.run(program_for, tables, integrator, self.block, advance)
         return integrator.outcome()
 
@@ -204,8 +221,11 @@ class Session(Fetching):
         def at(part: np.ndarray) -> dict:
             own, other = part[part < count], part[part >= count] - count
             of, which = (np.zeros_like(other), other) if shared else np.divmod(other, max(k, 1))
-            return {key: np.concatenate([value[own], references.tables[key][references.index[key][of, which]]])
-                    for key, value in x.items()}
+            return {
+                key: np.concatenate([value[own], references.tables[key][references.index[key][of, which]]])
+                for key, value in x.items()
+            }
+
         values = self._values(at, example, inputs, targets)
         highest = values[:count].argmax(1).astype(np.int32)
         predicted = highest if values.shape[1] > 1 and self.function.output.has_classes else None
@@ -229,5 +249,7 @@ def check_finite(what: str, values: np.ndarray) -> None:
     """Raises AttributionError naming the examples whose `values` (n, rows) hold NaN or infinity."""
     bad = np.flatnonzero(~np.isfinite(values).all(1))
     if len(bad):
-        raise AttributionError(f"the {what} is NaN or infinite for example(s) {few(bad)}; look at these inputs, at the model's "
-                               "weights, and for float16 at overflow")
+        raise AttributionError(
+            f"the {what} is NaN or infinite for example(s) {few(bad)}; look at these inputs, at the model's "
+            "weights, and for float16 at overflow"
+        )

@@ -60,8 +60,10 @@ def _strings(session: Session, inputs: dict, hashed: Buckets, indices: np.ndarra
         if not is_sparse and np.array_equal(ids[:size], wanted[:size]):  # each in its own place, then padding
             words = [*texts[:size], *[""] * (len(wanted) - size)]
         else:
-            fell = {number: dict.fromkeys(text for text, other in zip(texts, ids, strict=True) if other == number)
-                    for number in set(wanted.tolist()) & set(ids.tolist())}
+            fell = {
+                number: dict.fromkeys(text for text, other in zip(texts, ids, strict=True) if other == number)
+                for number in set(wanted.tolist()) & set(ids.tolist())
+            }
             words = [", ".join(fell[number]) if number in fell else None for number in wanted.tolist()]
         found[example] = np.array(words, dtype=object).reshape(indices[example].shape)
     return found

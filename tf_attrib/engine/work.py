@@ -28,10 +28,17 @@ class Work:
 
     def of_examples(self, which: np.ndarray) -> "Work":
         """That of some of the examples."""
-        arrays, ready, placed = ({key: value[which] for key, value in values.items()}
-                                 for values in (self.arrays, self.ready, self.placed))
-        return dataclasses.replace(self, arrays=arrays, ready=ready, tables=self.tables.of_examples(which),
-                                   compared=self.compared.of_examples(which), placed=placed)
+        arrays, ready, placed = (
+            {key: value[which] for key, value in values.items()} for values in (self.arrays, self.ready, self.placed)
+        )
+        return dataclasses.replace(
+            self,
+            arrays=arrays,
+            ready=ready,
+            tables=self.tables.of_examples(which),
+            compared=self.compared.of_examples(which),
+            placed=placed,
+        )
 
     @property
     def features(self) -> dict[Any, tuple]:

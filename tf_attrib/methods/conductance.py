@@ -70,8 +70,9 @@ class Conductance(LayerPathMethod):
         if not isinstance(self.through, At) or self.through.kind != "layer":
             raise AttributionError(f"through must be ta.layer(name, unit=...), got {self.through!r}")
         if self.path is not None:
-            raise AttributionError("through= asks for the conductance of what the attributor's at= selects: the path runs "
-                                   "there; leave path out")
+            raise AttributionError(
+                "through= asks for the conductance of what the attributor's at= selects: the path runs there; leave path out"
+            )
 
     @property
     def _accuracy(self) -> str:
@@ -149,16 +150,20 @@ class GradCam(Method):
         if at is not None and at.kind in ("layer", "tensor"):
             return at
         if function.target_rank > 1:
-            raise AttributionError(f"{function.output.words} has positions of its own, and no layer behind which they are "
-                                   "mixed is known: name the layer, ta.GradCam(layer=...)")
+            raise AttributionError(
+                f"{function.output.words} has positions of its own, and no layer behind which they are "
+                "mixed is known: name the layer, ta.GradCam(layer=...)"
+            )
         return At("layer", last_with_positions(function.traced, list(function.output.fetches.values())))
 
     def sums(self, features, work):
         for shape in features.values():
             if len(shape) < 2:
-                raise AttributionError(f"Grad-CAM needs a layer with positions and channels, (batch, ..., channels); "
-                                       f"{work.session.function.place.words} is of shape {tuple(shape)} for each example: name "
-                                       "another, ta.GradCam(layer=...)")
+                raise AttributionError(
+                    f"Grad-CAM needs a layer with positions and channels, (batch, ..., channels); "
+                    f"{work.session.function.place.words} is of shape {tuple(shape)} for each example: name "
+                    "another, ta.GradCam(layer=...)"
+                )
         return {key: shape[:-1] for key, shape in features.items()}
 
     def points(self, references, rng, features, kind):

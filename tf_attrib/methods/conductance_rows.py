@@ -28,8 +28,10 @@ def separated(function: ScoreFunction) -> bool:
     """Whether all that leads from the selected tensors to the score passes the observed ones."""
     between = [port.tensor for port in function.observed.ports.values()]
     same = {tensor.ref() for tensor in between}
-    return not any(port.tensor.ref() not in same and connected(port.tensor, function.output.fetches.values(), between)
-                   for port in function.place.ports.values())
+    return not any(
+        port.tensor.ref() not in same and connected(port.tensor, function.output.fetches.values(), between)
+        for port in function.place.ports.values()
+    )
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,6 +49,7 @@ class ConductanceRow:
             moved = pushed_forward(outputs, graph.selected, graph.directions, graph.failure)
             products = [_product(slope, move, function.dtype) for slope, move in zip(inner, moved, strict=False)]
             return _ports(function.observed, products) | ({} if whole else {"slope": Port(moved[-1])})
+
         found = _evaluated(function, row, fetches)
         score, slope = found.pop("score"), found.pop("slope", None)
         return score, tf.add_n([per_row_sum(value) for value in found.values()]) if slope is None else slope, found
@@ -65,6 +68,7 @@ class InfluenceRow:
             outer = gradients(graph.observed, graph.selected, graph.failure, inner) if whole else graph.outer()
             outer = _ports(function.place, [_or_zeros(*pair) for pair in zip(outer, graph.selected, strict=True)])
             return _ports(function.observed, inner) | {("outer", key): port for key, port in outer.items()}
+
         found = _evaluated(function, row, fetches)
         difference = row.difference()
         slope = tf.add_n([per_row_sum(found.pop(("outer", key)) * value) for key, value in difference.items()])
@@ -85,9 +89,12 @@ class ThroughRow:
             (tensor,), (slope,) = graph.observed, graph.inner()
             mask = port.to_graph(_mask(port.from_graph(tensor), graph.unit))
             through = gradients([tensor], graph.selected, graph.failure, [slope * tf.cast(mask, slope.dtype)])
-            through, whole = (_ports(function.place, [_or_zeros(*pair) for pair in zip(found, graph.selected, strict=True)])
-                              for found in (through, graph.outer()))
+            through, whole = (
+                _ports(function.place, [_or_zeros(*pair) for pair in zip(found, graph.selected, strict=True)])
+                for found in (through, graph.outer())
+            )
             return through | {("all", key): port for key, port in whole.items()}
+
         found = _evaluated(function, row, fetches)
         difference = row.difference()
         slope = tf.add_n([per_row_sum(found.pop(("all", key)) * value) for key, value in difference.items()])
@@ -107,7 +114,7 @@ def _mask(like: tf.Tensor, unit: tf.Tensor) -> tf.Tensor:
     mask = tf.ones_like(like)
     for axis in range(like.shape.rank - 1):
         size = tf.shape(like)[axis + 1]
-        wanted = unit[:, axis:axis + 1]
+        wanted = unit[:, axis : axis + 1]
         wanted = tf.where(wanted < 0, wanted + size, wanted)
         here = (wanted == EVERY) | (wanted == tf.range(size)[None])
         mask *= tf.cast(tf.reshape(here, [-1] + [size if a == axis else 1 for a in range(like.shape.rank - 1)]), like.dtype)
@@ -150,9 +157,15 @@ def _evaluated(function: ScoreFunction, row: Row, fetches: Callable[["_Ends"], d
     with TRACING, function.traced.function.graph.as_default():
         unit = tf.compat.v1.placeholder(tf.int32, [None, row.extra[UNIT].shape[1]]) if UNIT in row.extra else None
         moves = {key: tf.compat.v1.placeholder(port.tensor.dtype, port.tensor.shape) for key, port in ports.items()}
-        ends = _Ends(score, [port.tensor for port in ports.values()], [port.tensor for port in seen.ports.values()],
-                     list(moves.values()), unit,
-                     f"{function.output.words} has no gradient at {seen.words} along {function.place.words}", function.scale())
+        ends = _Ends(
+            score,
+            [port.tensor for port in ports.values()],
+            [port.tensor for port in seen.ports.values()],
+            list(moves.values()),
+            unit,
+            f"{function.output.words} has no gradient at {seen.words} along {function.place.words}",
+            function.scale(),
+        )
         found = fetches(ends) | {"score": Port(score)}
     feeds = {("move", key): Port(value, ports[key].batch_axis) for key, value in moves.items()} | {"target": Port(target)}
     given = fed(row.point(), row.context) | {("move", key): value for key, value in row.difference().items()}
@@ -165,9 +178,13 @@ def _evaluated(function: ScoreFunction, row: Row, fetches: Callable[["_Ends"], d
     def backward(scale: tf.Tensor | None) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         values = cut(given | {"target": row.target} | ({} if scale is None else {SCALE: scale}))
         return [values[key] for key in beside], [values[key] for key in scaled]
+
     values = function.whole_range(backward, tf.shape(row.target)[0])
-    return {key: tf.cast(value, function.dtype) for keys, part in zip((beside, scaled), values, strict=True)
-            for key, value in zip(keys, part, strict=True)}
+    return {
+        key: tf.cast(value, function.dtype)
+        for keys, part in zip((beside, scaled), values, strict=True)
+        for key, value in zip(keys, part, strict=True)
+    }
 
 
 def _ports(place: Place, tensors: list[tf.Tensor]) -> dict[Any, Port]:
@@ -175,8 +192,9 @@ def _ports(place: Place, tensors: list[tf.Tensor]) -> dict[Any, Port]:
     return {key: Port(tensor, port.batch_axis) for (key, port), tensor in zip(place.ports.items(), tensors, strict=True)}
 
 
-def pushed_forward(outputs: list[tf.Tensor], inputs: list[tf.Tensor], directions: list[tf.Tensor],
-                   failure: str) -> list[tf.Tensor]:
+def pushed_forward(
+    outputs: list[tf.Tensor], inputs: list[tf.Tensor], directions: list[tf.Tensor], failure: str
+) -> list[tf.Tensor]:
     """The derivatives of `outputs` where `inputs` move in `directions`: a Jacobian-vector product, as the transpose of the
     transpose, so that gradients which a model defines itself are heeded; call it with their graph as the default."""
     probes = [tf.zeros_like(tensor) for tensor in outputs]

@@ -28,8 +28,10 @@ def group_count(groups: Any, features: dict[Any, tuple]) -> int:
         return sum(int(np.prod(positions(shape))) for shape in features.values())
     given = list(zip(_ordered(groups, features), features.values(), strict=True))
     count = max([len(value) for value, shape in given if not _is_shared(value, shape)], default=1)
-    return max(len(np.unique(np.concatenate([(value if _is_shared(value, shape) else value[i]).ravel()
-                                             for value, shape in given]))) for i in range(count))
+    return max(
+        len(np.unique(np.concatenate([(value if _is_shared(value, shape) else value[i]).ravel() for value, shape in given])))
+        for i in range(count)
+    )
 
 
 def grouped(groups: Any, x: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
@@ -53,13 +55,16 @@ def grouped(groups: Any, x: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
         numbers = [np.broadcast_to(one, (count, *one.shape)) for one in numbers]
         counts = np.full(count, most)
     else:
-        whole = [np.broadcast_to(value, (count, *value.shape)) if _is_shared(value, leaf.shape[1:]) else value
-                 for value, leaf in zip(arrays, x.values(), strict=True)]
+        whole = [
+            np.broadcast_to(value, (count, *value.shape)) if _is_shared(value, leaf.shape[1:]) else value
+            for value, leaf in zip(arrays, x.values(), strict=True)
+        ]
         each = [_numbered([value[i] for value in whole]) for i in range(count)]
         numbers = [np.stack([one[0][place] for one in each]) for place in range(len(whole))]
         counts = np.full(count, max(one[1] for one in each))  # rows beyond an example's own groups change nothing
-    return {COUNT: counts.astype(np.int32)} | {("group", i): _full_rank(one, leaf.ndim) for i, (one, leaf)
-                                               in enumerate(zip(numbers, x.values(), strict=True))}
+    return {COUNT: counts.astype(np.int32)} | {
+        ("group", i): _full_rank(one, leaf.ndim) for i, (one, leaf) in enumerate(zip(numbers, x.values(), strict=True))
+    }
 
 
 def _ordered(groups: Any, like: dict) -> list[np.ndarray]:
@@ -67,8 +72,10 @@ def _ordered(groups: Any, like: dict) -> list[np.ndarray]:
     given = {None: groups} if list(like) == [None] and is_nested_list(groups) else flatten(groups)
     if len(given) != len(like) or (set(given) != set(like) and list(given) != list(range(len(like)))):
         wanted = "one array of groups is" if list(like) == [None] else f"groups for each of {list(like)} are"
-        raise AttributionError(f"{wanted} needed, {'' if list(like) == [None] else 'as a list or dict; '}got "
-                               f"{len(given)}: {', '.join(map(str, list(given)[:8]))}")
+        raise AttributionError(
+            f"{wanted} needed, {'' if list(like) == [None] else 'as a list or dict; '}got "
+            f"{len(given)}: {', '.join(map(str, list(given)[:8]))}"
+        )
     return [as_array(given[key] if key in given else given[i], "groups") for i, key in enumerate(like)]
 
 
@@ -85,22 +92,28 @@ def _each_alone(x: dict[Any, np.ndarray], count: int) -> dict[Any, np.ndarray]:
 
 def _is_shared(groups: np.ndarray, shape: tuple) -> bool:
     """Whether `groups` are those of one example of `shape`, and so of all."""
-    return groups.ndim >= len(positions(shape)) and groups.shape == tuple(shape[:groups.ndim])
+    return groups.ndim >= len(positions(shape)) and groups.shape == tuple(shape[: groups.ndim])
 
 
 def _checked(value: Any, key: Any, x: np.ndarray) -> np.ndarray:
     array, shape, named = np.asarray(value), x.shape[1:], "" if key is None else f" of {key!r}"
     if array.dtype.kind not in "iu" or (array.size and array.min() < 0):
-        raise AttributionError(f"groups{named} must be whole numbers of at least 0, got {array.dtype}"
-                               + (f" down to {array.min()}" if array.dtype.kind == "i" and array.size else ""))
-    each = array.ndim > len(positions(shape)) and array.shape == (len(x), *shape[:array.ndim - 1])
+        raise AttributionError(
+            f"groups{named} must be whole numbers of at least 0, got {array.dtype}"
+            + (f" down to {array.min()}" if array.dtype.kind == "i" and array.size else "")
+        )
+    each = array.ndim > len(positions(shape)) and array.shape == (len(x), *shape[: array.ndim - 1])
     if _is_shared(array, shape) and each:
-        raise AttributionError(f"groups{named} of shape {array.shape} may be those of one example or one for each: give them "
-                               f"for each in full, {(len(x), *shape)}, as np.broadcast_to does")
+        raise AttributionError(
+            f"groups{named} of shape {array.shape} may be those of one example or one for each: give them "
+            f"for each in full, {(len(x), *shape)}, as np.broadcast_to does"
+        )
     if not _is_shared(array, shape) and not each:
         fitting = positions(shape)
-        raise AttributionError(f"groups{named} of shape {array.shape} for examples of shape {tuple(shape)}: give {fitting}, or "
-                               f"one for each of the {len(x)} examples, {(len(x), *fitting)}")
+        raise AttributionError(
+            f"groups{named} of shape {array.shape} for examples of shape {tuple(shape)}: give {fitting}, or "
+            f"one for each of the {len(x)} examples, {(len(x), *fitting)}"
+        )
     return array
 
 

@@ -37,7 +37,7 @@ class Occlusion(Method):
     def __post_init__(self):
         for name in ("window", "stride"):
             given = getattr(self, name)
-            for size in (given if isinstance(given, tuple | list) else () if given is None else (given,)):
+            for size in given if isinstance(given, tuple | list) else () if given is None else (given,):
                 whole(f"{name} (one for all axes, or one for each)", size)
         if self.value is not None:
             number("value", self.value)
@@ -54,8 +54,9 @@ class Occlusion(Method):
 
     def _windows(self, features, kind):
         if len(features) > 1:
-            raise AttributionError(f"occlusion works on one tensor, {list(features)} are selected: at=ta.inputs(name) or "
-                                   "at=ta.layer(name)")
+            raise AttributionError(
+                f"occlusion works on one tensor, {list(features)} are selected: at=ta.inputs(name) or at=ta.layer(name)"
+            )
         (shape,) = features.values()
         window = self.window
         if window is None:

@@ -43,8 +43,10 @@ class PathMethod(Method):
         if not whole or self.max_evaluations < 2:
             raise AttributionError(f"max_evaluations must be a whole number of at least 2, got {self.max_evaluations!r}")
         if self._fixed is not None and (self.tolerance, self.max_evaluations) != (TOLERANCE, MOST_EVALUATIONS):
-            raise AttributionError("rule= and n_steps= select a rule with fixed nodes, which has no tolerance and no "
-                                   "max_evaluations: leave one or the other out")
+            raise AttributionError(
+                "rule= and n_steps= select a rule with fixed nodes, which has no tolerance and no "
+                "max_evaluations: leave one or the other out"
+            )
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self._accuracy})"

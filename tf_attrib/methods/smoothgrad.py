@@ -33,15 +33,18 @@ class SmoothGrad(Method):
         if isinstance(self.inner, str):
             object.__setattr__(self, "inner", as_method(self.inner))
         if not isinstance(self.inner, Method) or self.inner.forward_only or self.inner.cloud is not None:
-            raise AttributionError("inner must be a method that takes gradients, such as 'gradient' or "
-                                   f"ta.IntegratedGradients(); got {self.inner!r}")
+            raise AttributionError(
+                "inner must be a method that takes gradients, such as 'gradient' or "
+                f"ta.IntegratedGradients(); got {self.inner!r}"
+            )
         n, stddev = self.n_samples, self.stddev
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise AttributionError(f"n_samples must be a whole number of at least 1, got {n!r}")
         number = isinstance(stddev, int | float | np.number) and not isinstance(stddev, bool)
         if not number or not 0 < stddev < np.inf:
-            raise AttributionError("stddev must be a number above 0, relative to the range of each example, such as 0.15; "
-                                   f"got {stddev!r}")
+            raise AttributionError(
+                f"stddev must be a number above 0, relative to the range of each example, such as 0.15; got {stddev!r}"
+            )
 
     @property
     def cloud(self) -> Cloud:

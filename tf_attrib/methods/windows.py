@@ -28,8 +28,10 @@ class Windows:
     @property
     def steps(self) -> tuple[int, ...]:
         """How many positions there are along each axis; the last window ends at the edge."""
-        return tuple(1 + math.ceil((size - window) / stride)
-                     for size, window, stride in zip(self.features, self.window, self.stride, strict=True))
+        return tuple(
+            1 + math.ceil((size - window) / stride)
+            for size, window, stride in zip(self.features, self.window, self.stride, strict=True)
+        )
 
     @property
     def count(self) -> int:
@@ -74,15 +76,18 @@ def make_windows(features: tuple, window, stride) -> Windows:
     for name, value in (("window", window), ("stride", stride)):
         each = tuple(value) if isinstance(value, tuple | list) else (value,) * len(spatial)
         if len(each) != len(spatial) or not all(is_whole(v, 1) for v in each):
-            raise AttributionError(f"{name} must be a whole number of at least 1, or {len(spatial)} of them, for features "
-                                   f"{features}; got {value!r}")
+            raise AttributionError(
+                f"{name} must be a whole number of at least 1, or {len(spatial)} of them, for features "
+                f"{features}; got {value!r}"
+            )
         sizes[name] = tuple(int(v) for v in each)
     if any(w > size for w, size in zip(sizes["window"], spatial, strict=True)):
         raise AttributionError(f"window {sizes['window']} is larger than the features {spatial}")
     if any(s > w for s, w in zip(sizes["stride"], sizes["window"], strict=True)):
-        raise AttributionError(f"stride {sizes['stride']} is larger than window {sizes['window']}: features between windows "
-                               "would never be hidden")
-    channels = features[len(spatial):]
+        raise AttributionError(
+            f"stride {sizes['stride']} is larger than window {sizes['window']}: features between windows would never be hidden"
+        )
+    channels = features[len(spatial) :]
     return Windows(tuple(features), sizes["window"] + channels, sizes["stride"] + channels)
 
 
@@ -97,7 +102,7 @@ class OcclusionRow:
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), score lost (rows,), and integrand by key."""
-        (key, x), = row.x.items()
+        ((key, x),) = row.x.items()
         mask = self.windows.mask(row.number % self.windows.count, x.dtype)
         occluded = x + mask * (row.reference[key] - x)
         score = function.scores({key: occluded}, row.context, row.target)
@@ -113,8 +118,10 @@ class AblationRow:
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), score lost (rows,), and integrand by key."""
         number = row.number % row.extra[COUNT]
-        masks = {key: row.extra["group", i] == tf.reshape(number, [-1] + [1] * (x.shape.rank - 1))
-                 for i, (key, x) in enumerate(row.x.items())}
+        masks = {
+            key: row.extra["group", i] == tf.reshape(number, [-1] + [1] * (x.shape.rank - 1))
+            for i, (key, x) in enumerate(row.x.items())
+        }
         replaced = {key: tf.where(masks[key], row.reference[key], x) for key, x in row.x.items()}
         score = function.scores(replaced, row.context, row.target)
         lost = row.score - score

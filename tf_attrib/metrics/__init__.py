@@ -10,5 +10,22 @@ from .randomisation import Randomisation, randomisation
 from .sensitivity import max_sensitivity
 from .sparseness import sparseness
 
-__all__ = ["Aopc", "Comparison", "Curves", "Gaussian", "Metric", "NoisyBaseline", "Randomisation", "Squares", "aopc", "compare",
-           "deletion", "infidelity", "insertion", "max_sensitivity", "pointing", "randomisation", "sparseness"]
+__all__ = [
+    "Aopc",
+    "Comparison",
+    "Curves",
+    "Gaussian",
+    "Metric",
+    "NoisyBaseline",
+    "Randomisation",
+    "Squares",
+    "aopc",
+    "compare",
+    "deletion",
+    "infidelity",
+    "insertion",
+    "max_sensitivity",
+    "pointing",
+    "randomisation",
+    "sparseness",
+]

@@ -47,11 +47,26 @@ class Settings:
     seed: int
 
 
-def compare(attributor: Attributor, inputs: Any, methods: Any = ("integrated_gradients", "gradient_times_input", "gradient"),
-            metrics: Sequence[str] = DEFAULT, *, target: Any = None, baselines: Any = None, replacement: Any = None,
-            units: str | None = None, patch: Any = None, steps: int | None = None, perturbation: Any = None,
-            samples: int | None = None, normalise: bool = True, radius: float | None = None, masks: Any = None,
-            random: bool = True, seed: int = 0) -> Comparison:
+def compare(
+    attributor: Attributor,
+    inputs: Any,
+    methods: Any = ("integrated_gradients", "gradient_times_input", "gradient"),
+    metrics: Sequence[str] = DEFAULT,
+    *,
+    target: Any = None,
+    baselines: Any = None,
+    replacement: Any = None,
+    units: str | None = None,
+    patch: Any = None,
+    steps: int | None = None,
+    perturbation: Any = None,
+    samples: int | None = None,
+    normalise: bool = True,
+    radius: float | None = None,
+    masks: Any = None,
+    random: bool = True,
+    seed: int = 0,
+) -> Comparison:
     """Measures several methods by several metrics on the same examples, with a random attribution beside them.
 
     Forward passes are shared: metrics that ask for the same curve evaluate it once, perturbations of `infidelity` are the
@@ -88,8 +103,9 @@ def compare(attributor: Attributor, inputs: Any, methods: Any = ("integrated_gra
     for name, method in named.items():
         shared = next(iter(results.values())).target if results else target
         given = isinstance(method, Attribution)
-        results[name] = attributed(attributor, method if given else inputs, "gradient" if given else method,
-                                   None if given else shared, baselines, seed)
+        results[name] = attributed(
+            attributor, method if given else inputs, "gradient" if given else method, None if given else shared, baselines, seed
+        )
         _check_result(results[name], metrics, baselines)
     first = next(iter(results.values()))
     _check_same(results, first)
@@ -103,8 +119,16 @@ def compare(attributor: Attributor, inputs: Any, methods: Any = ("integrated_gra
     return Comparison(found, metrics, f"{len(case)} examples: {first.of}, at {first.at}, target {_targets(first)}")
 
 
-def _measured(metric: str, attributor: Attributor, case: Case, units: Units | None, methods: dict, results: dict,
-              drawn: Attribution | None, settings: Settings) -> dict[str, Metric]:
+def _measured(
+    metric: str,
+    attributor: Attributor,
+    case: Case,
+    units: Units | None,
+    methods: dict,
+    results: dict,
+    drawn: Attribution | None,
+    settings: Settings,
+) -> dict[str, Metric]:
     """One metric of all methods."""
     rows = results | ({RANDOM: drawn} if drawn is not None else {})
     if metric in CURVES:
@@ -121,11 +145,19 @@ def _measured(metric: str, attributor: Attributor, case: Case, units: Units | No
             continue  # a result of one's own cannot be made again
         inputs, target = results[name].inputs, results[name].target
         if metric == "max_sensitivity":
-            found[name] = max_sensitivity(attributor, inputs, method=method, target=target, baselines=settings.baselines,
-                                          radius=settings.radius, seed=settings.seed)
+            found[name] = max_sensitivity(
+                attributor,
+                inputs,
+                method=method,
+                target=target,
+                baselines=settings.baselines,
+                radius=settings.radius,
+                seed=settings.seed,
+            )
         else:
-            found[name] = randomisation(attributor, results[name], method=method, baselines=settings.baselines,
-                                        modes="cascading", seed=settings.seed)
+            found[name] = randomisation(
+                attributor, results[name], method=method, baselines=settings.baselines, modes="cascading", seed=settings.seed
+            )
     return found
 
 
@@ -137,8 +169,15 @@ def _curve(metric: str, case: Case, ranked: Ranked, settings: Settings) -> Metri
     found = aopc_of(case, ranked, settings.steps, 1.0, settings.seed)
     if metric == "aopc":
         return found
-    return Metric("AOPC, area between least and most relevant first", found.values - found.areas[LEAST], found.method,
-                  found.unit, "higher", found.settings, found.notes)
+    return Metric(
+        "AOPC, area between least and most relevant first",
+        found.values - found.areas[LEAST],
+        found.method,
+        found.unit,
+        "higher",
+        found.settings,
+        found.notes,
+    )
 
 
 def _infidelity(attributor: Attributor, rows: dict, settings: Settings) -> dict[str, Metric]:
@@ -151,8 +190,9 @@ def _infidelity(attributor: Attributor, rows: dict, settings: Settings) -> dict[
         values, norm = slopes[RANDOM].values, np.linalg.norm(next(iter(slopes.values())).values, axis=1)
         scaled = values * (norm / np.linalg.norm(values, axis=1))[:, None]
         slopes[RANDOM] = dataclasses.replace(slopes[RANDOM], values=scaled)
-    found = infidelities(case, list(slopes.values()), settings.perturbation, settings.samples, settings.normalise,
-                         settings.seed)
+    found = infidelities(
+        case, list(slopes.values()), settings.perturbation, settings.samples, settings.normalise, settings.seed
+    )
     return dict(zip(slopes, found, strict=True))
 
 
@@ -160,10 +200,20 @@ def _random(case: Case, first: Attribution, seed: int) -> Attribution:
     """Normal numbers in the shape of the first method's attributions, in the unit of no method."""
     # another stream than that of the random orders, which are drawn from the seed alone
     generators = list(case.generators(seed + 1))
-    drawn = {key: np.stack([rng.normal(size=np.shape(leaf)[1:]) for rng in generators])
-             for key, leaf in flatten(first.attributions).items()}
-    return Attribution(rebuild(drawn), first.scores, first.inputs, target=first.target, method="random numbers", at=first.at,
-                       of=first.of, unit=first.unit)
+    drawn = {
+        key: np.stack([rng.normal(size=np.shape(leaf)[1:]) for rng in generators])
+        for key, leaf in flatten(first.attributions).items()
+    }
+    return Attribution(
+        rebuild(drawn),
+        first.scores,
+        first.inputs,
+        target=first.target,
+        method="random numbers",
+        at=first.at,
+        of=first.of,
+        unit=first.unit,
+    )
 
 
 def _named(methods: Any) -> dict[str, Any]:
@@ -171,13 +221,20 @@ def _named(methods: Any) -> dict[str, Any]:
         methods = [methods]
     if not isinstance(methods, list | tuple | dict):
         raise AttributionError(f"methods are names or instances in a list, or a dict of such; got {methods!r}")
-    items = methods.items() if isinstance(methods, dict) else [
-        (one if isinstance(one, str) else one.method if isinstance(one, Attribution) else repr(one), one) for one in methods]
+    items = (
+        methods.items()
+        if isinstance(methods, dict)
+        else [
+            (one if isinstance(one, str) else one.method if isinstance(one, Attribution) else repr(one), one) for one in methods
+        ]
+    )
     named = [(str(name), one if isinstance(one, Attribution) else as_method(one)) for name, one in items]
     names = [name for name, _ in named]
     if not named or len(set(names)) < len(names) or RANDOM in names:
-        raise AttributionError(f"methods must have different names, at least one, and none 'random'; got {names}: name them "
-                               "in a dict, such as {'coarse': ta.IntegratedGradients(n_steps=5)}")
+        raise AttributionError(
+            f"methods must have different names, at least one, and none 'random'; got {names}: name them "
+            "in a dict, such as {'coarse': ta.IntegratedGradients(n_steps=5)}"
+        )
     return dict(named)
 
 
@@ -195,11 +252,17 @@ def _known(metrics: Sequence[str], masks: Any) -> tuple[str, ...]:
 
 def _check_same(results: dict[str, Attribution], first: Attribution) -> None:
     for name, result in results.items():
-        same = len(result) == len(first) and np.allclose(result.scores, first.scores, rtol=1e-4, atol=1e-6) and \
-            (result.target is None) == (first.target is None) and np.array_equal(result.target, first.target)
+        same = (
+            len(result) == len(first)
+            and np.allclose(result.scores, first.scores, rtol=1e-4, atol=1e-6)
+            and (result.target is None) == (first.target is None)
+            and np.array_equal(result.target, first.target)
+        )
         if not same:
-            raise AttributionError(f"the attributions compared must be of the same examples, output and target; {name!r} is of "
-                                   "others than the first")
+            raise AttributionError(
+                f"the attributions compared must be of the same examples, output and target; {name!r} is of "
+                "others than the first"
+            )
 
 
 def _check_methods(attributor: Attributor, inputs: Any, target: Any, named: dict, metrics: Sequence[str], seed: int) -> None:
@@ -221,9 +284,11 @@ def _check_result(result: Attribution, metrics: Sequence[str], baselines: Any) -
         check_measurable(result)
     place = path_elsewhere(result)
     if place and baselines is not None:
-        raise AttributionError(f"{result.method} takes its baselines at {place} and attributes at {result.at}, where those of "
-                               "other methods and what stands in are: leave baselines out (replacement= is what stands in), or "
-                               "compare without it")
+        raise AttributionError(
+            f"{result.method} takes its baselines at {place} and attributes at {result.at}, where those of "
+            "other methods and what stands in are: leave baselines out (replacement= is what stands in), or "
+            "compare without it"
+        )
 
 
 def _targets(result: Attribution) -> str:

@@ -12,9 +12,17 @@ from .metric import Curves, Metric
 
 LEVEL = 0.95
 # What a column is called.
-HEADINGS = {"aopc": "AOPC, most first", "aopc_between": "AOPC, between", "deletion": "deletion", "insertion": "insertion",
-            "infidelity": "infidelity", "max_sensitivity": "max-sensitivity", "sparseness": "sparseness",
-            "randomisation": "randomisation", "pointing": "pointing"}
+HEADINGS = {
+    "aopc": "AOPC, most first",
+    "aopc_between": "AOPC, between",
+    "deletion": "deletion",
+    "insertion": "insertion",
+    "infidelity": "infidelity",
+    "max_sensitivity": "max-sensitivity",
+    "sparseness": "sparseness",
+    "randomisation": "randomisation",
+    "pointing": "pointing",
+}
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -40,16 +48,18 @@ class Comparison:
         """The rows."""
         return tuple(self.table)
 
-    def difference(self, metric: str, one: str, other: str = "random", level: float = LEVEL,
-                   seed: int = 0) -> tuple[float, float, float]:
+    def difference(
+        self, metric: str, one: str, other: str = "random", level: float = LEVEL, seed: int = 0
+    ) -> tuple[float, float, float]:
         """The mean over examples of one method's values less another's, and the ends of its bootstrap interval.
 
         The examples are the same, so this tells methods apart where the intervals of their means overlap.
         """
         for name in (one, other):
             if metric not in self.table.get(name, {}):
-                raise AttributionError(f"there is no {metric!r} of {name!r}; methods: {list(self.table)}, metrics: "
-                                       f"{list(self.metrics)}")
+                raise AttributionError(
+                    f"there is no {metric!r} of {name!r}; methods: {list(self.table)}, metrics: {list(self.metrics)}"
+                )
         mean, low, high = mean_interval(self.table[one][metric].values - self.table[other][metric].values, level, seed)
         return float(mean), float(low), float(high)
 
@@ -57,11 +67,16 @@ class Comparison:
     def __repr__(self) -> str:
         header, rows = self._cells()
         widths = [max(len(row[column]) for row in [header, *rows]) for column in range(len(header))]
-        lines = ["  ".join(cell.ljust(width) if column == 0 else cell.rjust(width)
-                           for column, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
-                 for row in [header, *rows]]
-        return "\n".join([plain(self.subject, 400), *(f"  {line}" for line in lines),
-                          *(f"  {line}" for line in self._legend())])
+        lines = [
+            "  ".join(
+                cell.ljust(width) if column == 0 else cell.rjust(width)
+                for column, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in [header, *rows]
+        ]
+        return "\n".join(
+            [plain(self.subject, 400), *(f"  {line}" for line in lines), *(f"  {line}" for line in self._legend())]
+        )
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
         header = ["", *(HEADINGS.get(metric, metric) for metric in self.metrics)]
@@ -87,6 +102,7 @@ class Comparison:
     def plot(self):
         """A figure: for each metric the mean of each method with its interval."""
         from ..view.curves import draw_intervals
+
         parts = []
         for metric in self.metrics:
             rows = {method: found[metric] for method, found in self.table.items() if metric in found}
@@ -94,8 +110,16 @@ class Comparison:
                 ends = np.array([value.interval(LEVEL) for value in rows.values()])
                 one = next(iter(rows.values()))
                 unit = f"{one.unit}{f'; {one.better} is better' if one.better else ''}"
-                parts.append((HEADINGS.get(metric, metric), list(rows), [value.mean for value in rows.values()], ends[:, 0],
-                              ends[:, 1], unit))
+                parts.append(
+                    (
+                        HEADINGS.get(metric, metric),
+                        list(rows),
+                        [value.mean for value in rows.values()],
+                        ends[:, 0],
+                        ends[:, 1],
+                        unit,
+                    )
+                )
         return draw_intervals(parts, [f"{self.subject}. Dots: means over examples; lines: {LEVEL:.0%} bootstrap intervals."])
 
     def plot_curves(self, metric: str = "aopc"):
@@ -104,30 +128,38 @@ class Comparison:
         Figure 5 of Sundararajan et al. 2016 (arXiv:1611.02639) is this, of "aopc".
         """
         from ..view.curves import Line, draw_curves
+
         rows = {method: found[metric] for method, found in self.table.items() if isinstance(found.get(metric), Curves)}
         if not rows:
             raise AttributionError(f"{metric!r} has no curves here; metrics with curves: {self._with_curves()}")
         one = next(iter(rows.values()))
         lines = [Line(method, *mean_interval(next(iter(value.curves.values())), LEVEL)) for method, value in rows.items()]
-        caption = [f"{self.subject}. Bands: {LEVEL:.0%} bootstrap intervals of the mean over examples.",
-                   f"Settings: {one.settings}."]
+        caption = [
+            f"{self.subject}. Bands: {LEVEL:.0%} bootstrap intervals of the mean over examples.",
+            f"Settings: {one.settings}.",
+        ]
         return draw_curves([(one.name, one.along, lines)], one.axes, caption)
 
     def _with_curves(self) -> list[str]:
-        return [metric for metric in self.metrics
-                if any(isinstance(found.get(metric), Curves) for found in self.table.values())]
+        return [
+            metric for metric in self.metrics if any(isinstance(found.get(metric), Curves) for found in self.table.values())
+        ]
 
     def save_html(self, path: str | Path, overwrite: bool = False) -> Path:
         """Writes table and figures as one HTML file that stands alone, whole or not at all. Returns its path."""
         from ..view.page import Section, Table, write_page
+
         header, rows = self._cells()
-        sections = [Section("Means", [Table(["method", *header[1:]], rows), *self._legend(), self.plot()]),
-                    *(Section(HEADINGS.get(metric, metric), [self.plot_curves(metric)]) for metric in self._with_curves())]
+        sections = [
+            Section("Means", [Table(["method", *header[1:]], rows), *self._legend(), self.plot()]),
+            *(Section(HEADINGS.get(metric, metric), [self.plot_curves(metric)]) for metric in self._with_curves()),
+        ]
         return write_page(path, "Attribution methods compared", sections, [self.subject], overwrite)
 
     def to_html(self) -> str:
         """The table as escaped HTML, with what its columns are."""
         from ..view.curves import table_and_lines
+
         return table_and_lines(self.subject, *self._cells(), self._legend())
 
     def _repr_html_(self) -> str:

@@ -96,8 +96,13 @@ class Case:
     def _block(self, example: np.ndarray, rows: np.ndarray) -> np.ndarray:
         count, dtype = len(example), self.session.function.dtype.as_numpy_dtype
         at = {key: np.ascontiguousarray(part, dtype) for key, part in parted(rows, self.x).items()}
-        none = References({key: np.zeros((1, *value.shape[1:]), dtype) for key, value in at.items()},
-                          {key: np.zeros((count, 1), int) for key in at}, 1, True, "")
+        none = References(
+            {key: np.zeros((1, *value.shape[1:]), dtype) for key, value in at.items()},
+            {key: np.zeros((count, 1), int) for key in at},
+            1,
+            True,
+            "",
+        )
         context = {key: self.ready[key][example] for key in self.session.function.context}
         tables = Tables(at, context, self.target[example], np.zeros(count), none)
         rule = FixedRule([at_input()] * count, {}, dtype, forward_only=True)
@@ -118,12 +123,25 @@ def case_of(attributor: Attributor, inputs: Any, target: Any, stands_in: Any, se
     work = as_attributor(attributor, "a metric").work(inputs, target, stands_in, "integrated_gradients", seed)
     if not np.isfinite(work.compared.scores).all():
         raise AttributionError("the score of some examples is NaN or infinite: leave these out of the comparison")
-    return Case(work.session, work.ready, work.tables.x, work.compared.target, work.compared.scores, work.tables.references,
-                work.compared.baseline_scores)
+    return Case(
+        work.session,
+        work.ready,
+        work.tables.x,
+        work.compared.target,
+        work.compared.scores,
+        work.tables.references,
+        work.compared.baseline_scores,
+    )
 
 
-def attributed(attributor: Attributor, result: Any, method: str | Method, target: Any = None, baselines: Any = None,
-               seed: int | None = None) -> Attribution:
+def attributed(
+    attributor: Attributor,
+    result: Any,
+    method: str | Method,
+    target: Any = None,
+    baselines: Any = None,
+    seed: int | None = None,
+) -> Attribution:
     """`result` itself where it is an attribution, else the attribution of these inputs by `method`."""
     as_attributor(attributor, "a metric")
     if not isinstance(result, Attribution):
@@ -135,8 +153,10 @@ def attributed(attributor: Attributor, result: Any, method: str | Method, target
     if target is not None:
         raise AttributionError("the result knows its target: leave target= out, or pass the inputs")
     if result.alphas is not None:
-        raise AttributionError("interior gradients are one attribution for each step of a path: measure "
-                               "method='integrated_gradients', which sums them")
+        raise AttributionError(
+            "interior gradients are one attribution for each step of a path: measure "
+            "method='integrated_gradients', which sums them"
+        )
     return result
 
 
@@ -167,7 +187,7 @@ def relevance(result: Attribution, case: Case) -> np.ndarray:
     leaves = {}
     for key, leaf in fitting(result, case.x).items():
         x, leaf = case.x[key], np.asarray(leaf, np.float64)
-        missing = x.shape[leaf.ndim:]
+        missing = x.shape[leaf.ndim :]
         leaves[key] = np.broadcast_to(leaf.reshape(*leaf.shape, *[1] * len(missing)), x.shape) / int(np.prod(missing))
     found = joined(leaves)
     if not np.isfinite(found).all():
@@ -184,16 +204,20 @@ def fitting(result: Attribution, x: dict[Any, np.ndarray]) -> dict[Any, np.ndarr
     leaves = flatten(result.attributions)
     if set(leaves) != set(x):
         if len(leaves) != len(x):
-            raise AttributionError(f"the attributions by {result.method} are of {list(leaves)}, and the attributor is at "
-                                   f"{list(x)}: they must be of the same tensors")
+            raise AttributionError(
+                f"the attributions by {result.method} are of {list(leaves)}, and the attributor is at "
+                f"{list(x)}: they must be of the same tensors"
+            )
         leaves = dict(zip(x, leaves.values(), strict=True))
     for key, leaf in leaves.items():
         shape, wanted = np.shape(leaf), x[key].shape
-        if shape[1:] != wanted[1:len(shape)] or len(shape) < 2 <= len(wanted):
-            raise AttributionError(f"attributions by {result.method} have shape {shape[1:]} for each example, and the examples "
-                                   f"{wanted[1:]}: they must have the same axes, or lack only last ones. Leave this method "
-                                   f"out, or measure all methods where it attributes, {result.at or 'its layer'}: "
-                                   "ta.Attributor(model, at=...)")
+        if shape[1:] != wanted[1 : len(shape)] or len(shape) < 2 <= len(wanted):
+            raise AttributionError(
+                f"attributions by {result.method} have shape {shape[1:]} for each example, and the examples "
+                f"{wanted[1:]}: they must have the same axes, or lack only last ones. Leave this method "
+                f"out, or measure all methods where it attributes, {result.at or 'its layer'}: "
+                "ta.Attributor(model, at=...)"
+            )
     return {key: leaves[key] for key in x}
 
 

@@ -42,9 +42,20 @@ class Aopc(Curves):
         return self.values - self.least
 
 
-def aopc(attributor: Attributor, result: Any, *, method: str | Method = "integrated_gradients", target: Any = None,
-         baselines: Any = None, replacement: Any = None, units: str | None = None, patch: Any = None, steps: int | None = None,
-         share: float = 1.0, seed: int = 0) -> Aopc:
+def aopc(
+    attributor: Attributor,
+    result: Any,
+    *,
+    method: str | Method = "integrated_gradients",
+    target: Any = None,
+    baselines: Any = None,
+    replacement: Any = None,
+    units: str | None = None,
+    patch: Any = None,
+    steps: int | None = None,
+    share: float = 1.0,
+    seed: int = 0,
+) -> Aopc:
     """The area over the perturbation curve: how far the score falls while parts are taken away, on average over steps.
 
     AOPC = 1 / (L + 1) · sum over k = 0 ... L of F(x) - F(x with the first k steps of parts replaced), in the order of their
@@ -72,9 +83,19 @@ def aopc(attributor: Attributor, result: Any, *, method: str | Method = "integra
     return aopc_of(case, Ranked.of(found, case, units_of(case, units, patch)), steps, share, seed)
 
 
-def deletion(attributor: Attributor, result: Any, *, method: str | Method = "integrated_gradients", target: Any = None,
-             baselines: Any = None, replacement: Any = None, units: str | None = None, patch: Any = None,
-             steps: int | None = None, seed: int = 0) -> Curves:
+def deletion(
+    attributor: Attributor,
+    result: Any,
+    *,
+    method: str | Method = "integrated_gradients",
+    target: Any = None,
+    baselines: Any = None,
+    replacement: Any = None,
+    units: str | None = None,
+    patch: Any = None,
+    steps: int | None = None,
+    seed: int = 0,
+) -> Curves:
     """The area under the score while parts are taken away, most relevant first, over the share that is gone: lower is better.
 
     AUC = (sum over k = 0 ... L of F_k - (F_0 + F_L) / 2) / L. Petsiuk et al. 2018 (arXiv:1806.07421). The arguments are those
@@ -88,9 +109,19 @@ def deletion(attributor: Attributor, result: Any, *, method: str | Method = "int
     return deletion_of(case, Ranked.of(found, case, units_of(case, units, patch)), steps, seed)
 
 
-def insertion(attributor: Attributor, result: Any, *, method: str | Method = "integrated_gradients", target: Any = None,
-              baselines: Any = None, replacement: Any = None, units: str | None = None, patch: Any = None,
-              steps: int | None = None, seed: int = 0) -> Curves:
+def insertion(
+    attributor: Attributor,
+    result: Any,
+    *,
+    method: str | Method = "integrated_gradients",
+    target: Any = None,
+    baselines: Any = None,
+    replacement: Any = None,
+    units: str | None = None,
+    patch: Any = None,
+    steps: int | None = None,
+    seed: int = 0,
+) -> Curves:
     """The area under the score while parts are put in, most relevant first, where `replacement` stood: higher is better.
 
     AUC as for `deletion`. Petsiuk et al. 2018 (arXiv:1806.07421), who start from the blurred image:
@@ -119,8 +150,10 @@ class Ranked:
         values, notes = relevance(result, case), ()
         size = sum(int(np.prod(np.shape(leaf)[1:])) for leaf in flatten(result.attributions).values())
         if result.attribution_unit and is_slope(result) and units.count < size:
-            notes = (f"{result.method}: slopes were summed over each of the {units.words}, which is no contribution to the "
-                     "score; gradient_times_input is, and result.norm(-1) ranks by magnitude",)
+            notes = (
+                f"{result.method}: slopes were summed over each of the {units.words}, which is no contribution to the "
+                "score; gradient_times_input is, and result.norm(-1) ranks by magnitude",
+            )
         return cls(units.summed(values), units, result.method, notes)
 
 
@@ -134,8 +167,19 @@ def aopc_of(case: Case, ranked: Ranked, steps: int | None, share: float, seed: i
     areas = {name: drop.sum(1) / len(counts) for name, drop in drops.items()}  # k = 0 adds nothing
     most = areas.pop(MOST)
     areas["between least and most relevant first"] = most - areas[LEAST]
-    return Aopc(f"AOPC, {MOST}", most, method, case.unit, "higher", _settings(case, units, counts), ranked.notes,
-                counts / units.count, drops, (f"share of {units.words} taken away", f"fall of the score ({case.unit})"), areas)
+    return Aopc(
+        f"AOPC, {MOST}",
+        most,
+        method,
+        case.unit,
+        "higher",
+        _settings(case, units, counts),
+        ranked.notes,
+        counts / units.count,
+        drops,
+        (f"share of {units.words} taken away", f"fall of the score ({case.unit})"),
+        areas,
+    )
 
 
 def deletion_of(case: Case, ranked: Ranked, steps: int | None, seed: int) -> Curves:
@@ -143,9 +187,18 @@ def deletion_of(case: Case, ranked: Ranked, steps: int | None, seed: int) -> Cur
     units, method = ranked.units, ranked.method
     counts = counts_of(units, steps, 1.0)
     found = curve(case, units, ordered(case, ranked.values, seed), counts)
-    return Curves("deletion, area under the curve", under(found), method, case.unit, "lower", _settings(case, units, counts),
-                  ranked.notes, counts / units.count, {MOST: found},
-                  (f"share of {units.words} taken away", f"score ({case.unit})"))
+    return Curves(
+        "deletion, area under the curve",
+        under(found),
+        method,
+        case.unit,
+        "lower",
+        _settings(case, units, counts),
+        ranked.notes,
+        counts / units.count,
+        {MOST: found},
+        (f"share of {units.words} taken away", f"score ({case.unit})"),
+    )
 
 
 def insertion_of(case: Case, ranked: Ranked, steps: int | None, seed: int) -> Curves:
@@ -155,8 +208,18 @@ def insertion_of(case: Case, ranked: Ranked, steps: int | None, seed: int) -> Cu
     least = units.count - 1 - ordered(case, ranked.values, seed)
     # with k parts in, the others are away, and they are the least relevant: the curve of least relevant first, backwards
     found = curve(case, units, least, (units.count - counts)[::-1])[:, ::-1]
-    return Curves("insertion, area under the curve", under(found), method, case.unit, "higher", _settings(case, units, counts),
-                  ranked.notes, counts / units.count, {MOST: found}, (f"share of {units.words} put in", f"score ({case.unit})"))
+    return Curves(
+        "insertion, area under the curve",
+        under(found),
+        method,
+        case.unit,
+        "higher",
+        _settings(case, units, counts),
+        ranked.notes,
+        counts / units.count,
+        {MOST: found},
+        (f"share of {units.words} put in", f"score ({case.unit})"),
+    )
 
 
 def under(curves: np.ndarray) -> np.ndarray:
@@ -171,8 +234,9 @@ def counts_of(units: Units, steps: int | None, share: float) -> np.ndarray:
     most = max(1, int(np.rint(share * units.count)))
     steps = min(most, STEPS) if steps is None else steps
     if not is_whole(steps, 1, most):
-        raise AttributionError(f"steps must be a whole number from 1 to {most}, the number of {units.words} that are taken "
-                               f"away; got {steps!r}")
+        raise AttributionError(
+            f"steps must be a whole number from 1 to {most}, the number of {units.words} that are taken away; got {steps!r}"
+        )
     return np.rint(np.linspace(0, most, steps + 1)).astype(int)
 
 
@@ -199,10 +263,12 @@ def _evaluated(case: Case, units: Units, places: np.ndarray, counts: np.ndarray)
     away = np.flatnonzero(count)  # the examples themselves were scored already
     total = np.zeros(len(example))
     for number in range(case.references.count):
+
         def rows(part: np.ndarray, number: int = number) -> np.ndarray:
             part = away[part]
             replaced = units.spread(places[example[part]] < count[part][:, None])
             return np.where(replaced, case.reference(example[part], number), x[example[part]])
+
         total[away] += case.score(example[away], rows)
     total[away] /= case.references.count
     return np.where(count == 0, case.scores[example], total).reshape(len(case), points)
@@ -212,8 +278,9 @@ def stand_in(baselines: Any, replacement: Any) -> Any:
     """What stands in for what is taken away, as `baselines` of `attribute`."""
     if isinstance(replacement, str):
         if replacement != "mean":
-            raise AttributionError(f"replacement must be 'mean', a number, an array, or a baseline such as ta.blur(2); got "
-                                   f"{replacement!r}")
+            raise AttributionError(
+                f"replacement must be 'mean', a number, an array, or a baseline such as ta.blur(2); got {replacement!r}"
+            )
         return Baseline("the mean of these examples", lambda x, rng: x.mean(0, dtype=np.float64)[None])
     if isinstance(replacement, int | float | np.number) and not isinstance(replacement, bool):
         return Baseline(f"{replacement:g}", lambda x, rng: np.full((1, *x.shape[1:]), replacement, x.dtype))
@@ -227,5 +294,7 @@ def replaced_by(case: Case) -> str:
 
 def _settings(case: Case, units: Units, counts: np.ndarray) -> str:
     steps = len(counts) - 1
-    return (f"{counts[-1]} of {units.count} {units.words} in {steps} step{'s' if steps > 1 else ''}, replaced by "
-            f"{replaced_by(case)}")
+    return (
+        f"{counts[-1]} of {units.count} {units.words} in {steps} step{'s' if steps > 1 else ''}, replaced by "
+        f"{replaced_by(case)}"
+    )

@@ -19,9 +19,11 @@ from .metric import Metric
 NOISE = 0.1
 # What methods say whose attributions are at another place than their path and baselines, before that place.
 PATH = "the path runs at "
-MEASURABLE = ("it is of slopes, such as gradient, SmoothGrad of it and internal influence, and of contributions to the score, "
-              "such as integrated gradients, DeepLIFT, gradient × input, occlusion and ablation: leave this method out, or the "
-              "metric")
+MEASURABLE = (
+    "it is of slopes, such as gradient, SmoothGrad of it and internal influence, and of contributions to the score, "
+    "such as integrated gradients, DeepLIFT, gradient × input, occlusion and ablation: leave this method out, or the "
+    "metric"
+)
 # Perturbations that are drawn for each example unless told otherwise.
 SAMPLES = 200
 
@@ -45,8 +47,9 @@ class Gaussian:
     def _stddev(self, case: Case) -> float:
         return float(NOISE * np.ptp(case.flat)) if self.stddev is None else self.stddev
 
-    def draw(self, case: Case, example: int, reference: np.ndarray, samples: int,
-             rng: np.random.Generator) -> Iterator[np.ndarray]:
+    def draw(
+        self, case: Case, example: int, reference: np.ndarray, samples: int, rng: np.random.Generator
+    ) -> Iterator[np.ndarray]:
         stddev = self._stddev(case)
         for size in _sizes(samples, case.block):
             yield rng.normal(0, stddev, (size, len(reference)))
@@ -68,8 +71,9 @@ class NoisyBaseline:
     def words(self, case: Case) -> str:
         return f"the baseline with {Gaussian(self.stddev).words(case)}"
 
-    def draw(self, case: Case, example: int, reference: np.ndarray, samples: int,
-             rng: np.random.Generator) -> Iterator[np.ndarray]:
+    def draw(
+        self, case: Case, example: int, reference: np.ndarray, samples: int, rng: np.random.Generator
+    ) -> Iterator[np.ndarray]:
         for noise in Gaussian(self.stddev).draw(case, example, reference, samples, rng):
             yield case.flat[example] - reference - noise
 
@@ -96,16 +100,19 @@ class Squares:
         low, high = self._range()
         return f"squares of side {low if low == high else f'{low} to {high}'} removed"
 
-    def draw(self, case: Case, example: int, reference: np.ndarray, samples: int,
-             rng: np.random.Generator) -> Iterator[np.ndarray]:
+    def draw(
+        self, case: Case, example: int, reference: np.ndarray, samples: int, rng: np.random.Generator
+    ) -> Iterator[np.ndarray]:
         low, high = self._range()
         # sides and places of all samples come first, so that the size of a block changes nothing
         sides, where = rng.integers(low, high + 1, samples), rng.random((samples, len(case.x), 3))
         difference, start = case.flat[example] - reference, 0
         for size in _sizes(samples, case.block):
             part = slice(start, start + size)
-            masks = {key: _masks(value.shape[1:], sides[part], where[part, number])
-                     for number, (key, value) in enumerate(case.x.items())}
+            masks = {
+                key: _masks(value.shape[1:], sides[part], where[part, number])
+                for number, (key, value) in enumerate(case.x.items())
+            }
             yield joined(masks) * difference
             start += size
 
@@ -119,15 +126,25 @@ class Given:
     def words(self, case: Case) -> str:
         return "given ones"
 
-    def draw(self, case: Case, example: int, reference: np.ndarray, samples: int,
-             rng: np.random.Generator) -> Iterator[np.ndarray]:
+    def draw(
+        self, case: Case, example: int, reference: np.ndarray, samples: int, rng: np.random.Generator
+    ) -> Iterator[np.ndarray]:
         for start in range(0, samples, case.block):
-            yield self.values[start:start + case.block]
+            yield self.values[start : start + case.block]
 
 
-def infidelity(attributor: Attributor, result: Any, *, method: str | Method = "integrated_gradients", target: Any = None,
-               baselines: Any = None, perturbation: Any = None, samples: int | None = None, normalise: bool = False,
-               seed: int = 0) -> Metric:
+def infidelity(
+    attributor: Attributor,
+    result: Any,
+    *,
+    method: str | Method = "integrated_gradients",
+    target: Any = None,
+    baselines: Any = None,
+    perturbation: Any = None,
+    samples: int | None = None,
+    normalise: bool = False,
+    seed: int = 0,
+) -> Metric:
     """How far an attribution is off as a prediction of what perturbations do to the score: lower is better, 0 is perfect.
 
     E over I of (I · phi - (F(x) - F(x - I)))², Yeh et al. 2019 (arXiv:1901.09392), definition 2.1. There phi is in units of
@@ -185,14 +202,20 @@ class Slope:
         difference = x if result.baseline.startswith("zeros") else x - case.mean_reference(np.arange(len(case)))
         if not result.baseline.startswith("zeros"):
             _check_baseline(result, case)
-        return cls(result.method, np.divide(values, difference, out=np.zeros_like(values), where=difference != 0),
-                   difference == 0)
+        return cls(
+            result.method, np.divide(values, difference, out=np.zeros_like(values), where=difference != 0), difference == 0
+        )
 
 
 def check_kind(method: str, unit: str) -> None:
     """Raises where attributions of a method, as it is written, in a unit are no slopes and no contributions of features."""
-    why = "Grad-CAM weighs whole channels of a layer" if "GradCam(" in method else \
-        "its attributions are squares, without a sign" if unit.endswith("²") else ""
+    why = (
+        "Grad-CAM weighs whole channels of a layer"
+        if "GradCam(" in method
+        else "its attributions are squares, without a sign"
+        if unit.endswith("²")
+        else ""
+    )
     if why:
         raise AttributionError(f"infidelity means nothing of {method}: {why}; {MEASURABLE}")
 
@@ -202,8 +225,10 @@ def check_measurable(result: Attribution) -> None:
     check_kind(result.method, result.attribution_unit)
     place = path_elsewhere(result)
     if place and not is_slope(result):
-        raise AttributionError(f"infidelity means nothing of {result.method} at {result.at}: its path and its baseline are at "
-                               f"{place}, so there is no x - x' here to divide by; {MEASURABLE}")
+        raise AttributionError(
+            f"infidelity means nothing of {result.method} at {result.at}: its path and its baseline are at "
+            f"{place}, so there is no x - x' here to divide by; {MEASURABLE}"
+        )
 
 
 def path_elsewhere(result: Attribution) -> str:
@@ -220,9 +245,11 @@ def _shared_out(result: Attribution, values: np.ndarray, case: Case) -> np.ndarr
     below = 1 if result.baseline_scores.ndim == 1 else result.baseline_scores.shape[1]
     groups = (result.forward_evaluations - 1 - below) // below
     if np.any(groups < values.shape[1]):
-        raise AttributionError(f"infidelity means nothing of {result.method}: {groups.min()} groups for {values.shape[1]} "
-                               "features, each of which has the effect of its whole group; leave groups out, "
-                               "method='ablation', or leave this method or the metric out")
+        raise AttributionError(
+            f"infidelity means nothing of {result.method}: {groups.min()} groups for {values.shape[1]} "
+            "features, each of which has the effect of its whole group; leave groups out, "
+            "method='ablation', or leave this method or the metric out"
+        )
     return values
 
 
@@ -230,13 +257,16 @@ def _check_baseline(result: Attribution, case: Case) -> None:
     """Raises where a result was made against another baseline than the references of `case`."""
     expected, found = result.scores - result.difference, case.baseline_scores.mean(1)
     if not np.allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(result.scores).max()):
-        raise AttributionError(f"{result.method} was made against another baseline: the score there is {expected[0]:.4g} "
-                               f"(example 0), at these baselines {found[0]:.4g}; pass the baselines= and seed= that it was "
-                               "made with")
+        raise AttributionError(
+            f"{result.method} was made against another baseline: the score there is {expected[0]:.4g} "
+            f"(example 0), at these baselines {found[0]:.4g}; pass the baselines= and seed= that it was "
+            "made with"
+        )
 
 
-def infidelities(case: Case, slopes: Sequence[Slope], perturbation: Any, samples: int | None, normalise: bool,
-                 seed: int) -> list[Metric]:
+def infidelities(
+    case: Case, slopes: Sequence[Slope], perturbation: Any, samples: int | None, normalise: bool, seed: int
+) -> list[Metric]:
     """As `infidelity`, of several attributions with the same perturbations: the scores are evaluated once."""
     perturbation, samples = _perturbation(case, perturbation, samples)
     unknown = np.any([slope.unknown for slope in slopes], axis=0)
@@ -253,8 +283,10 @@ def infidelities(case: Case, slopes: Sequence[Slope], perturbation: Any, samples
     notes = (f"{share:.1%} of the features equal their baseline: they have no slope and were not perturbed",) if share else ()
     scaled = ", each attribution scaled to serve best" if normalise else ""
     settings = f"{samples} perturbations an example, {perturbation.words(case)}{scaled}"
-    return [Metric("infidelity", values, slope.method, f"squared {case.unit}", "lower", settings, notes)
-            for slope, values in zip(slopes, found, strict=True)]
+    return [
+        Metric("infidelity", values, slope.method, f"squared {case.unit}", "lower", settings, notes)
+        for slope, values in zip(slopes, found, strict=True)
+    ]
 
 
 def _perturbation(case: Case, perturbation: Any, samples: int | None) -> tuple[Any, int]:
@@ -266,16 +298,19 @@ def _perturbation(case: Case, perturbation: Any, samples: int | None) -> tuple[A
     shapes = [value.shape[1:] for value in case.x.values()]
     array = np.asarray(perturbation)
     if array.dtype.kind not in "iuf" or len(shapes) > 1 or array.shape[1:] != shapes[0] or not len(array):
-        raise AttributionError("perturbation must be Gaussian(stddev), NoisyBaseline(stddev) or Squares(side) of ta.metrics, "
-                               f"or an array (samples, *{shapes[0]}) for one selected tensor; got "
-                               f"{perturbation if array.dtype == object else f'{array.dtype} {array.shape}'}")
+        raise AttributionError(
+            "perturbation must be Gaussian(stddev), NoisyBaseline(stddev) or Squares(side) of ta.metrics, "
+            f"or an array (samples, *{shapes[0]}) for one selected tensor; got "
+            f"{perturbation if array.dtype == object else f'{array.dtype} {array.shape}'}"
+        )
     if samples is not None:
         raise AttributionError(f"an array of {len(array)} perturbations brings its own number: leave samples= out")
     return Given(array.reshape(len(array), -1)), len(array)
 
 
-def _compared(case: Case, example: int, slopes: np.ndarray, known: np.ndarray, perturbation, samples: int,
-              rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+def _compared(
+    case: Case, example: int, slopes: np.ndarray, known: np.ndarray, perturbation, samples: int, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     """I · phi (samples, methods), and F(x) - F(x - I) (samples,), of one example."""
     x, dtype = case.flat[example], case.session.function.dtype.as_numpy_dtype
     reference, dots, drops = case.mean_reference(np.array([example]))[0], [], []

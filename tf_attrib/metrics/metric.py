@@ -52,8 +52,10 @@ class Metric:
         direction = f"; {self.better} is better" if self.better else ""
         known = int((~np.isnan(self.values)).sum())
         several = f", 95% interval {low:.4g} to {high:.4g}" if np.isfinite(low) else ""
-        lines = [f"{self.name} of {self.method}: {self.mean:.4g} on average over {known} "
-                 f"example{'s' if known != 1 else ''}{several} ({self.unit}{direction})"]
+        lines = [
+            f"{self.name} of {self.method}: {self.mean:.4g} on average over {known} "
+            f"example{'s' if known != 1 else ''}{several} ({self.unit}{direction})"
+        ]
         lines += [f"  {line}" for line in self._more()]
         return "\n".join(lines + ([f"  {self.settings}"] if self.settings else []) + [f"  note: {note}" for note in self.notes])
 
@@ -63,8 +65,17 @@ class Metric:
     def to_dict(self) -> dict[str, Any]:
         """Names and numbers as JSON knows them, of curves the mean and its band; what is not finite is None."""
         low, high = self.interval()
-        found = {"name": self.name, "method": self.method, "unit": self.unit, "better": self.better, "mean": self.mean,
-                 "interval": [low, high], "values": self.values.tolist(), "settings": self.settings, "notes": list(self.notes)}
+        found = {
+            "name": self.name,
+            "method": self.method,
+            "unit": self.unit,
+            "better": self.better,
+            "mean": self.mean,
+            "interval": [low, high],
+            "values": self.values.tolist(),
+            "settings": self.settings,
+            "notes": list(self.notes),
+        }
         return plain(found)
 
     def to_json(self) -> str:
@@ -91,6 +102,7 @@ class Curves(Metric):
     def plot(self, level: float = 0.95, seed: int = 0):
         """The mean of each curve over the examples, with the band of its bootstrap interval at `level`: a figure."""
         from ..view.curves import Line, draw_curves
+
         lines = [Line(name, *mean_interval(values, level, seed)) for name, values in self.curves.items()]
         return draw_curves([(self.name, self.along, lines)], self.axes, self._caption(level))
 
@@ -105,11 +117,16 @@ class Curves(Metric):
 
     def to_dict(self) -> dict[str, Any]:
         along = list(self.along) if not isinstance(self.along, np.ndarray) else self.along.tolist()
-        return super().to_dict() | plain({
-            "along": along, "curves": {
-                name: dict(zip(("mean", "low", "high"), (ends.tolist() for ends in mean_interval(values)), strict=True))
-                for name, values in self.curves.items()},
-            "areas": {name: values.tolist() for name, values in self.areas.items()}})
+        return super().to_dict() | plain(
+            {
+                "along": along,
+                "curves": {
+                    name: dict(zip(("mean", "low", "high"), (ends.tolist() for ends in mean_interval(values)), strict=True))
+                    for name, values in self.curves.items()
+                },
+                "areas": {name: values.tolist() for name, values in self.areas.items()},
+            }
+        )
 
 
 def plain(value: Any) -> Any:

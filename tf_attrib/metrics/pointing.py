@@ -36,15 +36,18 @@ def pointing(result: Attribution, masks: Any, *, tolerance: int = 0) -> Metric:
     whole("tolerance", tolerance, least=0)
     (leaf,) = leaves.values()
     leaf, masks = np.asarray(leaf, np.float64), np.asarray(masks)
-    if masks.ndim < 2 or leaf.shape[:masks.ndim] != masks.shape:
-        raise AttributionError(f"masks must be of shape {leaf.shape[:-1] if leaf.ndim > 2 else leaf.shape}, as the "
-                               f"attributions {leaf.shape} without channels; got {masks.shape}")
+    if masks.ndim < 2 or leaf.shape[: masks.ndim] != masks.shape:
+        raise AttributionError(
+            f"masks must be of shape {leaf.shape[:-1] if leaf.ndim > 2 else leaf.shape}, as the "
+            f"attributions {leaf.shape} without channels; got {masks.shape}"
+        )
     values = leaf.sum(tuple(range(masks.ndim, leaf.ndim)))
     within = _widened(masks != 0, tolerance).reshape(len(masks), -1)
     values = values.reshape(len(values), -1)
     highest = values == values.max(1, keepdims=True)
-    found = np.divide((highest & within).sum(1), highest.sum(1), out=np.full(len(values), np.nan),
-                      where=within.any(1) & highest.any(1))
+    found = np.divide(
+        (highest & within).sum(1), highest.sum(1), out=np.full(len(values), np.nan), where=within.any(1) & highest.any(1)
+    )
     settings = f"tolerance {tolerance}; a random place would hit {within[within.any(1)].mean():.3g}" if within.any() else ""
     return Metric("pointing game", found, result.method, "share of hits", "higher", settings)
 

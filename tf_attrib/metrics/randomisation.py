@@ -31,9 +31,18 @@ class Randomisation(Curves):
         return tuple(self.along)
 
 
-def randomisation(attributor: Attributor, result: Any, *, method: str | Method = "integrated_gradients", target: Any = None,
-                  baselines: Any = None, modes: str | tuple[str, ...] = (CASCADING, INDEPENDENT), signed: bool = True,
-                  layers: list[str] | None = None, seed: int = 0) -> Randomisation:
+def randomisation(
+    attributor: Attributor,
+    result: Any,
+    *,
+    method: str | Method = "integrated_gradients",
+    target: Any = None,
+    baselines: Any = None,
+    modes: str | tuple[str, ...] = (CASCADING, INDEPENDENT),
+    signed: bool = True,
+    layers: list[str] | None = None,
+    seed: int = 0,
+) -> Randomisation:
     """How much an attribution is still like the original when layers of the model are randomised: lower is better.
 
     Spearman's rank correlation between the attributions of the trained model and of one in which the weights of a layer are
@@ -67,17 +76,26 @@ def randomisation(attributor: Attributor, result: Any, *, method: str | Method =
     def similarity() -> np.ndarray:
         found = attributed(attributor, original.inputs, method, original.target, baselines, seed)
         if found.method != original.method:
-            raise AttributionError(f"the result is by {original.method}, and method= is {found.method}: pass the method= of "
-                                   "the result")
+            raise AttributionError(
+                f"the result is by {original.method}, and method= is {found.method}: pass the method= of the result"
+            )
         return rank_correlation(original, found if signed else found.abs())
 
     curves = {mode: np.stack(_run(chosen, similarity, mode, seed), 1) for mode in modes}
     signs = "signed attributions" if signed else "magnitudes"
-    return Randomisation("randomised layers, rank correlation with the original", _mean(curves[modes[0]]), original.method,
-                         "-1 to 1", "lower", f"{modes[0]}, mean over {len(chosen)} layers; {signs}; weights shuffled", (),
-                         [layer.name for layer in chosen], curves, ("layer that is randomised, from the output down",
-                                                                    "rank correlation"),
-                         {mode: _mean(curves[mode]) for mode in modes[1:]})
+    return Randomisation(
+        "randomised layers, rank correlation with the original",
+        _mean(curves[modes[0]]),
+        original.method,
+        "-1 to 1",
+        "lower",
+        f"{modes[0]}, mean over {len(chosen)} layers; {signs}; weights shuffled",
+        (),
+        [layer.name for layer in chosen],
+        curves,
+        ("layer that is randomised, from the output down", "rank correlation"),
+        {mode: _mean(curves[mode]) for mode in modes[1:]},
+    )
 
 
 def _run(layers: list, similarity, mode: str, seed: int) -> list[np.ndarray]:
@@ -102,6 +120,7 @@ def _restored(layers: list) -> Iterator:
     def restore() -> None:
         for weight, value in kept:
             weight.assign(value)
+
     try:
         yield restore
     finally:
@@ -115,8 +134,9 @@ def _shuffled(values: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 def _mean(similarity: np.ndarray) -> np.ndarray:
     """(n,), over the layers where there is a value."""
     known = ~np.isnan(similarity)
-    return np.divide(np.where(known, similarity, 0).sum(1), known.sum(1), out=np.full(len(similarity), np.nan),
-                     where=known.any(1))
+    return np.divide(
+        np.where(known, similarity, 0).sum(1), known.sum(1), out=np.full(len(similarity), np.nan), where=known.any(1)
+    )
 
 
 def _weights(layer: Any) -> list:
@@ -126,8 +146,10 @@ def _weights(layer: Any) -> list:
 def _chosen(model: Any, names: list[str] | None) -> list:
     """The layers with weights of their own, that nearest the output first."""
     if not keras_model.is_keras(model):
-        raise AttributionError(f"randomisation shuffles the weights of a Keras model's layers; this model is a "
-                               f"{type(model).__name__}, whose layers are not known: load the .keras file it came from")
+        raise AttributionError(
+            f"randomisation shuffles the weights of a Keras model's layers; this model is a "
+            f"{type(model).__name__}, whose layers are not known: load the .keras file it came from"
+        )
     found = list({id(layer): layer for layer in _layers(model)}.values())[::-1]
     if names is None:
         chosen = found

@@ -18,9 +18,18 @@ from .metric import Metric
 RADIUS = 0.02
 
 
-def max_sensitivity(attributor: Attributor, inputs: Any, *, method: str | Method = "integrated_gradients", target: Any = None,
-                    baselines: Any = None, radius: float | None = None, samples: int = 10, relative: bool = True,
-                    seed: int = 0) -> Metric:
+def max_sensitivity(
+    attributor: Attributor,
+    inputs: Any,
+    *,
+    method: str | Method = "integrated_gradients",
+    target: Any = None,
+    baselines: Any = None,
+    radius: float | None = None,
+    samples: int = 10,
+    relative: bool = True,
+    seed: int = 0,
+) -> Metric:
     """The most that an attribution changes within a small box around the input: lower is better.
 
     max over |y - x| <= r of ||phi(y) - phi(x)||, divided by ||phi(x)|| where `relative`, in the Euclidean norm. Yeh et al.
@@ -42,8 +51,10 @@ def max_sensitivity(attributor: Attributor, inputs: Any, *, method: str | Method
     """
     whole("samples", samples)
     if isinstance(inputs, Attribution):
-        raise AttributionError("max_sensitivity attributes anew, so it takes inputs and method=: "
-                               "max_sensitivity(attributor, result.inputs, method=...)")
+        raise AttributionError(
+            "max_sensitivity attributes anew, so it takes inputs and method=: "
+            "max_sensitivity(attributor, result.inputs, method=...)"
+        )
     as_attributor(attributor, "max_sensitivity")
     inputs, target, baselines = each_alone(attributor, inputs, target, baselines)
     arrays = as_arrays(inputs)
@@ -62,8 +73,14 @@ def max_sensitivity(attributor: Attributor, inputs: Any, *, method: str | Method
         worst = np.maximum(worst, _norm(other.attributions, result.attributions))
     values = np.divide(worst, norm, out=np.full(len(worst), np.nan), where=norm > 0) if relative else worst
     reach = ", ".join(f"{'' if key is None else f'{key!r} '}{reach:.3g}" for key, reach in radii.items())
-    return Metric("max-sensitivity", values, result.method, "relative" if relative else "of the attributions", "lower",
-                  f"{samples} draws within radius {reach}")
+    return Metric(
+        "max-sensitivity",
+        values,
+        result.method,
+        "relative" if relative else "of the attributions",
+        "lower",
+        f"{samples} draws within radius {reach}",
+    )
 
 
 def _check_movable(attributor: Attributor, arrays: dict) -> None:
@@ -71,8 +88,10 @@ def _check_movable(attributor: Attributor, arrays: dict) -> None:
     floats = [key for key, value in arrays.items() if value.dtype.kind == "f"]
     if not floats or (session.function.place.kind == "embeddings" and len(arrays) == 1):
         kinds = ", ".join(str(value.dtype) for value in arrays.values())
-        raise AttributionError("max_sensitivity moves float inputs a little, and tokens have no small changes; these are "
-                               f"{kinds}, attributed at {session.function.place.words}")
+        raise AttributionError(
+            "max_sensitivity moves float inputs a little, and tokens have no small changes; these are "
+            f"{kinds}, attributed at {session.function.place.words}"
+        )
 
 
 def _radius(values: np.ndarray, radius: float | None) -> float:
@@ -85,6 +104,7 @@ def _radius(values: np.ndarray, radius: float | None) -> float:
 def _norm(attributions: Any, less: Any = None) -> np.ndarray:
     """(n,), the Euclidean norm over all tensors, of a difference where another attribution is given."""
     leaves, others = flatten(attributions), flatten(less) if less is not None else {}
-    squares = [((np.asarray(leaf, np.float64) - others.get(key, 0)).reshape(len(leaf), -1) ** 2).sum(1)
-               for key, leaf in leaves.items()]
+    squares = [
+        ((np.asarray(leaf, np.float64) - others.get(key, 0)).reshape(len(leaf), -1) ** 2).sum(1) for key, leaf in leaves.items()
+    ]
     return np.sqrt(sum(squares))

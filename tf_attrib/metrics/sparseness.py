@@ -25,8 +25,14 @@ def sparseness(result: Attribution) -> Metric:
         raise AttributionError("sparseness is of a result: sparseness(attributor.attribute(inputs))")
     leaves = flatten(result.attributions).values()
     flat = np.concatenate([np.asarray(leaf, np.float64).reshape(len(result), -1) for leaf in leaves], 1)
-    return Metric("sparseness (Gini index)", gini(flat), result.method, "0 to 1", "",
-                  f"{flat.shape[1]} features, reduced by nothing but what the result was")
+    return Metric(
+        "sparseness (Gini index)",
+        gini(flat),
+        result.method,
+        "0 to 1",
+        "",
+        f"{flat.shape[1]} features, reduced by nothing but what the result was",
+    )
 
 
 def gini(values: np.ndarray) -> np.ndarray:

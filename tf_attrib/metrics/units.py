@@ -55,8 +55,9 @@ def units_of(case: Case, units: str | None = None, patch: int | tuple[int, ...] 
     if units is not None and units not in UNITS:
         raise AttributionError(f"units must be one of {', '.join(map(repr, UNITS))}, got {units!r}")
     if (patch is None) == (units == "patches"):
-        raise AttributionError("units='patches' needs patch=, the side of a patch in pixels, such as patch=4; other units take "
-                               "none")
+        raise AttributionError(
+            "units='patches' needs patch=, the side of a patch in pixels, such as patch=4; other units take none"
+        )
     parts, names, start = [], [], 0
     for key, value in case.x.items():
         labels, name = _of_one(value.shape[1:], units, patch, case.kind, key)

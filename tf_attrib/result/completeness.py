@@ -15,8 +15,9 @@ MOST_CANCELLED = 300
 INCOMPLETE, CANCELLING = "incomplete", "cancelling"
 
 
-def judged(gap: np.ndarray, difference: np.ndarray, magnitude: np.ndarray, scale: np.ndarray, exact: bool,
-           short: str) -> np.ndarray:
+def judged(
+    gap: np.ndarray, difference: np.ndarray, magnitude: np.ndarray, scale: np.ndarray, exact: bool, short: str
+) -> np.ndarray:
     """(n,), the status of each example, "" where nothing is wrong.
 
     Args:

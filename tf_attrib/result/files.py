@@ -64,8 +64,10 @@ def load(path: str | os.PathLike, kind: type[Kind]) -> Kind:
     try:
         return _result(header, arrays, kind)
     except Exception as error:
-        raise AttributionError(f"{str(path)!r} is no whole saved attribution: {type(error).__name__}: {plain(error)}; save the "
-                               "result again, result.save(path)") from None
+        raise AttributionError(
+            f"{str(path)!r} is no whole saved attribution: {type(error).__name__}: {plain(error)}; save the "
+            "result again, result.save(path)"
+        ) from None
 
 
 def _result(header: dict, arrays: dict[str, np.ndarray], kind: type[Kind]) -> Kind:
@@ -105,6 +107,7 @@ def _plain(array: Any) -> np.ndarray:
     """`array` in a dtype that needs no pickle: text as fixed-width Unicode."""
     array = np.asarray(array)
     if array.dtype == object:
-        return np.asarray([item.decode("utf-8", "replace") if isinstance(item, bytes) else item
-                           for item in array.ravel()], dtype=str).reshape(array.shape)
+        return np.asarray(
+            [item.decode("utf-8", "replace") if isinstance(item, bytes) else item for item in array.ravel()], dtype=str
+        ).reshape(array.shape)
     return array

@@ -12,9 +12,29 @@ import numpy as np
 
 from ..common.nested import flatten, map_leaves, rebuild
 
-PER_EXAMPLE = ("scores", "baseline_scores", "gap", "error_estimate", "format_error", "status", "residual", "residual_clipped",
-               "narrow_at", "evaluations", "forward_evaluations", "target", "predicted", "alphas", "path_scores",
-               "path_gradients", "baseline_confidence", "gradient_share", "tokens", "example", "position")
+PER_EXAMPLE = (
+    "scores",
+    "baseline_scores",
+    "gap",
+    "error_estimate",
+    "format_error",
+    "status",
+    "residual",
+    "residual_clipped",
+    "narrow_at",
+    "evaluations",
+    "forward_evaluations",
+    "target",
+    "predicted",
+    "alphas",
+    "path_scores",
+    "path_gradients",
+    "baseline_confidence",
+    "gradient_share",
+    "tokens",
+    "example",
+    "position",
+)
 
 
 class Feature(NamedTuple):
@@ -120,8 +140,9 @@ class Result:
         pick = lambda leaf: np.asarray(leaf)[index]  # noqa: E731
         inputs = None if self.inputs is None else map_leaves(pick, self.inputs)
         positive = None if self.positive is None else map_leaves(pick, self.positive)
-        return dataclasses.replace(self, attributions=map_leaves(pick, self.attributions), inputs=inputs, positive=positive,
-                                   **changes)
+        return dataclasses.replace(
+            self, attributions=map_leaves(pick, self.attributions), inputs=inputs, positive=positive, **changes
+        )
 
     @property
     def explained(self) -> str:
@@ -162,8 +183,11 @@ class Result:
         """(batch,), the L1 norm of all that is returned as a multiple of the difference of scores: 1 where nothing cancels. NaN
         where the scores are the same but for rounding; None where the sum has another unit."""
         gaps = self.relative_gap
-        return None if gaps is None else np.where(np.isnan(gaps), np.nan, self.magnitudes / np.maximum(
-            np.abs(self.difference), np.finfo(float).tiny))
+        return (
+            None
+            if gaps is None
+            else np.where(np.isnan(gaps), np.nan, self.magnitudes / np.maximum(np.abs(self.difference), np.finfo(float).tiny))
+        )
 
     @property
     def converged(self) -> np.ndarray | None:
@@ -214,8 +238,10 @@ class Result:
         def apply(leaf):
             bad = [a for a in axes if not -leaf.ndim < a < leaf.ndim or a == 0]
             if bad:
-                raise ValueError(f"axis {bad[0]} of attributions of shape {leaf.shape}: feature axes are "
-                                 f"1 to {leaf.ndim - 1} (or -1 to {1 - leaf.ndim}); axis 0 is the batch")
+                raise ValueError(
+                    f"axis {bad[0]} of attributions of shape {leaf.shape}: feature axes are "
+                    f"1 to {leaf.ndim - 1} (or -1 to {1 - leaf.ndim}); axis 0 is the batch"
+                )
             shares.append(1 / np.prod([leaf.shape[a] for a in axes]))
             return reduce(leaf, axis=axes)
 
@@ -229,8 +255,10 @@ class Result:
         new = dataclasses.replace(self, attributions=attributions, positive=positive)
         gap = None if self.gap is None else new.totals - self.difference
         relative = scale * self.magnitudes / np.maximum(new.magnitudes, np.finfo(float).tiny)
-        errors = {name: None if (error := getattr(self, name)) is None else error * relative
-                  for name in ("error_estimate", "format_error")}
+        errors = {
+            name: None if (error := getattr(self, name)) is None else error * relative
+            for name in ("error_estimate", "format_error")
+        }
         return dataclasses.replace(new, gap=gap, **errors)
 
     # ranking
@@ -268,5 +296,7 @@ class Result:
             return index if key is None else (key, index)
 
         order = np.argsort(-np.abs(flat), axis=1, kind="stable")[:, :k]
-        return [[Feature(name(i, int(j)), float(flat[i, j]), float(abs(flat[i, j]) / norms[i])) for j in row]
-                for i, row in enumerate(order)]
+        return [
+            [Feature(name(i, int(j)), float(flat[i, j]), float(abs(flat[i, j]) / norms[i])) for j in row]
+            for i, row in enumerate(order)
+        ]

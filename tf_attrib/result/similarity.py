@@ -36,8 +36,10 @@ def _rows(one: Result, other: Result) -> tuple[np.ndarray, np.ndarray]:
     leaves = [flatten(result.attributions) for result in (one, other)]
     shapes = [{key: np.shape(leaf) for key, leaf in found.items()} for found in leaves]
     if shapes[0] != shapes[1]:
-        raise AttributionError("attributions of the same examples at the same tensors are compared; these are of shapes "
-                               f"{shapes[0]} and {shapes[1]}")
+        raise AttributionError(
+            "attributions of the same examples at the same tensors are compared; these are of shapes "
+            f"{shapes[0]} and {shapes[1]}"
+        )
     rows = [[np.asarray(leaf, np.float64).reshape(len(leaf), -1) for leaf in found.values()] for found in leaves]
     return np.concatenate(rows[0], 1), np.concatenate(rows[1], 1)
 

@@ -16,21 +16,23 @@ STATUS = {
     "memory": "not converged{error}; the paths from all baselines did not fit in memory together; raise memory= of Attributor",
     "too_narrow": "not converged{error}; {where}",
     "incomplete": "incomplete: attributions miss the difference of scores by more than rounding explains, see gap; a choice "
-                  "inside the model turned, its gradients are not its own, or numbers are too large for their format",
+    "inside the model turned, its gradients are not its own, or numbers are too large for their format",
     "cancelling": f"cancelling: positive and negative parts are more than {MOST_CANCELLED} times as large as the scores, and "
-                  "cancel: single ones mean little (normalisation at a zero baseline does this; try ta.token, baselines from "
-                  "data, at= behind it, or integrated gradients)",
+    "cancel: single ones mean little (normalisation at a zero baseline does this; try ta.token, baselines from "
+    "data, at= behind it, or integrated gradients)",
     "too_few_steps": "too few steps: the sum misses the difference of scores by more than 5%; raise n_steps, or leave rule= "
-                     "and n_steps= out, and steps are found",
+    "and n_steps= out, and steps are found",
     "too_few_samples": "too few samples: the sum misses the difference of scores by more than 5%; raise n_samples",
     "not_finite": "not finite: a NaN or an infinity came up in this example, so its numbers mean nothing",
 }
 # What is said of a path that could not be followed, by where: so close to the baseline, or elsewhere.
 BESIDE_BASELINE = 1e-3
-WHERE = ("the score moves within {at:.0e} of the path from the baseline, closer than float32 can follow; likely a "
-         "normalisation whose input is zero at the baseline; take another baseline, such as ta.token(0) or the mean of the "
-         "data, or at= a layer behind the normalisation",
-         "the score jumps or peaks along the path{at} within less than a step can resolve")
+WHERE = (
+    "the score moves within {at:.0e} of the path from the baseline, closer than float32 can follow; likely a "
+    "normalisation whose input is zero at the baseline; take another baseline, such as ta.token(0) or the mean of the "
+    "data, or at= a layer behind the normalisation",
+    "the score jumps or peaks along the path{at} within less than a step can resolve",
+)
 # No more examples than this are listed.
 LISTED = 8
 
@@ -42,8 +44,9 @@ def summary(result: Result) -> str:
 
 
 def _what(result: Result) -> str:
-    shapes = ", ".join(f"{'' if key is None else repr(key) + ' '}{tuple(leaf.shape[1:])}"
-                       for key, leaf in flatten(result.attributions).items())
+    shapes = ", ".join(
+        f"{'' if key is None else repr(key) + ' '}{tuple(leaf.shape[1:])}" for key, leaf in flatten(result.attributions).items()
+    )
     examples = f"{len(result)} example{'s' if len(result) != 1 else ''}"
     return f"Attribution of {examples}: {result.explained}, at {result.at} {shapes}, by {result.method}"
 
@@ -100,8 +103,10 @@ def _accuracy(result: Result) -> list[str]:
         all_of = "all" if result.converged.all() else f"{int(result.converged.sum())} of {len(result)}"
         lines.append(f"  estimated error {worst:.2%} at most ({all_of} converged)")
         if result.evaluations is not None and result.forward_evaluations is not None:
-            lines[-1] += (f", {_range(result.evaluations, 'd')} gradient and {_range(result.forward_evaluations, 'd')} forward "
-                          "evaluations an example")
+            lines[-1] += (
+                f", {_range(result.evaluations, 'd')} gradient and {_range(result.forward_evaluations, 'd')} forward "
+                "evaluations an example"
+            )
     if result.format_error is not None and np.isfinite(result.format_error).any():
         worst = np.nanmax(result.format_error)
         beyond = "" if result.error_estimate is None else " beyond that"

@@ -124,8 +124,10 @@ def score(function: Callable, data: Any = None) -> Of:
         AttributionError: the function is none, or rows that do not fit together.
     """
     if not callable(function):
-        raise AttributionError("ta.score(function) takes a function of the model's outputs, such as lambda outputs: "
-                               f"outputs[:, 0]; got {function!r}")
+        raise AttributionError(
+            "ta.score(function) takes a function of the model's outputs, such as lambda outputs: "
+            f"outputs[:, 0]; got {function!r}"
+        )
     return Of("score", function=function, data=None if data is None else Rows(_rows(data)))
 
 
@@ -140,8 +142,10 @@ def _rows(data: Any) -> dict[Any, np.ndarray]:
 def as_at(value: Any) -> At | None:
     """An `at` as a user may write it: None, a specification, "inputs", "embeddings", a layer, or a name."""
     if isinstance(value, At) and value.unit is not None:
-        raise AttributionError(f"at={value.name!r} with unit={value.unit}: attributions are to all units of a layer; leave "
-                               "unit out, and pick it from the result; as `of`, ta.layer(name, unit=...) explains one unit")
+        raise AttributionError(
+            f"at={value.name!r} with unit={value.unit}: attributions are to all units of a layer; leave "
+            "unit out, and pick it from the result; as `of`, ta.layer(name, unit=...) explains one unit"
+        )
     if value is None or isinstance(value, At):
         return value
     if isinstance(value, Tensor):
@@ -150,8 +154,10 @@ def as_at(value: Any) -> At | None:
         return At(value)
     if isinstance(value, str) or hasattr(value, "call"):
         return At("layer", value)
-    raise AttributionError(f"at must be 'inputs', 'embeddings', a layer's name, or ta.inputs(), ta.embeddings(), "
-                           f"ta.layer(), ta.tensor(); got {value!r}")
+    raise AttributionError(
+        f"at must be 'inputs', 'embeddings', a layer's name, or ta.inputs(), ta.embeddings(), "
+        f"ta.layer(), ta.tensor(); got {value!r}"
+    )
 
 
 def as_of(value: Any) -> Of | None:
@@ -163,7 +169,12 @@ def as_of(value: Any) -> Of | None:
     if isinstance(value, Tensor):
         return Of("tensor", value.name)
     if isinstance(value, str):
-        return Of("probability" if value == "softmax" else value) if value in ("probability", "softmax", "logits") \
+        return (
+            Of("probability" if value == "softmax" else value)
+            if value in ("probability", "softmax", "logits")
             else Of("named", value)
-    raise AttributionError(f"of must be 'probability', 'logits', an output's name, or ta.probability(), ta.logits(), "
-                           f"ta.output(), ta.layer(name, unit=...), ta.tensor(), ta.score(function); got {value!r}")
+        )
+    raise AttributionError(
+        f"of must be 'probability', 'logits', an output's name, or ta.probability(), ta.logits(), "
+        f"ta.output(), ta.layer(name, unit=...), ta.tensor(), ta.score(function); got {value!r}"
+    )

@@ -45,6 +45,7 @@ def constant(value: float | np.ndarray) -> Baseline:
             return np.broadcast_to(array.astype(x.dtype), x.shape[1:])[None]
         except ValueError:
             raise AttributionError(f"ta.constant of shape {array.shape} does not fit examples of shape {x.shape[1:]}") from None
+
     return Baseline(f"constant {value}", make)
 
 
@@ -58,8 +59,9 @@ def uniform(n: int, low: float, high: float) -> Baseline:
     whole("n", n)
     if not number("low", low) < number("high", high):
         raise AttributionError(f"ta.uniform(n, low, high) needs low < high, got {low} and {high}")
-    return Baseline(f"{n} × uniform noise in [{low}, {high})",
-                    lambda x, rng: rng.uniform(low, high, (n, *x.shape[1:])).astype(x.dtype))
+    return Baseline(
+        f"{n} × uniform noise in [{low}, {high})", lambda x, rng: rng.uniform(low, high, (n, *x.shape[1:])).astype(x.dtype)
+    )
 
 
 def gaussian(n: int, stddev: float, mean: float = 0.0) -> Baseline:
@@ -67,8 +69,10 @@ def gaussian(n: int, stddev: float, mean: float = 0.0) -> Baseline:
     whole("n", n)
     number("stddev", stddev, above=0)
     number("mean", mean)
-    return Baseline(f"{n} × Gaussian noise of standard deviation {stddev} around {mean}",
-                    lambda x, rng: rng.normal(mean, stddev, (n, *x.shape[1:])).astype(x.dtype))
+    return Baseline(
+        f"{n} × Gaussian noise of standard deviation {stddev} around {mean}",
+        lambda x, rng: rng.normal(mean, stddev, (n, *x.shape[1:])).astype(x.dtype),
+    )
 
 
 def blur(sigma: float) -> Baseline:
@@ -79,10 +83,13 @@ def blur(sigma: float) -> Baseline:
         if x.ndim < 2:
             raise AttributionError(f"ta.blur needs examples with a spatial axis; these are single numbers, {x.shape}")
         if sigma > (longest := max(x.shape[1:-1] or x.shape[1:])):
-            raise AttributionError(f"ta.blur({sigma:g}) of examples of shape {x.shape[1:]}: give a sigma of at most {longest} "
-                                   "pixels, their longest side, beyond which nothing but the mean is left")
+            raise AttributionError(
+                f"ta.blur({sigma:g}) of examples of shape {x.shape[1:]}: give a sigma of at most {longest} "
+                "pixels, their longest side, beyond which nothing but the mean is left"
+            )
         spatial = (0,) + (sigma,) * max(x.ndim - 2, 1) + ((0,) if x.ndim > 2 else ())
         return scipy.ndimage.gaussian_filter(x, spatial)[:, None]
+
     return Baseline(f"the input blurred, sigma {sigma}", make, shared=False)
 
 
@@ -114,15 +121,18 @@ def token(id: int) -> Baseline:
     def make(inputs, rng):
         ids = [key for key, value in inputs.items() if value.dtype.kind in "iu"]
         # Keras takes ids as floats too
-        ids = ids or [key for key, value in inputs.items()
-                      if value.dtype.kind == "f" and np.array_equal(value, np.round(value))]
+        ids = ids or [
+            key for key, value in inputs.items() if value.dtype.kind == "f" and np.array_equal(value, np.round(value))
+        ]
         if not ids:
-            raise AttributionError("ta.token(id) needs integer inputs; these are "
-                                   f"{', '.join(str(value.dtype) for value in inputs.values())}")
+            raise AttributionError(
+                f"ta.token(id) needs integer inputs; these are {', '.join(str(value.dtype) for value in inputs.values())}"
+            )
         for key in ids:
             if inputs[key].dtype.kind in "iu" and id > np.iinfo(inputs[key].dtype).max:
                 raise AttributionError(f"ta.token({id}) is beyond the range of the inputs, {inputs[key].dtype}")
         return _replaced(inputs, ids, id)
+
     return Baseline(f"token {id} everywhere", make, shared=None, at_model_input=True)
 
 
@@ -137,16 +147,20 @@ def dataset(samples: Any, n: int | None = None) -> Baseline:
     lengths = {len(leaf) if leaf.ndim else 0 for leaf in leaves.values()}
     if len(lengths) > 1 or 0 in lengths:
         shown = ", ".join(str(leaf.shape) for leaf in leaves.values())
-        raise AttributionError("ta.dataset(samples): there are no samples, or not as many of each input; give arrays (m, ...), "
-                               f"got {shown}")
+        raise AttributionError(
+            f"ta.dataset(samples): there are no samples, or not as many of each input; give arrays (m, ...), got {shown}"
+        )
     (total,) = lengths
     if n is not None:
         whole(f"the n of ta.dataset, of {total} samples,", n, 1, total)
 
     def make(inputs, rng):
         chosen = np.arange(total) if n is None else np.sort(rng.choice(total, n, replace=False))
-        return {key: _fits(value[chosen], inputs[key].shape[1:], inputs[key].dtype, several=True)
-                for key, value in _same_keys(leaves, inputs).items()}
+        return {
+            key: _fits(value[chosen], inputs[key].shape[1:], inputs[key].dtype, several=True)
+            for key, value in _same_keys(leaves, inputs).items()
+        }
+
     return Baseline(f"{n or total} samples of a data set", make, at_model_input=True)
 
 
@@ -184,6 +198,7 @@ def _level(word: str, value_range: tuple[float, float], end: int) -> Baseline:
             if inputs[key].dtype.kind in "iu" and not _is_in(value, inputs[key].dtype):
                 raise AttributionError(f"ta.{word}({value_range}) of {inputs[key].dtype} images: {value} is no such number")
         return _replaced(inputs, floats, value)
+
     return Baseline(f"{word} ({value} of {value_range})", make, shared=None, at_model_input=True)
 
 
@@ -203,6 +218,7 @@ def at_input(x: Any) -> Baseline:
             value = _fits(value, inputs[key].shape[1:], inputs[key].dtype, count=len(inputs[key]))
             made[key] = np.broadcast_to(value, inputs[key].shape)
         return made
+
     return Baseline("an input given by the user", make, shared=False, at_model_input=True)
 
 
@@ -218,14 +234,20 @@ def given(array: np.ndarray, x: np.ndarray) -> Baseline:
 
 def _fits(array: np.ndarray, features: tuple, dtype, count: int | None = None, several: bool = False) -> np.ndarray:
     """`array` as (k, *features), checked."""
-    leading = array.shape[:array.ndim - len(features)]
-    shaped = array.shape[len(leading):] == tuple(features)
-    right = len(leading) == 1 if several else leading == () or (len(leading) == 1 and count in (None, leading[0])) \
-        or leading == (1,)
+    leading = array.shape[: array.ndim - len(features)]
+    shaped = array.shape[len(leading) :] == tuple(features)
+    right = (
+        len(leading) == 1
+        if several
+        else leading == () or (len(leading) == 1 and count in (None, leading[0])) or leading == (1,)
+    )
     text = np.dtype(dtype).kind in "OSU"
     if not shaped or not right or array.dtype.kind not in ("OSU" if text else "biuf"):
-        wanted = f"({', '.join(['k', *map(str, features)])})" if several else \
-            f"{tuple(features)} for all examples" + (f" or {(count, *features)} for each" if count else "")
+        wanted = (
+            f"({', '.join(['k', *map(str, features)])})"
+            if several
+            else f"{tuple(features)} for all examples" + (f" or {(count, *features)} for each" if count else "")
+        )
         hint = "" if array.ndim or several else "; ta.zeros() or ta.constant(value) give one value everywhere"
         raise AttributionError(f"a baseline must be of shape {wanted}; got {array.dtype} {array.shape}{hint}")
     if np.dtype(dtype).kind in "iu" and not np.array_equal(array, array.astype(dtype)):

@@ -31,8 +31,9 @@ def each_position(classes: Any = None, positions: Any = None) -> EachPosition:
     return EachPosition(classes, positions)
 
 
-def expanded(asked: EachPosition, shape: tuple, predicted: Callable[[], np.ndarray], has_classes: bool,
-             words: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def expanded(
+    asked: EachPosition, shape: tuple, predicted: Callable[[], np.ndarray], has_classes: bool, words: str
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """For each entry of the result its example, its position, and its target (r,).
 
     Args:
@@ -46,8 +47,10 @@ def expanded(asked: EachPosition, shape: tuple, predicted: Callable[[], np.ndarr
         AttributionError: the output has no positions, or what was asked for does not fit.
     """
     if len(shape) not in ((3,) if has_classes else (2, 3)):
-        raise AttributionError("ta.each_position() needs an output with positions, (batch, length) or (batch, length, classes)"
-                               f"; {words} is of shape {shape[1:]} for each example")
+        raise AttributionError(
+            "ta.each_position() needs an output with positions, (batch, length) or (batch, length, classes)"
+            f"; {words} is of shape {shape[1:]} for each example"
+        )
     count, length = shape[:2]
     positions = _positions(asked.positions, length)
     example, position = np.repeat(np.arange(count), len(positions)), np.tile(positions, count)
@@ -56,8 +59,10 @@ def expanded(asked: EachPosition, shape: tuple, predicted: Callable[[], np.ndarr
             raise AttributionError(f"{words} has one value at each position: leave classes out")
         return example, position, position[:, None].astype(np.int32)
     if asked.classes is None and not has_classes:
-        raise AttributionError(f"{words} has {shape[2]} units at each position and no head of classes, so none is "
-                               "predicted: say which, ta.each_position(classes=...)")
+        raise AttributionError(
+            f"{words} has {shape[2]} units at each position and no head of classes, so none is "
+            "predicted: say which, ta.each_position(classes=...)"
+        )
     classes = predicted() if asked.classes is None else _classes(asked.classes, shape)
     return example, position, np.stack([position, classes[example, position]], 1).astype(np.int32)
 
@@ -75,8 +80,9 @@ def _classes(asked: Any, shape: tuple) -> np.ndarray:
     count, length, classes = shape
     found = np.asarray(asked)
     if found.dtype.kind not in "iu" or found.shape not in ((length,), (count, length)):
-        raise AttributionError(f"classes must be whole numbers of shape {(length,)} or {(count, length)}, got {found.dtype} "
-                               f"{found.shape}")
+        raise AttributionError(
+            f"classes must be whole numbers of shape {(length,)} or {(count, length)}, got {found.dtype} {found.shape}"
+        )
     if found.min() < 0 or found.max() >= classes:
         raise AttributionError(f"classes go from 0 to {classes - 1}, got {found.min()} to {found.max()}")
     return np.broadcast_to(found, (count, length))

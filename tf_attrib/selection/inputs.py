@@ -35,12 +35,16 @@ def as_array(value: Any, what: str) -> np.ndarray:
     """
     if isinstance(value, tf.SparseTensor | tf.RaggedTensor):
         kind = "sparse" if isinstance(value, tf.SparseTensor) else "ragged"
-        raise AttributionError(f"{what} is {kind}: make it dense first, "
-                               f"{'tf.sparse.to_dense(x)' if isinstance(value, tf.SparseTensor) else 'x.to_tensor()'}")
+        raise AttributionError(
+            f"{what} is {kind}: make it dense first, "
+            f"{'tf.sparse.to_dense(x)' if isinstance(value, tf.SparseTensor) else 'x.to_tensor()'}"
+        )
     refuse_streams(value, what)
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
-        raise AttributionError(f"{what} is a masked array, and {int(np.ma.getmaskarray(value).sum())} values are "
-                               "masked, which no model leaves out: fill them in first, x.filled(0)")
+        raise AttributionError(
+            f"{what} is a masked array, and {int(np.ma.getmaskarray(value).sum())} values are "
+            "masked, which no model leaves out: fill them in first, x.filled(0)"
+        )
     try:
         array = value.numpy() if tf.is_tensor(value) else np.asarray(value)
     except ValueError:
@@ -50,10 +54,14 @@ def as_array(value: Any, what: str) -> np.ndarray:
     if array.size and all(isinstance(item, numbers.Real | np.bool_) for item in array.ravel()):
         return array.astype(np.float64)  # columns of several kinds, such as those of a data frame
     wrong = next((item for item in array.ravel() if not isinstance(item, numbers.Real | np.bool_)), value)
-    came = "a value is missing in it" if type(wrong).__name__ in ("NoneType", "NAType") and array.ndim else \
-        f"it holds {type(wrong).__name__}"
-    raise AttributionError(f"{what} is ragged or of mixed kinds ({came}): give one array of numbers in equal rows "
-                           "(pad sequences)")
+    came = (
+        "a value is missing in it"
+        if type(wrong).__name__ in ("NoneType", "NAType") and array.ndim
+        else f"it holds {type(wrong).__name__}"
+    )
+    raise AttributionError(
+        f"{what} is ragged or of mixed kinds ({came}): give one array of numbers in equal rows (pad sequences)"
+    )
 
 
 def refuse_streams(value: Any, what: str) -> None:
@@ -66,15 +74,21 @@ def refuse_streams(value: Any, what: str) -> None:
     function = callable(value) and not hasattr(value, "__array__")
     if counted or function or isinstance(value, tf.data.Dataset | Iterator):
         take = "batches[0]" if counted else "next(batches())" if function else "next(iter(batches))"
-        raise AttributionError(f"{what} must be arrays (batch, ...), got {type(value).__name__}: take a batch of it, such as "
-                               f"{take}, and of (x, y) the x")
+        raise AttributionError(
+            f"{what} must be arrays (batch, ...), got {type(value).__name__}: take a batch of it, such as "
+            f"{take}, and of (x, y) the x"
+        )
 
 
 def raw_specs(arrays: dict[Any, np.ndarray], specs: dict[Any, tf.TensorSpec]) -> dict[Any, tf.TensorSpec]:
     """The model's specs, with the shapes at hand for inputs of other shapes: preprocessing may change them."""
     match = matched(arrays, specs)
-    return {key: spec if spec.shape[1:].is_compatible_with(arrays[match[key]].shape[1:])
-            else tf.TensorSpec([None, *arrays[match[key]].shape[1:]], spec.dtype, spec.name) for key, spec in specs.items()}
+    return {
+        key: spec
+        if spec.shape[1:].is_compatible_with(arrays[match[key]].shape[1:])
+        else tf.TensorSpec([None, *arrays[match[key]].shape[1:]], spec.dtype, spec.name)
+        for key, spec in specs.items()
+    }
 
 
 def specs_of(arrays: dict[Any, np.ndarray]) -> dict[Any, tf.TensorSpec]:
@@ -82,8 +96,10 @@ def specs_of(arrays: dict[Any, np.ndarray]) -> dict[Any, tf.TensorSpec]:
     for key, array in arrays.items():
         if array.ndim == 0:
             raise AttributionError(f"input{_named(key)} is a single number: the first axis must be the batch")
-    return {key: tf.TensorSpec([None, *array.shape[1:]], tf.string if array.dtype.kind in "OSU" else array.dtype)
-            for key, array in arrays.items()}
+    return {
+        key: tf.TensorSpec([None, *array.shape[1:]], tf.string if array.dtype.kind in "OSU" else array.dtype)
+        for key, array in arrays.items()
+    }
 
 
 def matched(arrays: dict[Any, np.ndarray], specs: dict[Any, tf.TensorSpec]) -> dict[Any, Any]:
@@ -105,8 +121,10 @@ def matched(arrays: dict[Any, np.ndarray], specs: dict[Any, tf.TensorSpec]) -> d
     if len(specs) == 1 and len(given) > 1 and given == list(range(len(given))):
         (spec,), shapes = specs.values(), {array.shape for array in arrays.values()}
         if len(shapes) == 1 and spec.shape.rank is not None and spec.shape[1:].is_compatible_with(next(iter(shapes))):
-            raise AttributionError(f"the model takes 1 input, {takes}; got {len(given)} arrays of shape {shapes.pop()}, which "
-                                   "look like its examples: np.stack(inputs) makes one batch of them")
+            raise AttributionError(
+                f"the model takes 1 input, {takes}; got {len(given)} arrays of shape {shapes.pop()}, which "
+                "look like its examples: np.stack(inputs) makes one batch of them"
+            )
     raise AttributionError(f"the model takes {len(specs)} input(s), {takes}; got {len(given)}: {_shown_keys(arrays)}")
 
 
@@ -127,11 +145,13 @@ def prepared(arrays: dict[Any, np.ndarray], specs: dict[Any, tf.TensorSpec], mat
 
 def _prepare(array: np.ndarray, spec: tf.TensorSpec, key: Any) -> np.ndarray:
     wanted = list(spec.shape)
-    fits = array.ndim == len(wanted) and all(size in (None, came) for size, came
-                                             in zip(wanted[1:], array.shape[1:], strict=True))
+    fits = array.ndim == len(wanted) and all(
+        size in (None, came) for size, came in zip(wanted[1:], array.shape[1:], strict=True)
+    )
     if not fits:
-        raise AttributionError(f"input{_named(key)} must be {_shown(spec)}, got {array.dtype} {array.shape}"
-                               f"{_hint(array.shape, wanted)}")
+        raise AttributionError(
+            f"input{_named(key)} must be {_shown(spec)}, got {array.dtype} {array.shape}{_hint(array.shape, wanted)}"
+        )
     if 0 in array.shape[1:]:
         raise AttributionError(f"input{_named(key)} of shape {array.shape} has no features: every axis needs an entry")
     if spec.dtype == tf.string:
@@ -139,21 +159,28 @@ def _prepare(array: np.ndarray, spec: tf.TensorSpec, key: Any) -> np.ndarray:
             raise AttributionError(f"input{_named(key)} must be text, got {array.dtype}")
         return array
     if spec.dtype.is_complex:
-        raise AttributionError(f"input{_named(key)} is {spec.dtype.name}: attributions are to real numbers; give its real "
-                               "and imaginary part as two inputs, Attributor(lambda z: model(tf.complex(z['re'], z['im'])))")
+        raise AttributionError(
+            f"input{_named(key)} is {spec.dtype.name}: attributions are to real numbers; give its real "
+            "and imaginary part as two inputs, Attributor(lambda z: model(tf.complex(z['re'], z['im'])))"
+        )
     if array.dtype.kind not in "biuf":
         raise AttributionError(f"input{_named(key)} must be {spec.dtype.name}, got {array.dtype}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(1))
-        raise AttributionError(f"input{_named(key)} holds NaN or infinity in example(s) {few(bad)}; "
-                               "attribute(..., on_error='mark') marks them and does the others")
+        raise AttributionError(
+            f"input{_named(key)} holds NaN or infinity in example(s) {few(bad)}; "
+            "attribute(..., on_error='mark') marks them and does the others"
+        )
     dtype = spec.dtype.as_numpy_dtype
     if spec.dtype.is_integer and array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
         raise AttributionError(f"input{_named(key)} must be {spec.dtype.name}, got fractions ({array.dtype})")
     with np.errstate(over="ignore"):
         cast = np.ascontiguousarray(array, dtype)
-    kept = np.isfinite(cast).all() if array.dtype.kind == "f" and cast.dtype.kind == "f" else \
-        np.array_equal(cast, array) or cast.dtype.kind == "f"
+    kept = (
+        np.isfinite(cast).all()
+        if array.dtype.kind == "f" and cast.dtype.kind == "f"
+        else np.array_equal(cast, array) or cast.dtype.kind == "f"
+    )
     if not kept:
         raise AttributionError(f"input{_named(key)} holds numbers beyond the range of {spec.dtype.name}, which the model takes")
     return cast

@@ -59,11 +59,13 @@ def resolve_of(traced: Traced, of: Of | None) -> Output:
     """
     if of is not None and of.kind == "score":
         return _scored(traced, of)
-    if of is not None and (of.kind == "layer" or (of.kind == "named" and of.name not in traced.outputs
-                                                  and layer_outputs(traced, of.name))):
+    if of is not None and (
+        of.kind == "layer" or (of.kind == "named" and of.name not in traced.outputs and layer_outputs(traced, of.name))
+    ):
         return _of_layer(traced, of)
-    if of is not None and (of.kind == "tensor" or (of.kind == "named" and of.name not in traced.outputs
-                                                   and is_tensor_name(of.name))):
+    if of is not None and (
+        of.kind == "tensor" or (of.kind == "named" and of.name not in traced.outputs and is_tensor_name(of.name))
+    ):
         tensor = find_tensor(traced, of.name)
         if not tensor.dtype.is_floating:
             raise AttributionError(f"tensor {tensor.name!r} is {tensor.dtype.name}: explain a float tensor")
@@ -74,13 +76,17 @@ def resolve_of(traced: Traced, of: Of | None) -> Output:
     asked = of is not None and of.kind in ("probability", "logits")
     if head.kind is None and asked:
         what = head.output.op.type if head.output.op.type != "Identity" else "no softmax or sigmoid"
-        raise AttributionError(f"output {name!r} has no softmax or sigmoid head ({what} stands there), so its {kind} is not "
-                               f"known; explain the output itself, of=ta.output({name!r}), or of=ta.score(function)")
+        raise AttributionError(
+            f"output {name!r} has no softmax or sigmoid head ({what} stands there), so its {kind} is not "
+            f"known; explain the output itself, of=ta.output({name!r}), or of=ta.score(function)"
+        )
     if kind == "output" or head.kind is None:
         return _raw(head, name)
     if kind == "logits" and head.logits is None:
-        raise AttributionError(f"the {head.kind} at {name!r} is inside a layer that holds an export: its logits cannot be "
-                               "reached; explain its probability, or the export itself: ta.Attributor(path, of='logits')")
+        raise AttributionError(
+            f"the {head.kind} at {name!r} is inside a layer that holds an export: its logits cannot be "
+            "reached; explain its probability, or the export itself: ta.Attributor(path, of='logits')"
+        )
     return _logits(head, name) if kind == "logits" else _probability(head, name)
 
 
@@ -89,21 +95,30 @@ def _of_layer(traced: Traced, of: Of) -> Output:
     if layer_outputs(traced, of.name) or not isinstance(of.name, str) or (traced.calls and not is_tensor_name(of.name)):
         found = float_outputs(traced, of.name)
         if len(found) > 1:
-            raise AttributionError(f"layer {getattr(of.name, 'name', of.name)!r} has {len(found)} outputs: name one, such as "
-                                   f"ta.layer({next(iter(found))!r}): {', '.join(found)}")
-        (name, tensor), = found.items()
+            raise AttributionError(
+                f"layer {getattr(of.name, 'name', of.name)!r} has {len(found)} outputs: name one, such as "
+                f"ta.layer({next(iter(found))!r}): {', '.join(found)}"
+            )
+        ((name, tensor),) = found.items()
     else:
         name, tensor = of.name, find_tensor(traced, of.name)
     if of.unit is None:
         return _raw(head_at(tensor), name)
     batch = {source.shape[0] for source in traced.inputs.values() if source.shape.rank}
     if tensor.shape.rank and tensor.shape[0] is not None and batch == {None}:
-        raise AttributionError(f"of=ta.layer({name!r}, unit=...) needs an output whose axis 0 is the batch; this is of shape "
-                               f"{tuple(tensor.shape)}: explain a layer behind it")
+        raise AttributionError(
+            f"of=ta.layer({name!r}, unit=...) needs an output whose axis 0 is the batch; this is of shape "
+            f"{tuple(tensor.shape)}: explain a layer behind it"
+        )
     unit_index(tensor.shape[1:], of.unit)  # units that do not exist fail here
     head = head_at(tensor).kind in ("softmax", "sigmoid") and Ellipsis not in of.unit
-    return Output(f"unit {written(of.unit)} of layer {name!r}", "probability" if head else "raw", {None: tensor},
-                  lambda values: of_unit(values[None], of.unit), with_target=False)
+    return Output(
+        f"unit {written(of.unit)} of layer {name!r}",
+        "probability" if head else "raw",
+        {None: tensor},
+        lambda values: of_unit(values[None], of.unit),
+        with_target=False,
+    )
 
 
 def _output_name(traced: Traced, of: Of | None) -> str:
@@ -127,15 +142,23 @@ def _raw(head: Head, name: str) -> Output:
     def finish(values):
         value = values[None]
         return tf.squeeze(value, -1) if value.shape.rank > 1 and value.shape[-1] == 1 else value
+
     return Output(f"output {name!r}", "raw", {None: head.output}, finish)
 
 
 def _logits(head: Head, name: str) -> Output:
     def finish(values):
         return _classes(head, values[None], lambda value: -value)
+
     single = head.kind == "sigmoid" and _is_single(head.logits)
-    return Output(f"logit beneath the {head.kind} at {name!r}", "logit", {None: head.logits}, finish, True,
-                  other="minus the logit of the one unit" if single else "")
+    return Output(
+        f"logit beneath the {head.kind} at {name!r}",
+        "logit",
+        {None: head.logits},
+        finish,
+        True,
+        other="minus the logit of the one unit" if single else "",
+    )
 
 
 def _probability(head: Head, name: str) -> Output:
@@ -145,10 +168,19 @@ def _probability(head: Head, name: str) -> Output:
             value = tf.nn.softmax(value) if head.kind == "softmax" else tf.sigmoid(value)
         value = tf.exp(value) if head.kind == "log_softmax" else value
         return _classes(head, value, lambda value: 1 - value)
+
     words = f"probability at {name!r}" + ("" if head.applied else f" ({head.kind} of the compiled loss)")
     single = head.kind == "sigmoid" and _is_single(head.output)
-    return Output(words, "probability", {None: head.output}, finish, True, log_odds=_log_odds(head, name),
-                  distribution=single or head.kind != "sigmoid", other="1 - p of the one unit" if single else "")
+    return Output(
+        words,
+        "probability",
+        {None: head.output},
+        finish,
+        True,
+        log_odds=_log_odds(head, name),
+        distribution=single or head.kind != "sigmoid",
+        other="1 - p of the one unit" if single else "",
+    )
 
 
 def _log_odds(head: Head, name: str) -> Output | None:
@@ -161,6 +193,7 @@ def _log_odds(head: Head, name: str) -> Output | None:
         own = tf.one_hot(target[:, -1], found.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
         rest = tf.reduce_logsumexp(tf.where(own, tf.constant(-np.inf, found.dtype), found), -1)
         return _indexed(values, target) - rest
+
     found = dataclasses.replace(_logits(head, name), words=f"log-odds at {name!r}", unit="log-odds")
     return found if head.kind == "sigmoid" else dataclasses.replace(found, choose=choose)
 
@@ -182,8 +215,9 @@ def _scored(traced: Traced, of: Of) -> Output:
     called = f"ta.score({getattr(of.function, '__name__', 'function')})"
     leaves = of.data.leaves if of.data is not None else {}
     with TRACING, traced.function.graph.as_default():
-        data = {data_key(key): tf.compat.v1.placeholder(leaf_type(leaf), [None, *leaf.shape[1:]])
-                for key, leaf in leaves.items()}
+        data = {
+            data_key(key): tf.compat.v1.placeholder(leaf_type(leaf), [None, *leaf.shape[1:]]) for key, leaf in leaves.items()
+        }
         # what is fed cannot be fetched
         handed = {key: tf.identity(tensor) for key, tensor in data.items()}
 
@@ -198,15 +232,20 @@ def _scored(traced: Traced, of: Of) -> Output:
         except Exception as error:
             shown = ", ".join(f"{one.dtype.name} {one.shape}" for one in [*ordered.values(), *(values[key] for key in handed)])
             text = " ".join(str(error).split())[:300]
-            raise AttributionError(f"{called} failed on {shown}: {type(error).__name__}: {text}; it is called as "
-                                   f"function(outputs{', data' if handed else ''}), and must be made of TensorFlow's "
-                                   "operations: tf.reduce_sum, not np.sum") from error
+            raise AttributionError(
+                f"{called} failed on {shown}: {type(error).__name__}: {text}; it is called as "
+                f"function(outputs{', data' if handed else ''}), and must be made of TensorFlow's "
+                "operations: tf.reduce_sum, not np.sum"
+            ) from error
         if value is None:
             raise AttributionError(f"{called} returned None: it must return one number for each example, shape (batch,)")
         if value.shape.rank != 1 or not (value.dtype.is_floating or value.dtype.is_integer):
-            raise AttributionError(f"ta.score(function) must return one number for each example, shape (batch,); it returned "
-                                   f"{value.dtype.name} {value.shape}: select a class, such as lambda outputs: outputs[:, 0]")
+            raise AttributionError(
+                f"ta.score(function) must return one number for each example, shape (batch,); it returned "
+                f"{value.dtype.name} {value.shape}: select a class, such as lambda outputs: outputs[:, 0]"
+            )
         return value
+
     return Output(called, "raw", dict(traced.outputs) | handed, finish, with_target=False, data=data)
 
 
@@ -217,12 +256,15 @@ def centred(output: Output) -> Output:
         AttributionError: it has no classes.
     """
     if not output.has_classes:
-        raise AttributionError(f"{output.words} has no classes whose mean could be subtracted: normalise_classes=True is for "
-                               "of='logits' of a model with a softmax or sigmoid head")
+        raise AttributionError(
+            f"{output.words} has no classes whose mean could be subtracted: normalise_classes=True is for "
+            "of='logits' of a model with a softmax or sigmoid head"
+        )
 
     def finish(values):
         found = output.finish(values)
         return found - tf.reduce_mean(found, -1, keepdims=True)
+
     return dataclasses.replace(output, words=f"{output.words} less its mean over classes", finish=finish, log_odds=None)
 
 
@@ -237,22 +279,30 @@ def check_each_alone(output: Output, fetch: Callable[[dict], dict], examples: di
     """
     some = np.arange(rows or 3) % min(len(next(iter(examples.values()))), 3)
     fetched = fetch({key: value[some] for key, value in examples.items()})
-    finish = tf.function(lambda *values: output.finish(dict(zip(fetched, values, strict=True))), autograph=False,
-                         input_signature=[tf.TensorSpec([None, *value.shape[1:]], value.dtype) for value in fetched.values()])
+    finish = tf.function(
+        lambda *values: output.finish(dict(zip(fetched, values, strict=True))),
+        autograph=False,
+        input_signature=[tf.TensorSpec([None, *value.shape[1:]], value.dtype) for value in fetched.values()],
+    )
     whole = np.arange(len(some))
     orders = [np.roll(whole, 1)] + ([] if rows else [whole[:2], whole[:1], whole[2:]])
 
     def scores(order: np.ndarray) -> np.ndarray:
         return finish(*(tf.constant(value[order]) for value in fetched.values())).numpy()
+
     with contextlib.suppress(tf.errors.OpError):
         found = scores(whole)
-        if len(found) == len(whole) and (not np.array_equal(found, scores(whole), equal_nan=True) or all(
-                _same(scores(order), found[order]) for order in orders)):
+        if len(found) == len(whole) and (
+            not np.array_equal(found, scores(whole), equal_nan=True)
+            or all(_same(scores(order), found[order]) for order in orders)
+        ):
             return
-    raise AttributionError(f"{output.words} depends on how many examples it is given, or on their order: it must return shape "
-                           "(batch,), each number from the outputs of its own example alone. If the function refers to arrays "
-                           "with a row for each example, give them as ta.score(lambda outputs, data: ..., data=rows): row i "
-                           "follows example i")
+    raise AttributionError(
+        f"{output.words} depends on how many examples it is given, or on their order: it must return shape "
+        "(batch,), each number from the outputs of its own example alone. If the function refers to arrays "
+        "with a row for each example, give them as ta.score(lambda outputs, data: ..., data=rows): row i "
+        "follows example i"
+    )
 
 
 def _same(values: np.ndarray, expected: np.ndarray) -> bool:

@@ -47,8 +47,9 @@ class Place:
     stand_ins: dict[Any, Any] = dataclasses.field(default_factory=dict)
 
 
-def resolve_at(traced: Traced, at: At | None, fetches: list[tf.Tensor], names: dict[Any, str],
-               examples: dict[Any, tf.Tensor]) -> Place:
+def resolve_at(
+    traced: Traced, at: At | None, fetches: list[tf.Tensor], names: dict[Any, str], examples: dict[Any, tf.Tensor]
+) -> Place:
     """The tensors that `at` means.
 
     Args:
@@ -73,10 +74,10 @@ def resolve_at(traced: Traced, at: At | None, fetches: list[tf.Tensor], names: d
 
 
 def _default(traced, fetches, names, examples) -> Place:
-    floats = {key: tensor for key, tensor in traced.inputs.items()
-              if tensor.dtype.is_floating and not _only_ids(traced, key)}
-    whole = {key: tensor for key in traced.inputs if key not in floats
-             and (tensor := quantity(traced, key, fetches)) is not None}
+    floats = {key: tensor for key, tensor in traced.inputs.items() if tensor.dtype.is_floating and not _only_ids(traced, key)}
+    whole = {
+        key: tensor for key in traced.inputs if key not in floats and (tensor := quantity(traced, key, fetches)) is not None
+    }
     rest = [key for key in traced.inputs if key not in floats and key not in whole]
     if not rest:
         return _inputs(traced, At("inputs"), fetches, names)
@@ -84,12 +85,13 @@ def _default(traced, fetches, names, examples) -> Place:
     lookups = [lookup for lookup in find_lookups(traced) if set(lookup.inputs) & set(rest)]
     if not lookups and not floats:
         kinds = ", ".join(f"{names[key]!r} ({traced.inputs[key].dtype.name})" for key in rest)
-        raise AttributionError(f"the inputs {kinds} are not float, or used as ids, and no embedding lookup of them was found; "
-                               "name the layer or the tensor to attribute to, at=ta.layer(name) or ta.tensor(name); quantities "
-                               "that are cast to float at one place are found by themselves; layers: "
-                               f"{some_layers(traced)}{_hidden(traced)}")
-    ports = {lookup.name: _lookup_port(traced, lookup, examples) for lookup in lookups
-             if connected(lookup.tensor, fetches)}
+        raise AttributionError(
+            f"the inputs {kinds} are not float, or used as ids, and no embedding lookup of them was found; "
+            "name the layer or the tensor to attribute to, at=ta.layer(name) or ta.tensor(name); quantities "
+            "that are cast to float at one place are found by themselves; layers: "
+            f"{some_layers(traced)}{_hidden(traced)}"
+        )
+    ports = {lookup.name: _lookup_port(traced, lookup, examples) for lookup in lookups if connected(lookup.tensor, fetches)}
     ports |= {names[key]: Port(tensor) for key, tensor in floats.items()}
     chosen = ", ".join(repr(lookup.name) for lookup in lookups)
     note = f"inputs are token ids: attributed at the embeddings {chosen}" if lookups else "ids without a lookup left out"
@@ -123,9 +125,13 @@ def _only_ids(traced: Traced, key: Any) -> bool:
     tensor = traced.inputs[key]
     # besides the cast, a mask may compare it with 0, and its shape may be asked for
     return bool(tensor.consumers()) and all(
-        user.type in SHAPES or (user.type in ("Cast", "Identity", "Equal", "NotEqual", "Bucketize")
-                                and not (user.outputs[0].dtype.is_floating or user.outputs[0].dtype.is_complex))
-        for user in tensor.consumers())
+        user.type in SHAPES
+        or (
+            user.type in ("Cast", "Identity", "Equal", "NotEqual", "Bucketize")
+            and not (user.outputs[0].dtype.is_floating or user.outputs[0].dtype.is_complex)
+        )
+        for user in tensor.consumers()
+    )
 
 
 def _inputs(traced, at, fetches, names) -> Place:
@@ -136,29 +142,39 @@ def _inputs(traced, at, fetches, names) -> Place:
             listed = {names[key]: tuple(tensor.shape) for key, tensor in traced.inputs.items()}
             raise AttributionError(f"no input is called {at.name!r}; there are: {nearest(at.name, listed)}")
     if not any(connected(traced.inputs[key], fetches) for key in keys):
-        raise AttributionError(f"the output does not depend on input {', '.join(repr(names[key]) for key in keys)}; choose "
-                               "others: at=ta.inputs(name)")
+        raise AttributionError(
+            f"the output does not depend on input {', '.join(repr(names[key]) for key in keys)}; choose "
+            "others: at=ta.inputs(name)"
+        )
     tensors, stand_ins = {key: traced.inputs[key] for key in keys}, {}
     for key, tensor in tensors.items():
         if not tensor.dtype.is_floating:
             tensors[key] = stand_ins[key] = quantity(traced, key, fetches)
         if tensors[key] is None:
-            raise AttributionError(f"input {names[key]!r} is {tensor.dtype.name} and has no gradient; attribute to its "
-                                   "embedding: at='embeddings', or to a float tensor behind it: at=ta.layer(name), "
-                                   "at=ta.tensor(name)")
+            raise AttributionError(
+                f"input {names[key]!r} is {tensor.dtype.name} and has no gradient; attribute to its "
+                "embedding: at='embeddings', or to a float tensor behind it: at=ta.layer(name), "
+                "at=ta.tensor(name)"
+            )
     notes = tuple(_unused({key: traced.inputs[key] for key in keys}, names, fetches))
     ports = {key: Port(tensor) for key, tensor in tensors.items()}
     ports = _single(ports) if at.name is not None else ports
     keys = {None: keys[0]} if at.name is not None else {key: key for key in keys}
-    return Place(ports, "inputs", "inputs" if at.name is None else f"input {at.name!r}", notes,
-                 stand_ins={own: key for own, key in keys.items() if key in stand_ins})
+    return Place(
+        ports,
+        "inputs",
+        "inputs" if at.name is None else f"input {at.name!r}",
+        notes,
+        stand_ins={own: key for own, key in keys.items() if key in stand_ins},
+    )
 
 
 def _embeddings(traced, at, fetches, examples) -> Place:
     lookups = find_lookups(traced)
     if not lookups:
-        raise AttributionError(f"no embedding lookup was found; name the layer: at=ta.layer(name): {some_layers(traced)}"
-                               f"{_hidden(traced)}")
+        raise AttributionError(
+            f"no embedding lookup was found; name the layer: at=ta.layer(name): {some_layers(traced)}{_hidden(traced)}"
+        )
     if at.name is not None:
         chosen = [lookup for lookup in lookups if lookup.is_called(at.name)]
         if not chosen:
@@ -168,8 +184,10 @@ def _embeddings(traced, at, fetches, examples) -> Place:
         chosen = [lookup for lookup in lookups if lookup.inputs or at.positions]
     chosen = [lookup for lookup in chosen if connected(lookup.tensor, fetches)]
     if not chosen:
-        raise AttributionError("no embedding lookup indexed by the model's inputs leads to the output; those by position: "
-                               f"at=ta.embeddings(positions=True): {[lookup.name for lookup in lookups]}")
+        raise AttributionError(
+            "no embedding lookup indexed by the model's inputs leads to the output; those by position: "
+            f"at=ta.embeddings(positions=True): {[lookup.name for lookup in lookups]}"
+        )
     ports = {lookup.name: _lookup_port(traced, lookup, examples) for lookup in chosen}
     words = "embeddings " + ", ".join(repr(name) for name in ports)
     return Place(_single(ports), "embeddings", words, (), *_indices(traced, chosen[0] if len(chosen) == 1 else None))
@@ -178,8 +196,12 @@ def _embeddings(traced, at, fetches, examples) -> Place:
 def _hidden(traced: Traced) -> str:
     """What to say of lookups that cannot be selected."""
     hidden = hidden_lookups(traced)
-    return f"; the lookup {hidden[0]!r} is inside a loop or a branch, whose tensors cannot be fed: attribute to a float " \
-           "tensor in front of it or behind it, at=ta.tensor(name)" if hidden else ""
+    return (
+        f"; the lookup {hidden[0]!r} is inside a loop or a branch, whose tensors cannot be fed: attribute to a float "
+        "tensor in front of it or behind it, at=ta.tensor(name)"
+        if hidden
+        else ""
+    )
 
 
 def _tensor(traced, at, fetches, names, examples) -> Place:
@@ -191,8 +213,10 @@ def _tensor(traced, at, fetches, names, examples) -> Place:
         if source is tensor:
             return _inputs(traced, At("inputs", key), fetches, names)
     if not tensor.dtype.is_floating:
-        raise AttributionError(f"tensor {tensor.name!r} is {tensor.dtype.name} and has no gradient; choose a float tensor "
-                               "behind it, such as at='embeddings'")
+        raise AttributionError(
+            f"tensor {tensor.name!r} is {tensor.dtype.name} and has no gradient; choose a float tensor "
+            "behind it, such as at='embeddings'"
+        )
     if not connected(tensor, fetches):
         raise AttributionError(f"the output explained does not depend on tensor {tensor.name!r}; choose one that leads to it")
     return Place({None: _port(traced, tensor, examples)}, "layer", f"tensor {tensor.name!r}")
@@ -207,11 +231,16 @@ def _layer(traced, at, fetches, names, examples) -> Place:
     floats = float_outputs(traced, at.name)
     leading = {name: tensor for name, tensor in floats.items() if connected(tensor, fetches)}
     if not leading:
-        raise AttributionError(f"the output explained does not depend on layer {shown!r}; choose one that leads to it: "
-                               f"{some_layers(traced, shown, fetches)}")
+        raise AttributionError(
+            f"the output explained does not depend on layer {shown!r}; choose one that leads to it: "
+            f"{some_layers(traced, shown, fetches)}"
+        )
     # of the calls of a shared layer, one may reach the output only through another: that one stands for both
-    last = {name: tensor for name, tensor in leading.items()
-            if connected(tensor, fetches, [other for other in leading.values() if other is not tensor])}
+    last = {
+        name: tensor
+        for name, tensor in leading.items()
+        if connected(tensor, fetches, [other for other in leading.values() if other is not tensor])
+    }
     notes = tuple(f"{name!r} reaches the output only through the others: left out" for name in leading if name not in last)
     ports = {name: _port(traced, tensor, examples) for name, tensor in last.items()}
     return Place(_single(ports), "layer", "layer " + ", ".join(repr(name) for name in ports), notes)

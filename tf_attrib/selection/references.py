@@ -33,8 +33,12 @@ class References:
 
     def chosen(self, which: np.ndarray) -> "References":
         """Of each example's references those at these positions."""
-        return dataclasses.replace(self, index={key: index[:, which] for key, index in self.index.items()}, count=len(which),
-                                   words=f"{len(which)} drawn of {self.words}")
+        return dataclasses.replace(
+            self,
+            index={key: index[:, which] for key, index in self.index.items()},
+            count=len(which),
+            words=f"{len(which)} drawn of {self.words}",
+        )
 
     @property
     def finite(self) -> np.ndarray:
@@ -47,8 +51,15 @@ class References:
         return dataclasses.replace(self, index={key: index[which] for key, index in self.index.items()})
 
 
-def resolve(baselines: Any, values: dict, inputs: dict, push: Callable[[dict], dict], seed: int | None,
-            mark: bool = False, called: Callable[[], dict[str, Any]] = dict) -> References:
+def resolve(
+    baselines: Any,
+    values: dict,
+    inputs: dict,
+    push: Callable[[dict], dict],
+    seed: int | None,
+    mark: bool = False,
+    called: Callable[[], dict[str, Any]] = dict,
+) -> References:
     """The references that `baselines` means.
 
     Args:
@@ -74,6 +85,7 @@ def resolve(baselines: Any, values: dict, inputs: dict, push: Callable[[dict], d
             made = baseline.make(inputs, rng)
             pushed[id(baseline)] = push({name: np.ascontiguousarray(value) for name, value in made.items()})
         return pushed[id(baseline)]
+
     tables, index, words, shared = {}, {}, {}, True
     for key, one in per_tensor.items():
         tables[key], index[key], words[key], same = _one(one, key, values, at_model_input, rng, mark)
@@ -89,8 +101,9 @@ def _as_many(index: dict[Any, np.ndarray]) -> tuple[dict[Any, np.ndarray], int]:
     count = max(part.shape[1] for part in index.values())
     for part in index.values():
         if part.shape[1] not in (1, count):
-            raise AttributionError(f"the selected tensors have {part.shape[1]} and {count} baselines: give each the same "
-                                   "number, or one")
+            raise AttributionError(
+                f"the selected tensors have {part.shape[1]} and {count} baselines: give each the same number, or one"
+            )
     return {key: np.broadcast_to(part, (part.shape[0], count)) for key, part in index.items()}, count
 
 
@@ -114,8 +127,10 @@ def _per_tensor(baselines: Any, keys: list, called: Callable[[], dict[str, Any]]
     leaves = flatten(baselines)
     unknown = [key for key in leaves if key not in keys]
     if unknown or (list(leaves) != keys and not isinstance(baselines, dict)):
-        raise AttributionError(f"baselines by key {list(leaves)} for selected tensors {keys}; a list or ta.several of "
-                               "baselines for all: ta.several([...])")
+        raise AttributionError(
+            f"baselines by key {list(leaves)} for selected tensors {keys}; a list or ta.several of "
+            "baselines for all: ta.several([...])"
+        )
     return {key: leaves.get(key, zeros()) for key in keys}
 
 

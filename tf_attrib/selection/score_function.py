@@ -51,8 +51,9 @@ class ScoreFunction:
         needed = {i.ref() for operation in ancestors(fetched, selected) for i in operation.inputs}
         needed |= {tensor.ref() for tensor in fetched}
         chosen = {tensor.ref() for tensor in selected}
-        self.context = tuple(key for key, tensor in traced.inputs.items()
-                             if tensor.ref() in needed and tensor.ref() not in chosen)
+        self.context = tuple(
+            key for key, tensor in traced.inputs.items() if tensor.ref() in needed and tensor.ref() not in chosen
+        )
         feeds = {("at", key): port for key, port in place.ports.items()}
         feeds |= {("input", key): Port(traced.inputs[key]) for key in self.context}
         self._feeds = feeds
@@ -61,8 +62,9 @@ class ScoreFunction:
         with TRACING, traced.function.graph.as_default():
             self.explained = self._finished(dict(output.fetches))
         if not self.explained.shape.rank:
-            raise AttributionError(f"{output.words} must have one entry for each example, shape (batch, ...); it is a single "
-                                   "number, shape ()")
+            raise AttributionError(
+                f"{output.words} must have one entry for each example, shape (batch, ...); it is a single number, shape ()"
+            )
         self.value_shape = tuple(self.explained.shape[1:])
         self.target_rank = len(self.value_shape)
         self.rows = self._fixed_rows()
@@ -72,16 +74,20 @@ class ScoreFunction:
         ports = [*self.place.ports.values(), *(self.observed.ports.values() if self.observed else ())]
         if any(port.batch_axis is None for port in ports):
             if sizes:
-                raise AttributionError(f"{self.place.words} has no batch axis, and the model takes exactly {min(sizes)} "
-                                       "examples at a time: such a tensor needs a model of any batch size, or of 1")
+                raise AttributionError(
+                    f"{self.place.words} has no batch axis, and the model takes exactly {min(sizes)} "
+                    "examples at a time: such a tensor needs a model of any batch size, or of 1"
+                )
             return 1
         ones = any(tensor.shape[0] == 1 for tensor in self.traced.inputs.values() if tensor.shape.rank)
         return min(sizes) if sizes else 1 if ones else None
 
     def features(self, place: Place | None = None) -> dict[Any, list]:
         """The static shape of one example of each selected tensor (or those of another place), by key."""
-        return {key: [size for axis, size in enumerate(port.tensor.shape) if axis != port.batch_axis]
-                for key, port in (self.place if place is None else place).ports.items()}
+        return {
+            key: [size for axis, size in enumerate(port.tensor.shape) if axis != port.batch_axis]
+            for key, port in (self.place if place is None else place).ports.items()
+        }
 
     def cut(self, fetches: dict[Any, Port], feeds: dict[Any, Port] | None = None) -> Cut:
         """From the selected tensors, fed as ("at", key), those beside them, ("input", key), and further `feeds`, to others of
@@ -100,8 +106,13 @@ class ScoreFunction:
         if None not in static:
             return tuple(static)
         # what two examples take beyond one: an axis of unknown size may hold rows, positions, or both
-        one, two = (self._bytes.evaluate({key: np.repeat(value[:1], count, 0) for key, value in inputs.items()}
-                                         | {"target": np.zeros((count, self.target_rank), np.int32)}) for count in (1, 2))
+        one, two = (
+            self._bytes.evaluate(
+                {key: np.repeat(value[:1], count, 0) for key, value in inputs.items()}
+                | {"target": np.zeros((count, self.target_rank), np.int32)}
+            )
+            for count in (1, 2)
+        )
         return tuple(int(two[number] - one[number]) for number in range(2))
 
     @property
@@ -124,8 +135,11 @@ class ScoreFunction:
         """The log-odds of the explained probability, where they are known at the selected tensors."""
         odds = self.output.log_odds
         ports = [*self.place.ports.values(), *(self.observed.ports.values() if self.observed else ())]
-        if odds is None or not all(connected(port.tensor, odds.fetches.values()) for port in ports
-                                   if connected(port.tensor, self.output.fetches.values())):
+        if odds is None or not all(
+            connected(port.tensor, odds.fetches.values())
+            for port in ports
+            if connected(port.tensor, self.output.fetches.values())
+        ):
             return None
         return dataclasses.replace(self, output=odds)
 
@@ -147,9 +161,11 @@ class ScoreFunction:
 
     def gradients(self, at: dict, context: dict, target: tf.Tensor) -> tuple[tf.Tensor, dict[Any, tf.Tensor]]:
         """Scores (rows,), and their gradients at the selected tensors by key, for rows of these and of targets."""
+
         def backward(scale: tf.Tensor | None) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
             found = self._backward(fed(at, context) | {"target": target} | ({} if scale is None else {SCALE: scale}))
             return [found.pop("score")], list(found.values())
+
         (score,), found = self.whole_range(backward, tf.shape(target)[0])
         return score, {key: tf.cast(gradient, self.dtype) for key, gradient in zip(self.place.ports, found, strict=True)}
 
@@ -164,8 +180,11 @@ class ScoreFunction:
     def formats(self) -> tuple[str, ...]:
         """The half-precision formats that anything between the selected tensors and the score is in."""
         selected = [port.tensor for port in self.place.ports.values()]
-        found = {tensor.dtype for operation in ancestors(self.output.fetches.values(), selected)
-                 for tensor in [*operation.outputs, *operation.inputs]}
+        found = {
+            tensor.dtype
+            for operation in ancestors(self.output.fetches.values(), selected)
+            for tensor in [*operation.outputs, *operation.inputs]
+        }
         return tuple(dtype.name for dtype in (tf.float16, tf.bfloat16) if dtype in found)
 
     @property
@@ -190,8 +209,9 @@ class ScoreFunction:
         keys = list(self.place.ports)
 
         def gradients(*tensors):
-            at, context = dict(zip(keys, tensors, strict=False)), dict(zip(self.context, tensors[len(keys):-1], strict=True))
+            at, context = dict(zip(keys, tensors, strict=False)), dict(zip(self.context, tensors[len(keys) : -1], strict=True))
             return list(self.gradients(at, context, tensors[-1])[1].values())
+
         return Compiled(gradients, self.signature())
 
     @functools.cached_property
@@ -206,8 +226,9 @@ class ScoreFunction:
         with TRACING, self.traced.function.graph.as_default():
             # each tensor is fed, so no gradient flows through one of them to another
             scale = self.scale()
-            found = gradients(score, tensors, f"{self.output.words} has no gradient at {self.place.words}",
-                              None if scale is None else [scale])
+            found = gradients(
+                score, tensors, f"{self.output.words} has no gradient at {self.place.words}", None if scale is None else [scale]
+            )
             fetches = {"score": Port(score)}
             for key, gradient, port in zip(keys, found, self.place.ports.values(), strict=True):
                 gradient = tf.zeros_like(port.tensor) if gradient is None else tf.convert_to_tensor(gradient)
@@ -282,8 +303,9 @@ class ScoreFunction:
         if len(shape) > 1:
             raise AttributionError(f"the output has {shape} values for each example: {_target_help(shape)}")
         if not self.output.has_classes and shape[0] > 1:
-            raise AttributionError(f"{self.output.words} has {shape[0]} units and no head of classes, so none is predicted: "
-                                   f"{_target_help(shape)}")
+            raise AttributionError(
+                f"{self.output.words} has {shape[0]} units and no head of classes, so none is predicted: {_target_help(shape)}"
+            )
         return None
 
 
@@ -298,5 +320,4 @@ def _target_help(shape: tuple) -> str:
         return f"give a class from 0 to {shape[0] - 1}, as target=0 or one for each example"
     names = "(position, class)" if len(shape) == 2 else f"{len(shape)} indices"
     each = ", or target=ta.each_position() for all positions" if len(shape) == 2 else ""
-    return (f"give {names} below {shape}, as target=({', '.join('0' for _ in shape)}) or an array "
-            f"(batch, {len(shape)}){each}")
+    return f"give {names} below {shape}, as target=({', '.join('0' for _ in shape)}) or an array (batch, {len(shape)}){each}"

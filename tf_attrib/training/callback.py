@@ -57,11 +57,25 @@ class AttributionCallback(keras.callbacks.Callback):
     # tf_keras would bring every batch's logs to the host for a callback that does not say this
     _supports_tf_logs = True
 
-    def __init__(self, samples: Any, log_dir: str | os.PathLike | None = "logs", method: str | Method = "integrated_gradients",
-                 at: Any = None, of: Any = None, target: Any = None, baselines: Any = None, freq: int = 1,
-                 tokens: Sequence[Sequence[str]] | None = None, class_names: Sequence[str] | None = None,
-                 save_dir: str | os.PathLike | None = None, batch_size: int | None = None, seed: int = 0,
-                 on_error: str = "warn", n: int | None = None, name: str = "attribution"):
+    def __init__(
+        self,
+        samples: Any,
+        log_dir: str | os.PathLike | None = "logs",
+        method: str | Method = "integrated_gradients",
+        at: Any = None,
+        of: Any = None,
+        target: Any = None,
+        baselines: Any = None,
+        freq: int = 1,
+        tokens: Sequence[Sequence[str]] | None = None,
+        class_names: Sequence[str] | None = None,
+        save_dir: str | os.PathLike | None = None,
+        batch_size: int | None = None,
+        seed: int = 0,
+        on_error: str = "warn",
+        n: int | None = None,
+        name: str = "attribution",
+    ):
         super().__init__()
         for argument, value in (("freq", freq), ("n", 1 if n is None else n)):
             whole(argument, value)
@@ -73,9 +87,22 @@ class AttributionCallback(keras.callbacks.Callback):
         watched = take(samples, n)
         if tokens is not None and len(tokens) != len(watched):
             raise AttributionError(f"tokens for {len(tokens)} samples; there are {len(watched)}: give a list of words for each")
-        self._watch = Watch(Plan(
-            watched, as_method(method), as_at(at), as_of(of), target, baselines, batch_size, _drawn_once(seed), tokens,
-            class_names, _folder(log_dir, name), None if save_dir is None else Path(save_dir).expanduser()))
+        self._watch = Watch(
+            Plan(
+                watched,
+                as_method(method),
+                as_at(at),
+                as_of(of),
+                target,
+                baselines,
+                batch_size,
+                _drawn_once(seed),
+                tokens,
+                class_names,
+                _folder(log_dir, name),
+                None if save_dir is None else Path(save_dir).expanduser(),
+            )
+        )
         self._freq, self._on_error = freq, on_error
         self._epoch = self._ends = self._evaluations = 0
         self._validates = False

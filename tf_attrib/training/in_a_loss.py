@@ -13,8 +13,9 @@ from ..graph.traced import scaling
 from ..graph.traced.heads_and_lookups import ancestors
 
 
-def integrated_gradients(f: Callable[[Any], tf.Tensor], x: Any, baseline: Any = None, n_steps: int = 16,
-                         rule: str = "gauss_legendre") -> Any:
+def integrated_gradients(
+    f: Callable[[Any], tf.Tensor], x: Any, baseline: Any = None, n_steps: int = 16, rule: str = "gauss_legendre"
+) -> Any:
     """(x - x') · sum over k of w_k dF/dx at x' + alpha_k (x - x'), differentiable: it can enter a loss.
 
     Sundararajan et al. 2017, arXiv:1703.01365, equation 1, with a fixed rule. It works eagerly and inside `tf.function`, and an
@@ -47,8 +48,9 @@ def integrated_gradients(f: Callable[[Any], tf.Tensor], x: Any, baseline: Any = 
         AttributionError: `x` is not float, the baseline does not fit, `f` does not return (batch,) or does not depend on `x`.
     """
     if not callable(f):
-        raise AttributionError(f"f must be a function from x to scores (batch,), got {f!r}; for a model's file or name take "
-                               "ta.Attributor(model)")
+        raise AttributionError(
+            f"f must be a function from x to scores (batch,), got {f!r}; for a model's file or name take ta.Attributor(model)"
+        )
     table = make_rule(rule, n_steps)
     inputs = {key: _as_float(value) for key, value in flatten(x).items()}
     if any(value.shape.rank == 0 for value in inputs.values()):
@@ -60,8 +62,12 @@ def integrated_gradients(f: Callable[[Any], tf.Tensor], x: Any, baseline: Any = 
         point = {key: (1 - alpha) * references[key] + alpha * value for key, value in inputs.items()}
         gradients = _in_range(f, point)
         total = {key: total[key] + weight * tf.cast(gradients[key], total[key].dtype) for key in inputs}
-    return rebuild({key: tf.cast(tf.cast(value - references[key], total[key].dtype) * total[key], value.dtype)
-                    for key, value in inputs.items()})
+    return rebuild(
+        {
+            key: tf.cast(tf.cast(value - references[key], total[key].dtype) * total[key], value.dtype)
+            for key, value in inputs.items()
+        }
+    )
 
 
 def _in_range(f: Callable, point: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:
@@ -84,6 +90,7 @@ def _in_range(f: Callable, point: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:
 
     def backward(factor: tf.Tensor) -> list[tf.Tensor]:
         return list(_gradients(f, {key: tf.stop_gradient(value) for key, value in point.items()}, factor)[1].values())
+
     factor = tf.stop_gradient(scaling.factor(backward, rows, wide))
     return _divided(_gradients(f, point, factor)[1], factor)
 
@@ -93,8 +100,11 @@ def _wide(dtype: tf.DType) -> tf.DType:
 
 
 def _divided(values: dict[Any, tf.Tensor], factor: tf.Tensor) -> dict[Any, tf.Tensor]:
-    return {key: tf.cast(value, _wide(value.dtype)) / tf.cast(
-        tf.reshape(factor, [-1] + [1] * (value.shape.rank - 1)), _wide(value.dtype)) for key, value in values.items()}
+    return {
+        key: tf.cast(value, _wide(value.dtype))
+        / tf.cast(tf.reshape(factor, [-1] + [1] * (value.shape.rank - 1)), _wide(value.dtype))
+        for key, value in values.items()
+    }
 
 
 def _narrow(scores: tf.Tensor, tensors: list[tf.Tensor]) -> bool:
@@ -105,12 +115,17 @@ def _narrow(scores: tf.Tensor, tensors: list[tf.Tensor]) -> bool:
     if not any(value.HasField("func") for one in operations for value in one.node_def.attr.values()):
         return False
     library = scores.graph.as_graph_def().library
-    return any(value.type == tf.float16.as_datatype_enum for function in library.function for node in function.node_def
-               for value in node.attr.values())
+    return any(
+        value.type == tf.float16.as_datatype_enum
+        for function in library.function
+        for node in function.node_def
+        for value in node.attr.values()
+    )
 
 
-def _gradients(f: Callable, point: dict[Any, tf.Tensor],
-               factor: tf.Tensor | None = None) -> tuple[tf.Tensor, dict[Any, tf.Tensor]]:
+def _gradients(
+    f: Callable, point: dict[Any, tf.Tensor], factor: tf.Tensor | None = None
+) -> tuple[tf.Tensor, dict[Any, tf.Tensor]]:
     """The scores at `point`, and the gradients there of these times a factor (rows,), by key."""
     with tf.GradientTape(watch_accessed_variables=False) as tape:
         tape.watch(list(point.values()))
@@ -118,25 +133,32 @@ def _gradients(f: Callable, point: dict[Any, tf.Tensor],
         _check_scores(scores, next(iter(point.values())))
     found = tape.gradient(scores, point, None if factor is None else tf.cast(factor, scores.dtype))
     if all(gradient is None for gradient in found.values()):
-        raise AttributionError("f does not depend on x through differentiable operations (token ids, argmax, rounding): give "
-                               "it the embedded tokens, or another tensor")
-    return scores, {key: tf.zeros_like(value) if found[key] is None else tf.convert_to_tensor(found[key])
-                    for key, value in point.items()}
+        raise AttributionError(
+            "f does not depend on x through differentiable operations (token ids, argmax, rounding): give "
+            "it the embedded tokens, or another tensor"
+        )
+    return scores, {
+        key: tf.zeros_like(value) if found[key] is None else tf.convert_to_tensor(found[key]) for key, value in point.items()
+    }
 
 
 def _check_scores(scores: Any, like: tf.Tensor) -> None:
     shape = tuple(scores.shape) if tf.is_tensor(scores) and scores.shape.rank is not None else None
     if shape is None or len(shape) != 1 or not like.shape[:1].is_compatible_with(shape):
         came = f"shape {shape}" if shape is not None else type(scores).__name__
-        raise AttributionError(f"f must return one score for each example, shape (batch,); for x of shape {tuple(like.shape)} "
-                               f"it returned {came}: select a class, such as tf.gather(probabilities, labels, batch_dims=1)")
+        raise AttributionError(
+            f"f must return one score for each example, shape (batch,); for x of shape {tuple(like.shape)} "
+            f"it returned {came}: select a class, such as tf.gather(probabilities, labels, batch_dims=1)"
+        )
 
 
 def _as_float(value: Any) -> tf.Tensor:
     tensor = tf.convert_to_tensor(value)
     if not tensor.dtype.is_floating:
-        raise AttributionError(f"x must be float, got {tensor.dtype.name}: integers have no gradient; give the embedded "
-                               "tokens, or tf.cast(x, tf.float32)")
+        raise AttributionError(
+            f"x must be float, got {tensor.dtype.name}: integers have no gradient; give the embedded "
+            "tokens, or tf.cast(x, tf.float32)"
+        )
     return tensor
 
 
@@ -153,7 +175,9 @@ def _references(baseline: Any, inputs: dict[Any, tf.Tensor]) -> dict[Any, tf.Ten
         try:
             tf.broadcast_static_shape(reference.shape, value.shape).assert_is_compatible_with(value.shape)
         except ValueError:
-            raise AttributionError(f"baseline of shape {tuple(reference.shape)} does not fit x of shape {tuple(value.shape)}: "
-                                   "give one of the shape of one example, or one for each") from None
+            raise AttributionError(
+                f"baseline of shape {tuple(reference.shape)} does not fit x of shape {tuple(value.shape)}: "
+                "give one of the shape of one example, or one for each"
+            ) from None
         references[key] = tf.broadcast_to(reference, tf.shape(value))
     return references

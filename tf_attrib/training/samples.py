@@ -64,8 +64,10 @@ def classes_of(labels: np.ndarray | None, shape: tuple) -> np.ndarray | None:
     if labels.ndim != 1 or not np.array_equal(labels, np.round(labels)):
         return None
     if labels.min() < 0 or labels.max() >= shape[0]:
-        raise AttributionError(f"labels from {labels.min():g} to {labels.max():g} for an output of {shape[0]} classes: "
-                               "give the class to explain as target=, or target='predicted'")
+        raise AttributionError(
+            f"labels from {labels.min():g} to {labels.max():g} for an output of {shape[0]} classes: "
+            "give the class to explain as target=, or target='predicted'"
+        )
     return labels.astype(np.int64)
 
 
@@ -76,8 +78,9 @@ def each_entry(values: Any, example: np.ndarray | None) -> Any:
     return values[example] if isinstance(values, np.ndarray) else [values[i] for i in example]
 
 
-def labels_at(labels: np.ndarray | None, example: np.ndarray | None, position: np.ndarray | None,
-              shape: tuple) -> np.ndarray | None:
+def labels_at(
+    labels: np.ndarray | None, example: np.ndarray | None, position: np.ndarray | None, shape: tuple
+) -> np.ndarray | None:
     """Labels of the entries of a result: where outputs at several positions are explained, those of the position.
 
     Args:
@@ -106,8 +109,10 @@ def take(samples: Any, count: int | None = None) -> Samples:
     if isinstance(samples, tf.data.Dataset):
         samples = _first(samples, COUNT if count is None else count)
     if not isinstance(samples, np.ndarray | list | tuple | Mapping) and not hasattr(samples, "__array__"):
-        raise AttributionError("samples are arrays, a list or dict of them, a tuple (x, y), or a tf.data.Dataset; got "
-                               f"{type(samples).__name__}: take one batch of it, such as next(iter(data))")
+        raise AttributionError(
+            "samples are arrays, a list or dict of them, a tuple (x, y), or a tf.data.Dataset; got "
+            f"{type(samples).__name__}: take one batch of it, such as next(iter(data))"
+        )
     if isinstance(samples, tuple) and len(samples) != 2:
         raise AttributionError(f"samples are arrays, a dict, a list of inputs, or a tuple (x, y), not of {len(samples)}")
     x, y = samples if isinstance(samples, tuple) else (samples, None)
@@ -119,8 +124,10 @@ def take(samples: Any, count: int | None = None) -> Samples:
     lengths |= {"labels" if key is None else f"labels of {key}": len(value) for key, value in labels.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
         shown = ", ".join(f"{name}: {length}" for name, length in lengths.items())
-        raise AttributionError(f"samples need as many labels as examples, at least one; got {shown}; for two inputs without "
-                               "labels give a list [left, right]")
+        raise AttributionError(
+            f"samples need as many labels as examples, at least one; got {shown}; for two inputs without "
+            "labels give a list [left, right]"
+        )
     # what the caller does with these arrays later must not change what is watched
     inputs, labels = ({key: value[:count].copy() for key, value in part.items()} for part in (inputs, labels))
     return Samples(rebuild(inputs), rebuild(labels) if labels else None)

@@ -20,10 +20,19 @@ COLUMNS = ("sample", "label", "predicted", "explained", "score", "baseline", "ga
 BAR = 5
 
 
-def log_attributions(result: Attribution, writer: tf.summary.SummaryWriter, step: int, *, labels: Any = None,
-                     class_names: Sequence[str] | None = None, tokens: Sequence[Sequence[str]] | None = None,
-                     previous: Attribution | None = None, seconds: float | None = None, prefix: str = "attribution",
-                     pictures: bool = True) -> dict[str, float]:
+def log_attributions(
+    result: Attribution,
+    writer: tf.summary.SummaryWriter,
+    step: int,
+    *,
+    labels: Any = None,
+    class_names: Sequence[str] | None = None,
+    tokens: Sequence[Sequence[str]] | None = None,
+    previous: Attribution | None = None,
+    seconds: float | None = None,
+    prefix: str = "attribution",
+    pictures: bool = True,
+) -> dict[str, float]:
     """Writes a result to TensorBoard's event files; the tensorboard package is needed to look at them only.
 
     Pictures `prefix/sample_0`, ...: image, overlay and symmetric map, or coloured words, with label, predicted class, numbers.
@@ -53,10 +62,16 @@ def log_attributions(result: Attribution, writer: tf.summary.SummaryWriter, step
     if not isinstance(writer, tf.summary.SummaryWriter):
         raise AttributionError(f"writer must be tf.summary.create_file_writer(folder), got {type(writer).__name__}")
     if not isinstance(result, Attribution):
-        raise AttributionError("log_attributions takes a result, such as attributor.attribute(inputs); got "
-                               f"{type(result).__name__}")
-    check_names(class_names, max((int(np.max(part[..., -1:])) + 1 for part in (result.target, result.predicted)
-                                  if part is not None and part.size), default=0))
+        raise AttributionError(
+            f"log_attributions takes a result, such as attributor.attribute(inputs); got {type(result).__name__}"
+        )
+    check_names(
+        class_names,
+        max(
+            (int(np.max(part[..., -1:])) + 1 for part in (result.target, result.predicted) if part is not None and part.size),
+            default=0,
+        ),
+    )
     for name, values in (("labels", labels), ("tokens", tokens), ("previous", previous)):
         if values is not None and len(values) != len(result):
             raise AttributionError(f"{name} for {len(values)} samples; the result has {len(result)}")
@@ -77,8 +92,12 @@ def log_attributions(result: Attribution, writer: tf.summary.SummaryWriter, step
     return scalars
 
 
-def drawn(result: Attribution, labels: Any = None, class_names: Sequence[str] | None = None,
-          tokens: Sequence[Sequence[str]] | None = None) -> Iterator[tuple[bytes, tuple[int, int]]]:
+def drawn(
+    result: Attribution,
+    labels: Any = None,
+    class_names: Sequence[str] | None = None,
+    tokens: Sequence[Sequence[str]] | None = None,
+) -> Iterator[tuple[bytes, tuple[int, int]]]:
     """A PNG of each sample, with what is known of it above, and its size; arguments as in `log_attributions`."""
     from ..view.thumbnail import board
 
@@ -87,8 +106,9 @@ def drawn(result: Attribution, labels: Any = None, class_names: Sequence[str] | 
         yield board(result, i, heading, None if tokens is None else tokens[i])
 
 
-def numbers(result: Attribution, previous: Attribution | None = None, seconds: float | None = None,
-            prefix: str = "attribution") -> dict[str, float]:
+def numbers(
+    result: Attribution, previous: Attribution | None = None, seconds: float | None = None, prefix: str = "attribution"
+) -> dict[str, float]:
     """Accuracy, cost and drift by tag; arguments as in `log_attributions`.
 
     Drift is of samples whose explained class is the same as before.
@@ -105,10 +125,15 @@ def numbers(result: Attribution, previous: Attribution | None = None, seconds: f
     if previous is None:
         return found
     if (result.of, result.at) != (previous.of, previous.at):
-        raise AttributionError(f"the previous result is of {previous.of}, at {previous.at}, and this one of {result.of}, at "
-                               f"{result.at}: drift compares like with like")
-    same = np.full(len(result), True) if result.target is None or previous.target is None else \
-        (result.target == previous.target).reshape(len(result), -1).all(1)
+        raise AttributionError(
+            f"the previous result is of {previous.of}, at {previous.at}, and this one of {result.of}, at "
+            f"{result.at}: drift compares like with like"
+        )
+    same = (
+        np.full(len(result), True)
+        if result.target is None or previous.target is None
+        else (result.target == previous.target).reshape(len(result), -1).all(1)
+    )
     for name, values in (("rank_correlation", rank_correlation(result, previous)), ("cosine", cosine(result, previous))):
         known = np.flatnonzero(np.isfinite(values) & same)
         if known.size:
@@ -119,14 +144,25 @@ def numbers(result: Attribution, previous: Attribution | None = None, seconds: f
 
 def _row(result: Attribution, i: int, labels, class_names) -> tuple[str, ...]:
     """What is known of one sample, in the order of COLUMNS; "" where nothing is."""
+
     def named(values) -> str:
         return "" if values is None else class_name(values[i], class_names)
+
     predicted, explained = named(result.predicted), named(result.target)
     baseline = "" if result.baseline_scores is None else f"{np.mean(result.baseline_scores[i]):.4g}"
     error = "" if result.error_estimate is None else f"{result.error_estimate[i]:.2%}"
     sample = str(i) if result.position is None else f"{result.example[i]}, position {result.position[i]}"
-    return (sample, named(labels), predicted, explained if explained != predicted else "", f"{result.scores[i]:.4g}", baseline,
-            _gap(result, i), error, "" if result.status is None else str(result.status[i]))
+    return (
+        sample,
+        named(labels),
+        predicted,
+        explained if explained != predicted else "",
+        f"{result.scores[i]:.4g}",
+        baseline,
+        _gap(result, i),
+        error,
+        "" if result.status is None else str(result.status[i]),
+    )
 
 
 def _gap(result: Attribution, i: int) -> str:

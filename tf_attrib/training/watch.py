@@ -128,8 +128,15 @@ class Watch:
         """
         self.prepare(model)
         plan, previous, start = self.plan, self.result, time.perf_counter()
-        self.result = self._attributor.attribute(plan.samples.inputs, self._targets(self._attributor), plan.baselines,
-                                                 plan.method, plan.seed, verbose=False, on_error="mark")
+        self.result = self._attributor.attribute(
+            plan.samples.inputs,
+            self._targets(self._attributor),
+            plan.baselines,
+            plan.method,
+            plan.seed,
+            verbose=False,
+            on_error="mark",
+        )
         seconds = time.perf_counter() - start
         if self._kept is None and self.result.predicted is not None and not self.broken():
             self._kept = self.result.predicted
@@ -143,8 +150,18 @@ class Watch:
         if plan.events is not None:
             if self._writer is None:
                 self._writer = tf.summary.create_file_writer(plan.events)
-            log_attributions(self.result, self._writer, step, labels=labels, class_names=plan.class_names, tokens=tokens,
-                             previous=previous, seconds=seconds, prefix=prefix, pictures=self._drawable)
+            log_attributions(
+                self.result,
+                self._writer,
+                step,
+                labels=labels,
+                class_names=plan.class_names,
+                tokens=tokens,
+                previous=previous,
+                seconds=seconds,
+                prefix=prefix,
+                pictures=self._drawable,
+            )
 
     def broken(self) -> str:
         """What is NaN or infinite in the newest result; "" where all is well."""

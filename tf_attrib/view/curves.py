@@ -45,8 +45,16 @@ def _painter(along, lines: Sequence[Line], labels: tuple[str, str]):
         places = np.arange(len(along)) if _named(along) else along
         for number, line in enumerate(lines):
             shade, style = COLOURS[number % len(COLOURS)], STYLES[(number // len(COLOURS)) % len(STYLES)]
-            axes.plot(places, line.mean, style, color=shade, linewidth=1.6, marker="o" if _named(along) else None,
-                      markersize=4, label=line.name)
+            axes.plot(
+                places,
+                line.mean,
+                style,
+                color=shade,
+                linewidth=1.6,
+                marker="o" if _named(along) else None,
+                markersize=4,
+                label=line.name,
+            )
             axes.fill_between(places, line.low, line.high, color=shade, alpha=0.18, linewidth=0)
         axes.axhline(0, color="#555555", linewidth=0.6)
         axes.set_xlabel(labels[0], fontsize=8, parse_math=False)
@@ -56,6 +64,7 @@ def _painter(along, lines: Sequence[Line], labels: tuple[str, str]):
         draw.plain(axes)
         for text in axes.legend(fontsize=8, frameon=False, loc="best").get_texts():
             text.set_parse_math(False)
+
     return paint
 
 
@@ -66,8 +75,10 @@ def draw_intervals(parts: Sequence[tuple], caption: Sequence[str]) -> draw.Drawi
         parts: (title, names, means, lows, highs, unit) of each metric.
         caption: sentences beneath.
     """
-    panels = [draw.Panel(title, (), 0.55 + 0.24 * len(names), _dots(names, means, lows, highs, unit))
-              for title, names, means, lows, highs, unit in parts]
+    panels = [
+        draw.Panel(title, (), 0.55 + 0.24 * len(names), _dots(names, means, lows, highs, unit))
+        for title, names, means, lows, highs, unit in parts
+    ]
     return draw.stack(panels, caption, width=7.0)
 
 
@@ -84,6 +95,7 @@ def _dots(names: Sequence[str], means, lows, highs, unit: str):
         axes.grid(axis="y", color="#e3e3e3", linewidth=0.6)
         axes.set_axisbelow(True)
         draw.plain(axes)
+
     return paint
 
 
@@ -91,9 +103,15 @@ def table_and_lines(title: str, header: Sequence[str], rows: Sequence[Sequence[s
     """A table as HTML without a page, with a line above and sentences beneath, all escaped."""
     style = Markup(' style="padding:0.2em 0.7em;text-align:{}"')
     sides = [style.format("left"), *[style.format("right")] * (len(header) - 1)]
-    cells = [[Markup("<{0}{1}>{2}</{0}>").format(tag, side, cell) for side, cell in zip(sides, row, strict=True)]
-             for tag, row in [("th", header), *(("td", row) for row in rows)]]
+    cells = [
+        [Markup("<{0}{1}>{2}</{0}>").format(tag, side, cell) for side, cell in zip(sides, row, strict=True)]
+        for tag, row in [("th", header), *(("td", row) for row in rows)]
+    ]
     body = Markup("\n").join(Markup("<tr>{}</tr>").format(Markup("").join(row)) for row in cells)
     sentences = Markup("<br>").join(lines)
-    return str(Markup('<div class="tf-attrib" style="font-family:sans-serif"><b>{}</b><table style="border-collapse:collapse">'
-                      '{}</table><div style="font-size:0.82em">{}</div></div>').format(title, body, sentences))
+    return str(
+        Markup(
+            '<div class="tf-attrib" style="font-family:sans-serif"><b>{}</b><table style="border-collapse:collapse">'
+            '{}</table><div style="font-size:0.82em">{}</div></div>'
+        ).format(title, body, sentences)
+    )

@@ -44,12 +44,22 @@ def draw_beeswarm(parts: Sequence[tuple[str, Sequence[Swarm]]], unit: str, capti
         caption: sentences beneath.
     """
     swarms = [swarm for _, rows in parts for swarm in rows]
-    ends = np.array([0.0, *(value for swarm in swarms if len(swarm.attributions)
-                            for value in (swarm.attributions.min(), swarm.attributions.max()))])
+    ends = np.array(
+        [
+            0.0,
+            *(
+                value
+                for swarm in swarms
+                if len(swarm.attributions)
+                for value in (swarm.attributions.min(), swarm.attributions.max())
+            ),
+        ]
+    )
     limits = (ends.min(), ends.max()) if np.ptp(ends) else (-1.0, 1.0)
     with_values = any(swarm.values is not None and np.isfinite(swarm.values).any() for swarm in swarms)
-    panels = [draw.Panel(title, (), 0.65 + 0.31 * len(rows), _swarm_painter(rows, limits, unit, with_values))
-              for title, rows in parts]
+    panels = [
+        draw.Panel(title, (), 0.65 + 0.31 * len(rows), _swarm_painter(rows, limits, unit, with_values)) for title, rows in parts
+    ]
     return draw.stack(panels, caption, width=8.0)
 
 
@@ -73,6 +83,7 @@ def _swarm_painter(rows: Sequence[Swarm], limits: tuple[float, float], unit: str
             bar.ax.tick_params(labelsize=8, length=0)
             bar.outline.set_visible(False)
             bar.set_label("value of the feature", fontsize=8, labelpad=-6)
+
     return paint
 
 
@@ -109,8 +120,9 @@ def _dot_colours(row: Swarm) -> list | np.ndarray:
     return shades
 
 
-def draw_stacked(names: Sequence[str], parts: Sequence[tuple[str, np.ndarray]], unit: str,
-                 caption: Sequence[str]) -> draw.Drawing:
+def draw_stacked(
+    names: Sequence[str], parts: Sequence[tuple[str, np.ndarray]], unit: str, caption: Sequence[str]
+) -> draw.Drawing:
     """A horizontal bar of mean magnitudes for each feature, first on top, one piece for each group.
 
     Args:
@@ -118,6 +130,7 @@ def draw_stacked(names: Sequence[str], parts: Sequence[tuple[str, np.ndarray]], 
         parts: group and its (k,) share of the mean magnitude.
         unit, caption: see above.
     """
+
     def paint(part):
         axes = part.subplots()
         start = np.zeros(len(names))
@@ -134,6 +147,7 @@ def draw_stacked(names: Sequence[str], parts: Sequence[tuple[str, np.ndarray]], 
         if len(parts) > 1:
             for text in part.legend(fontsize=8, frameon=False, loc="outside upper center", ncols=4).get_texts():
                 text.set_parse_math(False)
+
     return draw.stack([draw.Panel("", (), 0.8 + 0.2 * (len(parts) // 4) + 0.25 * len(names), paint)], caption, width=7.5)
 
 
@@ -153,7 +167,9 @@ def draw_means(parts: Sequence[tuple[str, Sequence[str], np.ndarray]], unit: str
             axes = part.subplots()
             draw_bars(axes, names, values, f"mean, {unit}")
             axes.set_xlim(low - margin, high + margin)
+
         return paint
+
     panels = [draw.Panel(title, (), 0.65 + 0.25 * len(names), painter(names, values)) for title, names, values in parts]
     return draw.stack(panels, caption, width=7.5)
 
@@ -180,7 +196,9 @@ def draw_maps(parts: Sequence[tuple[str, np.ndarray, np.ndarray]], unit: str, ca
             bar = part.colorbar(ScalarMappable(Normalize(0, most), "Greys"), ax=right, shrink=0.85, aspect=14)
             bar.set_ticks([0, most], labels=["0", f"{most:.2g}"])
             bar.ax.tick_params(labelsize=8)
+
         return paint
+
     panels = [draw.Panel(title, (), 2.3, painter(mean, size)) for title, mean, size in parts]
     return draw.stack(panels, caption, width=6.5)
 

@@ -20,8 +20,10 @@ def slopes(parts: Sequence[tuple[str, str, np.ndarray]], edges: np.ndarray, near
     """
     panels = [draw.Panel(title, (), 1.9, _painter(counts, edges, flat, noun)) for title, noun, counts in parts]
     caption = [
-        f"Relative slope: the mean slope over the last {captions.percent(near)} of the path from baseline to input, over the mean "
-        f"slope of the whole path. 1 (dotted) is a straight line, 0 flat. Flat are those below {captions.number(flat)} (dashed); "
+        f"Relative slope: the mean slope over the last {captions.percent(near)} of the path from baseline to input, over the "
+        "mean "
+        f"slope of the whole path. 1 (dotted) is a straight line, 0 flat. Flat are those below {captions.number(flat)} "
+        "(dashed); "
         "the bar that they are in is orange. What does not change along the path is left out."
     ]
     return draw.stack(panels, caption, width=7.0)

@@ -53,8 +53,14 @@ def pair(
 
 def fragment(title: str, found: Sequence) -> Markup:
     """Blocks of `pair` as HTML without a page, for a notebook."""
-    parts = [figure_html(block, title, dpi=96) if isinstance(block, draw.Drawing) else
-             Markup("<p>{}</p>").format(block) if not isinstance(block, Markup) else block for block in found]
+    parts = [
+        figure_html(block, title, dpi=96)
+        if isinstance(block, draw.Drawing)
+        else Markup("<p>{}</p>").format(block)
+        if not isinstance(block, Markup)
+        else block
+        for block in found
+    ]
     return Markup("<h4>{}</h4>\n{}").format(title, Markup("\n").join(parts))
 
 
@@ -88,25 +94,28 @@ def _images(results: tuple, pair: tuple[Block, Block], example: int, headings: t
     return draw.stack([draw.Panel("", tuple(caption), height, paint)])
 
 
-def _words(
-    results: tuple, pair: tuple[Block, Block], example: int, headings: tuple[str, str], tokens
-) -> Markup:
+def _words(results: tuple, pair: tuple[Block, Block], example: int, headings: tuple[str, str], tokens) -> Markup:
     shown = [
         coloured_words.words_of(result, block, example, coloured_words.tokens_for(result, block, example, tokens))
         for result, block in zip(results, pair, strict=True)
     ]
     limit = _limit([one.values for one in shown])
     lines = [
-        Markup('<div style="margin:0.4em 0"><div style="font-weight:bold;font-size:0.9em">{}</div>'
-               '<div style="overflow-wrap:anywhere">{}</div></div>').format(
-            heading, coloured_words.word_spans(one.tokens, one.values, limit))
+        Markup(
+            '<div style="margin:0.4em 0"><div style="font-weight:bold;font-size:0.9em">{}</div>'
+            '<div style="overflow-wrap:anywhere">{}</div></div>'
+        ).format(heading, coloured_words.word_spans(one.tokens, one.values, limit))
         for heading, one in zip(headings, shown, strict=True)
     ]
     unit = captions.attribution_unit(results[0])
-    caption = [colour.full_colour(limit, unit, "gray is zero; both on one scale"), *shown[0].notes,
-               *_numbers(results, example, headings)]
-    return Markup('<div class="tf-attrib" style="font-family:sans-serif;max-width:60em">{}'
-                  '<div style="font-size:0.82em">{}</div></div>').format(Markup("").join(lines), " ".join(caption))
+    caption = [
+        colour.full_colour(limit, unit, "gray is zero; both on one scale"),
+        *shown[0].notes,
+        *_numbers(results, example, headings),
+    ]
+    return Markup(
+        '<div class="tf-attrib" style="font-family:sans-serif;max-width:60em">{}<div style="font-size:0.82em">{}</div></div>'
+    ).format(Markup("").join(lines), " ".join(caption))
 
 
 def _tables(results: tuple, both: list, example: int, headings: tuple[str, str], names) -> draw.Drawing:
@@ -137,10 +146,15 @@ def _tables(results: tuple, both: list, example: int, headings: tuple[str, str],
 
     rest = np.abs(values).sum(1) - np.abs(values[:, order]).sum(1)
     share = rest / np.maximum(np.abs(values).sum(1), np.finfo(float).tiny)
-    left_out = [] if len(order) == len(labels) else [
-        f"The {len(order)} of {len(labels)} features that are strongest in either; the others carry {captions.percent(share[0])} "
-        f"and {captions.percent(share[1])} of the attribution by magnitude."
-    ]
+    left_out = (
+        []
+        if len(order) == len(labels)
+        else [
+            f"The {len(order)} of {len(labels)} features that are strongest in either; the others carry "
+            f"{captions.percent(share[0])} "
+            f"and {captions.percent(share[1])} of the attribution by magnitude."
+        ]
+    )
     caption = [colour.meaning(unit) + "; both on one scale.", *left_out, *_numbers(results, example, headings)]
     return draw.stack([draw.Panel("", tuple(caption), 0.9 + 0.22 * len(order), paint)])
 

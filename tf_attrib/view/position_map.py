@@ -37,8 +37,9 @@ class Map:
     notes: tuple[str, ...]
 
 
-def show_positions(result: Result, example=None, tokens=None, names: Sequence[str] | None = None,
-                   limit: int = 4) -> draw.Drawing:
+def show_positions(
+    result: Result, example=None, tokens=None, names: Sequence[str] | None = None, limit: int = 4
+) -> draw.Drawing:
     """A map for each example.
 
     Args:
@@ -61,7 +62,9 @@ def show_positions(result: Result, example=None, tokens=None, names: Sequence[st
         raise AttributionError(f"example {missing[0]} is not in the result, which has {', '.join(map(str, there[:20]))}")
     maps = [map_of(result, int(one), tokens, names) for one in asked]
     left = len(there) - len(asked) if example is None else 0
-    more = [f"{captions.count(left, 'example')} more of {len(there)} not drawn: example=, or limit={len(there)}."] if left else []
+    more = (
+        [f"{captions.count(left, 'example')} more of {len(there)} not drawn: example=, or limit={len(there)}."] if left else []
+    )
     return draw.stack([_panel(result, one) for one in maps], more)
 
 
@@ -71,8 +74,10 @@ def map_of(result: Result, example: int, tokens=None, names: Sequence[str] | Non
     found = blocks(result)
     block = next((one for one in found if one.kind == "words"), found[0])
     if has_steps(result, block.values):
-        raise AttributionError("attributions of each step along the path cannot be drawn as a map: sum over the steps first, "
-                               "result.sum(1), or draw one position, result[i:i + 1].plot(kind='steps')")
+        raise AttributionError(
+            "attributions of each step along the path cannot be drawn as a map: sum over the steps first, "
+            "result.sum(1), or draw one position, result[i:i + 1].plot(kind='steps')"
+        )
     if block.values.ndim not in (2, 3):
         raise refuse(block.values.shape, "positions")
     shown = [words_of(result, block, int(entry), _tokens(result, block, int(entry), tokens)) for entry in entries]
@@ -114,15 +119,27 @@ def _panel(result: Result, shown: Map) -> draw.Panel:
     def paint(part):
         axes = part.subplots()
         axes.imshow(shown.values, cmap=colour.DIVERGING, norm=colour.norm(limit), aspect="auto", interpolation="nearest")
-        axes.set_xticks(np.arange(len(shown.columns)), labels=shown.columns if len(shown.columns) <= MOST_WORDS else None,
-                        rotation=60, ha="right", rotation_mode="anchor", fontsize=8, parse_math=False)
-        axes.set_yticks(np.arange(len(shown.rows)), labels=shown.rows if len(shown.rows) <= MOST_WORDS else None, fontsize=8,
-                        parse_math=False)
+        axes.set_xticks(
+            np.arange(len(shown.columns)),
+            labels=shown.columns if len(shown.columns) <= MOST_WORDS else None,
+            rotation=60,
+            ha="right",
+            rotation_mode="anchor",
+            fontsize=8,
+            parse_math=False,
+        )
+        axes.set_yticks(
+            np.arange(len(shown.rows)),
+            labels=shown.rows if len(shown.rows) <= MOST_WORDS else None,
+            fontsize=8,
+            parse_math=False,
+        )
         axes.set_xlabel("input position", fontsize=8)
         axes.set_ylabel(f"output position: what is explained ({result.unit})", fontsize=8, parse_math=False)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         draw.colour_bar(part, axes, limit, False, unit)
+
     scale = colour.full_colour(limit, unit, "gray is zero; one scale for all positions of this example")
     caption = [scale, *shown.notes, *_worst(result, shown.entries)]
     height = FRAME + ROW * len(shown.rows) + 0.06 * max(len(column) for column in shown.columns)
@@ -135,11 +152,14 @@ def _worst(result: Result, entries: np.ndarray) -> list[str]:
     part, sentences = result[entries], []
     if part.gap is not None:
         largest = int(np.abs(part.gap).argmax())
-        sentences.append(f"Largest gap {captions.number(part.gap[largest])} at position {int(part.position[largest])}; unit: "
-                         f"{part.unit}.")
+        sentences.append(
+            f"Largest gap {captions.number(part.gap[largest])} at position {int(part.position[largest])}; unit: {part.unit}."
+        )
     if part.error_estimate is not None and part.converged.any():
-        sentences.append(f"Estimated error {captions.percent(part.error_estimate[part.converged].max())} at most of the sum of "
-                         "magnitudes of a row.")
+        sentences.append(
+            f"Estimated error {captions.percent(part.error_estimate[part.converged].max())} at most of the sum of "
+            "magnitudes of a row."
+        )
     for entry in range(len(part)):
         if captions.status_words(part, entry):
             sentences.append(f"Position {int(part.position[entry])}: {captions.status_words(part, entry)}.")

@@ -43,12 +43,30 @@ class Scales:
     frequencies: Sequence[float] | None = None
 
 
-def show(result: Result, example: int | Sequence[int] | None = None, kind: str = "auto", *, sign: str = "both",
-         clip: float = 0.0, keep: float | None = None, clean: int = 0, outlined: float | None = None,
-         value_range: tuple[float, float] | None = None, percentile: float = 99.0, common_scale: bool = False,
-         style: str = "bars", k: int = 10, names: Sequence[str] | None = None, tokens=None, baseline=None, columns: int = 8,
-         limit: int = 4, times: Sequence[float] | None = None, time_unit: str = "s",
-         frequencies: Sequence[float] | None = None) -> draw.Drawing:
+def show(
+    result: Result,
+    example: int | Sequence[int] | None = None,
+    kind: str = "auto",
+    *,
+    sign: str = "both",
+    clip: float = 0.0,
+    keep: float | None = None,
+    clean: int = 0,
+    outlined: float | None = None,
+    value_range: tuple[float, float] | None = None,
+    percentile: float = 99.0,
+    common_scale: bool = False,
+    style: str = "bars",
+    k: int = 10,
+    names: Sequence[str] | None = None,
+    tokens=None,
+    baseline=None,
+    columns: int = 8,
+    limit: int = 4,
+    times: Sequence[float] | None = None,
+    time_unit: str = "s",
+    frequencies: Sequence[float] | None = None,
+) -> draw.Drawing:
     """A figure that suits the kind of data, with captions that state scale, unit, gap, status, and what is hidden.
 
     Args:
@@ -85,9 +103,23 @@ def show(result: Result, example: int | Sequence[int] | None = None, kind: str =
         AttributionError: for a shape that cannot be drawn (it names what to call), an unknown kind, an option that this
             kind does not heed, an example that does not exist, times or frequencies that are not one for each step or bin.
     """
-    options = Options(sign=sign, clip=clip, keep=keep, clean=clean, outlined=outlined, value_range=value_range,
-                      percentile=percentile, common_scale=common_scale, style=style, k=k, names=names, tokens=tokens,
-                      baseline=baseline, columns=columns, limit=limit)
+    options = Options(
+        sign=sign,
+        clip=clip,
+        keep=keep,
+        clean=clean,
+        outlined=outlined,
+        value_range=value_range,
+        percentile=percentile,
+        common_scale=common_scale,
+        style=style,
+        k=k,
+        names=names,
+        tokens=tokens,
+        baseline=baseline,
+        columns=columns,
+        limit=limit,
+    )
     colour.one_of("kind", kind, ("auto", *USES))
     if kind == "positions" or (kind == "auto" and result.position is not None):
         _check_heeded({"positions"}, options, Scales(times, time_unit, frequencies))

@@ -42,7 +42,8 @@ def ranked(found: Sequence[Block], example: int, k: int, names: Sequence[str] | 
         []
         if not rest.size
         else [
-            f"The {len(chosen)} strongest of {len(rows)} features; the others carry {captions.percent(rest.sum() / total)} of the "
+            f"The {len(chosen)} strongest of {len(rows)} features; the others carry {captions.percent(rest.sum() / total)} of "
+            "the "
             "attribution by magnitude."
         ]
     )

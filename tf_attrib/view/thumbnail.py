@@ -32,8 +32,9 @@ WIDTH, SIDE, GAP = 334, 104, 8
 MANY = 3  # so many words of padding at the end become one
 
 
-def board(result: Result, example: int, heading: Sequence[str] = (),
-          tokens: Sequence[str] | None = None) -> tuple[bytes, tuple[int, int]]:
+def board(
+    result: Result, example: int, heading: Sequence[str] = (), tokens: Sequence[str] | None = None
+) -> tuple[bytes, tuple[int, int]]:
     """A PNG of one example with its heading above and its scale beneath, and the picture's width and height.
 
     The channels of a convolution's maps (batch, height, width, channels) are summed, with their signs.

@@ -47,14 +47,28 @@ def check_classes(case: Case) -> list[Finding]:
     if len(favoured):
         return [_favoured(case, mean, favoured, evidence)]
     whose = "of the explained unit (on or off)" if case.of_one_unit else f"of the {classes} classes"
-    said = f"The entropy {whose} at the baseline is {entropy:.3g} of at most {np.log(classes):.3g} nats " \
-           f"({evidence['relative']:.0%})"
+    said = (
+        f"The entropy {whose} at the baseline is {entropy:.3g} of at most {np.log(classes):.3g} nats "
+        f"({evidence['relative']:.0%})"
+    )
     if evidence["relative"] < LOW_ENTROPY:
-        return [finding("baseline_entropy", "warning", evidence, f"{said}: the model sees some classes in it, and artifacts "
-                        "of the baseline leak into the attributions.",
-                        remedies.examine(case, baselines=remedies.other_baseline(case)))]
-    return [finding("baseline_entropy", "passed", evidence, f"{said}: it is neutral. This is necessary and not sufficient: an "
-                    "adversarial input can have high entropy too.")]
+        return [
+            finding(
+                "baseline_entropy",
+                "warning",
+                evidence,
+                f"{said}: the model sees some classes in it, and artifacts of the baseline leak into the attributions.",
+                remedies.examine(case, baselines=remedies.other_baseline(case)),
+            )
+        ]
+    return [
+        finding(
+            "baseline_entropy",
+            "passed",
+            evidence,
+            f"{said}: it is neutral. This is necessary and not sufficient: an adversarial input can have high entropy too.",
+        )
+    ]
 
 
 def _entropy(distributions: np.ndarray) -> np.ndarray:
@@ -70,23 +84,46 @@ def _default_class(case: Case, mean: np.ndarray) -> Finding:
         off = float(np.abs(mean - 1 / classes).max())
         evidence = {"largest_probability": float(mean.max()), "balanced": 1 / classes}
         if off <= SYMMETRIC:
-            return finding("baseline_default_class", "passed", evidence, "No class is the default: at the baseline all are "
-                           f"within {off:.2g} of {1 / classes:.3g}.")
-        return finding("baseline_default_class", "warning", evidence, "The classes were said to be symmetric, and at the "
-                       f"baseline one has {mean.max():.1%} in place of {1 / classes:.3g}: the attributions are partly the "
-                       "baseline's.", remedies.examine(case, baselines=remedies.other_baseline(case)))
+            return finding(
+                "baseline_default_class",
+                "passed",
+                evidence,
+                f"No class is the default: at the baseline all are within {off:.2g} of {1 / classes:.3g}.",
+            )
+        return finding(
+            "baseline_default_class",
+            "warning",
+            evidence,
+            "The classes were said to be symmetric, and at the "
+            f"baseline one has {mean.max():.1%} in place of {1 / classes:.3g}: the attributions are partly the "
+            "baseline's.",
+            remedies.examine(case, baselines=remedies.other_baseline(case)),
+        )
     if wanted >= classes:
-        raise AttributionError(f"default_class={wanted}: there are classes 0 to {classes - 1}"
-                               + (" (the explained unit, off and on)" if case.of_one_unit else ""))
+        raise AttributionError(
+            f"default_class={wanted}: there are classes 0 to {classes - 1}"
+            + (" (the explained unit, off and on)" if case.of_one_unit else "")
+        )
     own = mean[:, int(wanted)]
     evidence = {"default_class": int(wanted), "probability": float(own.min())}
     if own.min() >= SURE:
-        return finding("baseline_default_class", "passed", evidence, f"The baseline has the default class {int(wanted)} with "
-                       f"{own.min():.1%}: what is attributed is the evidence against it, over the whole range of the score.")
-    return finding("baseline_default_class", "warning", evidence, f"The default class {int(wanted)} has only {own.min():.1%} "
-                   "at the baseline: the model sees a signal in it. Better are real inputs without one: "
-                   "ta.dataset(samples).", remedies.examine(case, baselines=remedies.other_baseline(case)),
-                   np.flatnonzero(own < SURE) if len(np.unique(own)) > 1 else ())
+        return finding(
+            "baseline_default_class",
+            "passed",
+            evidence,
+            f"The baseline has the default class {int(wanted)} with "
+            f"{own.min():.1%}: what is attributed is the evidence against it, over the whole range of the score.",
+        )
+    return finding(
+        "baseline_default_class",
+        "warning",
+        evidence,
+        f"The default class {int(wanted)} has only {own.min():.1%} "
+        "at the baseline: the model sees a signal in it. Better are real inputs without one: "
+        "ta.dataset(samples).",
+        remedies.examine(case, baselines=remedies.other_baseline(case)),
+        np.flatnonzero(own < SURE) if len(np.unique(own)) > 1 else (),
+    )
 
 
 def _favoured(case: Case, mean: np.ndarray, which: np.ndarray, evidence: dict) -> Finding:
@@ -106,12 +143,16 @@ def _favoured(case: Case, mean: np.ndarray, which: np.ndarray, evidence: dict) -
         said += f": {np.median(share):.0%} of the difference of scores (median) is the baseline's own, not the input's"
     # of many classes one may stand out a little, and hardly anything be the baseline's
     slight = own_share < NEAR_ZERO and evidence["relative"] >= LOW_ENTROPY
-    return finding("baseline_favours_a_class", "note" if slight else "warning", evidence,
-                   f"{said}. If that class means that nothing is there, it "
-                   "is the default class; else average over several baselines, or retrain with a further class that is fed "
-                   "with baselines.",
-                   f"{remedies.examine(case, default_class=favourite)}  # or baselines={remedies.other_baseline(case)}",
-                   which if len(which) < case.count else ())
+    return finding(
+        "baseline_favours_a_class",
+        "note" if slight else "warning",
+        evidence,
+        f"{said}. If that class means that nothing is there, it "
+        "is the default class; else average over several baselines, or retrain with a further class that is fed "
+        "with baselines.",
+        f"{remedies.examine(case, default_class=favourite)}  # or baselines={remedies.other_baseline(case)}",
+        which if len(which) < case.count else (),
+    )
 
 
 def check_score(case: Case) -> list[Finding]:
@@ -123,20 +164,40 @@ def check_score(case: Case) -> list[Finding]:
     allowed = np.full(case.count, NEAR_ZERO)
     if case.probabilities is not None and case.probabilities.shape[-1] >= MANY:  # equal classes are as near as it gets
         allowed[np.abs(below) <= 1.5 / case.probabilities.shape[-1]] = SOME
-    evidence = {"score": float(np.median(scores)), "score_at_baseline": float(np.median(below)),
-                "largest": float(np.abs(below).max()), "largest_share": float(share.max())}
+    evidence = {
+        "score": float(np.median(scores)),
+        "score_at_baseline": float(np.median(below)),
+        "largest": float(np.abs(below).max()),
+        "largest_share": float(share.max()),
+    }
     far = np.flatnonzero(share > allowed)
     if not len(far):
-        said = "near zero" if share.max() <= NEAR_ZERO else \
-            f"as near zero as {case.probabilities.shape[-1]} classes let it come"
-        return [finding("baseline_score", "passed", evidence, f"The score at the baseline is {said}: it is {share.max():.0%} "
-                        f"of that at the input at most ({np.median(share):.0%} in the median), and the attributions account "
-                        "for the rest.")]
+        said = (
+            "near zero" if share.max() <= NEAR_ZERO else f"as near zero as {case.probabilities.shape[-1]} classes let it come"
+        )
+        return [
+            finding(
+                "baseline_score",
+                "passed",
+                evidence,
+                f"The score at the baseline is {said}: it is {share.max():.0%} "
+                f"of that at the input at most ({np.median(share):.0%} in the median), and the attributions account "
+                "for the rest.",
+            )
+        ]
     i = int(far[share[far].argmax()])
-    return [finding("baseline_score", "note", evidence, f"The score at the baseline is not near zero, such as {below[i]:.3g} "
-                    f"where the input has {scores[i]:.3g} (example {i}): attributions explain the difference of "
-                    f"{scores[i] - below[i]:.3g} alone.",
-                    f"{remedies.attribute(case)}.difference  # what they add up to", far if len(far) < case.count else ())]
+    return [
+        finding(
+            "baseline_score",
+            "note",
+            evidence,
+            f"The score at the baseline is not near zero, such as {below[i]:.3g} "
+            f"where the input has {scores[i]:.3g} (example {i}): attributions explain the difference of "
+            f"{scores[i] - below[i]:.3g} alone.",
+            f"{remedies.attribute(case)}.difference  # what they add up to",
+            far if len(far) < case.count else (),
+        )
+    ]
 
 
 def check_distance(case: Case) -> list[Finding]:
@@ -152,25 +213,56 @@ def check_distance(case: Case) -> list[Finding]:
     remedy = remedies.examine(case, baselines=remedies.other_baseline(case))
     close = np.flatnonzero(relative < CLOSE)
     if len(close):
-        return [finding("baseline_too_close", "warning", evidence, f"The baseline is as good as the input itself in "
-                        f"{len(close)} of {case.count} examples (distance {relative.min():.2g} of their size): there is "
-                        "nothing to attribute.", remedy, close)]
+        return [
+            finding(
+                "baseline_too_close",
+                "warning",
+                evidence,
+                f"The baseline is as good as the input itself in "
+                f"{len(close)} of {case.count} examples (distance {relative.min():.2g} of their size): there is "
+                "nothing to attribute.",
+                remedy,
+                close,
+            )
+        ]
     still = known & (change < FLAT)
     flat, cancels = np.flatnonzero(still & (moved < MOVED * FLAT)), np.flatnonzero(still & (moved >= MOVED * FLAT))
     if len(flat):
         i = int(flat[change[flat].argmin()])
-        return [finding("baseline_too_close", "warning" if 2 * len(flat) >= case.count else "note", evidence,
-                        f"In {len(flat)} of {case.count} examples the score hardly moves between baseline and input "
-                        f"({below[i].mean():.4g} to {scores[i]:.4g} in example {i}): the path stays in a flat region.", remedy,
-                        flat)]
+        return [
+            finding(
+                "baseline_too_close",
+                "warning" if 2 * len(flat) >= case.count else "note",
+                evidence,
+                f"In {len(flat)} of {case.count} examples the score hardly moves between baseline and input "
+                f"({below[i].mean():.4g} to {scores[i]:.4g} in example {i}): the path stays in a flat region.",
+                remedy,
+                flat,
+            )
+        ]
     if len(cancels):
         i = int(cancels[change[cancels].argmin()])
-        return [finding("baseline_too_close", "note", evidence, f"In {len(cancels)} of {case.count} examples the score at the "
-                        f"input is nearly that at the baseline ({below[i].mean():.4g} and {scores[i]:.4g} in example {i}), "
-                        "while single features move it: what speaks for and against cancels.",
-                        f"{remedies.attribute(case)}.top(5)", cancels)]
-    return [finding("baseline_too_close", "passed", evidence, "Baseline and input are far enough from each other: the score "
-                    f"changes by {evidence['least_change_of_score']:.0%} of its size at least.")]
+        return [
+            finding(
+                "baseline_too_close",
+                "note",
+                evidence,
+                f"In {len(cancels)} of {case.count} examples the score at the "
+                f"input is nearly that at the baseline ({below[i].mean():.4g} and {scores[i]:.4g} in example {i}), "
+                "while single features move it: what speaks for and against cancels.",
+                f"{remedies.attribute(case)}.top(5)",
+                cancels,
+            )
+        ]
+    return [
+        finding(
+            "baseline_too_close",
+            "passed",
+            evidence,
+            "Baseline and input are far enough from each other: the score "
+            f"changes by {evidence['least_change_of_score']:.0%} of its size at least.",
+        )
+    ]
 
 
 def _distances(case: Case) -> np.ndarray:
@@ -179,7 +271,7 @@ def _distances(case: Case) -> np.ndarray:
     for number in range(case.references):
         pairs = [(x.reshape(n, -1).astype(np.float64), case.reference(key, number).reshape(n, -1)) for key, x in case.x.items()]
         distance = sum(((x - reference) ** 2).sum(1) for x, reference in pairs)
-        length = sum((x ** 2).sum(1) + (reference.astype(np.float64) ** 2).sum(1) for x, reference in pairs)
+        length = sum((x**2).sum(1) + (reference.astype(np.float64) ** 2).sum(1) for x, reference in pairs)
         relative = np.maximum(relative, np.sqrt(distance / np.maximum(length, 1e-300)))
     return relative
 
@@ -199,22 +291,42 @@ def check_range(case: Case) -> list[Finding]:
         evidence = {"inputs": [low, high], "baseline": [least, most]}
         room = (BEYOND if x.size >= MANY_VALUES else 1) * (high - low)
         if least < low - room or most > high + room:
-            found.append(finding("baseline_outside_the_data", "warning", evidence, f"The baseline lies in [{least:.3g}, "
-                                 f"{most:.3g}], the inputs in [{low:.3g}, {high:.3g}]: the path begins where the model was "
-                                 "not trained, if these inputs are like those of its training.",
-                                 remedies.attribute(case, baselines=remedies.other_baseline(case))))
+            found.append(
+                finding(
+                    "baseline_outside_the_data",
+                    "warning",
+                    evidence,
+                    f"The baseline lies in [{least:.3g}, "
+                    f"{most:.3g}], the inputs in [{low:.3g}, {high:.3g}]: the path begins where the model was "
+                    "not trained, if these inputs are like those of its training.",
+                    remedies.attribute(case, baselines=remedies.other_baseline(case)),
+                )
+            )
         elif x.ndim == 2 and len(x) >= MANY_EXAMPLES:
             found += _columns_outside(case, x, used)
         elif _gray(x, used, low, high):
             share = float(np.mean(x <= low + 1e-3 * (high - low)))
-            found.append(finding("zero_is_gray", "warning", {**evidence, "share_of_pixels_at_the_low_end": share}, "The "
-                                 f"images lie in [{low:.3g}, {high:.3g}], and {share:.0%} of their pixels are at the low end: "
-                                 "a baseline of zeros is gray, and the background gets attributions.",
-                                 remedies.attribute(case, baselines=f"ta.constant({low:.3g})")))
+            found.append(
+                finding(
+                    "zero_is_gray",
+                    "warning",
+                    {**evidence, "share_of_pixels_at_the_low_end": share},
+                    "The "
+                    f"images lie in [{low:.3g}, {high:.3g}], and {share:.0%} of their pixels are at the low end: "
+                    "a baseline of zeros is gray, and the background gets attributions.",
+                    remedies.attribute(case, baselines=f"ta.constant({low:.3g})"),
+                )
+            )
     if found or not seen:
         return found
-    return [finding("baseline_outside_the_data", "passed", {"inputs": seen}, "The baseline lies within the range of the "
-                    "inputs, or near it.")]
+    return [
+        finding(
+            "baseline_outside_the_data",
+            "passed",
+            {"inputs": seen},
+            "The baseline lies within the range of the inputs, or near it.",
+        )
+    ]
 
 
 def _columns_outside(case: Case, x: np.ndarray, used: np.ndarray) -> list[Finding]:
@@ -226,11 +338,18 @@ def _columns_outside(case: Case, x: np.ndarray, used: np.ndarray) -> list[Findin
     if len(outside) <= FEW_COLUMNS * x.shape[1]:
         return []
     i = int(outside[0])
-    return [finding("baseline_outside_the_data", "warning", {"columns": outside, "of": x.shape[1]}, f"In {len(outside)} of "
-                    f"{x.shape[1]} columns the baseline lies outside the range of the inputs, such as "
-                    f"{used[beyond[:, i].argmax(), i]:.3g} where column "
-                    f"{i} has {low[i]:.3g} to {high[i]:.3g}: the path begins where the model was not trained.",
-                    remedies.attribute(case, baselines=remedies.some_inputs(case)))]
+    return [
+        finding(
+            "baseline_outside_the_data",
+            "warning",
+            {"columns": outside, "of": x.shape[1]},
+            f"In {len(outside)} of "
+            f"{x.shape[1]} columns the baseline lies outside the range of the inputs, such as "
+            f"{used[beyond[:, i].argmax(), i]:.3g} where column "
+            f"{i} has {low[i]:.3g} to {high[i]:.3g}: the path begins where the model was not trained.",
+            remedies.attribute(case, baselines=remedies.some_inputs(case)),
+        )
+    ]
 
 
 def _gray(x: np.ndarray, used: np.ndarray, low: float, high: float) -> bool:
@@ -243,18 +362,26 @@ def check_equal_features(case: Case) -> list[Finding]:
     """Features that equal their baseline: how many, and whether the score would move with them."""
     if case.place.kind != "inputs":
         return []
-    equal = {key: np.logical_and.reduce([case.reference(key, number) == x for number in range(case.references)])
-             for key, x in case.x.items()}
+    equal = {
+        key: np.logical_and.reduce([case.reference(key, number) == x for number in range(case.references)])
+        for key, x in case.x.items()
+    }
     share = sum(int(one.sum()) for one in equal.values()) / sum(one.size for one in equal.values())
     if not share or share == 1:  # a baseline that is the input itself is another finding
         return []
     there = everywhere = 0.0
     for key, gradient in case.end_gradients[1].items():
         size = np.nan_to_num(np.abs(gradient.astype(np.float64)), posinf=0)
-        there, everywhere = there + float(size[equal[key][:case.few]].sum()), everywhere + float(size.sum())
+        there, everywhere = there + float(size[equal[key][: case.few]].sum()), everywhere + float(size.sum())
     of_gradient = there / everywhere if everywhere else 0.0
-    return [finding("features_at_baseline", "note", {"share_of_features": share, "share_of_gradient": of_gradient},
-                    f"{share:.0%} of the features equal their baseline and get zero by construction. The gradient at the "
-                    f"input has {of_gradient:.0%} of its magnitude there: whether their absence matters, these attributions "
-                    "cannot say.",
-                    remedies.attribute(case, baselines=remedies.other_baseline(case)))]
+    return [
+        finding(
+            "features_at_baseline",
+            "note",
+            {"share_of_features": share, "share_of_gradient": of_gradient},
+            f"{share:.0%} of the features equal their baseline and get zero by construction. The gradient at the "
+            f"input has {of_gradient:.0%} of its magnitude there: whether their absence matters, these attributions "
+            "cannot say.",
+            remedies.attribute(case, baselines=remedies.other_baseline(case)),
+        )
+    ]

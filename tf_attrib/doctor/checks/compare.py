@@ -45,7 +45,7 @@ def check_baselines(case: Case) -> list[Finding]:
     """The same examples against one or two other baselines."""
     measured = {}
     # few examples are compared with one other baseline: two would cost more than they do themselves
-    for words, call, baseline in _others(case)[:1 if case.count <= case.few else 2]:
+    for words, call, baseline in _others(case)[: 1 if case.count <= case.few else 2]:
         found = case.coarsely(baselines=baseline)
         mine, its = rows(case, found)
         ranks = rank_correlation_of(mine, its) if len(mine) else np.zeros(0)
@@ -53,19 +53,30 @@ def check_baselines(case: Case) -> list[Finding]:
             measured[words] = (float(np.nanmedian(ranks)), float(np.mean(list(map(sign_changes, mine, its)))), call)
     if not measured:
         return []
-    evidence = {"rank_correlation": {words: one[0] for words, one in measured.items()},
-                "share_that_changes_sign": {words: one[1] for words, one in measured.items()}}
+    evidence = {
+        "rank_correlation": {words: one[0] for words, one in measured.items()},
+        "share_that_changes_sign": {words: one[1] for words, one in measured.items()},
+    }
     worst = min(measured, key=lambda words: measured[words][0] - measured[words][1])
-    said = "; ".join(f"against {words} {ranks:.2f} ({signs:.0%} of the strong features change sign)"
-                     for words, (ranks, signs, _) in measured.items())
+    said = "; ".join(
+        f"against {words} {ranks:.2f} ({signs:.0%} of the strong features change sign)"
+        for words, (ranks, signs, _) in measured.items()
+    )
     said = f"Rank correlation of these attributions with those {said}"
     lowest = min(one[0] for one in measured.values())
     if lowest >= ALIKE and max(one[1] for one in measured.values()) <= SIGNS:
         return [finding("baselines_compared", "passed", evidence, f"{said}: much the same story.")]
     remedy = remedies.attribute(case, baselines=measured[worst][2])
     if lowest >= UNLIKE:
-        return [finding("baselines_compared", "note", evidence, f"{said}: what is seen depends on the baseline, that is, on "
-                        "the question. Say which one it is.", remedy)]
+        return [
+            finding(
+                "baselines_compared",
+                "note",
+                evidence,
+                f"{said}: what is seen depends on the baseline, that is, on the question. Say which one it is.",
+                remedy,
+            )
+        ]
     return [finding("baselines_compared", "warning", evidence, f"{said}: another baseline turns the story round.", remedy)]
 
 

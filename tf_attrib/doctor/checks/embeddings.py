@@ -13,10 +13,55 @@ ONE_NORM = 0.02
 # Stop words whose norm is below this part of the others' are those of the guide's claim.
 SMALL = 0.9
 PADDING = frozenset({"", "[pad]", "<pad>", "pad", "<blank>", "[blank]", "<s_pad>"})
-STOP_WORDS = frozenset(("a", "an", "the", "of", "to", "in", "on", "at", "for", "and", "or", "is", "are", "was", "were",
-                        "be", "it", "its", "this", "that", "these", "those", "with", "as", "by", "from", "has", "have",
-                        "had", "i", "he", "she", "they", "we", "you", "his", "her", "their", "but", "so", "if", "then",
-                        "than", "there", "here"))
+STOP_WORDS = frozenset(
+    (
+        "a",
+        "an",
+        "the",
+        "of",
+        "to",
+        "in",
+        "on",
+        "at",
+        "for",
+        "and",
+        "or",
+        "is",
+        "are",
+        "was",
+        "were",
+        "be",
+        "it",
+        "its",
+        "this",
+        "that",
+        "these",
+        "those",
+        "with",
+        "as",
+        "by",
+        "from",
+        "has",
+        "have",
+        "had",
+        "i",
+        "he",
+        "she",
+        "they",
+        "we",
+        "you",
+        "his",
+        "her",
+        "their",
+        "but",
+        "so",
+        "if",
+        "then",
+        "than",
+        "there",
+        "here",
+    )
+)
 # Fewer words than this say nothing of norms.
 ENOUGH = 3
 
@@ -48,13 +93,24 @@ def _one_norm(case: Case, norms: np.ndarray) -> list[Finding]:
     if len(lengths) < ENOUGH or lengths.std() > ONE_NORM * lengths.mean():
         return []
     token, stop = padding(case), [i for i, word in case.words.items() if word.lower() in STOP_WORDS]
-    proposed = f"padding is token {token}" if token is not None else \
-        f"the stop word {case.words[stop[0]]!r} is token {stop[0]}" if stop else "which token is padding is not known: often 0"
+    proposed = (
+        f"padding is token {token}"
+        if token is not None
+        else f"the stop word {case.words[stop[0]]!r} is token {stop[0]}"
+        if stop
+        else "which token is padding is not known: often 0"
+    )
     use = token if token is not None else stop[0] if stop else 0
-    return [finding("unit_norm_embeddings", "warning", {"mean_norm": float(lengths.mean()), "spread": float(lengths.std())},
-                    f"All {len(lengths):,} embeddings have a norm of {lengths.mean():.3g}, so the zero vector is unlike any "
-                    f"word that the model was trained on; {proposed}.",
-                    remedies.attribute(case, baselines=remedies.token(case, use)[0]))]
+    return [
+        finding(
+            "unit_norm_embeddings",
+            "warning",
+            {"mean_norm": float(lengths.mean()), "spread": float(lengths.std())},
+            f"All {len(lengths):,} embeddings have a norm of {lengths.mean():.3g}, so the zero vector is unlike any "
+            f"word that the model was trained on; {proposed}.",
+            remedies.attribute(case, baselines=remedies.token(case, use)[0]),
+        )
+    ]
 
 
 def _stop_words(case: Case, norms: np.ndarray) -> list[Finding]:
@@ -66,13 +122,27 @@ def _stop_words(case: Case, norms: np.ndarray) -> list[Finding]:
         return []
     mine, others = float(norms[stop].mean()), float(norms[rest].mean())
     evidence = {"stop_words": mine, "other_words": others, "ratio": mine / others, "words_counted": [len(stop), len(rest)]}
-    said = f"The embeddings of {len(stop)} stop words have a mean norm of {mine:.3g}, those of {len(rest)} other words " \
-           f"{others:.3g}"
+    said = (
+        f"The embeddings of {len(stop)} stop words have a mean norm of {mine:.3g}, those of {len(rest)} other words "
+        f"{others:.3g}"
+    )
     if mine < SMALL * others:
-        return [finding("stop_word_norms", "passed", evidence, f"{said}: words that say little are near zero here, as a "
-                        "baseline of zeros supposes.")]
+        return [
+            finding(
+                "stop_word_norms",
+                "passed",
+                evidence,
+                f"{said}: words that say little are near zero here, as a baseline of zeros supposes.",
+            )
+        ]
     token = padding(case)
     use = token if token is not None else stop[0]
-    return [finding("stop_word_norms", "note", evidence, f"{said}: here zero does not stand for words that say little. "
-                    "Padding or a stop word is the surer baseline.",
-                    remedies.attribute(case, baselines=remedies.token(case, use)[0]))]
+    return [
+        finding(
+            "stop_word_norms",
+            "note",
+            evidence,
+            f"{said}: here zero does not stand for words that say little. Padding or a stop word is the surer baseline.",
+            remedies.attribute(case, baselines=remedies.token(case, use)[0]),
+        )
+    ]

@@ -25,23 +25,51 @@ def check_accuracy(case: Case) -> list[Finding]:
     errors = result.error_estimate[np.isfinite(result.error_estimate)]
     if not errors.size:
         return []
-    evidence = {"largest_error": float(errors.max()), "tolerance": case.method.tolerance,
-                "gradients": float(np.mean(result.evaluations)), "not_converged": len(short) + len(crowded) + len(narrow)}
+    evidence = {
+        "largest_error": float(errors.max()),
+        "tolerance": case.method.tolerance,
+        "gradients": float(np.mean(result.evaluations)),
+        "not_converged": len(short) + len(crowded) + len(narrow),
+    }
     if len(short):
         most = 4 * (case.method.max_evaluations - 1) + 1
-        return [finding("accuracy", "warning", evidence, f"{len(short)} of {case.count} paths took "
-                        f"{case.method.max_evaluations} gradients without reaching an error of "
-                        f"{100 * case.method.tolerance:g}%; the estimate is {errors.max():.1%} at most.",
-                        remedies.attribute(case, method=f"ta.IntegratedGradients({case.method.tolerance:g}, {most})"), short)]
+        return [
+            finding(
+                "accuracy",
+                "warning",
+                evidence,
+                f"{len(short)} of {case.count} paths took "
+                f"{case.method.max_evaluations} gradients without reaching an error of "
+                f"{100 * case.method.tolerance:g}%; the estimate is {errors.max():.1%} at most.",
+                remedies.attribute(case, method=f"ta.IntegratedGradients({case.method.tolerance:g}, {most})"),
+                short,
+            )
+        ]
     if len(crowded):
         room = remedies.another(case.attributor, f"memory={4 * case.attributor.memory}")
-        return [finding("accuracy", "warning", evidence, f"The paths from all baselines of {len(crowded)} of {case.count} "
-                        "examples did not fit in memory together, and their average missed the stated accuracy; the estimate "
-                        f"is {errors.max():.1%} at most.", f"attributor = {room}; {remedies.attribute(case)}", crowded)]
+        return [
+            finding(
+                "accuracy",
+                "warning",
+                evidence,
+                f"The paths from all baselines of {len(crowded)} of {case.count} "
+                "examples did not fit in memory together, and their average missed the stated accuracy; the estimate "
+                f"is {errors.max():.1%} at most.",
+                f"attributor = {room}; {remedies.attribute(case)}",
+                crowded,
+            )
+        ]
     if len(narrow):
         return [_too_narrow(case, narrow, evidence, errors.max())]
-    return [finding("accuracy", "passed", evidence, f"The integral is accurate to an estimated {errors.max():.1%}, with "
-                    f"{np.mean(result.evaluations):.0f} gradients an example.")]
+    return [
+        finding(
+            "accuracy",
+            "passed",
+            evidence,
+            f"The integral is accurate to an estimated {errors.max():.1%}, with "
+            f"{np.mean(result.evaluations):.0f} gradients an example.",
+        )
+    ]
 
 
 def _too_narrow(case: Case, narrow: np.ndarray, evidence: dict, error: float) -> Finding:
@@ -51,18 +79,34 @@ def _too_narrow(case: Case, narrow: np.ndarray, evidence: dict, error: float) ->
     which = f"On {len(narrow)} of {case.count} paths the score"
     if where > BESIDE_BASELINE:
         remedy = f"{remedies.attribute(case, of=logits)}  # the logit jumps less" if logits else remedies.without_gradient(case)
-        return finding("accuracy", "warning", evidence, f"{which} jumps or peaks within less than a step can resolve, first at "
-                       f"{where:.3g} of the path; the estimated error is {error:.1%} at most.", remedy, narrow)
-    return finding("accuracy", "warning", evidence, f"{which} moves within {max(where, 1e-38):.0e} of the path from the "
-                   "baseline, closer than float32 can follow: most likely a normalisation gets zeros there. The estimated "
-                   f"error is {error:.1%} at most. A baseline of which the normalisation has something left, or at= a layer "
-                   "behind it, has no such end.", _elsewhere(case), narrow)
+        return finding(
+            "accuracy",
+            "warning",
+            evidence,
+            f"{which} jumps or peaks within less than a step can resolve, first at "
+            f"{where:.3g} of the path; the estimated error is {error:.1%} at most.",
+            remedy,
+            narrow,
+        )
+    return finding(
+        "accuracy",
+        "warning",
+        evidence,
+        f"{which} moves within {max(where, 1e-38):.0e} of the path from the "
+        "baseline, closer than float32 can follow: most likely a normalisation gets zeros there. The estimated "
+        f"error is {error:.1%} at most. A baseline of which the normalisation has something left, or at= a layer "
+        "behind it, has no such end.",
+        _elsewhere(case),
+        narrow,
+    )
 
 
 def _elsewhere(case: Case) -> str:
     """The call with a baseline of which a normalisation has something left."""
     mean = remedies.mean_input(case)
-    baseline = remedies.token(case, 0)[0] if case.place.kind == "embeddings" else mean[0] if mean else remedies.other_baseline(case)
+    baseline = (
+        remedies.token(case, 0)[0] if case.place.kind == "embeddings" else mean[0] if mean else remedies.other_baseline(case)
+    )
     return remedies.attribute(case, baselines=baseline)
 
 
@@ -82,18 +126,35 @@ def check_gap(case: Case) -> list[Finding]:
         evidence["more_than_gradients_explain"] = clipped
         half = has_float16(case.session)
         lost = bool((result.status[wrong] == "too_narrow").all() and (result.narrow_at[wrong] <= BESIDE_BASELINE).all())
-        why = "Their paths could not be followed beside the baseline." if lost else \
-            "The gradients do not explain it: the model rounds, jumps, or has gradients that are not its " \
-              "own." if clipped else \
-            "It computes in half precision, which rounds what would add up." if half else \
-            "The paths were not followed to the stated accuracy."
+        why = (
+            "Their paths could not be followed beside the baseline."
+            if lost
+            else "The gradients do not explain it: the model rounds, jumps, or has gradients that are not its own."
+            if clipped
+            else "It computes in half precision, which rounds what would add up."
+            if half
+            else "The paths were not followed to the stated accuracy."
+        )
         remedy = remedies.float32_copy(case) if half else _elsewhere(case) if lost else remedies.without_gradient(case)
-        return [finding("gap", "warning" if half and not clipped else "error", evidence,
-                        f"In {len(wrong)} of {case.count} examples the attributions miss the difference of scores by more "
-                        f"than 5%, by {gaps[worst]:+.0%} in example {worst}. {why}",
-                        remedy, wrong)]
-    return [finding("gap", "passed", evidence, "The attributions add up to the difference of scores; "
-                    f"largest gap: {hundredths(abs(gaps[worst]))}.")]
+        return [
+            finding(
+                "gap",
+                "warning" if half and not clipped else "error",
+                evidence,
+                f"In {len(wrong)} of {case.count} examples the attributions miss the difference of scores by more "
+                f"than 5%, by {gaps[worst]:+.0%} in example {worst}. {why}",
+                remedy,
+                wrong,
+            )
+        ]
+    return [
+        finding(
+            "gap",
+            "passed",
+            evidence,
+            f"The attributions add up to the difference of scores; largest gap: {hundredths(abs(gaps[worst]))}.",
+        )
+    ]
 
 
 def check_cancellation(case: Case) -> list[Finding]:
@@ -103,10 +164,17 @@ def check_cancellation(case: Case) -> list[Finding]:
     if not len(wrong):
         return []
     worst = int(np.nanargmax(times))
-    return [finding("cancellation", "warning", {"largest_multiple": float(times[worst]), "example": worst},
-                    f"In {len(wrong)} of {case.count} examples positive and negative attributions cancel: together they are "
-                    f"{times[worst]:,.0f} times as large as the scores in example {worst}. Single ones mean little.",
-                    f"{remedies.attribute(case, baselines=remedies.other_baseline(case))}  # or at= behind a normalisation", wrong)]
+    return [
+        finding(
+            "cancellation",
+            "warning",
+            {"largest_multiple": float(times[worst]), "example": worst},
+            f"In {len(wrong)} of {case.count} examples positive and negative attributions cancel: together they are "
+            f"{times[worst]:,.0f} times as large as the scores in example {worst}. Single ones mean little.",
+            f"{remedies.attribute(case, baselines=remedies.other_baseline(case))}  # or at= behind a normalisation",
+            wrong,
+        )
+    ]
 
 
 def check_steps(case: Case) -> list[Finding]:
@@ -116,15 +184,28 @@ def check_steps(case: Case) -> list[Finding]:
     reference = case.again(IntegratedGradients(), np.arange(case.few))
     error = max(_distance(case.result[i], reference[i]) for i in range(case.few))
     if error <= GAP:
-        return [finding("accuracy", "passed", {"largest_error": error}, f"{case.method!r} is accurate to {error:.1%} (L1, "
-                        f"against the rule that refines, first {case.few} examples).")]
+        return [
+            finding(
+                "accuracy",
+                "passed",
+                {"largest_error": error},
+                f"{case.method!r} is accurate to {error:.1%} (L1, against the rule that refines, first {case.few} examples).",
+            )
+        ]
     gaps = case.result.relative_gap
     if gaps is not None and np.nanmax(np.abs(gaps), initial=0) > GAP:
         return []  # told by the gap already
-    return [finding("accuracy", "warning", {"largest_error": error}, "The attributions add up, and yet are off by "
-                    f"{error:.0%} (L1, against the rule that refines, first {case.few} examples): errors of single features "
-                    "cancel in the sum.",
-                    f"{remedies.attribute(case)}  # finds its steps itself")]
+    return [
+        finding(
+            "accuracy",
+            "warning",
+            {"largest_error": error},
+            "The attributions add up, and yet are off by "
+            f"{error:.0%} (L1, against the rule that refines, first {case.few} examples): errors of single features "
+            "cancel in the sum.",
+            f"{remedies.attribute(case)}  # finds its steps itself",
+        )
+    ]
 
 
 def _steps(case: Case, worst: int, evidence: dict, wrong: np.ndarray) -> list[Finding]:
@@ -140,12 +221,24 @@ def _steps(case: Case, worst: int, evidence: dict, wrong: np.ndarray) -> list[Fi
     evidence |= {"steps": case.method.n_steps or 50, "steps_that_do" if enough else "steps_that_do_not": steps}
     said = f"{steps} steps do" if enough else f"{steps} steps do not do either"
     rule = "" if case.method.rule is None else f"rule={case.method.rule!r}, "
-    remedy = remedies.attribute(case, method=f"ta.IntegratedGradients({rule}n_steps={steps})") if enough else \
-        f"{remedies.attribute(case)}  # finds its steps itself"
-    return [finding("too_few_steps", "warning", evidence, f"With {case.method!r} the attributions miss the difference of "
-                    f"scores by more than 5% in {len(wrong)} of {case.count} examples, by {evidence['largest_gap']:+.0%} in "
-                    f"example {worst}. There {said}; the default rule takes {int(reference.evaluations[0])} "
-                    "gradients.", remedy, wrong)]
+    remedy = (
+        remedies.attribute(case, method=f"ta.IntegratedGradients({rule}n_steps={steps})")
+        if enough
+        else f"{remedies.attribute(case)}  # finds its steps itself"
+    )
+    return [
+        finding(
+            "too_few_steps",
+            "warning",
+            evidence,
+            f"With {case.method!r} the attributions miss the difference of "
+            f"scores by more than 5% in {len(wrong)} of {case.count} examples, by {evidence['largest_gap']:+.0%} in "
+            f"example {worst}. There {said}; the default rule takes {int(reference.evaluations[0])} "
+            "gradients.",
+            remedy,
+            wrong,
+        )
+    ]
 
 
 def _distance(found, reference) -> float:

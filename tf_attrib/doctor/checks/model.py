@@ -41,8 +41,14 @@ def check_repeatable(attributor: Attributor, session: Session, inputs: dict) -> 
     if apart > (ALIKE_FLOAT16 if operations.has_float16(session) else ALIKE):
         words = "The same example in other company gives another output"
         return [_unrepeatable(attributor, session, here, there, apart, words)]
-    return [finding("repeatable", "passed", {"two_calls": twice, "in_other_company": apart},
-                    "Two calls agree, and an example gives the same in any company.")]
+    return [
+        finding(
+            "repeatable",
+            "passed",
+            {"two_calls": twice, "in_other_company": apart},
+            "Two calls agree, and an example gives the same in any company.",
+        )
+    ]
 
 
 def _logits(session: Session, inputs: dict) -> np.ndarray:
@@ -65,33 +71,58 @@ def _shuffled(value: np.ndarray) -> np.ndarray:
     return np.random.default_rng(0).permutation(value.reshape(-1)).reshape(value.shape)
 
 
-def _unrepeatable(attributor: Attributor, session: Session, here: tuple, there: tuple, difference: float,
-                  words: str) -> Finding:
+def _unrepeatable(
+    attributor: Attributor, session: Session, here: tuple, there: tuple, difference: float, words: str
+) -> Finding:
     """What makes the output differ, by the first layer that does."""
     name, kind = _first_difference(session, here, there) or ("", "")
     evidence = {"relative_difference": difference, **({"first_layer": name, "kind": kind} if name else {})}
     words = f"{words}, by {difference:.2g} of the largest value" + (f", first at {name!r} ({kind})" if name else "")
     remedy = f"self.{name}(x)  # in the model's call: without training=True"
     if "Dropout" in kind or "Noise" in kind:
-        return finding("dropout_in_training_mode", "error", evidence, f"{words}: it is active when the model is explained, so "
-                       f"that scores and gradients are those of another network at every point of the path. {REST}", remedy)
+        return finding(
+            "dropout_in_training_mode",
+            "error",
+            evidence,
+            f"{words}: it is active when the model is explained, so "
+            f"that scores and gradients are those of another network at every point of the path. {REST}",
+            remedy,
+        )
     if "Normalization" in kind:
-        return finding("batch_normalisation_in_training_mode", "error", evidence, f"{words}: it uses the mean and variance of "
-                       f"the batch, here of the points of a path. {REST}", remedy)
+        return finding(
+            "batch_normalisation_in_training_mode",
+            "error",
+            evidence,
+            f"{words}: it uses the mean and variance of the batch, here of the points of a path. {REST}",
+            remedy,
+        )
     shape = tuple(next(iter(here[0].values())).shape[1:])
     if here[0] is there[0] or operations.random_operations(session):
-        return finding("stochastic_output", "error", evidence, f"{words}: the attribution integrates noise. {REST}",
-                       f"tf.random.stateless_normal({shape}, seed=(0, 0))  # one draw for all rows, or leave the noise out")
-    return finding("depends_on_company", "error", evidence, f"{words}: scores along a path depend on which points share a "
-                   f"block. {REST}", remedies.another(attributor, "batch_size=1"))
+        return finding(
+            "stochastic_output",
+            "error",
+            evidence,
+            f"{words}: the attribution integrates noise. {REST}",
+            f"tf.random.stateless_normal({shape}, seed=(0, 0))  # one draw for all rows, or leave the noise out",
+        )
+    return finding(
+        "depends_on_company",
+        "error",
+        evidence,
+        f"{words}: scores along a path depend on which points share a block. {REST}",
+        remedies.another(attributor, "batch_size=1"),
+    )
 
 
 def _first_difference(session: Session, here: tuple, there: tuple) -> tuple[str, str] | None:
     """Name and kind of the first layer whose output is not the same in two calls, each given by its inputs and rows."""
     traced = session.function.traced
     fed = {tensor.shape[0] for tensor in traced.inputs.values() if tensor.shape.rank}
-    layers = {name: (call, tensor) for name, call, _, tensor in named_outputs(traced)
-              if tensor.dtype.is_floating and tensor.shape.rank and tensor.shape[0] in fed}
+    layers = {
+        name: (call, tensor)
+        for name, call, _, tensor in named_outputs(traced)
+        if tensor.dtype.is_floating and tensor.shape.rank and tensor.shape[0] in fed
+    }
     ports = {name: Port(tensor) for name, (_, tensor) in layers.items()}
     if not ports:
         return None
@@ -121,14 +152,24 @@ def _unmoved(case: Case, key) -> Finding:
     before = case.values[:m]
     change = float(np.abs(values - before).max())
     if change <= 1e-6 * max(np.abs(before).max(), 1e-12):
-        return finding("disconnected_input", "warning", {"change_of_output": change}, f"The output does not depend on {name}: "
-                       "with its baseline in its place the output stays the same. Its attributions are zero.",
-                       _without(case, key))
+        return finding(
+            "disconnected_input",
+            "warning",
+            {"change_of_output": change},
+            f"The output does not depend on {name}: "
+            "with its baseline in its place the output stays the same. Its attributions are zero.",
+            _without(case, key),
+        )
     stops = operations.without_gradient(case.session)
     more = f"; in between there is {', '.join(stops[:3])}" if stops else ""
-    return finding("gradient_missing", "error", {"change_of_output": change, "operations": stops[:6]},
-                   f"The output changes by {change:.3g} when {name} is replaced by its baseline, but its gradient is zero "
-                   f"along the whole path{more}: what it contributes is not attributed to it.", remedies.without_gradient(case))
+    return finding(
+        "gradient_missing",
+        "error",
+        {"change_of_output": change, "operations": stops[:6]},
+        f"The output changes by {change:.3g} when {name} is replaced by its baseline, but its gradient is zero "
+        f"along the whole path{more}: what it contributes is not attributed to it.",
+        remedies.without_gradient(case),
+    )
 
 
 def _without(case: Case, key) -> str:
@@ -145,20 +186,36 @@ def _without(case: Case, key) -> str:
 def check_integers(case: Case) -> list[Finding]:
     """Which integer inputs are attributed at their embeddings, and which are left out."""
     function = case.session.function
-    whole = {key: tensor for key, tensor in function.traced.inputs.items()
-             if not tensor.dtype.is_floating and key not in function.output.data
-             and key not in function.place.stand_ins.values()}
+    whole = {
+        key: tensor
+        for key, tensor in function.traced.inputs.items()
+        if not tensor.dtype.is_floating and key not in function.output.data and key not in function.place.stand_ins.values()
+    }
     if not whole:
         return []
     kinds = {str("input" if key is None else key): tensor.dtype.name for key, tensor in whole.items()}
     left_out = [note for note in case.place.notes if note.endswith("left out") and "reaches" not in note]
     if left_out:
-        return [finding("integer_inputs", "warning", {"inputs": kinds}, f"Some inputs get no attribution: {left_out[0]}. "
-                        "Quantities have to reach the model as floats; for what is looked up, at= names the layer behind it.",
-                        remedies.listing(case))]
-    return [finding("integer_inputs", "note", {"inputs": kinds}, "Integers have no gradient: attributions are at "
-                    f"{case.place.words}, one for each dimension; their sum over dimensions is the word's.",
-                    f"{remedies.attribute(case)}.sum(-1)")]
+        return [
+            finding(
+                "integer_inputs",
+                "warning",
+                {"inputs": kinds},
+                f"Some inputs get no attribution: {left_out[0]}. "
+                "Quantities have to reach the model as floats; for what is looked up, at= names the layer behind it.",
+                remedies.listing(case),
+            )
+        ]
+    return [
+        finding(
+            "integer_inputs",
+            "note",
+            {"inputs": kinds},
+            "Integers have no gradient: attributions are at "
+            f"{case.place.words}, one for each dimension; their sum over dimensions is the word's.",
+            f"{remedies.attribute(case)}.sum(-1)",
+        )
+    ]
 
 
 def check_finite(case: Case) -> list[Finding]:
@@ -170,29 +227,49 @@ def check_finite(case: Case) -> list[Finding]:
     for word, gradients in zip(("baseline", "input"), case.end_gradients, strict=True):
         count = sum(int((~np.isfinite(value)).sum()) for value in gradients.values())
         if count:
-            return [finding("infinite_gradient_at_an_end", "note", {"entries": count, "end": word}, "The gradient at the "
-                            f"{word} itself is infinite or NaN in {count} entries, such as that of a square root at zero. The "
-                            "integral was taken up to it; a rule with a node there would fail.",
-                            remedies.attribute(case, baselines="ta.constant(1e-3)") if word == "baseline" else "")]
+            return [
+                finding(
+                    "infinite_gradient_at_an_end",
+                    "note",
+                    {"entries": count, "end": word},
+                    "The gradient at the "
+                    f"{word} itself is infinite or NaN in {count} entries, such as that of a square root at zero. The "
+                    "integral was taken up to it; a rule with a node there would fail.",
+                    remedies.attribute(case, baselines="ta.constant(1e-3)") if word == "baseline" else "",
+                )
+            ]
     return []
 
 
 def _not_finite(case: Case, bad: np.ndarray) -> Finding:
     """What is not finite: weights, or values on the path, and at which end of it."""
-    said = f"A score or gradient is NaN or infinite along the path of {len(bad)} of {case.count} examples: they have no " \
-           "attribution"
+    said = (
+        f"A score or gradient is NaN or infinite along the path of {len(bad)} of {case.count} examples: they have no "
+        "attribution"
+    )
     evidence = {"examples": len(bad), "of": case.count}
     weights = operations.weights_not_finite(case.session)
     if weights:
-        return finding("not_finite", "error", {**evidence, "weights": weights}, f"{said}. The model itself holds such weights "
-                       f"({', '.join(weights[:3])}): it was broken in training, or when it was saved.",
-                       remedies.listing(case), bad)
+        return finding(
+            "not_finite",
+            "error",
+            {**evidence, "weights": weights},
+            f"{said}. The model itself holds such weights "
+            f"({', '.join(weights[:3])}): it was broken in training, or when it was saved.",
+            remedies.listing(case),
+            bad,
+        )
     where = _not_finite_where(case)
     alphas = where.get("alphas_of_output", np.zeros(1))
     away = {"baselines": "ta.constant(1e-3)"} if alphas[0] == 0 and alphas[-1] < 1 else {}
-    return finding("not_finite", "error", {**evidence, **where}, f"{said}"
-                   + (": the output is so at the baseline already." if away and "alphas_of_output" in where else "."),
-                   remedies.attribute(case, **away, more='on_error="mark"'), bad)
+    return finding(
+        "not_finite",
+        "error",
+        {**evidence, **where},
+        f"{said}" + (": the output is so at the baseline already." if away and "alphas_of_output" in where else "."),
+        remedies.attribute(case, **away, more='on_error="mark"'),
+        bad,
+    )
 
 
 def _not_finite_where(case: Case) -> dict:
@@ -217,15 +294,26 @@ def check_units(case: Case) -> list[Finding]:
     dead = [name for name, share in shares.items() if share > DEAD]
     total = float(np.mean(~np.concatenate(list(alive.values()))))
     where = f"the whole path of {count} example{'s' if count > 1 else ''}"
-    said = f"{total:.0%} of the ReLU units ({shares[worst]:.0%} of those in {worst!r}) are zero along {where}" if total else \
-        f"None of the ReLU units is zero along {where}"
+    said = (
+        f"{total:.0%} of the ReLU units ({shares[worst]:.0%} of those in {worst!r}) are zero along {where}"
+        if total
+        else f"None of the ReLU units is zero along {where}"
+    )
     evidence = {"share_of_units": total, "by_layer": dict(sorted(shares.items(), key=lambda pair: -pair[1]))}
     if dead:
         # of one example many units have nothing to say in a healthy net
-        return [finding("dead_units", "warning" if case.count > 1 else "note", evidence, f"{said}"
-                        f"{', and at the other inputs' if case.count > case.few else ''}: hardly any gradient flows through "
-                        f"{', '.join(map(repr, dead))}.", f"{remedies.examine(case, baselines=remedies.other_baseline(case))}  # if "
-                        "they stay dead, and with more inputs: retrain with a lower learning rate")]
+        return [
+            finding(
+                "dead_units",
+                "warning" if case.count > 1 else "note",
+                evidence,
+                f"{said}"
+                f"{', and at the other inputs' if case.count > case.few else ''}: hardly any gradient flows through "
+                f"{', '.join(map(repr, dead))}.",
+                f"{remedies.examine(case, baselines=remedies.other_baseline(case))}  # if "
+                "they stay dead, and with more inputs: retrain with a lower learning rate",
+            )
+        ]
     return [finding("dead_units", "passed", evidence, f"{said}: no layer is dead.")]
 
 
@@ -239,11 +327,24 @@ def check_custom_gradients(case: Case) -> list[Finding]:
     evidence = {"operations": names[:6], "count": len(names), "largest_gap": gap}
     said = f"The gradient of {len(names)} operation{'s' if len(names) > 1 else ''} is the model's own ({', '.join(names[:3])})"
     if gap > GAP:
-        return [finding("custom_gradients", "warning", evidence, f"{said}, and the attributions miss the difference of scores "
-                        f"by {gap:.0%}: it is not the derivative of what the operation computes (straight-through, clipped).",
-                        remedies.without_gradient(case))]
-    return [finding("custom_gradients", "note", evidence, f"{said}. The attributions add up (gap {gap:.2%}), as they do where "
-                    "it is the derivative written in another way.")]
+        return [
+            finding(
+                "custom_gradients",
+                "warning",
+                evidence,
+                f"{said}, and the attributions miss the difference of scores "
+                f"by {gap:.0%}: it is not the derivative of what the operation computes (straight-through, clipped).",
+                remedies.without_gradient(case),
+            )
+        ]
+    return [
+        finding(
+            "custom_gradients",
+            "note",
+            evidence,
+            f"{said}. The attributions add up (gap {gap:.2%}), as they do where it is the derivative written in another way.",
+        )
+    ]
 
 
 def check_float16(case: Case) -> list[Finding]:
@@ -256,10 +357,21 @@ def check_float16(case: Case) -> list[Finding]:
     evidence = {"largest_magnitude": value, "where": name, "largest_float16": LARGEST_FLOAT16}
     remedy = remedies.float32_copy(case)
     if not np.isfinite(value):
-        return [finding("float16_overflow", "error", evidence, "float16 values overflow along the path, first at "
-                        f"{name!r}.", remedy)]
+        return [
+            finding(
+                "float16_overflow", "error", evidence, f"float16 values overflow along the path, first at {name!r}.", remedy
+            )
+        ]
     if value > NEAR:
-        return [finding("float16_overflow", "warning", evidence, f"float16 values reach {value:,.0f} at {name!r}, of at most "
-                        "65,504: gradients and other inputs may overflow.", remedy)]
-    return [finding("float16_overflow", "passed", evidence, f"float16 values reach {value:,.3g} of at most 65,504 along "
-                    "the path.")]
+        return [
+            finding(
+                "float16_overflow",
+                "warning",
+                evidence,
+                f"float16 values reach {value:,.0f} at {name!r}, of at most 65,504: gradients and other inputs may overflow.",
+                remedy,
+            )
+        ]
+    return [
+        finding("float16_overflow", "passed", evidence, f"float16 values reach {value:,.3g} of at most 65,504 along the path.")
+    ]

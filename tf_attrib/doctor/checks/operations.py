@@ -12,8 +12,23 @@ from ...graph.traced.trace import TRACING
 from ..case import Case
 
 # Operations through which no gradient flows, though they compute floats from floats.
-STOPS = frozenset({"StopGradient", "PreventGradient", "Round", "Rint", "Floor", "Ceil", "Sign", "ArgMax", "ArgMin", "Greater",
-                   "GreaterEqual", "Less", "LessEqual"})
+STOPS = frozenset(
+    {
+        "StopGradient",
+        "PreventGradient",
+        "Round",
+        "Rint",
+        "Floor",
+        "Ceil",
+        "Sign",
+        "ArgMax",
+        "ArgMin",
+        "Greater",
+        "GreaterEqual",
+        "Less",
+        "LessEqual",
+    }
+)
 # Calls of functions carry a name for their gradient too.
 CALLS = (b"PartitionedCall", b"StatefulPartitionedCall", b"While", b"StatelessWhile", b"If", b"StatelessIf")
 
@@ -21,8 +36,11 @@ CALLS = (b"PartitionedCall", b"StatefulPartitionedCall", b"While", b"StatelessWh
 def weights_not_finite(session: Session) -> list[str]:
     """Names of the variables that hold NaN or infinity."""
     variables = session.function.traced.function.graph.variables
-    return [variable.name for variable in variables
-            if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable)))]
+    return [
+        variable.name
+        for variable in variables
+        if variable.dtype.is_floating and not bool(tf.reduce_all(tf.math.is_finite(variable)))
+    ]
 
 
 # What lies between is walked through once for each session, and forgotten with it.
@@ -79,20 +97,27 @@ def alive_units(case: Case, at: tuple[dict, dict]) -> dict[str, np.ndarray]:
     names = _names(case.session, outputs)
 
     def highest() -> dict:
-        return {names[tensor.op.name]: Port(tf.reduce_max(tensor, list(range(tensor.shape.rank - 1))), None)
-                for tensor in outputs}
+        return {
+            names[tensor.op.name]: Port(tf.reduce_max(tensor, list(range(tensor.shape.rank - 1))), None) for tensor in outputs
+        }
+
     return {name: value > 0 for name, value in _reduced(case, "alive", outputs, highest, at).items()}
 
 
 def largest_float16(case: Case) -> dict[str, float]:
     """The largest magnitude of each float16 tensor along the paths; infinite where it overflows or is NaN."""
-    outputs = [tensor for operation in _between(case.session) for tensor in operation.outputs
-               if tensor.dtype == tf.float16 and tensor.shape.rank != 0]
+    outputs = [
+        tensor
+        for operation in _between(case.session)
+        for tensor in operation.outputs
+        if tensor.dtype == tf.float16 and tensor.shape.rank != 0
+    ]
 
     def highest() -> dict:
         sizes = [tf.abs(tf.cast(tensor, tf.float32)) for tensor in outputs]
         sizes = [tf.reduce_max(tf.where(tf.math.is_finite(size), size, np.float32(np.inf))) for size in sizes]
         return {tensor.op.name: Port(size, None) for tensor, size in zip(outputs, sizes, strict=True)}
+
     return {name: float(value) for name, value in _reduced(case, "float16", outputs, highest, case.path).items()}
 
 
@@ -104,6 +129,7 @@ def _reduced(case: Case, name: str, tensors: list[tf.Tensor], make, at: tuple[di
     def ports() -> dict:
         with TRACING, case.session.function.traced.function.graph.as_default():
             return make()
+
     blocks = case.session.within(name, ports, *at)
     return {key: np.max([block[key][0] for block in blocks], axis=0) for key in blocks[0]}
 
@@ -116,6 +142,7 @@ def _names(session: Session, tensors: list[tf.Tensor]) -> dict[str, str]:
     def layer(name: str) -> str:
         around = [call for call in traced.calls if numbers[name] in call.operations]
         return min(around, key=lambda call: len(call.operations)).path if around else name
+
     layers = {tensor.op.name: layer(tensor.op.name) for tensor in tensors}
     return {name: path if list(layers.values()).count(path) == 1 else name for name, path in layers.items()}
 
@@ -123,15 +150,18 @@ def _names(session: Session, tensors: list[tf.Tensor]) -> dict[str, str]:
 def selected_lookups(session: Session) -> dict:
     """The lookups among the selected tensors, by key of the selection."""
     lookups = find_lookups(session.function.traced)
-    return {key: lookup for key, port in session.function.place.ports.items() for lookup in lookups
-            if lookup.tensor is port.tensor}
+    return {
+        key: lookup for key, port in session.function.place.ports.items() for lookup in lookups if lookup.tensor is port.tensor
+    }
 
 
 def norms(case: Case, key, lookup: Lookup) -> np.ndarray:
     """(rows,), the Euclidean norm of each row of a lookup's table."""
+
     def ports() -> dict:
         with TRACING, case.session.function.traced.function.graph.as_default():
             return {None: Port(tf.norm(tf.cast(_table(lookup), tf.float32), axis=-1), None)}
+
     at, inputs = case.path
     one = [{name: value[:1] for name, value in values.items()} for values in (at, inputs)]
     return case.session.within(f"norms of {key}", ports, *one)[0][None][0]

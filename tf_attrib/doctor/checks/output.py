@@ -26,15 +26,34 @@ def check_saturation(case: Case) -> list[Finding]:
     if not known.size:
         return []
     flat = np.flatnonzero(np.abs(shares) < SATURATED)
-    evidence = {"median_share": float(np.median(known)), "least_share": float(known.min()), "saturated": len(flat),
-                "of": case.count}
+    evidence = {
+        "median_share": float(np.median(known)),
+        "least_share": float(known.min()),
+        "saturated": len(flat),
+        "of": case.count,
+    }
     if not len(flat):
-        return [finding("saturated_head", "passed", evidence, f"The gradient at the input accounts for {np.median(known):.0%} "
-                        "of the difference of scores (median): the output is not flat there.")]
-    return [finding("saturated_head", "note", evidence, f"The score is flat at the input of {len(flat)} of {case.count} "
-                    f"examples: the gradient there accounts for as little as {known.min():.2g} of the difference of scores. A "
-                    "plain gradient says next to nothing here; integrated gradients take in the path, where the score arises.",
-                    _along_the_path(case), flat)]
+        return [
+            finding(
+                "saturated_head",
+                "passed",
+                evidence,
+                f"The gradient at the input accounts for {np.median(known):.0%} "
+                "of the difference of scores (median): the output is not flat there.",
+            )
+        ]
+    return [
+        finding(
+            "saturated_head",
+            "note",
+            evidence,
+            f"The score is flat at the input of {len(flat)} of {case.count} "
+            f"examples: the gradient there accounts for as little as {known.min():.2g} of the difference of scores. A "
+            "plain gradient says next to nothing here; integrated gradients take in the path, where the score arises.",
+            _along_the_path(case),
+            flat,
+        )
+    ]
 
 
 def _along_the_path(case: Case) -> str:
@@ -63,13 +82,22 @@ def check_unit(case: Case) -> list[Finding]:
         return []
     rank, least, angle = float(np.nanmedian(ranks)), float(np.nanmin(ranks)), float(np.nanmedian(angles))
     evidence = {"rank_correlation": rank, "least_rank_correlation": least, "cosine": angle}
-    said = f"Explaining the {word} instead gives a rank correlation of {rank:.2f} (least {least:.2f}) with these " \
-           f"attributions, cosine {angle:.2f}, in {len(ranks)} example{'s' if len(ranks) > 1 else ''}"
+    said = (
+        f"Explaining the {word} instead gives a rank correlation of {rank:.2f} (least {least:.2f}) with these "
+        f"attributions, cosine {angle:.2f}, in {len(ranks)} example{'s' if len(ranks) > 1 else ''}"
+    )
     if rank >= ALIKE and angle >= ALIKE:
         return [finding("probability_or_logit", "passed", evidence, f"{said}: the same story.")]
-    return [finding("probability_or_logit", "note", evidence, f"{said}: the logit counts all evidence alike, the probability "
-                    "what still changes it, and of softmax what tells this class from the others.",
-                    remedies.attribute(case, of=f'ta.{named}({name!r})' if name else remedies.quoted(named)))]
+    return [
+        finding(
+            "probability_or_logit",
+            "note",
+            evidence,
+            f"{said}: the logit counts all evidence alike, the probability "
+            "what still changes it, and of softmax what tells this class from the others.",
+            remedies.attribute(case, of=f"ta.{named}({name!r})" if name else remedies.quoted(named)),
+        )
+    ]
 
 
 def check_shape(case: Case) -> list[Finding]:
@@ -80,17 +108,39 @@ def check_shape(case: Case) -> list[Finding]:
         taken = [tuple(int(i) for i in row) for row in target]
         evidence = {"shape": list(shape), "target": list(taken[0])}
         if not case.target_given:
-            return [finding("output_has_positions", "warning", evidence, f"The output has {shape} values for each example, "
-                            f"and no target was given: this is about the highest of them, {taken[0]} in example 0.",
-                            remedies.attribute(case))]
+            return [
+                finding(
+                    "output_has_positions",
+                    "warning",
+                    evidence,
+                    f"The output has {shape} values for each example, "
+                    f"and no target was given: this is about the highest of them, {taken[0]} in example 0.",
+                    remedies.attribute(case),
+                )
+            ]
         every = f"({', '.join(['position', *map(str, taken[0][1:])])}{',' if len(shape) == 1 else ''})"
-        return [finding("output_has_positions", "note", evidence, f"The output has {shape} values for each example; these "
-                        f"attributions are of one, {taken[0]}. Every position has attributions of its own.",
-                        f"[{remedies.attribute(case, target=every)} for position in range({shape[0]})]")]
+        return [
+            finding(
+                "output_has_positions",
+                "note",
+                evidence,
+                f"The output has {shape} values for each example; these "
+                f"attributions are of one, {taken[0]}. Every position has attributions of its own.",
+                f"[{remedies.attribute(case, target=every)} for position in range({shape[0]})]",
+            )
+        ]
     if not case.target_given and target.shape[1] and not case.output.has_classes and shape and shape[0] > 1:
-        return [finding("no_target", "warning", {"units": int(shape[0]), "taken": int(target[0, 0])}, "The output has "
-                        f"{shape[0]} units and no softmax or sigmoid, so none of them is predicted, and no target was given: "
-                        f"this is about the highest, unit {int(target[0, 0])} in example 0.", remedies.attribute(case))]
+        return [
+            finding(
+                "no_target",
+                "warning",
+                {"units": int(shape[0]), "taken": int(target[0, 0])},
+                "The output has "
+                f"{shape[0]} units and no softmax or sigmoid, so none of them is predicted, and no target was given: "
+                f"this is about the highest, unit {int(target[0, 0])} in example 0.",
+                remedies.attribute(case),
+            )
+        ]
     return []
 
 
@@ -105,9 +155,15 @@ def check_target(case: Case) -> list[Finding]:
     i = others[0]
     highest = float(case.values[i].max())
     evidence = {"examples": len(others), "of": case.count, "score": float(case.result.scores[i]), "score_of_predicted": highest}
-    return [finding("target_not_predicted", "note", evidence,
-                    f"In {len(others)} of {case.count} examples another class is predicted than the explained one: example "
-                    f"{i} is class {int(predicted[i])} with {highest:.3g}, explained is class {int(target[i])} with "
-                    f"{case.result.scores[i]:.3g}. Green is what spoke for a class that lost.",
-                    f"{remedies.attribute(case, target='None')}  # explains the predicted class", others)]
-
+    return [
+        finding(
+            "target_not_predicted",
+            "note",
+            evidence,
+            f"In {len(others)} of {case.count} examples another class is predicted than the explained one: example "
+            f"{i} is class {int(predicted[i])} with {highest:.3g}, explained is class {int(target[i])} with "
+            f"{case.result.scores[i]:.3g}. Green is what spoke for a class that lost.",
+            f"{remedies.attribute(case, target='None')}  # explains the predicted class",
+            others,
+        )
+    ]

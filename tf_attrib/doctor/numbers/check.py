@@ -35,9 +35,18 @@ REFERENCE = IntegratedGradients(tolerance=0.01)
 SLIGHT = 0.01
 
 
-def check_attributions(attributions: Any, scores: Any = None, baseline_scores: Any = None, inputs: Any = None,
-                       baselines: Any = None, *, target: Any = None, attributor: Attributor | None = None,
-                       n_steps: int | None = None, tolerance: float = TOLERANCE) -> Report:
+def check_attributions(
+    attributions: Any,
+    scores: Any = None,
+    baseline_scores: Any = None,
+    inputs: Any = None,
+    baselines: Any = None,
+    *,
+    target: Any = None,
+    attributor: Attributor | None = None,
+    n_steps: int | None = None,
+    tolerance: float = TOLERANCE,
+) -> Report:
     """Says whether attributions add up, and if not, which common error explains the numbers.
 
     Integrated gradients sum to F(x) - F(x') (Sundararajan et al. 2017, arXiv:1703.01365, proposition 1). Each error makes
@@ -70,8 +79,9 @@ def check_attributions(attributions: Any, scores: Any = None, baseline_scores: A
     whole_or_none("n_steps", n_steps)
     if n_steps is not None and attributor is None:
         raise AttributionError("n_steps= tells which rule was used only together with attributor= and inputs=")
-    leaves, scores, baseline_scores, target, inputs = _unpacked(attributions, scores, baseline_scores, target, inputs,
-                                                                attributor is not None)
+    leaves, scores, baseline_scores, target, inputs = _unpacked(
+        attributions, scores, baseline_scores, target, inputs, attributor is not None
+    )
     subject = f"attributions {_shapes(leaves)} of {len(next(iter(leaves.values())))} examples"
     bad = np.flatnonzero(~np.isfinite(sums_of(leaves)))
     if len(bad):
@@ -88,9 +98,11 @@ def _unpacked(attributions, scores, baseline_scores, target, inputs, with_model:
     if isinstance(attributions, Attribution):
         result = attributions
         if result.gap is None:
-            raise AttributionError(f"{result.method} claims no sum, so there is nothing to check: take a result of "
-                                   "integrated_gradients, or the numbers alone: check_attributions(result.attributions, "
-                                   "scores)")
+            raise AttributionError(
+                f"{result.method} claims no sum, so there is nothing to check: take a result of "
+                "integrated_gradients, or the numbers alone: check_attributions(result.attributions, "
+                "scores)"
+            )
         scores = result.scores if scores is None else scores
         baseline_scores = result.baseline_scores if baseline_scores is None else baseline_scores
         target = result.target if target is None else target
@@ -98,8 +110,10 @@ def _unpacked(attributions, scores, baseline_scores, target, inputs, with_model:
         attributions = result.attributions
     leaves = as_arrays(attributions, "attribution")
     if any(leaf.dtype.kind not in "biuf" for leaf in leaves.values()):
-        raise AttributionError(f"attributions must be arrays of numbers (batch, ...), or a result; got {_shapes(leaves)} of "
-                               f"{next(iter(leaves.values())).dtype}")
+        raise AttributionError(
+            f"attributions must be arrays of numbers (batch, ...), or a result; got {_shapes(leaves)} of "
+            f"{next(iter(leaves.values())).dtype}"
+        )
     leaves = {key: leaf.astype(np.float64) for key, leaf in leaves.items()}
     counts = {leaf.shape[0] if leaf.ndim > 1 else None for leaf in leaves.values()}
     if len(counts) > 1 or counts & {None, 0}:
@@ -111,14 +125,17 @@ def _from_numbers(leaves, scores, baseline_scores, inputs, baselines, target) ->
     """What is known without a model."""
     count = len(next(iter(leaves.values())))
     if scores is None:
-        raise AttributionError("scores are needed: check_attributions(attributions, scores, baseline_scores), or "
-                               "attributor=ta.Attributor(model) with inputs=, which computes them")
+        raise AttributionError(
+            "scores are needed: check_attributions(attributions, scores, baseline_scores), or "
+            "attributor=ta.Attributor(model) with inputs=, which computes them"
+        )
     scores = _per_example("scores", scores, count)
     baseline_scores = None if baseline_scores is None else _per_example("baseline_scores", baseline_scores, count)
     targets = None if target is None else np.broadcast_to(np.asarray(target), (count, *np.shape(target)[1:]))
     if inputs is None:
-        return Given(leaves, scores, baseline_scores, targets=targets,
-                     no_velocity="the inputs are not known: that takes inputs=")
+        return Given(
+            leaves, scores, baseline_scores, targets=targets, no_velocity="the inputs are not known: that takes inputs="
+        )
     x = {key: np.asarray(leaf) for key, leaf in as_arrays(inputs).items()}
     if any(leaf.shape[:1] != (count,) for leaf in x.values()):
         raise AttributionError(f"{count} examples of attributions, inputs {_shapes(x)}: give the inputs of the same examples")
@@ -130,8 +147,9 @@ def _from_numbers(leaves, scores, baseline_scores, inputs, baselines, target) ->
     return _with_velocity(Given(leaves, scores, baseline_scores, x, targets=targets), velocity, references.count)
 
 
-def _from_model(leaves, scores, baseline_scores, inputs, baselines, target, attributor: Attributor,
-                n_steps: int | None) -> tuple[Given, list[Finding]]:
+def _from_model(
+    leaves, scores, baseline_scores, inputs, baselines, target, attributor: Attributor, n_steps: int | None
+) -> tuple[Given, list[Finding]]:
     """What is known with a model: scores, and the right attributions. And findings where other scores were given."""
     if inputs is None:
         raise AttributionError("attributor= needs inputs=, the model's inputs that the attributions are of")
@@ -140,8 +158,9 @@ def _from_model(leaves, scores, baseline_scores, inputs, baselines, target, attr
     work = attributor.work(inputs, reference.target, baselines, REFERENCE, seed=0)
     count = len(next(iter(leaves.values())))
     if len(reference) != count:
-        raise AttributionError(f"{count} examples of attributions, {len(reference)} of inputs: give the inputs of the same "
-                               "examples")
+        raise AttributionError(
+            f"{count} examples of attributions, {len(reference)} of inputs: give the inputs of the same examples"
+        )
     x, references = work.tables.x, work.tables.references
     velocity = {key: leaf - references.tables[key][references.index[key]].mean(1) for key, leaf in x.items()}
     names = dict(zip(x, leaves, strict=True)) if len(x) == len(leaves) else {key: key for key in x}
@@ -152,11 +171,24 @@ def _from_model(leaves, scores, baseline_scores, inputs, baselines, target, attr
     def exact(rule: str, steps: int) -> dict:
         method = IntegratedGradients(rule=rule, n_steps=steps)
         return mine(flatten(attributor.attribute(inputs, reference.target, baselines, method, 0, False).attributions))
-    given = Given(leaves, reference.scores, reference.scores - reference.difference, mine(x), targets=reference.target,
-                  reference=mine(flatten(reference.attributions)), exact=exact, n_steps=n_steps)
+
+    given = Given(
+        leaves,
+        reference.scores,
+        reference.scores - reference.difference,
+        mine(x),
+        targets=reference.target,
+        reference=mine(flatten(reference.attributions)),
+        exact=exact,
+        n_steps=n_steps,
+    )
     pairs = (("scores", scores, given.scores), ("baseline_scores", baseline_scores, given.baseline_scores))
-    findings = [finding for name, came, own in pairs if came is not None
-                for finding in _other_scores(name, _per_example(name, came, count), own, reference)]
+    findings = [
+        finding
+        for name, came, own in pairs
+        if came is not None
+        for finding in _other_scores(name, _per_example(name, came, count), own, reference)
+    ]
     return _with_velocity(given, mine(velocity), references.count), findings
 
 
@@ -173,27 +205,43 @@ def _other_scores(name: str, given: np.ndarray, own: np.ndarray, reference: Attr
     off = float(np.abs(given - own).sum() / max(np.abs(reference.scores).sum(), np.finfo(float).tiny))
     if off <= FLOOR:
         return []
-    where, why = ("inputs", "another class, the logits, or another preprocessing") if name == "scores" else \
-        ("baselines", "other baselines, or what explains other scores")
-    return [Finding(f"{name}_differ", "output", "warning", {"relative_difference": off, "given": given, "model": own},
-                    f"The scores at the {where} that were given are not those of the model ({reference.of}): {why}. Those of "
-                    "the model were used.",
-                    "compare of=, target= and baselines= with what was explained, such as ta.Attributor(model, of=\"logits\")")]
+    where, why = (
+        ("inputs", "another class, the logits, or another preprocessing")
+        if name == "scores"
+        else ("baselines", "other baselines, or what explains other scores")
+    )
+    return [
+        Finding(
+            f"{name}_differ",
+            "output",
+            "warning",
+            {"relative_difference": off, "given": given, "model": own},
+            f"The scores at the {where} that were given are not those of the model ({reference.of}): {why}. Those of "
+            "the model were used.",
+            'compare of=, target= and baselines= with what was explained, such as ta.Attributor(model, of="logits")',
+        )
+    ]
 
 
 def _verdict(given: Given, tolerance: float) -> list[Finding]:
     """The verdict, and what could not be tested."""
     right = complete(given)
     if not given.informative().any() and not np.isfinite(right.residual):
-        return [Finding("nothing_to_explain", "integral", "note", {"difference": given.difference},
-                        "The scores at inputs and baselines are the same, so that sums tell nothing.",
-                        "take inputs whose score differs from that of the baseline")]
+        return [
+            Finding(
+                "nothing_to_explain",
+                "integral",
+                "note",
+                {"difference": given.difference},
+                "The scores at inputs and baselines are the same, so that sums tell nothing.",
+                "take inputs whose score differs from that of the baseline",
+            )
+        ]
     tried = {name: error(given) for name, error in ERRORS.items()}
     fits = [fit for fit in tried.values() if isinstance(fit, Fit)]
     enough = [fit for fit in fits if not fit.fitted or fit.elementwise or _spare(given, fit) >= SPARE]
     evidence, untested = _evidence(given, right, fits), _untested(given, tried, [fit for fit in fits if fit not in enough])
-    eligible = [fit for fit in enough if fit.residual <= tolerance
-                and _level(fit) * _margin(fit) <= _level(right)]
+    eligible = [fit for fit in enough if fit.residual <= tolerance and _level(fit) * _margin(fit) <= _level(right)]
     if eligible:
         return [_chosen(eligible, evidence, "warning" if right.residual <= tolerance else "error"), *untested]
     if right.residual > tolerance:
@@ -225,27 +273,47 @@ def _chosen(eligible: list[Fit], evidence: dict, severity: str) -> Finding:
     """The one error that explains the numbers best, or those that nothing tells apart."""
     # what was fitted must do clearly better than what was not
     best = min(eligible, key=lambda fit: _level(fit) * (_margin(fit) if fit.fitted and not fit.exact else 1))
-    rivals = [fit for fit in eligible if fit.name != best.name and _level(fit) < MARGIN * _level(best)
-              and (not fit.fitted or best.fitted)]
+    rivals = [
+        fit
+        for fit in eligible
+        if fit.name != best.name and _level(fit) < MARGIN * _level(best) and (not fit.fitted or best.fitted)
+    ]
     if rivals:
         both = [best, *rivals]
-        return Finding("several_fit", "integral", severity, evidence,
-                       f"The numbers fit {len(both)} errors about equally well: "
-                       + "; ".join(f"{fit.name} ({fit.words})" for fit in both) + ".",
-                       "tell them apart with more: inputs= and baselines=, more examples, or attributor=")
+        return Finding(
+            "several_fit",
+            "integral",
+            severity,
+            evidence,
+            f"The numbers fit {len(both)} errors about equally well: "
+            + "; ".join(f"{fit.name} ({fit.words})" for fit in both)
+            + ".",
+            "tell them apart with more: inputs= and baselines=, more examples, or attributor=",
+        )
     short = "" if severity == "error" else "the sums are within the tolerance, but an error explains them much better: "
     whole = "Every attribution was compared, not the sums alone. " if best.elementwise else ""
     words = f"{short}{best.words}"
     # a score that was left out of the comparison says nothing against the attributions
     severity = "warning" if best.name == "baseline_score_forgotten" and best.fitted else severity
-    return Finding(best.name, "integral", severity, {**best.fitted, **evidence},
-                   f"{words[0].upper()}{words[1:]}. {whole}What is left over is {hundredths(best.residual)}.", best.remedy)
+    return Finding(
+        best.name,
+        "integral",
+        severity,
+        {**best.fitted, **evidence},
+        f"{words[0].upper()}{words[1:]}. {whole}What is left over is {hundredths(best.residual)}.",
+        best.remedy,
+    )
 
 
 def _complete(right: Fit, evidence: dict) -> Finding:
-    return Finding("complete", "integral", "passed", evidence,
-                   f"{right.words[0].upper()}{right.words[1:]}, up to {hundredths(right.residual)}."
-                   + ("" if right.elementwise else " A sum that is right does not show that every part is."))
+    return Finding(
+        "complete",
+        "integral",
+        "passed",
+        evidence,
+        f"{right.words[0].upper()}{right.words[1:]}, up to {hundredths(right.residual)}."
+        + ("" if right.elementwise else " A sum that is right does not show that every part is."),
+    )
 
 
 def _single_gaps(given: Given, tolerance: float) -> list[Finding]:
@@ -256,53 +324,91 @@ def _single_gaps(given: Given, tolerance: float) -> list[Finding]:
     if not off.any():
         return []
     worst = np.abs(gap[off] / given.difference[off]).max()
-    return [Finding("too_few_steps", "integral", "warning", {"largest_relative_gap": worst},
-                    f"Single examples do not add up, by {worst:.1%} at most; the others do, so that no error of the formula "
-                    "but the number of steps is the likely reason.", "take more steps, or method=ta.IntegratedGradients(), "
-                    "which takes as many as an example needs", tuple(np.flatnonzero(off).tolist()))]
+    return [
+        Finding(
+            "too_few_steps",
+            "integral",
+            "warning",
+            {"largest_relative_gap": worst},
+            f"Single examples do not add up, by {worst:.1%} at most; the others do, so that no error of the formula "
+            "but the number of steps is the likely reason.",
+            "take more steps, or method=ta.IntegratedGradients(), which takes as many as an example needs",
+            tuple(np.flatnonzero(off).tolist()),
+        )
+    ]
 
 
 def _unexplained(given: Given, right: Fit, evidence: dict) -> Finding:
     """The sums are wrong, and no equation holds."""
     sums, difference = given.sums, given.difference
-    magnitudes = given.reference is None and min(leaf.min() for leaf in given.attributions.values()) >= 0 and \
-        np.all(sums >= np.abs(difference) * (1 - TOLERANCE))
+    magnitudes = (
+        given.reference is None
+        and min(leaf.min() for leaf in given.attributions.values()) >= 0
+        and np.all(sums >= np.abs(difference) * (1 - TOLERANCE))
+    )
     if magnitudes:
-        return Finding("absolute_values", "integral", "error", evidence,
-                       "No attribution is negative, and no sum is smaller than the difference of scores, as where absolute "
-                       "values were taken or negatives cut off: what magnitudes sum to is no less. The signed sum cannot be "
-                       "had back from them.", "keep the sign: take magnitudes in the picture alone")
+        return Finding(
+            "absolute_values",
+            "integral",
+            "error",
+            evidence,
+            "No attribution is negative, and no sum is smaller than the difference of scores, as where absolute "
+            "values were taken or negatives cut off: what magnitudes sum to is no less. The signed sum cannot be "
+            "had back from them.",
+            "keep the sign: take magnitudes in the picture alone",
+        )
     ratios = (sums / np.where(difference == 0, np.nan, difference))[given.informative()]
     spread = {"smallest_ratio": float(np.min(ratios)), "largest_ratio": float(np.max(ratios))} if len(ratios) else {}
     if right.residual <= LIKELY and not right.elementwise:
-        return Finding("too_few_steps", "integral", "error", spread | evidence,
-                       f"The sums are off by {right.residual:.1%}, and no error of the formula explains it: too few steps are "
-                       "the usual reason." + _one_example(given, ratios),
-                       "take more steps (20 to 1000 are usual) until the gap is below 5%, or method=ta.IntegratedGradients()")
+        return Finding(
+            "too_few_steps",
+            "integral",
+            "error",
+            spread | evidence,
+            f"The sums are off by {right.residual:.1%}, and no error of the formula explains it: too few steps are "
+            "the usual reason." + _one_example(given, ratios),
+            "take more steps (20 to 1000 are usual) until the gap is below 5%, or method=ta.IntegratedGradients()",
+        )
     what = "attributions are" if right.elementwise else "sums are"
-    return Finding("unexplained", "integral", "error", spread | evidence,
-                   f"The {what} off by {right.residual:.1%}, and none of the known errors explains that.",
-                   "compare class, output (probability or logit), preprocessing and baseline with those of the scores"
-                   + ("" if given.reference is not None else "; attributor= and inputs= compare every attribution"))
+    return Finding(
+        "unexplained",
+        "integral",
+        "error",
+        spread | evidence,
+        f"The {what} off by {right.residual:.1%}, and none of the known errors explains that.",
+        "compare class, output (probability or logit), preprocessing and baseline with those of the scores"
+        + ("" if given.reference is not None else "; attributor= and inputs= compare every attribution"),
+    )
 
 
 def _one_example(given: Given, ratios: np.ndarray) -> str:
     """What few examples cannot tell apart."""
     if len(ratios) > SPARE or not len(ratios) or not 0 < ratios[0] != 1:
         return ""
-    return (f" Weights that sum to (n - 1) / n, with n about {1 / abs(1 - ratios[0]):.3g}, would look the same: {len(ratios)} "
-            f"example{'s' if len(ratios) > 1 else ''} cannot tell, {SPARE + 1} or more can.")
+    return (
+        f" Weights that sum to (n - 1) / n, with n about {1 / abs(1 - ratios[0]):.3g}, would look the same: {len(ratios)} "
+        f"example{'s' if len(ratios) > 1 else ''} cannot tell, {SPARE + 1} or more can."
+    )
 
 
 def _untested(given: Given, tried: dict, few: list[Fit]) -> list[Finding]:
     """Errors that could not be tested, each with the reason."""
     reasons = {name: why for name, why in tried.items() if isinstance(why, str)}
-    reasons |= {fit.name: f"a number has to be fitted, and {int(given.informative().sum())} examples are too few for that"
-                for fit in few}
+    reasons |= {
+        fit.name: f"a number has to be fitted, and {int(given.informative().sum())} examples are too few for that"
+        for fit in few
+    }
     if not reasons:
         return []
-    return [Finding("not_tested", "integral", "note", {"reasons": reasons},
-                    f"{len(reasons)} of {len(ERRORS)} errors could not be tested with what was given.")]
+    return [
+        Finding(
+            "not_tested",
+            "integral",
+            "note",
+            {"reasons": reasons},
+            f"{len(reasons)} of {len(ERRORS)} errors could not be tested with what was given.",
+        )
+    ]
 
 
 def _evidence(given: Given, right: Fit, fits: list[Fit]) -> dict:
@@ -314,9 +420,15 @@ def _evidence(given: Given, right: Fit, fits: list[Fit]) -> dict:
 
 
 def _not_finite(bad: np.ndarray) -> Finding:
-    return Finding("not_finite", "integral", "error", {"examples_not_finite": len(bad)},
-                   "There are attributions that are NaN or infinite.", "look at these inputs, and for float16 at overflow",
-                   tuple(bad.tolist()))
+    return Finding(
+        "not_finite",
+        "integral",
+        "error",
+        {"examples_not_finite": len(bad)},
+        "There are attributions that are NaN or infinite.",
+        "look at these inputs, and for float16 at overflow",
+        tuple(bad.tolist()),
+    )
 
 
 def _per_example(name: str, values: Any, count: int) -> np.ndarray:
@@ -325,8 +437,10 @@ def _per_example(name: str, values: Any, count: int) -> np.ndarray:
     if array.ndim == 2 and len(array) == count and array.shape[1]:
         array = array.mean(1)
     if array.shape not in ((), (count,)) or (name == "scores" and array.shape == () and count > 1):
-        raise AttributionError(f"{name} must hold one number for each of the {count} examples; got shape {np.shape(values)}. "
-                               "Of an output with classes take the explained one: scores[range(n), target]")
+        raise AttributionError(
+            f"{name} must hold one number for each of the {count} examples; got shape {np.shape(values)}. "
+            "Of an output with classes take the explained one: scores[range(n), target]"
+        )
     if not np.isfinite(array).all():
         raise AttributionError(f"{name} holds NaN or infinity")
     return np.broadcast_to(array, (count,))

@@ -53,7 +53,7 @@ class Given:
         made = {}
         for key, leaf in self.attributions.items():
             whole = self.reference.get(key)
-            if whole is None or whole.shape[:leaf.ndim] != leaf.shape:
+            if whole is None or whole.shape[: leaf.ndim] != leaf.shape:
                 return None
             made[key] = reduce(whole, axis=tuple(range(leaf.ndim, whole.ndim))) if whole.ndim > leaf.ndim else whole
         return made

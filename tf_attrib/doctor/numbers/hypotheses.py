@@ -27,39 +27,61 @@ def complete(given: Given) -> Fit:
     reference = given.reduced(np.sum)
     if reference is None:
         return Fit("complete", relative(given.sums, given.difference), words, "")
-    return Fit("complete", relative(flat(given.attributions), flat(reference)), "the attributions are those of this model", "",
-               elementwise=True)
+    return Fit(
+        "complete",
+        relative(flat(given.attributions), flat(reference)),
+        "the attributions are those of this model",
+        "",
+        elementwise=True,
+    )
 
 
 def baseline_score_forgotten(given: Given) -> Fit | str | None:
     """sum a = F(x), though F(x') is not zero; or sum a = F(x) - c with one c, where F(x') was left out of the comparison."""
     known = given.baseline_scores
     if known is not None and np.any(known != 0):
-        return Fit("baseline_score_forgotten", relative(given.sums, given.scores),
-                   "the attributions sum to the score itself, not to the score less the score at the baseline (which is "
-                   f"{_mean(known)} on average)", "subtract the score at the baseline: sum = F(x) - F(x')")
-    groups = np.zeros(len(given.scores), int) if given.targets is None else \
-        np.unique(given.targets.reshape(len(given.scores), -1), axis=0, return_inverse=True)[1].ravel()
+        return Fit(
+            "baseline_score_forgotten",
+            relative(given.sums, given.scores),
+            "the attributions sum to the score itself, not to the score less the score at the baseline (which is "
+            f"{_mean(known)} on average)",
+            "subtract the score at the baseline: sum = F(x) - F(x')",
+        )
+    groups = (
+        np.zeros(len(given.scores), int)
+        if given.targets is None
+        else np.unique(given.targets.reshape(len(given.scores), -1), axis=0, return_inverse=True)[1].ravel()
+    )
     missing = given.scores - given.sums
     offsets = np.array([np.median(missing[groups == group]) for group in range(groups.max() + 1)])
     if np.abs(offsets).max() < 1e-6 * np.abs(given.scores).max():
         return None  # the sums match the scores
-    fitted = {f"baseline_score_{group}" if len(offsets) > 1 else "baseline_score": float(offset)
-              for group, offset in enumerate(offsets)}
-    return Fit("baseline_score_forgotten", relative(given.sums, given.scores - offsets[groups]),
-               f"the sums differ from the scores by the same amount everywhere, {_mean(offsets)}"
-               f"{' (one for each class)' if len(offsets) > 1 else ''}: that will be the score at the baseline, which was "
-               f"{'not given' if known is None else 'given as 0'}",
-               "account for the score at the baseline: check_attributions(attributions, scores, baseline_scores)", fitted)
+    fitted = {
+        f"baseline_score_{group}" if len(offsets) > 1 else "baseline_score": float(offset)
+        for group, offset in enumerate(offsets)
+    }
+    return Fit(
+        "baseline_score_forgotten",
+        relative(given.sums, given.scores - offsets[groups]),
+        f"the sums differ from the scores by the same amount everywhere, {_mean(offsets)}"
+        f"{' (one for each class)' if len(offsets) > 1 else ''}: that will be the score at the baseline, which was "
+        f"{'not given' if known is None else 'given as 0'}",
+        "account for the score at the baseline: check_attributions(attributions, scores, baseline_scores)",
+        fitted,
+    )
 
 
 def factor_missing(given: Given) -> Fit | str | None:
     """sum a (x - x') = F(x) - F(x'): the factor was left out."""
     if given.velocity is None:
         return given.no_velocity
-    return _against(given, "factor_missing", {key: leaf * given.velocity[key] for key, leaf in given.attributions.items()},
-                    "multiplied by (x - x') they add up: they are averaged gradients, and the factor is missing",
-                    "multiply by the difference: attributions * (inputs - baselines)")
+    return _against(
+        given,
+        "factor_missing",
+        {key: leaf * given.velocity[key] for key, leaf in given.attributions.items()},
+        "multiplied by (x - x') they add up: they are averaged gradients, and the factor is missing",
+        "multiply by the difference: attributions * (inputs - baselines)",
+    )
 
 
 def factor_is_input(given: Given) -> Fit | str | None:
@@ -74,8 +96,13 @@ def factor_is_input(given: Given) -> Fit | str | None:
     for key, leaf in given.attributions.items():
         x = given.inputs[key]
         scaled[key] = leaf * np.divide(given.velocity[key], x, out=np.zeros_like(x), where=x != 0)
-    return _against(given, "factor_is_input", scaled, "multiplied by (x - x') / x they add up: the averaged gradients were "
-                    "multiplied by x, and not by x - x'", "multiply the averaged gradients by (inputs - baselines)")
+    return _against(
+        given,
+        "factor_is_input",
+        scaled,
+        "multiplied by (x - x') / x they add up: the averaged gradients were multiplied by x, and not by x - x'",
+        "multiply the averaged gradients by (inputs - baselines)",
+    )
 
 
 def channels_averaged(given: Given) -> Fit | str | None:
@@ -84,10 +111,17 @@ def channels_averaged(given: Given) -> Fit | str | None:
     if not isinstance(sizes, tuple):
         return sizes
     size = int(np.prod(sizes))
-    words = (f"multiplied by {size} they add up: the mean was taken over {size} values of each feature (channels, embedding "
-             "dimensions) where the sum adds up")
-    return _against(given, "channels_averaged", {key: leaf * size for key, leaf in given.attributions.items()}, words,
-                    "sum over the last axis instead of averaging: attributions.sum(-1)")
+    words = (
+        f"multiplied by {size} they add up: the mean was taken over {size} values of each feature (channels, embedding "
+        "dimensions) where the sum adds up"
+    )
+    return _against(
+        given,
+        "channels_averaged",
+        {key: leaf * size for key, leaf in given.attributions.items()},
+        words,
+        "sum over the last axis instead of averaging: attributions.sum(-1)",
+    )
 
 
 def _lost_sizes(given: Given) -> tuple | str | None:
@@ -97,9 +131,9 @@ def _lost_sizes(given: Given) -> tuple | str | None:
         return "the inputs are not known, nor how many channels they have"
     lost = set()
     for key, leaf in given.attributions.items():
-        if key not in whole or whole[key].shape[:leaf.ndim] != leaf.shape:
+        if key not in whole or whole[key].shape[: leaf.ndim] != leaf.shape:
             return "the attributions do not have the leading axes of the inputs"
-        lost.add(whole[key].shape[leaf.ndim:])
+        lost.add(whole[key].shape[leaf.ndim :])
     if len(lost) > 1 or not np.prod(next(iter(lost))) > 1:
         return None  # the attributions have all axes of the inputs
     return next(iter(lost))
@@ -107,9 +141,13 @@ def _lost_sizes(given: Given) -> tuple | str | None:
 
 def sign_reversed(given: Given) -> Fit:
     """sum a = F(x') - F(x)."""
-    return _against(given, "sign_reversed", {key: -leaf for key, leaf in given.attributions.items()},
-                    "with the opposite sign they add up: (x' - x) stands where (x - x') should, or the ends of the path are "
-                    "swapped", "change the sign")
+    return _against(
+        given,
+        "sign_reversed",
+        {key: -leaf for key, leaf in given.attributions.items()},
+        "with the opposite sign they add up: (x' - x) stands where (x - x') should, or the ends of the path are swapped",
+        "change the sign",
+    )
 
 
 def loss_explained(given: Given) -> Fit | str | None:
@@ -119,9 +157,12 @@ def loss_explained(given: Given) -> Fit | str | None:
         return "the scores at the baselines are not known: that takes baseline_scores="
     if min(given.scores.min(), low.min()) <= 0 or max(given.scores.max(), low.max()) > 1:
         return None  # no probabilities
-    return Fit("loss_explained", relative(given.sums, np.log(low) - np.log(given.scores)),
-               "they sum to the difference of the cross-entropy losses, -log F: the gradient is that of the loss, not of the "
-               "score", "take the gradient of the score (the probability or the logit of the class), not of the loss")
+    return Fit(
+        "loss_explained",
+        relative(given.sums, np.log(low) - np.log(given.scores)),
+        "they sum to the difference of the cross-entropy losses, -log F: the gradient is that of the loss, not of the score",
+        "take the gradient of the score (the probability or the logit of the class), not of the loss",
+    )
 
 
 def constant_factor(given: Given) -> Fit | str | None:
@@ -145,20 +186,36 @@ def _known_factor(ratio: float) -> tuple[str, str, str, dict]:
     whole = round(many) >= 2 and abs(many - round(many)) <= WHOLE * many
     if NODES[0] < short <= NODES[1] and not (whole and ratio < 0.6):
         nodes, over = short, "n - 1" if ratio < 1 else "n + 1"
-        return ("weights_do_not_sum_to_one", f"each sum is {ratio:.4g} of what it should be: the weights of the sum along the "
-                f"path add up to ({over}) / n with n about {nodes:.3g}, as where an end point is left out (or has no gradient: "
-                "ReLU at zero), or a trapezoid over n points is divided by n", SUM_OF_WEIGHTS,
-                {"nodes": float(nodes)})
+        return (
+            "weights_do_not_sum_to_one",
+            f"each sum is {ratio:.4g} of what it should be: the weights of the sum along the "
+            f"path add up to ({over}) / n with n about {nodes:.3g}, as where an end point is left out (or has no gradient: "
+            "ReLU at zero), or a trapezoid over n points is divided by n",
+            SUM_OF_WEIGHTS,
+            {"nodes": float(nodes)},
+        )
     if whole and ratio < 1:
-        return ("channels_averaged", f"multiplied by {round(many)} they add up: the mean was taken over {round(many)} values "
-                "(channels, embedding dimensions) where the sum adds up", "sum over channels instead of averaging",
-                {"averaged_over": float(round(many))})
+        return (
+            "channels_averaged",
+            f"multiplied by {round(many)} they add up: the mean was taken over {round(many)} values "
+            "(channels, embedding dimensions) where the sum adds up",
+            "sum over channels instead of averaging",
+            {"averaged_over": float(round(many))},
+        )
     if whole:
-        return ("steps_not_averaged", f"divided by {round(many)} they add up: the gradients along the path were summed over "
-                f"{round(many)} steps, and not divided by their number", f"divide by the number of steps: attributions / "
-                f"{round(many)}", {"steps": float(round(many))})
-    return ("off_by_a_factor", f"each sum is {ratio:.4g} times what it should be, the same factor everywhere",
-            "look for a constant: scaled inputs, a temperature, a weight of the loss", {})
+        return (
+            "steps_not_averaged",
+            f"divided by {round(many)} they add up: the gradients along the path were summed over "
+            f"{round(many)} steps, and not divided by their number",
+            f"divide by the number of steps: attributions / {round(many)}",
+            {"steps": float(round(many))},
+        )
+    return (
+        "off_by_a_factor",
+        f"each sum is {ratio:.4g} times what it should be, the same factor everywhere",
+        "look for a constant: scaled inputs, a temperature, a weight of the loss",
+        {},
+    )
 
 
 def scaled_for_display(given: Given) -> Fit | str | None:
@@ -166,9 +223,12 @@ def scaled_for_display(given: Given) -> Fit | str | None:
     sizes = np.abs(flat(given.attributions))
     for words, value in (("largest magnitude", sizes.max(1)), ("sum of magnitudes", sizes.sum(1))):
         if np.abs(value - 1).max() <= SCALED:
-            return Fit("scaled_for_display", float(np.abs(value - 1).mean()),
-                       f"the {words} is 1 in every example: these numbers were scaled for a picture, and their unit is lost",
-                       "keep the unscaled attributions, and scale in the picture alone")
+            return Fit(
+                "scaled_for_display",
+                float(np.abs(value - 1).mean()),
+                f"the {words} is 1 in every example: these numbers were scaled for a picture, and their unit is lost",
+                "keep the unscaled attributions, and scale in the picture alone",
+            )
     return None
 
 
@@ -181,13 +241,20 @@ def magnitudes_only(given: Given) -> Fit | str | None:
     found = flat(given.attributions)
     reductions = [("absolute_values", np.abs, reduce) for reduce in (np.sum, np.mean, np.max)]
     reductions += [("negatives_cut_off", lambda leaf: np.maximum(leaf, 0), np.sum)]
-    fits = [(name, relative(found, flat(made))) for name, change, reduce in reductions
-            for made in (_reduced_after(given, change, reduce), _changed_after(given, change, reduce)) if made is not None]
+    fits = [
+        (name, relative(found, flat(made)))
+        for name, change, reduce in reductions
+        for made in (_reduced_after(given, change, reduce), _changed_after(given, change, reduce))
+        if made is not None
+    ]
     if not fits:
         return "the attributions do not have the leading axes of the reference"
     name, residual = min(fits, key=lambda fit: fit[1])
-    words = "they are magnitudes: absolute values were taken, and the sign is lost" if name == "absolute_values" else \
-        "they are the positive part: negative attributions were cut off"
+    words = (
+        "they are magnitudes: absolute values were taken, and the sign is lost"
+        if name == "absolute_values"
+        else "they are the positive part: negative attributions were cut off"
+    )
     return Fit(name, residual, words, "keep the sign: take magnitudes in the picture alone", elementwise=True)
 
 
@@ -215,10 +282,14 @@ def wrong_rule(given: Given) -> Fit | str | None:
 
     def exact(rule: str, steps: int) -> np.ndarray:
         return flat(dataclasses.replace(given, reference=given.exact(rule, steps)).reduced(np.sum))
+
     if given.n_steps:
         # n steps have n + 1 ends, and n points n - 1 steps: people mean either
-        tried = {(rule, steps): relative(found, exact(rule, steps) * (steps / (steps + 1) if rule == "trapezoid" else 1))
-                 for steps in range(max(1, given.n_steps - 1), given.n_steps + 1) for rule in ("left", "right", "trapezoid")}
+        tried = {
+            (rule, steps): relative(found, exact(rule, steps) * (steps / (steps + 1) if rule == "trapezoid" else 1))
+            for steps in range(max(1, given.n_steps - 1), given.n_steps + 1)
+            for rule in ("left", "right", "trapezoid")
+        }
     else:
         slope = exact("right", 1) - exact("left", 1)
         share = float(((found - right) * slope).sum() / max((slope * slope).sum(), np.finfo(float).tiny))
@@ -228,27 +299,41 @@ def wrong_rule(given: Given) -> Fit | str | None:
         tried = {(rule, steps): relative(found, exact(rule, steps)) for steps in range(max(1, about - 2), about + 3)}
     rule, steps = min(tried, key=tried.get)
     name, words = _rule_words(rule, steps)
-    remedy = SUM_OF_WEIGHTS if rule == "trapezoid" else \
-        "take more steps, or a rule of higher order: method=ta.IntegratedGradients()"
+    remedy = (
+        SUM_OF_WEIGHTS if rule == "trapezoid" else "take more steps, or a rule of higher order: method=ta.IntegratedGradients()"
+    )
     return Fit(name, tried[rule, steps], words, remedy, {"steps": float(steps)}, elementwise=True, exact=True)
 
 
 def _rule_words(rule: str, steps: int) -> tuple[str, str]:
     if rule == "trapezoid":
-        return "weights_do_not_sum_to_one", (f"they are the trapezoid over {steps} steps, with weights that sum to {steps} / "
-                                             f"{steps + 1}: divided by the number of points instead of that of steps")
+        return "weights_do_not_sum_to_one", (
+            f"they are the trapezoid over {steps} steps, with weights that sum to {steps} / "
+            f"{steps + 1}: divided by the number of points instead of that of steps"
+        )
     if rule == "left":
-        return "end_point_left_out", (f"they are the sum over the left ends of {steps} steps, which never looks at the input "
-                                      "itself")
-    return "too_few_steps", (f"they are the sum over the right ends of {steps} steps, too few for this model" if steps > 1 else
-                             "they are the gradient at the input alone, times (x - x'): a path of one step")
+        return "end_point_left_out", (
+            f"they are the sum over the left ends of {steps} steps, which never looks at the input itself"
+        )
+    return "too_few_steps", (
+        f"they are the sum over the right ends of {steps} steps, too few for this model"
+        if steps > 1
+        else "they are the gradient at the input alone, times (x - x'): a path of one step"
+    )
 
 
 ERRORS: dict[str, Callable[[Given], Fit | str | None]] = {
-    "baseline_score_forgotten": baseline_score_forgotten, "factor_missing": factor_missing, "factor_is_input": factor_is_input,
-    "channels_averaged": channels_averaged, "sign_reversed": sign_reversed, "loss_explained": loss_explained,
-    "weights_do_not_sum_to_one": constant_factor, "scaled_for_display": scaled_for_display, "absolute_values": magnitudes_only,
-    "end_point_left_out": wrong_rule}
+    "baseline_score_forgotten": baseline_score_forgotten,
+    "factor_missing": factor_missing,
+    "factor_is_input": factor_is_input,
+    "channels_averaged": channels_averaged,
+    "sign_reversed": sign_reversed,
+    "loss_explained": loss_explained,
+    "weights_do_not_sum_to_one": constant_factor,
+    "scaled_for_display": scaled_for_display,
+    "absolute_values": magnitudes_only,
+    "end_point_left_out": wrong_rule,
+}
 
 
 def _against(given: Given, name: str, changed: dict, words: str, remedy: str) -> Fit:

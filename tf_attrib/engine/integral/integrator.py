@@ -31,8 +31,15 @@ class Rows:
         return len(self.example)
 
     def __getitem__(self, part) -> "Rows":
-        return Rows(self.example[part], self.reference[part], self.alpha[part], self.weight[part], self.slot[part],
-                    self.number[part], self.forward_only)
+        return Rows(
+            self.example[part],
+            self.reference[part],
+            self.alpha[part],
+            self.weight[part],
+            self.slot[part],
+            self.number[part],
+            self.forward_only,
+        )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -100,8 +107,14 @@ class FixedRule:
         stack = lambda name: np.concatenate([getattr(points, name) for points in self._points])  # noqa: E731
         rows = self._scores.shape[1]
         example = np.repeat(np.arange(count), rows)
-        return Rows(example, stack("reference"), stack("alpha"), stack("weight"), stack("slot") + example * slots,
-                    np.tile(np.arange(rows), count))
+        return Rows(
+            example,
+            stack("reference"),
+            stack("alpha"),
+            stack("weight"),
+            stack("slot") + example * slots,
+            np.tile(np.arange(rows), count),
+        )
 
     def accept(self, rows, slots, sums, scores, slopes) -> None:
         self._scores[rows.example, rows.number] = scores

@@ -57,8 +57,9 @@ class Verdict:
             most: (paths,), no more than this many.
         """
         first = self.panels.first
-        usual, stuck = rounds.to_halve(self.panels, self.count, self.narrow, self.jumps, ratio,
-                                         np.where(enough | self.hidden, 0, most))
+        usual, stuck = rounds.to_halve(
+            self.panels, self.count, self.narrow, self.jumps, ratio, np.where(enough | self.hidden, 0, most)
+        )
         left = np.where(self.hidden, 0, most - np.add.reduceat(usual, first, dtype=int))
         chosen = usual | rounds.largest(np.abs(self.panels.error), first, self.doubtful & ~usual, left)
         stuck = (stuck | (self.hidden & (most > 0))) & ~np.logical_or.reduceat(chosen, first)
@@ -69,8 +70,9 @@ class Verdict:
         return times, stuck
 
 
-def judge(kept: np.ndarray, nodes: Nodes, probed: np.ndarray, odds: bool, rounding: float, tolerance: float,
-          hand_out: bool) -> Verdict:
+def judge(
+    kept: np.ndarray, nodes: Nodes, probed: np.ndarray, odds: bool, rounding: float, tolerance: float, hand_out: bool
+) -> Verdict:
     """Judges the paths of finite `nodes`, each of which has two at least.
 
     Args:
@@ -108,14 +110,26 @@ def judge(kept: np.ndarray, nodes: Nodes, probed: np.ndarray, odds: bool, roundi
     turned = panels.weight * placing.turning(width, measured.jumps, panels.first) * rounds.SPREAD
     turned = turned > placing.TURNED * tolerance * np.repeat(measured.norm, count - 1)
     absolute = absolute + below
-    steep = odds & (np.maximum(np.abs(nodes.slope[left]), np.abs(nodes.slope[left + 1])) * width
-                    > rounds.steepest(nodes.score[left], nodes.score[left + 1]))
+    steep = odds & (
+        np.maximum(np.abs(nodes.slope[left]), np.abs(nodes.slope[left + 1])) * width
+        > rounds.steepest(nodes.score[left], nodes.score[left + 1])
+    )
     doubtful = (unseen | wide | ((turned | steep) & ~narrow)) & ~np.repeat(known, count - 1)
     deviations = np.where(told, 0, np.abs(residual.deviations))
-    return Verdict(count, panels, measured.jumps, narrow, doubtful, np.where(known, 0, absolute),
-                   np.where(np.isfinite(raw.norm), raw.norm, 0), dataclasses.replace(residual, deviations=deviations),
-                   deviations <= rounds.DONE, growth, ((hidden > tolerance) | (below > tolerance * raw.norm)) & ~known,
-                   ends.dead(size[:, 0], raw.jumps[panels.first]))
+    return Verdict(
+        count,
+        panels,
+        measured.jumps,
+        narrow,
+        doubtful,
+        np.where(known, 0, absolute),
+        np.where(np.isfinite(raw.norm), raw.norm, 0),
+        dataclasses.replace(residual, deviations=deviations),
+        deviations <= rounds.DONE,
+        growth,
+        ((hidden > tolerance) | (below > tolerance * raw.norm)) & ~known,
+        ends.dead(size[:, 0], raw.jumps[panels.first]),
+    )
 
 
 def _sizes(kept: np.ndarray, nodes: Nodes, start: np.ndarray) -> np.ndarray:

@@ -46,8 +46,12 @@ def path(rule: Rule, references: int) -> Points:
     if alpha[-1] != 1:
         alpha, weight = np.append(alpha, 1.0), np.append(weight, 0.0)
     rows = len(alpha) * references
-    return Points(np.tile(alpha, references), np.tile(weight, references), np.repeat(np.arange(references), len(alpha)),
-                  np.zeros(rows, int))
+    return Points(
+        np.tile(alpha, references),
+        np.tile(weight, references),
+        np.repeat(np.arange(references), len(alpha)),
+        np.zeros(rows, int),
+    )
 
 
 def series(n_steps: int) -> Points:
@@ -58,12 +62,15 @@ def series(n_steps: int) -> Points:
 
 def random_path(n_samples: int, references: int, rng: np.random.Generator) -> Points:
     """n_samples draws of a reference and of an alpha, both uniform, averaged."""
-    return Points(rng.uniform(size=n_samples), np.full(n_samples, 1 / n_samples),
-                  rng.integers(references, size=n_samples), np.zeros(n_samples, int))
+    return Points(
+        rng.uniform(size=n_samples),
+        np.full(n_samples, 1 / n_samples),
+        rng.integers(references, size=n_samples),
+        np.zeros(n_samples, int),
+    )
 
 
 def masks(count: int, references: int) -> Points:
     """One row for each of `count` masks and each reference that stands in behind it, averaged over references."""
     rows = count * references
-    return Points(np.ones(rows), np.full(rows, 1 / references), np.repeat(np.arange(references), count),
-                  np.zeros(rows, int))
+    return Points(np.ones(rows), np.full(rows, 1 / references), np.repeat(np.arange(references), count), np.zeros(rows, int))

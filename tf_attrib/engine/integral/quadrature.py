@@ -32,8 +32,10 @@ class Rule:
         if nodes.min() < 0 or nodes.max() > 1 or np.any(np.diff(nodes) < 0):
             raise AttributionError("the nodes of a rule must lie in [0, 1] and ascend")
         if abs(weights.sum() - 1) > 1e-9:
-            raise AttributionError(f"the weights of a rule must sum to 1, these sum to {weights.sum():.9g}: constants would "
-                                   "not be integrated exactly")
+            raise AttributionError(
+                f"the weights of a rule must sum to 1, these sum to {weights.sum():.9g}: constants would "
+                "not be integrated exactly"
+            )
         object.__setattr__(self, "nodes", nodes)
         object.__setattr__(self, "weights", weights)
 
@@ -79,10 +81,11 @@ def _legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
 
     def slope() -> np.ndarray:
         return n * (scipy.special.eval_legendre(n - 1, x) - x * scipy.special.eval_legendre(n, x)) / (1 - x * x)
+
     for _ in range(3):
         x = x - scipy.special.eval_legendre(n, x) / slope()
     x[k == (n + 1) / 2] = 0  # the middle one of an odd number
-    weights = 2 / ((1 - x * x) * slope()**2)
+    weights = 2 / ((1 - x * x) * slope() ** 2)
     rest = slice(n % 2, None)
     return np.concatenate([-x, x[::-1][rest]]), np.concatenate([weights, weights[::-1][rest]])
 
@@ -103,8 +106,10 @@ def make_rule(rule: "str | Rule", n_steps: int) -> Rule:
     if rule not in RULES:
         raise AttributionError(f"no rule is called {rule!r}; there are: {nearest(rule, RULES)}, or give a quadrature.Rule")
     if whole("n_steps", n_steps) > (most := MOST_STEPS.get(rule, MOST_STEPS[None])):
-        raise AttributionError(f"n_steps={n_steps} of the rule {rule!r}: at most {most} nodes are made; without n_steps, "
-                               "tolerance=0.001 finds as many as each path needs")
+        raise AttributionError(
+            f"n_steps={n_steps} of the rule {rule!r}: at most {most} nodes are made; without n_steps, "
+            "tolerance=0.001 finds as many as each path needs"
+        )
     return _made(rule, int(n_steps))
 
 

@@ -54,8 +54,19 @@ class RefiningRule:
         rounding: the relative precision of scores and slopes; default: some units of the last place of `dtype`.
     """
 
-    def __init__(self, control: Control, scores: np.ndarray, baseline_scores: np.ndarray, features: dict[Any, tuple], dtype,
-                 odds: bool, memory: int, hand_out: bool = True, copies: int = 1, rounding: float | None = None):
+    def __init__(
+        self,
+        control: Control,
+        scores: np.ndarray,
+        baseline_scores: np.ndarray,
+        features: dict[Any, tuple],
+        dtype,
+        odds: bool,
+        memory: int,
+        hand_out: bool = True,
+        copies: int = 1,
+        rounding: float | None = None,
+    ):
         self._control, self._odds, self._dtype, self._hand_out = control, odds, np.dtype(dtype), hand_out
         self._rounding = rounds.ROUNDING * float(np.finfo(self._dtype).eps) if rounding is None else rounding
         self._examples, self._references = baseline_scores.shape
@@ -97,7 +108,7 @@ class RefiningRule:
         kept, start, finite = self._asked.slot[rows.slot], 0, np.ones(len(rows), bool)
         for found in sums:
             part = found.reshape(len(rows), -1)
-            self._kept[kept, start:start + part.shape[1]] = part
+            self._kept[kept, start : start + part.shape[1]] = part
             start += part.shape[1]
             finite &= np.isfinite(part).all(1) if not self._hand_out else True  # else the slope is their sum, and tells
         self._asked.score[rows.slot], self._asked.slope[rows.slot] = scores, np.where(finite, slopes, np.nan)
@@ -149,9 +160,10 @@ class RefiningRule:
         """The first nodes of paths that start now: so many as fit into `free` rows, one at least if there are no others
         (`alone`). Paths whose mean is wanted start together where all of them fit."""
         if not self._first:
-            self._first = [self._rounded(nodes) for nodes in placing.first_nodes(self._scan, self._odds,
-                                                                                self._control.max_evaluations)]
-        counts = np.array([len(nodes) for nodes in self._first[self._next:]], int)
+            self._first = [
+                self._rounded(nodes) for nodes in placing.first_nodes(self._scan, self._odds, self._control.max_evaluations)
+            ]
+        counts = np.array([len(nodes) for nodes in self._first[self._next :]], int)
         new = int(np.searchsorted(np.cumsum(counts), max(free, 0), "right"))
         largest = max(map(len, self._first)) * self._members
         if largest <= self._room - self._control.max_evaluations:
@@ -184,8 +196,13 @@ class RefiningRule:
             self._finish(paths[~finite], NOT_FINITE)
         if len(nodes):
             paths = nodes.path[nodes.starts]
-            self._refine_or_rest(nodes, paths, judge(self._kept, nodes, self._probed[paths], self._odds, self._rounding,
-                                                     self._control.tolerance, self._hand_out))
+            self._refine_or_rest(
+                nodes,
+                paths,
+                judge(
+                    self._kept, nodes, self._probed[paths], self._odds, self._rounding, self._control.tolerance, self._hand_out
+                ),
+            )
 
     def _refine_or_rest(self, nodes: Nodes, paths: np.ndarray, found: Verdict) -> None:
         """The same for `paths`, in the order of their `nodes`."""
@@ -290,16 +307,24 @@ class RefiningRule:
         totals, start = {}, 0
         for key, shape in self._shapes.items():
             size = int(np.prod(shape))
-            totals[key] = self._total[:, start:start + size].reshape(self._examples, 1, *shape)
+            totals[key] = self._total[:, start : start + size].reshape(self._examples, 1, *shape)
             start += size
         status, error = self._judged_together()
         evaluations = self._evaluations.reshape(self._examples, -1).sum(1)
         forward = np.full(self._examples, self._references * (placing.CELLS - 1))
         finite = status != WORST.index(NOT_FINITE)
-        return Outcome(totals, evaluations, forward, finite, mean(self._end_slope),
-                       error_estimate=np.where(finite, error, np.nan), status=np.array(WORST)[status],
-                       residual=mean(self._residual), residual_clipped=self._clipped.reshape(self._examples, -1).any(1),
-                       narrow_at=np.fmin.reduce(self._narrow_at.reshape(self._examples, -1), 1))
+        return Outcome(
+            totals,
+            evaluations,
+            forward,
+            finite,
+            mean(self._end_slope),
+            error_estimate=np.where(finite, error, np.nan),
+            status=np.array(WORST)[status],
+            residual=mean(self._residual),
+            residual_clipped=self._clipped.reshape(self._examples, -1).any(1),
+            narrow_at=np.fmin.reduce(self._narrow_at.reshape(self._examples, -1), 1),
+        )
 
     def _judged_together(self) -> tuple[np.ndarray, np.ndarray]:
         """The status, as a place in `WORST`, and the relative error of each example: those of the mean that it is a part of."""
@@ -308,8 +333,11 @@ class RefiningRule:
         with np.errstate(invalid="ignore"):
             norm = np.abs(self._total.reshape(len(error), copies, -1).mean(1)).sum(1, dtype=np.float64)
         # a path alone is stated as it was judged, before its residual was handed out
-        relative = np.divide(error, norm, out=np.where(error > 0, np.inf, 0.0), where=norm > 0) if self._members > 1 \
+        relative = (
+            np.divide(error, norm, out=np.where(error > 0, np.inf, 0.0), where=norm > 0)
+            if self._members > 1
             else self._relative
+        )
         worst = self._status.reshape(-1, self._members).max(1)
         if self._members > 1:  # paths that ran out of gradients or room may do for the mean, and those that did not may not
             limited = self._limited.reshape(-1, self._members).any(1)

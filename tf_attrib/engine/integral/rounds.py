@@ -53,8 +53,14 @@ TINY = np.finfo(float).tiny
 _NODES, _WEIGHTS = np.polynomial.legendre.leggauss(12)
 _NODES, _WEIGHTS = (_NODES + 1) / 2, _WEIGHTS / 2
 # The cubic with given values and slopes at both ends, at these nodes.
-_HERMITE = np.stack([2 * _NODES**3 - 3 * _NODES**2 + 1, 3 * _NODES**2 - 2 * _NODES**3,
-                     _NODES**3 - 2 * _NODES**2 + _NODES, _NODES**3 - _NODES**2])
+_HERMITE = np.stack(
+    [
+        2 * _NODES**3 - 3 * _NODES**2 + 1,
+        3 * _NODES**2 - 2 * _NODES**3,
+        _NODES**3 - 2 * _NODES**2 + _NODES,
+        _NODES**3 - _NODES**2,
+    ]
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,8 +105,10 @@ def weigh(alpha: np.ndarray, score: np.ndarray, slope: np.ndarray, nodes: np.nda
     blurred = rounding * (np.abs(below) + np.abs(above)) + blur[left] + blur[right]
     error = _beyond(below + above - moves, blurred)
     residual = np.add.reduceat(moves - below - above, first)
-    beyond = _beyond(residual, rounding * np.add.reduceat(np.abs(below) + np.abs(above), first)
-                     + blur[left[first]] + blur[np.cumsum(nodes) - 1])
+    beyond = _beyond(
+        residual,
+        rounding * np.add.reduceat(np.abs(below) + np.abs(above), first) + blur[left[first]] + blur[np.cumsum(nodes) - 1],
+    )
     node = np.zeros(len(alpha))
     node[left] += a
     node[right] += b
@@ -163,8 +171,9 @@ def in_units_of_the_score(measured: Measured, panels: Panels) -> Measured:
     known = (measured.norm > 0) & (travelled > 0)
     scale = np.divide(travelled, measured.norm, out=np.ones(len(travelled)), where=known)
     panel = np.repeat(scale, np.diff(panels.first, append=len(panels.weight)))
-    return Measured(measured.norm * scale, measured.spread * scale, measured.moved * scale, measured.coarse * scale,
-                    measured.jumps * panel)
+    return Measured(
+        measured.norm * scale, measured.spread * scale, measured.moved * scale, measured.coarse * scale, measured.jumps * panel
+    )
 
 
 def estimate(measured: Measured, panels: Panels, nodes: np.ndarray) -> np.ndarray:
@@ -187,8 +196,9 @@ def worth(panels: Panels, jumps: np.ndarray) -> np.ndarray:
     return np.abs(panels.error) + JUMP * panels.weight * jumps
 
 
-def to_halve(panels: Panels, nodes: np.ndarray, narrow: np.ndarray, jumps: np.ndarray, ratio: np.ndarray,
-             most: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def to_halve(
+    panels: Panels, nodes: np.ndarray, narrow: np.ndarray, jumps: np.ndarray, ratio: np.ndarray, most: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
     """(panels,), bool, those to halve next; and (paths,), bool, which paths have none since their worst panel is `narrow`.
 
     Args:

@@ -16,8 +16,9 @@ COLUMNS, CACHE = 512, 2**18
 LEAST = 1e-24
 
 
-def measure(kept: np.ndarray, slot: np.ndarray, nodes: np.ndarray, panels: Panels, others: np.ndarray,
-            half: Panels) -> Measured:
+def measure(
+    kept: np.ndarray, slot: np.ndarray, nodes: np.ndarray, panels: Panels, others: np.ndarray, half: Panels
+) -> Measured:
     """What a round needs of the vectors of several paths.
 
     Args:
@@ -98,6 +99,7 @@ def _sums(kept: np.ndarray, fine: _Padded, less: _Padded, every_other: np.ndarra
         half = part[path, every_other]
         moved = _l1(total - other @ half)
         return _l1(total), spread, moved, _roots(half[:, 1:] - half[:, :-1], other_weight), jumps
+
     parts = [block(columns) for columns in _blocks(kept.shape[1], fine.slot.size)]
     return tuple(np.sum([part[i] for part in parts], 0, dtype=np.float64) for i in range(5))
 
@@ -144,4 +146,5 @@ def integral(kept: np.ndarray, slot: np.ndarray, node: np.ndarray, weight: np.nd
             jump *= small
             total += rest * scale * np.sqrt(_squares(jump))
         return total
+
     return np.concatenate([block(columns) for columns in _blocks(kept.shape[1], len(slot))])

@@ -10,6 +10,7 @@ BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 # Tell of shapes, or are the same whatever the values are.
 SHAPES = frozenset({"Shape", "ShapeN", "Rank", "Size", "ZerosLike", "OnesLike", "TensorListLength", "TensorListElementShape"})
 
+
 @dataclasses.dataclass(eq=False)
 class Body:
     """Nodes by name, with flat references; `returns` are references, `arguments` names."""
@@ -33,8 +34,11 @@ class Body:
                     order.append(self.nodes[name])
                 else:
                     state[name] = "open"
-                    waiting.extend(owner for reference in nodes.data_inputs(self.nodes[name])
-                                   if (owner := reference.rpartition(":")[0]) in self.nodes and owner not in state)
+                    waiting.extend(
+                        owner
+                        for reference in nodes.data_inputs(self.nodes[name])
+                        if (owner := reference.rpartition(":")[0]) in self.nodes and owner not in state
+                    )
         return order
 
 
@@ -47,13 +51,17 @@ def body_of(function: Any, library: dict[str, Any]) -> Body:
         if owner in inside:
             number = nodes.output_number(inside[owner], output, number, library)
         return f"{owner}:{number}"
+
     copies = {}
     for node in function.node_def:
         copies[node.name] = type(node)()
         copies[node.name].CopyFrom(node)
         copies[node.name].input[:] = [flat(reference) for reference in nodes.data_inputs(node)]
-    return Body(copies, tuple(argument.name for argument in function.signature.input_arg),
-                tuple(flat(function.ret[output.name]) for output in function.signature.output_arg))
+    return Body(
+        copies,
+        tuple(argument.name for argument in function.signature.input_arg),
+        tuple(flat(function.ret[output.name]) for output in function.signature.output_arg),
+    )
 
 
 def arguments_behind(body: Body) -> list[set[int]]:

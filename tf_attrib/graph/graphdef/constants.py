@@ -6,8 +6,16 @@ import numpy as np
 import tensorflow as tf
 
 # Where each type's values are in a TensorProto.
-FIELDS = {"string": "string_val", "int32": "int_val", "int64": "int64_val", "bool": "bool_val", "float32": "float_val",
-          "float64": "double_val", "float16": "half_val", "bfloat16": "half_val"}
+FIELDS = {
+    "string": "string_val",
+    "int32": "int_val",
+    "int64": "int64_val",
+    "bool": "bool_val",
+    "float32": "float_val",
+    "float64": "double_val",
+    "float16": "half_val",
+    "bfloat16": "half_val",
+}
 
 
 def values(node: Any) -> list:
@@ -26,7 +34,7 @@ def values(node: Any) -> list:
         return []
     if tensor.tensor_content and dtype != tf.string:
         width = np.dtype(dtype.as_numpy_dtype).itemsize
-        content = tensor.tensor_content[:len(tensor.tensor_content) // width * width]
+        content = tensor.tensor_content[: len(tensor.tensor_content) // width * width]
         return np.frombuffer(content, dtype.as_numpy_dtype).tolist()
     found = getattr(tensor, FIELDS[dtype.name])
     if FIELDS[dtype.name] == "half_val":  # their bits, as whole numbers

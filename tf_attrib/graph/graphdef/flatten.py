@@ -16,8 +16,21 @@ from . import nodes
 from .scopes import Instance, Scope, Source, Walker
 
 # Of TensorFlow 1's loops and branches, where control edges say in which frame an operation runs.
-FRAMES = frozenset({"Enter", "Exit", "NextIteration", "Switch", "Merge", "LoopCond", "RefEnter", "RefExit",
-                    "RefNextIteration", "RefSwitch", "RefMerge"})
+FRAMES = frozenset(
+    {
+        "Enter",
+        "Exit",
+        "NextIteration",
+        "Switch",
+        "Merge",
+        "LoopCond",
+        "RefEnter",
+        "RefExit",
+        "RefNextIteration",
+        "RefSwitch",
+        "RefMerge",
+    }
+)
 # The name under which operations with a gradient of their author's are found when gradients are taken (`saved_gradients`).
 CUSTOM = "TfAttribSavedGradient"
 # Steps of the walk; a hostile file of functions that call each other twice each would have no end.
@@ -140,25 +153,33 @@ class Flattening:
                 custom[node.name] = Custom(gradient, captured and tuple(visit(*pair) for pair in captured))
                 node.attr["_gradient_op_type"].s = CUSTOM.encode()
             node.input[:] = [visit(instance.scope, reference) for reference in nodes.data_inputs(instance.node)]
-            node.input.extend("^" + visit(instance.scope, reference).rpartition(":")[0]
-                              for reference in self._controls(instance))
+            node.input.extend(
+                "^" + visit(instance.scope, reference).rpartition(":")[0] for reference in self._controls(instance)
+            )
         return found
 
     def _resolve(self, scope: Scope, reference: str) -> Source:
         source = self._walker.resolve(scope, reference)
         if source is None:
-            raise AttributionError("the functions of the graph call each other without end" if self._walker.exhausted else
-                                   f"the graph is broken: {scope.prefix + reference!r} is used and does not exist")
+            raise AttributionError(
+                "the functions of the graph call each other without end"
+                if self._walker.exhausted
+                else f"the graph is broken: {scope.prefix + reference!r} is used and does not exist"
+            )
         inside = source.instance.scope
         while inside is not None:
             if inside.body.function is not None and inside.body.function.signature.name in self._written:
-                raise AttributionError(f"the function {inside.body.function.signature.name!r} has a gradient that its author "
-                                       "wrote, which a flat graph would lose; attribute to a tensor behind it, "
-                                       "at=ta.tensor(name), or through the Keras model or function itself")
+                raise AttributionError(
+                    f"the function {inside.body.function.signature.name!r} has a gradient that its author "
+                    "wrote, which a flat graph would lose; attribute to a tensor behind it, "
+                    "at=ta.tensor(name), or through the Keras model or function itself"
+                )
             inside = inside.caller[0] if self._written and inside.caller else None
         if nodes.definition(source.instance.operation) is None and source.instance.operation != "Argument":
-            raise AttributionError(f"the operation {source.instance.name!r} is of the type {source.instance.operation!r}, "
-                                   "which this TensorFlow does not know: import the library that defines it first")
+            raise AttributionError(
+                f"the operation {source.instance.name!r} is of the type {source.instance.operation!r}, "
+                "which this TensorFlow does not know: import the library that defines it first"
+            )
         return source
 
     def _controls(self, instance: Instance) -> list[str]:
@@ -170,8 +191,11 @@ class Flattening:
         if not names or not self._framed[scope]:
             return []
         # what a call or a source would control needs nothing of it
-        return [name for name in names if name in inside and f"{name}:0" not in self._stops
-                and self._resolve(scope, name).instance.node is inside[name]]
+        return [
+            name
+            for name in names
+            if name in inside and f"{name}:0" not in self._stops and self._resolve(scope, name).instance.node is inside[name]
+        ]
 
     def _body(self, name: str, rename: str, result: Any) -> Any:
         """The function `name` with all that it calls in its place, written to the FunctionDef `result`."""

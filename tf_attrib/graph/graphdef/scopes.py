@@ -179,8 +179,9 @@ class Walker:
                     waiting.append((body, step))
         return found
 
-    def walk(self, starts: Iterable[Source], stops: frozenset[tuple[Instance, int]] = frozenset()
-             ) -> dict[Instance, list[Source | None]]:
+    def walk(
+        self, starts: Iterable[Source], stops: frozenset[tuple[Instance, int]] = frozenset()
+    ) -> dict[Instance, list[Source | None]]:
         """What `starts` are computed from: each instance with its sources, those that come first first.
 
         Args:
@@ -200,16 +201,21 @@ class Walker:
                 self._left -= 1
                 opened[instance] = self.sources(instance) if not self.exhausted else []
                 behind = [*opened[instance], *self.bodies(instance)] if not self.exhausted else []
-                waiting.extend(source.instance for source in behind
-                               if source is not None and source.instance not in opened and tuple(source) not in stops)
+                waiting.extend(
+                    source.instance
+                    for source in behind
+                    if source is not None and source.instance not in opened and tuple(source) not in stops
+                )
         return done
 
     def _callers(self) -> dict[str, list[tuple[str | None, Any, str]]]:
         """For each function, the nodes that have it: the function they are in (None for the graph), node and attribute."""
         if self._called_by is None:
             self._called_by = {}
-            bodies = [(None, self.top.body.nodes.values()),
-                      *((name, function.node_def) for name, function in self.functions.items())]
+            bodies = [
+                (None, self.top.body.nodes.values()),
+                *((name, function.node_def) for name, function in self.functions.items()),
+            ]
             for body, inside in bodies:
                 for node in inside:
                     if node.op in self.functions:

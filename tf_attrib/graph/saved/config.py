@@ -14,21 +14,43 @@ from .known import FUNCTIONS, LAYERS, LOSSES, OP_LAYERS, OPERATION_MODULES, OPER
 from .operations import KNOWN
 
 # Values that JSON has no form for, as Keras writes them.
-VALUES = frozenset({"__tuple__", "__ellipsis__", "__slice__", "__numpy__", "__tensor__", "__bytes__", "__keras_tensor__",
-                    "TensorShape"})
+VALUES = frozenset(
+    {"__tuple__", "__ellipsis__", "__slice__", "__numpy__", "__tensor__", "__bytes__", "__keras_tensor__", "TensorShape"}
+)
 # Of a ragged or sparse input.
 SPECS = frozenset({"TensorSpec", "RaggedTensorSpec", "SparseTensorSpec"})
 # Options that hold words as a list, and as a text the name of a file to read them from.
-FILES = frozenset({"vocabulary", "merges", "proto", "filepath", "file_path", "filename", "file", "path", "directory",
-                   "vocabulary_file", "vocab_file"})
+FILES = frozenset(
+    {
+        "vocabulary",
+        "merges",
+        "proto",
+        "filepath",
+        "file_path",
+        "filename",
+        "file",
+        "path",
+        "directory",
+        "vocabulary_file",
+        "vocab_file",
+    }
+)
 # Libraries of layers whose classes compute alike, where they are installed.
 LIBRARIES = ("keras_hub", "keras_nlp")
 NOT_KNOWN = "which is not known to compute and do nothing else"
 PYTHON = frozenset({"Lambda", "__lambda__"})
 # Layers that build a part for each of a number: the option with that number.
-REPEATING = {"UpSampling1D": "size", "UpSampling2D": "size", "UpSampling3D": "size", "RandAugment": "num_ops",
-             "AugMix": "num_chains", "SpectralNormalization": "power_iterations", "Split": "indices_or_sections",
-             "ArraySplit": "indices_or_sections", "Unstack": "num"}
+REPEATING = {
+    "UpSampling1D": "size",
+    "UpSampling2D": "size",
+    "UpSampling3D": "size",
+    "RandAugment": "num_ops",
+    "AugMix": "num_chains",
+    "SpectralNormalization": "power_iterations",
+    "Split": "indices_or_sections",
+    "ArraySplit": "indices_or_sections",
+    "Unstack": "num",
+}
 # The functions of TensorFlow that do, by the end of their names.
 PARTING = ("split", "unstack")
 # The largest model of keras.applications calls 1,100 layers.
@@ -70,8 +92,11 @@ def is_known_loss(loss: Any) -> bool:
         return loss is None or loss in LOSSES
     if isinstance(loss, dict) and "class_name" in loss:
         name = loss.get("config") if loss["class_name"] == "function" else loss["class_name"]
-        inner = [value for key, value in (loss.get("config") or {}).items() if key != "name"] if isinstance(
-            loss.get("config"), dict) else []
+        inner = (
+            [value for key, value in (loss.get("config") or {}).items() if key != "name"]
+            if isinstance(loss.get("config"), dict)
+            else []
+        )
         return name in LOSSES and _is_of_keras(loss) and not any(isinstance(value, dict | list) for value in inner)
     parts = loss.values() if isinstance(loss, dict) else loss if isinstance(loss, list) else [False]
     return all(is_known_loss(part) for part in parts)
@@ -139,27 +164,38 @@ def _is_known(entry: dict, name: str) -> bool:
 def _is_of_keras(entry: dict) -> bool:
     """Whether Keras finds a class or function in its own modules alone."""
     module, registered = entry.get("module"), entry.get("registered_name")
-    own = module is None or module == "builtins" or (
-        isinstance(module, str) and module.partition(".")[0] in ("keras", "tf_keras"))
-    return own and registered in (None, "", entry["class_name"], entry.get("config") if isinstance(
-        entry.get("config"), str) else None)
+    own = (
+        module is None
+        or module == "builtins"
+        or (isinstance(module, str) and module.partition(".")[0] in ("keras", "tf_keras"))
+    )
+    return own and registered in (
+        None,
+        "",
+        entry["class_name"],
+        entry.get("config") if isinstance(entry.get("config"), str) else None,
+    )
 
 
 def _check_function(entry: dict, name: Any) -> None:
     if str(entry.get("module")).partition(".")[0] in LIBRARIES and str(entry.get("registered_name")).startswith(
-            tuple(f"{library}>" for library in LIBRARIES)):
+        tuple(f"{library}>" for library in LIBRARIES)
+    ):
         return
     if name not in FUNCTIONS or not _is_of_keras(entry):
-        raise AttributionError(f"names the function {plain(name, 80)!r} of {plain(entry.get('module'), 80)!r}, "
-                               f"{NOT_KNOWN}")
+        raise AttributionError(f"names the function {plain(name, 80)!r} of {plain(entry.get('module'), 80)!r}, {NOT_KNOWN}")
 
 
 def _check_value(entry: dict) -> None:
     """Arrays in a configuration: of numbers or texts, whose type does not ask for more room than they take."""
     inner = entry.get("config")
     dtype = inner.get("dtype") if isinstance(inner, dict) else None
-    if dtype is not None and not (isinstance(dtype, str) and re.fullmatch(
-            r"bool|string|str|(<U|\|S|<|\||=)?[biufcUS]?\d{1,4}|u?int\d{1,2}|b?float\d{1,3}\w{0,8}|complex\d{1,3}", dtype)):
+    if dtype is not None and not (
+        isinstance(dtype, str)
+        and re.fullmatch(
+            r"bool|string|str|(<U|\|S|<|\||=)?[biufcUS]?\d{1,4}|u?int\d{1,2}|b?float\d{1,3}\w{0,8}|complex\d{1,3}", dtype
+        )
+    ):
         raise AttributionError(f"has a value of the type {plain(dtype, 80)!r}, which is not known")
 
 
@@ -182,8 +218,7 @@ def _check_op_layer(entry: dict, inner: dict) -> None:
         called = inner.get("attr_name")
         known = called in RAGGED
     if not known:
-        raise AttributionError(f"has the layer {_name(entry)!r} that calls TensorFlow's {plain(called, 80)!r}, "
-                               f"{NOT_KNOWN}")
+        raise AttributionError(f"has the layer {_name(entry)!r} that calls TensorFlow's {plain(called, 80)!r}, {NOT_KNOWN}")
 
 
 def _check_op_calls(config: Any) -> None:

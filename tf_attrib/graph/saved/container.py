@@ -207,6 +207,7 @@ def _weights_in(path: Path) -> int:
             raise AttributionError(f"claims {size:,} bytes for the weights {shown}, and holds {stored:,}")
         found["claimed"] += size
         found["stored"] += stored
+
     with h5py.File(path, "r") as file:
         file.visititems_links(visit)
         if found["claimed"] > EXPANSION * found["stored"] + ROOM:

@@ -65,6 +65,7 @@ def _captured(node: Any, live: str | None) -> tuple[str, str | None] | None:
 
 def locate(saved: dict[str, SavedGradient]) -> Callable[[str, Scope], list[tuple[Scope, str]] | None]:
     """Finds, for the name of a gradient and the scope of its operation, the tensors that it needs of the forward pass."""
+
     def captured(gradient: str, scope: Scope) -> list[tuple[Scope, str]] | None:
         if gradient not in saved:
             return None
@@ -72,8 +73,12 @@ def locate(saved: dict[str, SavedGradient]) -> Callable[[str, Scope], list[tuple
         while outer is not None:
             around[outer.body.function and outer.body.function.signature.name] = outer
             outer = outer.caller and outer.caller[0]
-        return [(around[function], reference) for reference, function in wanted] if \
-            all(function in around for _, function in wanted) else None
+        return (
+            [(around[function], reference) for reference, function in wanted]
+            if all(function in around for _, function in wanted)
+            else None
+        )
+
     return captured
 
 
@@ -123,12 +128,19 @@ def _gradient(operation: tf.Operation, *upstream: tf.Tensor | None):
     known = _KNOWN.get(operation.graph)
     if known is None:  # inside a loop or branch
         raise _lost(operation)
-    return known.gradient(operation, [tf.zeros_like(output) if gradient is None else gradient
-                                      for output, gradient in zip(operation.outputs, upstream, strict=True)])
+    return known.gradient(
+        operation,
+        [
+            tf.zeros_like(output) if gradient is None else gradient
+            for output, gradient in zip(operation.outputs, upstream, strict=True)
+        ],
+    )
 
 
 def _lost(operation: tf.Operation) -> AttributionError:
-    return AttributionError(f"the operation {operation.name!r} has a gradient that its author wrote (tf.custom_gradient); it "
-                            "was not saved with the graph, or is inside a loop or branch; attribute through the Keras model or "
-                            "function itself, or to a tensor behind that operation, at=ta.tensor(name), or save the model "
-                            "again with tf.saved_model.SaveOptions(experimental_custom_gradients=True)")
+    return AttributionError(
+        f"the operation {operation.name!r} has a gradient that its author wrote (tf.custom_gradient); it "
+        "was not saved with the graph, or is inside a loop or branch; attribute through the Keras model or "
+        "function itself, or to a tensor behind that operation, at=ta.tensor(name), or save the model "
+        "again with tf.saved_model.SaveOptions(experimental_custom_gradients=True)"
+    )

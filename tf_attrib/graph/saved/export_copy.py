@@ -77,5 +77,7 @@ def _check_sizes(variables: Path) -> None:
     claimed = sum(math.prod(shape) * max(types[name].size or 1, 1) for name, shape in shapes.items())
     stored = sum(path.stat().st_size for path in variables.glob("variables.data-*"))
     if claimed > FACTOR * stored + ROOM:
-        raise AttributionError(f"the variables in {plain(variables)!r} claim {claimed:,} bytes, and hold {stored:,}; if you "
-                               "trust whoever made them: Attributor(path, allow_unsafe=True), or --allow-unsafe")
+        raise AttributionError(
+            f"the variables in {plain(variables)!r} claim {claimed:,} bytes, and hold {stored:,}; if you "
+            "trust whoever made them: Attributor(path, allow_unsafe=True), or --allow-unsafe"
+        )

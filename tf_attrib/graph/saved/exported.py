@@ -25,8 +25,18 @@ from .signature import GRAPH, signatures_of
 MAX_OPERATIONS = 50_000
 DEFAULT_SIGNATURES = ("serving_default", "serve")
 # Where examples come from inside a graph of TensorFlow 1: their outputs are fed instead.
-QUEUES = frozenset({"IteratorGetNext", "IteratorGetNextSync", "QueueDequeueV2", "QueueDequeueManyV2", "QueueDequeueUpToV2",
-                    "QueueDequeue", "QueueDequeueMany", "QueueDequeueUpTo"})
+QUEUES = frozenset(
+    {
+        "IteratorGetNext",
+        "IteratorGetNextSync",
+        "QueueDequeueV2",
+        "QueueDequeueManyV2",
+        "QueueDequeueUpToV2",
+        "QueueDequeue",
+        "QueueDequeueMany",
+        "QueueDequeueUpTo",
+    }
+)
 
 _NUMBERS = itertools.count()
 
@@ -70,9 +80,12 @@ class Exported:
         """
         if len(self.specs) > 1 and not all(isinstance(key, str) for key in arrays):
             raise AttributionError(f"{self.name} takes its inputs by name: a dict of {', '.join(map(repr, self.specs))}")
-        return {name: spec if spec.shape.rank is not None
-                else tf.TensorSpec([None, *arrays[match[name]].shape[1:]], spec.dtype, spec.name)
-                for name, spec in self.specs.items()}
+        return {
+            name: spec
+            if spec.shape.rank is not None
+            else tf.TensorSpec([None, *arrays[match[name]].shape[1:]], spec.dtype, spec.name)
+            for name, spec in self.specs.items()
+        }
 
     def trace(self, specs: dict[str, tf.TensorSpec], preprocess: Callable | None = None) -> Traced:
         """The flat graph, for inputs of `specs`, which must be those of this model or narrower.
@@ -83,7 +96,9 @@ class Exported:
         Raises:
             AttributionError: the graph is broken, holds unknown operations, or computes nothing that is float.
         """
-        flattening = flatten.Flattening(self.graph, [*self.inputs.values(), *self.live], custom_gradients.locate(self.gradients))
+        flattening = flatten.Flattening(
+            self.graph, [*self.inputs.values(), *self.live], custom_gradients.locate(self.gradients)
+        )
         rename = f"_flat_{next(_NUMBERS)}"
         flat = flattening.flat(self.outputs.values(), rename)
         if self.loaded is not None and preprocess is None and any(node.op in LOOPS for node in flat.graph.node):
@@ -95,8 +110,11 @@ class Exported:
                 given = preprocess(given) if len(given) > 1 else {name: preprocess(value) for name, value in given.items()}
             graph = tf.compat.v1.get_default_graph()
             fed = {self.inputs[name]: given[name] for name in self.inputs}
-            fed |= {reference: graph.capture(tensor, name=_node_name(reference)) for reference, tensor in self.live.items()
-                    if reference in flat.sources}
+            fed |= {
+                reference: graph.capture(tensor, name=_node_name(reference))
+                for reference, tensor in self.live.items()
+                if reference in flat.sources
+            }
             if flat.custom:
                 names = {reference: tensor.name for reference, tensor in fed.items()}
                 known = custom_gradients.Gradients(flattening, self.gradients, flat.custom, names, rename)
@@ -111,7 +129,7 @@ class Exported:
                 raise
             except Exception as error:
                 raise AttributionError(f"{self.name} could not be read into a flat graph: {plain(error, 300)}") from error
-        inputs = dict(zip(specs, function.inputs[:len(specs)], strict=True))
+        inputs = dict(zip(specs, function.inputs[: len(specs)], strict=True))
         return self._traced(function, inputs, dict(zip(self.outputs, function.structured_outputs, strict=True)))
 
     def _as_loaded(self) -> Traced:
@@ -145,8 +163,10 @@ def load_exported(path: str | os.PathLike, signature: str | None = None, allow_u
     export = read(copied.folder if copied else found, called=found)
     security.check_export(export, path, allow_unsafe)
     if export.operations > MAX_OPERATIONS and not allow_unsafe:
-        raise AttributionError(f"{plain(path)!r} has {export.operations:,} operations; up to {MAX_OPERATIONS:,} are loaded, "
-                               "which takes minutes; more: Attributor(path, allow_unsafe=True), or --allow-unsafe")
+        raise AttributionError(
+            f"{plain(path)!r} has {export.operations:,} operations; up to {MAX_OPERATIONS:,} are loaded, "
+            "which takes minutes; more: Attributor(path, allow_unsafe=True), or --allow-unsafe"
+        )
     meta_graph = export.serving
     if export.folder is None:
         if signature not in (None, GRAPH):
@@ -167,8 +187,9 @@ def load_exported(path: str | os.PathLike, signature: str | None = None, allow_u
         graph, gradients = loaded.graph.as_graph_def(add_shapes=True), {}
         live = {inner.name: outer for outer, inner in loaded.graph.captures}
     inputs = {key: _name(info, key) for key, info in sorted(chosen.inputs.items())}
-    specs = {key: tf.TensorSpec(tf.TensorShape(info.tensor_shape), info.dtype, key)
-             for key, info in sorted(chosen.inputs.items())}
+    specs = {
+        key: tf.TensorSpec(tf.TensorShape(info.tensor_shape), info.dtype, key) for key, info in sorted(chosen.inputs.items())
+    }
     outputs = {key: _name(info, key) for key, info in sorted(chosen.outputs.items())}
     shown = f"signature {name!r} of {str(path)!r}"
     model = Exported(shown, specs, graph, inputs, outputs, live, gradients, loaded, None if is_v2 else loaded, copied)
@@ -179,16 +200,20 @@ def _signature(meta_graph: Any, name: str | None, path: str | os.PathLike) -> st
     """The name of the signature that is meant."""
     names = [key for key, signature in meta_graph.signature_def.items() if signature.outputs and not key.startswith("__")]
     if not names:
-        raise AttributionError(f"the SavedModel {str(path)!r} has no signature to call; save it with one: "
-                               "tf.saved_model.save(module, path, signatures=module.__call__.get_concrete_function(spec))")
+        raise AttributionError(
+            f"the SavedModel {str(path)!r} has no signature to call; save it with one: "
+            "tf.saved_model.save(module, path, signatures=module.__call__.get_concrete_function(spec))"
+        )
     if name is not None:
         if name not in names:
             raise AttributionError(f"no signature is called {name!r}; there are: {nearest(name, names)}")
         return name
     known = [default for default in DEFAULT_SIGNATURES if default in names]
     if not known and len(names) > 1:
-        raise AttributionError(f"the SavedModel has {len(names)} signatures, say which, such as signature={names[0]!r}: "
-                               f"{nearest('', sorted(names))}")
+        raise AttributionError(
+            f"the SavedModel has {len(names)} signatures, say which, such as signature={names[0]!r}: "
+            f"{nearest('', sorted(names))}"
+        )
     return (known or names)[0]
 
 
@@ -204,7 +229,7 @@ def _calls(meta_graph: Any, loaded: Any, chosen: Any, name: str) -> tuple[Any, d
     if call is None or call.op not in CALLS:
         raise AttributionError(f"signature {name!r} is not the call of a function, as TensorFlow saves one")
     given = [reference for reference in call.input if not reference.startswith("^")]
-    references = [reference if ":" in reference else reference + ":0" for reference in given[len(given) - len(captured):]]
+    references = [reference if ":" in reference else reference + ":0" for reference in given[len(given) - len(captured) :]]
     saved = meta_graph.object_graph_def.concrete_functions[call.attr["f"].func.name]
     numbers = dict(zip(saved.bound_inputs, references, strict=False))
     return meta_graph.graph_def, dict(zip(references, captured, strict=True)), numbers
@@ -219,8 +244,10 @@ def _node_name(reference: str) -> str:
 def _name(info: Any, key: str) -> str:
     """The reference of a signature's tensor."""
     if info.WhichOneof("encoding") != "name":
-        raise AttributionError(f"{key!r} of the signature is a sparse or composite tensor; save a signature of dense tensors "
-                               "that makes it inside: tf.sparse.from_dense(x)")
+        raise AttributionError(
+            f"{key!r} of the signature is a sparse or composite tensor; save a signature of dense tensors "
+            "that makes it inside: tf.sparse.from_dense(x)"
+        )
     return info.name if ":" in info.name else info.name + ":0"
 
 
@@ -232,8 +259,10 @@ def _frozen(path: str | os.PathLike, meta_graph: Any) -> Exported:
         raise AttributionError(f"the graph in {str(path)!r} computes nothing")
     variables = [node.name for node in graph.node if node.op in ("VarHandleOp", "VariableV2", "Variable")]
     if variables:
-        raise AttributionError(f"the graph in {str(path)!r} is not frozen: the variable {variables[0]!r} is without a value; "
-                               "freeze it, or save a SavedModel")
+        raise AttributionError(
+            f"the graph in {str(path)!r} is not frozen: the variable {variables[0]!r} is without a value; "
+            "freeze it, or save a SavedModel"
+        )
     return _with_sources(Exported(f"the graph in {str(path)!r}", {}, graph, {}, outputs, {}, {}, None))
 
 
@@ -247,15 +276,19 @@ def _with_sources(model: Exported) -> Exported:
     used = {reference for node in flat.graph.node for reference in node.input} | set(flat.references)
     inputs = {name: f"{name}:0" for name in placeholders}
     inputs |= {reference: reference for reference in sorted(used) if reference.rpartition(":")[0] in queues}
-    specs = {name: _spec(nodes[reference.rpartition(":")[0]], int(reference.rpartition(":")[2]), name)
-             for name, reference in inputs.items()}
+    specs = {
+        name: _spec(nodes[reference.rpartition(":")[0]], int(reference.rpartition(":")[2]), name)
+        for name, reference in inputs.items()
+    }
     return dataclasses.replace(model, inputs=model.inputs | inputs, specs=model.specs | specs)
 
 
 def _spec(node: Any, index: int, name: str) -> tf.TensorSpec:
     """The TensorSpec of an output of a placeholder, a queue or an iterator."""
+
     def attribute(*keys: str):
         return next((node.attr[key] for key in keys if key in node.attr), None)
+
     types, shapes = attribute("output_types", "component_types"), attribute("_output_shapes", "output_shapes")
     if node.op == "Placeholder":
         shape = attribute("shape")

@@ -66,8 +66,9 @@ def read(path: str | os.PathLike, called: str | os.PathLike | None = None) -> Ex
         with open_regular(path) as file:
             size = size_of(file)
             if size > MAX_BYTES:
-                raise AttributionError(f"{shown} has {size / 2**30:.1f} GB; a graph has less than 2 GB, its variables are in "
-                                       "other files")
+                raise AttributionError(
+                    f"{shown} has {size / 2**30:.1f} GB; a graph has less than 2 GB, its variables are in other files"
+                )
             data = file.read(size)
     except OSError as error:
         raise AttributionError(f"{shown} cannot be read: {error.strerror or error}") from error
@@ -134,8 +135,10 @@ def _check(graph: Any, shown: str) -> None:
         callees[name] = called = set()
         for node in nodes:
             if len(node.name) > MAX_NAME:
-                raise AttributionError(f"{shown} has an operation with a name of {len(node.name):,} letters, "
-                                       f"{plain(node.name, 40)!r}; names of up to {MAX_NAME:,} are read")
+                raise AttributionError(
+                    f"{shown} has an operation with a name of {len(node.name):,} letters, "
+                    f"{plain(node.name, 40)!r}; names of up to {MAX_NAME:,} are read"
+                )
             if node.op in bodies:
                 called.add(node.op)
             called.update(function for _, function in functions_of(node) if function in bodies)
@@ -162,7 +165,7 @@ def _depths(callees: dict[str, set[str]], shown: str) -> dict[str, int]:
                 again = next((callee for callee in callees[name] if callee in opened), None)
                 if again is not None:
                     path = list(opened)
-                    circle = " -> ".join(plain(part, 60) for part in [*path[path.index(again):][:5], again])
+                    circle = " -> ".join(plain(part, 60) for part in [*path[path.index(again) :][:5], again])
                     raise AttributionError(f"{shown} has functions that call each other in a circle: {circle}")
                 waiting.extend(callee for callee in callees[name] if callee not in depths)
     return depths

@@ -13,10 +13,18 @@ VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 READS = PASS | {"ReadVariableOp", "Enter", "RefEnter", "Switch", "RefSwitch"}
 GATHERS = frozenset({"ResourceGather", "GatherV2", "Gather"})
 PRODUCTS = frozenset({"MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum"})
-SEGMENTS = {"SparseSegmentSum": "sum", "SparseSegmentSumWithNumSegments": "sum", "SparseSegmentMean": "mean",
-            "SparseSegmentMeanWithNumSegments": "mean", "SparseSegmentSqrtN": "sqrtn",
-            "SparseSegmentSqrtNWithNumSegments": "sqrtn", "SegmentSum": "sum", "SegmentSumV2": "sum", "SegmentMean": "mean",
-            "UnsortedSegmentSum": "sum"}
+SEGMENTS = {
+    "SparseSegmentSum": "sum",
+    "SparseSegmentSumWithNumSegments": "sum",
+    "SparseSegmentMean": "mean",
+    "SparseSegmentMeanWithNumSegments": "mean",
+    "SparseSegmentSqrtN": "sqrtn",
+    "SparseSegmentSqrtNWithNumSegments": "sqrtn",
+    "SegmentSum": "sum",
+    "SegmentSumV2": "sum",
+    "SegmentMean": "mean",
+    "UnsortedSegmentSum": "sum",
+}
 REDUCTIONS = {"Sum": "sum", "Mean": "mean", "Max": "max"}
 # How many operations are looked through for what becomes of the rows, or for the table beneath.
 NEAR = 12
@@ -32,9 +40,17 @@ def find_heads(reading: Reading) -> list[Head]:
         if logits is None:
             continue
         through = f", through {', '.join(dict.fromkeys(passed))}" if passed else ""
-        found.append(Head(
-            reading.name, output, kind, tensor.name, logits.name, nodes.shape_of(logits.instance.node, logits.index),
-            f"output {output!r} is what {tensor.instance.operation} gives{through}"))
+        found.append(
+            Head(
+                reading.name,
+                output,
+                kind,
+                tensor.name,
+                logits.name,
+                nodes.shape_of(logits.instance.node, logits.index),
+                f"output {output!r} is what {tensor.instance.operation} gives{through}",
+            )
+        )
     return found
 
 
@@ -85,8 +101,9 @@ def _segments(reading: Reading, instance: Instance, sources: list) -> Embedding 
     table, passed = table_of(reading, sources[0])
     if table is None:
         return None
-    return _embedding(reading, Source(instance, 0), sources[1], sources[1], table, SEGMENTS[instance.operation],
-                      [*passed, instance.operation])
+    return _embedding(
+        reading, Source(instance, 0), sources[1], sources[1], table, SEGMENTS[instance.operation], [*passed, instance.operation]
+    )
 
 
 def _one_hot(reading: Reading, instance: Instance, sources: list) -> Embedding | None:
@@ -125,8 +142,19 @@ def _embedding(reading, rows, indices, fed, table, combiner, pattern) -> Embeddi
     if not scope.addressable or rows.instance in reading.framed:
         reason += "; inside a loop or branch"
     return Embedding(
-        reading.name, rows.instance.name, rows.name, nodes.shape_of(rows.instance.node, rows.index), indices.name, name, shape,
-        inputs, combiner, " -> ".join(pattern), reason, scope.addressable and rows.instance not in reading.framed)
+        reading.name,
+        rows.instance.name,
+        rows.name,
+        nodes.shape_of(rows.instance.node, rows.index),
+        indices.name,
+        name,
+        shape,
+        inputs,
+        combiner,
+        " -> ".join(pattern),
+        reason,
+        scope.addressable and rows.instance not in reading.framed,
+    )
 
 
 def table_of(reading: Reading, source: Source, further: frozenset = frozenset()) -> tuple[tuple, list[str]] | tuple[None, list]:
@@ -145,7 +173,8 @@ def table_of(reading: Reading, source: Source, further: frozenset = frozenset())
     if not nodes.is_floating(dtype) or (shape is not None and len(shape) < 2):
         return None, []
     return (name, shape, kind), [operation for operation in passed if operation == "ReadVariableOp"] or (
-        [node.op] if node.op != "VarHandleOp" else [])
+        [node.op] if node.op != "VarHandleOp" else []
+    )
 
 
 def variable_name(node: Any) -> str:
@@ -180,8 +209,11 @@ def _combined(reading: Reading, rows: Source) -> tuple[str, str | None]:
             if position == 0 and user.operation in SEGMENTS:
                 return SEGMENTS[user.operation], user.operation
             if position == 0 and user.operation in REDUCTIONS and _over_positions(reading, user):
-                divided = any(next_user.operation in ("RealDiv", "Div", "DivNoNan")
-                              for next_user, at in reading.consumers.get((user, 0), ()) if at == 0)
+                divided = any(
+                    next_user.operation in ("RealDiv", "Div", "DivNoNan")
+                    for next_user, at in reading.consumers.get((user, 0), ())
+                    if at == 0
+                )
                 return "mean" if divided and user.operation == "Sum" else REDUCTIONS[user.operation], user.operation
             if user.operation in PASS or user.operation in ("Mul", "SelectV2"):  # weights, or a mask
                 waiting.append(Source(user, 0))
@@ -198,4 +230,3 @@ def _over_positions(reading: Reading, user: Instance) -> bool:
     if shape is None:  # a frozen graph does not say
         return axes[0] in (1, -2)
     return len(shape) > 2 and axes[0] % len(shape) != len(shape) - 1
-

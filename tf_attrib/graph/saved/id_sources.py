@@ -65,8 +65,11 @@ def words_at(traced: Traced, indices: tf.Tensor, at: np.ndarray) -> np.ndarray |
         An array of objects in the shape of `at`; None where no table is in front, or it cannot be read.
     """
     tables = [(one, _captured(traced, one.inputs[0])) for one in origins(indices) if one.type in FINDS]
-    tables = [(one, handle) for one, handle in tables
-              if handle is not None and handle.dtype == tf.resource and one.get_attr("Tout").is_integer]
+    tables = [
+        (one, handle)
+        for one, handle in tables
+        if handle is not None and handle.dtype == tf.resource and one.get_attr("Tout").is_integer
+    ]
     if not tables:
         return None
     words = np.full(at.shape, None, dtype=object)

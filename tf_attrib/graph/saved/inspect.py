@@ -82,8 +82,10 @@ def inspect(model_or_path: Any, signature: str | None = None) -> Inspection:
             return _inspect_export(path, signature)
         return _inspect_keras(load_model(path), str(path), signature)
     if not keras_model.is_keras(model_or_path):
-        raise AttributionError("inspect takes a path or a Keras model, got "
-                               f"{type(model_or_path).__name__}; save a function with tf.saved_model.save, and give that path")
+        raise AttributionError(
+            "inspect takes a path or a Keras model, got "
+            f"{type(model_or_path).__name__}; save a function with tf.saved_model.save, and give that path"
+        )
     return _inspect_keras(model_or_path, model_or_path.name, signature)
 
 
@@ -101,11 +103,22 @@ def _inspect_export(path: Path, signature: str | None) -> Inspection:
     if len(export.meta_graphs) > 1:
         notes.append(f"the file holds {len(export.meta_graphs)} graphs; this is the one tagged {tags}")
     if not signatures:
-        notes.append("the model was saved without a signature, so nothing says what its inputs and outputs are; save it with "
-                     "tf.saved_model.save(module, path, signatures=module.__call__.get_concrete_function(spec))")
+        notes.append(
+            "the model was saved without a signature, so nothing says what its inputs and outputs are; save it with "
+            "tf.saved_model.save(module, path, signatures=module.__call__.get_concrete_function(spec))"
+        )
     trainable = _trainable(meta_graph)
-    return _inspection(str(path), kind, signatures, readings, tables, notes, trainable,
-                       security.unsafe_operations(export), security.loading(meta_graph))
+    return _inspection(
+        str(path),
+        kind,
+        signatures,
+        readings,
+        tables,
+        notes,
+        trainable,
+        security.unsafe_operations(export),
+        security.loading(meta_graph),
+    )
 
 
 def _inspect_keras(model: Any, source: str, signature: str | None) -> Inspection:
@@ -113,19 +126,47 @@ def _inspect_keras(model: Any, source: str, signature: str | None) -> Inspection
     described = {CALL: Signature(traced.inputs, traced.outputs)}
     signatures, notes = _chosen(described, signature)
     walker = Walker(traced.meta_graph.graph_def)
-    references = ({name: [info.name] for name, info in traced.inputs.items()},
-                  {name: info.name for name, info in traced.outputs.items()})
+    references = (
+        {name: [info.name] for name, info in traced.inputs.items()},
+        {name: info.name for name, info in traced.outputs.items()},
+    )
     readings = [read_signature(walker, CALL, *references)]
-    found = _inspection(source, f"Keras model of {type(model).__module__.split('.')[0]}", signatures, readings, {}, notes,
-                        traced.trainable, security.unsafe_in_graph(traced.meta_graph), ())
+    found = _inspection(
+        source,
+        f"Keras model of {type(model).__module__.split('.')[0]}",
+        signatures,
+        readings,
+        {},
+        notes,
+        traced.trainable,
+        security.unsafe_in_graph(traced.meta_graph),
+        (),
+    )
     named = tuple(dataclasses.replace(one, name=traced.lookups.get(one.name, one.name)) for one in found.embeddings)
     words = keras_model.vocabulary(model)
-    filled = tuple(dataclasses.replace(one, keys=tuple(words), count=len(words), reason=one.reason.partition(",")[0])
-                   if words and one.kind == "lookup table" else one for one in found.preprocessing)
+    filled = tuple(
+        dataclasses.replace(one, keys=tuple(words), count=len(words), reason=one.reason.partition(",")[0])
+        if words and one.kind == "lookup table"
+        else one
+        for one in found.preprocessing
+    )
     layered = tuple(dataclasses.replace(one, layer=traced.layers.get(one.name)) for one in found.tensors)
-    heads = (*found.heads, *(Head(CALL, output, kind, traced.outputs[output].name, traced.outputs[output].name,
-                                  traced.outputs[output].shape, "the compiled loss takes logits", applied=False)
-                             for output, kind in traced.loss_heads.items()))
+    heads = (
+        *found.heads,
+        *(
+            Head(
+                CALL,
+                output,
+                kind,
+                traced.outputs[output].name,
+                traced.outputs[output].name,
+                traced.outputs[output].shape,
+                "the compiled loss takes logits",
+                applied=False,
+            )
+            for output, kind in traced.loss_heads.items()
+        ),
+    )
     return dataclasses.replace(found, embeddings=named, preprocessing=filled, tensors=layered, heads=heads)
 
 
@@ -135,8 +176,11 @@ def _chosen(signatures: dict[str, Signature], name: str | None) -> tuple[dict[st
         if name not in signatures:
             raise AttributionError(f"no signature is called {name!r}; there are: {nearest(name, signatures)}")
         return {name: signatures[name]}, []
-    notes = [f"only the first {MAX_SIGNATURES} of {len(signatures)} signatures were looked at"] \
-        if len(signatures) > MAX_SIGNATURES else []
+    notes = (
+        [f"only the first {MAX_SIGNATURES} of {len(signatures)} signatures were looked at"]
+        if len(signatures) > MAX_SIGNATURES
+        else []
+    )
     return dict(list(signatures.items())[:MAX_SIGNATURES]), notes
 
 
@@ -145,16 +189,24 @@ def _inspection(source, kind, signatures, readings: list[Reading], tables, notes
     embeddings = [found for reading in readings for found in heads_and_embeddings.find_lookups(reading)]
     of_tables = {found.tensor for found in embeddings}
     found = Inspection(
-        source, kind, signatures,
+        source,
+        kind,
+        signatures,
         heads=tuple(found for reading in readings for found in heads_and_embeddings.find_heads(reading)),
         embeddings=tuple(embeddings),
         preprocessing=tuple(found for reading in readings for found in text_and_tables.find_preprocessing(reading, tables)),
         tensors=tuple(found for reading in readings for found in reading.tensors(of_tables)),
         variables=_variables(readings, trainable),
-        unsafe_ops=tuple(unsafe), loading=tuple(loading), notes=())
+        unsafe_ops=tuple(unsafe),
+        loading=tuple(loading),
+        notes=(),
+    )
     if readings and readings[0].walker.exhausted:
-        notes = [*notes, f"the search was stopped after {LIMIT:,} steps: the graph is larger, or its functions call each other "
-                         "more often, than those of any model; there may be more in it"]
+        notes = [
+            *notes,
+            f"the search was stopped after {LIMIT:,} steps: the graph is larger, or its functions call each other "
+            "more often, than those of any model; there may be more in it",
+        ]
     return dataclasses.replace(found, notes=tuple(notes))
 
 

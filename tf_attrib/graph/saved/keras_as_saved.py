@@ -47,8 +47,10 @@ def keras_graph(model: Any) -> KerasGraph:
     keras_model.check(model)
     specs = keras_model.input_specs(model)
     if specs is None:
-        raise AttributionError(f"model {model.name!r} is subclassed and does not say what its inputs are; export it and "
-                               "inspect that: model.export(path)")
+        raise AttributionError(
+            f"model {model.name!r} is subclassed and does not say what its inputs are; export it and "
+            "inspect that: model.export(path)"
+        )
     traced = trace(model, specs)
     with TRACING:  # a definition is written while nothing is added to the graph
         graph = traced.function.graph.as_graph_def(add_shapes=True)
@@ -59,9 +61,15 @@ def keras_graph(model: Any) -> KerasGraph:
         meta_graph_pb2.MetaGraphDef(graph_def=graph),
         {names[key]: _info(tensor) for key, tensor in traced.inputs.items()},
         {name: _info(tensor) for name, tensor in traced.outputs.items()},
-        {name: kind for name, kind in traced.loss_heads.items() if passed(traced.outputs[name]).op.type not in
-         ("Softmax", "Sigmoid", "LogSoftmax")},
-        _lookup_names(traced), layers, trainable)
+        {
+            name: kind
+            for name, kind in traced.loss_heads.items()
+            if passed(traced.outputs[name]).op.type not in ("Softmax", "Sigmoid", "LogSoftmax")
+        },
+        _lookup_names(traced),
+        layers,
+        trainable,
+    )
 
 
 def _restore_resources(graph: Any, function: Any) -> dict[str, bool]:

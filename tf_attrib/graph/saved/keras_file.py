@@ -31,22 +31,28 @@ def load_model(path: str | os.PathLike, allow_unsafe: bool = False) -> Any:
     if not os.path.lexists(path):
         raise AttributionError(f"there is no model at {shown}")
     if path.is_dir():
-        raise AttributionError(f"{shown} is a folder; a model file ends in .keras or .h5; a SavedModel is read by "
-                               "Attributor(path)")
+        raise AttributionError(
+            f"{shown} is a folder; a model file ends in .keras or .h5; a SavedModel is read by Attributor(path)"
+        )
     try:
         with opened(path, allow_unsafe) as (container, folder):
             return _load(container, folder, allow_unsafe)
     except _Refused as error:
-        raise AttributionError(f"{shown} {error}; if you trust the file: Attributor(path, allow_unsafe=True), or "
-                               "--allow-unsafe; or load it yourself, and give Attributor the model") from None
+        raise AttributionError(
+            f"{shown} {error}; if you trust the file: Attributor(path, allow_unsafe=True), or "
+            "--allow-unsafe; or load it yourself, and give Attributor the model"
+        ) from None
     except AttributionError as error:
         raise AttributionError(str(error) if str(error).startswith(shown) else f"{shown} {error}") from None
     except _Failed as error:
-        raise AttributionError(f"{shown} could not be loaded as a Keras model: {error}; a model of classes of your own: "
-                               "load it yourself, and give Attributor the model") from None
+        raise AttributionError(
+            f"{shown} could not be loaded as a Keras model: {error}; a model of classes of your own: "
+            "load it yourself, and give Attributor the model"
+        ) from None
     except Exception as error:
-        raise AttributionError(f"{shown} is not a readable Keras model file (.keras or .h5), or is truncated: "
-                               f"{_first_line(error)}") from None
+        raise AttributionError(
+            f"{shown} is not a readable Keras model file (.keras or .h5), or is truncated: {_first_line(error)}"
+        ) from None
 
 
 class _Refused(Exception):
@@ -81,8 +87,11 @@ def _load(container: Container, folder: Path, allow_unsafe: bool) -> Any:
 
 def _compile(model: Any, container: Container) -> None:
     """Gives a model the loss that it was saved with, where that is Keras's own."""
-    compiled = container.training if container.training is not None else (
-        container.config.get("compile_config") if isinstance(container.config, dict) else None)
+    compiled = (
+        container.training
+        if container.training is not None
+        else (container.config.get("compile_config") if isinstance(container.config, dict) else None)
+    )
     loss = compiled.get("loss") if isinstance(compiled, dict) else None
     if loss is None or not configuration.is_known_loss(loss):
         return

@@ -95,8 +95,9 @@ OPERATIONS = _words("""
 OPERATION_MODULES = frozenset(f"keras.src.ops.{name}" for name in ("core", "numpy", "nn", "math", "image", "linalg", "einops"))
 
 # Layers of tf_keras that call what they name.
-OP_LAYERS = frozenset({"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty",
-                       "TensorFlowOpLayer"})
+OP_LAYERS = frozenset(
+    {"TFOpLambda", "SlicingOpLambda", "ClassMethod", "InstanceMethod", "InstanceProperty", "TensorFlowOpLayer"}
+)
 # The namespaces of TensorFlow whose functions all compute and do nothing else.
 PURE_NAMESPACES = frozenset({"math", "linalg", "signal", "strings", "bitwise", "sets", "image", "ragged", "sparse"})
 # Other functions of TensorFlow, and of tf_keras's backend, by their public names.

@@ -63,16 +63,20 @@ def _signature(inspection: Any, name: str, signature: Any) -> list[str]:
     headed = {head.output for head in inspection.heads if head.signature == name}
     for head in _some([one for one in inspection.heads if one.signature == name], lines, "heads"):
         where = "logits" if head.applied else "the output itself, which is logits,"
-        lines += [f"  head    {plain(head.output)}: {head.kind}; {where} {_shape(head.shape)} at {plain(head.logits)}",
-                  f"          {plain(head.reason, 300)}"]
+        lines += [
+            f"  head    {plain(head.output)}: {head.kind}; {where} {_shape(head.shape)} at {plain(head.logits)}",
+            f"          {plain(head.reason, 300)}",
+        ]
     bare = [key for key in signature.outputs if key not in headed]
     if bare:
         lines.append(f"  no probability head at {', '.join(plain(key) for key in bare[:SHOWN])}")
     for one in _some([one for one in inspection.embeddings if one.signature == name], lines, "embeddings"):
         combined = "not combined" if one.combiner == "none" else f"combined by {one.combiner}"
-        lines += [f"  embedding  {plain(one.name)}  {_shape(one.shape)} from {plain(one.table)} {_shape(one.table_shape)}, "
-                  f"{combined}; fed by {', '.join(plain(key) for key in one.inputs) or 'no input'}",
-                  f"          {plain(one.reason, 300)} ({one.pattern})"]
+        lines += [
+            f"  embedding  {plain(one.name)}  {_shape(one.shape)} from {plain(one.table)} {_shape(one.table_shape)}, "
+            f"{combined}; fed by {', '.join(plain(key) for key in one.inputs) or 'no input'}",
+            f"          {plain(one.reason, 300)} ({one.pattern})",
+        ]
     for one in _some([one for one in inspection.preprocessing if one.signature == name], lines, "preprocessing operations"):
         fed = f"; fed by {', '.join(plain(key) for key in one.inputs)}" if one.inputs else ""
         lines.append(f"  {one.kind}  {plain(one.reason, 300)}{_keys(one)}{fed}")
@@ -96,7 +100,7 @@ def _tensors(tensors: list[Any]) -> list[str]:
         return ["  no float tensor depends on the inputs"]
     shown = [one for one in tensors if one.layer] or tensors
     if len(shown) > SHOWN:  # what is near the ends is asked for most
-        shown = [*shown[:SHOWN // 2], None, *shown[-SHOWN // 2:]]
+        shown = [*shown[: SHOWN // 2], None, *shown[-SHOWN // 2 :]]
     lines = [f"  {_count(tensors, 'float tensor')} to attribute to:"]
     for one in shown:
         layer = f"  layer {plain(one.layer)}" if one is not None and one.layer else ""
@@ -148,5 +152,8 @@ def _some(items: Iterable, lines: list[str], what: str, indent: str = "  ") -> I
 
 
 def _shape(shape: Any) -> str:
-    return "(unknown shape)" if shape is None else "(" + ", ".join(
-        "any" if size is None else str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
+    return (
+        "(unknown shape)"
+        if shape is None
+        else "(" + ", ".join("any" if size is None else str(size) for size in shape) + ("," if len(shape) == 1 else "") + ")"
+    )

@@ -31,8 +31,21 @@ INIT_SIGNATURE = "__saved_model_init_op"
 # Functions of an object that are called when it is loaded; the last one when it is dropped.
 LOAD_FUNCTIONS = ("_create_resource", "_initialize", "_destroy_resource")
 # Not worth a mention in what runs at load time.
-TRIVIAL = frozenset({"Const", "Identity", "NoOp", "Placeholder", "PlaceholderWithDefault", "VarHandleOp", "ReadVariableOp",
-                     "PartitionedCall", "StatefulPartitionedCall", "VarIsInitializedOp", "HashTableV2"})
+TRIVIAL = frozenset(
+    {
+        "Const",
+        "Identity",
+        "NoOp",
+        "Placeholder",
+        "PlaceholderWithDefault",
+        "VarHandleOp",
+        "ReadVariableOp",
+        "PartitionedCall",
+        "StatefulPartitionedCall",
+        "VarIsInitializedOp",
+        "HashTableV2",
+    }
+)
 # Classes that TensorFlow itself registers.
 REGISTERED = frozenset({"tf.StaticHashTable", "tf.TrackableConstant"})
 # Bytes of all constants of a graph, which is smaller than 2 GB itself.
@@ -60,11 +73,16 @@ def check_export(export: Export, path: str | os.PathLike, allow_unsafe: bool = F
     kinds: dict[tuple, list[UnsafeOperation]] = {}
     for one in found:
         kinds.setdefault((one.operation, one.at_load, one.reason), []).append(one)
-    told = [f"{operation} {plain(same[0].name, 80)!r}{f' and {len(same) - 1} more' if len(same) > 1 else ''} {reason}"
-            f"{', when it is loaded' if at_load else ''}" for (operation, at_load, reason), same in list(kinds.items())[:SHOWN]]
+    told = [
+        f"{operation} {plain(same[0].name, 80)!r}{f' and {len(same) - 1} more' if len(same) > 1 else ''} {reason}"
+        f"{', when it is loaded' if at_load else ''}"
+        for (operation, at_load, reason), same in list(kinds.items())[:SHOWN]
+    ]
     more = f"; and {len(kinds) - SHOWN} more kinds" if len(kinds) > SHOWN else ""
-    raise AttributionError(f"{plain(path)!r} is not loaded, since it would reach out of its graph: {'; '.join(told)}{more}; if "
-                           "you trust whoever made it: Attributor(path, allow_unsafe=True), or --allow-unsafe")
+    raise AttributionError(
+        f"{plain(path)!r} is not loaded, since it would reach out of its graph: {'; '.join(told)}{more}; if "
+        "you trust whoever made it: Attributor(path, allow_unsafe=True), or --allow-unsafe"
+    )
 
 
 def unsafe_operations(export: Export) -> tuple[UnsafeOperation, ...]:
@@ -85,8 +103,13 @@ def loading(meta_graph: Any) -> tuple[Loading, ...]:
         if kind != "restore":
             operations = reach.operations(*reach.behind(names, functions))
             shown = sorted(set(names) | set(functions))
-            found.append(Loading(kind, ", ".join(shown[:SHOWN]) + (", ..." if len(shown) > SHOWN else ""),
-                                 tuple(sorted(operations - TRIVIAL))))
+            found.append(
+                Loading(
+                    kind,
+                    ", ".join(shown[:SHOWN]) + (", ..." if len(shown) > SHOWN else ""),
+                    tuple(sorted(operations - TRIVIAL)),
+                )
+            )
     return tuple(found)
 
 
@@ -101,8 +124,10 @@ class Reach:
     def __init__(self, graph: Any):
         self.nodes = {node.name: node for node in graph.node}
         self.functions = {function.signature.name: function for function in graph.library.function}
-        self._calls = {name: {called for node in function.node_def for called in self._called(node)}
-                       for name, function in self.functions.items()}
+        self._calls = {
+            name: {called for node in function.node_def for called in self._called(node)}
+            for name, function in self.functions.items()
+        }
 
     def behind(self, names: Iterable[str], functions: Iterable[str] = ()) -> tuple[set[str], set[str]]:
         """The nodes of the graph itself, and the functions, that run when these nodes and functions do."""
@@ -126,7 +151,8 @@ class Reach:
     def operations(self, names: set[str], functions: set[str]) -> set[str]:
         """The types of operations among nodes and functions."""
         return {self.nodes[name].op for name in names} | {
-            node.op for name in functions for node in self.functions[name].node_def}
+            node.op for name in functions for node in self.functions[name].node_def
+        }
 
     def _called(self, node: Any) -> set[str]:
         found = {name for _, name in nodes.functions_of(node) if name in self.functions}
@@ -138,18 +164,29 @@ def _unsafe(meta_graph: Any, folder: Path | None) -> list[UnsafeOperation]:
     graph = meta_graph.graph_def
     places = [("", graph.node), *((function.signature.name, function.node_def) for function in graph.library.function)]
     functions = {function.signature.name for function in graph.library.function}
-    risky = [(place, node, inside) for place, inside in places for node in inside
-             if risk_of(node, functions) is not None or node.op in LOOPS]
+    risky = [
+        (place, node, inside)
+        for place, inside in places
+        for node in inside
+        if risk_of(node, functions) is not None or node.op in LOOPS
+    ]
     found = [*_foreign_objects(meta_graph), *_large_constants(places)]
     if not risky:  # as in nearly every frozen graph
         return found
     reach = Reach(graph)
     saver = meta_graph.saver_def
     load_roots = _load_roots(meta_graph)
-    at_load = reach.behind([name for _, names, _ in load_roots for name in names],
-                           [function for _, _, functions in load_roots for function in functions])
-    outputs = [reference for key, signature in meta_graph.signature_def.items() if key != INIT_SIGNATURE
-               for info in signature.outputs.values() for reference in references(info)]
+    at_load = reach.behind(
+        [name for _, names, _ in load_roots for name in names],
+        [function for _, _, functions in load_roots for function in functions],
+    )
+    outputs = [
+        reference
+        for key, signature in meta_graph.signature_def.items()
+        if key != INIT_SIGNATURE
+        for info in signature.outputs.values()
+        for reference in references(info)
+    ]
     inits = [name for kind, names, _ in load_roots if kind != "restore" for name in names]
     elsewhere = reach.behind([*outputs, *inits], meta_graph.object_graph_def.concrete_functions)
     restored = reach.behind([saver.restore_op_name])
@@ -157,15 +194,20 @@ def _unsafe(meta_graph: Any, folder: Path | None) -> list[UnsafeOperation]:
 
     def reached(by: tuple[set, set], place: str, node: Any) -> bool:
         return place in by[1] if place else node.name in by[0]
-    filled = _filled_from_assets(meta_graph, folder) if any(
-        node.op in text_and_tables.FILE_FILLS for _, node, _ in risky) else set()
+
+    filled = (
+        _filled_from_assets(meta_graph, folder) if any(node.op in text_and_tables.FILE_FILLS for _, node, _ in risky) else set()
+    )
     for place, node, inside in risky:
         if node.op in LOOPS:  # harmless where it is called; nobody waits for an end while a model is loaded
             if reached(at_load, place, node):
                 found.append(UnsafeOperation(node.op, node.name, place, "repeats something, without an end perhaps", True))
             continue
-        if node.op in SAVES | RESTORES and not reached(elsewhere, place, node) and not (
-                node.op in SAVES and reached(restored, place, node)):
+        if (
+            node.op in SAVES | RESTORES
+            and not reached(elsewhere, place, node)
+            and not (node.op in SAVES and reached(restored, place, node))
+        ):
             continue
         # a loader feeds asset tensors to the initialisers alone: elsewhere the constant in the file is read instead
         if node.op in text_and_tables.FILE_FILLS and (place, node.name) in filled and not reached(unfed, place, node):
@@ -181,8 +223,10 @@ def _foreign_objects(meta_graph: Any) -> list[UnsafeOperation]:
     found = []
     for number, node in enumerate(meta_graph.object_graph_def.nodes):
         names = {node.registered_name, node.registered_saver} - {"", *REGISTERED}
-        found += [UnsafeOperation(name, f"object {number}", "", "is a class that its author registered", True)
-                  for name in sorted(names)]
+        found += [
+            UnsafeOperation(name, f"object {number}", "", "is a class that its author registered", True)
+            for name in sorted(names)
+        ]
     return found
 
 
@@ -216,14 +260,19 @@ def _load_roots(meta_graph: Any) -> list[tuple[str, list[str], list[str]]]:
     if names:
         found.append(("local variables", names, []))
     objects = meta_graph.object_graph_def.nodes
-    children = [(child.local_name, child.node_id) for owner in objects for child in owner.children
-                if child.local_name in LOAD_FUNCTIONS]
+    children = [
+        (child.local_name, child.node_id) for owner in objects for child in owner.children if child.local_name in LOAD_FUNCTIONS
+    ]
     for local_name in LOAD_FUNCTIONS:
         functions = [function for name, number in children if name == local_name for function in _functions(objects, number)]
         if functions:
             found.append((local_name.strip("_"), [], functions))
-    restores = [function for owner in objects for saveable in owner.saveable_objects.values()
-                for function in _functions(objects, saveable.restore_function)]
+    restores = [
+        function
+        for owner in objects
+        for saveable in owner.saveable_objects.values()
+        for function in _functions(objects, saveable.restore_function)
+    ]
     found.append(("restore", [meta_graph.saver_def.restore_op_name], restores))
     return found
 
@@ -263,8 +312,10 @@ def _filled_from_assets(meta_graph: Any, folder: Path | None) -> set[tuple[str, 
         origin = text_and_tables.file_source(walker, source, variables) if source is not None else None
         # an asset counts in the graph itself; alone, a function is given the files that the object graph binds to it
         fine = origin is not None and (
-            assets.get(origin.name) is not None if origin.instance.scope is walker.top else
-            origin.instance.scope is alone and origin.instance.node.name in bound)
+            assets.get(origin.name) is not None
+            if origin.instance.scope is walker.top
+            else origin.instance.scope is alone and origin.instance.node.name in bound
+        )
         verdicts.setdefault((place, node.name), []).append(fine)
 
     for scope, node in text_and_tables.filling_nodes(walker):
@@ -289,8 +340,9 @@ def _filling_within(walker: Walker, scope: Scope) -> list[tuple[Scope, Any]]:
                 found.append((inside, node))
             if node.op in walker.functions:
                 waiting.append(walker.enter(inside, node, "f", node.op))
-            waiting.extend(walker.enter(inside, node, key, name) for key, name in nodes.functions_of(node)
-                           if name in walker.functions)
+            waiting.extend(
+                walker.enter(inside, node, key, name) for key, name in nodes.functions_of(node) if name in walker.functions
+            )
     return found
 
 

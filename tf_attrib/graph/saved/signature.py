@@ -12,13 +12,27 @@ from .contents import FloatTensor, Signature, TensorInfo
 # Operations that hand values on, changed in shape at most.
 RESHAPES = frozenset({"Reshape", "Squeeze", "ExpandDims", "IdentityN", "Transpose"})
 # Where data comes in besides a signature's inputs.
-ORIGINS = frozenset({"Argument", "Placeholder", "PlaceholderWithDefault", "IteratorGetNext", "IteratorV2", "QueueDequeueV2",
-                     "QueueDequeueManyV2", "QueueDequeueUpToV2", "QueueDequeue", "QueueDequeueMany", "QueueDequeueUpTo"})
+ORIGINS = frozenset(
+    {
+        "Argument",
+        "Placeholder",
+        "PlaceholderWithDefault",
+        "IteratorGetNext",
+        "IteratorV2",
+        "QueueDequeueV2",
+        "QueueDequeueManyV2",
+        "QueueDequeueUpToV2",
+        "QueueDequeue",
+        "QueueDequeueMany",
+        "QueueDequeueUpTo",
+    }
+)
 # What is read, not computed.
 CONSTANT = frozenset({"Const", "ReadVariableOp", "VarHandleOp", "VariableV2", "Variable", "Fill", "HashTableV2"})
 # Operations that a frozen graph may end in without giving anything.
-GIVE_NOTHING = frozenset({"NoOp", "Const", "Placeholder", "PlaceholderWithDefault", "Assert", "SaveV2", "VarHandleOp",
-                          "VariableV2", "Variable"})
+GIVE_NOTHING = frozenset(
+    {"NoOp", "Const", "Placeholder", "PlaceholderWithDefault", "Assert", "SaveV2", "VarHandleOp", "VariableV2", "Variable"}
+)
 MAX_ENDS = 100
 MAX_TENSORS = 200_000
 # The name of what a frozen graph has in place of a signature.
@@ -87,8 +101,11 @@ class Reading:
         for instance, sources in self.walked.items():
             if len(found) >= MAX_TENSORS:
                 break
-            if instance in fed or instance.operation in ORIGINS or \
-                    any(source is not None and source.instance in dependent for source in sources):
+            if (
+                instance in fed
+                or instance.operation in ORIGINS
+                or any(source is not None and source.instance in dependent for source in sources)
+            ):
                 dependent.add(instance)
             if not instance.scope.addressable or instance in self.framed or instance.operation in CONSTANT:
                 continue
@@ -118,11 +135,14 @@ def read_signature(walker: Walker, name: str, inputs: dict[str, list[str]], outp
         inputs: references in the graph, by the caller's names.
         outputs: the same.
     """
+
     def resolved(reference: str) -> Source | None:
         return walker.resolve(walker.top, reference)
+
     ins = {key: [source for source in map(resolved, references) if source is not None] for key, references in inputs.items()}
-    outs = {key: source for key, source in ((key, resolved(reference)) for key, reference in outputs.items())
-            if source is not None}
+    outs = {
+        key: source for key, source in ((key, resolved(reference)) for key, reference in outputs.items()) if source is not None
+    }
     stops = frozenset(tuple(source) for sources in ins.values() for source in sources)
     walked = walker.walk(outs.values(), stops)
     # an input stands at the beginning, and nothing behind it is looked at
@@ -138,27 +158,43 @@ def read_signature(walker: Walker, name: str, inputs: dict[str, list[str]], outp
 
 def signatures_of(meta_graph: Any, walker: Walker) -> dict[str, Signature]:
     """The signatures of a meta graph by name; of a frozen graph one, from its placeholders to what nothing uses."""
-    found = {key: Signature({name: _info(info) for name, info in sorted(signature.inputs.items())},
-                            {name: _info(info) for name, info in sorted(signature.outputs.items())})
-             for key, signature in sorted(meta_graph.signature_def.items()) if not key.startswith("__saved_model")}
+    found = {
+        key: Signature(
+            {name: _info(info) for name, info in sorted(signature.inputs.items())},
+            {name: _info(info) for name, info in sorted(signature.outputs.items())},
+        )
+        for key, signature in sorted(meta_graph.signature_def.items())
+        if not key.startswith("__saved_model")
+    }
     if found or meta_graph.HasField("object_graph_def"):
         return found
     graph = meta_graph.graph_def
     used = {nodes.split(reference)[0] for node in graph.node for reference in node.input}
     ends = [node for node in graph.node if node.name not in used and node.op not in GIVE_NOTHING][:MAX_ENDS]
-    return {GRAPH: Signature({node.name: _described(node, 0, walker) for node in graph.node if node.op == "Placeholder"},
-                             {f"{node.name}:{index}" if index else node.name: _described(node, index, walker)
-                              for node in ends for index in range(len(nodes.dtypes(node, walker.functions)))})}
+    return {
+        GRAPH: Signature(
+            {node.name: _described(node, 0, walker) for node in graph.node if node.op == "Placeholder"},
+            {
+                f"{node.name}:{index}" if index else node.name: _described(node, index, walker)
+                for node in ends
+                for index in range(len(nodes.dtypes(node, walker.functions)))
+            },
+        )
+    }
 
 
 def references_of(meta_graph: Any, signature: str, described: Signature) -> tuple[dict[str, list[str]], dict[str, str]]:
     """The references of a signature's inputs, several for a sparse one, and of its outputs."""
     if signature not in meta_graph.signature_def:
-        return ({name: [info.name] for name, info in described.inputs.items()},
-                {name: info.name for name, info in described.outputs.items()})
+        return (
+            {name: [info.name] for name, info in described.inputs.items()},
+            {name: info.name for name, info in described.outputs.items()},
+        )
     written = meta_graph.signature_def[signature]
-    return ({name: references(info) for name, info in sorted(written.inputs.items())},
-            {name: references(info)[0] for name, info in sorted(written.outputs.items()) if references(info)})
+    return (
+        {name: references(info) for name, info in sorted(written.inputs.items())},
+        {name: references(info)[0] for name, info in sorted(written.outputs.items()) if references(info)},
+    )
 
 
 def references(info: Any) -> list[str]:
@@ -177,8 +213,9 @@ def _info(info: Any) -> TensorInfo:
 
 def _described(node: Any, index: int, walker: Walker) -> TensorInfo:
     types = nodes.dtypes(node, walker.functions)
-    return TensorInfo(f"{node.name}:{index}", nodes.type_name(types[index]) if index < len(types) else "unknown",
-                      nodes.shape_of(node, index))
+    return TensorInfo(
+        f"{node.name}:{index}", nodes.type_name(types[index]) if index < len(types) else "unknown", nodes.shape_of(node, index)
+    )
 
 
 def _framed(walked: dict[Instance, list[Source | None]]) -> frozenset[Instance]:
@@ -198,6 +235,9 @@ def _framed(walked: dict[Instance, list[Source | None]]) -> frozenset[Instance]:
             continue
         inside.add(instance)
         if instance.operation not in entries:
-            waiting.extend(source.instance for source in walked.get(instance, ()) if source is not None
-                           and source.instance.operation not in ("Merge", "RefMerge", "Exit", "RefExit"))
+            waiting.extend(
+                source.instance
+                for source in walked.get(instance, ())
+                if source is not None and source.instance.operation not in ("Merge", "RefMerge", "Exit", "RefExit")
+            )
     return frozenset(inside)

@@ -26,10 +26,14 @@ def bounded(stored: int) -> Iterator[None]:
         nonlocal declared
         declared += _bytes(given)
         if declared > limit:
-            refused.append(AttributionError(f"declares weights of more than {declared / 2**20:,.0f} MB, and holds "
-                                            f"{stored / 2**20:,.1f} MB"))
+            refused.append(
+                AttributionError(
+                    f"declares weights of more than {declared / 2**20:,.0f} MB, and holds {stored / 2**20:,.1f} MB"
+                )
+            )
             raise refused[0]
         return next_creator(**given)
+
     try:
         with tf.variable_creator_scope(create):
             yield

@@ -9,16 +9,57 @@ from ..graphdef.scopes import Instance, Scope, Source, Walker
 from .contents import Preprocessing
 from .signature import Reading
 
-TEXT = frozenset({
-    "AsString", "ReduceJoin", "RegexFullMatch", "RegexReplace", "StaticRegexFullMatch", "StaticRegexReplace", "StringFormat",
-    "StringJoin", "StringLength", "StringLower", "StringNGrams", "StringSplit", "StringSplitV2", "StringStrip",
-    "StringToNumber", "StringUpper",
-    "Substr", "UnicodeDecode", "UnicodeDecodeWithOffsets", "UnicodeEncode", "UnicodeScript", "UnicodeTranscode"})
+TEXT = frozenset(
+    {
+        "AsString",
+        "ReduceJoin",
+        "RegexFullMatch",
+        "RegexReplace",
+        "StaticRegexFullMatch",
+        "StaticRegexReplace",
+        "StringFormat",
+        "StringJoin",
+        "StringLength",
+        "StringLower",
+        "StringNGrams",
+        "StringSplit",
+        "StringSplitV2",
+        "StringStrip",
+        "StringToNumber",
+        "StringUpper",
+        "Substr",
+        "UnicodeDecode",
+        "UnicodeDecodeWithOffsets",
+        "UnicodeEncode",
+        "UnicodeScript",
+        "UnicodeTranscode",
+    }
+)
 BUCKETS = frozenset({"StringToHashBucket", "StringToHashBucketFast", "StringToHashBucketStrong"})
-PARSING = frozenset({
-    "DecodeAndCropJpeg", "DecodeBase64", "DecodeBmp", "DecodeCSV", "DecodeCompressed", "DecodeGif", "DecodeImage", "DecodeJpeg",
-    "DecodeJSONExample", "DecodePaddedRaw", "DecodePng", "DecodeProtoV2", "DecodeRaw", "DecodeWav", "ParseExample",
-    "ParseExampleV2", "ParseSequenceExample", "ParseSequenceExampleV2", "ParseSingleExample", "ParseTensor"})
+PARSING = frozenset(
+    {
+        "DecodeAndCropJpeg",
+        "DecodeBase64",
+        "DecodeBmp",
+        "DecodeCSV",
+        "DecodeCompressed",
+        "DecodeGif",
+        "DecodeImage",
+        "DecodeJpeg",
+        "DecodeJSONExample",
+        "DecodePaddedRaw",
+        "DecodePng",
+        "DecodeProtoV2",
+        "DecodeRaw",
+        "DecodeWav",
+        "ParseExample",
+        "ParseExampleV2",
+        "ParseSequenceExample",
+        "ParseSequenceExampleV2",
+        "ParseSingleExample",
+        "ParseTensor",
+    }
+)
 FINDS = frozenset({"LookupTableFind", "LookupTableFindV2"})
 FILLS = frozenset({"LookupTableImport", "LookupTableImportV2", "InitializeTable", "InitializeTableV2"})
 FILE_FILLS = frozenset({"InitializeTableFromTextFile", "InitializeTableFromTextFileV2"})
@@ -51,15 +92,33 @@ def find_preprocessing(reading: Reading, tables: dict[Instance, Contents]) -> li
         operation, tensor = instance.operation, f"{instance.name}:0"
         given = [source for source in sources if source is not None]
         if operation in TEXT:
-            found.append(Preprocessing(reading.name, "text", operation, tensor, reading.fed_by(*given),
-                                       f"{operation} works on strings"))
+            found.append(
+                Preprocessing(reading.name, "text", operation, tensor, reading.fed_by(*given), f"{operation} works on strings")
+            )
         elif operation in PARSING:
-            found.append(Preprocessing(reading.name, "parsing", operation, tensor, reading.fed_by(*given),
-                                       f"{operation} reads values out of strings"))
+            found.append(
+                Preprocessing(
+                    reading.name,
+                    "parsing",
+                    operation,
+                    tensor,
+                    reading.fed_by(*given),
+                    f"{operation} reads values out of strings",
+                )
+            )
         elif operation in BUCKETS:
             count = instance.node.attr["num_buckets"].i if "num_buckets" in instance.node.attr else None
-            found.append(Preprocessing(reading.name, "hash buckets", operation, tensor, reading.fed_by(*given),
-                                       f"{operation} puts each string into one of {count} buckets", count=count))
+            found.append(
+                Preprocessing(
+                    reading.name,
+                    "hash buckets",
+                    operation,
+                    tensor,
+                    reading.fed_by(*given),
+                    f"{operation} puts each string into one of {count} buckets",
+                    count=count,
+                )
+            )
         elif operation in FINDS and len(given) > 1:
             found.append(_table(reading, instance, given, tables))
     return found
@@ -73,9 +132,17 @@ def _table(reading: Reading, instance: Instance, sources: list[Source], tables: 
     else:
         origin = f"filled with {contents.count} constant keys" if contents.count is not None else "of unknown contents"
     return Preprocessing(
-        reading.name, "lookup table", instance.operation, f"{instance.name}:0", reading.fed_by(sources[1]),
-        f"{instance.operation} looks strings or numbers up in {handle.name!r}, {origin}", handle.name, contents.file,
-        contents.keys, contents.count)
+        reading.name,
+        "lookup table",
+        instance.operation,
+        f"{instance.name}:0",
+        reading.fed_by(sources[1]),
+        f"{instance.operation} looks strings or numbers up in {handle.name!r}, {origin}",
+        handle.name,
+        contents.file,
+        contents.keys,
+        contents.count,
+    )
 
 
 def read_tables(walker: Walker, assets: dict[str, Path | None]) -> dict[Instance, Contents]:
@@ -117,16 +184,23 @@ def assigned(walker: Walker) -> dict[str, Source | None]:
     TensorFlow puts the name of an asset into such a variable, for a table's initialiser to read.
     """
     top = walker.top.body.nodes
-    names = {name for name, node in top.items()
-             if node.op == "VarHandleOp" and "dtype" in node.attr and node.attr["dtype"].type == STRING}
+    names = {
+        name
+        for name, node in top.items()
+        if node.op == "VarHandleOp" and "dtype" in node.attr and node.attr["dtype"].type == STRING
+    }
     users: dict[str, list[Any]] = {name: [] for name in names}
     for node in top.values():
         for reference in nodes.data_inputs(node):
             name = nodes.split(reference)[0]
             if name in names and node.op not in ("ReadVariableOp", "VarIsInitializedOp"):
                 users[name].append(node)
-    return {name: walker.resolve(walker.top, nodes.data_inputs(found[0])[-1])
-            if len(found) == 1 and found[0].op == "AssignVariableOp" else None for name, found in users.items()}
+    return {
+        name: walker.resolve(walker.top, nodes.data_inputs(found[0])[-1])
+        if len(found) == 1 and found[0].op == "AssignVariableOp"
+        else None
+        for name, found in users.items()
+    }
 
 
 def file_source(walker: Walker, source: Source, variables: dict[str, Source | None]) -> Source | None:

@@ -69,15 +69,20 @@ def vocabulary(model_or_path: Any, name: str | None = None) -> list[str] | dict[
         raise AttributionError(f"vocabulary takes a Keras model or a path, got {type(model).__name__}")
     found = _merged(_in_export(path) if model is None else _in_keras(model))
     if not found:
-        raise AttributionError(f"{shown} has no vocabulary that could be read: no StringLookup, TextVectorization or hash "
-                               "table with words in it; hash buckets have none, their words are those of each input")
+        raise AttributionError(
+            f"{shown} has no vocabulary that could be read: no StringLookup, TextVectorization or hash "
+            "table with words in it; hash buckets have none, their words are those of each input"
+        )
     fitting = [one for one in found if name is None or name in one.names]
     if not fitting:
-        raise AttributionError(f"no vocabulary is called {plain(name)!r}; there are, with their numbers of tokens: "
-                               f"{_listed(found, name)}")
+        raise AttributionError(
+            f"no vocabulary is called {plain(name)!r}; there are, with their numbers of tokens: {_listed(found, name)}"
+        )
     if len(fitting) > 1:
-        raise AttributionError(f"{shown} has {len(fitting)} vocabularies, say which, such as name={fitting[0].names[0]!r}; "
-                               f"with their numbers of tokens: {_listed(fitting)}")
+        raise AttributionError(
+            f"{shown} has {len(fitting)} vocabularies, say which, such as name={fitting[0].names[0]!r}; "
+            f"with their numbers of tokens: {_listed(fitting)}"
+        )
     return in_order(fitting[0].tokens)
 
 
@@ -129,6 +134,7 @@ def _by_index(contents: Contents, default: Any = None, padded: bool = False) -> 
 
 # Keras
 
+
 def _in_keras(model: Any) -> Iterator[Found]:
     """The vocabularies of the layers of a model."""
     for layer in keras_model.layers(model):
@@ -150,6 +156,7 @@ def _plain(value: Any) -> Any:
 
 
 # Exports
+
 
 def _in_export(path: Path) -> Iterator[Found]:
     """The vocabularies of the tables that signatures use, or where none does, of all tables."""
@@ -200,8 +207,11 @@ def _table_contents(walker: Walker, assets: dict[str, Path | None]) -> dict[Inst
         else:
             origin = text_and_tables.file_source(walker, sources[1], variables)
             file = assets.get(origin.name) if origin is not None else None
-            types = [handle.attr[key].type if key in handle.attr else text_and_tables.STRING
-                     for handle in [sources[0].instance.node] for key in ("key_dtype", "value_dtype")]
+            types = [
+                handle.attr[key].type if key in handle.attr else text_and_tables.STRING
+                for handle in [sources[0].instance.node]
+                for key in ("key_dtype", "value_dtype")
+            ]
             contents = _lines(node, file, *types) if file is not None else ([], [])
         # a hostile file may fill any number of tables from one constant
         left -= len(contents[0])
@@ -229,7 +239,7 @@ def _values(walker: Walker, source: Source | None, count: int) -> list:
     if source is None or source.instance.operation != "Const":
         return []
     values = constants.values(source.instance.node) or [0]  # a proto may leave out zeros
-    return [*values, *[values[-1]] * (count - len(values))][:max(count, len(values))]
+    return [*values, *[values[-1]] * (count - len(values))][: max(count, len(values))]
 
 
 def _lines(node: Any, file: Path, key_type: int, value_type: int) -> Contents:
@@ -240,6 +250,7 @@ def _lines(node: Any, file: Path, key_type: int, value_type: int) -> Contents:
 
     def number(key: str, default: int) -> int:
         return node.attr[key].i if key in node.attr else default
+
     offset, size = number("offset", 0), number("vocab_size", -1)
     delimiter = nodes.text_attribute(node, "delimiter") or "\t"
     # as TensorFlow does: other letters that Python takes for the end of a line are part of a word
@@ -254,6 +265,7 @@ def _lines(node: Any, file: Path, key_type: int, value_type: int) -> Contents:
         if dtype == text_and_tables.STRING:
             return texts
         return [int(text) if len(text) < 20 and text.removeprefix("-").isdecimal() else None for text in texts]
+
     keys = column(number("key_index", LINE_NUMBER), key_type)
     values = column(number("value_index", LINE_NUMBER), value_type)
     whole = [(key, value) for key, value in zip(keys, values, strict=True) if key is not None and value is not None]
@@ -276,15 +288,22 @@ def _from_checkpoint(meta_graph: Any, folder: Path, handles: list[Instance]) -> 
         shapes = reader.get_variable_to_shape_map()
         found = {}
         for handle in handles:
-            start = next((name for name in _saved_names(meta_graph, handle, shapes)
-                          if shapes[name + "-keys"] == shapes.get(name + "-values") != []), None)
+            start = next(
+                (
+                    name
+                    for name in _saved_names(meta_graph, handle, shapes)
+                    if shapes[name + "-keys"] == shapes.get(name + "-values") != []
+                ),
+                None,
+            )
             if start is not None and np.prod(shapes[start + "-keys"], dtype=float) <= limit:
                 keys, values = (reader.get_tensor(start + part).ravel().tolist() for part in ("-keys", "-values"))
                 found[handle] = [_plain(key) for key in keys], [_plain(value) for value in values]
         return found
     except Exception as error:  # TensorFlow raises many kinds here
-        raise AttributionError(f"the checkpoint in {plain(folder)!r}, which holds the words, cannot be read: "
-                               f"{plain(error, 200)}") from error
+        raise AttributionError(
+            f"the checkpoint in {plain(folder)!r}, which holds the words, cannot be read: {plain(error, 200)}"
+        ) from error
 
 
 def _saved_names(meta_graph: Any, handle: Instance, shapes: dict[str, list]) -> Iterator[str]:

@@ -14,8 +14,13 @@ FRAMES = frozenset({"Enter", "RefEnter"})
 
 def activations(ends: Iterable[tf.Tensor], selected: list[tf.Tensor]) -> list[tf.Tensor]:
     """The float tensors between `selected` and `ends` that grow with the number of rows."""
-    return [tensor for operation in ancestors(ends, selected) if operation.type not in PASS for tensor in operation.outputs
-            if tensor.dtype.is_floating and tensor.shape.rank != 0 and (tensor.shape.rank is None or tensor.shape[0] is None)]
+    return [
+        tensor
+        for operation in ancestors(ends, selected)
+        if operation.type not in PASS
+        for tensor in operation.outputs
+        if tensor.dtype.is_floating and tensor.shape.rank != 0 and (tensor.shape.rank is None or tensor.shape[0] is None)
+    ]
 
 
 def static_bytes(ends: list[tf.Tensor], selected: list[tf.Tensor]) -> int | None:
@@ -23,8 +28,11 @@ def static_bytes(ends: list[tf.Tensor], selected: list[tf.Tensor]) -> int | None
     or there are loops. Of a graph with loops of TensorFlow 1 what the shapes tell."""
     tensors = activations(ends, selected)
     if any(operation.type in FRAMES for operation in ancestors(ends, selected)):
-        return sum(tensor.dtype.size * math.prod(size or 1 for size in tensor.shape[1:])
-                   for tensor in tensors if tensor.shape.rank is not None)
+        return sum(
+            tensor.dtype.size * math.prod(size or 1 for size in tensor.shape[1:])
+            for tensor in tensors
+            if tensor.shape.rank is not None
+        )
     if any(tensor.shape.rank is None or None in tensor.shape[1:] for tensor in tensors) or _loops(ends, selected):
         return None
     return sum(tensor.dtype.size * math.prod(tensor.shape[1:]) for tensor in tensors)
@@ -42,14 +50,18 @@ def counted_bytes(ends: list[tf.Tensor], selected: list[tf.Tensor], rows: tf.Ten
         library = loops[0].graph.as_graph_def(add_shapes=True).library
         bodies = {function.signature.name: function for function in library.function}
         # the gradient keeps what each pass of a loop computes; the first output of a loop counts these
-        found += [tf.cast(loop.outputs[0], tf.int64) * rows * _bytes_of_a_pass(bodies[loop.get_attr("body").name])
-                  for loop in loops]
+        found += [
+            tf.cast(loop.outputs[0], tf.int64) * rows * _bytes_of_a_pass(bodies[loop.get_attr("body").name]) for loop in loops
+        ]
     return tf.add_n(found)
 
 
 def _loops(ends: Iterable[tf.Tensor], selected: list[tf.Tensor]) -> list[tf.Operation]:
-    return [operation for operation in ancestors(ends, selected)
-            if operation.type in LOOPS and operation.outputs[0].dtype.is_integer and operation.outputs[0].shape.rank == 0]
+    return [
+        operation
+        for operation in ancestors(ends, selected)
+        if operation.type in LOOPS and operation.outputs[0].dtype.is_integer and operation.outputs[0].shape.rank == 0
+    ]
 
 
 def _bytes_of_a_pass(body) -> int:
@@ -61,7 +73,8 @@ def _bytes_of_a_pass(body) -> int:
             if kind is None or not kind.is_floating or node.op in PASS or "_output_shapes" not in node.attr:
                 continue
             shapes = [tf.TensorShape(shape) for shape in node.attr["_output_shapes"].list.shape]
-            total += sum(kind.size * math.prod(size or 1 for size in shape[1:]) for shape in shapes
-                         if shape.rank and shape[0] is None)
+            total += sum(
+                kind.size * math.prod(size or 1 for size in shape[1:]) for shape in shapes if shape.rank and shape[0] is None
+            )
             break
     return total

@@ -36,8 +36,9 @@ class Cut:
 
     def __init__(self, traced: Traced, feeds: dict[Any, Port], fetches: dict[Any, Port]):
         self.feeds, self.fetches = feeds, fetches
-        self._function = let_go_of_bodies(traced.function.prune([port.tensor for port in feeds.values()],
-                                                                [port.tensor for port in fetches.values()]))
+        self._function = let_go_of_bodies(
+            traced.function.prune([port.tensor for port in feeds.values()], [port.tensor for port in fetches.values()])
+        )
 
     def __call__(self, values: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:
         fed = [port.to_graph(values[key]) for key, port in self.feeds.items()]
@@ -62,8 +63,9 @@ def probe_batch_axis(traced: Traced, tensor: tf.Tensor, examples: dict[Any, tf.T
     A static shape cannot tell: an unknown axis may be the batch or the length of a sequence.
     """
     cut = Cut(traced, {key: Port(source) for key, source in traced.inputs.items()}, {None: Port(tensor)})
-    two, three = (cut({key: tf.repeat(value[:1], copies, axis=0) for key, value in examples.items()})[None].shape
-                  for copies in (2, 3))
+    two, three = (
+        cut({key: tf.repeat(value[:1], copies, axis=0) for key, value in examples.items()})[None].shape for copies in (2, 3)
+    )
     axes = [axis for axis, pair in enumerate(zip(two, three, strict=True)) if pair == (2, 3)]
     return axes[0] if axes else None
 

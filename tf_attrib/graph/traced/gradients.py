@@ -14,8 +14,9 @@ LOOPS = frozenset({"Enter", "RefEnter", "Exit", "RefExit", "NextIteration", "Ref
 ELSEWHERE = "choose another tensor with at=, such as 'embeddings' or ta.tensor(name), or method='occlusion', which needs none"
 
 
-def gradients(score: tf.Tensor | list[tf.Tensor], tensors: list[tf.Tensor], failure: str,
-              grad_ys: list[tf.Tensor] | None = None) -> list[tf.Tensor | None]:
+def gradients(
+    score: tf.Tensor | list[tf.Tensor], tensors: list[tf.Tensor], failure: str, grad_ys: list[tf.Tensor] | None = None
+) -> list[tf.Tensor | None]:
     """The gradients of `score` at `tensors`, none of them through another; call it with their graph as the default.
 
     Args:
@@ -37,12 +38,16 @@ def gradients(score: tf.Tensor | list[tf.Tensor], tensors: list[tf.Tensor], fail
     except AttributeError as error:
         if not loops:
             raise
-        raise AttributionError(f"{failure}: the loop around {loops[0].name!r} is TensorFlow 1's, and this file does not hold "
-                               f"what its gradient needs; {ELSEWHERE}; or freeze with lower_control_flow=False") from error
+        raise AttributionError(
+            f"{failure}: the loop around {loops[0].name!r} is TensorFlow 1's, and this file does not hold "
+            f"what its gradient needs; {ELSEWHERE}; or freeze with lower_control_flow=False"
+        ) from error
     if all(gradient is None for gradient in found):
         names = [f"{operation.name!r} ({operation.type})" for operation in _obstacles(scores, tensors)[:3]]
-        raise AttributionError(f"{failure}: {', '.join(names) or 'something between them'} is not differentiable (token ids, "
-                               f"argmax, rounding); {ELSEWHERE}")
+        raise AttributionError(
+            f"{failure}: {', '.join(names) or 'something between them'} is not differentiable (token ids, "
+            f"argmax, rounding); {ELSEWHERE}"
+        )
     return found
 
 

@@ -85,8 +85,9 @@ def ancestors(tensors: Iterable[tf.Tensor], stop: Iterable[tf.Tensor] = ()) -> I
 
 def connected(tensor: tf.Tensor, fetches: Iterable[tf.Tensor], stop: Iterable[tf.Tensor] = ()) -> bool:
     """Whether any of `fetches` is computed from `tensor`, other than through a tensor in `stop`."""
-    return any(tensor.ref() in {i.ref() for i in operation.inputs} for operation in ancestors(fetches, stop)) or \
-        any(tensor is fetch for fetch in fetches)
+    return any(tensor.ref() in {i.ref() for i in operation.inputs} for operation in ancestors(fetches, stop)) or any(
+        tensor is fetch for fetch in fetches
+    )
 
 
 def find_head(traced: Traced, name: str) -> Head:
@@ -170,7 +171,8 @@ def _gathered(operation: tf.Operation) -> tuple[tf.Tensor, tf.Tensor, tuple] | N
 def _multiplied(operation: tf.Operation) -> tuple[tf.Tensor, tf.Tensor, tuple] | None:
     """The same of a lookup by multiplying one-hot rows with a table."""
     if operation.type not in ("MatMul", "BatchMatMulV2") or operation.get_attr(
-            "transpose_b" if operation.type == "MatMul" else "adj_y"):
+        "transpose_b" if operation.type == "MatMul" else "adj_y"
+    ):
         return None
     table, hot = passed(operation.inputs[1]), operation.inputs[0]
     while hot.op.type in PASS | {"Reshape", "Transpose"}:
@@ -214,18 +216,24 @@ def find_tensor(traced: Traced, name: str) -> tf.Tensor:
     operation, _, index = name.partition(":")
     index = int(index) if index.isdigit() else 0
     operations = traced.function.graph.get_operations()
-    found = [one for one in operations if one.name == operation] or \
-        [one for one in operations if one.name.endswith("/" + operation)]
+    found = [one for one in operations if one.name == operation] or [
+        one for one in operations if one.name.endswith("/" + operation)
+    ]
     tensors = [one.outputs[index] for one in found if index < len(one.outputs)]
     if len(tensors) == 1:
         return tensors[0]
     last = operation.split("/")[-1]
     # gradients that were taken in this graph are no part of the model
-    floats = {tensor.name: _size(tensor) for one in operations for tensor in one.outputs
-              if tensor.dtype.is_floating and not one.name.startswith("gradients")}
+    floats = {
+        tensor.name: _size(tensor)
+        for one in operations
+        for tensor in one.outputs
+        if tensor.dtype.is_floating and not one.name.startswith("gradients")
+    }
     # names of a large graph are too many to be compared with each
-    alike = {other: size for other, size in floats.items() if last in other.split(":")[0].split("/")} or \
-        dict(list(floats.items())[-500:])
+    alike = {other: size for other, size in floats.items() if last in other.split(":")[0].split("/")} or dict(
+        list(floats.items())[-500:]
+    )
     if tensors:
         several = {tensor.name: _size(tensor) for tensor in tensors}
         raise AttributionError(f"several tensors are called {name!r}, say which: {nearest(name, several)}")

@@ -14,8 +14,9 @@ from ...common.nested import flatten
 
 def is_keras(model: Any) -> bool:
     """Whether `model` is a Keras model or layer, of Keras 3 or of tf_keras."""
-    return any(base.__module__.split(".")[0] in ("keras", "tf_keras") and base.__name__ == "Layer"
-               for base in type(model).__mro__)
+    return any(
+        base.__module__.split(".")[0] in ("keras", "tf_keras") and base.__name__ == "Layer" for base in type(model).__mro__
+    )
 
 
 def check(model: Any) -> None:
@@ -23,11 +24,15 @@ def check(model: Any) -> None:
     keras = sys.modules.get("keras")
     on_keras_3 = any(base.__module__.startswith("keras.") for base in type(model).__mro__)
     if on_keras_3 and keras is not None and keras.config.backend() != "tensorflow":
-        raise AttributionError(f"the model runs on Keras's {keras.config.backend()!r} backend; this library works on "
-                               "TensorFlow: set KERAS_BACKEND=tensorflow before Keras is imported, and load it again")
+        raise AttributionError(
+            f"the model runs on Keras's {keras.config.backend()!r} backend; this library works on "
+            "TensorFlow: set KERAS_BACKEND=tensorflow before Keras is imported, and load it again"
+        )
     if not model.built:
-        raise AttributionError(f"model {model.name!r} was never built, so it has no weights to explain: call it once on "
-                               "a batch, give it an Input, or load its weights")
+        raise AttributionError(
+            f"model {model.name!r} was never built, so it has no weights to explain: call it once on "
+            "a batch, give it an Input, or load its weights"
+        )
 
 
 def layers(model: Any) -> list[Any]:
@@ -61,10 +66,14 @@ def input_specs(model: Any) -> dict[Any, tf.TensorSpec] | None:
     if structure is None:
         return None
     if not all(hasattr(tensor, "shape") and hasattr(tensor, "dtype") for tensor in flatten(structure).values()):
-        raise AttributionError("the model's inputs are nested lists or dicts; wrap it in a function of a flat list: "
-                               "Attributor(lambda inputs: model([[inputs[0], inputs[1]], inputs[2]]))")
-    return {key: tf.TensorSpec(tuple(tensor.shape), tf.as_dtype(tensor.dtype), name=tensor.name.split(":")[0])
-            for key, tensor in flatten(structure).items()}
+        raise AttributionError(
+            "the model's inputs are nested lists or dicts; wrap it in a function of a flat list: "
+            "Attributor(lambda inputs: model([[inputs[0], inputs[1]], inputs[2]]))"
+        )
+    return {
+        key: tf.TensorSpec(tuple(tensor.shape), tf.as_dtype(tensor.dtype), name=tensor.name.split(":")[0])
+        for key, tensor in flatten(structure).items()
+    }
 
 
 def output_names(model: Any, outputs: dict[Any, tf.Tensor]) -> list[str]:

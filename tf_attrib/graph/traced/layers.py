@@ -9,8 +9,19 @@ from .heads_and_lookups import connected
 from .trace import Traced, named_outputs
 
 # What Grad-CAM passes over on its way back from the output: it keeps positions, but adds nothing of its own.
-PASSED_OVER = ("Pool", "Padding", "Cropping", "Dropout", "UpSampling", "InputLayer", "Resizing", "Reshape", "Permute",
-               "Attention", "Embedding")
+PASSED_OVER = (
+    "Pool",
+    "Padding",
+    "Cropping",
+    "Dropout",
+    "UpSampling",
+    "InputLayer",
+    "Resizing",
+    "Reshape",
+    "Permute",
+    "Attention",
+    "Embedding",
+)
 
 
 def layer_outputs(traced: Traced, layer: Any) -> dict[str, tf.Tensor]:
@@ -41,15 +52,20 @@ def float_outputs(traced: Traced, layer: Any) -> dict[str, tf.Tensor]:
         raise AttributionError(f"several layers are called {shown!r}; name one by its path: {nearest(shown, sorted(paths))}")
     floats = {name: tensor for name, tensor in found.items() if tensor.dtype.is_floating}
     if not floats:
-        raise AttributionError(f"the output of layer {shown!r} is {next(iter(found.values())).dtype.name} and has no "
-                               f"gradient; float ones: {some_layers(traced, shown)}")
+        raise AttributionError(
+            f"the output of layer {shown!r} is {next(iter(found.values())).dtype.name} and has no "
+            f"gradient; float ones: {some_layers(traced, shown)}"
+        )
     return floats
 
 
 def some_layers(traced: Traced, name: str = "", fetches=None) -> str:
     """Names and shapes of layers, nearest to `name` first."""
-    listed = {label: tuple(tensor.shape) for label, _, _, tensor in named_outputs(traced)
-              if tensor.dtype.is_floating and (fetches is None or connected(tensor, fetches))}
+    listed = {
+        label: tuple(tensor.shape)
+        for label, _, _, tensor in named_outputs(traced)
+        if tensor.dtype.is_floating and (fetches is None or connected(tensor, fetches))
+    }
     if not listed:
         return "none (no layer output was recorded while the model was traced)"
     return nearest(str(name), listed)
@@ -61,13 +77,23 @@ def last_with_positions(traced: Traced, fetches: list[tf.Tensor]) -> str:
     Raises:
         AttributionError: there is none.
     """
-    found = [name for name, call, _, tensor in named_outputs(traced) if _has_positions(tensor)
-             and not any(word in type(call.layer).__name__ for word in PASSED_OVER) and connected(tensor, fetches)]
+    found = [
+        name
+        for name, call, _, tensor in named_outputs(traced)
+        if _has_positions(tensor)
+        and not any(word in type(call.layer).__name__ for word in PASSED_OVER)
+        and connected(tensor, fetches)
+    ]
     if not found:
-        known = f"ta.GradCam(layer=...); layers: {some_layers(traced)}" if traced.calls else \
-            "ta.GradCam(ta.tensor(name)); tf-attrib inspect lists the tensors of an export"
-        raise AttributionError("Grad-CAM needs the output of a layer with positions and channels, (batch, ..., channels), and "
-                               f"none was found: name one, {known}")
+        known = (
+            f"ta.GradCam(layer=...); layers: {some_layers(traced)}"
+            if traced.calls
+            else "ta.GradCam(ta.tensor(name)); tf-attrib inspect lists the tensors of an export"
+        )
+        raise AttributionError(
+            "Grad-CAM needs the output of a layer with positions and channels, (batch, ..., channels), and "
+            f"none was found: name one, {known}"
+        )
     return found[-1]
 
 
@@ -81,8 +107,9 @@ def check_unit(unit: Any) -> tuple:
     parts = unit if isinstance(unit, tuple) else (unit,)
     whole = [part for part in parts if part is not Ellipsis]
     if parts.count(Ellipsis) > 1 or any(isinstance(part, bool) or not hasattr(part, "__index__") for part in whole):
-        raise AttributionError("unit must be a whole number, or a tuple of them such as (row, column, channel) or "
-                               f"(..., channel); got {unit!r}")
+        raise AttributionError(
+            f"unit must be a whole number, or a tuple of them such as (row, column, channel) or (..., channel); got {unit!r}"
+        )
     return tuple(part if part is Ellipsis else int(part) for part in parts)
 
 
@@ -95,14 +122,17 @@ def unit_index(shape: tf.TensorShape, unit: tuple) -> tuple:
     exact = Ellipsis not in unit
     indices = len(unit) - (not exact)
     if len(unit) != shape.rank if exact else indices > shape.rank:
-        raise AttributionError(f"unit={written(unit)} of an output of shape {tuple(shape)} for each example: give {shape.rank} "
-                               "indices, or fewer with an Ellipsis for axes that are summed, such as unit=(..., channel)")
+        raise AttributionError(
+            f"unit={written(unit)} of an output of shape {tuple(shape)} for each example: give {shape.rank} "
+            "indices, or fewer with an Ellipsis for axes that are summed, such as unit=(..., channel)"
+        )
     place = 0 if exact else unit.index(Ellipsis)
-    full = unit if exact else (*unit[:place], *[None] * (shape.rank - indices), *unit[place + 1:])
+    full = unit if exact else (*unit[:place], *[None] * (shape.rank - indices), *unit[place + 1 :])
     for index, size in zip(full, shape, strict=True):
         if index is not None and size is not None and not -size <= index < size:
-            raise AttributionError(f"unit={written(unit)} is out of range: the output is of shape {tuple(shape)} for each "
-                                   "example")
+            raise AttributionError(
+                f"unit={written(unit)} is out of range: the output is of shape {tuple(shape)} for each example"
+            )
     return full
 
 

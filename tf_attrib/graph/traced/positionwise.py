@@ -10,8 +10,31 @@ from collections.abc import Callable, Iterable
 import tensorflow as tf
 
 # Operations of one tensor that work on each entry, or along the last axis alone.
-ALONE = frozenset({"Identity", "Cast", "StopGradient", "Softmax", "LogSoftmax", "Sigmoid", "Tanh", "Relu", "Relu6", "Elu",
-                   "Selu", "Softplus", "Softsign", "Exp", "Log", "Neg", "Square", "Sqrt", "Rsqrt", "Erf", "Abs"})
+ALONE = frozenset(
+    {
+        "Identity",
+        "Cast",
+        "StopGradient",
+        "Softmax",
+        "LogSoftmax",
+        "Sigmoid",
+        "Tanh",
+        "Relu",
+        "Relu6",
+        "Elu",
+        "Selu",
+        "Softplus",
+        "Softsign",
+        "Exp",
+        "Log",
+        "Neg",
+        "Square",
+        "Sqrt",
+        "Rsqrt",
+        "Erf",
+        "Abs",
+    }
+)
 # Operations that work on each entry, where their other tensor goes along the last axis.
 BESIDE = frozenset({"BiasAdd", "Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum"})
 
@@ -33,6 +56,7 @@ def at_position(tensor: tf.Tensor, position: tf.Tensor, stop: Iterable[tf.Tensor
             return tf.gather_nd(one, position, batch_dims=1)
         source, again = found
         return again(picked(source))
+
     return picked(tensor)
 
 
@@ -47,8 +71,9 @@ def _before(tensor: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tens
         whole = [i for i, one in enumerate(inputs) if one.shape.rank == rank and one.shape[-1] == tensor.shape[-1]]
         beside = [i for i, one in enumerate(inputs) if one.shape.rank in (0, 1)]
         if len(whole) == len(beside) == 1:
-            return inputs[whole[0]], lambda value: _repeated(operation, [value if i == whole[0] else one
-                                                                         for i, one in enumerate(inputs)])
+            return inputs[whole[0]], lambda value: _repeated(
+                operation, [value if i == whole[0] else one for i, one in enumerate(inputs)]
+            )
     if operation.type == "Transpose" and _is_identity(inputs[1]):
         return inputs[0], lambda value: value
     if operation.type == "BatchMatMulV2" and inputs[1].shape.rank == 2 and not operation.get_attr("adj_x"):
@@ -83,6 +108,7 @@ def _repeated(operation: tf.Operation, inputs: list[tf.Tensor]) -> tf.Tensor:
     """The output of the same operation of other inputs. Its name has no part of the model's, whose tensors are found by
     theirs."""
     attributes = {name: value for name, value in operation.node_def.attr.items() if not name.startswith("_")}
-    made = operation.graph.create_op(operation.type, inputs, [output.dtype for output in operation.outputs],
-                                     attrs=attributes, name="at_position")
+    made = operation.graph.create_op(
+        operation.type, inputs, [output.dtype for output in operation.outputs], attrs=attributes, name="at_position"
+    )
     return made.outputs[0]

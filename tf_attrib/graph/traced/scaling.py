@@ -21,8 +21,9 @@ TRIALS = 16
 NONE = 1000
 
 
-def scaled(backward: Callable[[tf.Tensor], tuple[list[tf.Tensor], list[tf.Tensor]]], rows: tf.Tensor,
-           dtype: tf.DType) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
+def scaled(
+    backward: Callable[[tf.Tensor], tuple[list[tf.Tensor], list[tf.Tensor]]], rows: tf.Tensor, dtype: tf.DType
+) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
     """What `backward` gives, as if there were no overflow and no underflow; rows that overflow at any scale stay not finite.
 
     Args:
@@ -65,9 +66,13 @@ def _first(rows: tf.Tensor, found: list[tf.Tensor], dtype: tf.DType) -> list[tf.
 def _searched(backward: Callable[[tf.Tensor], list[tf.Tensor]], state: list[tf.Tensor], dtype: tf.DType) -> list[tf.Tensor]:
     """The state when all rows are done."""
     shapes = [tf.TensorShape([None, *one.shape[1:]]) for one in state]
-    return tf.while_loop(lambda *state: tf.logical_not(tf.reduce_all(state[3])),
-                         lambda *state: _judged(list(state), backward(_power(state[0], dtype))), state, shapes,
-                         maximum_iterations=TRIALS)
+    return tf.while_loop(
+        lambda *state: tf.logical_not(tf.reduce_all(state[3])),
+        lambda *state: _judged(list(state), backward(_power(state[0], dtype))),
+        state,
+        shapes,
+        maximum_iterations=TRIALS,
+    )
 
 
 def _judged(state: list[tf.Tensor], found: list[tf.Tensor]) -> list[tf.Tensor]:

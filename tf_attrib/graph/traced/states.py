@@ -25,10 +25,14 @@ def states(traced: Traced, fetches: tuple[tf.Tensor, ...]) -> list[tuple[str, An
     if key not in known:
         handles = {inner.ref(): outer for outer, inner in traced.function.graph.captures if outer.dtype == tf.resource}
         variables = {id(variable.handle): variable for variable in traced.function.variables}
-        written = {operation.inputs[0].ref() for operation in traced.function.graph.get_operations()
-                   if operation.type.startswith("Assign") and operation.type.endswith("VariableOp")}
-        read = dict.fromkeys(operation.inputs[0].ref() for operation in ancestors(fetches)
-                             if operation.type == "ReadVariableOp")
+        written = {
+            operation.inputs[0].ref()
+            for operation in traced.function.graph.get_operations()
+            if operation.type.startswith("Assign") and operation.type.endswith("VariableOp")
+        }
+        read = dict.fromkeys(
+            operation.inputs[0].ref() for operation in ancestors(fetches) if operation.type == "ReadVariableOp"
+        )
         found = [variables.get(id(handles.get(inner))) for inner in read if inner in written]
         known[key] = [(variable.name, variable) for variable in found if variable is not None and variable.dtype.is_floating]
     return known[key]
@@ -46,8 +50,10 @@ def check_stateless(function: Any) -> None:
     found = {name: variable.numpy() for name, variable in states(function.traced, tuple(function.output.fetches.values()))}
     left = [name for name, value in found.items() if value.ndim and len(value) > 1 and np.ptp(value, axis=0).any()]
     if left:
-        raise AttributionError(f"the model goes on from a state that an earlier batch left in {left[0]!r}"
-                               + (f" and {len(left) - 1} more" if len(left) > 1 else "") +
-                               " (a layer with stateful=True): rows of a path would go on from states of other examples. Reset "
-                               "it, so that every sequence begins anew: [layer.reset_states() for layer in model.layers if "
-                               "getattr(layer, 'stateful', False)], or build the model with stateful=False and its weights")
+        raise AttributionError(
+            f"the model goes on from a state that an earlier batch left in {left[0]!r}"
+            + (f" and {len(left) - 1} more" if len(left) > 1 else "")
+            + " (a layer with stateful=True): rows of a path would go on from states of other examples. Reset "
+            "it, so that every sequence begins anew: [layer.reset_states() for layer in model.layers if "
+            "getattr(layer, 'stateful', False)], or build the model with stateful=False and its weights"
+        )

@@ -85,15 +85,16 @@ def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable
         except AttributionError:
             raise
         except Exception as error:
-            shown = ", ".join(f"{spec.dtype.name} ({', '.join(str(size or 'batch') for size in spec.shape)})"
-                              for spec in specs.values())
+            shown = ", ".join(
+                f"{spec.dtype.name} ({', '.join(str(size or 'batch') for size in spec.shape)})" for spec in specs.values()
+            )
             raise AttributionError(f"the model could not be traced on inputs of {shown}: {_plain(error)}") from error
     keys = list(_tensors(result["outputs"]))
     outputs = dict(zip(keys, function.structured_outputs, strict=True))
     names = keras_model.output_names(model, outputs)
     return Traced(
         function=function,
-        inputs=dict(zip(specs, function.inputs[:len(specs)], strict=True)),
+        inputs=dict(zip(specs, function.inputs[: len(specs)], strict=True)),
         outputs=dict(zip(names, outputs.values(), strict=True)),
         output_keys=dict(zip(names, keys, strict=True)),
         calls=tuple(calls),
@@ -156,6 +157,7 @@ def _recorded(model: Any, calls: list[Call]) -> Iterator[None]:
                 return named
             finally:
                 path.pop()
+
         return call
 
     try:

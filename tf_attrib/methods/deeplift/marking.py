@@ -97,8 +97,9 @@ def guided(flat: Flat, selected: Iterable[str]) -> list[Marked]:
     depends = Dependence({function.signature.name: function for function in flat.graph.library.function})
     found = depends.dependent(Body({node.name: node for node in flat.graph.node}), set(selected))
     marked = []
-    for where, inside in [("", flat.graph.node)] + [(function.signature.name + "/", function.node_def)
-                                                     for function in flat.graph.library.function]:
+    for where, inside in [("", flat.graph.node)] + [
+        (function.signature.name + "/", function.node_def) for function in flat.graph.library.function
+    ]:
         for node in inside:
             if "_gradient_op_type" in node.attr:
                 del node.attr["_gradient_op_type"]
@@ -106,6 +107,7 @@ def guided(flat: Flat, selected: Iterable[str]) -> list[Marked]:
             if rule is not None:
                 node.attr["_gradient_op_type"].s = rule.gradient.encode()
             if where or any(reference in found for reference in nodes.data_inputs(node)):
-                marked.append(Marked(where + node.name, node.op, rule.words if rule else "its own gradient",
-                                     rule.source if rule else ""))
+                marked.append(
+                    Marked(where + node.name, node.op, rule.words if rule else "its own gradient", rule.source if rule else "")
+                )
     return marked

@@ -22,8 +22,10 @@ _NUMBERS = itertools.count()
 # How many gradients of an author's are on the path of a score function, counted once.
 _AUTHORED: weakref.WeakKeyDictionary[ScoreFunction, int] = weakref.WeakKeyDictionary()
 # What a user can do about an operation without a rule.
-ELSEWHERE = ("ta.coverage(attributor) lists them all; choose a tensor behind it with at=ta.layer(name) or ta.tensor(name), or "
-             "method='integrated_gradients', which needs no rules")
+ELSEWHERE = (
+    "ta.coverage(attributor) lists them all; choose a tensor behind it with at=ta.layer(name) or ta.tensor(name), or "
+    "method='integrated_gradients', which needs no rules"
+)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -99,18 +101,30 @@ def multipliers(function: ScoreFunction, row: Row, rule: str) -> tuple[tf.Tensor
         x = {key: tf.identity(port.to_graph(row.x[key])) for key, port in ports.items()}
         given = {("at", key): value for key, value in x.items()} | {"target": tf.identity(row.target)}
         given |= {("reference", key): tf.identity(port.to_graph(row.reference[key])) for key, port in ports.items()}
-        given |= {("input", key): tf.identity(tf.cast(row.context[key], function.traced.inputs[key].dtype))
-                  for key in function.context}
+        given |= {
+            ("input", key): tf.identity(tf.cast(row.context[key], function.traced.inputs[key].dtype))
+            for key in function.context
+        }
         needed = {*found.flat.sources, *found.flat.references}
-        fed = {reference: given[source] if isinstance(source, str | tuple) else graph.capture(source)
-               for reference, source in found.fed.items() if reference in needed}
+        fed = {
+            reference: given[source] if isinstance(source, str | tuple) else graph.capture(source)
+            for reference, source in found.fed.items()
+            if reference in needed
+        }
         with TRACING:
             (score,) = add_flat(found.flat, fed, SCOPE)
-            slopes = gradients(score, list(x.values()), f"{function.output.words} has no multipliers at {function.place.words}",
-                               None if scale is None else [scale])
-        slopes = [tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)
-                  for value, slope in zip(x.values(), slopes, strict=True)]
+            slopes = gradients(
+                score,
+                list(x.values()),
+                f"{function.output.words} has no multipliers at {function.place.words}",
+                None if scale is None else [scale],
+            )
+        slopes = [
+            tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)
+            for value, slope in zip(x.values(), slopes, strict=True)
+        ]
         return [score], [port.from_graph(slope) for port, slope in zip(ports.values(), slopes, strict=True)]
+
     (score,), slopes = function.whole_range(backward, tf.shape(row.target)[0])
     return score, {key: tf.cast(slope, function.dtype) for key, slope in zip(ports, slopes, strict=True)}
 
@@ -122,8 +136,11 @@ def refuse(function: ScoreFunction, uncovered: tuple[Marked, ...]) -> None:
     shown = []
     for one in uncovered[:3]:
         layer = layer_of(function.traced, one.name)
-        shown.append(f"{one.operation} {one.name!r}" + (f" in the layer {layer!r}" if layer else "")
-                     + (f" ({one.reason})" if one.reason else ""))
+        shown.append(
+            f"{one.operation} {one.name!r}"
+            + (f" in the layer {layer!r}" if layer else "")
+            + (f" ({one.reason})" if one.reason else "")
+        )
     more = f" and {len(uncovered) - 3} more" if len(uncovered) > 3 else ""
     raise AttributionError(f"DeepLIFT has no rule for {'; '.join(shown)}{more}; {ELSEWHERE}")
 
@@ -152,8 +169,10 @@ class DeepLiftRow:
         score, found = multipliers(function, row, self.rule)
         difference = row.difference()
         products = {key: multiplier * difference[key] for key, multiplier in found.items()}
-        positive = {("positive", key): tf.where(difference[key] > 0, product, tf.zeros_like(product))
-                    for key, product in products.items()}
+        positive = {
+            ("positive", key): tf.where(difference[key] > 0, product, tf.zeros_like(product))
+            for key, product in products.items()
+        }
         return score, tf.add_n([per_row_sum(product) for product in products.values()]), products | positive
 
 
@@ -171,10 +190,14 @@ def replaced_gradients(function: ScoreFunction) -> tuple[str, ...]:
     """A note where gradients that an author wrote lie on the path: rules do not use them."""
     if function not in _AUTHORED:
         selected = [port.tensor for port in function.place.ports.values()]
-        _AUTHORED[function] = sum(operation.type == "IdentityN" and "_gradient_op_type" in operation.node_def.attr
-                                  for operation in ancestors(function.output.fetches.values(), selected))
+        _AUTHORED[function] = sum(
+            operation.type == "IdentityN" and "_gradient_op_type" in operation.node_def.attr
+            for operation in ancestors(function.output.fetches.values(), selected)
+        )
     count = _AUTHORED[function]
     if not count:
         return ()
-    return (f"{count} gradient{'s' if count > 1 else ''} written by an author (tf.custom_gradient; TensorFlow's silu has "
-            "one) not used: rules hold for the operations that the forward pass is made of",)
+    return (
+        f"{count} gradient{'s' if count > 1 else ''} written by an author (tf.custom_gradient; TensorFlow's silu has "
+        "one) not used: rules hold for the operations that the forward pass is made of",
+    )

@@ -151,8 +151,13 @@ class Pairing:
             self._choice(view, node, compared)
             return table.CHOICE, ""
         of_complex = nodes.is_complex(node, self._depends.library)
-        if not of_complex and len(varying) == 2 and (position := inverse_among(node, view.powers)) is not None and (
-                node.op in table.WITH_INVERSE) and table.WITH_INVERSE[node.op][position] is not None:
+        if (
+            not of_complex
+            and len(varying) == 2
+            and (position := inverse_among(node, view.powers)) is not None
+            and (node.op in table.WITH_INVERSE)
+            and table.WITH_INVERSE[node.op][position] is not None
+        ):
             return table.WITH_INVERSE[node.op][position], ""
         if node.op in ("Select", "SelectV2") and varying[0] == 0 and source_of(node, view.body).op in table.SANITY:
             varying = varying[1:]
@@ -193,8 +198,11 @@ class Pairing:
         varying = self._depends.loop(node, [reference in view.varying for reference in inputs])
         kept = sorted(self._needed(node, view.used))
         doubled = [number for number in kept if varying[number]]
-        loop = view.add(node, node.name, [*(view.input(inputs[number]) for number in kept),
-                                          *(view.reference(inputs[number]) for number in doubled)])
+        loop = view.add(
+            node,
+            node.name,
+            [*(view.input(inputs[number]) for number in kept), *(view.reference(inputs[number]) for number in doubled)],
+        )
         for key in ("T", "output_shapes"):
             _pick(loop, node, key, kept + doubled)
         loop.attr.pop("_read_only_resource_inputs", None)  # positions, which are others now
@@ -238,8 +246,16 @@ class Pairing:
         if twice:
             self._note(view, node, None if varying[0] else table.BRANCH, VARYING_CONDITION if varying[0] else "")
 
-    def _write_function(self, name: str, varying: tuple[bool, ...], arguments: list[int], results: list[int],
-                        doubled: list[int], where: str, stop: bool = False) -> str:
+    def _write_function(
+        self,
+        name: str,
+        varying: tuple[bool, ...],
+        arguments: list[int],
+        results: list[int],
+        doubled: list[int],
+        where: str,
+        stop: bool = False,
+    ) -> str:
         """Writes a function paired; returns its new name.
 
         Args:

@@ -10,8 +10,14 @@ from .reveal_cancel import ACTIVATIONS, LINEAR, RESHAPES, SCALES, SHIFTS, SUMS
 # Of shifts and scales, those that may vary in either input.
 EITHER = frozenset({"Add", "AddV2", "Mul"})
 # What formulas of one variable are made of, such as that of GELU with tanh.
-ELEMENTWISE = SMOOTH | SCALED | PIECES | STEPS | KINKED | {"Square", "Sqrt", "Rsqrt", "Neg", "Identity", "Add", "AddV2", "Sub",
-                                                          "Mul", "RealDiv"}
+ELEMENTWISE = (
+    SMOOTH
+    | SCALED
+    | PIECES
+    | STEPS
+    | KINKED
+    | {"Square", "Sqrt", "Rsqrt", "Neg", "Identity", "Add", "AddV2", "Sub", "Mul", "RealDiv"}
+)
 
 
 def find_chains(body: Body, varying: set[str]) -> dict[str, list[str]]:
@@ -30,7 +36,8 @@ def find_chains(body: Body, varying: set[str]) -> dict[str, list[str]]:
     for node in body.nodes.values():
         inputs = [reference in varying for reference in data_inputs(node)]
         if (node.op in LINEAR and inputs == [True, False]) or (
-                node.op in SUMS and inputs == [True, True] and not _of_one_variable(node, body)):
+            node.op in SUMS and inputs == [True, True] and not _of_one_variable(node, body)
+        ):
             chain = _chain(node, users, varying)
             if chain and not taken & set(chain):
                 found[node.name] = chain

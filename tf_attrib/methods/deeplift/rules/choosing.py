@@ -34,8 +34,9 @@ def greater_or_less(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Ten
         first, second = (first if varies(a) else neither), (second if varies(b) else neither)
         found = [((first - neither) + (both - second)) / 2, ((second - neither) + (both - first)) / 2]
         slopes = [quotient(part, pair[0] - pair[1]) for part, pair in zip(found, (a, b), strict=True)]
-    return [unbroadcast(upstream * slope, pair[0]) if varies(pair) else None
-            for slope, pair in zip(slopes, (a, b), strict=True)]
+    return [
+        unbroadcast(upstream * slope, pair[0]) if varies(pair) else None for slope, pair in zip(slopes, (a, b), strict=True)
+    ]
 
 
 def select(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
@@ -57,5 +58,4 @@ def select_by_varying(operation: tf.Operation, upstream: tf.Tensor, *_) -> list[
         # values that were chosen neither at x nor at x' have no say, and may be infinite
         middling = [tf.where(tf.equal(part, 0), zero, (pair[0] + pair[1]) / 2) for part, pair in ((share, a), (rest, b))]
         for_c = tf.where(tf.not_equal(c[0], c[1]), middling[0] - middling[1], zero)
-    return [None, unbroadcast(upstream * for_c, c[0]), unbroadcast(upstream * share, a[0]),
-            unbroadcast(upstream * rest, b[0])]
+    return [None, unbroadcast(upstream * for_c, c[0]), unbroadcast(upstream * share, a[0]), unbroadcast(upstream * rest, b[0])]

@@ -88,6 +88,7 @@ def broadcast(tensor: tf.Tensor, beside: tf.Tensor) -> bool:
     """Whether `tensor` may be broadcast by an operation that takes `beside`, too, as far as their shapes tell."""
     if tensor.shape.rank is None or beside.shape.rank is None or beside.shape.rank > tensor.shape.rank:
         return True
-    behind = tensor.shape.as_list()[tensor.shape.rank - beside.shape.rank:]
-    return any(other != 1 and (other is None or other != size)
-               for size, other in zip(behind, beside.shape.as_list(), strict=True))
+    behind = tensor.shape.as_list()[tensor.shape.rank - beside.shape.rank :]
+    return any(
+        other != 1 and (other is None or other != size) for size, other in zip(behind, beside.shape.as_list(), strict=True)
+    )

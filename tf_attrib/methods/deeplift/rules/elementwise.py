@@ -11,8 +11,26 @@ from ....graph.traced.tf_private import own_gradient
 from .common import beside, named, pairs, partner, quotient, varies
 
 # Smooth everywhere, on a scale of about one: tiny is an absolute size.
-SMOOTH = frozenset({"Sigmoid", "Tanh", "Softplus", "Softsign", "Erf", "Erfc", "Exp", "Expm1", "Sin", "Cos", "Atan", "Sinh",
-                    "Cosh", "Asinh", "BesselI0e", "BesselI1e"})
+SMOOTH = frozenset(
+    {
+        "Sigmoid",
+        "Tanh",
+        "Softplus",
+        "Softsign",
+        "Erf",
+        "Erfc",
+        "Exp",
+        "Expm1",
+        "Sin",
+        "Cos",
+        "Atan",
+        "Sinh",
+        "Cosh",
+        "Asinh",
+        "BesselI0e",
+        "BesselI1e",
+    }
+)
 # Smooth on the scale of x itself.
 SCALED = frozenset({"Log", "Log1p", "Pow", "Lgamma", "Digamma", "Tan", "Asin", "Acos", "Acosh", "Atanh", "Ndtri", "Erfinv"})
 # Pieces of straight lines, whose quotient is exact, and steps.

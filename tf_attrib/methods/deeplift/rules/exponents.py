@@ -12,9 +12,35 @@ from ....graph.graphdef.constants import scalar, values
 from ....graph.graphdef.nodes import data_inputs
 
 # What one tensor passes without its exponent being another: shapes, copies, limits.
-ALIKE = frozenset({"Identity", "Snapshot", "StopGradient", "PreventGradient", "CheckNumerics", "EnsureShape", "Cast", "Reshape",
-                   "ExpandDims", "Squeeze", "StridedSlice", "Slice", "Transpose", "BroadcastTo", "Tile", "GatherV2", "Gather",
-                   "GatherNd", "MatrixDiag", "MatrixDiagV2", "MatrixDiagV3", "Minimum", "Maximum", "ClipByValue", "Neg"})
+ALIKE = frozenset(
+    {
+        "Identity",
+        "Snapshot",
+        "StopGradient",
+        "PreventGradient",
+        "CheckNumerics",
+        "EnsureShape",
+        "Cast",
+        "Reshape",
+        "ExpandDims",
+        "Squeeze",
+        "StridedSlice",
+        "Slice",
+        "Transpose",
+        "BroadcastTo",
+        "Tile",
+        "GatherV2",
+        "Gather",
+        "GatherNd",
+        "MatrixDiag",
+        "MatrixDiagV2",
+        "MatrixDiagV3",
+        "Minimum",
+        "Maximum",
+        "ClipByValue",
+        "Neg",
+    }
+)
 PRODUCTS, QUOTIENTS = frozenset({"Mul", "MulNoNan"}), frozenset({"RealDiv", "Div", "DivNoNan"})
 CHOICES = frozenset({"Select", "SelectV2"})
 OWN = {"Rsqrt": -0.5, "Sqrt": 0.5, "Square": 2.0, "Reciprocal": -1.0, "Inv": -1.0}

@@ -59,8 +59,10 @@ def convolved_back(operation: tf.Operation, upstream: tf.Tensor, kernel: tf.Tens
     x = operation.inputs[0]
     with x.graph.as_default():
         sizes = tf.shape(x)
-    function = {"Conv2D": tf.raw_ops.Conv2DBackpropInput,
-                "DepthwiseConv2dNative": tf.raw_ops.DepthwiseConv2dNativeBackpropInput}[operation.type]
+    function = {
+        "Conv2D": tf.raw_ops.Conv2DBackpropInput,
+        "DepthwiseConv2dNative": tf.raw_ops.DepthwiseConv2dNativeBackpropInput,
+    }[operation.type]
     back = function(input_sizes=sizes, filter=kernel, out_backprop=upstream, **options)
     return tf.ensure_shape(back, x.shape)
 

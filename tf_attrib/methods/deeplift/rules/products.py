@@ -84,6 +84,7 @@ def normalised(position: int) -> Callable:
     Args:
         position: of r among the inputs.
     """
+
     def rule(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
         both = pairs(operation)
         a, r = both[1 - position], both[position]
@@ -94,6 +95,7 @@ def normalised(position: int) -> Callable:
             of_r = tf.where(same, quotient(outputs[0] + outputs[1], r[0] + r[1]), middle(a))
         found = [unbroadcast(upstream * of_a, a[0]), unbroadcast(upstream * of_r, r[0])]
         return found[::-1] if position == 0 else found
+
     return rule
 
 
@@ -103,6 +105,7 @@ def scaled(position: int) -> Callable:
     With H as there, s = r / (r + r'), and h what the operation hands from g and one factor to the other: h(H) for a, and
     s h(a) + (1 - s) h(a') for r.
     """
+
     def rule(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
         function = {"MatMul": _matmul, "Einsum": _einsum}.get(operation.type, _batch_matmul)(operation)
         both = pairs(operation)
@@ -111,6 +114,7 @@ def scaled(position: int) -> Callable:
         def back(first: tf.Tensor, second: tf.Tensor) -> list[tf.Tensor]:
             found = pulled_back(function, [first, second] if position else [second, first], upstream)
             return found if position else found[::-1]
+
         with beside(operation):
             harmonic, share, same = _shares(r)
             of_a, share = tf.where(same, harmonic, middle(r)), tf.where(same, share, 0.5 * tf.ones_like(share))
@@ -118,6 +122,7 @@ def scaled(position: int) -> Callable:
         _, at_reference = back(a[1], of_a)
         found = [to_a, share * at_x + (1 - share) * at_reference]
         return found if position else found[::-1]
+
     return rule
 
 
@@ -133,8 +138,9 @@ def times_logarithm(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Ten
     a, b = pairs(operation)
     shift = 1 if operation.type == "Xlog1py" else 0
     with beside(operation):
-        logarithms = tuple(tf.math.xlog1py(tf.ones_like(value), value) if shift else tf.math.xlogy(tf.ones_like(value), value)
-                           for value in b)
+        logarithms = tuple(
+            tf.math.xlog1py(tf.ones_like(value), value) if shift else tf.math.xlogy(tf.ones_like(value), value) for value in b
+        )
         middling = (b[0] + b[1]) / 2 + shift
         tiny = tf.abs(b[0] - b[1]) <= 3e-4 * tf.abs(middling)
         slope = tf.where(tiny, quotient(tf.ones_like(middling), middling), quotient(logarithms[0] - logarithms[1], b[0] - b[1]))
@@ -189,6 +195,7 @@ def cumulative_product(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.
         def last(value: tf.Tensor) -> tf.Tensor:
             value = tf.transpose(value, order)
             return tf.reverse(value, [-1]) if operation.get_attr("reverse") else value
+
         both = [last(value) for value in (x, reference)]
         before = [tf.math.cumprod(value, -1, exclusive=True) for value in both]
     upstream = last(upstream)
@@ -201,12 +208,15 @@ def cumulative_product(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.
 
 def _sums_of_products(upstream: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
     """S_i = g_i + x_{i+1} S_{i+1} along the last axis, in about log2(n) rounds, each of which joins twice as many steps."""
+
     def join(step: tf.Tensor, total: tf.Tensor, product: tf.Tensor) -> tuple:
         return 2 * step, total + product * _moved_up(total, step), product * _moved_up(product, step)
+
     start = 1, upstream, _moved_up(factors, 1)
     dynamic = tf.TensorShape([None] * upstream.shape.rank) if upstream.shape.rank is not None else tf.TensorShape(None)
-    _, total, _ = tf.while_loop(lambda step, *_: step < tf.shape(upstream)[-1], join, start,
-                                (tf.TensorShape([]), dynamic, dynamic))
+    _, total, _ = tf.while_loop(
+        lambda step, *_: step < tf.shape(upstream)[-1], join, start, (tf.TensorShape([]), dynamic, dynamic)
+    )
     return total
 
 

@@ -108,8 +108,10 @@ def _slopes(function: Callable, at_reference: tf.Tensor, positive: tf.Tensor, ne
     at_none, at_plus, at_minus = (own_gradient(value.op, tf.ones_like(value))[0] for value in values[:3])
     changes = ((plus - none) + (both - minus)) / 2, ((minus - none) + (both - plus)) / 2
     limits = (at_none + at_minus) / 2, (at_none + at_plus) / 2
-    return [tf.where(tf.abs(part) > NONE, quotient(change, part), limit)
-            for change, part, limit in zip(changes, (positive, negative), limits, strict=True)]
+    return [
+        tf.where(tf.abs(part) > NONE, quotient(change, part), limit)
+        for change, part, limit in zip(changes, (positive, negative), limits, strict=True)
+    ]
 
 
 def _shaped(value: tf.Tensor, like: tf.Tensor) -> tf.Tensor:

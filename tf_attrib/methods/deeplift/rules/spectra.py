@@ -26,18 +26,21 @@ def magnitude(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
 def from_real(axes: int) -> Callable:
     """The transform of real numbers over the last `axes` axes, of which the first half of the last is kept: the sum over the
     frequencies k that are kept of g_k exp(i ω k n), its real part."""
+
     def rule(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
         x, lengths = operation.inputs
         rest = lengths[-1] - tf.shape(upstream)[-1]
         whole = tf.pad(upstream, _behind(upstream, [rest]))
         found = tf.math.real(_BACK[axes](whole)) * tf.cast(tf.reduce_prod(lengths), x.dtype)
         return [_filled(found, x, axes), None]
+
     return rule
 
 
 def to_real(axes: int) -> Callable:
     """The transform back to real numbers, of half a spectrum: that of g, divided by the number of values, and twice where a
     frequency stands for its negative, too."""
+
     def rule(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
         z, lengths = operation.inputs
         found = _FORWARD[axes](upstream, lengths)
@@ -45,6 +48,7 @@ def to_real(axes: int) -> Callable:
         twice = (frequencies > 0) & (2 * frequencies < lengths[-1])
         weights = tf.where(twice, 2, 1) / tf.reduce_prod(lengths)
         return [_filled(found * tf.cast(weights, z.dtype), z, axes), None]
+
     return rule
 
 

@@ -52,6 +52,7 @@ def _registered(name: str, function: Callable) -> str:
         found = function(operation, *map(tf.convert_to_tensor, upstream))  # behind a gather there are slices
         found = found if isinstance(found, list) else [found]
         return found + [None] * (len(operation.inputs) - len(found))
+
     return name
 
 
@@ -80,10 +81,22 @@ _FIRST = """Reshape Transpose StridedSlice Slice Squeeze ExpandDims Pad MirrorPa
     ExtractImagePatches ExtractVolumePatches UnsortedSegmentSum SegmentSum SegmentMean CropAndResize FFT FFT2D FFT3D
     IFFT IFFT2D IFFT3D ImageProjectiveTransformV3 TensorListFromTensor TensorListStack
     TensorListGetItem TensorListConcatV2 TensorListGather TensorListResize"""
-_OTHER = {"Split": (1,), "PadV2": (0,), "Fill": (1,), "ScatterNd": (1,), "TensorScatterUpdate": (0, 2),
-          "TensorScatterAdd": (0, 2), "TensorScatterSub": (0, 2), "Conv2DBackpropInput": (2,), "Conv3DBackpropInputV2": (2,),
-          "DepthwiseConv2dNativeBackpropInput": (2,), "TensorListSetItem": (0, 2), "TensorListPopBack": (0,),
-          "MatrixSetDiagV3": (0, 1), "SparseToDense": (2,)}
+_OTHER = {
+    "Split": (1,),
+    "PadV2": (0,),
+    "Fill": (1,),
+    "ScatterNd": (1,),
+    "TensorScatterUpdate": (0, 2),
+    "TensorScatterAdd": (0, 2),
+    "TensorScatterSub": (0, 2),
+    "Conv2DBackpropInput": (2,),
+    "Conv3DBackpropInputV2": (2,),
+    "DepthwiseConv2dNativeBackpropInput": (2,),
+    "TensorListSetItem": (0, 2),
+    "TensorListPopBack": (0,),
+    "MatrixSetDiagV3": (0, 1),
+    "SparseToDense": (2,),
+}
 
 
 def _linear(inputs: tuple[int, ...] | None, gradient: str | None = None, most: int | None = None) -> Rule:
@@ -103,11 +116,15 @@ def _table() -> dict[str, tuple[Rule, ...]]:
         table[f"I{name}"] = (_linear((0,), _registered(f"ToReal{axes}", spectra.to_real(axes))),)
     table["OneHot"] = (_linear((2, 3), _registered("OneHot", linear.one_hot)),)
     passing = Rule("hands the multiplier on", MULTIPLIERS, PASS, of_complex=True)
-    table |= dict.fromkeys(("IdentityN", "Snapshot", "StopGradient", "PreventGradient", "CheckNumerics", "CheckNumericsV2",
-                            "DebugIdentityV2"), (passing,))
+    table |= dict.fromkeys(
+        ("IdentityN", "Snapshot", "StopGradient", "PreventGradient", "CheckNumerics", "CheckNumericsV2", "DebugIdentityV2"),
+        (passing,),
+    )
     normal = _registered("Normalise", products.normalise)
-    table |= dict.fromkeys(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"),
-                           (Rule("linear, by stored statistics", LINEAR, normal, (0,)),))
+    table |= dict.fromkeys(
+        ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"),
+        (Rule("linear, by stored statistics", LINEAR, normal, (0,)),),
+    )
     table |= _of_one_variable() | _of_two_variables() | _of_rows()
     return table
 
@@ -116,15 +133,20 @@ def _of_one_variable() -> dict[str, tuple[Rule, ...]]:
     rescale = Rule("Rescale: Δy / Δx", RESCALE, _SECANT, (0,))
     kinds = elementwise.SMOOTH | elementwise.SCALED | elementwise.PIECES | elementwise.STEPS | elementwise.KINKED
     table = dict.fromkeys(kinds, (rescale,))
-    exact = {"Square": ("x + x'", elementwise.square), "Sqrt": ("1 / (y + y')", elementwise.square_root),
-             "Rsqrt": ("-y² y'² / (y + y')", elementwise.inverse_square_root)}
+    exact = {
+        "Square": ("x + x'", elementwise.square),
+        "Sqrt": ("1 / (y + y')", elementwise.square_root),
+        "Rsqrt": ("-y² y'² / (y + y')", elementwise.inverse_square_root),
+    }
     for name, (words, function) in exact.items():
-        table[name] = (Rule(f"Rescale: Δy / Δx = {words}", RESCALE, _registered(name, function), (0,),
-                            of_complex=name == "Square"),)
+        table[name] = (
+            Rule(f"Rescale: Δy / Δx = {words}", RESCALE, _registered(name, function), (0,), of_complex=name == "Square"),
+        )
     inverse = Rule("Rescale: Δy / Δx = -y y'", RESCALE, _registered("Inverse", elementwise.inverse), (0,))
     table |= {"Inv": (inverse,), "Reciprocal": (inverse,)}
-    table["ComplexAbs"] = (Rule("Rescale of the root of u² + v²", RESCALE, _registered("Magnitude", spectra.magnitude), (0,),
-                                of_complex=True),)
+    table["ComplexAbs"] = (
+        Rule("Rescale of the root of u² + v²", RESCALE, _registered("Magnitude", spectra.magnitude), (0,), of_complex=True),
+    )
     table["Pow"] = (Rule("Rescale: Δy / Δx", RESCALE, _registered("Power", products.power), (0,)),)
     return table
 
@@ -139,17 +161,23 @@ def _of_two_variables() -> dict[str, tuple[Rule, ...]]:
     table |= dict.fromkeys(CONTRACTIONS, (_linear(None, most=1), contract))
     divide = Rule("quotient y = a / b: y b = a, at the midpoint", MULTIPLIERS, _registered("Divide", products.divide))
     table |= dict.fromkeys(("RealDiv", "Div", "DivNoNan", "Xdivy"), (_linear((0,)), divide))
-    logarithm = Rule("the product of a and log b, at the midpoint", MULTIPLIERS,
-                     _registered("TimesLogarithm", products.times_logarithm))
+    logarithm = Rule(
+        "the product of a and log b, at the midpoint", MULTIPLIERS, _registered("TimesLogarithm", products.times_logarithm)
+    )
     table |= dict.fromkeys(("Xlogy", "Xlog1py"), (_linear((0,)), logarithm))
-    table["SquaredDifference"] = (Rule("Rescale of u² at u = a - b", RESCALE,
-                                       _registered("SquaredDifference", products.squared_difference)),)
-    shapley = Rule("Shapley values of the two", "section 3.5.3, note on Shapley values",
-                   _registered("GreaterOrLess", choosing.greater_or_less))
+    table["SquaredDifference"] = (
+        Rule("Rescale of u² at u = a - b", RESCALE, _registered("SquaredDifference", products.squared_difference)),
+    )
+    shapley = Rule(
+        "Shapley values of the two",
+        "section 3.5.3, note on Shapley values",
+        _registered("GreaterOrLess", choosing.greater_or_less),
+    )
     table |= dict.fromkeys(("Maximum", "Minimum"), (shapley,))
-    table |= dict.fromkeys(("Select", "SelectV2"), (Rule("a fixed choice: linear", LINEAR,
-                                                         _registered("Select", choosing.select), (1, 2),
-                                                         of_complex=True),))
+    table |= dict.fromkeys(
+        ("Select", "SelectV2"),
+        (Rule("a fixed choice: linear", LINEAR, _registered("Select", choosing.select), (1, 2), of_complex=True),),
+    )
     return table
 
 
@@ -157,12 +185,20 @@ def _of_rows() -> dict[str, tuple[Rule, ...]]:
     extreme = Rule("the element that rose to the maximum, or fell from it", MULTIPLIERS, _EXTREME, (0,))
     table = dict.fromkeys(("Max", "Min", "MaxPool", "MaxPoolV2", "MaxPool3D"), (extreme,))
     table["Prod"] = (Rule("one factor at a time, in both orders", MULTIPLIERS, _registered("Product", products.product), (0,)),)
-    table["Cumprod"] = (Rule("one factor at a time, in both orders", MULTIPLIERS,
-                             _registered("CumulativeProduct", products.cumulative_product), (0,)),)
-    table["Softmax"] = (Rule("Rescale of exp(x - log Σ exp x), row by row", RESCALE,
-                             _registered("Softmax", softmax.softmax), (0,)),)
-    table["LogSoftmax"] = (Rule("Rescale of x - log Σ exp x, row by row", RESCALE,
-                                _registered("LogSoftmax", softmax.log_softmax), (0,)),)
+    table["Cumprod"] = (
+        Rule(
+            "one factor at a time, in both orders",
+            MULTIPLIERS,
+            _registered("CumulativeProduct", products.cumulative_product),
+            (0,),
+        ),
+    )
+    table["Softmax"] = (
+        Rule("Rescale of exp(x - log Σ exp x), row by row", RESCALE, _registered("Softmax", softmax.softmax), (0,)),
+    )
+    table["LogSoftmax"] = (
+        Rule("Rescale of x - log Σ exp x, row by row", RESCALE, _registered("LogSoftmax", softmax.log_softmax), (0,)),
+    )
     return table
 
 
@@ -179,13 +215,21 @@ STEPS = Rule("Rescale of a step: Δy / Δ(u - v)", RESCALE, STEP)
 def _with_inverse() -> dict[str, tuple[Rule | None, Rule | None]]:
     """Products with an inverse, by its position among the inputs, and what is divided by one."""
     words = "quotient written as a product with 1 / b: y b = a, at the midpoint"
-    factor, contracted = (tuple(Rule(words, MULTIPLIERS, _registered(f"{name}{position}", function(position)), (0, 1))
-                                for position in (0, 1))
-                          for name, function in (("Normalised", products.normalised), ("Scaled", products.scaled)))
-    product = Rule("product of a and 1 / b, at the midpoint", MULTIPLIERS,
-                   _registered("DivideByInverse", products.divide_by_inverse), (0, 1))
-    return dict.fromkeys(("Mul", "MulNoNan"), factor) | dict.fromkeys(CONTRACTIONS, contracted) \
+    factor, contracted = (
+        tuple(Rule(words, MULTIPLIERS, _registered(f"{name}{position}", function(position)), (0, 1)) for position in (0, 1))
+        for name, function in (("Normalised", products.normalised), ("Scaled", products.scaled))
+    )
+    product = Rule(
+        "product of a and 1 / b, at the midpoint",
+        MULTIPLIERS,
+        _registered("DivideByInverse", products.divide_by_inverse),
+        (0, 1),
+    )
+    return (
+        dict.fromkeys(("Mul", "MulNoNan"), factor)
+        | dict.fromkeys(CONTRACTIONS, contracted)
         | dict.fromkeys(("RealDiv", "Div"), (None, product))
+    )
 
 
 WITH_INVERSE = _with_inverse()
@@ -196,8 +240,9 @@ CHOICE = Rule("choice by a condition that varies: a product, at the midpoint", M
 # Of a linear operation that an activation follows, and of what is between the two and the activation itself.
 CANCEL = Rule("RevealCancel with the activation behind it", "sections 3.5.3 and 3.5.1", REVEAL_CANCEL, (0,))
 WITHIN = Rule("RevealCancel, with the linear operation before it", "section 3.5.3", HAND_ON)
-GUIDED_RULES = {name: Rule("guided: max(g, 0) times its own derivative", "arXiv:1412.6806, section 3.4", GUIDED)
-                for name in RECTIFIERS}
+GUIDED_RULES = {
+    name: Rule("guided: max(g, 0) times its own derivative", "arXiv:1412.6806, section 3.4", GUIDED) for name in RECTIFIERS
+}
 
 
 def rule_for(operation: str, varying: list[int], of_complex: bool) -> Rule | None:
