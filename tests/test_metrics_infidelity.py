@@ -62,7 +62,7 @@ def test_a_result_of_ones_own_is_a_slope_unless_it_says_otherwise(linear):
     slope = linear.attribute(X, method="gradient")
     own = ta.Attribution(slope.attributions, slope.scores, X)
     np.testing.assert_allclose(M.infidelity(linear, own, samples=20).values, 0, atol=1e-9)
-    own = ta.Attribution(slope.attributions * X, slope.scores, X, attribution_unit="raw", baseline="zeros")
+    own = ta.Attribution(slope.attributions * X, slope.scores, X, kind="contribution", baseline_is_zero=True)
     np.testing.assert_allclose(M.infidelity(linear, own, samples=20).values, 0, atol=1e-9)
 
 

@@ -285,7 +285,7 @@ def test_refused(call, words):
 
 def test_interior_gradients_are_refused_and_their_sum_is_not():
     alphas = np.linspace(0, 1, 20).reshape(4, 5)
-    steps = result_of(np.ones((4, 5, 3)), np.ones((4, 3)), alphas=alphas, method="InteriorGradients()")
+    steps = result_of(np.ones((4, 5, 3)), np.ones((4, 3)), alphas=alphas, steps=True, method="InteriorGradients()")
     assert_refused(lambda: ta.summarise(steps), "result.sum(1)")
     assert ta.summarise(steps.sum(1)).shape == (3,)
 

@@ -41,13 +41,15 @@ def test_ten_times_the_attribution_is_the_same_picture_with_another_caption():
     one, ten = (colour.scale(factor * VALUES, clip=0.5) for factor in (1, 10))
     np.testing.assert_allclose(colour.colours(one), colour.colours(ten))
     assert ten.limit == pytest.approx(10 * one.limit)
-    assert colour.full_colour(5, "probability", "zero is gray") != colour.full_colour(50, "probability", "zero is gray")
-    assert "±50 probability" in colour.full_colour(50, "probability", "zero is gray")
+    assert colour.full_colour(5, "probability", "", "zero is gray") != colour.full_colour(
+        50, "probability", "contribution", "zero is gray"
+    )
+    assert "±50 probability" in colour.full_colour(50, "probability", "contribution", "zero is gray")
 
 
 def test_plain_gradients_get_another_meaning_of_the_colours():
-    assert "rises with the value" in colour.full_colour(1, "logit per unit of input", "zero is gray")
-    assert "raises the score" in colour.full_colour(1, "logit", "zero is gray")
+    assert "rises with the value" in colour.full_colour(1, "logit per unit of input", "slope", "zero is gray")
+    assert "raises the score" in colour.full_colour(1, "logit", "contribution", "zero is gray")
 
 
 @pytest.mark.parametrize(
@@ -123,7 +125,7 @@ def test_what_is_not_finite_is_marked_and_counted():
 def test_nothing_to_draw_is_gray_and_said():
     scaled = colour.scale(np.zeros((2, 2)))
     np.testing.assert_allclose(colour.colours(scaled), np.broadcast_to(to_rgba(colour.GRAY), (2, 2, 4)), atol=1e-15)
-    assert colour.full_colour(scaled.limit, "logit", "zero is gray") == "All attributions that are drawn are 0."
+    assert colour.full_colour(scaled.limit, "logit", "contribution", "zero is gray") == "All attributions that are drawn are 0."
 
 
 @pytest.mark.parametrize(

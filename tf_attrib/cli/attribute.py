@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _print_examples(result) -> None:
-    from ..view.sentences import percent, status_words
+    from ..view.captions import percent, status_words
 
     gaps = result.relative_gap
     for i in range(len(result)):

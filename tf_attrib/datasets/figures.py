@@ -103,7 +103,7 @@ def _means(summary: Any, places: Sequence[int], chosen: Sequence[int], caption: 
     over = "occurrences" if summary.kind == "words" else "examples"
     left_out = len(summary.names) - len(places)
     more = [f"{_rest(summary, places)} not drawn."] if left_out else []
-    return draw_means(parts, summary.unit, [*caption, f"Means over {over}. {meaning(summary.unit)}.", *more])
+    return draw_means(parts, summary.unit, [*caption, f"Means over {over}. {meaning(summary.attribution_kind)}.", *more])
 
 
 def _maps(summary: Any, chosen: Sequence[int], caption: Sequence[str]):
@@ -119,7 +119,7 @@ def _maps(summary: Any, chosen: Sequence[int], caption: Sequence[str]):
         for group in chosen
     ]
     summed = ["Channels are summed."] if summary.shape[2:] not in ((), (1,)) else []
-    scales = f"{meaning(summary.unit)}; one scale for all means, one for all magnitudes."
+    scales = f"{meaning(summary.attribution_kind)}; one scale for all means, one for all magnitudes."
     return draw_maps(parts, summary.unit, [*caption, scales, *summed])
 
 

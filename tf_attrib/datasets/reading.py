@@ -71,7 +71,7 @@ def _is_words(result: Attribution, block: Any, kind: str, with_tokens: bool) -> 
     if kind != "auto":
         return kind == "words"
     # whole numbers that have attributions themselves are no token ids, which have them at their embeddings
-    is_number = block.values.ndim == 2 and result.at.startswith("input") and block.inputs is not None
+    is_number = block.values.ndim == 2 and result.place == "inputs" and block.inputs is not None
     return may_be and (with_tokens or (block.kind == "words" and not is_number))
 
 

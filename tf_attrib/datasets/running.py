@@ -19,7 +19,7 @@ from .words import WordTally
 GROUPINGS = ("target", "predicted", "label")
 # Bytes that sampled examples may take, and features times groups that are summed up.
 SAMPLE_BYTES, MAX_SUMS = 2**26, 2_000_000
-SAME = ("unit", "of", "at", "method")
+SAME = ("unit", "kind", "of", "at", "method")
 LABELS, PREDICTIONS = "labels of the same examples", "the model's predictions for the same examples"
 
 
@@ -217,6 +217,7 @@ class Running:
             sample=sample,
             shape=shape,
             unit=told["unit"],
+            attribution_kind=told["kind"],
             subject=subject,
             classes=classes,
             **parts,

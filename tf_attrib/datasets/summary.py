@@ -36,6 +36,7 @@ class DataSummary:
             "attributions" (k, features) and, where known, "values"; of words "words" and "attributions" (k,), of each a tuple
             and an array.
         shape: of one example's attributions, where they are one tensor of features.
+        attribution_kind: of the numbers, as `kind` of a result.
         unit, subject: of the attributions; what was attributed to what, how.
         classes: names of the classes by number, or None.
         notes: sentences that a reader should know.
@@ -56,6 +57,7 @@ class DataSummary:
     sample: dict[str, np.ndarray]
     shape: tuple[int, ...] | None
     unit: str
+    attribution_kind: str
     subject: str
     classes: Sequence[str] | None = None
     notes: tuple[str, ...] = ()

@@ -42,7 +42,7 @@ def assemble(
     target = tables.target
     found = {
         "attributions": rebuild(totals),
-        "positive": rebuild(positive) if method.signed else None,
+        "positive": rebuild(positive) if method.tells_signs else None,
         "scores": tables.score,
         "inputs": rebuild(work.arrays),
         "evaluations": outcome.evaluations,
@@ -62,6 +62,11 @@ def assemble(
         "class_zero": function.output.other,
         "unit": function.output.unit,
         "attribution_unit": method.unit(function.output.unit),
+        "kind": method.kind,
+        "steps": series,
+        "place": (function.place if function.observed is None else function.observed).kind,
+        "left_out": function.place.left_out,
+        **method.fields(work),
         "notes": function.place.notes + _notes(method.control, function, compared) + method.notes(function),
     }
     if series:
@@ -75,13 +80,14 @@ def _against_baseline(found: dict, method, function, outcome, tables, compared) 
     """What comes of the score at the baseline."""
     below, references = compared.baseline_scores, tables.references
     one = references.count == 1
-    words = describe_zeros(tables.x, function.place.kind) if references.words == "zeros" else references.words
+    words = describe_zeros(tables.x, function.place.kind) if references.default else references.words
     # of an output with positions the score of the target alone is known here
     confident = function.output.has_classes and function.output.unit == "probability" and function.target_rank < 2
     difference = tables.score - below.mean(1)
     more = {
         "baseline_scores": below[:, 0] if one else below,
         "baseline": words,
+        "baseline_is_zero": references.zero,
         "forward_evaluations": found["forward_evaluations"] + references.count,
         "baseline_confidence": (compared.highest[:, 0] if one else compared.highest) if confident else None,
     }

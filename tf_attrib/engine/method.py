@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -27,6 +27,7 @@ class Method:
         takes_baselines: whether a user may choose x'.
         uses_baseline: whether the score at x' says something about the attribution.
         complete: whether the attributions claim to sum to F(x) - F(x').
+        kind: what the attributions are, as `Result.kind` has it: contribution, slope, effect, map or square.
         in_score_units: whether their sum is in the unit of the score, so that a gap has a meaning.
         on_path: whether rows lie on one path, so that its end says how much the gradient at the input accounts for.
         forward_only: whether rows need no gradient.
@@ -34,7 +35,7 @@ class Method:
         exact: whether it is complete to rounding, so that a gap says that something is wrong.
         measured_format: whether rows are gradients at the input or summed along a path, so that what a half-precision format
             leaves open can be measured (`formats`).
-        signed: whether what is due to positive differences from the reference is told apart.
+        tells_signs: whether what is due to positive differences from the reference is told apart.
         rules: of which set its row function hands multipliers down (see `deeplift.ruled`); None: gradients.
         control: what a rule that refines each path aims at; None for rules that do not refine.
         cloud: the noisy copies of each example that its attributions are taken over; None: the example itself.
@@ -43,13 +44,14 @@ class Method:
     takes_baselines: ClassVar[bool] = True
     uses_baseline: ClassVar[bool] = True
     complete: ClassVar[bool] = False
+    kind: ClassVar[str] = "contribution"
     in_score_units: ClassVar[bool] = True
     on_path: ClassVar[bool] = True
     forward_only: ClassVar[bool] = False
     random: ClassVar[bool] = False
     exact: ClassVar[bool] = False
     measured_format: ClassVar[bool] = False
-    signed: ClassVar[bool] = False
+    tells_signs: ClassVar[bool] = False
     rules: ClassVar[str | None] = None
     control: ClassVar[Control | None] = None
     cloud: ClassVar[Cloud | None] = None
@@ -94,6 +96,10 @@ class Method:
     def drawn(self, references: References, seed: int | None) -> References:
         """Those of the references that are used."""
         return references
+
+    def fields(self, work: Work) -> dict[str, Any]:
+        """What this method alone knows of its result: fields of `Result`, by name."""
+        return {}
 
     def unit(self, of_score: str) -> str:
         """The unit of the attributions, given that of the score."""

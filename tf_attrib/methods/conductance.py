@@ -44,6 +44,10 @@ class LayerPathMethod(PathMethod):
     def words(self, function):
         return function.observed.words
 
+    def fields(self, work):
+        place, seen = work.session.function.place.words, self.words(work.session.function)
+        return {"path_at": "" if place == seen else place}
+
     def notes(self, function):
         return (f"the path runs at {function.place.words}",)
 
@@ -95,6 +99,9 @@ class Conductance(LayerPathMethod):
     def hands_out(self, function):
         return self.through is None and separated(function)
 
+    def fields(self, work):
+        return super().fields(work) if self.through is None else {}
+
     def words(self, function):
         if self.through is None:
             return super().words(function)
@@ -115,6 +122,7 @@ class InternalInfluence(LayerPathMethod):
     Leino et al. 2018, arXiv:1802.03788, definition 1, for a uniform distribution on the path. It claims no completeness.
     """
 
+    kind = "slope"
     in_score_units = False
 
     def unit(self, of_score):
@@ -135,6 +143,7 @@ class GradCam(Method):
     """
 
     layer: Any = None
+    kind = "map"
     takes_baselines = False
     uses_baseline = False
     in_score_units = False

@@ -18,6 +18,7 @@ class Gradient(Method):
 
     takes_baselines = False
     uses_baseline = False
+    kind = "slope"
     in_score_units = False
     measured_format = True
 
@@ -53,6 +54,7 @@ class InteriorGradients(Method):
     """
 
     n_steps: int = 50
+    kind = "slope"
     in_score_units = False
 
     def points(self, references, rng, features, kind):
@@ -75,6 +77,7 @@ class GuidedBackprop(Method):
 
     takes_baselines = False
     uses_baseline = False
+    kind = "slope"
     in_score_units = False
     on_path = False
     rules = "guided"

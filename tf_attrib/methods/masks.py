@@ -12,7 +12,7 @@ from ..engine.integral import points
 from ..engine.method import Method
 from ..selection import baselines
 from ..selection.inputs import as_arrays
-from .groups import group_count, grouped
+from .groups import COUNT, group_count, grouped
 from .windows import AblationRow, OcclusionRow, make_windows
 
 
@@ -31,6 +31,7 @@ class Occlusion(Method):
     window: int | tuple[int, ...] | None = None
     stride: int | tuple[int, ...] | None = None
     value: float | None = None
+    kind = "effect"
     on_path = False
     forward_only = True
 
@@ -67,6 +68,9 @@ class Occlusion(Method):
             stride = max(1, window // 2) if isinstance(window, int | np.integer) else tuple(max(1, w // 2) for w in window)
         return make_windows(tuple(shape), window, stride)
 
+    def fields(self, work):
+        return {"taken_away": "windows"}
+
     def default_baseline(self):
         return baselines.zeros() if self.value is None else baselines.constant(self.value)
 
@@ -86,6 +90,7 @@ class Ablation(Method):
     """
 
     groups: Any = None
+    kind = "effect"
     in_score_units = False
     on_path = False
     forward_only = True
@@ -106,3 +111,6 @@ class Ablation(Method):
 
     def row(self, features, kind):
         return AblationRow()
+
+    def fields(self, work):
+        return {"taken_away": "positions" if self.groups is None else "groups", "groups": work.tables.extra[COUNT]}

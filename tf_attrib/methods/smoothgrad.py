@@ -59,12 +59,16 @@ class SmoothGrad(Method):
         return self.inner.uses_baseline
 
     @property
+    def kind(self) -> str:
+        return self.inner.kind if self.form == "mean" else "square"
+
+    @property
     def in_score_units(self) -> bool:
         return self.inner.in_score_units and self.form == "mean"
 
     @property
-    def signed(self) -> bool:
-        return self.inner.signed and self.form == "mean"
+    def tells_signs(self) -> bool:
+        return self.inner.tells_signs and self.form == "mean"
 
     @property
     def random(self) -> bool:
@@ -104,6 +108,9 @@ class SmoothGrad(Method):
 
     def drawn(self, references, seed):
         return self.inner.drawn(references, seed)
+
+    def fields(self, work):
+        return self.inner.fields(work)
 
     def unit(self, of_score):
         return self.inner.unit(of_score) if self.form == "mean" else f"({self.inner.unit(of_score)})²"

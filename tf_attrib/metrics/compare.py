@@ -16,7 +16,7 @@ from ..selection.inputs import as_arrays
 from .comparison import Comparison
 from .examples import Case, attributed, case_of, each_alone, fitting
 from .fidelity import LEAST, Ranked, aopc_of, deletion_of, insertion_of, stand_in
-from .infidelity import Slope, check_kind, check_measurable, infidelities, path_elsewhere
+from .infidelity import Slope, check_kind, check_measurable, infidelities
 from .metric import Metric
 from .pointing import pointing
 from .randomisation import randomisation
@@ -270,9 +270,9 @@ def _check_methods(attributor: Attributor, inputs: Any, target: Any, named: dict
     for method in named.values():
         given = isinstance(method, Attribution)
         if "infidelity" in metrics:
-            check_kind(method.method if given else repr(method), method.attribution_unit if given else method.unit(""))
+            check_kind(method.method if given else repr(method), method.kind)
         # a map at a layer's own positions may be coarser than the examples
-        if set(metrics) & {*CURVES, "infidelity"} and (given or "GradCam(" in repr(method)):
+        if set(metrics) & {*CURVES, "infidelity"} and (given or method.kind == "map"):
             session, ready, _ = attributor.prepare(as_arrays(inputs))
             one = method if given else attributor.check(inputs, target, None, method, seed)
             fitting(one, session.selected({key: value[:1] for key, value in ready.items()}))
@@ -282,10 +282,9 @@ def _check_result(result: Attribution, metrics: Sequence[str], baselines: Any) -
     """Raises where a result cannot be measured by these metrics, or means other baselines than the rest."""
     if "infidelity" in metrics:
         check_measurable(result)
-    place = path_elsewhere(result)
-    if place and baselines is not None:
+    if result.path_at and baselines is not None:
         raise AttributionError(
-            f"{result.method} takes its baselines at {place} and attributes at {result.at}, where those of "
+            f"{result.method} takes its baselines at {result.path_at} and attributes at {result.at}, where those of "
             "other methods and what stands in are: leave baselines out (replacement= is what stands in), or "
             "compare without it"
         )

@@ -152,7 +152,7 @@ def attributed(
         raise AttributionError("this result does not hold the inputs that it is of: attribute again, or pass the inputs")
     if target is not None:
         raise AttributionError("the result knows its target: leave target= out, or pass the inputs")
-    if result.alphas is not None:
+    if result.steps:
         raise AttributionError(
             "interior gradients are one attribution for each step of a path: measure "
             "method='integrated_gradients', which sums them"
@@ -175,8 +175,8 @@ def each_alone(attributor: Attributor, inputs: Any, target: Any, baselines: Any 
 
 
 def is_slope(result: Attribution) -> bool:
-    """Whether attributions are score per unit of what they are of; a result that states no unit is, unless it has a gap."""
-    return " per unit of " in result.attribution_unit if result.attribution_unit else result.gap is None
+    """Whether attributions are score per unit of what they are of; a result that states no kind is, unless it has a gap."""
+    return result.kind == "slope" if result.kind else result.gap is None
 
 
 def relevance(result: Attribution, case: Case) -> np.ndarray:

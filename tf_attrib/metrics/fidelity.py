@@ -13,7 +13,7 @@ from ..common.errors import AttributionError
 from ..common.nested import flatten
 from ..engine.method import Method
 from ..selection.baselines import Baseline, describe_zeros
-from .examples import Case, attributed, case_of, is_slope, relevance
+from .examples import Case, attributed, case_of, relevance
 from .metric import Curves
 from .units import Units, units_of
 
@@ -149,7 +149,7 @@ class Ranked:
         """That of a result."""
         values, notes = relevance(result, case), ()
         size = sum(int(np.prod(np.shape(leaf)[1:])) for leaf in flatten(result.attributions).values())
-        if result.attribution_unit and is_slope(result) and units.count < size:
+        if result.kind == "slope" and units.count < size:
             notes = (
                 f"{result.method}: slopes were summed over each of the {units.words}, which is no contribution to the "
                 "score; gradient_times_input is, and result.norm(-1) ranks by magnitude",
@@ -289,7 +289,7 @@ def stand_in(baselines: Any, replacement: Any) -> Any:
 
 def replaced_by(case: Case) -> str:
     """What stands in, in words."""
-    return describe_zeros(case.x, case.kind) if case.references.words == "zeros" else case.references.words
+    return describe_zeros(case.x, case.kind) if case.references.default else case.references.words
 
 
 def _settings(case: Case, units: Units, counts: np.ndarray) -> str:

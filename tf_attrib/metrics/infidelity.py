@@ -17,8 +17,6 @@ from .metric import Metric
 
 # Noise is this part of the range of the examples, unless told otherwise.
 NOISE = 0.1
-# What methods say whose attributions are at another place than their path and baselines, before that place.
-PATH = "the path runs at "
 MEASURABLE = (
     "it is of slopes, such as gradient, SmoothGrad of it and internal influence, and of contributions to the score, "
     "such as integrated gradients, DeepLIFT, gradient × input, occlusion and ablation: leave this method out, or the "
@@ -150,8 +148,8 @@ def infidelity(
     E over I of (I · phi - (F(x) - F(x - I)))², Yeh et al. 2019 (arXiv:1901.09392), definition 2.1. There phi is in units of
     slope, score per unit of input. Attributions in the unit of the score, such as integrated gradients, DeepLIFT, gradient ×
     input, occlusion and ablation, are divided by x - x' (the mean of x - x' over several baselines); features that equal their
-    baseline have no such slope, are not perturbed, and a note says how many. `attribution_unit` of the result decides; one of
-    your own that states none is a slope, unless it has a gap.
+    baseline have no such slope, are not perturbed, and a note says how many. `kind` of the result decides; one of your own that
+    states none is a slope, unless it has a gap.
 
     Args:
         attributor: the model, with `at` and `of`.
@@ -173,7 +171,7 @@ def infidelity(
     """
     if not isinstance(result, Attribution):
         method = as_method(method)
-        check_kind(repr(method), method.unit(""))
+        check_kind(repr(method), method.kind)
     found = attributed(attributor, result, method, target, baselines, seed)
     check_measurable(found)
     case = case_of(attributor, found.inputs, found.target, baselines, seed)
@@ -195,58 +193,46 @@ class Slope:
         values = relevance(result, case)
         if is_slope(result):
             return cls(result.method, values, np.zeros(values.shape, bool))
-        if result.method.startswith("Ablation("):
+        if result.taken_away in ("positions", "groups"):
             values = _shared_out(result, values, case)
         x = case.flat.astype(np.float64)
         # gradient × input knows no other baseline than zeros, whatever the others are compared with
-        difference = x if result.baseline.startswith("zeros") else x - case.mean_reference(np.arange(len(case)))
-        if not result.baseline.startswith("zeros"):
+        difference = x if result.baseline_is_zero else x - case.mean_reference(np.arange(len(case)))
+        if not result.baseline_is_zero:
             _check_baseline(result, case)
         return cls(
             result.method, np.divide(values, difference, out=np.zeros_like(values), where=difference != 0), difference == 0
         )
 
 
-def check_kind(method: str, unit: str) -> None:
-    """Raises where attributions of a method, as it is written, in a unit are no slopes and no contributions of features."""
-    why = (
-        "Grad-CAM weighs whole channels of a layer"
-        if "GradCam(" in method
-        else "its attributions are squares, without a sign"
-        if unit.endswith("²")
-        else ""
-    )
-    if why:
-        raise AttributionError(f"infidelity means nothing of {method}: {why}; {MEASURABLE}")
+# Kinds of numbers of which infidelity means nothing, and why.
+UNFIT = {"map": "it weighs whole channels of a layer", "square": "its attributions are squares, without a sign"}
+
+
+def check_kind(method: str, kind: str) -> None:
+    """Raises where attributions of a method, as it is written, are no slopes and no contributions of features."""
+    if kind in UNFIT:
+        raise AttributionError(f"infidelity means nothing of {method}: {UNFIT[kind]}; {MEASURABLE}")
 
 
 def check_measurable(result: Attribution) -> None:
     """Raises where a result cannot be made score per unit of what it is of."""
-    check_kind(result.method, result.attribution_unit)
-    place = path_elsewhere(result)
-    if place and not is_slope(result):
+    check_kind(result.method, result.kind)
+    if result.path_at and not is_slope(result):
         raise AttributionError(
             f"infidelity means nothing of {result.method} at {result.at}: its path and its baseline are at "
-            f"{place}, so there is no x - x' here to divide by; {MEASURABLE}"
+            f"{result.path_at}, so there is no x - x' here to divide by; {MEASURABLE}"
         )
-
-
-def path_elsewhere(result: Attribution) -> str:
-    """Where the path and the baselines of a result are, where that is not where its attributions are; else ""."""
-    places = [note.removeprefix(PATH).partition(";")[0] for note in result.notes if note.startswith(PATH)]
-    return "" if not places or places[0] == result.at else places[0]
 
 
 def _shared_out(result: Attribution, values: np.ndarray, case: Case) -> np.ndarray:
     """Effects of groups, which every feature has in full, with an equal share for each feature."""
-    if result.method == "Ablation()":  # a position is a group with all its channels
+    if result.taken_away == "positions":  # with all their channels
         sizes = {key: np.full(x.shape, x.shape[-1] if x.ndim > 2 else 1) for key, x in case.x.items()}
         return values / joined(sizes)
-    below = 1 if result.baseline_scores.ndim == 1 else result.baseline_scores.shape[1]
-    groups = (result.forward_evaluations - 1 - below) // below
-    if np.any(groups < values.shape[1]):
+    if np.any(result.groups < values.shape[1]):
         raise AttributionError(
-            f"infidelity means nothing of {result.method}: {groups.min()} groups for {values.shape[1]} "
+            f"infidelity means nothing of {result.method}: {result.groups.min()} groups for {values.shape[1]} "
             "features, each of which has the effect of its whole group; leave groups out, "
             "method='ablation', or leave this method or the metric out"
         )

@@ -16,9 +16,13 @@ from ..common.nested import flatten, rebuild
 from ..common.opening import open_regular, size_of
 from .result import PER_EXAMPLE, Result
 
-FORMAT = 1
+# Since format 2 what the numbers are stands in fields of their own; of older files it is read off their words, here alone.
+FORMAT, OLDEST = 2, 1
 # Attributions are mostly zeros at times, and pack well; beyond so many bytes they are not to be much more than their file.
 MAX_BYTES, EXPANSION = 2**32, 20
+# In format 1: what methods say whose path is at another place than their attributions, before that place.
+PATH = "the path runs at "
+PLACES = {"input": "inputs", "embedding": "embeddings", "layer": "layer", "tensor": "layer"}
 Kind = TypeVar("Kind", bound=Result)
 STRUCTURED = ("attributions", "positive", "inputs")
 
@@ -59,8 +63,8 @@ def load(path: str | os.PathLike, kind: type[Kind]) -> Kind:
         version = header["format"]
     except Exception as error:
         raise AttributionError(f"{str(path)!r} is not a saved attribution, or is truncated: {plain(error)}") from None
-    if version != FORMAT:
-        raise AttributionError(f"{str(path)!r} has format {plain(version)}; this version reads {FORMAT}")
+    if version not in range(OLDEST, FORMAT + 1):
+        raise AttributionError(f"{str(path)!r} has format {plain(version)}; this version reads {OLDEST} to {FORMAT}")
     try:
         return _result(header, arrays, kind)
     except Exception as error:
@@ -75,15 +79,54 @@ def _result(header: dict, arrays: dict[str, np.ndarray], kind: type[Kind]) -> Ki
     fields: dict[str, Any] = dict(header["words"])
     for name, keys in header["keys"].items():
         fields[name] = rebuild({key: arrays.pop(f"{name}/{number}") for number, key in enumerate(keys)})
-    result = kind(**(fields | arrays | {"notes": tuple(fields.get("notes", ()))}))
+    fields |= arrays | {name: tuple(fields.get(name, ())) for name in ("notes", "left_out")}
+    if header["format"] == 1:
+        fields |= _since_format_2(fields)
+    result = kind(**fields)
     for field in dataclasses.fields(kind):
-        if field.type is str and not isinstance(getattr(result, field.name), str):
-            raise TypeError(f"{field.name} is no text")
+        if field.type in (str, bool) and not isinstance(getattr(result, field.name), field.type):
+            raise TypeError(f"{field.name} is no {'text' if field.type is str else field.type.__name__}")
     leaves = {name: getattr(result, name) for name in PER_EXAMPLE} | dict(flatten(result.attributions))
     for name, value in leaves.items():
         if value is not None and len(value) != len(result):
             raise ValueError(f"{name or 'attributions'} of {len(value)} examples, scores of {len(result)}")
     return result
+
+
+def _since_format_2(fields: dict[str, Any]) -> dict[str, Any]:
+    """The fields that format 1 has not, from what its words say."""
+    method, unit, baseline = (str(fields.get(name, "")) for name in ("method", "attribution_unit", "baseline"))
+    at = str(fields.get("at", ""))
+    if "GradCam(" in method:
+        kind = "map"
+    elif "²" in unit:
+        kind = "square"
+    elif "per unit of" in unit:
+        kind = "slope"
+    elif method.startswith(("Ablation(", "Occlusion(")):
+        kind = "effect"
+    else:
+        kind = "contribution" if fields.get("gap") is not None else ""
+    taken = {"Ablation()": "positions", "Occlusion": "windows", "Ablation(": "groups"}
+    paths = [str(note).removeprefix(PATH).partition(";")[0] for note in fields["notes"] if str(note).startswith(PATH)]
+    return {
+        "kind": kind,
+        "steps": "InteriorGradients(" in method and fields.get("alphas") is not None,
+        "place": next((place for start, place in PLACES.items() if at.startswith(start)), ""),
+        "path_at": paths[0] if paths and paths[0] != at else "",
+        "baseline_is_zero": baseline == "zeros" or baseline.startswith("zeros:"),
+        "taken_away": next((what for start, what in taken.items() if method.startswith(start)), ""),
+        "groups": _groups_of_format_1(fields) if method.startswith("Ablation(groups") else None,
+    }
+
+
+def _groups_of_format_1(fields: dict[str, Any]) -> np.ndarray | None:
+    """How many groups were taken away, by what it took: one forward pass for each and each baseline."""
+    below, passes = fields.get("baseline_scores"), fields.get("forward_evaluations")
+    if below is None or passes is None:
+        return None
+    count = 1 if below.ndim == 1 else below.shape[1]
+    return (passes - 1 - count) // count
 
 
 def _arrays(file: BinaryIO) -> dict[str, np.ndarray]:

@@ -34,6 +34,7 @@ PER_EXAMPLE = (
     "tokens",
     "example",
     "position",
+    "groups",
 )
 
 
@@ -86,6 +87,16 @@ class Result:
         example, position: (batch,) of int, where the outputs at several positions are explained (`ta.each_position`): which
             example of the inputs, and which position of its output, an entry of this batch is of.
         method, at, of, unit, baseline: words: how, at which tensors, of which output, in which unit, against what.
+        kind: what the numbers are: "contribution" (a part of the score, in its unit), "slope" (score per unit of what they
+            are of), "effect" (what the score loses without a feature or its group, each in full), "map" (over a layer's
+            positions, of no unit: Grad-CAM), "square" (without sign, in squared units); "" where it is not known.
+        steps: whether axis 1 of `attributions` are the steps along the path at `alphas`.
+        place: what was selected: "inputs", "embeddings" or "layer"; "" where it is not known.
+        path_at: where path and baselines are, where that is not where the attributions are (`at`); "" elsewhere.
+        baseline_is_zero: whether the baseline is zeros, or the method knows no other.
+        taken_away: of effects, what was taken away at once: "windows", "positions" (with all their channels) or "groups".
+        groups: (batch,) of int, how many groups each example has that were taken away one at a time.
+        left_out: names of inputs that the score may depend on and that got no attribution.
         format: the half-precision format that the net computes in, "" where it is none.
         class_zero: of one sigmoid unit, what target 0 explains: "1 - p of the one unit"; "" elsewhere.
         attribution_unit: of the attributions: that of the score, per unit of the input for gradients; "" where it is not known.
@@ -125,6 +136,14 @@ class Result:
     baseline: str = ""
     attribution_unit: str = ""
     class_zero: str = ""
+    kind: str = ""
+    steps: bool = False
+    place: str = ""
+    path_at: str = ""
+    baseline_is_zero: bool = False
+    taken_away: str = ""
+    groups: np.ndarray | None = None
+    left_out: tuple[str, ...] = ()
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -245,10 +264,12 @@ class Result:
             shares.append(1 / np.prod([leaf.shape[a] for a in axes]))
             return reduce(leaf, axis=axes)
 
+        leaves = list(flatten(self.attributions).values())
         reduced = map_leaves(apply, self.attributions)
         # a mean scales the error down with the sum; with several tensors by the least of them, to stay a bound
         positive = map_leaves(apply, self.positive) if linear and self.positive is not None else None
-        return self._with(reduced, max(shares[1:]) if scaled else 1.0, positive)
+        new = self._with(reduced, max(shares[1:]) if scaled else 1.0, positive)
+        return dataclasses.replace(new, steps=self.steps and not any(a % leaf.ndim == 1 for leaf in leaves for a in axes))
 
     def _with(self, attributions, scale: float = 1.0, positive=None) -> Self:
         """The same result with other numbers: the gap anew, and the same absolute error times `scale` over the new norm."""

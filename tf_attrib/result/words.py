@@ -39,7 +39,7 @@ LISTED = 8
 
 def summary(result: Result) -> str:
     """What was attributed to what; score and gap; accuracy; baseline and saturation; notes. A line each."""
-    lines = [_what(result), _score(result), *_accuracy(result), _baseline(result)]
+    lines = [_what(result), _left_out(result), _score(result), *_accuracy(result), _baseline(result)]
     return "\n".join([line for line in lines if line] + [f"  note: {note}" for note in result.notes])
 
 
@@ -49,6 +49,16 @@ def _what(result: Result) -> str:
     )
     examples = f"{len(result)} example{'s' if len(result) != 1 else ''}"
     return f"Attribution of {examples}: {result.explained}, at {result.at} {shapes}, by {result.method}"
+
+
+def _left_out(result: Result) -> str:
+    """Inputs that the score may depend on and that no attribution is of: the first thing to know."""
+    if not result.left_out:
+        return ""
+    which = ", ".join(map(repr, result.left_out))
+    return (
+        f"  LEFT OUT: {which}: no attribution (neither float nor looked up in an embedding); the others hold with it as it is"
+    )
 
 
 def _score(result: Result) -> str:

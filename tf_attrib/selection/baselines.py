@@ -26,12 +26,14 @@ class Baseline:
             else (n, k, ...). For input-level recipes: from and to a dict of the model's inputs.
         shared: whether the references are the same for all examples; None: where `make` gives one row.
         at_model_input: whether it lives at the model's input and is pushed forward to the selected tensor.
+        is_zeros: whether it is `zeros()`, which is described by what zero means in the inputs at hand.
     """
 
     words: str
     make: Callable[[Any, np.random.Generator], Any]
     shared: bool | None = True
     at_model_input: bool = False
+    is_zeros: bool = False
 
 
 def constant(value: float | np.ndarray) -> Baseline:
@@ -51,7 +53,7 @@ def constant(value: float | np.ndarray) -> Baseline:
 
 def zeros() -> Baseline:
     """Zero everywhere in the selected tensor: the default."""
-    return dataclasses.replace(constant(0), words="zeros")
+    return dataclasses.replace(constant(0), words="zeros", is_zeros=True)
 
 
 def uniform(n: int, low: float, high: float) -> Baseline:

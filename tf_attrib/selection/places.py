@@ -32,6 +32,7 @@ class Place:
         kind: inputs, embeddings or layer.
         words: for people.
         notes: what was chosen for the user.
+        left_out: the names of inputs that cannot be attributed to, and are not.
         indices: the token indices, where one lookup was selected whose ids come from text, or which has no batch axis.
         indices_axis: their batch axis.
         stand_ins: keys of the model's inputs by the key of the port that stands for them: integers that are quantities are
@@ -42,6 +43,7 @@ class Place:
     kind: str
     words: str
     notes: tuple[str, ...] = ()
+    left_out: tuple[str, ...] = ()
     indices: tf.Tensor | None = None
     indices_axis: int | None = 0
     stand_ins: dict[Any, Any] = dataclasses.field(default_factory=dict)
@@ -94,12 +96,12 @@ def _default(traced, fetches, names, examples) -> Place:
     ports = {lookup.name: _lookup_port(traced, lookup, examples) for lookup in lookups if connected(lookup.tensor, fetches)}
     ports |= {names[key]: Port(tensor) for key, tensor in floats.items()}
     chosen = ", ".join(repr(lookup.name) for lookup in lookups)
-    note = f"inputs are token ids: attributed at the embeddings {chosen}" if lookups else "ids without a lookup left out"
-    without = [repr(names[key]) for key in rest if lookups and not any(key in lookup.inputs for lookup in lookups)]
-    left_out = [f"not float, and without an embedding lookup: {', '.join(without)} left out"] if without else []
-    notes = (note, *left_out, *_unused(floats, names, fetches))
+    note = [f"inputs are token ids: attributed at the embeddings {chosen}"] if lookups else []
+    left_out = tuple(names[key] for key in rest if not any(key in lookup.inputs for lookup in lookups))
+    notes = (*note, *_unused(floats, names, fetches))
     alone = lookups[0] if len(lookups) == 1 and len(ports) == 1 else None
-    return Place(_single(ports), "embeddings", f"embeddings {chosen}" if lookups else "inputs", notes, *_indices(traced, alone))
+    kind, words = ("embeddings", f"embeddings {chosen}") if lookups else ("inputs", "inputs")
+    return Place(_single(ports), kind, words, notes, left_out, *_indices(traced, alone))
 
 
 def _unused(tensors: dict, names: dict, fetches: list) -> list[str]:
@@ -190,7 +192,7 @@ def _embeddings(traced, at, fetches, examples) -> Place:
         )
     ports = {lookup.name: _lookup_port(traced, lookup, examples) for lookup in chosen}
     words = "embeddings " + ", ".join(repr(name) for name in ports)
-    return Place(_single(ports), "embeddings", words, (), *_indices(traced, chosen[0] if len(chosen) == 1 else None))
+    return Place(_single(ports), "embeddings", words, (), (), *_indices(traced, chosen[0] if len(chosen) == 1 else None))
 
 
 def _hidden(traced: Traced) -> str:

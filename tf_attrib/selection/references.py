@@ -23,6 +23,7 @@ class References:
         count: k.
         shared: whether all examples have the same ones.
         words: what they are.
+        default: whether they are `ta.zeros()`, at every selected tensor.
     """
 
     tables: dict[Any, np.ndarray]
@@ -30,6 +31,7 @@ class References:
     count: int
     shared: bool
     words: str
+    default: bool = False
 
     def chosen(self, which: np.ndarray) -> "References":
         """Of each example's references those at these positions."""
@@ -39,6 +41,11 @@ class References:
             count=len(which),
             words=f"{len(which)} drawn of {self.words}",
         )
+
+    @property
+    def zero(self) -> bool:
+        """Whether they are zero everywhere, by whichever name."""
+        return not any(table.any() for table in self.tables.values())
 
     @property
     def finite(self) -> np.ndarray:
@@ -93,7 +100,8 @@ def resolve(
     index, count = _as_many(index)
     distinct = list(dict.fromkeys(words.values()))
     said = distinct[0] if len(distinct) == 1 else "; ".join(f"{key}: {text}" for key, text in words.items())
-    return References(tables, index, count, shared, said)
+    default = all(isinstance(one, Baseline) and one.is_zeros for one in per_tensor.values())
+    return References(tables, index, count, shared, said, default)
 
 
 def _as_many(index: dict[Any, np.ndarray]) -> tuple[dict[Any, np.ndarray], int]:

@@ -134,13 +134,13 @@ def _baseline_like(image: np.ndarray, baseline) -> np.ndarray:
     return np.broadcast_to(baseline, image.shape)
 
 
-def gradient_strip(gradients, scale: str = "each", unit: str = "raw") -> tuple[list[Picture], list[str]]:
+def gradient_strip(gradients, scale: str = "each", unit: str = "raw", kind: str = "") -> tuple[list[Picture], list[str]]:
     """Interior gradients, or any maps in a row, as symmetric maps: each on its own scale, or all on one.
 
     Args:
         gradients: (n, h, w) or (n, h, w, channels), channels are summed.
         scale: "each" or "common".
-        unit: of the values, for the sentences.
+        unit, kind: of the values, for the sentences; `kind` as in `Result`.
 
     Returns:
         n pictures, and the sentences that say how far the scales differ.
@@ -151,20 +151,20 @@ def gradient_strip(gradients, scale: str = "each", unit: str = "raw") -> tuple[l
     limits = np.array([np.abs(colour.finite(values)).max(initial=0) for values, _ in sums])
     common = float(limits.max()) if scale == "common" else None
     pictures = [diverging(values, limit=common, unit=unit) for values, _ in sums]
-    return pictures, [*sums[0][1], *_scale_words(limits, scale, unit)]
+    return pictures, [*sums[0][1], *_scale_words(limits, scale, unit, kind)]
 
 
-def _scale_words(limits: np.ndarray, scale: str, unit: str) -> list[str]:
+def _scale_words(limits: np.ndarray, scale: str, unit: str, kind: str) -> list[str]:
     largest, last = int(limits.argmax()), len(limits) - 1
     if limits[largest] == 0:
         return ["All of them are 0."]
     if scale == "common":
         faint = int((limits < limits[largest] / 20).sum())
         return [
-            f"{colour.meaning(unit)}; all on one scale, full colour at ±{captions.number(limits[largest])} {unit}"
+            f"{colour.meaning(kind)}; all on one scale, full colour at ±{captions.number(limits[largest])} {unit}"
             + (f"; {faint} of {len(limits)} nowhere reach 5% of that and look gray." if faint else ".")
         ]
-    sentence = f"{colour.meaning(unit)}; each on its own scale, full colour at the number beneath it ({unit})"
+    sentence = f"{colour.meaning(kind)}; each on its own scale, full colour at the number beneath it ({unit})"
     if limits[last] == 0:
         return [f"{sentence}: the last is 0 everywhere."]
     weaker = limits[0] / limits[last] if limits[0] > 0 else np.inf
@@ -248,10 +248,9 @@ def strip_panels(
         rows.append(("scaled inputs", *scaled_inputs(image, baseline, alphas[steps], value_range)))
     for scale in SCALES:
         heading = "interior gradients, each on its own scale" if scale == "each" else "the same on one scale"
-        rows.append((heading, *gradient_strip(gradients[steps], scale, unit)))
-    sums, about = gradient_strip(
-        running_sum(gradients, alphas, velocity)[steps], "common", result.unit if velocity is not None else unit
-    )
+        rows.append((heading, *gradient_strip(gradients[steps], scale, unit, result.kind)))
+    parts = (unit, result.kind) if velocity is None else (result.unit, "contribution")
+    sums, about = gradient_strip(running_sum(gradients, alphas, velocity)[steps], "common", *parts)
     product = "times (input - baseline), " if velocity is not None else ""
     rows.append((f"running sum of the interior gradients, {product}from alpha {captions.number(alphas[0])}", sums, about))
     drawn = [] if len(steps) == len(alphas) else [f"{len(steps)} of {len(alphas)} steps are drawn; the sum is over all."]
@@ -300,7 +299,7 @@ def steps_panel(result: Result, block: Block, example: int, name: str | None = N
         values = values.reshape(*values.shape[:2], -1).sum(-1)
     values = values.reshape(len(values), -1)
     unit, alphas = captions.attribution_unit(result), result.alphas[example]
-    picture = diverging(values, unit=unit)
+    picture = diverging(values, unit=unit, kind=result.kind)
 
     def paint(part):
         axes = part.subplots()

@@ -211,17 +211,17 @@ def hex_colours(scaled: Scaled) -> list[str]:
     return [to_hex(colour) for colour in colours(scaled).reshape(-1, 4)]
 
 
-def meaning(unit: str) -> str:
-    """What the two colours mean for attributions in this unit, without a full stop."""
-    if "²" in unit:
+def meaning(kind: str) -> str:
+    """What the two colours mean for attributions of this kind (see `Result.kind`), without a full stop."""
+    if kind == "square":
         return "Green: the score changes with the value, the sign is lost"
-    if "per unit of" in unit:
+    if kind == "slope":
         return "Green: the score rises with the value, red: it falls"
     return "Green raises the score, red lowers it"
 
 
-def full_colour(limit: float, unit: str, zero: str) -> str:
+def full_colour(limit: float, unit: str, kind: str, zero: str) -> str:
     """The sentence that states the scale: what the colours mean, the value of full colour, and how zero looks."""
     if limit == 0:
         return "All attributions that are drawn are 0."
-    return f"{meaning(unit)}; full colour at ±{number(limit)} {unit}, {zero}."
+    return f"{meaning(kind)}; full colour at ±{number(limit)} {unit}, {zero}."

@@ -120,7 +120,7 @@ def word_spans(tokens: Sequence[str], values, limit: float | None = None) -> Mar
 def words_caption(result: Result, shown: Words, scaled: colour.Scaled) -> list[str]:
     """The sentences beneath the words of one example: the scale, what was summed or left out."""
     zero = "gray is zero; one scale for all words of this example"
-    scale = colour.full_colour(scaled.limit, captions.attribution_unit(result), zero)
+    scale = colour.full_colour(scaled.limit, captions.attribution_unit(result), result.kind, zero)
     return [scale, *shown.notes, *scaled.hidden]
 
 

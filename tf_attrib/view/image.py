@@ -126,6 +126,7 @@ def overlay(
     value_range: tuple[float, float] | None = None,
     limit: float | None = None,
     unit: str = "raw",
+    kind: str = "",
 ) -> Picture:
     """The attribution over the image in gray: green where it raised the score, red where it lowered it.
 
@@ -137,7 +138,7 @@ def overlay(
         sign, clip, keep, clean, limit: as in `colour.scale`.
         outlined: draw outlines around the regions that carry this share (0 to 1) of the attribution.
         value_range: values of black and white in the image; default: inferred from it.
-        unit: of the attributions, for the caption.
+        unit, kind: of the attributions, for the caption; `kind` as in `Result`.
 
     Returns:
         Picture.
@@ -156,7 +157,7 @@ def overlay(
     pixels = gray * (1 - tint[..., 3:]) + tint[..., :3] * tint[..., 3:]
     lines, about = _outlines(values, sign, outlined, clean, base.shape[:2], noun)
     caption = (
-        colour.full_colour(scaled.limit, unit, "zero is the gray image"),
+        colour.full_colour(scaled.limit, unit, kind, "zero is the gray image"),
         *summed,
         *words,
         *scaled.hidden,
@@ -176,13 +177,14 @@ def diverging(
     outlined: float | None = None,
     limit: float | None = None,
     unit: str = "raw",
+    kind: str = "",
 ) -> Picture:
     """The symmetric map of the attribution alone: red below zero, gray at zero, green above. Arguments as for `overlay`."""
     values, summed = sum_channels(attributions)
     scaled = colour.scale(values, sign=sign, clip=clip, keep=keep, clean=clean, limit=limit)
     lines, about = _outlines(values, sign, outlined, clean, values.shape)
     caption = (
-        colour.full_colour(scaled.limit, unit, "zero is gray"),
+        colour.full_colour(scaled.limit, unit, kind, "zero is gray"),
         *summed,
         *scaled.hidden,
         *about,

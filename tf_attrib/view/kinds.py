@@ -46,9 +46,7 @@ def blocks(result: Result) -> list[Block]:
 
 def has_steps(result: Result, values: np.ndarray) -> bool:
     """Whether axis 1 of the attributions are steps along a path (interior gradients)."""
-    if result.alphas is None or (result.method and "interior" not in result.method.lower()):
-        return False
-    return values.ndim >= 2 and values.shape[:2] == np.shape(result.alphas)
+    return result.steps and result.alphas is not None and values.shape[:2] == np.shape(result.alphas)
 
 
 def _own_input(key, values: np.ndarray, inputs: dict, steps: bool) -> np.ndarray | None:

@@ -76,7 +76,7 @@ def _images(results: tuple, pair: tuple[Block, Block], example: int, headings: t
     values = [block.values[example] for block in pair]
     limit = _limit([sum_channels(leaf)[0] for leaf in values])
     unit = captions.attribution_unit(results[0])
-    maps = [diverging(leaf, limit=limit, unit=unit) for leaf in values]
+    maps = [diverging(leaf, limit=limit, unit=unit, kind=results[0].kind) for leaf in values]
     columns = list(zip(headings, maps, strict=True))
     given = pair[0].inputs
     if given is not None:
@@ -109,7 +109,7 @@ def _words(results: tuple, pair: tuple[Block, Block], example: int, headings: tu
     ]
     unit = captions.attribution_unit(results[0])
     caption = [
-        colour.full_colour(limit, unit, "gray is zero; both on one scale"),
+        colour.full_colour(limit, unit, results[0].kind, "gray is zero; both on one scale"),
         *shown[0].notes,
         *_numbers(results, example, headings),
     ]
@@ -155,7 +155,7 @@ def _tables(results: tuple, both: list, example: int, headings: tuple[str, str],
             f"and {captions.percent(share[1])} of the attribution by magnitude."
         ]
     )
-    caption = [colour.meaning(unit) + "; both on one scale.", *left_out, *_numbers(results, example, headings)]
+    caption = [colour.meaning(results[0].kind) + "; both on one scale.", *left_out, *_numbers(results, example, headings)]
     return draw.stack([draw.Panel("", tuple(caption), 0.9 + 0.22 * len(order), paint)])
 
 

@@ -130,6 +130,7 @@ def _overlay_picture(part: Part) -> Picture:
         value_range=part.value_range,
         limit=_limit(part),
         unit=part.unit,
+        kind=part.result.kind,
     )
 
 
@@ -144,6 +145,7 @@ def _map_picture(part: Part) -> Picture:
         outlined=options.outlined,
         limit=_limit(part),
         unit=part.unit,
+        kind=part.result.kind,
     )
 
 
@@ -227,7 +229,7 @@ def _short(value) -> str:
 
 def _bar_chart(part: Part, names: Sequence[str], values, caption: Sequence[str]) -> draw.Panel:
     return part.panel(
-        (colour.meaning(part.unit) + ".", *caption),
+        (colour.meaning(part.result.kind) + ".", *caption),
         0.6 + 0.2 * len(names),
         lambda figure: plots.draw_bars(figure.subplots(), names, values, part.unit),
     )
@@ -242,7 +244,7 @@ def _signal(part: Part) -> list[draw.Panel]:
     kept, left_out = _strongest(np.abs(values).sum(0), MAX_CHANNELS, "channels")
     signal = None if part.given is None else part.given[:, kept]
     bad = colour.not_finite(part.values, "value", "drawn as 0")
-    caption = [f"{colour.meaning(part.unit)}; one scale for all channels.", *left_out, *bad]
+    caption = [f"{colour.meaning(part.result.kind)}; one scale for all channels.", *left_out, *bad]
     height = 0.5 + len(kept) * (1.5 if style == "bars" and signal is not None else 0.9)
     chosen = [names[channel] for channel in kept]
     return [

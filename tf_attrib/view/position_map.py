@@ -140,7 +140,7 @@ def _panel(result: Result, shown: Map) -> draw.Panel:
         axes.spines[:].set_visible(False)
         draw.colour_bar(part, axes, limit, False, unit)
 
-    scale = colour.full_colour(limit, unit, "gray is zero; one scale for all positions of this example")
+    scale = colour.full_colour(limit, unit, result.kind, "gray is zero; one scale for all positions of this example")
     caption = [scale, *shown.notes, *_worst(result, shown.entries)]
     height = FRAME + ROW * len(shown.rows) + 0.06 * max(len(column) for column in shown.columns)
     title = f"example {shown.example}: {captions.count(len(shown.rows), 'output position')}"

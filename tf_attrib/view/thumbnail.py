@@ -70,12 +70,16 @@ def _maps(result: Result) -> Result:
 
 def _strip(result: Result, block: Block, example: int, heading: Sequence[str]) -> Image.Image:
     values, unit = block.values[example], captions.attribution_unit(result)
-    alone = diverging(values, unit=unit)
+    alone = diverging(values, unit=unit, kind=result.kind)
     pictures = [alone]
     if block.inputs is not None:
         given = block.inputs[example]
         edges = infer_range(block.inputs)
-        pictures = [Picture(to_display(given, edges)[0], ()), overlay(given, values, value_range=edges, unit=unit), alone]
+        pictures = [
+            Picture(to_display(given, edges)[0], ()),
+            overlay(given, values, value_range=edges, unit=unit, kind=result.kind),
+            alone,
+        ]
     height, width = pictures[0].pixels.shape[:2]
     factor = max(1, SIDE // max(height, width))
     side = [_enlarged(picture.pixels, (width, height), factor) for picture in pictures]
@@ -112,7 +116,7 @@ def _boxes(result: Result, tokens: Sequence[str], values: np.ndarray, heading: S
             top = row * (LINE + 3)
             drawing.rounded_rectangle((left, top, left + width, top + LINE), 4, fill=background)
             drawing.text((left + 4, top + 2), label, fill=colour.text_colour(background), font=font)
-    scale = colour.full_colour(scaled.limit, captions.attribution_unit(result), "gray is zero")
+    scale = colour.full_colour(scaled.limit, captions.attribution_unit(result), result.kind, "gray is zero")
     return _framed(canvas, heading, scale)
 
 

@@ -194,14 +194,14 @@ def check_integers(case: Case) -> list[Finding]:
     if not whole:
         return []
     kinds = {str("input" if key is None else key): tensor.dtype.name for key, tensor in whole.items()}
-    left_out = [note for note in case.place.notes if note.endswith("left out") and "reaches" not in note]
-    if left_out:
+    if case.place.left_out:
+        names = ", ".join(map(repr, case.place.left_out))
         return [
             finding(
                 "integer_inputs",
                 "warning",
-                {"inputs": kinds},
-                f"Some inputs get no attribution: {left_out[0]}. "
+                {"inputs": kinds, "left_out": list(case.place.left_out)},
+                f"Some inputs get no attribution, neither float nor looked up in an embedding: {names}. "
                 "Quantities have to reach the model as floats; for what is looked up, at= names the layer behind it.",
                 remedies.listing(case),
             )

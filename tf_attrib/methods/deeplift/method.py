@@ -26,7 +26,7 @@ class DeepLift(Method):
     normalise_classes: bool = False
     complete = True
     exact = True
-    signed = True
+    tells_signs = True
     on_path = False
 
     def __post_init__(self):
