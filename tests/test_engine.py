@@ -7,9 +7,9 @@ import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
-from tf_attrib.engine.integral.integrator import FixedRule, Rows
+from tf_attrib.engine.integral.integrator import Batch, Fixed
 from tf_attrib.engine.program import MOST_ROWS, Program, Tables, block_rows, run
-from tf_attrib.engine.row import GradientRow, per_row_sum
+from tf_attrib.engine.row import GradientIntegrand, per_row_sum
 from tf_attrib.selection.references import resolve
 
 
@@ -31,7 +31,7 @@ class Doubling:
         example = np.concatenate([np.full(len(alphas), i) for i, alphas in wanted.items()])
         alpha = np.concatenate(list(wanted.values()))
         rows = np.arange(len(alpha))
-        return Rows(example, np.zeros(len(rows), int), alpha, np.ones(len(rows)), rows, rows)
+        return Batch(example, np.zeros(len(rows), int), alpha, np.ones(len(rows)), rows, rows)
 
     def first(self):
         return self._rows({i: np.array([0.0, 0.5, 1.0]) for i in range(len(self.kept))})
@@ -61,7 +61,7 @@ def test_a_rule_that_refines_each_example_until_it_is_good(block):
     x = np.array([[0.1, 0.2], [2.0, 1.0], [0.5, 0.0]], "float32")
     session, tables, _ = tables_of(attributor, x)
     rule, rows = Doubling(3, 1e-3), []
-    program = Program(session.function, GradientRow())
+    program = Program(session.function, GradientIntegrand())
     run(lambda forward_only: program, tables, rule, block, rows.append)
     np.testing.assert_allclose(np.stack([rule.done[i] for i in range(3)]), x**4, atol=2e-3)
     counts = [len(kept) for kept in rule.kept]
@@ -85,7 +85,7 @@ def test_a_row_function_of_paired_references():
     x = np.array([[1.0, 3.0], [2.0, 2.0]], "float32")
     session, tables, compared = tables_of(ta.Attributor(lambda x: tf.reduce_sum(x, 1) ** 2), x)
     points = ta.IntegratedGradients(rule="right", n_steps=1).points(1, None, {}, "inputs")
-    totals = session.run(Secant(), tables, FixedRule([points] * 2, {None: (2,)}, "float32")).totals[None]
+    totals = session.run(Secant(), tables, Fixed([points] * 2, {None: (2,)}, "float32")).totals[None]
     np.testing.assert_allclose(totals[:, 0], [[4, 12], [8, 8]])
     np.testing.assert_allclose(totals.sum((1, 2)), compared.scores - compared.baseline_scores[:, 0])
 

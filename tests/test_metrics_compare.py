@@ -10,7 +10,7 @@ import tensorflow as tf
 import tf_attrib as ta
 from tf_attrib.cli import main
 from tf_attrib.demo import data, models
-from tf_attrib.metrics.examples import Case
+from tf_attrib.metrics.examples import Examples
 
 from .conftest import assert_refused, make_cnn
 
@@ -95,13 +95,13 @@ def test_the_random_slope_is_as_long_as_that_of_the_first_method():
 
 def test_forward_passes_are_shared(monkeypatch):
     evaluated = []
-    block = Case._block
+    block = Examples._block
 
     def counted(self, example, rows):
         evaluated.append(len(rows))
         return block(self, example, rows)
 
-    monkeypatch.setattr(Case, "_block", counted)
+    monkeypatch.setattr(Examples, "_block", counted)
     attributor = ta.Attributor(make_cnn())
     x = np.random.default_rng(0).uniform(size=(4, 8, 8, 1)).astype("float32")
 

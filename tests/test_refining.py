@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from tf_attrib.engine.integral import averaging, placing, rounds
-from tf_attrib.engine.integral.refined import Control, RefiningRule
+from tf_attrib.engine.integral.refined import Control, Refined
 
 RNG = np.random.default_rng(0)
 
@@ -24,7 +24,7 @@ def integrate(
     ends = np.array([value(path(np.array([0.0, 1.0]))[0]) for path in paths])
     features = paths[0](np.zeros(1))[1].shape[1]
     examples = len(paths) // references
-    rule = RefiningRule(
+    rule = Refined(
         Control(tolerance, most),
         ends[::references, 1],
         ends[:, 0].reshape(examples, references),

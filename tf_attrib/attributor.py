@@ -30,7 +30,7 @@ from .graph.traced import keras_model
 from .graph.traced.states import check_stateless
 from .graph.traced.trace import Traced, trace
 from .methods import Method, as_method
-from .selection.at_and_of import At, Of, Rows, as_at, as_of
+from .selection.at_and_of import At, Of, OwnRows, as_at, as_of
 from .selection.inputs import as_arrays, matched, prepared, raw_specs, specs_of
 from .selection.outputs import data_key, leaf_type, resolve_of
 
@@ -236,7 +236,7 @@ class Attributor:
         """The same attributor for these of the examples: of a score's own rows, theirs."""
         if self.of is None or self.of.data is None:
             return self
-        rows = Rows({key: leaf[which] for key, leaf in self.of.data.leaves.items()})
+        rows = OwnRows({key: leaf[which] for key, leaf in self.of.data.leaves.items()})
         return self._other(self.at, dataclasses.replace(self.of, data=rows))
 
     def _other(self, at: At | None, of: Of | None) -> "Attributor":
@@ -271,10 +271,12 @@ class Attributor:
         given = as_arrays(inputs)
         arrays, good = usable(given, on_error == "mark")
         session, ready, match = self.prepare(arrays)
-        at = method.place(self.at, session.function)
+        at = method.placed_at(self.at, session.function)
         if at != self.at:
             return self.observing(at).work(inputs, target, baselines, method, seed, on_error)
-        return planned(method.on(session), method, Examples(given, arrays, good, ready, match), target, baselines, seed)
+        return planned(
+            method.session_for(session), method, Examples(given, arrays, good, ready, match), target, baselines, seed
+        )
 
     def prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
         """The session for inputs of this kind; the inputs by the model's keys, and beside them a score's own rows; and the

@@ -16,7 +16,7 @@ LEVEL = 0.95
 
 
 @dataclasses.dataclass(frozen=True)
-class Rule:
+class PhraseRule:
     """If `phrase` occurs, then class `target`.
 
     Attributes:
@@ -66,7 +66,7 @@ def wilson(hits: int, support: int) -> tuple[float, float]:
     return float(found.low), float(found.high)
 
 
-def read_off(tally: WordTally, minimum: int, precision: float, measured_on: str) -> list[Rule]:
+def read_off(tally: WordTally, minimum: int, precision: float, measured_on: str) -> list[PhraseRule]:
     """The rules of a tally, those with the highest lower end of their interval first.
 
     A rule is a term that is a trigger of a class in at least a quarter of the examples explained for it that hold the term;
@@ -90,7 +90,7 @@ def read_off(tally: WordTally, minimum: int, precision: float, measured_on: str)
             better = all(low > wilson(int(hits[part]), int(seen[part]))[0] for part in tally.terms.parts[term])
             if better and low > class_share:
                 found.append(
-                    Rule(
+                    PhraseRule(
                         tally.terms.texts[term],
                         target,
                         int(seen[term]),
@@ -105,7 +105,9 @@ def read_off(tally: WordTally, minimum: int, precision: float, measured_on: str)
     return sorted(found, key=lambda rule: (-rule.low, rule.phrase))
 
 
-def measure(rules: Sequence[Rule], words: Sequence[Sequence[str]], classes: Sequence, measured_on: str) -> list[Rule]:
+def measure(
+    rules: Sequence[PhraseRule], words: Sequence[Sequence[str]], classes: Sequence, measured_on: str
+) -> list[PhraseRule]:
     """The same rules, with their numbers counted on other examples.
 
     Args:

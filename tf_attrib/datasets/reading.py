@@ -8,6 +8,7 @@ import numpy as np
 
 from ..attribution import Attribution
 from ..common.errors import AttributionError, nearest
+from ..common.tokens import is_padding
 from .words import WordBatch
 
 
@@ -207,9 +208,8 @@ class Vocabulary:
 
     def _kept(self, tokens: list[str], ids: np.ndarray | None, values: np.ndarray, named: bool) -> np.ndarray:
         """The positions that are no padding."""
-        from ..view.coloured_words import PADDING
 
-        kept = np.array([token not in PADDING for token in tokens], bool)
+        kept = np.array([not is_padding(token) for token in tokens], bool)
         if ids is not None:
             real = np.flatnonzero((ids != 0) | ((values != 0) & named))
             inside = np.zeros(len(kept), bool)

@@ -24,7 +24,7 @@ LABELS, PREDICTIONS = "labels of the same examples", "the model's predictions fo
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class SummaryOptions:
     """The arguments of `summarise` that are numbers, checked."""
 
     sample: int
@@ -51,7 +51,7 @@ class Running:
 
     def __init__(
         self,
-        options: Options,
+        options: SummaryOptions,
         by: str | None,
         key: Any,
         kind: str,

@@ -14,9 +14,9 @@ import tensorflow as tf
 
 from ..attributor import Attributor, as_attributor
 from ..common.errors import AttributionError, printed
-from ..engine.integral.integrator import FixedRule
+from ..engine.integral.integrator import Fixed
 from ..engine.integral.points import Points
-from ..engine.row import ScoreRow
+from ..engine.row import ScoreOnly
 from ..engine.session import check_finite
 from ..engine.work import Work
 from ..graph.traced.cut import Port
@@ -200,8 +200,8 @@ def _slopes(work: Work, near: float) -> np.ndarray:
     """(n,), relative slopes of the score."""
     tables, k = work.tables, work.tables.references.count
     points = Points(np.full(k, 1 - near), np.zeros(k), np.arange(k), np.zeros(k, int))
-    rule = FixedRule([points] * len(tables.score), {}, work.session.function.dtype.as_numpy_dtype, forward_only=True)
-    before = work.session.run(ScoreRow(), tables, rule).path_scores.mean(1)
+    rule = Fixed([points] * len(tables.score), {}, work.session.function.dtype.as_numpy_dtype, forward_only=True)
+    before = work.session.run(ScoreOnly(), tables, rule).path_scores.mean(1)
     return relative_slopes(work.compared.baseline_scores.mean(1), before, work.compared.scores, near)
 
 

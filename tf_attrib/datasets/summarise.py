@@ -9,7 +9,7 @@ from ..attribution import Attribution
 from ..common.errors import AttributionError, nearest
 from . import reading
 from .batches import as_labels
-from .running import GROUPINGS, Options, Running
+from .running import GROUPINGS, Running, SummaryOptions
 from .summary import DataSummary
 
 
@@ -77,7 +77,7 @@ def summarise(
         raise AttributionError(f"by is one of {nearest(str(by), GROUPINGS)}, or None; got {by!r}")
     if kind not in reading.KINDS:
         raise AttributionError(f"kind is one of {nearest(str(kind), reading.KINDS)}; got {kind!r}")
-    options = Options(sample, trigger_share, phrase_length, min_support, min_precision, variation, max_terms)
+    options = SummaryOptions(sample, trigger_share, phrase_length, min_support, min_precision, variation, max_terms)
     running = Running(options, by, key, kind, names, reading.Vocabulary(tokens, ignore), seed)
     for result, own in _pairs(results, labels):
         running.add(result, own)

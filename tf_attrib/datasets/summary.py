@@ -10,7 +10,7 @@ import numpy as np
 from ..common.checks import is_whole
 from ..common.errors import AttributionError, nearest, printed
 from .features import Degenerate
-from .phrase_rules import Rule, measure
+from .phrase_rules import PhraseRule, measure
 from .words import TriggerWord
 
 
@@ -31,7 +31,7 @@ class DataSummary:
             values are not known.
         degenerate: features whose attribution does not heed their value; see `Degenerate`.
         trigger_words: the words that most often are a trigger, the most frequent first; see `TriggerWord`.
-        rules: those read off trigger words, the surest first; see `Rule`.
+        rules: those read off trigger words, the surest first; see `PhraseRule`.
         sample: a uniform sample of examples by column: "index" (k,), "group" (k,) the place in `groups`; of features
             "attributions" (k, features) and, where known, "values"; of words "words" and "attributions" (k,), of each a tuple
             and an array.
@@ -53,7 +53,7 @@ class DataSummary:
     correlation: np.ndarray | None
     degenerate: tuple[Degenerate, ...]
     trigger_words: tuple[TriggerWord, ...]
-    rules: tuple[Rule, ...]
+    rules: tuple[PhraseRule, ...]
     sample: dict[str, np.ndarray]
     shape: tuple[int, ...] | None
     unit: str
@@ -131,7 +131,7 @@ class DataSummary:
 
     def rules_on(
         self, words: Sequence[Sequence[str]], classes: Sequence[int], measured_on: str = "labels of other examples"
-    ) -> tuple[Rule, ...]:
+    ) -> tuple[PhraseRule, ...]:
         """The rules, measured on other examples: those they were read off flatter them.
 
         Args:

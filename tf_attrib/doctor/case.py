@@ -29,7 +29,7 @@ COARSE, FINER, OFF = IntegratedGradients(rule="midpoint", n_steps=10), Integrate
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Case:
+class Examination:
     """One batch under examination.
 
     Attributes:

@@ -92,7 +92,7 @@ def coverage(attributor: Attributor, method: str | Method = "deeplift", inputs: 
     if method.rules is None:
         raise AttributionError(f"{method!r} has no rules: coverage is of 'deeplift', 'deepshap' or 'guided_backprop'")
     session = _session(attributor, inputs)
-    session = method.on(session)
+    session = method.session_for(session)
     function = session.function
     groups: dict[tuple, list[Marked]] = {}
     for one in ruled(function, method.rules).marked:

@@ -12,7 +12,7 @@ from ..methods import IntegratedGradients, Method, as_method
 from ..selection.each_position import EachPosition
 from ..selection.inputs import as_arrays
 from . import remedies
-from .case import Case, as_default_class, chosen_target
+from .case import Examination, as_default_class, chosen_target
 from .catalogue import finding
 from .checks import baseline, compare, embeddings, integral, model, output
 from .report import Finding, Report
@@ -95,7 +95,7 @@ def diagnose(
     chosen = chosen_target(session, ready) if target is None else None
     given, target = target is not None, target if chosen is None else chosen
     work = attributor.work(inputs, target, baselines, method, seed)
-    case = Case(
+    case = Examination(
         attributor,
         inputs,
         target,
@@ -118,7 +118,7 @@ def diagnose(
     )
 
 
-def _checked(case: Case) -> list[Finding]:
+def _checked(case: Examination) -> list[Finding]:
     """What the checks that need an attribution find; one finding where there cannot be any."""
     try:
         _ = case.result

@@ -11,7 +11,7 @@ from ..attributor import Attributor
 from ..graph.traced.keras_model import is_keras
 from ..selection import baselines as recipes
 from ..selection.baselines import Baseline
-from .case import Case
+from .case import Examination
 
 # Of real examples and of noise, so many are averaged over.
 SEVERAL = 8
@@ -19,13 +19,15 @@ SEVERAL = 8
 ENOUGH = 4
 
 
-def attribute(case: Case, *, of: str = "", target: str = "", baselines: str = "", method: str = "", more: str = "") -> str:
+def attribute(
+    case: Examination, *, of: str = "", target: str = "", baselines: str = "", method: str = "", more: str = ""
+) -> str:
     """`attributor.attribute(...)` with what was given, but for what is named here in Python's words."""
     who = f"attributor.explaining({of})" if of else "attributor"
     return f"{who}.attribute({_arguments(case, target, baselines, method)}{', ' if more else ''}{more})"
 
 
-def examine(case: Case, *, baselines: str = "", default_class: float | int | None = None) -> str:
+def examine(case: Examination, *, baselines: str = "", default_class: float | int | None = None) -> str:
     """`ta.diagnose(attributor, ...)` with what was given, but for what is named here."""
     chosen = case.default_class if default_class is None else default_class
     more = [] if chosen is None else [f"default_class={chosen}"]
@@ -40,7 +42,7 @@ def another(attributor: Attributor, changed: str) -> str:
     return f"ta.Attributor({', '.join(['attributor.model', *words, changed])})"
 
 
-def float32_copy(case: Case) -> str:
+def float32_copy(case: Examination) -> str:
     """The same Keras model without half precision; "" for another kind of model."""
     copy = (
         "copy = keras.models.clone_model(attributor.model, clone_function=lambda layer: type(layer).from_config({"
@@ -49,17 +51,17 @@ def float32_copy(case: Case) -> str:
     return copy if is_keras(case.attributor.model) else ""
 
 
-def listing(case: Case) -> str:
+def listing(case: Examination) -> str:
     """A call that lists what `at=` can name in a Keras model; "" for another kind of model."""
     known = is_keras(case.attributor.model)
     return "ta.inspect(attributor.model)  # lists the layers and tensors that at= can name" if known else ""
 
 
-def without_gradient(case: Case) -> str:
+def without_gradient(case: Examination) -> str:
     return f"{attribute(case, method=quoted('occlusion'))}  # needs no gradient"
 
 
-def logits(case: Case) -> str:
+def logits(case: Examination) -> str:
     """`of=` for the logits beneath the explained probability, "" where none are known."""
     if case.output.unit != "probability" or case.output.log_odds is None:
         return ""
@@ -72,14 +74,14 @@ def quoted(word: str) -> str:
     return f'"{word}"'
 
 
-def _arguments(case: Case, target: str, baselines: str, method: str) -> str:
+def _arguments(case: Examination, target: str, baselines: str, method: str) -> str:
     target = target or _target(case)
     baselines = baselines or ("" if case.baselines is None else "baselines")
     named = (("target", target), ("baselines", baselines), ("method", method))
     return ", ".join(["inputs", *(f"{name}={value}" for name, value in named if value)])
 
 
-def _target(case: Case) -> str:
+def _target(case: Examination) -> str:
     """The target in Python's words: written out where it is one for all, "" where it was left to the model."""
     if not case.target_given:
         return "" if case.target is None else literal(case.target[0])
@@ -92,7 +94,7 @@ def literal(index: Any) -> str:
     return str(numbers[0]) if len(numbers) == 1 else str(tuple(numbers))
 
 
-def other_baseline(case: Case) -> str:
+def other_baseline(case: Examination) -> str:
     """A baseline that suits the data, and is not one value everywhere: noise in the range of the inputs, or real examples."""
     if case.place.kind == "embeddings":
         (values, *_) = case.x.values()
@@ -106,7 +108,7 @@ def other_baseline(case: Case) -> str:
     return "{" + ", ".join(f"{key!r}: {call}" for key, call in noise.items()) + "}"
 
 
-def some_inputs(case: Case) -> str:
+def some_inputs(case: Examination) -> str:
     """Real examples, those at hand."""
     return f"ta.dataset(inputs, {min(SEVERAL, case.count)})"
 
@@ -120,7 +122,7 @@ def _noise(values: np.ndarray) -> str:
     )
 
 
-def mean_input(case: Case) -> tuple[str, Any] | None:
+def mean_input(case: Examination) -> tuple[str, Any] | None:
     """The mean of the inputs at hand, as a call and a baseline; None where it says nothing, or inputs are no numbers."""
     given = case.work.arrays
     if case.count < 2 or any(value.dtype.kind not in "fiu" for value in given.values()):
@@ -144,7 +146,7 @@ def _mean(key: Any, given: dict) -> str:
     return "np.mean(inputs, 0)" if list(given) == [None] else f"np.mean(inputs[{key!r}], 0)"
 
 
-def token(case: Case, token: int) -> tuple[str, Baseline]:
+def token(case: Examination, token: int) -> tuple[str, Baseline]:
     """One word in place of every word, as a call and a baseline: an id, or of a model that takes strings the word."""
     given = case.work.arrays
     if any(value.dtype.kind in "OSU" for value in given.values()):

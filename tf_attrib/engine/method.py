@@ -64,36 +64,36 @@ class Method:
         """The row function, for selected tensors of shapes `features` by key and of a kind (see `places.Place`)."""
         raise NotImplementedError
 
-    def place(self, at: At | None, function: ScoreFunction) -> At | None:
+    def placed_at(self, at: At | None, function: ScoreFunction) -> At | None:
         """Where attributions are wanted, given where the user wants them, and the function from there."""
         return at
 
-    def on(self, session: Session) -> Session:
+    def session_for(self, session: Session) -> Session:
         """What rows run on, given the session of that place."""
         return session
 
-    def sums(self, features: dict, work: Work) -> dict:
+    def sum_shapes(self, features: dict, work: Work) -> dict:
         """Shapes of one example of what rows give, by key, for selected tensors of shapes `features`."""
         return features
 
-    def extra(self, x: dict, session: Session) -> dict:
+    def row_extras(self, x: dict, session: Session) -> dict:
         """What rows need of each example beside the selected tensors `x` (n, ...), by name."""
         return {}
 
-    def hands_out(self, function: ScoreFunction) -> bool:
+    def shares_residual(self, function: ScoreFunction) -> bool:
         """Whether what rows give sums to the slope of the score, so that a residual of the quadrature may be shared out."""
         return self.complete
 
     def when_incomplete(self, function: ScoreFunction) -> str | None:
         """The status of an example whose attributions miss the difference of scores by more than the method can explain; None
         where it does not claim that they sum to it."""
-        return INCOMPLETE if self.complete and self.hands_out(function) else None
+        return INCOMPLETE if self.complete and self.shares_residual(function) else None
 
     def default_baseline(self):
         """What stands in where no baselines are given."""
         return baselines.zeros()
 
-    def drawn(self, references: References, seed: int | None) -> References:
+    def references_used(self, references: References, seed: int | None) -> References:
         """Those of the references that are used."""
         return references
 

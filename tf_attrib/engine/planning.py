@@ -72,7 +72,7 @@ def planned(session: Session, method: Method, examples: Examples, target: Any, b
         AttributionError: targets or baselines that do not fit.
     """
     x, references = _ends(session, method, examples, baselines, seed)
-    entries = _Entries(examples.arrays, examples.ready, x, method.extra(x, session), references, target)
+    entries = _Entries(examples.arrays, examples.ready, x, method.row_extras(x, session), references, target)
     entries = _at_positions(session, _finite_alone(session, examples, entries))
     x, ready, references = entries.x, entries.ready, entries.references
     compared = session.compared(x, ready, references, entries.target, method.uses_baseline)
@@ -93,7 +93,7 @@ def _ends(session: Session, method: Method, examples: Examples, baselines: Any, 
     x = selected(user) if which is None else filled(selected(_rows(user, which)), which, len(examples))
     baselines = method.default_baseline() if baselines is None else baselines
     references = resolve(baselines, x, user, selected, seed, examples.good is not None, lambda: session.called(match))
-    return x, method.drawn(references, seed)
+    return x, method.references_used(references, seed)
 
 
 def _finite_alone(session: Session, examples: Examples, entries: _Entries) -> _Entries:

@@ -13,7 +13,7 @@ import tensorflow as tf
 from ..graph.traced.compiled import Compiled
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
-from .integral.integrator import Integrator, Rows
+from .integral.integrator import Batch, Integrator
 from .row import Row, per_row
 
 # The size of a block, as bytes of all forward outputs of its rows together. The peak is about a third of it, since most
@@ -79,7 +79,7 @@ class Program:
 
         self._compiled = Compiled(flat, tf.nest.flatten(self._signature))
 
-    def __call__(self, tables: Tables, rows: Rows) -> tuple[np.ndarray, list, np.ndarray, np.ndarray]:
+    def __call__(self, tables: Tables, rows: Batch) -> tuple[np.ndarray, list, np.ndarray, np.ndarray]:
         """Slots, their sums in the order of the row function's integrands, and scores and slopes of the rows."""
         count = len(rows)
         if self.function.rows and count < self.function.rows:
@@ -126,7 +126,7 @@ class Program:
         return [*sums, scores, slopes]
 
 
-def _used(index: np.ndarray, rows: Rows, size: int) -> tuple[Any, Any]:
+def _used(index: np.ndarray, rows: Batch, size: int) -> tuple[Any, Any]:
     """Which of a table's `size` references the rows need, and for each row which of those is its own."""
     if size == 1:
         return slice(None), 0

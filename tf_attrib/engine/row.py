@@ -43,7 +43,7 @@ class Row:
 
 
 @dataclasses.dataclass(frozen=True)
-class GradientRow:
+class GradientIntegrand:
     """The gradient of the score at a point of the path, times a velocity.
 
     Attributes:
@@ -66,7 +66,7 @@ class GradientRow:
 
 
 @dataclasses.dataclass(frozen=True)
-class PooledRow:
+class PooledIntegrand:
     """Activations weighed by their channel's mean gradient over positions, and summed over channels."""
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
@@ -80,7 +80,7 @@ class PooledRow:
 
 
 @dataclasses.dataclass(frozen=True)
-class ScoreRow:
+class ScoreOnly:
     """The score at a point of the path, and nothing else."""
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:

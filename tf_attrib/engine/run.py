@@ -6,9 +6,9 @@ import numpy as np
 
 from ..selection.score_function import ScoreFunction
 from .copies import digest, in_clouds, joined
-from .integral.integrator import FixedRule, Outcome
+from .integral.integrator import Fixed, Outcome
 from .integral.points import Points
-from .integral.refined import RefiningRule
+from .integral.refined import Refined
 from .method import Method
 from .work import Work
 
@@ -45,9 +45,9 @@ def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance:
     session, tables, control = work.session, work.tables, method.control
     function = session.function
     dtype, odds = function.dtype.as_numpy_dtype, control is not None and function.log_odds is not None
-    sums = method.sums(work.features, work)
+    sums = method.sum_shapes(work.features, work)
     if control is not None:
-        integrator = RefiningRule(
+        integrator = Refined(
             control,
             tables.score,
             work.compared.baseline_scores,
@@ -55,12 +55,12 @@ def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance:
             dtype,
             odds,
             memory,
-            method.hands_out(function),
+            method.shares_residual(function),
             1 if method.cloud is None else method.cloud.judged_together,
             _rounding(function),
         )
     else:
-        integrator = FixedRule(_points(method, work, seed), sums, dtype, method.forward_only)
+        integrator = Fixed(_points(method, work, seed), sums, dtype, method.forward_only)
     return session.run(method.row(work.features, function.place.kind), tables, integrator, odds, advance)
 
 

@@ -24,7 +24,7 @@ from . import program
 from .compared import Compared
 from .fetching import Fetching
 from .integral.integrator import Integrator, Outcome
-from .row import ScoreRow
+from .row import ScoreOnly
 
 
 class Session(Fetching):
@@ -196,7 +196,7 @@ class Session(Fetching):
         """
 
         def program_for(forward_only: bool) -> program.Program:
-            key = (ScoreRow(), False) if forward_only else (row, odds)
+            key = (ScoreOnly(), False) if forward_only else (row, odds)
             if key not in self._programs:
                 self._programs[key] = program.Program(self.function.log_odds if key[1] else self.function, key[0], tables.extra)
             return self._programs[key]

@@ -6,10 +6,10 @@ from typing import Any
 from ..common.errors import AttributionError
 from ..engine.integral import points
 from ..engine.method import Method
-from ..engine.row import PooledRow
+from ..engine.row import PooledIntegrand
 from ..graph.traced.layers import last_with_positions, written
 from ..selection.at_and_of import At, as_at
-from .conductance_rows import UNIT, ConductanceRow, InfluenceRow, ThroughRow, separated, unit_rows
+from .conductance_rows import UNIT, ConductanceIntegrand, InfluenceIntegrand, ThroughIntegrand, separated, unit_rows
 from .paths import PathMethod
 
 
@@ -35,10 +35,10 @@ class LayerPathMethod(PathMethod):
     def _accuracy(self) -> str:
         return super()._accuracy + ("" if self.path is None else f", path={_shown(self.path)}")
 
-    def on(self, session):
+    def session_for(self, session):
         return session.along(as_at(self.path))
 
-    def sums(self, features, work):
+    def sum_shapes(self, features, work):
         return work.session.observed(work.ready, work.match)
 
     def words(self, function):
@@ -82,21 +82,21 @@ class Conductance(LayerPathMethod):
     def _accuracy(self) -> str:
         return super()._accuracy + ("" if self.through is None else f", through={_shown(self.through)}")
 
-    def on(self, session):
-        return super().on(session) if self.through is None else session.through(self.through)
+    def session_for(self, session):
+        return super().session_for(session) if self.through is None else session.through(self.through)
 
-    def sums(self, features, work):
-        return super().sums(features, work) if self.through is None else features
+    def sum_shapes(self, features, work):
+        return super().sum_shapes(features, work) if self.through is None else features
 
     def row(self, features, kind):
-        return ConductanceRow() if self.through is None else ThroughRow()
+        return ConductanceIntegrand() if self.through is None else ThroughIntegrand()
 
-    def extra(self, x, session):
+    def row_extras(self, x, session):
         if self.through is None:
             return {}
         return {UNIT: unit_rows(session.function.observed, self.through.unit, len(next(iter(x.values()))))}
 
-    def hands_out(self, function):
+    def shares_residual(self, function):
         return self.through is None and separated(function)
 
     def fields(self, work):
@@ -129,7 +129,7 @@ class InternalInfluence(LayerPathMethod):
         return f"{of_score} per unit of the layer"
 
     def row(self, features, kind):
-        return InfluenceRow()
+        return InfluenceIntegrand()
 
 
 @dataclasses.dataclass(frozen=True)
@@ -153,7 +153,7 @@ class GradCam(Method):
         if self.layer is not None:
             as_at(self.layer)
 
-    def place(self, at, function):
+    def placed_at(self, at, function):
         if self.layer is not None:
             return as_at(self.layer)
         if at is not None and at.kind in ("layer", "tensor"):
@@ -165,7 +165,7 @@ class GradCam(Method):
             )
         return At("layer", last_with_positions(function.traced, list(function.output.fetches.values())))
 
-    def sums(self, features, work):
+    def sum_shapes(self, features, work):
         for shape in features.values():
             if len(shape) < 2:
                 raise AttributionError(
@@ -179,7 +179,7 @@ class GradCam(Method):
         return points.at_input()
 
     def row(self, features, kind):
-        return PooledRow()
+        return PooledIntegrand()
 
 
 def _shown(place: Any) -> str:

@@ -35,7 +35,7 @@ def separated(function: ScoreFunction) -> bool:
 
 
 @dataclasses.dataclass(frozen=True)
-class ConductanceRow:
+class ConductanceIntegrand:
     """dF/dy · dy/dalpha at a point of the path: what passes through each unit (Dhamdhere et al. 2018, arXiv:1805.12233,
     equation 3)."""
 
@@ -56,7 +56,7 @@ class ConductanceRow:
 
 
 @dataclasses.dataclass(frozen=True)
-class InfluenceRow:
+class InfluenceIntegrand:
     """dF/dy at a point of the path (Leino et al. 2018, arXiv:1802.03788, equation 1)."""
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
@@ -76,7 +76,7 @@ class InfluenceRow:
 
 
 @dataclasses.dataclass(frozen=True)
-class ThroughRow:
+class ThroughIntegrand:
     """(x - x') · dF/dy · dy/dx at a point of the path, of one unit y: what the input gives the score through it (the same
     paper, equation 2). Which unit that is the rows say, so that another one is not traced anew.
     """

@@ -6,8 +6,8 @@ from ..common.errors import AttributionError
 from ..engine.integral import points
 from ..engine.integral.quadrature import make_rule
 from ..engine.method import Method
-from ..engine.row import GradientRow
-from .deeplift.multipliers import GuidedRow, replaced_gradients
+from ..engine.row import GradientIntegrand
+from .deeplift.multipliers import GuidedIntegrand, replaced_gradients
 
 PER_INPUT = "{} per unit of input"
 
@@ -29,7 +29,7 @@ class Gradient(Method):
         return PER_INPUT.format(of_score)
 
     def row(self, features, kind):
-        return GradientRow("one")
+        return GradientIntegrand("one")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +43,7 @@ class GradientTimesInput(Method):
         return points.at_input()
 
     def row(self, features, kind):
-        return GradientRow("input")
+        return GradientIntegrand("input")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +67,7 @@ class InteriorGradients(Method):
         return PER_INPUT.format(of_score)
 
     def row(self, features, kind):
-        return GradientRow("one")
+        return GradientIntegrand("one")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -89,7 +89,7 @@ class GuidedBackprop(Method):
         return PER_INPUT.format(of_score)
 
     def row(self, features, kind):
-        return GuidedRow()
+        return GuidedIntegrand()
 
     def notes(self, function):
         return replaced_gradients(function)

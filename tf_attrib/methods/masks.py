@@ -13,7 +13,7 @@ from ..engine.method import Method
 from ..selection import baselines
 from ..selection.inputs import as_arrays
 from .groups import COUNT, group_count, grouped
-from .windows import AblationRow, OcclusionRow, make_windows
+from .windows import AblationIntegrand, OcclusionIntegrand, make_windows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -51,7 +51,7 @@ class Occlusion(Method):
         return points.masks(self._windows(features, kind).count, references)
 
     def row(self, features, kind):
-        return OcclusionRow(self._windows(features, kind))
+        return OcclusionIntegrand(self._windows(features, kind))
 
     def _windows(self, features, kind):
         if len(features) > 1:
@@ -103,14 +103,14 @@ class Ablation(Method):
         shapes = [np.shape(part) for part in flatten(self.groups).values()] if self.groups is not None else []
         return f"Ablation(groups of shape {', '.join(str(shape) for shape in shapes)})" if shapes else "Ablation()"
 
-    def extra(self, x, session):
+    def row_extras(self, x, session):
         return grouped(self.groups, x)
 
     def points(self, references, rng, features, kind):
         return points.masks(group_count(self.groups, features), references)
 
     def row(self, features, kind):
-        return AblationRow()
+        return AblationIntegrand()
 
     def fields(self, work):
         return {"taken_away": "positions" if self.groups is None else "groups", "groups": work.tables.extra[COUNT]}

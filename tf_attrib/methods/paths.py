@@ -9,7 +9,7 @@ from ..engine.integral import points
 from ..engine.integral.quadrature import Rule, make_rule
 from ..engine.integral.refined import Control
 from ..engine.method import Method
-from ..engine.row import GradientRow
+from ..engine.row import GradientIntegrand
 
 # What integrated gradients aim at unless told otherwise.
 TOLERANCE, MOST_EVALUATIONS = 0.05, 1025
@@ -94,7 +94,7 @@ class IntegratedGradients(PathMethod):
     measured_format = True
 
     def row(self, features, kind):
-        return GradientRow("difference")
+        return GradientIntegrand("difference")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -112,7 +112,7 @@ class ExpectedGradients(Method):
         return points.random_path(self.n_samples, references, rng)
 
     def row(self, features, kind):
-        return GradientRow("difference")
+        return GradientIntegrand("difference")
 
     def when_incomplete(self, function):
         return "too_few_samples"

@@ -88,26 +88,26 @@ class SmoothGrad(Method):
     def row(self, features, kind):
         return self.inner.row(features, kind)
 
-    def place(self, at, function):
-        return self.inner.place(at, function)
+    def placed_at(self, at, function):
+        return self.inner.placed_at(at, function)
 
-    def on(self, session):
-        return self.inner.on(session)
+    def session_for(self, session):
+        return self.inner.session_for(session)
 
-    def sums(self, features, work):
-        return self.inner.sums(features, work)
+    def sum_shapes(self, features, work):
+        return self.inner.sum_shapes(features, work)
 
-    def extra(self, x, session):
-        return self.inner.extra(x, session)
+    def row_extras(self, x, session):
+        return self.inner.row_extras(x, session)
 
-    def hands_out(self, function):
-        return self.inner.hands_out(function)
+    def shares_residual(self, function):
+        return self.inner.shares_residual(function)
 
     def default_baseline(self):
         return self.inner.default_baseline()
 
-    def drawn(self, references, seed):
-        return self.inner.drawn(references, seed)
+    def references_used(self, references, seed):
+        return self.inner.references_used(references, seed)
 
     def fields(self, work):
         return self.inner.fields(work)

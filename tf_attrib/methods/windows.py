@@ -92,7 +92,7 @@ def make_windows(features: tuple, window, stride) -> Windows:
 
 
 @dataclasses.dataclass(frozen=True)
-class OcclusionRow:
+class OcclusionIntegrand:
     """The score less the score with one window replaced by the reference, spread over the window.
 
     A feature's attribution is the mean over the windows that cover it.
@@ -112,7 +112,7 @@ class OcclusionRow:
 
 
 @dataclasses.dataclass(frozen=True)
-class AblationRow:
+class AblationIntegrand:
     """The score less the score with one group of features replaced by the reference, for every feature of that group."""
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:

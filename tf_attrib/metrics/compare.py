@@ -14,7 +14,7 @@ from ..engine.method import Method
 from ..methods import as_method
 from ..selection.inputs import as_arrays
 from .comparison import Comparison
-from .examples import Case, attributed, case_of, each_alone, fitting
+from .examples import Examples, attributed, case_of, each_alone, fitting
 from .fidelity import LEAST, Ranked, aopc_of, deletion_of, insertion_of, stand_in
 from .infidelity import Slope, check_kind, check_measurable, infidelities
 from .metric import Metric
@@ -122,7 +122,7 @@ def compare(
 def _measured(
     metric: str,
     attributor: Attributor,
-    case: Case,
+    case: Examples,
     units: Units | None,
     methods: dict,
     results: dict,
@@ -161,7 +161,7 @@ def _measured(
     return found
 
 
-def _curve(metric: str, case: Case, ranked: Ranked, settings: Settings) -> Metric:
+def _curve(metric: str, case: Examples, ranked: Ranked, settings: Settings) -> Metric:
     if metric == "deletion":
         return deletion_of(case, ranked, settings.steps, settings.seed)
     if metric == "insertion":
@@ -196,7 +196,7 @@ def _infidelity(attributor: Attributor, rows: dict, settings: Settings) -> dict[
     return dict(zip(slopes, found, strict=True))
 
 
-def _random(case: Case, first: Attribution, seed: int) -> Attribution:
+def _random(case: Examples, first: Attribution, seed: int) -> Attribution:
     """Normal numbers in the shape of the first method's attributions, in the unit of no method."""
     # another stream than that of the random orders, which are drawn from the seed alone
     generators = list(case.generators(seed + 1))

@@ -12,11 +12,11 @@ from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
 from ..common.errors import AttributionError
 from ..common.nested import flatten, rebuild
-from ..engine.integral.integrator import FixedRule
+from ..engine.integral.integrator import Fixed
 from ..engine.integral.points import at_input
 from ..engine.method import Method
 from ..engine.program import Tables
-from ..engine.row import ScoreRow
+from ..engine.row import ScoreOnly
 from ..engine.session import Session
 from ..methods import as_method
 from ..selection.each_position import EachPosition
@@ -25,7 +25,7 @@ from ..selection.references import References
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Case:
+class Examples:
     """Examples, what is explained of them, and what stands in for what is taken away.
 
     Attributes:
@@ -105,8 +105,8 @@ class Case:
         )
         context = {key: self.ready[key][example] for key in self.session.function.context}
         tables = Tables(at, context, self.target[example], np.zeros(count), none)
-        rule = FixedRule([at_input()] * count, {}, dtype, forward_only=True)
-        return self.session.run(ScoreRow(), tables, rule).path_scores[:, 0]
+        rule = Fixed([at_input()] * count, {}, dtype, forward_only=True)
+        return self.session.run(ScoreOnly(), tables, rule).path_scores[:, 0]
 
     def generators(self, seed: int | None) -> Iterator[np.random.Generator]:
         """A random generator for each example, seeded by its own values too: its company does not matter."""
@@ -118,12 +118,12 @@ class Case:
             yield np.random.default_rng([seed, int.from_bytes(digest.digest(), "little")])
 
 
-def case_of(attributor: Attributor, inputs: Any, target: Any, stands_in: Any, seed: int | None) -> Case:
+def case_of(attributor: Attributor, inputs: Any, target: Any, stands_in: Any, seed: int | None) -> Examples:
     """The examples `inputs`, explained for `target`; `stands_in`, as `baselines` of `attribute`, is for what is taken away."""
     work = as_attributor(attributor, "a metric").work(inputs, target, stands_in, "integrated_gradients", seed)
     if not np.isfinite(work.compared.scores).all():
         raise AttributionError("the score of some examples is NaN or infinite: leave these out of the comparison")
-    return Case(
+    return Examples(
         work.session,
         work.ready,
         work.tables.x,
@@ -179,7 +179,7 @@ def is_slope(result: Attribution) -> bool:
     return result.kind == "slope" if result.kind else result.gap is None
 
 
-def relevance(result: Attribution, case: Case) -> np.ndarray:
+def relevance(result: Attribution, case: Examples) -> np.ndarray:
     """(n, features), the attributions over all selected tensors.
 
     Where axes were reduced, such as colours or embedding dimensions, each part of a feature gets an equal share.

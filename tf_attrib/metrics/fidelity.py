@@ -13,7 +13,7 @@ from ..common.errors import AttributionError
 from ..common.nested import flatten
 from ..engine.method import Method
 from ..selection.baselines import Baseline, describe_zeros
-from .examples import Case, attributed, case_of, relevance
+from .examples import Examples, attributed, case_of, relevance
 from .metric import Curves
 from .units import Units, units_of
 
@@ -145,7 +145,7 @@ class Ranked:
     notes: tuple[str, ...] = ()
 
     @classmethod
-    def of(cls, result: Attribution, case: Case, units: Units) -> "Ranked":
+    def of(cls, result: Attribution, case: Examples, units: Units) -> "Ranked":
         """That of a result."""
         values, notes = relevance(result, case), ()
         size = sum(int(np.prod(np.shape(leaf)[1:])) for leaf in flatten(result.attributions).values())
@@ -157,7 +157,7 @@ class Ranked:
         return cls(units.summed(values), units, result.method, notes)
 
 
-def aopc_of(case: Case, ranked: Ranked, steps: int | None, share: float, seed: int) -> Aopc:
+def aopc_of(case: Examples, ranked: Ranked, steps: int | None, share: float, seed: int) -> Aopc:
     """As `aopc`, of an attribution that was summed over parts."""
     units, method = ranked.units, ranked.method
     counts = counts_of(units, steps, share)
@@ -182,7 +182,7 @@ def aopc_of(case: Case, ranked: Ranked, steps: int | None, share: float, seed: i
     )
 
 
-def deletion_of(case: Case, ranked: Ranked, steps: int | None, seed: int) -> Curves:
+def deletion_of(case: Examples, ranked: Ranked, steps: int | None, seed: int) -> Curves:
     """As `deletion`, of an attribution that was summed over parts."""
     units, method = ranked.units, ranked.method
     counts = counts_of(units, steps, 1.0)
@@ -201,7 +201,7 @@ def deletion_of(case: Case, ranked: Ranked, steps: int | None, seed: int) -> Cur
     )
 
 
-def insertion_of(case: Case, ranked: Ranked, steps: int | None, seed: int) -> Curves:
+def insertion_of(case: Examples, ranked: Ranked, steps: int | None, seed: int) -> Curves:
     """As `insertion`, of an attribution that was summed over parts."""
     units, method = ranked.units, ranked.method
     counts = counts_of(units, steps, 1.0)
@@ -240,7 +240,7 @@ def counts_of(units: Units, steps: int | None, share: float) -> np.ndarray:
     return np.rint(np.linspace(0, most, steps + 1)).astype(int)
 
 
-def ordered(case: Case, parts: np.ndarray, seed: int) -> np.ndarray:
+def ordered(case: Examples, parts: np.ndarray, seed: int) -> np.ndarray:
     """int (n, parts), the place of each part in the order, 0 for the greatest of `parts`; ties are drawn."""
     drawn = np.stack([rng.permutation(parts.shape[1]) for rng in case.generators(seed)])
     order = np.lexsort((drawn, -parts), axis=1)
@@ -249,7 +249,7 @@ def ordered(case: Case, parts: np.ndarray, seed: int) -> np.ndarray:
     return places
 
 
-def curve(case: Case, units: Units, places: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def curve(case: Examples, units: Units, places: np.ndarray, counts: np.ndarray) -> np.ndarray:
     """(n, points), scores with those parts replaced whose place is below each of `counts`, over all references."""
     digest = hashlib.blake2b(np.ascontiguousarray(places).tobytes() + units.labels.tobytes() + counts.tobytes()).digest()
     if digest not in case.known:
@@ -257,7 +257,7 @@ def curve(case: Case, units: Units, places: np.ndarray, counts: np.ndarray) -> n
     return case.known[digest]
 
 
-def _evaluated(case: Case, units: Units, places: np.ndarray, counts: np.ndarray) -> np.ndarray:
+def _evaluated(case: Examples, units: Units, places: np.ndarray, counts: np.ndarray) -> np.ndarray:
     x, points = case.flat, len(counts)
     example, count = np.repeat(np.arange(len(case)), points), np.tile(counts, len(case))
     away = np.flatnonzero(count)  # the examples themselves were scored already
@@ -287,12 +287,12 @@ def stand_in(baselines: Any, replacement: Any) -> Any:
     return baselines if replacement is None else replacement
 
 
-def replaced_by(case: Case) -> str:
+def replaced_by(case: Examples) -> str:
     """What stands in, in words."""
     return describe_zeros(case.x, case.kind) if case.references.default else case.references.words
 
 
-def _settings(case: Case, units: Units, counts: np.ndarray) -> str:
+def _settings(case: Examples, units: Units, counts: np.ndarray) -> str:
     steps = len(counts) - 1
     return (
         f"{counts[-1]} of {units.count} {units.words} in {steps} step{'s' if steps > 1 else ''}, replaced by "

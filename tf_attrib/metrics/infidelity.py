@@ -12,7 +12,7 @@ from ..common.checks import is_whole, whole
 from ..common.errors import AttributionError
 from ..engine.method import Method
 from ..methods import as_method
-from .examples import Case, attributed, case_of, is_slope, joined, relevance
+from .examples import Examples, attributed, case_of, is_slope, joined, relevance
 from .metric import Metric
 
 # Noise is this part of the range of the examples, unless told otherwise.
@@ -39,14 +39,14 @@ class Gaussian:
     def __post_init__(self):
         _positive("stddev", self.stddev)
 
-    def words(self, case: Case) -> str:
+    def words(self, case: Examples) -> str:
         return f"Gaussian noise of standard deviation {self._stddev(case):.3g}"
 
-    def _stddev(self, case: Case) -> float:
+    def _stddev(self, case: Examples) -> float:
         return float(NOISE * np.ptp(case.flat)) if self.stddev is None else self.stddev
 
     def draw(
-        self, case: Case, example: int, reference: np.ndarray, samples: int, rng: np.random.Generator
+        self, case: Examples, example: int, reference: np.ndarray, samples: int, rng: np.random.Generator
     ) -> Iterator[np.ndarray]:
         stddev = self._stddev(case)
         for size in _sizes(samples, case.block):
@@ -66,11 +66,11 @@ class NoisyBaseline:
     def __post_init__(self):
         _positive("stddev", self.stddev)
 
-    def words(self, case: Case) -> str:
+    def words(self, case: Examples) -> str:
         return f"the baseline with {Gaussian(self.stddev).words(case)}"
 
     def draw(
-        self, case: Case, example: int, reference: np.ndarray, samples: int, rng: np.random.Generator
+        self, case: Examples, example: int, reference: np.ndarray, samples: int, rng: np.random.Generator
     ) -> Iterator[np.ndarray]:
         for noise in Gaussian(self.stddev).draw(case, example, reference, samples, rng):
             yield case.flat[example] - reference - noise
@@ -94,12 +94,12 @@ class Squares:
     def _range(self) -> tuple[int, int]:
         return tuple(self.side) if isinstance(self.side, tuple | list) else (self.side, self.side)
 
-    def words(self, case: Case) -> str:
+    def words(self, case: Examples) -> str:
         low, high = self._range()
         return f"squares of side {low if low == high else f'{low} to {high}'} removed"
 
     def draw(
-        self, case: Case, example: int, reference: np.ndarray, samples: int, rng: np.random.Generator
+        self, case: Examples, example: int, reference: np.ndarray, samples: int, rng: np.random.Generator
     ) -> Iterator[np.ndarray]:
         low, high = self._range()
         # sides and places of all samples come first, so that the size of a block changes nothing
@@ -116,16 +116,16 @@ class Squares:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Given:
+class GivenPerturbations:
     """Perturbations (samples, features) that the user gave, the same for every example."""
 
     values: np.ndarray
 
-    def words(self, case: Case) -> str:
+    def words(self, case: Examples) -> str:
         return "given ones"
 
     def draw(
-        self, case: Case, example: int, reference: np.ndarray, samples: int, rng: np.random.Generator
+        self, case: Examples, example: int, reference: np.ndarray, samples: int, rng: np.random.Generator
     ) -> Iterator[np.ndarray]:
         for start in range(0, samples, case.block):
             yield self.values[start : start + case.block]
@@ -187,7 +187,7 @@ class Slope:
     unknown: np.ndarray
 
     @classmethod
-    def of(cls, result: Attribution, case: Case) -> "Slope":
+    def of(cls, result: Attribution, case: Examples) -> "Slope":
         """That of a result: its attributions, or where these are in the unit of the score, divided by x - x'."""
         check_measurable(result)
         values = relevance(result, case)
@@ -225,7 +225,7 @@ def check_measurable(result: Attribution) -> None:
         )
 
 
-def _shared_out(result: Attribution, values: np.ndarray, case: Case) -> np.ndarray:
+def _shared_out(result: Attribution, values: np.ndarray, case: Examples) -> np.ndarray:
     """Effects of groups, which every feature has in full, with an equal share for each feature."""
     if result.taken_away == "positions":  # with all their channels
         sizes = {key: np.full(x.shape, x.shape[-1] if x.ndim > 2 else 1) for key, x in case.x.items()}
@@ -239,7 +239,7 @@ def _shared_out(result: Attribution, values: np.ndarray, case: Case) -> np.ndarr
     return values
 
 
-def _check_baseline(result: Attribution, case: Case) -> None:
+def _check_baseline(result: Attribution, case: Examples) -> None:
     """Raises where a result was made against another baseline than the references of `case`."""
     expected, found = result.scores - result.difference, case.baseline_scores.mean(1)
     if not np.allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(result.scores).max()):
@@ -251,7 +251,7 @@ def _check_baseline(result: Attribution, case: Case) -> None:
 
 
 def infidelities(
-    case: Case, slopes: Sequence[Slope], perturbation: Any, samples: int | None, normalise: bool, seed: int
+    case: Examples, slopes: Sequence[Slope], perturbation: Any, samples: int | None, normalise: bool, seed: int
 ) -> list[Metric]:
     """As `infidelity`, of several attributions with the same perturbations: the scores are evaluated once."""
     perturbation, samples = _perturbation(case, perturbation, samples)
@@ -275,7 +275,7 @@ def infidelities(
     ]
 
 
-def _perturbation(case: Case, perturbation: Any, samples: int | None) -> tuple[Any, int]:
+def _perturbation(case: Examples, perturbation: Any, samples: int | None) -> tuple[Any, int]:
     """What draws, and how many of it."""
     if samples is not None:
         whole("samples", samples)
@@ -291,11 +291,11 @@ def _perturbation(case: Case, perturbation: Any, samples: int | None) -> tuple[A
         )
     if samples is not None:
         raise AttributionError(f"an array of {len(array)} perturbations brings its own number: leave samples= out")
-    return Given(array.reshape(len(array), -1)), len(array)
+    return GivenPerturbations(array.reshape(len(array), -1)), len(array)
 
 
 def _compared(
-    case: Case, example: int, slopes: np.ndarray, known: np.ndarray, perturbation, samples: int, rng: np.random.Generator
+    case: Examples, example: int, slopes: np.ndarray, known: np.ndarray, perturbation, samples: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """I · phi (samples, methods), and F(x) - F(x - I) (samples,), of one example."""
     x, dtype = case.flat[example], case.session.function.dtype.as_numpy_dtype

@@ -7,7 +7,7 @@ import numpy as np
 
 from ..common.checks import is_whole
 from ..common.errors import AttributionError
-from .examples import Case
+from .examples import Examples
 
 UNITS = ("features", "pixels", "patches", "tokens")
 
@@ -39,7 +39,7 @@ class Units:
         return parts if self.count == len(self.labels) else parts[:, self.labels]
 
 
-def units_of(case: Case, units: str | None = None, patch: int | tuple[int, ...] | None = None) -> Units:
+def units_of(case: Examples, units: str | None = None, patch: int | tuple[int, ...] | None = None) -> Units:
     """The parts of the examples of `case`.
 
     Args:

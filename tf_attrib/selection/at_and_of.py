@@ -27,7 +27,7 @@ class At:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Rows:
+class OwnRows:
     """Arrays whose row i goes with example i: (n, ...) by key, in the structure of `flatten`."""
 
     leaves: dict[Any, np.ndarray]
@@ -45,7 +45,7 @@ class Of:
     name: Any = None
     function: Callable | None = None
     unit: tuple | None = None
-    data: Rows | None = None
+    data: OwnRows | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -128,7 +128,7 @@ def score(function: Callable, data: Any = None) -> Of:
             "ta.score(function) takes a function of the model's outputs, such as lambda outputs: "
             f"outputs[:, 0]; got {function!r}"
         )
-    return Of("score", function=function, data=None if data is None else Rows(_rows(data)))
+    return Of("score", function=function, data=None if data is None else OwnRows(_rows(data)))
 
 
 def _rows(data: Any) -> dict[Any, np.ndarray]:

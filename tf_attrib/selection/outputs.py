@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from ..common.errors import AttributionError, nearest
 from ..common.nested import rebuild
-from ..graph.traced.heads_and_lookups import Head, find_head, find_tensor, head_at, is_tensor_name
+from ..graph.traced.heads_and_lookups import TracedHead, find_head, find_tensor, head_at, is_tensor_name
 from ..graph.traced.layers import float_outputs, layer_outputs, of_unit, unit_index, written
 from ..graph.traced.trace import TRACING, Traced
 from .at_and_of import Of
@@ -135,7 +135,7 @@ def _output_name(traced: Traced, of: Of | None) -> str:
     return names[0]
 
 
-def _raw(head: Head, name: str) -> Output:
+def _raw(head: TracedHead, name: str) -> Output:
     if head.kind is not None and head.applied and head.kind != "log_softmax":
         return _probability(head, name)  # the output is the probability
 
@@ -146,7 +146,7 @@ def _raw(head: Head, name: str) -> Output:
     return Output(f"output {name!r}", "raw", {None: head.output}, finish)
 
 
-def _logits(head: Head, name: str) -> Output:
+def _logits(head: TracedHead, name: str) -> Output:
     def finish(values):
         return _classes(head, values[None], lambda value: -value)
 
@@ -161,7 +161,7 @@ def _logits(head: Head, name: str) -> Output:
     )
 
 
-def _probability(head: Head, name: str) -> Output:
+def _probability(head: TracedHead, name: str) -> Output:
     def finish(values):
         value = values[None]
         if not head.applied:
@@ -183,7 +183,7 @@ def _probability(head: Head, name: str) -> Output:
     )
 
 
-def _log_odds(head: Head, name: str) -> Output | None:
+def _log_odds(head: TracedHead, name: str) -> Output | None:
     """log(p / (1 - p)) of a class, from the logits: that of a sigmoid is the logit itself."""
     if head.logits is None or (head.kind != "sigmoid" and head.logits.shape[-1] in (None, 1)):
         return None
@@ -198,7 +198,7 @@ def _log_odds(head: Head, name: str) -> Output | None:
     return found if head.kind == "sigmoid" else dataclasses.replace(found, choose=choose)
 
 
-def _classes(head: Head, value: tf.Tensor, other: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
+def _classes(head: TracedHead, value: tf.Tensor, other: Callable[[tf.Tensor], tf.Tensor]) -> tf.Tensor:
     """`value`, or for a single sigmoid unit both its classes: class 1 has `value`, class 0 `other(value)`."""
     if head.kind != "sigmoid" or not _is_single(value):
         return value

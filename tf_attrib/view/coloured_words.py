@@ -7,11 +7,11 @@ import numpy as np
 from markupsafe import Markup
 
 from ..common.errors import AttributionError
+from ..common.tokens import is_padding
 from ..result.result import Result
 from . import captions, colour
 from .kinds import Block, blocks, has_steps, is_words, refuse
 
-PADDING = ("", "[PAD]", "[pad]", "<pad>", "<PAD>")
 WORD = Markup(
     '<span style="background:{};color:{};padding:0.12em 0.3em;margin:0.08em;border-radius:0.2em;display:inline-block;'
     'white-space:pre-wrap;line-height:1.4" title="{}">{}</span>'
@@ -88,7 +88,7 @@ def _padding(tokens: list[str], values: np.ndarray, ids: np.ndarray | None) -> i
     number = 0
     for place in range(len(values) - 1, 0, -1):
         is_id = ids is not None and ids.dtype.kind in "iu"
-        empty = ids[place] == 0 if is_id else tokens[place] in PADDING
+        empty = ids[place] == 0 if is_id else is_padding(tokens[place])
         if not empty or values[place] != 0:
             break
         number += 1

@@ -18,7 +18,7 @@ MAX_CHANNELS = 6
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class ShowOptions:
     """What `show` takes besides result, example and kind; see there."""
 
     sign: str = "both"
@@ -55,7 +55,7 @@ class Part:
     group: Sequence[Block]
     example: int
     name: str
-    options: Options
+    options: ShowOptions
     drawn: Sequence[int]
 
     @property
@@ -149,7 +149,7 @@ def _map_picture(part: Part) -> Picture:
     )
 
 
-def _keep(options: Options) -> float:
+def _keep(options: ShowOptions) -> float:
     return 1.0 if options.keep is None else options.keep
 
 

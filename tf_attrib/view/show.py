@@ -10,7 +10,7 @@ from ..common.errors import AttributionError
 from ..result.result import Result
 from . import captions, colour, coloured_words, draw, plots, position_map
 from .kinds import Block, blocks, has_steps, refuse, suited
-from .panels import PANELS, Options, Part
+from .panels import PANELS, Part, ShowOptions
 
 # kinds that are drawn as another, and then given axes
 BASE = {"spectrogram": "image"}
@@ -103,7 +103,7 @@ def show(
         AttributionError: for a shape that cannot be drawn (it names what to call), an unknown kind, an option that this
             kind does not heed, an example that does not exist, times or frequencies that are not one for each step or bin.
     """
-    options = Options(
+    options = ShowOptions(
         sign=sign,
         clip=clip,
         keep=keep,
@@ -136,7 +136,7 @@ def show(
     return draw.stack(panels, left_out)
 
 
-def _example_panels(result: Result, found, example: int, options: Options, chosen, scales: Scales) -> list[draw.Panel]:
+def _example_panels(result: Result, found, example: int, options: ShowOptions, chosen, scales: Scales) -> list[draw.Panel]:
     """The panels of all tensors of one example; the numbers, which are of all of them, stand beneath the last."""
     panels = []
     for group, kind in found:
@@ -227,7 +227,7 @@ def _examples(result: Result, example, limit: int) -> tuple[list[int], list[str]
     return [index % total for index in chosen], []
 
 
-def _kind(block: Block, kind: str, options: Options) -> str:
+def _kind(block: Block, kind: str, options: ShowOptions) -> str:
     """The kind of picture for one tensor; an unsuitable one raises."""
     if kind == "auto":
         if not block.kind:
@@ -267,7 +267,7 @@ def _merged(found: list[tuple[Block, str]]) -> list[tuple[list[Block], str]]:
     return groups
 
 
-def _check_heeded(kinds: set[str], *given: Options | Scales) -> None:
+def _check_heeded(kinds: set[str], *given: ShowOptions | Scales) -> None:
     heeded = {name for kind in kinds for name in USES[kind]} | {"limit"}
     for options in given:
         for field in dataclasses.fields(options):

@@ -16,9 +16,10 @@ from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
 from ..common.nested import flatten
+from ..common.tokens import is_padding
 from ..result.result import Result
 from . import captions, colour
-from .coloured_words import PADDING, words_of
+from .coloured_words import words_of
 from .draw import png as figure_png
 from .image import Picture, diverging, infer_range, overlay, to_display
 from .kinds import Block, blocks, has_steps
@@ -150,7 +151,7 @@ def _gathered(tokens: list[str], values: np.ndarray) -> tuple[list[str], np.ndar
     same = 1
     while same < len(tokens) and tokens[-1 - same] == tokens[-1]:
         same += 1
-    if same < MANY or tokens[-1] not in PADDING:
+    if same < MANY or not is_padding(tokens[-1]):
         return tokens, values
     return [*tokens[:-same], f"{tokens[-1] or '(empty)'} × {same}"], np.append(values[:-same], values[-same:].sum())
 

@@ -4,7 +4,7 @@ import numpy as np
 
 from ...common.errors import AttributionError
 from .. import remedies
-from ..case import Case
+from ..case import Examination
 from ..catalogue import finding
 from ..report import Finding
 
@@ -32,7 +32,7 @@ MANY_EXAMPLES, FEW_COLUMNS = 8, 0.1
 BACKGROUND = 0.2
 
 
-def check_classes(case: Case) -> list[Finding]:
+def check_classes(case: Examination) -> list[Finding]:
     """The distribution over classes at the baseline, averaged over references: default class, favoured class, entropy."""
     each = case.probabilities
     if each is None or not np.isfinite(each).all():
@@ -77,7 +77,7 @@ def _entropy(distributions: np.ndarray) -> np.ndarray:
     return -(p * np.log(np.where(p > 0, p, 1))).sum(-1)
 
 
-def _default_class(case: Case, mean: np.ndarray) -> Finding:
+def _default_class(case: Examination, mean: np.ndarray) -> Finding:
     """Whether the baseline has the default class, or symmetric classes are balanced."""
     classes, wanted = mean.shape[-1], case.default_class
     if wanted == 0.5:
@@ -126,7 +126,7 @@ def _default_class(case: Case, mean: np.ndarray) -> Finding:
     )
 
 
-def _favoured(case: Case, mean: np.ndarray, which: np.ndarray, evidence: dict) -> Finding:
+def _favoured(case: Examination, mean: np.ndarray, which: np.ndarray, evidence: dict) -> Finding:
     """A baseline that the model takes for a class, and how much of the attributions is the baseline's own."""
     classes, explained = mean.shape[-1], case.explained_class
     favourite, highest = int(mean[which[0]].argmax()), float(mean[which[0]].max())
@@ -155,7 +155,7 @@ def _favoured(case: Case, mean: np.ndarray, which: np.ndarray, evidence: dict) -
     )
 
 
-def check_score(case: Case) -> list[Finding]:
+def check_score(case: Examination) -> list[Finding]:
     """Whether the score at the baseline is near zero."""
     scores, below = case.result.scores, case.work.compared.baseline_scores.mean(1)
     if not all(np.isfinite(one).all() for one in (scores, below, case.result.magnitudes)):
@@ -200,7 +200,7 @@ def check_score(case: Case) -> list[Finding]:
     ]
 
 
-def check_distance(case: Case) -> list[Finding]:
+def check_distance(case: Examination) -> list[Finding]:
     """Paths that are too short, in values or in score."""
     relative, below = _distances(case), case.work.compared.baseline_scores
     scores = case.result.scores
@@ -265,7 +265,7 @@ def check_distance(case: Case) -> list[Finding]:
     ]
 
 
-def _distances(case: Case) -> np.ndarray:
+def _distances(case: Examination) -> np.ndarray:
     """(n,), the largest distance of an input to its references, relative to the size of both."""
     n, relative = case.count, np.zeros(case.count)
     for number in range(case.references):
@@ -276,7 +276,7 @@ def _distances(case: Case) -> np.ndarray:
     return relative
 
 
-def check_range(case: Case) -> list[Finding]:
+def check_range(case: Examination) -> list[Finding]:
     """Baselines outside the range of the inputs; zeros that are gray."""
     if case.place.kind != "inputs":
         return []
@@ -329,7 +329,7 @@ def check_range(case: Case) -> list[Finding]:
     ]
 
 
-def _columns_outside(case: Case, x: np.ndarray, used: np.ndarray) -> list[Finding]:
+def _columns_outside(case: Examination, x: np.ndarray, used: np.ndarray) -> list[Finding]:
     """Columns of a table, each with a range of its own."""
     low, high = x.min(0).astype(np.float64), x.max(0).astype(np.float64)
     room = np.where(high > low, BEYOND * (high - low), np.inf)
@@ -358,7 +358,7 @@ def _gray(x: np.ndarray, used: np.ndarray, low: float, high: float) -> bool:
     return image and not used.any() and low < -0.25 * high and np.mean(x <= low + 1e-3 * (high - low)) > BACKGROUND
 
 
-def check_equal_features(case: Case) -> list[Finding]:
+def check_equal_features(case: Examination) -> list[Finding]:
     """Features that equal their baseline: how many, and whether the score would move with them."""
     if case.place.kind != "inputs":
         return []

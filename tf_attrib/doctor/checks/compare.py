@@ -7,7 +7,7 @@ from ...common.nested import flatten, rebuild
 from ...result.similarity import rank_correlation_of
 from ...selection import baselines as recipes
 from .. import remedies
-from ..case import Case
+from ..case import Examination
 from ..catalogue import finding
 from ..report import Finding
 from .embeddings import padding
@@ -19,7 +19,7 @@ STRONG = 0.1
 ALIKE, UNLIKE, SIGNS = 0.5, -0.3, 0.3
 
 
-def summed(case: Case, result: Attribution, example: int) -> np.ndarray:
+def summed(case: Examination, result: Attribution, example: int) -> np.ndarray:
     """The attributions of an example as one vector; of embeddings, one number for each token."""
     parts = []
     for leaf in flatten(result.attributions).values():
@@ -28,7 +28,7 @@ def summed(case: Case, result: Attribution, example: int) -> np.ndarray:
     return np.concatenate(parts)
 
 
-def rows(case: Case, other: Attribution) -> tuple[np.ndarray, np.ndarray]:
+def rows(case: Examination, other: Attribution) -> tuple[np.ndarray, np.ndarray]:
     """(m, features) each, the attributions of the first examples in both: those that are finite, and not zero throughout."""
     pairs = [(summed(case, case.result, i), summed(case, other, i)) for i in range(case.few)]
     pairs = [pair for pair in pairs if all(np.isfinite(one).all() and one.any() for one in pair)]
@@ -41,7 +41,7 @@ def sign_changes(a: np.ndarray, b: np.ndarray) -> float:
     return float(np.mean(np.sign(a[strong]) != np.sign(b[strong]))) if strong.any() else 0.0
 
 
-def check_baselines(case: Case) -> list[Finding]:
+def check_baselines(case: Examination) -> list[Finding]:
     """The same examples against one or two other baselines."""
     measured = {}
     # few examples are compared with one other baseline: two would cost more than they do themselves
@@ -80,7 +80,7 @@ def check_baselines(case: Case) -> list[Finding]:
     return [finding("baselines_compared", "warning", evidence, f"{said}: another baseline turns the story round.", remedy)]
 
 
-def _others(case: Case) -> list[tuple[str, str, object]]:
+def _others(case: Examination) -> list[tuple[str, str, object]]:
     """(words, call, baseline) of baselines that suit the data, other than the given one."""
     if case.place.kind == "embeddings":
         return _of_embeddings(case)
@@ -101,12 +101,12 @@ def _others(case: Case) -> list[tuple[str, str, object]]:
     return [("the mean of these inputs", *mean)]
 
 
-def _differs(case: Case) -> bool:
+def _differs(case: Examination) -> bool:
     """Whether the given baseline is not the mean of these inputs."""
     return any((case.reference(key, 0) != value.mean(0).astype(value.dtype)).any() for key, value in case.x.items())
 
 
-def _of_embeddings(case: Case) -> list[tuple[str, str, object]]:
+def _of_embeddings(case: Examination) -> list[tuple[str, str, object]]:
     """Padding, where its id is known, and the mean of the embeddings at hand."""
     found, zero = [], all(not case.reference(key, 0).any() for key in case.x)
     token = padding(case)

@@ -2,8 +2,9 @@
 
 import numpy as np
 
+from ...common.tokens import PADDING, is_padding
 from .. import remedies
-from ..case import Case
+from ..case import Examination
 from ..catalogue import finding
 from ..report import Finding
 from . import operations
@@ -12,7 +13,6 @@ from . import operations
 ONE_NORM = 0.02
 # Stop words whose norm is below this part of the others' are those of the guide's claim.
 SMALL = 0.9
-PADDING = frozenset({"", "[pad]", "<pad>", "pad", "<blank>", "[blank]", "<s_pad>"})
 STOP_WORDS = frozenset(
     (
         "a",
@@ -66,16 +66,16 @@ STOP_WORDS = frozenset(
 ENOUGH = 3
 
 
-def padding(case: Case) -> int | None:
+def padding(case: Examination) -> int | None:
     """The id of the padding token, by its word, or 0 where the layer masks zeros; None where nothing says."""
-    ids = [i for i, word in case.words.items() if word.lower() in PADDING and i >= 0]
+    ids = [i for i, word in case.words.items() if is_padding(word) and i >= 0]
     if ids:
         return min(ids)
     masked = any(getattr(call.layer, "mask_zero", False) for call in case.session.function.traced.calls)
     return 0 if masked else None
 
 
-def check_words(case: Case) -> list[Finding]:
+def check_words(case: Examination) -> list[Finding]:
     """Norms of the embeddings, and what they say of a baseline of zeros."""
     found = []
     for key, lookup in operations.selected_lookups(case.session).items():
@@ -87,7 +87,7 @@ def check_words(case: Case) -> list[Finding]:
     return found
 
 
-def _one_norm(case: Case, norms: np.ndarray) -> list[Finding]:
+def _one_norm(case: Examination, norms: np.ndarray) -> list[Finding]:
     """A baseline of zeros where every vector has the same length."""
     lengths = norms[norms > 0]
     if len(lengths) < ENOUGH or lengths.std() > ONE_NORM * lengths.mean():
@@ -113,7 +113,7 @@ def _one_norm(case: Case, norms: np.ndarray) -> list[Finding]:
     ]
 
 
-def _stop_words(case: Case, norms: np.ndarray) -> list[Finding]:
+def _stop_words(case: Examination, norms: np.ndarray) -> list[Finding]:
     """The norms of stop words against those of the other words."""
     known = {i: word.lower() for i, word in case.words.items() if 0 <= i < len(norms)}
     stop = [i for i, word in known.items() if word in STOP_WORDS]

@@ -7,7 +7,7 @@ from ...methods import IntegratedGradients
 from ...result.completeness import GAP, MOST_CANCELLED, SLIGHT
 from ...result.words import BESIDE_BASELINE
 from .. import remedies
-from ..case import Case
+from ..case import Examination
 from ..catalogue import finding
 from ..report import Finding, hundredths
 from .operations import has_float16
@@ -16,7 +16,7 @@ from .operations import has_float16
 MOST_STEPS = 800
 
 
-def check_accuracy(case: Case) -> list[Finding]:
+def check_accuracy(case: Examination) -> list[Finding]:
     """The estimated error and the status of a rule that refines."""
     result = case.result
     if result.error_estimate is None:
@@ -72,7 +72,7 @@ def check_accuracy(case: Case) -> list[Finding]:
     ]
 
 
-def _too_narrow(case: Case, narrow: np.ndarray, evidence: dict, error: float) -> Finding:
+def _too_narrow(case: Examination, narrow: np.ndarray, evidence: dict, error: float) -> Finding:
     """Paths that could not be followed: beside the baseline another one helps, elsewhere the logit or no gradient at all."""
     where, logits = float(np.nanmin(case.result.narrow_at[narrow], initial=1)), remedies.logits(case)
     evidence["narrow_at"] = where
@@ -101,7 +101,7 @@ def _too_narrow(case: Case, narrow: np.ndarray, evidence: dict, error: float) ->
     )
 
 
-def _elsewhere(case: Case) -> str:
+def _elsewhere(case: Examination) -> str:
     """The call with a baseline of which a normalisation has something left."""
     mean = remedies.mean_input(case)
     baseline = (
@@ -110,7 +110,7 @@ def _elsewhere(case: Case) -> str:
     return remedies.attribute(case, baselines=baseline)
 
 
-def check_gap(case: Case) -> list[Finding]:
+def check_gap(case: Examination) -> list[Finding]:
     """Whether the attributions add up to the difference of scores."""
     result = case.result
     gaps = result.relative_gap
@@ -157,7 +157,7 @@ def check_gap(case: Case) -> list[Finding]:
     ]
 
 
-def check_cancellation(case: Case) -> list[Finding]:
+def check_cancellation(case: Examination) -> list[Finding]:
     """Whether attributions are far larger than the scores that they add up to."""
     times = case.result.magnitudes / np.maximum(case.work.compared.largest, np.finfo(float).tiny)
     wrong = np.flatnonzero(times > MOST_CANCELLED)
@@ -177,7 +177,7 @@ def check_cancellation(case: Case) -> list[Finding]:
     ]
 
 
-def check_steps(case: Case) -> list[Finding]:
+def check_steps(case: Examination) -> list[Finding]:
     """The error of a rule with fixed nodes, against the rule that refines."""
     if case.method.control is not None:
         return []
@@ -208,7 +208,7 @@ def check_steps(case: Case) -> list[Finding]:
     ]
 
 
-def _steps(case: Case, worst: int, evidence: dict, wrong: np.ndarray) -> list[Finding]:
+def _steps(case: Examination, worst: int, evidence: dict, wrong: np.ndarray) -> list[Finding]:
     """How many steps would do for the example with the largest gap."""
     steps, one = case.method.n_steps or 50, np.array([worst])
     gap, error = float(abs(evidence["largest_gap"])), float("inf")

@@ -8,7 +8,7 @@ from ...engine.session import Session
 from ...graph.traced.cut import Port
 from ...graph.traced.trace import named_outputs
 from .. import remedies
-from ..case import EXAMPLES, Case, leaf_of, values_within
+from ..case import EXAMPLES, Examination, leaf_of, values_within
 from ..catalogue import finding
 from ..report import Finding
 from . import operations
@@ -134,7 +134,7 @@ def _first_difference(session: Session, here: tuple, there: tuple) -> tuple[str,
     return None
 
 
-def check_connected(case: Case) -> list[Finding]:
+def check_connected(case: Examination) -> list[Finding]:
     """Whether each selected tensor moves the score, and its gradient shows it."""
     found = []
     for key, x in case.x.items():
@@ -144,7 +144,7 @@ def check_connected(case: Case) -> list[Finding]:
     return found
 
 
-def _unmoved(case: Case, key) -> Finding:
+def _unmoved(case: Examination, key) -> Finding:
     m, name = case.few, "the input" if key is None else f"input {key!r}"
     swapped = {other: (case.reference(key, 0) if other == key else x)[:m] for other, x in case.x.items()}
     at = dict(zip(case.place.ports, swapped.values(), strict=True))
@@ -172,7 +172,7 @@ def _unmoved(case: Case, key) -> Finding:
     )
 
 
-def _without(case: Case, key) -> str:
+def _without(case: Examination, key) -> str:
     """A call that leaves an input out, or, where it is the only one, shows what leads to the output."""
     others, specs = [other for other in case.x if other != key], case.attributor.input_specs
     if not others or case.place.kind != "inputs":
@@ -183,7 +183,7 @@ def _without(case: Case, key) -> str:
     return remedies.another(case.attributor, f"at=ta.inputs({other!r})")
 
 
-def check_integers(case: Case) -> list[Finding]:
+def check_integers(case: Examination) -> list[Finding]:
     """Which integer inputs are attributed at their embeddings, and which are left out."""
     function = case.session.function
     whole = {
@@ -218,7 +218,7 @@ def check_integers(case: Case) -> list[Finding]:
     ]
 
 
-def check_finite(case: Case) -> list[Finding]:
+def check_finite(case: Examination) -> list[Finding]:
     """Scores and gradients that are NaN or infinite, along the path and at its ends."""
     status = case.result.status
     bad = np.flatnonzero(status == NOT_FINITE) if status is not None else np.zeros(0, int)
@@ -241,7 +241,7 @@ def check_finite(case: Case) -> list[Finding]:
     return []
 
 
-def _not_finite(case: Case, bad: np.ndarray) -> Finding:
+def _not_finite(case: Examination, bad: np.ndarray) -> Finding:
     """What is not finite: weights, or values on the path, and at which end of it."""
     said = (
         f"A score or gradient is NaN or infinite along the path of {len(bad)} of {case.count} examples: they have no "
@@ -272,14 +272,14 @@ def _not_finite(case: Case, bad: np.ndarray) -> Finding:
     )
 
 
-def _not_finite_where(case: Case) -> dict:
+def _not_finite_where(case: Examination) -> dict:
     """Where on the paths of the first examples the output is not finite."""
     rows = values_within(case.session, *case.path)
     finite = np.isfinite(rows.reshape(case.few, 9, -1)).all(-1)
     return {"alphas_of_output": np.linspace(0, 1, 9)[~finite.all(0)]} if not finite.all() else {"output_is_finite": True}
 
 
-def check_units(case: Case) -> list[Finding]:
+def check_units(case: Examination) -> list[Finding]:
     """ReLU units that are zero along all the paths of the first examples, and at the inputs of the others."""
     if not any((case.reference(key, 0) != x).any() for key, x in case.x.items()):
         return []  # there are no paths
@@ -317,7 +317,7 @@ def check_units(case: Case) -> list[Finding]:
     return [finding("dead_units", "passed", evidence, f"{said}: no layer is dead.")]
 
 
-def check_custom_gradients(case: Case) -> list[Finding]:
+def check_custom_gradients(case: Examination) -> list[Finding]:
     """Operations whose gradient the model defines itself."""
     names = operations.custom_gradients(case.session)
     if not names:
@@ -347,7 +347,7 @@ def check_custom_gradients(case: Case) -> list[Finding]:
     ]
 
 
-def check_float16(case: Case) -> list[Finding]:
+def check_float16(case: Examination) -> list[Finding]:
     """float16 values along the path that overflow, or are about to."""
     largest = operations.largest_float16(case)
     if not largest:

@@ -9,7 +9,7 @@ from ...engine.session import Session
 from ...graph.traced.cut import Port
 from ...graph.traced.heads_and_lookups import Lookup, ancestors, find_lookups, passed
 from ...graph.traced.trace import TRACING
-from ..case import Case
+from ..case import Examination
 
 # Operations through which no gradient flows, though they compute floats from floats.
 STOPS = frozenset(
@@ -86,7 +86,7 @@ def custom_gradients(session: Session) -> list[str]:
     return found
 
 
-def alive_units(case: Case, at: tuple[dict, dict]) -> dict[str, np.ndarray]:
+def alive_units(case: Examination, at: tuple[dict, dict]) -> dict[str, np.ndarray]:
     """For each ReLU, by its layer's name, (units,) whether a unit (or channel) is above zero at any row of `at`.
 
     Args:
@@ -104,7 +104,7 @@ def alive_units(case: Case, at: tuple[dict, dict]) -> dict[str, np.ndarray]:
     return {name: value > 0 for name, value in _reduced(case, "alive", outputs, highest, at).items()}
 
 
-def largest_float16(case: Case) -> dict[str, float]:
+def largest_float16(case: Examination) -> dict[str, float]:
     """The largest magnitude of each float16 tensor along the paths; infinite where it overflows or is NaN."""
     outputs = [
         tensor
@@ -121,7 +121,7 @@ def largest_float16(case: Case) -> dict[str, float]:
     return {name: float(value) for name, value in _reduced(case, "float16", outputs, highest, case.path).items()}
 
 
-def _reduced(case: Case, name: str, tensors: list[tf.Tensor], make, at: tuple[dict, dict]) -> dict[str, np.ndarray]:
+def _reduced(case: Examination, name: str, tensors: list[tf.Tensor], make, at: tuple[dict, dict]) -> dict[str, np.ndarray]:
     """The maxima that `make` adds to the graph, over all blocks of rows."""
     if not tensors:
         return {}
@@ -155,7 +155,7 @@ def selected_lookups(session: Session) -> dict:
     }
 
 
-def norms(case: Case, key, lookup: Lookup) -> np.ndarray:
+def norms(case: Examination, key, lookup: Lookup) -> np.ndarray:
     """(rows,), the Euclidean norm of each row of a lookup's table."""
 
     def ports() -> dict:

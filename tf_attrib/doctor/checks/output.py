@@ -3,20 +3,19 @@
 import numpy as np
 
 from ...result.similarity import cosine_of, rank_correlation_of
+from ...result.words import SATURATED
 from ...selection.at_and_of import Of
 from .. import remedies
-from ..case import Case
+from ..case import Examination
 from ..catalogue import finding
 from ..report import Finding
 from .compare import rows
 
-# Below this share of the difference of scores the gradient at the input says next to nothing.
-SATURATED = 0.01
 # Two attributions whose ranks agree less than this tell different stories.
 ALIKE = 0.7
 
 
-def check_saturation(case: Case) -> list[Finding]:
+def check_saturation(case: Examination) -> list[Finding]:
     """What share of the difference of scores the gradient at the input accounts for."""
     shares = case.result.gradient_share
     if shares is None:
@@ -56,14 +55,14 @@ def check_saturation(case: Case) -> list[Finding]:
     ]
 
 
-def _along_the_path(case: Case) -> str:
+def _along_the_path(case: Examination) -> str:
     """A call that shows where the score arises; of several baselines there is no one path to show."""
     if case.work.tables.references.count > 1:
         return remedies.attribute(case)
     return f'{remedies.attribute(case, method=remedies.quoted("interior_gradients"))}.plot(kind="saturation")'
 
 
-def check_unit(case: Case) -> list[Finding]:
+def check_unit(case: Examination) -> list[Finding]:
     """Whether the logit tells the same story as the probability."""
     name = getattr(case.attributor.of, "name", None)
     if name is not None and name not in case.session.function.traced.outputs:
@@ -100,7 +99,7 @@ def check_unit(case: Case) -> list[Finding]:
     ]
 
 
-def check_shape(case: Case) -> list[Finding]:
+def check_shape(case: Examination) -> list[Finding]:
     """An output that is not one score, or one of each class, for each example."""
     shape = case.session.shape(case.work.ready)
     target = case.work.tables.target
@@ -144,7 +143,7 @@ def check_shape(case: Case) -> list[Finding]:
     return []
 
 
-def check_target(case: Case) -> list[Finding]:
+def check_target(case: Examination) -> list[Finding]:
     """Examples whose explained class is not the predicted one."""
     predicted, target = case.result.predicted, case.result.target
     if predicted is None or target is None or target.ndim != 1 or not case.target_given:

@@ -17,7 +17,7 @@ from ...methods import IntegratedGradients
 from ...selection.inputs import as_arrays
 from ...selection.references import resolve
 from ..report import Finding, Report, hundredths
-from .given import Fit, Given, sums_of
+from .given import Fit, GivenNumbers, sums_of
 from .hypotheses import ERRORS, complete
 
 # The guide's rule: a sum may be off by so much of the difference of scores.
@@ -121,7 +121,7 @@ def _unpacked(attributions, scores, baseline_scores, target, inputs, with_model:
     return leaves, scores, baseline_scores, target, inputs
 
 
-def _from_numbers(leaves, scores, baseline_scores, inputs, baselines, target) -> Given:
+def _from_numbers(leaves, scores, baseline_scores, inputs, baselines, target) -> GivenNumbers:
     """What is known without a model."""
     count = len(next(iter(leaves.values())))
     if scores is None:
@@ -133,7 +133,7 @@ def _from_numbers(leaves, scores, baseline_scores, inputs, baselines, target) ->
     baseline_scores = None if baseline_scores is None else _per_example("baseline_scores", baseline_scores, count)
     targets = None if target is None else np.broadcast_to(np.asarray(target), (count, *np.shape(target)[1:]))
     if inputs is None:
-        return Given(
+        return GivenNumbers(
             leaves, scores, baseline_scores, targets=targets, no_velocity="the inputs are not known: that takes inputs="
         )
     x = {key: np.asarray(leaf) for key, leaf in as_arrays(inputs).items()}
@@ -141,15 +141,15 @@ def _from_numbers(leaves, scores, baseline_scores, inputs, baselines, target) ->
         raise AttributionError(f"{count} examples of attributions, inputs {_shapes(x)}: give the inputs of the same examples")
     x = {key: leaf.astype(np.float64) for key, leaf in x.items() if leaf.dtype.kind in "biuf"}
     if not x:
-        return Given(leaves, scores, baseline_scores, targets=targets, no_velocity="the inputs are no numbers")
+        return GivenNumbers(leaves, scores, baseline_scores, targets=targets, no_velocity="the inputs are no numbers")
     references = resolve(baselines, x, x, lambda made: made, seed=0)
     velocity = {key: leaf - references.tables[key][references.index[key]].mean(1) for key, leaf in x.items()}
-    return _with_velocity(Given(leaves, scores, baseline_scores, x, targets=targets), velocity, references.count)
+    return _with_velocity(GivenNumbers(leaves, scores, baseline_scores, x, targets=targets), velocity, references.count)
 
 
 def _from_model(
     leaves, scores, baseline_scores, inputs, baselines, target, attributor: Attributor, n_steps: int | None
-) -> tuple[Given, list[Finding]]:
+) -> tuple[GivenNumbers, list[Finding]]:
     """What is known with a model: scores, and the right attributions. And findings where other scores were given."""
     if inputs is None:
         raise AttributionError("attributor= needs inputs=, the model's inputs that the attributions are of")
@@ -172,7 +172,7 @@ def _from_model(
         method = IntegratedGradients(rule=rule, n_steps=steps)
         return mine(flatten(attributor.attribute(inputs, reference.target, baselines, method, 0, False).attributions))
 
-    given = Given(
+    given = GivenNumbers(
         leaves,
         reference.scores,
         reference.scores - reference.difference,
@@ -192,7 +192,7 @@ def _from_model(
     return _with_velocity(given, mine(velocity), references.count), findings
 
 
-def _with_velocity(given: Given, velocity: dict, references: int) -> Given:
+def _with_velocity(given: GivenNumbers, velocity: dict, references: int) -> GivenNumbers:
     """With x - x', where it says something about these attributions."""
     if references > 1:
         return dataclasses.replace(given, no_velocity="there are several baselines, so no one factor (x - x')")
@@ -223,7 +223,7 @@ def _other_scores(name: str, given: np.ndarray, own: np.ndarray, reference: Attr
     ]
 
 
-def _verdict(given: Given, tolerance: float) -> list[Finding]:
+def _verdict(given: GivenNumbers, tolerance: float) -> list[Finding]:
     """The verdict, and what could not be tested."""
     right = complete(given)
     if not given.informative().any() and not np.isfinite(right.residual):
@@ -263,7 +263,7 @@ def _margin(fit: Fit) -> float:
     return FITTED_MARGIN if fit.fitted and not fit.elementwise else MARGIN
 
 
-def _spare(given: Given, fit: Fit) -> int:
+def _spare(given: GivenNumbers, fit: Fit) -> int:
     """How many examples say more than was fitted to them."""
     free = len(fit.fitted) if fit.name == "baseline_score_forgotten" else 1
     return int(given.informative().sum()) - free
@@ -316,7 +316,7 @@ def _complete(right: Fit, evidence: dict) -> Finding:
     )
 
 
-def _single_gaps(given: Given, tolerance: float) -> list[Finding]:
+def _single_gaps(given: GivenNumbers, tolerance: float) -> list[Finding]:
     """Examples that are off by more than the tolerance, though all of them together are not."""
     gap = given.sums - given.difference
     magnitudes = sums_of({key: np.abs(leaf) for key, leaf in given.attributions.items()})
@@ -338,7 +338,7 @@ def _single_gaps(given: Given, tolerance: float) -> list[Finding]:
     ]
 
 
-def _unexplained(given: Given, right: Fit, evidence: dict) -> Finding:
+def _unexplained(given: GivenNumbers, right: Fit, evidence: dict) -> Finding:
     """The sums are wrong, and no equation holds."""
     sums, difference = given.sums, given.difference
     magnitudes = (
@@ -381,7 +381,7 @@ def _unexplained(given: Given, right: Fit, evidence: dict) -> Finding:
     )
 
 
-def _one_example(given: Given, ratios: np.ndarray) -> str:
+def _one_example(given: GivenNumbers, ratios: np.ndarray) -> str:
     """What few examples cannot tell apart."""
     if len(ratios) > SPARE or not len(ratios) or not 0 < ratios[0] != 1:
         return ""
@@ -391,7 +391,7 @@ def _one_example(given: Given, ratios: np.ndarray) -> str:
     )
 
 
-def _untested(given: Given, tried: dict, few: list[Fit]) -> list[Finding]:
+def _untested(given: GivenNumbers, tried: dict, few: list[Fit]) -> list[Finding]:
     """Errors that could not be tested, each with the reason."""
     reasons = {name: why for name, why in tried.items() if isinstance(why, str)}
     reasons |= {
@@ -411,7 +411,7 @@ def _untested(given: Given, tried: dict, few: list[Fit]) -> list[Finding]:
     ]
 
 
-def _evidence(given: Given, right: Fit, fits: list[Fit]) -> dict:
+def _evidence(given: GivenNumbers, right: Fit, fits: list[Fit]) -> dict:
     ordered = sorted([right, *fits], key=lambda fit: fit.residual)
     residuals: dict[str, float] = {}
     for fit in ordered:

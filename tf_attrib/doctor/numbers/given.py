@@ -8,7 +8,7 @@ import numpy as np
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Given:
+class GivenNumbers:
     """The numbers to be judged, in float64, the batch as axis 0.
 
     Attributes:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from .given import Fit, Given, flat, relative, sums_of
+from .given import Fit, GivenNumbers, flat, relative, sums_of
 
 # Weights that sum to (n - 1) / n or (n + 1) / n are recognised for numbers of nodes n in this range.
 NODES = (3, 2000)
@@ -21,7 +21,7 @@ SCALED = 1e-3
 SUM_OF_WEIGHTS = "divide by the sum of the weights: n points have n - 1 intervals"
 
 
-def complete(given: Given) -> Fit:
+def complete(given: GivenNumbers) -> Fit:
     """sum a = F(x) - F(x'); against a reference: a is it, where axes are missing its sum over these."""
     words = "the attributions sum to the difference of scores"
     reference = given.reduced(np.sum)
@@ -36,7 +36,7 @@ def complete(given: Given) -> Fit:
     )
 
 
-def baseline_score_forgotten(given: Given) -> Fit | str | None:
+def baseline_score_forgotten(given: GivenNumbers) -> Fit | str | None:
     """sum a = F(x), though F(x') is not zero; or sum a = F(x) - c with one c, where F(x') was left out of the comparison."""
     known = given.baseline_scores
     if known is not None and np.any(known != 0):
@@ -71,7 +71,7 @@ def baseline_score_forgotten(given: Given) -> Fit | str | None:
     )
 
 
-def factor_missing(given: Given) -> Fit | str | None:
+def factor_missing(given: GivenNumbers) -> Fit | str | None:
     """sum a (x - x') = F(x) - F(x'): the factor was left out."""
     if given.velocity is None:
         return given.no_velocity
@@ -84,7 +84,7 @@ def factor_missing(given: Given) -> Fit | str | None:
     )
 
 
-def factor_is_input(given: Given) -> Fit | str | None:
+def factor_is_input(given: GivenNumbers) -> Fit | str | None:
     """sum a (x - x') / x = F(x) - F(x'): multiplied by x instead of x - x'."""
     if given.velocity is None:
         return given.no_velocity
@@ -105,7 +105,7 @@ def factor_is_input(given: Given) -> Fit | str | None:
     )
 
 
-def channels_averaged(given: Given) -> Fit | str | None:
+def channels_averaged(given: GivenNumbers) -> Fit | str | None:
     """c sum a = F(x) - F(x'): the mean was taken over c channels (or embedding dimensions) where the sum was meant."""
     sizes = _lost_sizes(given)
     if not isinstance(sizes, tuple):
@@ -124,7 +124,7 @@ def channels_averaged(given: Given) -> Fit | str | None:
     )
 
 
-def _lost_sizes(given: Given) -> tuple | str | None:
+def _lost_sizes(given: GivenNumbers) -> tuple | str | None:
     """The sizes of the axes that the attributions lack, or why they are not known."""
     whole = given.reference if given.reference is not None else given.inputs
     if whole is None:
@@ -139,7 +139,7 @@ def _lost_sizes(given: Given) -> tuple | str | None:
     return next(iter(lost))
 
 
-def sign_reversed(given: Given) -> Fit:
+def sign_reversed(given: GivenNumbers) -> Fit:
     """sum a = F(x') - F(x)."""
     return _against(
         given,
@@ -150,7 +150,7 @@ def sign_reversed(given: Given) -> Fit:
     )
 
 
-def loss_explained(given: Given) -> Fit | str | None:
+def loss_explained(given: GivenNumbers) -> Fit | str | None:
     """sum a = log F(x') - log F(x): the gradient of the loss where that of the score was meant."""
     low = given.baseline_scores
     if low is None:
@@ -165,7 +165,7 @@ def loss_explained(given: Given) -> Fit | str | None:
     )
 
 
-def constant_factor(given: Given) -> Fit | str | None:
+def constant_factor(given: GivenNumbers) -> Fit | str | None:
     """sum a = r (F(x) - F(x')) with one r for all examples, and what such an r is known for."""
     reference = given.reduced(np.sum)
     left, right = (given.sums, given.difference) if reference is None else (flat(given.attributions), flat(reference))
@@ -218,7 +218,7 @@ def _known_factor(ratio: float) -> tuple[str, str, str, dict]:
     )
 
 
-def scaled_for_display(given: Given) -> Fit | str | None:
+def scaled_for_display(given: GivenNumbers) -> Fit | str | None:
     """max |a| = 1, or sum |a| = 1, of every example: numbers for a picture."""
     sizes = np.abs(flat(given.attributions))
     for words, value in (("largest magnitude", sizes.max(1)), ("sum of magnitudes", sizes.sum(1))):
@@ -232,7 +232,7 @@ def scaled_for_display(given: Given) -> Fit | str | None:
     return None
 
 
-def magnitudes_only(given: Given) -> Fit | str | None:
+def magnitudes_only(given: GivenNumbers) -> Fit | str | None:
     """a = |reference|, or only its positive part, whatever reduction followed."""
     if flat(given.attributions).min() < 0:
         return None
@@ -258,18 +258,18 @@ def magnitudes_only(given: Given) -> Fit | str | None:
     return Fit(name, residual, words, "keep the sign: take magnitudes in the picture alone", elementwise=True)
 
 
-def _reduced_after(given: Given, change: Callable, reduce: Callable) -> dict | None:
+def _reduced_after(given: GivenNumbers, change: Callable, reduce: Callable) -> dict | None:
     """The reference changed first, then reduced."""
     changed = {key: change(leaf) for key, leaf in given.reference.items()}
     return dataclasses.replace(given, reference=changed).reduced(reduce)
 
 
-def _changed_after(given: Given, change: Callable, reduce: Callable) -> dict | None:
+def _changed_after(given: GivenNumbers, change: Callable, reduce: Callable) -> dict | None:
     reduced = given.reduced(reduce)
     return None if reduced is None else {key: change(leaf) for key, leaf in reduced.items()}
 
 
-def wrong_rule(given: Given) -> Fit | str | None:
+def wrong_rule(given: GivenNumbers) -> Fit | str | None:
     """a = the sum over the left (or right) ends of n steps, or over a trapezoid whose weights sum to n / (n + 1).
 
     Where n is not known: to first order a one-sided sum is off by -(f(1) - f(0)) / (2 n), or plus that, with f the integrand.
@@ -322,7 +322,7 @@ def _rule_words(rule: str, steps: int) -> tuple[str, str]:
     )
 
 
-ERRORS: dict[str, Callable[[Given], Fit | str | None]] = {
+ERRORS: dict[str, Callable[[GivenNumbers], Fit | str | None]] = {
     "baseline_score_forgotten": baseline_score_forgotten,
     "factor_missing": factor_missing,
     "factor_is_input": factor_is_input,
@@ -336,7 +336,7 @@ ERRORS: dict[str, Callable[[Given], Fit | str | None]] = {
 }
 
 
-def _against(given: Given, name: str, changed: dict, words: str, remedy: str) -> Fit:
+def _against(given: GivenNumbers, name: str, changed: dict, words: str, remedy: str) -> Fit:
     """A fit of the attributions `changed` back to what they should be."""
     reference = given.reduced(np.sum)
     if reference is None:

@@ -1,6 +1,6 @@
 """What decides which rows are evaluated, and takes what they give. NumPy alone: the engine evaluates them.
 
-A rule that does not refine (`FixedRule`) has its weights beforehand: rows are summed on the device into few sums a block, and
+A rule that does not refine (`Fixed`) has its weights beforehand: rows are summed on the device into few sums a block, and
 nothing else is kept. A rule that refines returns further rows from `refine` (see `refining`).
 """
 
@@ -13,7 +13,7 @@ from .points import Points
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Rows:
+class Batch:
     """Rows to evaluate, (rows,) each, in ascending order of example and, within it, of slot.
 
     `forward_only` rows give their scores and nothing else.
@@ -30,8 +30,8 @@ class Rows:
     def __len__(self) -> int:
         return len(self.example)
 
-    def __getitem__(self, part) -> "Rows":
-        return Rows(
+    def __getitem__(self, part) -> "Batch":
+        return Batch(
             self.example[part],
             self.reference[part],
             self.alpha[part],
@@ -74,19 +74,19 @@ class Outcome:
 class Integrator(Protocol):
     """Decides which rows are evaluated, and takes what they give."""
 
-    def first(self) -> Rows: ...
+    def first(self) -> Batch: ...
 
-    def accept(self, rows: Rows, slots: np.ndarray, sums: list, scores: np.ndarray, slopes: np.ndarray) -> None:
+    def accept(self, rows: Batch, slots: np.ndarray, sums: list, scores: np.ndarray, slopes: np.ndarray) -> None:
         """The sums over each of `slots`, in the order of the row function's integrands, and score and slope of each row."""
 
-    def refine(self) -> Rows | None:
+    def refine(self) -> Batch | None:
         """Further rows, or None when all is done."""
 
     def outcome(self) -> Outcome:
         """What came of it, when all is done."""
 
 
-class FixedRule:
+class Fixed:
     """The integrator of every rule that does not refine: it adds up the sums of the blocks.
 
     Args:
@@ -102,12 +102,12 @@ class FixedRule:
         self._scores, self._slopes = np.zeros((count, rows)), np.zeros((count, rows))
         self._shape = (count, slots)
 
-    def first(self) -> Rows:
+    def first(self) -> Batch:
         count, slots = self._shape
         stack = lambda name: np.concatenate([getattr(points, name) for points in self._points])  # noqa: E731
         rows = self._scores.shape[1]
         example = np.repeat(np.arange(count), rows)
-        return Rows(
+        return Batch(
             example,
             stack("reference"),
             stack("alpha"),

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from . import averaging, ends, placing, rounds, vectors
-from .integrator import Outcome, Rows
+from .integrator import Batch, Outcome
 from .judging import Verdict, judge
 from .nodes import Nodes
 
@@ -37,7 +37,7 @@ class _Integral:
         return vectors.integral(kept, self.slot, self.node, self.weight, self.rest)
 
 
-class RefiningRule:
+class Refined:
     """The integrator to a stated accuracy. All paths proceed in rounds together.
 
     Paths from several references to one example, and to several copies of it, are judged by their mean: none is taken further
@@ -94,7 +94,7 @@ class RefiningRule:
         self._first: list[np.ndarray] = []
         self._next = 0  # the first path that is not yet in flight
 
-    def first(self) -> Rows:
+    def first(self) -> Batch:
         """The forward-only scan of all paths; their ends are known."""
         inner = np.arange(1, placing.CELLS)
         paths = np.repeat(np.arange(len(self._scan)), len(inner))
@@ -113,7 +113,7 @@ class RefiningRule:
             finite &= np.isfinite(part).all(1) if not self._hand_out else True  # else the slope is their sum, and tells
         self._asked.score[rows.slot], self._asked.slope[rows.slot] = scores, np.where(finite, slopes, np.nan)
 
-    def refine(self) -> Rows | None:
+    def refine(self) -> Batch | None:
         fresh = np.zeros(len(self._scan), bool)
         if len(self._asked):
             fresh[self._asked.path] = True
@@ -127,9 +127,9 @@ class RefiningRule:
             return None
         return self._rows(self._asked.path, self._asked.alpha, np.arange(len(self._asked)))
 
-    def _rows(self, paths: np.ndarray, alpha: np.ndarray, number: np.ndarray, forward_only: bool = False) -> Rows:
+    def _rows(self, paths: np.ndarray, alpha: np.ndarray, number: np.ndarray, forward_only: bool = False) -> Batch:
         example, reference = np.divmod(paths, self._references)
-        return Rows(example, reference, alpha, np.ones(len(alpha)), np.arange(len(alpha)), number, forward_only)
+        return Batch(example, reference, alpha, np.ones(len(alpha)), np.arange(len(alpha)), number, forward_only)
 
     # which nodes are evaluated next
 

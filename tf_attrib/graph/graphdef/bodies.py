@@ -12,7 +12,7 @@ SHAPES = frozenset({"Shape", "ShapeN", "Rank", "Size", "ZerosLike", "OnesLike", 
 
 
 @dataclasses.dataclass(eq=False)
-class Body:
+class FlatBody:
     """Nodes by name, with flat references; `returns` are references, `arguments` names."""
 
     nodes: dict[str, Any]
@@ -42,7 +42,7 @@ class Body:
         return order
 
 
-def body_of(function: Any, library: dict[str, Any]) -> Body:
+def body_of(function: Any, library: dict[str, Any]) -> FlatBody:
     """A FunctionDef as a body."""
     inside = {node.name: node for node in function.node_def}
 
@@ -57,14 +57,14 @@ def body_of(function: Any, library: dict[str, Any]) -> Body:
         copies[node.name] = type(node)()
         copies[node.name].CopyFrom(node)
         copies[node.name].input[:] = [flat(reference) for reference in nodes.data_inputs(node)]
-    return Body(
+    return FlatBody(
         copies,
         tuple(argument.name for argument in function.signature.input_arg),
         tuple(flat(function.ret[output.name]) for output in function.signature.output_arg),
     )
 
 
-def arguments_behind(body: Body) -> list[set[int]]:
+def arguments_behind(body: FlatBody) -> list[set[int]]:
     """For each result of a body, the positions of the arguments that it is computed from."""
     position = {f"{name}:0": number for number, name in enumerate(body.arguments)}
     behind: dict[str, set[int]] = {}
@@ -77,7 +77,7 @@ def _behind(reference: str, position: dict[str, int], behind: dict[str, set[int]
     return {position[reference]} if reference in position else behind.get(reference.rpartition(":")[0], set())
 
 
-def without(body: Body, dropped: set[int], results: list[int]) -> Body:
+def without(body: FlatBody, dropped: set[int], results: list[int]) -> FlatBody:
     """`body` with what these results need, where arguments at these positions are dropped."""
     if not dropped:
         return body
@@ -87,7 +87,7 @@ def without(body: Body, dropped: set[int], results: list[int]) -> Body:
         if name in body.nodes and name not in kept:
             kept[name] = body.nodes[name]
             waiting.extend(reference.rpartition(":")[0] for reference in nodes.data_inputs(body.nodes[name]))
-    return Body(kept, body.arguments, body.returns)
+    return FlatBody(kept, body.arguments, body.returns)
 
 
 class Dependence:
@@ -99,16 +99,16 @@ class Dependence:
 
     def __init__(self, library: dict[str, Any]):
         self.library = library
-        self._bodies: dict[str, Body] = {}
+        self._bodies: dict[str, FlatBody] = {}
         self._returned: dict[tuple, tuple[bool, ...]] = {}
 
-    def body(self, name: str) -> Body:
+    def body(self, name: str) -> FlatBody:
         """A function of the library with flat references."""
         if name not in self._bodies:
             self._bodies[name] = body_of(self.library[name], self.library)
         return self._bodies[name]
 
-    def dependent(self, body: Body, starts: set[str]) -> set[str]:
+    def dependent(self, body: FlatBody, starts: set[str]) -> set[str]:
         """References of all tensors of `body` that depend on those in `starts`, these included."""
         found = set(starts)
         for node in body.ordered():

@@ -20,7 +20,7 @@ LIMIT = 200_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Body:
+class FunctionBody:
     """The nodes of the graph or of a function: arguments by name with their position, and what a function returns."""
 
     nodes: dict[str, Any]
@@ -41,7 +41,7 @@ class Scope:
         addressable: whether its tensors can be fed from outside: not those of a loop's body, or a branch.
     """
 
-    body: Body
+    body: FunctionBody
     prefix: str
     caller: tuple["Scope", list[str]] | None = None
     addressable: bool = True
@@ -84,8 +84,8 @@ class Walker:
 
     def __init__(self, graph: Any, limit: int | None = None):
         self.functions: Mapping[str, Any] = {function.signature.name: function for function in graph.library.function}
-        self.top = Scope(Body({node.name: node for node in graph.node}, {}, ()), "")
-        self._bodies: dict[str, Body] = {}
+        self.top = Scope(FunctionBody({node.name: node for node in graph.node}, {}, ()), "")
+        self._bodies: dict[str, FunctionBody] = {}
         self._called_by: dict[str, list] | None = None
         self._left = LIMIT if limit is None else limit
 
@@ -239,17 +239,17 @@ class Walker:
         outer, given = scope.caller
         return outer, given[position]
 
-    def _body(self, name: str) -> Body:
+    def _body(self, name: str) -> FunctionBody:
         if name not in self._bodies:
             function = self.functions[name]
             arguments = {argument.name: position for position, argument in enumerate(function.signature.input_arg)}
             outputs = [output.name for output in function.signature.output_arg]
             returns = tuple(function.ret[name] for name in outputs if name in function.ret)
-            self._bodies[name] = Body({node.name: node for node in function.node_def}, arguments, returns, function)
+            self._bodies[name] = FunctionBody({node.name: node for node in function.node_def}, arguments, returns, function)
         return self._bodies[name]
 
 
-def _argument(body: Body, name: str, position: int) -> Any:
+def _argument(body: FunctionBody, name: str, position: int) -> Any:
     """A node that stands for an argument."""
     node = node_def_pb2.NodeDef(name=name, op="Argument")
     node.attr["dtype"].type = body.function.signature.input_arg[position].type

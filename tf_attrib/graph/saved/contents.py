@@ -35,7 +35,7 @@ class Signature:
 
 
 @dataclasses.dataclass(frozen=True)
-class Head:
+class SavedHead:
     """A probability head.
 
     Attributes:

@@ -5,7 +5,7 @@ from typing import Any
 from ..graphdef import constants, nodes
 from ..graphdef.scopes import Instance, Source
 from ..traced.heads_and_lookups import HEADS, PASS
-from .contents import Embedding, Head
+from .contents import Embedding, SavedHead
 from .signature import RESHAPES, Reading
 
 VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
@@ -30,7 +30,7 @@ REDUCTIONS = {"Sum": "sum", "Mean": "mean", "Max": "max"}
 NEAR = 12
 
 
-def find_heads(reading: Reading) -> list[Head]:
+def find_heads(reading: Reading) -> list[SavedHead]:
     """The softmax, log-softmax or sigmoid that stands at each output of a signature, if any."""
     found = []
     for output, source in reading.outputs.items():
@@ -41,7 +41,7 @@ def find_heads(reading: Reading) -> list[Head]:
             continue
         through = f", through {', '.join(dict.fromkeys(passed))}" if passed else ""
         found.append(
-            Head(
+            SavedHead(
                 reading.name,
                 output,
                 kind,

@@ -14,7 +14,7 @@ from ..graphdef.nodes import data_inputs, dimensions, functions_of, split, type_
 from ..graphdef.scopes import LIMIT, Walker
 from ..traced import keras_model
 from . import heads_and_embeddings, listing, security, text_and_tables
-from .contents import Embedding, FloatTensor, Head, Loading, Preprocessing, Signature, UnsafeOperation, Variable
+from .contents import Embedding, FloatTensor, Loading, Preprocessing, SavedHead, Signature, UnsafeOperation, Variable
 from .file import is_export, read
 from .keras_as_saved import CALL, keras_graph
 from .keras_file import load_model
@@ -46,7 +46,7 @@ class Inspection:
     source: str
     kind: str
     signatures: dict[str, Signature]
-    heads: tuple[Head, ...]
+    heads: tuple[SavedHead, ...]
     embeddings: tuple[Embedding, ...]
     preprocessing: tuple[Preprocessing, ...]
     tensors: tuple[FloatTensor, ...]
@@ -154,7 +154,7 @@ def _inspect_keras(model: Any, source: str, signature: str | None) -> Inspection
     heads = (
         *found.heads,
         *(
-            Head(
+            SavedHead(
                 CALL,
                 output,
                 kind,

@@ -24,7 +24,7 @@ SPARSE = frozenset({"Unique", "UniqueV2", "UniqueWithCounts", "SparseFillEmptyRo
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class Head:
+class TracedHead:
     """What stands at an output: `kind` is softmax, log_softmax, sigmoid or None; `logits` lies beneath it, or is None where
     there is no head or it is inside a call.
 
@@ -90,21 +90,21 @@ def connected(tensor: tf.Tensor, fetches: Iterable[tf.Tensor], stop: Iterable[tf
     )
 
 
-def find_head(traced: Traced, name: str) -> Head:
+def find_head(traced: Traced, name: str) -> TracedHead:
     """The probability head at the output `name`, and the logits beneath it."""
     head = head_at(traced.outputs[name])
     if head.kind is None and name in traced.loss_heads:
-        return Head(traced.loss_heads[name], head.output, head.output, applied=False)
+        return TracedHead(traced.loss_heads[name], head.output, head.output, applied=False)
     return head
 
 
-def head_at(output: tf.Tensor) -> Head:
+def head_at(output: tf.Tensor) -> TracedHead:
     """The probability head that gives `output`, and the logits beneath it."""
     tensor = passed(output)
     if tensor.op.type in CALLS:
-        return Head(HEADS.get(_called(tensor)), output, None)
+        return TracedHead(HEADS.get(_called(tensor)), output, None)
     kind = HEADS.get(tensor.op.type)
-    return Head(kind, output, None if kind is None else tensor.op.inputs[0])
+    return TracedHead(kind, output, None if kind is None else tensor.op.inputs[0])
 
 
 def _called(tensor: tf.Tensor) -> str | None:

@@ -8,7 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...graph.graphdef import nodes
-from ...graph.graphdef.bodies import Body, Dependence
+from ...graph.graphdef.bodies import Dependence, FlatBody
 from ...graph.graphdef.flatten import FRAMES, Flat
 from .rules import table
 from .rules.exponents import own_exponent
@@ -34,7 +34,7 @@ def carries(node: Any, library: dict) -> bool:
     return any(kind.is_floating or kind.is_complex or kind == tf.variant for kind in kinds)
 
 
-def source_of(node: Any, body: Body) -> Any | None:
+def source_of(node: Any, body: FlatBody) -> Any | None:
     """The node that gives the first input of `node`, copies left out."""
     while True:
         node = body.nodes.get(nodes.data_inputs(node)[0].rpartition(":")[0])
@@ -46,7 +46,7 @@ def _is_number(kind: int) -> bool:
     return nodes.is_floating(kind) or tf.as_dtype(kind).is_complex
 
 
-def reason_for(node: Any, varying: list[int], rule: table.Rule | None) -> str:
+def reason_for(node: Any, varying: list[int], rule: table.OperationRule | None) -> str:
     """Why an operation has no rule, as far as it is known."""
     if node.op in FRAMES:
         return "it is part of a loop of TensorFlow 1"
@@ -62,7 +62,7 @@ def reason_for(node: Any, varying: list[int], rule: table.Rule | None) -> str:
     return ""
 
 
-def limited_roots(body: Body, varying: set[str]) -> dict[str, tuple[str, ...]]:
+def limited_roots(body: FlatBody, varying: set[str]) -> dict[str, tuple[str, ...]]:
     """From operations that begin an inverse of a root, 1 / √v, to those behind them, the last of which is a minimum with a
     constant; each is used by the next alone. Where v is 0 the inverse is infinite, and they have multipliers only together."""
     users = collections.Counter(reference for node in body.nodes.values() for reference in nodes.data_inputs(node))
@@ -82,7 +82,7 @@ def limited_roots(body: Body, varying: set[str]) -> dict[str, tuple[str, ...]]:
     return found
 
 
-def _alone_before(node: Any, varying: set[str], body: Body) -> Any | None:
+def _alone_before(node: Any, varying: set[str], body: FlatBody) -> Any | None:
     """The node that gives the one input of `node` that varies; None where two do, or one constant beside it is no number."""
     inputs = nodes.data_inputs(node)
     which = [one for one in inputs if one in varying]
@@ -95,7 +95,7 @@ def _alone_before(node: Any, varying: set[str], body: Body) -> Any | None:
 def guided(flat: Flat, selected: Iterable[str]) -> list[Marked]:
     """Marks the rectifiers of a flat graph with the guided rule, those in loops and branches too; returns all on the path."""
     depends = Dependence({function.signature.name: function for function in flat.graph.library.function})
-    found = depends.dependent(Body({node.name: node for node in flat.graph.node}), set(selected))
+    found = depends.dependent(FlatBody({node.name: node for node in flat.graph.node}), set(selected))
     marked = []
     for where, inside in [("", flat.graph.node)] + [
         (function.signature.name + "/", function.node_def) for function in flat.graph.library.function

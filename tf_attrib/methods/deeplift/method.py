@@ -7,7 +7,7 @@ import numpy as np
 from ...common.errors import AttributionError
 from ...engine.integral import points
 from ...engine.method import Method
-from .multipliers import DeepLiftRow, replaced_gradients
+from .multipliers import DeepLiftIntegrand, replaced_gradients
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,17 +39,17 @@ class DeepLift(Method):
     def rules(self) -> str:
         return self.rule
 
-    def on(self, session):
+    def session_for(self, session):
         return session.centred() if self.normalise_classes else session
 
-    def sums(self, features, work):
+    def sum_shapes(self, features, work):
         return features | {("positive", key): shape for key, shape in features.items()}
 
     def points(self, references, rng, features, kind):
         return points.at_references(references)
 
     def row(self, features, kind):
-        return DeepLiftRow(self.rule)
+        return DeepLiftIntegrand(self.rule)
 
     def notes(self, function):
         return replaced_gradients(function)
@@ -75,7 +75,7 @@ class DeepShap(DeepLift):
     def default_baseline(self):
         raise AttributionError("DeepSHAP needs references drawn from data: baselines=ta.dataset(samples)")
 
-    def drawn(self, references, seed):
+    def references_used(self, references, seed):
         if self.n_references is None:
             return references
         if self.n_references > references.count:

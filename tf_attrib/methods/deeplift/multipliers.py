@@ -155,7 +155,7 @@ def layer_of(traced: Traced, name: str) -> str:
 
 
 @dataclasses.dataclass(frozen=True)
-class DeepLiftRow:
+class DeepLiftIntegrand:
     """DeepLIFT's multipliers for an example and one reference, times the difference of the two.
 
     Attributes:
@@ -177,7 +177,7 @@ class DeepLiftRow:
 
 
 @dataclasses.dataclass(frozen=True)
-class GuidedRow:
+class GuidedIntegrand:
     """Gradients at the input that pass rectifiers by the guided rule."""
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:

@@ -12,7 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...graph.graphdef import nodes
-from ...graph.graphdef.bodies import BRANCHES, LOOPS, Body, Dependence, arguments_behind, starts, without
+from ...graph.graphdef.bodies import BRANCHES, LOOPS, Dependence, FlatBody, arguments_behind, starts, without
 from ...graph.graphdef.flatten import Flat, nested
 from .marking import Marked, carries, limited_roots, reason_for, source_of
 from .rules import table
@@ -30,7 +30,7 @@ VARYING_CONDITION = "its condition depends on the selected tensors"
 class _View:
     """What is written of one body: where each tensor of the flat body is, at the input and at the reference."""
 
-    def __init__(self, body: Body, varying: set[str], write: Callable, where: str, cancel: bool):
+    def __init__(self, body: FlatBody, varying: set[str], write: Callable, where: str, cancel: bool):
         self.body, self.varying, self.write, self.where = body, varying, write, where
         self.used = {reference for node in body.nodes.values() for reference in node.input} | set(body.returns)
         self.chains = find_chains(body, varying) if cancel else {}
@@ -98,7 +98,7 @@ class Pairing:
         self.marked: list[Marked] = []
         self.graph = tf.compat.v1.GraphDef()
         self.graph.versions.CopyFrom(flat.graph.versions)
-        body = Body({node.name: node for node in flat.graph.node}, (), tuple(flat.references))
+        body = FlatBody({node.name: node for node in flat.graph.node}, (), tuple(flat.references))
         view = _View(body, self._depends.dependent(body, set(selected)), self.graph.node.add, "", cancel)
         self._write(view)
         self.references = tuple(view.input(reference) for reference in flat.references)
@@ -133,7 +133,7 @@ class Pairing:
             copy.attr[LIMIT].s = " ".join(view.limits[node.name]).encode()
         self._note(view, node, rule)
 
-    def _rule(self, node: Any, varying: list[int], view: _View) -> tuple[table.Rule | None, str]:
+    def _rule(self, node: Any, varying: list[int], view: _View) -> tuple[table.OperationRule | None, str]:
         """The rule of an operation, or why it has none."""
         if node.name in view.chains:
             return table.CANCEL, ""
@@ -189,7 +189,7 @@ class Pairing:
         choice.attr["_gradient_op_type"].s = table.VARYING_SELECT.encode()
         view.at_input[f"{name}:0"], view.at_reference[f"{name}:0"] = f"{name}/choice:0", f"{REFERENCE}{name}/choice:0"
 
-    def _note(self, view: _View, node: Any, rule: table.Rule | None, reason: str = "") -> None:
+    def _note(self, view: _View, node: Any, rule: table.OperationRule | None, reason: str = "") -> None:
         words, source = ("", "") if rule is None else (rule.words, rule.source)
         self.marked.append(Marked(view.where + node.name, node.op, words or None, source, reason))
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from ....graph.graphdef.bodies import Body
+from ....graph.graphdef.bodies import FlatBody
 from ....graph.graphdef.nodes import data_inputs, shape_of
 from .elementwise import KINKED, PIECES, SCALED, SMOOTH, STEPS
 from .reveal_cancel import ACTIVATIONS, LINEAR, RESHAPES, SCALES, SHIFTS, SUMS
@@ -20,7 +20,7 @@ ELEMENTWISE = (
 )
 
 
-def find_chains(body: Body, varying: set[str]) -> dict[str, list[str]]:
+def find_chains(body: FlatBody, varying: set[str]) -> dict[str, list[str]]:
     """For each linear operation that qualifies, the names of what follows it, the activation last.
 
     The linear operation varies in its first input alone, a sum in both, which are not one variable and a function of it; each
@@ -45,13 +45,13 @@ def find_chains(body: Body, varying: set[str]) -> dict[str, list[str]]:
     return found
 
 
-def _of_one_variable(node: Any, body: Body) -> bool:
+def _of_one_variable(node: Any, body: FlatBody) -> bool:
     """Whether one term of a sum is made, element by element, of the other."""
     first, second = data_inputs(node)
     return _made_of(first, second, body) or _made_of(second, first, body)
 
 
-def _made_of(reference: str, other: str, body: Body) -> bool:
+def _made_of(reference: str, other: str, body: FlatBody) -> bool:
     waiting, seen = [reference], set()
     while waiting:
         one = waiting.pop()

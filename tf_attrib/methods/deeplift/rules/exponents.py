@@ -7,7 +7,7 @@ where it is a constant times b^p for some tensor b, shapes aside, and 1 where no
 
 from typing import Any
 
-from ....graph.graphdef.bodies import Body
+from ....graph.graphdef.bodies import FlatBody
 from ....graph.graphdef.constants import scalar, values
 from ....graph.graphdef.nodes import data_inputs
 
@@ -46,7 +46,7 @@ CHOICES = frozenset({"Select", "SelectV2"})
 OWN = {"Rsqrt": -0.5, "Sqrt": 0.5, "Square": 2.0, "Reciprocal": -1.0, "Inv": -1.0}
 
 
-def exponents(body: Body, varying: set[str]) -> dict[str, float]:
+def exponents(body: FlatBody, varying: set[str]) -> dict[str, float]:
     """The exponent of each tensor of `body` that varies; what is not in it has 1."""
     powers: dict[str, float] = {}
     logarithms: dict[str, float] = {}  # p of what is log(b^p) and a constant
@@ -70,7 +70,7 @@ def inverse_among(node: Any, powers: dict[str, float]) -> int | None:
     return signs.index(True) if sum(signs) == 1 else None
 
 
-def own_exponent(node: Any, body: Body) -> float | None:
+def own_exponent(node: Any, body: FlatBody) -> float | None:
     """p of an operation that gives v^p of its one input v, element by element; None of any other."""
     inputs = data_inputs(node)
     if node.op in QUOTIENTS:
@@ -80,7 +80,7 @@ def own_exponent(node: Any, body: Body) -> float | None:
     return 1.0 if node.op == "Identity" else OWN.get(node.op)
 
 
-def _power(node: Any, inputs: list[str], which: list[int], powers: dict[str, float], body: Body) -> float | None:
+def _power(node: Any, inputs: list[str], which: list[int], powers: dict[str, float], body: FlatBody) -> float | None:
     """The exponent of what `node` gives."""
     found = [powers.get(inputs[number], 1.0) for number in which]
     if node.op in CHOICES and which[0] == 0:
@@ -97,7 +97,7 @@ def _power(node: Any, inputs: list[str], which: list[int], powers: dict[str, flo
     return None if own is None else own * found[0]
 
 
-def _factor(node: Any, inputs: list[str], which: list[int], logarithms: dict[str, float], body: Body) -> float | None:
+def _factor(node: Any, inputs: list[str], which: list[int], logarithms: dict[str, float], body: FlatBody) -> float | None:
     """p of what `node` makes of log(b^p)."""
     if len(which) != 1 or (power := logarithms.get(inputs[which[0]])) is None:
         return None
@@ -111,7 +111,7 @@ def _factor(node: Any, inputs: list[str], which: list[int], logarithms: dict[str
     return power if node.op in ALIKE | {"Add", "AddV2", "Sub", "BiasAdd"} else None
 
 
-def constant(reference: str, body: Body) -> float | None:
+def constant(reference: str, body: FlatBody) -> float | None:
     """The number that a tensor is, everywhere; None where that is not known."""
     while (node := body.nodes.get(reference.rpartition(":")[0])) is not None:
         if node.op == "Const":

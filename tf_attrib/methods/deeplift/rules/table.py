@@ -17,7 +17,7 @@ LINEAR, RESCALE, MULTIPLIERS = "section 3.5.1", "section 3.5.2", "section 3.2"
 
 
 @dataclasses.dataclass(frozen=True)
-class Rule:
+class OperationRule:
     """What stands in for an operation's own gradient.
 
     Attributes:
@@ -99,12 +99,12 @@ _OTHER = {
 }
 
 
-def _linear(inputs: tuple[int, ...] | None, gradient: str | None = None, most: int | None = None) -> Rule:
+def _linear(inputs: tuple[int, ...] | None, gradient: str | None = None, most: int | None = None) -> OperationRule:
     words = "linear: its own gradient" if gradient is None else "linear"
-    return Rule(words, LINEAR, gradient, inputs, most, of_complex=True)
+    return OperationRule(words, LINEAR, gradient, inputs, most, of_complex=True)
 
 
-def _table() -> dict[str, tuple[Rule, ...]]:
+def _table() -> dict[str, tuple[OperationRule, ...]]:
     table = {name: (_linear(None),) for name in _ANY.split()}
     table |= {name: (_linear((0,)),) for name in _FIRST.split()}
     table |= {name: (_linear(positions),) for name, positions in _OTHER.items()}
@@ -115,7 +115,7 @@ def _table() -> dict[str, tuple[Rule, ...]]:
         table[name] = (_linear((0,), _registered(f"FromReal{axes}", spectra.from_real(axes))),)
         table[f"I{name}"] = (_linear((0,), _registered(f"ToReal{axes}", spectra.to_real(axes))),)
     table["OneHot"] = (_linear((2, 3), _registered("OneHot", linear.one_hot)),)
-    passing = Rule("hands the multiplier on", MULTIPLIERS, PASS, of_complex=True)
+    passing = OperationRule("hands the multiplier on", MULTIPLIERS, PASS, of_complex=True)
     table |= dict.fromkeys(
         ("IdentityN", "Snapshot", "StopGradient", "PreventGradient", "CheckNumerics", "CheckNumericsV2", "DebugIdentityV2"),
         (passing,),
@@ -123,14 +123,14 @@ def _table() -> dict[str, tuple[Rule, ...]]:
     normal = _registered("Normalise", products.normalise)
     table |= dict.fromkeys(
         ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"),
-        (Rule("linear, by stored statistics", LINEAR, normal, (0,)),),
+        (OperationRule("linear, by stored statistics", LINEAR, normal, (0,)),),
     )
     table |= _of_one_variable() | _of_two_variables() | _of_rows()
     return table
 
 
-def _of_one_variable() -> dict[str, tuple[Rule, ...]]:
-    rescale = Rule("Rescale: Δy / Δx", RESCALE, _SECANT, (0,))
+def _of_one_variable() -> dict[str, tuple[OperationRule, ...]]:
+    rescale = OperationRule("Rescale: Δy / Δx", RESCALE, _SECANT, (0,))
     kinds = elementwise.SMOOTH | elementwise.SCALED | elementwise.PIECES | elementwise.STEPS | elementwise.KINKED
     table = dict.fromkeys(kinds, (rescale,))
     exact = {
@@ -140,35 +140,39 @@ def _of_one_variable() -> dict[str, tuple[Rule, ...]]:
     }
     for name, (words, function) in exact.items():
         table[name] = (
-            Rule(f"Rescale: Δy / Δx = {words}", RESCALE, _registered(name, function), (0,), of_complex=name == "Square"),
+            OperationRule(
+                f"Rescale: Δy / Δx = {words}", RESCALE, _registered(name, function), (0,), of_complex=name == "Square"
+            ),
         )
-    inverse = Rule("Rescale: Δy / Δx = -y y'", RESCALE, _registered("Inverse", elementwise.inverse), (0,))
+    inverse = OperationRule("Rescale: Δy / Δx = -y y'", RESCALE, _registered("Inverse", elementwise.inverse), (0,))
     table |= {"Inv": (inverse,), "Reciprocal": (inverse,)}
     table["ComplexAbs"] = (
-        Rule("Rescale of the root of u² + v²", RESCALE, _registered("Magnitude", spectra.magnitude), (0,), of_complex=True),
+        OperationRule(
+            "Rescale of the root of u² + v²", RESCALE, _registered("Magnitude", spectra.magnitude), (0,), of_complex=True
+        ),
     )
-    table["Pow"] = (Rule("Rescale: Δy / Δx", RESCALE, _registered("Power", products.power), (0,)),)
+    table["Pow"] = (OperationRule("Rescale: Δy / Δx", RESCALE, _registered("Power", products.power), (0,)),)
     return table
 
 
-def _of_two_variables() -> dict[str, tuple[Rule, ...]]:
+def _of_two_variables() -> dict[str, tuple[OperationRule, ...]]:
     table = {}
     middle = "product, at the midpoint of x and x'"
-    multiply = Rule(middle, MULTIPLIERS, _registered("Multiply", products.multiply), of_complex=True)
-    contract = Rule(middle, MULTIPLIERS, _registered("Contract", products.contract), (0, 1), of_complex=True)
+    multiply = OperationRule(middle, MULTIPLIERS, _registered("Multiply", products.multiply), of_complex=True)
+    contract = OperationRule(middle, MULTIPLIERS, _registered("Contract", products.contract), (0, 1), of_complex=True)
     table["Mul"] = (_linear(None, _registered("Scale", linear.scale), most=1), multiply)
     table["MulNoNan"] = (_linear(None, most=1), multiply)
     table |= dict.fromkeys(CONTRACTIONS, (_linear(None, most=1), contract))
-    divide = Rule("quotient y = a / b: y b = a, at the midpoint", MULTIPLIERS, _registered("Divide", products.divide))
+    divide = OperationRule("quotient y = a / b: y b = a, at the midpoint", MULTIPLIERS, _registered("Divide", products.divide))
     table |= dict.fromkeys(("RealDiv", "Div", "DivNoNan", "Xdivy"), (_linear((0,)), divide))
-    logarithm = Rule(
+    logarithm = OperationRule(
         "the product of a and log b, at the midpoint", MULTIPLIERS, _registered("TimesLogarithm", products.times_logarithm)
     )
     table |= dict.fromkeys(("Xlogy", "Xlog1py"), (_linear((0,)), logarithm))
     table["SquaredDifference"] = (
-        Rule("Rescale of u² at u = a - b", RESCALE, _registered("SquaredDifference", products.squared_difference)),
+        OperationRule("Rescale of u² at u = a - b", RESCALE, _registered("SquaredDifference", products.squared_difference)),
     )
-    shapley = Rule(
+    shapley = OperationRule(
         "Shapley values of the two",
         "section 3.5.3, note on Shapley values",
         _registered("GreaterOrLess", choosing.greater_or_less),
@@ -176,17 +180,19 @@ def _of_two_variables() -> dict[str, tuple[Rule, ...]]:
     table |= dict.fromkeys(("Maximum", "Minimum"), (shapley,))
     table |= dict.fromkeys(
         ("Select", "SelectV2"),
-        (Rule("a fixed choice: linear", LINEAR, _registered("Select", choosing.select), (1, 2), of_complex=True),),
+        (OperationRule("a fixed choice: linear", LINEAR, _registered("Select", choosing.select), (1, 2), of_complex=True),),
     )
     return table
 
 
-def _of_rows() -> dict[str, tuple[Rule, ...]]:
-    extreme = Rule("the element that rose to the maximum, or fell from it", MULTIPLIERS, _EXTREME, (0,))
+def _of_rows() -> dict[str, tuple[OperationRule, ...]]:
+    extreme = OperationRule("the element that rose to the maximum, or fell from it", MULTIPLIERS, _EXTREME, (0,))
     table = dict.fromkeys(("Max", "Min", "MaxPool", "MaxPoolV2", "MaxPool3D"), (extreme,))
-    table["Prod"] = (Rule("one factor at a time, in both orders", MULTIPLIERS, _registered("Product", products.product), (0,)),)
+    table["Prod"] = (
+        OperationRule("one factor at a time, in both orders", MULTIPLIERS, _registered("Product", products.product), (0,)),
+    )
     table["Cumprod"] = (
-        Rule(
+        OperationRule(
             "one factor at a time, in both orders",
             MULTIPLIERS,
             _registered("CumulativeProduct", products.cumulative_product),
@@ -194,32 +200,35 @@ def _of_rows() -> dict[str, tuple[Rule, ...]]:
         ),
     )
     table["Softmax"] = (
-        Rule("Rescale of exp(x - log Σ exp x), row by row", RESCALE, _registered("Softmax", softmax.softmax), (0,)),
+        OperationRule("Rescale of exp(x - log Σ exp x), row by row", RESCALE, _registered("Softmax", softmax.softmax), (0,)),
     )
     table["LogSoftmax"] = (
-        Rule("Rescale of x - log Σ exp x, row by row", RESCALE, _registered("LogSoftmax", softmax.log_softmax), (0,)),
+        OperationRule("Rescale of x - log Σ exp x, row by row", RESCALE, _registered("LogSoftmax", softmax.log_softmax), (0,)),
     )
     return table
 
 
 RULES = _table()
-LOOP = Rule("a loop: rules hold in its body", MULTIPLIERS)
-BRANCH = Rule("a branch: rules hold in it", MULTIPLIERS)
+LOOP = OperationRule("a loop: rules hold in its body", MULTIPLIERS)
+BRANCH = OperationRule("a branch: rules hold in it", MULTIPLIERS)
 # Comparisons, as steps of the difference of what they compare.
 COMPARISONS = frozenset({"Greater", "GreaterEqual", "Less", "LessEqual"})
 # Conditions that tell of a broken number, which are taken as they are at the input.
 SANITY = frozenset({"IsFinite", "IsNan", "IsInf"})
-STEPS = Rule("Rescale of a step: Δy / Δ(u - v)", RESCALE, STEP)
+STEPS = OperationRule("Rescale of a step: Δy / Δ(u - v)", RESCALE, STEP)
 
 
-def _with_inverse() -> dict[str, tuple[Rule | None, Rule | None]]:
+def _with_inverse() -> dict[str, tuple[OperationRule | None, OperationRule | None]]:
     """Products with an inverse, by its position among the inputs, and what is divided by one."""
     words = "quotient written as a product with 1 / b: y b = a, at the midpoint"
     factor, contracted = (
-        tuple(Rule(words, MULTIPLIERS, _registered(f"{name}{position}", function(position)), (0, 1)) for position in (0, 1))
+        tuple(
+            OperationRule(words, MULTIPLIERS, _registered(f"{name}{position}", function(position)), (0, 1))
+            for position in (0, 1)
+        )
         for name, function in (("Normalised", products.normalised), ("Scaled", products.scaled))
     )
-    product = Rule(
+    product = OperationRule(
         "product of a and 1 / b, at the midpoint",
         MULTIPLIERS,
         _registered("DivideByInverse", products.divide_by_inverse),
@@ -234,17 +243,20 @@ def _with_inverse() -> dict[str, tuple[Rule | None, Rule | None]]:
 
 WITH_INVERSE = _with_inverse()
 # The inverse of a root that goes into a minimum alone, and the minimum.
-LIMITED = Rule("Rescale with the minimum behind it: Δz / Δx", RESCALE, _registered("LimitedRoot", elementwise.limited_root))
-OF_ROOT = Rule("Rescale, with the inverse of a root before it", RESCALE, HAND_ON)
-CHOICE = Rule("choice by a condition that varies: a product, at the midpoint", MULTIPLIERS, VARYING_SELECT)
+LIMITED = OperationRule(
+    "Rescale with the minimum behind it: Δz / Δx", RESCALE, _registered("LimitedRoot", elementwise.limited_root)
+)
+OF_ROOT = OperationRule("Rescale, with the inverse of a root before it", RESCALE, HAND_ON)
+CHOICE = OperationRule("choice by a condition that varies: a product, at the midpoint", MULTIPLIERS, VARYING_SELECT)
 # Of a linear operation that an activation follows, and of what is between the two and the activation itself.
-CANCEL = Rule("RevealCancel with the activation behind it", "sections 3.5.3 and 3.5.1", REVEAL_CANCEL, (0,))
-WITHIN = Rule("RevealCancel, with the linear operation before it", "section 3.5.3", HAND_ON)
+CANCEL = OperationRule("RevealCancel with the activation behind it", "sections 3.5.3 and 3.5.1", REVEAL_CANCEL, (0,))
+WITHIN = OperationRule("RevealCancel, with the linear operation before it", "section 3.5.3", HAND_ON)
 GUIDED_RULES = {
-    name: Rule("guided: max(g, 0) times its own derivative", "arXiv:1412.6806, section 3.4", GUIDED) for name in RECTIFIERS
+    name: OperationRule("guided: max(g, 0) times its own derivative", "arXiv:1412.6806, section 3.4", GUIDED)
+    for name in RECTIFIERS
 }
 
 
-def rule_for(operation: str, varying: list[int], of_complex: bool) -> Rule | None:
+def rule_for(operation: str, varying: list[int], of_complex: bool) -> OperationRule | None:
     """The rule of an operation whose inputs vary at these positions, None where there is none."""
     return next((rule for rule in RULES.get(operation, ()) if rule.fits(varying, of_complex)), None)
