@@ -139,6 +139,6 @@ def double():
 @pytest.fixture(scope="session")
 def kit(tmp_path_factory):
     """What the tables of calls that a user gets wrong share."""
-    from .bad_calls import make_kit
+    from .helpers.bad_calls import make_kit
 
     return make_kit(tmp_path_factory.mktemp("calls"))

@@ -1,0 +1,210 @@
+"""The command line, in this process; one test starts it as a user would."""
+
+import json
+import subprocess
+import sys
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import tf_attrib as ta
+from tf_attrib.cli import main
+
+from ..conftest import make_cnn, make_text
+
+
+@pytest.fixture
+def model_file(tmp_path, cnn):
+    cnn.save(tmp_path / "cnn.keras")
+    return str(tmp_path / "cnn.keras")
+
+
+@pytest.fixture
+def batch(tmp_path, images):
+    np.save(tmp_path / "batch.npy", images)
+    return str(tmp_path / "batch.npy")
+
+
+def fails(capsys, *arguments):
+    """The one line that is printed where the command exits with 2."""
+    capsys.readouterr()  # a progress bar of what ran before
+    assert main(list(arguments)) == 2
+    lines = capsys.readouterr().err.strip().splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("tf-attrib: ")
+    return lines[0]
+
+
+def test_arrays_give_numbers_and_pictures(model_file, batch, images, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert main(["attribute", model_file, batch, "--target", "2", "--out", str(out), "--pictures", "2"]) == 0
+    printed = capsys.readouterr().out
+    assert "example 4: probability of class 2" in printed
+    assert sorted(path.name for path in out.iterdir()) == ["attribution.npz", "example-0.png", "example-1.png"]
+    result = ta.load(out / "attribution.npz")
+    expected = ta.Attributor(keras.models.load_model(model_file)).attribute(images, target=2)
+    np.testing.assert_allclose(result.attributions, expected.attributions, atol=1e-6)
+    assert Image.open(out / "example-0.png").size[0] > 300
+
+
+def test_options_reach_the_library(model_file, batch, tmp_path):
+    def run(name, *options):
+        assert main(["attribute", model_file, batch, "--pictures", "0", "--out", str(tmp_path / name), *options]) == 0
+        return ta.load(tmp_path / name / "attribution.npz")
+
+    plain = run("plain")
+    assert run("layer", "--at", "conv").attributions.shape == (5, 6, 6, 6)
+    assert run("logits", "--of", "logits").unit == "logit"
+    assert run("steps", "--steps", "7").method.endswith("n_steps=7)")
+    assert (
+        run("accuracy", "--tolerance", "0.01", "--max-evaluations", "300").method
+        == "IntegratedGradients(tolerance=0.01, max_evaluations=300)"
+    )
+    assert run("method", "--method", "occlusion").method.startswith("Occlusion")
+    assert not np.allclose(run("baseline", "--baseline", "0.5").baseline_scores, plain.baseline_scores)
+    np.save(tmp_path / "b.npy", np.full((8, 8, 1), 0.5, "float32"))
+    np.testing.assert_allclose(
+        run("file", "--baseline", str(tmp_path / "b.npy")).baseline_scores, run("number", "--baseline", "0.5").baseline_scores
+    )
+    options = ["--method", "expected_gradients", "--baseline", batch, "--steps", "5"]
+    seeds = [run(f"seed{number}", *options, "--seed", seed).attributions for number, seed in enumerate("112")]
+    assert np.array_equal(seeds[0], seeds[1])
+    assert not np.array_equal(seeds[0], seeds[2])
+    np.testing.assert_allclose(run("blocks", "--batch-size", "3").attributions, plain.attributions, atol=1e-6)
+
+
+def test_what_did_not_converge_is_said_of_each_example(model_file, batch, tmp_path, capsys):
+    assert (
+        main(
+            [
+                "attribute",
+                model_file,
+                batch,
+                "--tolerance",
+                "0.0001",
+                "--max-evaluations",
+                "12",
+                "--pictures",
+                "0",
+                "--out",
+                str(tmp_path),
+            ]
+        )
+        == 0
+    )
+    said = capsys.readouterr().out
+    assert "NOT CONVERGED: 5 of 5 (max_evaluations; examples 0, 1, 2, 3, 4)" in said
+    assert said.count("; NOT CONVERGED: ESTIMATED ERROR") == 5
+    assert main(["attribute", model_file, batch, "--pictures", "0", "--out", str(tmp_path), "--force"]) == 0
+    assert capsys.readouterr().out.count(", estimated error ") == 5
+
+
+def test_images_are_scaled_and_resized_only_when_asked(model_file, tmp_path, capsys):
+    pixels = np.arange(64, dtype="uint8").reshape(8, 8) * 4
+    Image.fromarray(pixels).save(tmp_path / "small.png")
+    Image.fromarray(pixels).resize((16, 16)).convert("RGB").save(tmp_path / "large.jpg")
+    out = str(tmp_path / "out")
+    assert main(["attribute", model_file, str(tmp_path / "small.png"), "--value-range", "0", "1", "--out", out]) == 0
+    np.testing.assert_allclose(ta.load(f"{out}/attribution.npz").inputs[0, ..., 0], pixels / 255, atol=1e-6)
+    assert "16×16 pixels and the model takes 8×8" in fails(
+        capsys, "attribute", model_file, str(tmp_path / "large.jpg"), "--out", str(tmp_path / "other")
+    )
+    assert main(["attribute", model_file, str(tmp_path / "large.jpg"), "--resize", "--out", str(tmp_path / "other")]) == 0
+
+
+def test_token_ids_become_words(tmp_path):
+    make_text().save(tmp_path / "text.keras")
+    (tmp_path / "ids.jsonl").write_text("[3, 4, 5]\n[6, 7, 8, 9]\n")
+    (tmp_path / "words.txt").write_text("\n".join(["[pad]", "[unk]", *(f"word{i}" for i in range(2, 29)), "<b>&"]))
+    out = tmp_path / "out"
+    assert (
+        main(
+            [
+                "attribute",
+                str(tmp_path / "text.keras"),
+                str(tmp_path / "ids.jsonl"),
+                "--tokens",
+                str(tmp_path / "words.txt"),
+                "--out",
+                str(out),
+            ]
+        )
+        == 0
+    )
+    page = (out / "words.html").read_text()
+    assert "word9" in page
+    assert ta.load(out / "attribution.npz").inputs.tolist()[0] == [3, 4, 5, 0, 0, 0, 0, 0, 0, 0]
+
+
+def test_wrong_requests_are_one_line_and_exit_code_2(model_file, batch, tmp_path, capsys):
+    out = ["--out", str(tmp_path / "out")]
+    assert "no model at" in fails(capsys, "attribute", str(tmp_path / "none.keras"), batch, *out)
+    assert "no input file" in fails(capsys, "attribute", model_file, str(tmp_path / "none.npy"), *out)
+    assert "out of range" in fails(capsys, "attribute", model_file, batch, "--target", "99", *out)
+    assert "'conv'" in fails(capsys, "attribute", model_file, batch, "--at", "covn", *out)
+    assert "position,class" in fails(capsys, "attribute", model_file, batch, "--target", "three", *out)
+    assert "no steps" in fails(capsys, "attribute", model_file, batch, "--method", "gradient", "--steps", "5", *out)
+    assert "no tolerance: leave --tolerance out" in fails(
+        capsys, "attribute", model_file, batch, "--method", "gradient", "--tolerance", "0.1", *out
+    )
+    assert "between 0 and 1" in fails(capsys, "attribute", model_file, batch, "--tolerance", "5", *out)
+    assert "integrated_gradients" in fails(capsys, "attribute", model_file, batch, "--method", "ig", *out)
+    (tmp_path / "broken.keras").write_bytes(b"PK\x03\x04 cut off")
+    assert "truncated" in fails(capsys, "attribute", str(tmp_path / "broken.keras"), batch, *out)
+    np.save(tmp_path / "objects.npy", np.array([{}], dtype=object), allow_pickle=True)
+    assert "without pickle" in fails(capsys, "attribute", model_file, str(tmp_path / "objects.npy"), *out)
+    (tmp_path / "ids.jsonl").write_text("[1, 2]\n[3, 'x']\n")
+    assert "line 2" in fails(capsys, "attribute", model_file, str(tmp_path / "ids.jsonl"), *out)
+    assert "several kinds" in fails(capsys, "attribute", model_file, batch, str(tmp_path / "ids.jsonl"), *out)
+    (tmp_path / "x.txt").write_text("")
+    assert "inputs are images" in fails(capsys, "attribute", model_file, str(tmp_path / "x.txt"), *out)
+    assert not (tmp_path / "out").exists()
+
+
+def test_outputs_are_overwritten_only_by_force(model_file, batch, tmp_path, capsys):
+    out = ["--out", str(tmp_path / "out"), "--pictures", "1"]
+    assert main(["attribute", model_file, batch, "--target", "0", *out]) == 0
+    before = (tmp_path / "out" / "attribution.npz").read_bytes()
+    assert "--force" in fails(capsys, "attribute", model_file, batch, "--target", "1", *out)
+    assert (tmp_path / "out" / "attribution.npz").read_bytes() == before
+    assert main(["attribute", model_file, batch, "--target", "1", "--force", *out]) == 0
+    assert ta.load(tmp_path / "out" / "attribution.npz").target.tolist() == [1] * 5
+
+
+def test_lambda_layers_need_a_word(tmp_path, batch, capsys):
+    model = keras.Sequential(
+        [keras.Input((8, 8, 1)), keras.layers.Lambda(lambda x: 2 * x), keras.layers.Flatten(), keras.layers.Dense(2)]
+    )
+    model.save(tmp_path / "lambda.keras")
+    arguments = ["attribute", str(tmp_path / "lambda.keras"), batch, "--target", "0", "--out", str(tmp_path / "out")]
+    assert "--allow-unsafe" in fails(capsys, *arguments)
+    assert main([*arguments, "--allow-unsafe"]) == 0
+
+
+def test_inputs_of_several_names_from_npz(tmp_path):
+    a, b = keras.Input((2,), name="a"), keras.Input((3,), name="b")
+    keras.Model([a, b], keras.layers.Dense(1)(keras.layers.Concatenate()([a, b]))).save(tmp_path / "two.keras")
+    np.savez(tmp_path / "inputs.npz", a=np.ones((4, 2), "float32"), b=np.ones((4, 3), "float32"))
+    assert main(["attribute", str(tmp_path / "two.keras"), str(tmp_path / "inputs.npz"), "--out", str(tmp_path / "out")]) == 0
+    result = ta.load(tmp_path / "out" / "attribution.npz")
+    assert {key: value.shape for key, value in result.attributions.items()} == {"a": (4, 2), "b": (4, 3)}
+
+
+def test_started_as_a_user_would(tmp_path):
+    make_cnn().save(tmp_path / "cnn.keras")
+    (tmp_path / "ids.jsonl").write_text(json.dumps([1, 2]))
+    done = subprocess.run(
+        [sys.executable, "-m", "tf_attrib", "attribute", str(tmp_path / "cnn.keras"), str(tmp_path / "ids.jsonl")],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+    )
+    assert done.returncode == 2
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "Traceback" not in done.stderr
+    shown = subprocess.run([sys.executable, "-m", "tf_attrib", "attribute", "--help"], capture_output=True, text=True)
+    assert shown.returncode == 0
+    for option in ("--target", "--at", "--of", "--method", "--out", "--force", "--tokens", "--allow-unsafe"):
+        assert option in shown.stdout

@@ -1,0 +1,85 @@
+"""Spectra in front of a model: sounds through short-time Fourier transforms, magnitudes, cepstra, filters of frequencies."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_attrib as ta
+
+from ....conftest import assert_refused
+
+RNG = np.random.default_rng(2)
+WAVES, OTHERS = RNG.normal(size=(2, 3, 64))
+FILTER = RNG.normal(size=33) + 1j * RNG.normal(size=33)
+
+
+def stft(x):
+    return tf.signal.stft(x, 16, 8)
+
+
+def cepstrum(x):
+    energies = tf.math.log(tf.square(tf.abs(stft(x))) + 0.1)
+    return tf.signal.dct(energies, norm="ortho")
+
+
+FRONTS = {
+    "magnitude": lambda x: tf.abs(stft(x)),
+    "power": lambda x: tf.math.real(stft(x) * tf.math.conj(stft(x))),
+    "logarithm": lambda x: tf.math.log1p(tf.abs(stft(x))),
+    "cepstrum": cepstrum,
+    "padded": lambda x: tf.abs(tf.signal.rfft(x, [100])),
+    "filtered": lambda x: tf.signal.irfft(tf.signal.rfft(x) * tf.constant(FILTER)),
+    "back again": lambda x: tf.signal.inverse_stft(stft(x), 16, 8),
+    "convolved": lambda x: tf.math.real(tf.signal.ifft(tf.square(tf.signal.fft(tf.complex(x, tf.zeros_like(x)))))),
+    "plane": lambda x: tf.abs(tf.signal.rfft2d(tf.reshape(x, [-1, 8, 8]))),
+    "box": lambda x: tf.signal.irfft3d(tf.signal.rfft3d(tf.reshape(x, [-1, 4, 4, 4])) * tf.constant(FILTER[:3])),
+}
+SAME = {  # the same without complex numbers
+    "magnitude": lambda x: tf.sqrt(tf.math.real(stft(x)) ** 2 + tf.math.imag(stft(x)) ** 2),
+    "power": lambda x: tf.math.real(stft(x)) ** 2 + tf.math.imag(stft(x)) ** 2,
+}
+
+
+def lifted(front):
+    def net(x):
+        found = tf.reshape(front(x), [tf.shape(x)[0], -1])
+        return tf.reduce_sum(tf.tanh(found / 4) * tf.cos(tf.range(tf.cast(tf.shape(found)[1], tf.float64))), 1)
+
+    return ta.Attributor(net).attribute(WAVES, baselines=OTHERS, method="deeplift")
+
+
+@pytest.mark.parametrize("name", FRONTS)
+def test_contributions_pass_spectra(name):
+    result = lifted(FRONTS[name])
+    assert np.abs(result.gap).max() < 1e-10
+    assert np.abs(result.difference).min() > 1e-3
+    if name in SAME:
+        np.testing.assert_allclose(result.attributions, lifted(SAME[name]).attributions, rtol=1e-6, atol=1e-9)
+
+
+def test_what_has_no_rule_for_complex_numbers_is_refused():
+    """A rule for real numbers would be wrong, and TensorFlow's gradient is no multiplier."""
+    assert_refused(lambda: lifted(lambda x: tf.math.real(tf.exp(tf.signal.rfft(x)))), "no rule for Exp", "complex numbers")
+    assert_refused(lambda: lifted(lambda x: tf.math.angle(tf.signal.rfft(x))), "no rule for Angle")
+
+
+def test_transmittance_along_a_ray():
+    """What a cumulative product lets through, as a renderer of volumes has it; its last is the product."""
+
+    def shares(x):
+        opacity = tf.sigmoid(x)
+        return opacity * tf.math.cumprod(1 - opacity + 1e-10, -1, exclusive=True)
+
+    assert np.abs(lifted(shares).gap).max() < 1e-12
+    first, second = (
+        lifted(lambda x, product=product: product(tf.tanh(x[:, :9])))
+        for product in (lambda x: tf.math.cumprod(x, -1)[:, -1:], lambda x: tf.reduce_prod(x, -1, keepdims=True))
+    )
+    np.testing.assert_allclose(first.attributions, second.attributions, rtol=1e-9, atol=1e-15)
+
+
+def test_a_cumulative_product_in_a_loop():
+    def looped(x):
+        return tf.while_loop(lambda i, _: i < 3, lambda i, y: (i + 1, tf.math.cumprod(tf.tanh(y) + 1.1, -1)), (0, x[:, :7]))[1]
+
+    assert np.abs(lifted(looped).gap).max() < 1e-10

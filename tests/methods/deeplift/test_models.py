@@ -1,0 +1,167 @@
+"""Completeness of DeepLIFT to 1e-5 of max(|difference of scores|, L1 norm), in float32, on nets of many kinds."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import tf_attrib as ta
+
+from ...conftest import make_cnn, make_text, spread
+
+RNG = np.random.default_rng(6)
+IMAGES = RNG.uniform(size=(3, 10, 10, 2)).astype("float32")
+SERIES = RNG.normal(size=(3, 7, 4)).astype("float32")
+IDS = RNG.integers(1, 30, (3, 8)).astype("int32")
+IDS[1, 5:] = 0
+
+
+def assert_complete(result):
+    size = np.maximum(np.abs(result.difference), result.magnitudes)
+    assert np.abs(result.difference).min() > 0
+    assert np.all(np.abs(result.gap) <= 1e-5 * size), result.gap / size
+    assert (result.status == "").all()
+
+
+def residual():
+    inputs = keras.Input((10, 10, 2))
+    x = layers.BatchNormalization()(layers.Conv2D(6, 3, padding="same", use_bias=False)(inputs))
+    x = layers.ReLU(6.0)(x)
+    y = layers.DepthwiseConv2D(3, padding="same")(x)
+    y = layers.Activation("silu")(layers.BatchNormalization(axis=-1, scale=False)(y))
+    x = layers.MaxPooling2D(3, 2, padding="same")(layers.Add()([x, y]))
+    gate = layers.Dense(6, "sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+    x = layers.Multiply()([x, gate])
+    x = layers.Concatenate()([layers.AveragePooling2D(2)(x), layers.MaxPooling2D(2)(x)])
+    return keras.Model(inputs, layers.Dense(4, "softmax")(layers.Flatten()(x)))
+
+
+def upscaled():
+    inputs = keras.Input((10, 10, 2))
+    x = layers.Conv2D(4, 3, dilation_rate=2, activation="elu")(inputs)
+    x = layers.Conv2DTranspose(3, 3, strides=2, activation="selu")(x)
+    x = layers.UpSampling2D(2, interpolation="bilinear")(layers.SeparableConv2D(5, 3, activation="softplus")(x))
+    x = layers.GroupNormalization(5)(layers.ZeroPadding2D(1)(x))
+    return keras.Model(inputs, layers.Dense(3, "softmax")(layers.GlobalMaxPooling2D()(layers.PReLU()(x))))
+
+
+def transformer(inputs):
+    x = layers.LayerNormalization()(layers.Add()([inputs, layers.MultiHeadAttention(2, 4)(inputs, inputs)]))
+    y = layers.Dense(4)(layers.Dense(9, "gelu")(x))
+    x = layers.LayerNormalization()(layers.Add()([x, y]))
+    return keras.Model(inputs, layers.Dense(3, "softmax")(layers.GlobalAveragePooling1D()(x)))
+
+
+def recurrent(layer):
+    ids = keras.Input((8,), dtype="int32")
+    x = layers.Embedding(30, 5, mask_zero=True, embeddings_initializer=spread())(ids)
+    return keras.Model(ids, layers.Dense(3, "softmax", kernel_initializer=spread())(layer(x)))
+
+
+class Subclassed(keras.Model):
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = layers.Dense(6, "hard_sigmoid"), layers.Dense(2)
+
+    def call(self, x, training=False):
+        return self.second(tf.reduce_max(self.first(x), 1) / (1 + tf.reduce_sum(x**2, [1, 2])[:, None]))
+
+
+NETS = {
+    "residual": (residual, IMAGES),
+    "upscaled": (upscaled, IMAGES),
+    "transformer": (lambda: transformer(keras.Input((7, 4))), SERIES),
+    "lstm over a series": (lambda: keras.Sequential([keras.Input((7, 4)), layers.LSTM(5), layers.Dense(2, "softmax")]), SERIES),
+    "gru": (lambda: recurrent(layers.GRU(5)), IDS),
+    "simple": (lambda: recurrent(layers.SimpleRNN(5)), IDS),
+    "bidirectional": (lambda: recurrent(layers.Bidirectional(layers.LSTM(4))), IDS),
+    "unrolled": (lambda: recurrent(layers.LSTM(4, unroll=True)), IDS),
+}
+
+
+@pytest.mark.parametrize("name", NETS)
+def test_completeness(name):
+    keras.utils.set_random_seed(9)
+    make, inputs = NETS[name]
+    attributor = ta.Attributor(make())
+    assert ta.coverage(attributor).uncovered == ()
+    result = attributor.attribute(inputs, method="deeplift")
+    assert_complete(result)
+    alone = np.concatenate(
+        [attributor.attribute(inputs[i : i + 1], result.target[i], method="deeplift").attributions for i in range(3)]
+    )
+    np.testing.assert_allclose(result.attributions, alone, atol=1e-5 * np.abs(alone).max())
+
+
+def test_a_subclassed_model_of_several_operations():
+    keras.utils.set_random_seed(9)
+    model = Subclassed()
+    model(SERIES)
+    assert_complete(ta.Attributor(model).attribute(SERIES, 1, method="deeplift"))
+
+
+@pytest.mark.parametrize("rule", ["rescale", "reveal_cancel"])
+def test_at_a_layer_and_of_logits(rule):
+    attributor = ta.Attributor(residual(), at="conv2d", of="logits")
+    attributor = ta.Attributor(attributor.model, at=attributor.model.layers[1], of="logits")
+    result = attributor.attribute(IMAGES, 2, method=ta.DeepLift(rule))
+    assert result.attributions.shape == (3, 10, 10, 6)
+    assert_complete(result)
+
+
+def test_a_branch_that_does_not_depend_on_the_input():
+    flag = tf.Variable(True)
+
+    def model(x):
+        factor = tf.cond(flag, lambda: tf.tanh(x) * x, lambda: x)
+        return tf.reduce_sum(factor, [1, 2])
+
+    attributor = ta.Attributor(model)
+    first = attributor.attribute(SERIES, method="deeplift")
+    assert_complete(first)
+    flag.assign(False)  # variables stay live
+    second = attributor.attribute(SERIES, method="deeplift")
+    np.testing.assert_allclose(second.attributions, SERIES, rtol=1e-5)
+
+
+def test_two_inputs_and_one_that_is_not_selected():
+    left, right = keras.Input((4,), name="left"), keras.Input((4,), name="right")
+    both = layers.Dot(1)([layers.Dense(4, "tanh")(left), layers.Dense(4, "relu")(right)])
+    model = keras.Model([left, right], both)
+    x = {"left": SERIES[:, 0], "right": SERIES[:, 1]}
+    result = ta.Attributor(model).attribute(x, method="deeplift")
+    for key in ("left", "right"):
+        assert np.array_equal(result.positive[key], np.where(x[key] > 0, result.attributions[key], 0))
+    assert_complete(result)
+    assert_complete(ta.Attributor(model, at=ta.inputs("right")).attribute(x, method="deeplift"))
+
+
+def test_exports_are_as_the_model(tmp_path):
+    for name, make, inputs in (("cnn", make_cnn, IMAGES[:, :8, :8, :1]), ("text", make_text, IDS[:, :1].repeat(10, 1))):
+        keras.utils.set_random_seed(2)
+        model = make()
+        model.export(tmp_path / name, verbose=False)
+        first = ta.Attributor(model).attribute(inputs, method="deeplift")
+        second = ta.Attributor(tmp_path / name).attribute(inputs, method="deeplift")
+        assert_complete(second)
+        np.testing.assert_allclose(first.attributions, second.attributions, atol=1e-6 * np.abs(first.attributions).max())
+
+
+def test_a_model_of_tf_keras():
+    tf_keras = pytest.importorskip("tf_keras")
+    tf_keras.utils.set_random_seed(2)
+    old = tf_keras.layers
+    model = tf_keras.Sequential(
+        [old.Input((8,), dtype="int32"), old.Embedding(30, 5, mask_zero=True), old.GRU(4), old.Dense(3, "softmax")]
+    )
+    assert_complete(ta.Attributor(model).attribute(IDS, method="deeplift"))
+
+
+def test_after_other_gradients_were_taken_in_the_same_graph():
+    """Gradients through a loop leave accumulators in it; the paired loop has none of them."""
+    attributor = ta.Attributor(make_text())
+    ids = IDS[:, :1].repeat(10, 1)
+    wanted = ta.Attributor(attributor.model).attribute(ids, method="deeplift").attributions
+    attributor.attribute(ids, method="gradient")
+    np.testing.assert_allclose(attributor.attribute(ids, method="deeplift").attributions, wanted, atol=1e-7)

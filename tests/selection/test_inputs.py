@@ -1,0 +1,157 @@
+"""What inputs are, and what the model makes of them: integers that are quantities, complex numbers, states, frames."""
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import tf_attrib as ta
+
+from ..conftest import assert_refused
+
+PIXELS = np.random.default_rng(0).integers(0, 255, (2, 4, 4, 3)).astype("uint8")
+TABLE = np.random.default_rng(1).normal(size=(2, 3)).astype("float32")
+
+
+def net(dtype):
+    image, table = keras.Input((4, 4, 3), dtype=dtype, name="image"), keras.Input((3,), name="table")
+    flat = layers.Flatten()(layers.Rescaling(1 / 255.0)(image))
+    return keras.Model([image, table], layers.Dense(3, activation="softmax")(layers.Concatenate()([flat, table])))
+
+
+@pytest.fixture(scope="module")
+def nets():
+    whole, real = net("uint8"), net("float32")
+    real.set_weights(whole.get_weights())
+    return ta.Attributor(whole), ta.Attributor(real)
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "gradient", "deeplift", "smoothgrad", "ablation"])
+@pytest.mark.parametrize("given", [PIXELS, PIXELS.astype("float32")], ids=["integers", "floats"])
+def test_integers_that_are_quantities_are_attributed_behind_their_cast(nets, method, given):
+    found, expected = (
+        one.attribute([x, TABLE], method=method, seed=0, verbose=False)
+        for one, x in zip(nets, (given, PIXELS.astype("float32")), strict=True)
+    )
+    for mine, other in zip(found.attributions, expected.attributions, strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-7)
+    assert found.at == "inputs"
+
+
+def test_one_integer_input_by_its_name(nets):
+    whole, real = (ta.Attributor(one.model, at=ta.inputs("image")) for one in nets)
+    found, expected = whole.attribute([PIXELS, TABLE], verbose=False), real.attribute([PIXELS, TABLE], verbose=False)
+    np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-7)
+
+
+BASELINES = {
+    "black": ta.black((0, 255)),
+    "white": ta.white((0, 255)),
+    "blur": ta.blur(1.0),
+    "data": ta.dataset(PIXELS),
+    "an input": ta.at_input(PIXELS[0]),
+    "a fraction": ta.constant(0.5),
+}
+
+
+@pytest.mark.parametrize("name", BASELINES)
+def test_baselines_of_integer_images(name):
+    image = keras.Input((4, 4, 3), dtype="uint8")
+    model = keras.Model(image, layers.Dense(2, activation="softmax")(layers.Flatten()(layers.Rescaling(1 / 255.0)(image))))
+    result = ta.Attributor(model).attribute(PIXELS, baselines=BASELINES[name], verbose=False)
+    np.testing.assert_allclose(result.totals, result.difference, atol=1e-5)
+
+
+def test_integers_that_are_looked_up_or_counted_are_no_quantities(words):
+    looked_up = ta.Attributor(words).attribute(np.ones((1, 6), int), method="gradient", verbose=False)
+    assert looked_up.attributions.shape == (1, 6, 4)
+    counted = ta.Attributor(lambda x: tf.one_hot(x, 3)[:, 0])
+    assert_refused(lambda: counted.attribute(np.ones((2, 1), int), 0), "not float", "ta.tensor(name)")
+    twice = ta.Attributor(lambda x: tf.cast(x, tf.float32)[:, 0] + tf.cast(x, tf.float32)[:, 1])
+    assert_refused(lambda: twice.attribute(np.ones((2, 2), int)), "cast to float at one place")
+
+
+def test_a_float_input_that_becomes_complex_is_no_token_id():
+    def power(v):
+        return tf.reduce_sum(tf.abs(tf.signal.fft(tf.cast(v, tf.complex64))) ** 2, -1)
+
+    result = ta.Attributor(power).attribute(TABLE, verbose=False)
+    np.testing.assert_allclose(result.attributions, 3 * TABLE**2, rtol=1e-3)  # Parseval
+    both = ta.Attributor(lambda v: power(v["a"]) + tf.reduce_sum(v["b"], -1)).attribute({"a": TABLE, "b": TABLE}, verbose=False)
+    np.testing.assert_allclose(both.attributions["a"], result.attributions, rtol=1e-3)
+    np.testing.assert_allclose(both.attributions["b"], TABLE, rtol=1e-5)
+
+
+FRAMES = {
+    "truth values": pd.DataFrame({"a": [1.0, 2.0], "b": [True, False], "c": [0, 1]}),
+    "integers that may be missing": pd.DataFrame({"a": [1.0, 2], "b": pd.array([1, 0], dtype="Int64"), "c": [0.0, 1]}),
+    "a masked array without a mask": np.ma.masked_array([[1.0, 1, 0], [2, 0, 1]]),
+}
+
+
+@pytest.mark.parametrize("name", FRAMES)
+def test_numbers_of_several_kinds_are_numbers(name):
+    found = ta.Attributor(
+        lambda x: (
+            tf.reduce_sum(x * [1.0, 2, 3], 1)
+            if x.dtype == tf.float32
+            else tf.reduce_sum(x * tf.constant([1.0, 2, 3], x.dtype), 1)
+        )
+    ).attribute(FRAMES[name], verbose=False)
+    np.testing.assert_allclose(found.attributions, [[1, 2, 0], [2, 0, 3]], atol=1e-5)
+
+
+# states
+
+
+@pytest.fixture(scope="module")
+def recurrent():
+    sequence = keras.Input(batch_shape=(4, 3, 2))
+    return keras.Model(sequence, layers.Dense(1)(layers.LSTM(8, stateful=True, name="memory")(sequence)))
+
+
+def test_a_state_that_a_batch_left_is_refused_and_after_a_reset_it_is_right(recurrent):
+    x = np.random.default_rng(0).normal(size=(4, 3, 2)).astype("float32")
+    recurrent.predict(x, verbose=0)
+    attributor, memory = ta.Attributor(recurrent), recurrent.get_layer("memory")
+    left = [state.numpy() for state in memory.states]
+    assert_refused(lambda: attributor.attribute(x), "state", "'memory/", "stateful=True", "reset_states()")
+    for before, after in zip(left, memory.states, strict=True):
+        assert np.array_equal(before, after.numpy())
+    memory.reset_states()
+    result = attributor.attribute(x, verbose=False)
+    assert not any(state.numpy().any() for state in memory.states)
+    np.testing.assert_allclose(result.scores, recurrent.predict(x, verbose=0)[:, 0], rtol=1e-5)
+    assert np.abs(result.relative_gap).max() < 0.01
+    assert result.converged.all()
+    memory.reset_states()
+
+
+# heads
+
+
+def test_class_0_of_one_sigmoid_unit_is_said_in_the_first_line(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1, activation="sigmoid", name="spam")])
+    attributor = ta.Attributor(model)
+    none, one, both = (attributor.attribute(TABLE, target, verbose=False) for target in (0, 1, [0, 1]))
+    np.testing.assert_allclose(none.scores, 1 - one.scores, rtol=1e-6)
+    assert "(class 0: 1 - p of the one unit)" in repr(none).splitlines()[0]
+    assert "(class 0, 1 of 2: 1 - p" in repr(both).splitlines()[0]
+    assert "1 - p" not in repr(one)
+    assert none.of == one.of
+    assert "1 - p" in repr(ta.load(none.save(tmp_path / "none.npz")))
+    assert "minus the logit" in repr(ta.Attributor(model, of="logits").attribute(TABLE, 0, verbose=False)).splitlines()[0]
+
+
+def test_the_head_of_a_layer_that_holds_an_export_is_found(tmp_path):
+    inner = keras.Sequential([keras.Input((3,)), layers.Dense(4, activation="tanh"), layers.Dense(3, activation="softmax")])
+    inner.export(tmp_path / "inner", verbose=False)
+    x = keras.Input((3,))
+    outer = keras.Model(x, layers.TFSMLayer(str(tmp_path / "inner"), call_endpoint="serve")(x))
+    found, expected = (ta.Attributor(one).attribute(TABLE, method="gradient", verbose=False) for one in (outer, inner))
+    assert found.unit == "probability"
+    assert np.array_equal(found.target, expected.target)
+    np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-6)
+    assert_refused(lambda: ta.Attributor(outer, of="logits"), "softmax", "inside a layer that holds an export", "of='logits'")

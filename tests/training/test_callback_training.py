@@ -1,0 +1,194 @@
+"""The callback and the training beside it: nothing of it changes, whatever library, compilation or strategy."""
+
+import functools
+import importlib.util
+import json
+import random
+import subprocess
+import sys
+import tempfile
+import traceback
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_attrib as ta
+
+from ..conftest import assert_refused
+
+RNG = np.random.default_rng(6)
+X = RNG.uniform(size=(48, 6, 6, 1)).astype("float32")
+Y = RNG.integers(0, 3, 48)
+
+
+def library(name):
+    return keras if name == "keras" else pytest.importorskip("tf_keras")
+
+
+def make(of, **compilation):
+    """A net with everything that has a state of its own: dropout, batch normalisation, metrics."""
+    layers = of.layers
+    # tf_keras draws other numbers at each training where XLA compiles it, with or without callbacks
+    noise = [] if of is not keras and compilation.get("jit_compile") else [layers.Dropout(0.4), layers.GaussianNoise(0.1)]
+    model = of.Sequential(
+        [
+            layers.Input((6, 6, 1)),
+            layers.Conv2D(4, 3, activation="relu"),
+            layers.BatchNormalization(),
+            *noise,
+            layers.Flatten(),
+            layers.Dense(3, activation="softmax"),
+        ]
+    )
+    model.compile(of.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"], **compilation)
+    return model
+
+
+def trained(of, callbacks, make=make, **compilation):
+    """The weights, losses and metrics of a training, and a draw of each global generator after it."""
+    of.utils.set_random_seed(11)
+    model = make(of, **compilation)
+    history = model.fit(X, Y, validation_data=(X, Y), epochs=3, batch_size=16, verbose=0, callbacks=callbacks)
+    evaluated = model.evaluate(X, Y, verbose=0, callbacks=callbacks)
+    draws = [random.random(), np.random.random(), float(tf.random.uniform([]))]  # noqa: NPY002 (what others may draw from)
+    return [*model.get_weights(), *history.history.values(), evaluated, draws], model
+
+
+def compare(name, compilation):
+    """Trains with and without the callback, and raises where that makes a difference."""
+    of = library(name)
+    with tempfile.TemporaryDirectory() as folder:
+        callback = ta.AttributionCallback((X[:4], Y[:4]), folder, baselines=ta.gaussian(2, 0.1), on_error="raise")
+        without, _ = trained(of, [], **compilation)
+        beside, model = trained(of, [callback], **compilation)
+    assert len(without) == len(beside)
+    for one, other in zip(without, beside, strict=True):
+        np.testing.assert_array_equal(one, other)
+    expected = ta.Attributor(model).attribute(X[:4], Y[:4], ta.gaussian(2, 0.1), seed=0)
+    np.testing.assert_allclose(callback.results.attributions, expected.attributions, atol=1e-6)
+
+
+def two_replicas():
+    """Trains on two devices at once with the callback, and raises where its scores are not the model's."""
+    with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
+        model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
+        model.compile("adam", "sparse_categorical_crossentropy")
+    x, y = np.random.default_rng(0).uniform(size=(32, 4)).astype("float32"), np.arange(32) % 3
+    callback = ta.AttributionCallback((x[:3], y[:3]), None, on_error="raise")
+    model.fit(x, y, validation_data=(x, y), epochs=2, batch_size=8, verbose=0, callbacks=[callback])
+    np.testing.assert_allclose(callback.results.scores, model(x[:3]).numpy()[range(3), y[:3]], rtol=1e-5)
+
+
+ALIKE = {
+    f"{name} {compilation}": functools.partial(compare, name, compilation)
+    for name in ("keras", "tf_keras")
+    for compilation in ({}, {"jit_compile": True}, {"run_eagerly": True})
+    if name == "keras" or importlib.util.find_spec("tf_keras")
+}
+USUAL = [*(name for name in ALIKE if name.endswith("{}")), "two replicas"]
+
+
+def in_a_process_of_its_own(names):
+    """What went wrong by name ("" where nothing did); op determinism and two devices cannot be switched off again."""
+    command = f"from tests.training.test_callback_training import tell; tell({names!r})"
+    done = subprocess.run([sys.executable, "-c", command], capture_output=True, text=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stdout + done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def tell(names):
+    """In that process: does what the names say, and prints what went wrong."""
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+    tf.config.experimental.enable_op_determinism()
+    wrong = dict.fromkeys(names, "")
+    for name in names:
+        try:
+            (ALIKE | {"two replicas": two_replicas})[name]()
+        except Exception:
+            wrong[name] = traceback.format_exc()
+    print(json.dumps(wrong))
+
+
+@pytest.fixture(scope="module")
+def usual():
+    return in_a_process_of_its_own(USUAL)
+
+
+@pytest.mark.parametrize("name", USUAL)
+def test_training_is_the_same_to_the_last_bit_and_replicas_are_one_model(name, usual):
+    assert usual[name] == ""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in ALIKE if name not in USUAL])
+def test_training_is_the_same_however_it_is_compiled(name):
+    assert in_a_process_of_its_own([name]) == {name: ""}
+
+
+@pytest.mark.parametrize("name", ["keras", "tf_keras"])
+def test_other_callbacks_work_beside_it(name, tmp_path):
+    of = library(name)
+    pytest.importorskip("tensorboard")
+    callbacks = [
+        of.callbacks.TensorBoard(tmp_path, histogram_freq=1),
+        ta.AttributionCallback(X[:2], tmp_path),
+        of.callbacks.EarlyStopping("val_loss", patience=1),
+        ta.AttributionCallback(X[:2], None, of="logits"),
+        of.callbacks.ModelCheckpoint(str(tmp_path / "model.keras")),
+    ]
+    trained(of, callbacks)
+    assert callbacks[1].results.unit == "probability"
+    assert callbacks[3].results.unit == "logit"
+    assert {"train", "validation", "attribution"} <= {path.name for path in tmp_path.iterdir()}
+
+
+@pytest.mark.parametrize("name", ["keras", "tf_keras"])
+def test_a_distribution_strategy(name):
+    of = library(name)
+    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
+    with strategy.scope():
+        model = make(of)
+    callback = ta.AttributionCallback((X[:4], Y[:4]), None, on_error="raise")
+    model.fit(X, Y, validation_data=(X, Y), epochs=2, batch_size=16, verbose=0, callbacks=[callback])
+    np.testing.assert_allclose(callback.results.scores, model(X[:4]).numpy()[range(4), Y[:4]], rtol=1e-5)
+
+
+def subclassed(of, **compilation):
+    class Late(of.Model):
+        """Built by its first batch."""
+
+        def __init__(self):
+            super().__init__()
+            self.flat, self.head = of.layers.Flatten(), of.layers.Dense(3, activation="softmax")
+
+        def call(self, x):
+            return self.head(self.flat(x))
+
+    model = Late()
+    model.compile("sgd", "sparse_categorical_crossentropy")
+    return model
+
+
+@pytest.mark.parametrize("name", ["keras", "tf_keras"])
+def test_a_model_that_its_first_batch_builds(name):
+    of = library(name)
+    callback = ta.AttributionCallback((X[:4], Y[:4]), None, on_error="raise")
+    without, _ = trained(of, [], subclassed)
+    beside, _ = trained(of, [callback], subclassed)
+    for one, other in zip(without, beside, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert callback.results.target.tolist() == Y[:4].tolist()
+
+
+@pytest.mark.parametrize("name", ["keras", "tf_keras"])
+def test_what_does_not_fit_such_a_model_fails_in_its_first_batch(name):
+    of, batches = library(name), []
+    callback = ta.AttributionCallback(X[:4], None, target=7)
+    note = of.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: batches.append(batch))
+    model = subclassed(of)
+    assert_refused(lambda: model.fit(X, Y, batch_size=8, verbose=0, callbacks=[callback, note]), "out of range")
+    assert len(batches) <= 1

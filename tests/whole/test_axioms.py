@@ -1,0 +1,231 @@
+"""What every method of the table claims, held on small models of several kinds."""
+
+import functools
+import inspect
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import tf_attrib as ta
+
+from ..conftest import make_cnn, make_mlp, make_text
+
+RNG = np.random.default_rng(5)
+IMAGES = RNG.uniform(size=(5, 8, 8, 1)).astype("float32")
+TOKENS = RNG.integers(1, 30, (5, 10)).astype("int32")
+FEATURES = RNG.normal(size=(5, 5)).astype("float32")
+
+MODELS = {"cnn": (make_cnn, IMAGES, None), "text": (make_text, TOKENS, None), "mlp": (make_mlp, FEATURES, 1)}
+COMPLETE = [name for name, method in ta.METHODS.items() if method.complete]
+ALL = list(ta.METHODS)
+# Grad-CAM gives a number for each position of a layer, and not for each feature: it is held on models with positions.
+AT_FEATURES = [name for name in ALL if name != "grad_cam"]
+RUNS = [(kind, name) for kind in MODELS for name in ALL if name != "grad_cam" or kind == "cnn"]
+SQUARES = ("smoothgrad_squared", "vargrad")  # not linear in the function
+NOISY = ("smoothgrad", *SQUARES)  # symmetric in the mean over all noise alone
+REFINE = (ta.IntegratedGradients, ta.Conductance, ta.InternalInfluence)
+FROM_DATA = ("expected_gradients", "deepshap")
+
+
+@functools.cache
+def attributor_of(kind, batch_size=None):
+    """One for all tests of a kind of model: what one method compiled must not disturb the next."""
+    return ta.Attributor(model_of(kind), batch_size=batch_size)
+
+
+@functools.cache
+def model_of(kind):
+    keras.utils.set_random_seed(7)
+    return MODELS[kind][0]()
+
+
+def baselines_for(name, inputs):
+    return ta.dataset(inputs[:3]) if name in FROM_DATA else None
+
+
+def exact(name):
+    """A method to rounding, where by itself it is to a tolerance."""
+    return ta.METHODS[name](n_steps=40) if ta.METHODS[name] in REFINE else name
+
+
+def attribute(attributor, name, inputs, **options):
+    return attributor.attribute(inputs, method=name, baselines=baselines_for(name, inputs), seed=1, **options)
+
+
+def test_the_table_has_something_to_hold():
+    assert set(COMPLETE) >= {"integrated_gradients"}
+
+
+@pytest.mark.parametrize("method", COMPLETE)
+@pytest.mark.parametrize("kind", MODELS)
+def test_completeness(kind, method):
+    _, inputs, target = MODELS[kind]
+    result = attribute(attributor_of(kind), method, inputs, target=target)
+    difference = result.difference
+    np.testing.assert_allclose(result.attributions.reshape(5, -1).sum(1), difference, atol=2e-3 * np.abs(difference).max())
+    np.testing.assert_allclose(result.gap, result.attributions.reshape(5, -1).sum(1) - difference, atol=1e-6)
+    assert np.abs(difference).min() > 0
+
+
+def test_completeness_of_expected_gradients_in_the_limit():
+    _, inputs, target = MODELS["mlp"]
+    result = attributor_of("mlp").attribute(inputs, target, ta.dataset(inputs), ta.ExpectedGradients(20000), seed=0)
+    assert result.baseline_scores.shape == (5, 5)
+    difference = result.scores - result.baseline_scores.mean(1)
+    assert np.abs(result.gap).max() < 0.05 * np.abs(difference).max()
+
+
+@pytest.mark.parametrize("method", AT_FEATURES)
+def test_sensitivity_to_the_one_feature_that_differs(method):
+    """Sensitivity (a): input and baseline differ in one feature, and so do the scores: that feature is not zero."""
+    attributor = ta.Attributor(lambda x: tf.tanh(x[:, 0] + 2 * x[:, 1]) + x[:, 2])
+    x = np.array([[0.0, 0.7, 0.0]], "float32")
+    baselines = ta.dataset(np.zeros((2, 3), "float32")) if method in FROM_DATA else None
+    result = attributor.attribute(x, method=method, baselines=baselines, seed=0)
+    assert np.abs(result.attributions[0, ..., 1]).max() > (0.001 if method in SQUARES else 0.1)
+
+
+@pytest.mark.parametrize("method", AT_FEATURES)
+def test_a_dummy_feature_gets_nothing(method):
+    """Sensitivity (b): the function does not depend on the feature."""
+    attributor = ta.Attributor(lambda x: tf.tanh(x[:, 0] * x[:, 2]) + 0 * x[:, 1])
+    x = RNG.normal(size=(3, 3)).astype("float32")
+    baselines = ta.dataset(np.zeros((2, 3), "float32")) if method in FROM_DATA else None
+    result = attributor.attribute(x, method=method, baselines=baselines, seed=0)
+    assert np.all(result.attributions[..., 1] == 0)
+    assert np.any(result.attributions[..., 0] != 0)
+
+
+@pytest.mark.parametrize("method", [name for name in AT_FEATURES if name not in SQUARES])
+def test_linearity(method):
+    """The attribution of a weighted sum of functions is the weighted sum of theirs."""
+    f, g = (lambda x: tf.reduce_sum(tf.tanh(x), 1)), (lambda x: x[:, 0] * x[:, 1])
+    method = exact(method)
+    parts = [attribute(ta.Attributor(h), method, FEATURES).attributions for h in (f, g)]
+    whole = attribute(ta.Attributor(lambda x: 2 * f(x) - 3 * g(x)), method, FEATURES).attributions
+    np.testing.assert_allclose(whole, 2 * parts[0] - 3 * parts[1], atol=2e-5)
+
+
+@pytest.mark.parametrize("method", [name for name in AT_FEATURES if name not in NOISY])
+def test_symmetry(method):
+    """Features that the function treats alike, equal in input and baseline, get the same."""
+    x = np.array([[0.8, 0.8, -0.3]], "float32")
+    baselines = ta.dataset(np.zeros((2, 3), "float32")) if method in FROM_DATA else None
+    attributor = ta.Attributor(lambda x: tf.nn.softplus(x[:, 0] + x[:, 1]) * x[:, 2])
+    result = attributor.attribute(x, method=method, baselines=baselines, seed=0).attributions
+    np.testing.assert_allclose(result[..., 0], result[..., 1], rtol=1e-6)
+    assert np.abs(result[..., 0]).max() > 0
+
+
+@pytest.mark.parametrize("method", AT_FEATURES)
+def test_implementation_invariance(method):
+    """Two networks that compute one function: units split in two and permuted, with a dead unit beside them."""
+    first = make_mlp()
+    one, two = first.layers
+    second = keras.Sequential([keras.Input((5,)), layers.Dense(17, activation="tanh"), layers.Dense(3)])
+    (kernel, bias), (out, last) = one.get_weights(), two.get_weights()
+    order = np.random.default_rng(0).permutation(8)
+    second.layers[0].set_weights([np.hstack([kernel[:, order], kernel, np.ones((5, 1))]), np.r_[bias[order], bias, 1.0]])
+    second.layers[1].set_weights([np.vstack([out[order] * 0.25, out * 0.75, np.zeros((1, 3))]), last])
+    results = [attribute(ta.Attributor(model), method, FEATURES, target=2).attributions for model in (first, second)]
+    np.testing.assert_allclose(*results, atol=1e-5)
+
+
+def test_min_of_x_and_five():
+    """The paper's counter-example: at 8 the gradient is 0, yet the score moved by 5 from the baseline 0."""
+    attributor = ta.Attributor(lambda x: tf.minimum(x[:, 0], 5.0))
+    x = np.array([[8.0]], "float32")
+    assert attributor.attribute(x, method="gradient").attributions[0, 0] == 0
+    result = attributor.attribute(x, method=ta.IntegratedGradients(rule="midpoint", n_steps=800))
+    assert abs(result.attributions[0, 0] - 5) < 0.01
+    assert result.gradient_share[0] == 0
+    assert "saturated" in repr(result)
+
+
+@pytest.mark.parametrize(("kind", "method"), RUNS)
+def test_an_example_does_not_depend_on_its_company(kind, method):
+    _, inputs, target = MODELS[kind]
+    attributor = attributor_of(kind)
+    options = {"method": method, "baselines": baselines_for(method, inputs), "seed": 1, "target": target}
+    together = attributor.attribute(inputs, **options).attributions
+    alone = np.concatenate([attributor.attribute(inputs[i : i + 1], **options).attributions for i in range(5)])
+    np.testing.assert_allclose(together, alone, atol=1e-6 * max(1, np.abs(together).max()))
+    backwards = attributor.attribute(inputs[::-1], **options).attributions[::-1]
+    np.testing.assert_allclose(together, backwards, atol=1e-6 * max(1, np.abs(together).max()))
+
+
+@pytest.mark.parametrize(("kind", "method"), RUNS)
+def test_block_size_changes_rounding_alone(kind, method):
+    _, inputs, target = MODELS[kind]
+    results = [attribute(attributor_of(kind, size), method, inputs, target=target).attributions for size in (None, 3, 7)]
+    for other in results[1:]:
+        np.testing.assert_allclose(results[0], other, atol=1e-6 * max(1, np.abs(results[0]).max()))
+
+
+def test_every_argument_of_attribute_changes_some_result(cnn, images, capsys):
+    attributor = ta.Attributor(cnn)
+    plain = attributor.attribute(images, target=0).attributions
+    changes = {
+        "inputs": {"inputs": images[::-1], "target": 0},
+        "target": {"target": 1},
+        "baselines": {"target": 0, "baselines": ta.constant(0.3)},
+        "method": {"target": 0, "method": "gradient"},
+    }
+    for name, options in changes.items():
+        assert not np.allclose(plain, attributor.attribute(options.pop("inputs", images), **options).attributions), name
+    noise = [attributor.attribute(images, 0, ta.uniform(1, 0.0, 1.0), seed=seed).attributions for seed in (1, 1, 2)]
+    assert np.array_equal(noise[0], noise[1])
+    assert not np.allclose(noise[0], noise[2])
+    capsys.readouterr()
+    attributor.attribute(images, 0, verbose=True)
+    assert "attributing" in capsys.readouterr().err
+    attributor.attribute(images, 0, verbose=False)
+    assert capsys.readouterr().err == ""
+    named = set(inspect.signature(ta.Attributor.attribute).parameters) - {"self"}
+    assert named == {*changes, "seed", "verbose", "on_error"}  # on_error: test_accuracy
+
+
+def test_every_argument_of_attributor_changes_some_result(cnn, images):
+    plain = ta.Attributor(cnn).attribute(images)
+    assert ta.Attributor(cnn, at="conv").attribute(images).attributions.shape == (5, 6, 6, 6)
+    assert ta.Attributor(cnn, of="logits").attribute(images).unit == "logit"
+    doubled = ta.Attributor(cnn, preprocess=lambda x: 2 * x).attribute(images, target=plain.target)
+    assert not np.allclose(doubled.attributions, plain.attributions)
+    blocks = ta.Attributor(cnn, batch_size=3)
+    blocks.attribute(images)
+    assert next(iter(blocks._sessions.values())).block == 3
+    named = set(inspect.signature(ta.Attributor.__init__).parameters) - {"self"}
+    # memory: test_refining; signature: test_exported; allow_unsafe: test_load
+    assert named == {"model", "at", "of", "batch_size", "preprocess", "memory", "signature", "allow_unsafe"}
+
+
+@pytest.mark.parametrize("method", ALL)
+def test_the_model_is_left_as_it_was(method, cnn, images):
+    before = [weight.copy() for weight in cnn.get_weights()]
+    attributes = {layer.name: set(vars(layer)) for layer in cnn.layers}
+    prediction = cnn.predict(images, verbose=0)
+    attribute(ta.Attributor(cnn), method, images)
+    for weight, was in zip(cnn.get_weights(), before, strict=True):
+        assert np.array_equal(weight, was)
+    assert attributes == {layer.name: set(vars(layer)) for layer in cnn.layers}
+    assert np.array_equal(prediction, cnn.predict(images, verbose=0))
+
+
+def test_the_model_is_left_as_it_was_after_an_exception(images):
+    class Fails(layers.Layer):
+        ready = False
+
+        def call(self, x):
+            if self.ready:
+                raise RuntimeError("no")
+            return x
+
+    fails = Fails()
+    model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(2, 3), fails, layers.Flatten(), layers.Dense(2)])
+    fails.ready = True
+    with pytest.raises(ta.AttributionError, match="could not be traced"):
+        ta.Attributor(model)
+    assert all("call" not in vars(layer) for layer in model.layers)

