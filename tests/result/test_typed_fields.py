@@ -10,7 +10,7 @@ import pytest
 import tf_attrib as ta
 from tf_attrib.view.kinds import blocks
 
-from .conftest import make_cnn, make_text
+from ..conftest import make_cnn, make_text
 
 M = ta.metrics
 TYPED = ("kind", "steps", "place", "path_at", "baseline_is_zero", "taken_away")
