@@ -75,13 +75,17 @@ def ids():
 
 def reference_ig(score, x, baseline, n=2000):
     """Integrated gradients by a plain loop, the second implementation that results are compared with (midpoints)."""
-    total = np.zeros(x.shape, np.float64)
-    for alpha in (np.arange(n) + 0.5) / n:
-        point = tf.constant(baseline + alpha * (x - baseline), tf.float32)
+
+    @tf.function(autograph=False)  # eager tapes take ten times as long
+    def slope(point):
         with tf.GradientTape() as tape:
             tape.watch(point)
             value = score(point)
-        total += tape.gradient(value, point).numpy()
+        return tape.gradient(value, point)
+
+    total = np.zeros(x.shape, np.float64)
+    for alpha in (np.arange(n) + 0.5) / n:
+        total += slope(tf.constant(baseline + alpha * (x - baseline), tf.float32)).numpy()
     return total / n * (x - baseline)
 
 

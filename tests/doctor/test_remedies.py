@@ -1,5 +1,7 @@
 """What the doctor proposes to type runs as it is printed, for models of every kind; and what it says is true there."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -15,7 +17,7 @@ WIDE = keras.initializers.RandomNormal(stddev=3, seed=5)
 
 
 def test_every_position_at_once_is_refused():
-    attributor = ta.Attributor(keras.Sequential([keras.Input((4, 3)), head()]))
+    attributor = attributor_for(positions)
     inputs = np.ones((2, 4, 3), "float32")
     assert_refused(lambda: ta.diagnose(attributor, inputs, target=ta.each_position()), "target=(position, class)")
     assert len(ta.diagnose(attributor, inputs, target=(0, 1)))
@@ -36,6 +38,16 @@ def head(units=3, activation="softmax"):
 
 def table():
     return keras.Sequential([keras.Input((3,)), head()])
+
+
+def positions():
+    return keras.Sequential([keras.Input((4, 3)), head()])
+
+
+@functools.cache
+def attributor_for(make, **options):
+    """One for all cases of a model: what was traced for one serves the next."""
+    return ta.Attributor(make(), **options)
 
 
 def two_inputs():
@@ -59,13 +71,13 @@ CASES = {
     "one of several inputs": (two_inputs, {"of": "kind", "at": ta.inputs("b")}, PAIR, {"baselines": ta.dataset(PAIR)}),
     "pictures": (lambda: keras.Sequential([keras.Input((8, 8, 1)), layers.Flatten(), head(6)]), {}, pictures(), {}),
     "positions": (
-        lambda: keras.Sequential([keras.Input((4, 3)), head()]),
+        positions,
         {},
         np.random.default_rng(2).normal(size=(2, 4, 3)).astype("float32"),
         {},
     ),
     "a position": (
-        lambda: keras.Sequential([keras.Input((4, 3)), head()]),
+        positions,
         {},
         np.random.default_rng(2).normal(size=(2, 4, 3)).astype("float32"),
         {"target": (2, 1)},
@@ -91,7 +103,7 @@ CASES = {
 @pytest.mark.parametrize("name", CASES)
 def test_remedies_run_as_printed(name):
     make, options, inputs, given = CASES[name]
-    attributor = ta.Attributor(make(), **options)
+    attributor = attributor_for(make, **options)
     report = ta.diagnose(attributor, inputs, **given)
     assert run(report, attributor, inputs, target=given.get("target"), baselines=given.get("baselines"))
 

@@ -1,14 +1,28 @@
 """Models in two parts, up to a layer called "seen" and behind it, for tests of what looks at layers."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import layers
 
+import tf_attrib as ta
+
 RNG = np.random.default_rng(3)
 
 
+@functools.cache
+def attributor_of(kind, at=None):
+    """The attributor of one of `nets`: what was traced and compiled for one test serves the next."""
+    return ta.Attributor(nets(kind)[0], at=at)
+
+
+@functools.cache
 def nets(kind):
-    """A model, the model up to its layer "seen", the model behind it, and inputs at which the path ends."""
+    """A model, the model up to its layer "seen", the model behind it, and inputs at which the path ends.
+
+    Made once, so nobody may change them, and where the fixture `double` holds.
+    """
     keras.utils.set_random_seed(11)
     if kind == "mlp":
         shape, front, back = (5,), [layers.Dense(7, activation="tanh", name="seen")], [layers.Dense(6, activation="softplus")]

@@ -9,7 +9,7 @@ from keras import layers
 import tf_attrib as ta
 
 from ..conftest import assert_refused
-from ..helpers.layered import RNG, chained, nets
+from ..helpers.layered import RNG, attributor_of, chained, nets
 
 pytestmark = pytest.mark.usefixtures("double")
 FINE = 160
@@ -17,28 +17,31 @@ FINE = 160
 
 def along(front, back, x, target, n):
     """Nodes on the path from zeros to `x`: weights, activations there (n, batch, ...), and the score's gradients at these."""
-    nodes, weights = np.polynomial.legendre.leggauss(n)
-    seen, slopes = [], []
-    for alpha in (nodes + 1) / 2:
-        y = tf.convert_to_tensor(front(tf.constant(alpha * x)))
+
+    @tf.function(autograph=False)  # recurrent layers take ten times as long in eager mode
+    def node(point):
+        y = tf.convert_to_tensor(front(point))
         with tf.GradientTape() as tape:
             tape.watch(y)
             score = tf.gather(back(y), target, batch_dims=1)
-        seen.append(y.numpy())
-        slopes.append(tape.gradient(score, y).numpy())
+        return y, tape.gradient(score, y)
+
+    nodes, weights = np.polynomial.legendre.leggauss(n)
+    seen, slopes = zip(*(node(tf.constant(alpha * x)) for alpha in (nodes + 1) / 2), strict=True)
     return weights / 2, np.stack(seen), np.stack(slopes)
 
 
 def moved(front, x, alphas, step=1e-5):
     """dy/dalpha by central differences."""
-    at = lambda alpha: np.asarray(front(tf.constant(alpha * x)))  # noqa: E731
+    compiled = tf.function(lambda point: tf.convert_to_tensor(front(point)), autograph=False)
+    at = lambda alpha: compiled(tf.constant(alpha * x)).numpy()  # noqa: E731
     return np.stack([(at(alpha + step) - at(alpha - step)) / (2 * step) for alpha in alphas])
 
 
 @pytest.mark.parametrize("kind", ["mlp", "cnn", "lstm"])
 def test_conductance_is_that_of_a_plain_loop_with_finite_differences(kind):
-    model, front, back, x = nets(kind)
-    result = ta.Attributor(model, at="seen").attribute(x, target=1, method=ta.Conductance(n_steps=24))
+    _, front, back, x = nets(kind)
+    result = attributor_of(kind, "seen").attribute(x, target=1, method=ta.Conductance(n_steps=24))
     weights, _, slopes = along(front, back, x, np.ones(len(x), int), 24)
     alphas = (np.polynomial.legendre.leggauss(24)[0] + 1) / 2
     expected = np.einsum("n,n...->...", weights, slopes * moved(front, x, alphas))
@@ -50,8 +53,8 @@ def test_conductance_is_that_of_a_plain_loop_with_finite_differences(kind):
 
 @pytest.mark.parametrize("kind", ["mlp", "cnn", "lstm"])
 def test_internal_influence_is_the_mean_gradient_of_a_plain_loop(kind):
-    model, front, back, x = nets(kind)
-    result = ta.Attributor(model, at="seen").attribute(x, target=2, method=ta.InternalInfluence(n_steps=24))
+    _, front, back, x = nets(kind)
+    result = attributor_of(kind, "seen").attribute(x, target=2, method=ta.InternalInfluence(n_steps=24))
     weights, _, slopes = along(front, back, x, np.full(len(x), 2), 24)
     np.testing.assert_allclose(result.attributions, np.einsum("n,n...->...", weights, slopes), atol=1e-9)
     assert result.gap is None  # it claims no completeness
@@ -61,8 +64,8 @@ def test_internal_influence_is_the_mean_gradient_of_a_plain_loop(kind):
 @pytest.mark.parametrize("kind", ["mlp", "cnn", "lstm"])
 @pytest.mark.parametrize("method", [ta.Conductance, ta.InternalInfluence])
 def test_the_stated_accuracy_is_kept(kind, method):
-    model, *_, x = nets(kind)
-    attributor = ta.Attributor(model, at="seen")
+    *_, x = nets(kind)
+    attributor = attributor_of(kind, "seen")
     exact = attributor.attribute(4 * x, target=1, method=method(n_steps=FINE)).attributions
     axes = tuple(range(1, exact.ndim))
     for tolerance in (0.05, 0.005):
@@ -76,8 +79,8 @@ def test_the_stated_accuracy_is_kept(kind, method):
 
 def test_at_the_input_itself_both_are_known():
     """Conductance of the input is integrated gradients; internal influence is these without x - x'."""
-    model, *_, x = nets("mlp")
-    attributor = ta.Attributor(model)
+    *_, x = nets("mlp")
+    attributor = attributor_of("mlp")
     ig = attributor.attribute(x, 0, method=ta.IntegratedGradients(n_steps=50)).attributions
     np.testing.assert_allclose(attributor.attribute(x, 0, method=ta.Conductance(n_steps=50)).attributions, ig, atol=1e-12)
     influence = attributor.attribute(x, 0, method=ta.InternalInfluence(n_steps=50)).attributions
@@ -86,8 +89,8 @@ def test_at_the_input_itself_both_are_known():
 
 def test_conductance_through_units_adds_up_both_ways():
     """Over units it is integrated gradients; over inputs the conductance of the unit (the paper's equations 2 and 3)."""
-    model, *_, x = nets("mlp")
-    at_input, at_layer = ta.Attributor(model), ta.Attributor(model, at="seen")
+    *_, x = nets("mlp")
+    at_input, at_layer = attributor_of("mlp"), attributor_of("mlp", "seen")
     steps = {"n_steps": 50}
     through = [
         at_input.attribute(x, 1, method=ta.Conductance(through=ta.layer("seen", unit=unit), **steps)).attributions
@@ -103,7 +106,7 @@ def test_conductance_through_units_adds_up_both_ways():
 
 def test_a_channel_is_the_sum_of_its_positions():
     model, *_, x = nets("cnn")
-    attributor, steps = ta.Attributor(model), {"n_steps": 20}
+    attributor, steps = attributor_of("cnn"), {"n_steps": 20}
     (rows, columns, _) = keras.Model(model.inputs, model.get_layer("seen").output).output_shape[1:]
     each = [
         attributor.attribute(x, 1, method=ta.Conductance(through=ta.layer("seen", unit=(i, j, 2)), **steps)).attributions
@@ -193,7 +196,7 @@ def test_straight_through_gradients_are_heeded():
 
 def test_grad_cam_is_that_of_a_plain_tape():
     model, front, back, x = nets("cnn")
-    result = ta.Attributor(model).attribute(x, target=0, method="grad_cam")
+    result = attributor_of("cnn").attribute(x, target=0, method="grad_cam")
     activation = front(tf.constant(x))
     with tf.GradientTape() as tape:
         tape.watch(activation)
@@ -202,7 +205,7 @@ def test_grad_cam_is_that_of_a_plain_tape():
     np.testing.assert_allclose(result.attributions, (weights * activation.numpy()).sum(-1), atol=1e-12)
     assert "layer 'seen'" in result.at
     assert result.attributions.min() < 0 < result.attributions.max()  # before the ReLU
-    other = ta.Attributor(model).attribute(x, target=0, method=ta.GradCam(model.layers[0]))
+    other = attributor_of("cnn").attribute(x, target=0, method=ta.GradCam(model.layers[0]))
     assert other.attributions.shape == (3, 7, 7)
     named = ta.Attributor(model, at=model.layers[0].name).attribute(x, target=0, method="grad_cam")
     np.testing.assert_array_equal(named.attributions, other.attributions)
@@ -239,8 +242,8 @@ def test_the_layer_that_grad_cam_takes(make, last):
 
 
 def test_grad_cam_needs_positions(cnn, images):
-    model, *_, x = nets("mlp")
-    assert_refused(lambda: ta.Attributor(model).attribute(x, method="grad_cam"), "positions and channels", "GradCam(layer")
+    *_, x = nets("mlp")
+    assert_refused(lambda: attributor_of("mlp").attribute(x, method="grad_cam"), "positions and channels", "GradCam(layer")
     assert_refused(lambda: ta.Attributor(cnn).attribute(images, method=ta.GradCam(cnn.layers[3])), "(54,)", "GradCam(layer")
 
 

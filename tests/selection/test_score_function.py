@@ -31,11 +31,17 @@ def attributor(model):
     return ta.Attributor(model, of=ta.score(weighed, data=W), batch_size=3)
 
 
-def alone(model, i, **options):
-    """The attributions of one example, its row written into the score as constants."""
-    row = tf.constant(W[i], tf.float32)
+@pytest.fixture(scope="module")
+def alone(model):
+    """The attributions of one example, its row in a variable that the score reads, and the score without rows of its own."""
+    row = tf.Variable(W32[0])
     one = ta.Attributor(model, of=ta.score(lambda outputs: tf.reduce_sum(outputs * row, 1)))
-    return one.attribute(X[i : i + 1], seed=1, verbose=False, **options)
+
+    def attribute(i, **options):
+        row.assign(W32[i])
+        return one.attribute(X[i : i + 1], seed=1, verbose=False, **options)
+
+    return attribute
 
 
 METHODS = [
@@ -52,9 +58,9 @@ METHODS = [
 
 
 @pytest.mark.parametrize("method", METHODS, ids=repr)
-def test_each_example_as_alone(attributor, model, method):
+def test_each_example_as_alone(attributor, model, alone, method):
     result = attributor.attribute(X, method=method, seed=1, verbose=False)
-    each = [alone(model, i, method=method) for i in (0, 3, 4)]
+    each = [alone(i, method=method) for i in (0, 3, 4)]
     np.testing.assert_allclose(result.scores, np.sum(model(X) * W, 1), rtol=1e-5)
     np.testing.assert_allclose(result.attributions[[0, 3, 4]], np.concatenate([one.attributions for one in each]), atol=2e-6)
 
@@ -63,11 +69,11 @@ BASELINES = {"data": ta.dataset(RNG.normal(size=(3, 6)).astype("float32")), "zer
 
 
 @pytest.mark.parametrize("baselines", BASELINES.values(), ids=BASELINES)
-def test_rows_follow_the_examples_to_their_baselines(attributor, model, baselines):
+def test_rows_follow_the_examples_to_their_baselines(attributor, alone, baselines):
     result = attributor.attribute(X, baselines=baselines, seed=1, verbose=False)
     for i in (1, 4):
         own = baselines[i] if isinstance(baselines, np.ndarray) else baselines
-        np.testing.assert_allclose(result.baseline_scores[i], alone(model, i, baselines=own).baseline_scores[0], rtol=1e-4)
+        np.testing.assert_allclose(result.baseline_scores[i], alone(i, baselines=own).baseline_scores[0], rtol=1e-4)
     assert np.abs(result.relative_gap).max() < 0.01
 
 

@@ -42,6 +42,11 @@ def model_of(kind):
     return MODELS[kind][0]()
 
 
+def raw(function):
+    """The attributor of a function, made once for all methods."""
+    return functools.cache(lambda: ta.Attributor(function))
+
+
 def baselines_for(name, inputs):
     return ta.dataset(inputs[:3]) if name in FROM_DATA else None
 
@@ -78,35 +83,45 @@ def test_completeness_of_expected_gradients_in_the_limit():
     assert np.abs(result.gap).max() < 0.05 * np.abs(difference).max()
 
 
+one_differs = raw(lambda x: tf.tanh(x[:, 0] + 2 * x[:, 1]) + x[:, 2])
+
+
 @pytest.mark.parametrize("method", AT_FEATURES)
 def test_sensitivity_to_the_one_feature_that_differs(method):
     """Sensitivity (a): input and baseline differ in one feature, and so do the scores: that feature is not zero."""
-    attributor = ta.Attributor(lambda x: tf.tanh(x[:, 0] + 2 * x[:, 1]) + x[:, 2])
     x = np.array([[0.0, 0.7, 0.0]], "float32")
     baselines = ta.dataset(np.zeros((2, 3), "float32")) if method in FROM_DATA else None
-    result = attributor.attribute(x, method=method, baselines=baselines, seed=0)
+    result = one_differs().attribute(x, method=method, baselines=baselines, seed=0)
     assert np.abs(result.attributions[0, ..., 1]).max() > (0.001 if method in SQUARES else 0.1)
+
+
+with_a_dummy = raw(lambda x: tf.tanh(x[:, 0] * x[:, 2]) + 0 * x[:, 1])
 
 
 @pytest.mark.parametrize("method", AT_FEATURES)
 def test_a_dummy_feature_gets_nothing(method):
     """Sensitivity (b): the function does not depend on the feature."""
-    attributor = ta.Attributor(lambda x: tf.tanh(x[:, 0] * x[:, 2]) + 0 * x[:, 1])
     x = RNG.normal(size=(3, 3)).astype("float32")
     baselines = ta.dataset(np.zeros((2, 3), "float32")) if method in FROM_DATA else None
-    result = attributor.attribute(x, method=method, baselines=baselines, seed=0)
+    result = with_a_dummy().attribute(x, method=method, baselines=baselines, seed=0)
     assert np.all(result.attributions[..., 1] == 0)
     assert np.any(result.attributions[..., 0] != 0)
+
+
+first_part = raw(lambda x: tf.reduce_sum(tf.tanh(x), 1))
+second_part = raw(lambda x: x[:, 0] * x[:, 1])
+weighted_sum = raw(lambda x: 2 * tf.reduce_sum(tf.tanh(x), 1) - 3 * x[:, 0] * x[:, 1])
 
 
 @pytest.mark.parametrize("method", [name for name in AT_FEATURES if name not in SQUARES])
 def test_linearity(method):
     """The attribution of a weighted sum of functions is the weighted sum of theirs."""
-    f, g = (lambda x: tf.reduce_sum(tf.tanh(x), 1)), (lambda x: x[:, 0] * x[:, 1])
     method = exact(method)
-    parts = [attribute(ta.Attributor(h), method, FEATURES).attributions for h in (f, g)]
-    whole = attribute(ta.Attributor(lambda x: 2 * f(x) - 3 * g(x)), method, FEATURES).attributions
-    np.testing.assert_allclose(whole, 2 * parts[0] - 3 * parts[1], atol=2e-5)
+    one, two, whole = (attribute(part(), method, FEATURES).attributions for part in (first_part, second_part, weighted_sum))
+    np.testing.assert_allclose(whole, 2 * one - 3 * two, atol=2e-5)
+
+
+symmetric = raw(lambda x: tf.nn.softplus(x[:, 0] + x[:, 1]) * x[:, 2])
 
 
 @pytest.mark.parametrize("method", [name for name in AT_FEATURES if name not in NOISY])
@@ -114,14 +129,13 @@ def test_symmetry(method):
     """Features that the function treats alike, equal in input and baseline, get the same."""
     x = np.array([[0.8, 0.8, -0.3]], "float32")
     baselines = ta.dataset(np.zeros((2, 3), "float32")) if method in FROM_DATA else None
-    attributor = ta.Attributor(lambda x: tf.nn.softplus(x[:, 0] + x[:, 1]) * x[:, 2])
-    result = attributor.attribute(x, method=method, baselines=baselines, seed=0).attributions
+    result = symmetric().attribute(x, method=method, baselines=baselines, seed=0).attributions
     np.testing.assert_allclose(result[..., 0], result[..., 1], rtol=1e-6)
     assert np.abs(result[..., 0]).max() > 0
 
 
-@pytest.mark.parametrize("method", AT_FEATURES)
-def test_implementation_invariance(method):
+@functools.cache
+def two_of_one_function():
     """Two networks that compute one function: units split in two and permuted, with a dead unit beside them."""
     first = make_mlp()
     one, two = first.layers
@@ -130,7 +144,12 @@ def test_implementation_invariance(method):
     order = np.random.default_rng(0).permutation(8)
     second.layers[0].set_weights([np.hstack([kernel[:, order], kernel, np.ones((5, 1))]), np.r_[bias[order], bias, 1.0]])
     second.layers[1].set_weights([np.vstack([out[order] * 0.25, out * 0.75, np.zeros((1, 3))]), last])
-    results = [attribute(ta.Attributor(model), method, FEATURES, target=2).attributions for model in (first, second)]
+    return ta.Attributor(first), ta.Attributor(second)
+
+
+@pytest.mark.parametrize("method", AT_FEATURES)
+def test_implementation_invariance(method):
+    results = [attribute(attributor, method, FEATURES, target=2).attributions for attributor in two_of_one_function()]
     np.testing.assert_allclose(*results, atol=1e-5)
 
 
@@ -198,12 +217,13 @@ def test_every_argument_of_attributor_changes_some_result(cnn, images):
     blocks.attribute(images)
     assert next(iter(blocks._sessions.values())).block == 3
     named = set(inspect.signature(ta.Attributor.__init__).parameters) - {"self"}
-    # memory: test_refining; signature: test_exported; allow_unsafe: test_load
+    # memory: test_accuracy; signature: test_exported; allow_unsafe: test_keras_file
     assert named == {"model", "at", "of", "batch_size", "preprocess", "memory", "signature", "allow_unsafe"}
 
 
 @pytest.mark.parametrize("method", ALL)
-def test_the_model_is_left_as_it_was(method, cnn, images):
+def test_the_model_is_left_as_it_was(method, images):
+    cnn = model_of("cnn")
     before = [weight.copy() for weight in cnn.get_weights()]
     attributes = {layer.name: set(vars(layer)) for layer in cnn.layers}
     prediction = cnn.predict(images, verbose=0)

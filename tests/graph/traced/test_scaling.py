@@ -18,7 +18,7 @@ def factor(size):
     return lambda x: size * tf.cast(tf.reduce_sum(tf.cast(x, tf.float16) * weights, 1), tf.float32)
 
 
-@pytest.mark.parametrize("size", [1e-12, 1.0, 1e9])
+@pytest.mark.parametrize("size", [1e-12, 1e9])
 @pytest.mark.parametrize("method", ["integrated_gradients", "deeplift", "guided_backprop", "smoothgrad"])
 def test_gradients_of_any_size(size, method):
     result = ta.Attributor(factor(size)).attribute(X, method=method, seed=0, verbose=False)
