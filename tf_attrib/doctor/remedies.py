@@ -56,6 +56,7 @@ def listing(case: Case) -> str:
 
 
 def without_gradient(case: Case) -> str:
+    """The call that attributes where the model has no gradient."""
     return f"{attribute(case, method=quoted('occlusion'))}  # needs no gradient"
 
 
@@ -69,6 +70,7 @@ def logits(case: Case) -> str:
 
 
 def quoted(word: str) -> str:
+    """The word as a string of Python."""
     return f'"{word}"'
 
 
