@@ -1,3 +1,5 @@
+"""`python -m tf_attrib`: the command `tf-attrib`."""
+
 import sys
 
 from .cli import main

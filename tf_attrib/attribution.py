@@ -11,7 +11,7 @@ from .result.words import summary
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Attribution(Result):
+class Attribution(Result):  # noqa: D101 -- the fields are described once, in Result
     __doc__ = Result.__doc__
 
     @printed

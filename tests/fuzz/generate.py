@@ -45,7 +45,7 @@ class Draft:
         self, layer: str, /, of: Value | list[Value], shape: tuple[int, ...], again: str | None = None, **arguments: Any
     ) -> Value:
         of = of if isinstance(of, list) else [of]
-        name = f"s{len(self.steps)}_{layer.split('.')[-1].lower()}"
+        name = f"s{len(self.steps)}_{layer.rsplit('.', maxsplit=1)[-1].lower()}"
         self.steps.append(Step(name, layer, tuple(value.name for value in of), arguments, again))
         return Value(name, tuple(shape))
 

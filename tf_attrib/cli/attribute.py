@@ -43,6 +43,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    """Attributes the predictions for a file of inputs, and writes numbers, pictures and words."""
     out = Path(options.out)
     _check_free(out, options.force)
     if options.pictures < 0:

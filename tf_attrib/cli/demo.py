@@ -16,6 +16,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    """Writes the report."""
     from ..demo.run import run as write_report
 
     write_report(options.out)

@@ -34,6 +34,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    """Prints what `diagnose` finds, and writes it as a page where that is asked for."""
     from ..doctor.diagnose import diagnose
 
     reading.check_writable("--html", options.html, options.force)

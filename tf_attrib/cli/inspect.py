@@ -29,6 +29,7 @@ def add(commands) -> None:
 
 
 def run(options: argparse.Namespace) -> None:
+    """Prints what a model file holds, or the DeepLIFT rule of each of its operations."""
     from ..graph.saved.inspect import inspect
 
     if options.rules:

@@ -69,6 +69,7 @@ def add_reading(add) -> None:
 
 
 def add_tokens(add) -> None:
+    """Adds the option of a vocabulary file."""
     add("--tokens", metavar="FILE", help="vocabulary: one word a line, the first is token 0")
 
 
@@ -139,6 +140,7 @@ def method(options: argparse.Namespace):
 
 
 def target(text: str | None):
+    """`target=` from the text of `--target`: a class, a position and a class, or each position; None where none was given."""
     if text is None:
         return None
     if text == "each":
@@ -155,6 +157,7 @@ def target(text: str | None):
 
 
 def baseline(options: argparse.Namespace, shape: tuple | None):
+    """`baselines=` from the text of `--baseline`: a number, or a file of one sample or many; None where none was given."""
     from ..selection.baselines import at_input, constant, dataset
     from .input_files import read_inputs
 

@@ -1,0 +1,1 @@
+"""What every room uses: errors, nested arrays, atomic files, progress, seeds, checks of arguments."""

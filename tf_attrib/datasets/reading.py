@@ -208,7 +208,6 @@ class Vocabulary:
 
     def _kept(self, tokens: list[str], ids: np.ndarray | None, values: np.ndarray, named: bool) -> np.ndarray:
         """The positions that are no padding."""
-
         kept = np.array([not is_padding(token) for token in tokens], bool)
         if ids is not None:
             real = np.flatnonzero((ids != 0) | ((values != 0) & named))

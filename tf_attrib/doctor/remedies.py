@@ -58,6 +58,7 @@ def listing(case: Examination) -> str:
 
 
 def without_gradient(case: Examination) -> str:
+    """The call that attributes where the model has no gradient."""
     return f"{attribute(case, method=quoted('occlusion'))}  # needs no gradient"
 
 
@@ -71,6 +72,7 @@ def logits(case: Examination) -> str:
 
 
 def quoted(word: str) -> str:
+    """The word as a string of Python."""
     return f'"{word}"'
 
 

@@ -1,0 +1,1 @@
+"""`Result`: the numbers, their reductions, their words and their file."""

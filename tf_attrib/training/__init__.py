@@ -1,0 +1,1 @@
+"""Attributions in training: callback, TensorBoard, a loss."""

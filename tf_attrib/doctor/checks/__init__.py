@@ -1,0 +1,1 @@
+"""The findings of `diagnose`: one module a topic."""

@@ -90,7 +90,7 @@ def alive_units(case: Examination, at: tuple[dict, dict]) -> dict[str, np.ndarra
     """For each ReLU, by its layer's name, (units,) whether a unit (or channel) is above zero at any row of `at`.
 
     Args:
-        at: rows of the selected tensors, and of the model's inputs, as `Case.path` has them.
+        at: rows of the selected tensors, and of the model's inputs, as `Examination.path` has them.
     """
     outputs = [operation.outputs[0] for operation in _between(case.session) if operation.type in ("Relu", "Relu6")]
     outputs = [tensor for tensor in outputs if tensor.shape.rank and tensor.shape.rank > 1 and tensor.shape[-1]]

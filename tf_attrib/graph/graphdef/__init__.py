@@ -1,0 +1,1 @@
+"""GraphDef protos as data: nodes, constants, scopes, bodies. Nothing is traced or run."""

@@ -1,0 +1,1 @@
+"""Files that are read and not run: SavedModels, frozen graphs, Keras files."""

@@ -1,0 +1,1 @@
+"""A model that runs: trace, cut, gradients, heads and lookups."""

@@ -1,0 +1,1 @@
+"""DeepLIFT and guided backpropagation: pairing of operations, multipliers, rules."""
