@@ -25,9 +25,9 @@ INSTANCES = {
 }
 
 
-def first_blocks(page: str, count: int) -> dict:
-    """What the first `count` blocks of a page leave behind."""
-    namespace: dict = {"ta": ta}
+def after(page: str, count: int, namespace: dict | None = None) -> dict:
+    """What the first `count` blocks of a page leave behind, on top of what another page has left."""
+    namespace = {"ta": ta} if namespace is None else namespace
     for code in re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.M | re.S)[:count]:
         exec(code, namespace)
     return namespace
@@ -80,18 +80,20 @@ def start_pictures(start: dict) -> None:
 
 
 def task_pictures() -> None:
-    image = first_blocks("tasks/images.md", 2)
+    image = after("tasks/images.md", 2)
     save(image["result"].plot(example=0, outlined=0.5), "pictures/image.png")
-    text = first_blocks("tasks/text.md", 2)
-    save(text["result"].plot(kind="bars", tokens=text["in_words"], example=[0, 1]), "pictures/words.png")
-    table = first_blocks("tasks/tables.md", 2)
+    text = after("tasks/text.md", 2)
+    save(text["result"].plot(kind="bars", tokens=text["in_words"], example=0), "pictures/words.png")
+    (DOCS / "pictures" / "words.html").write_text(text["coloured"] + "\n", "utf-8")
+    save(after("tasks/datasets.md", 1, text)["summary"].plot(), "pictures/summary.png")
+    table = after("tasks/tables.md", 2)
     save(table["result"].plot(names=table["columns"], k=8, example=0), "pictures/table.png")
-    signal = first_blocks("tasks/signals.md", 3)
+    signal = after("tasks/signals.md", 3)
     save(signal["in_wave"].plot(kind="signal", times=signal["time"], example=0), "pictures/signal.png")
 
 
 def main() -> int:
-    start = first_blocks("index.md", 2)
+    start = after("index.md", 2)
     start_pictures(start)
     methods(start)
     task_pictures()
