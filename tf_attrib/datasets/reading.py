@@ -20,11 +20,13 @@ class FeatureBatch:
         attributions: (n, features) float64.
         values: the same of the inputs, or None where they are not known.
         shapes: by key, the shape of one example of each tensor.
+        blocks: the tensors themselves, which know the names of their features.
     """
 
     attributions: np.ndarray
     values: np.ndarray | None
     shapes: dict[Any, tuple[int, ...]]
+    blocks: tuple
 
 
 KINDS = ("auto", "features", "words")
@@ -85,20 +87,18 @@ def features(found: Sequence) -> FeatureBatch:
         for block in found
     )
     values = np.concatenate([block.inputs.reshape(count, -1).astype(np.float64) for block in found], 1) if known else None
-    return FeatureBatch(attributions, values, {block.key: block.values.shape[1:] for block in found})
+    return FeatureBatch(attributions, values, {block.key: block.values.shape[1:] for block in found}, tuple(found))
 
 
-def feature_names(shapes: dict[Any, tuple[int, ...]], names: Sequence[str] | None) -> tuple[str, ...]:
+def feature_names(batch: FeatureBatch, names: Sequence[str] | None) -> tuple[str, ...]:
     """A name for each feature: those given, or key and index.
 
     Raises:
         AttributionError: another number of names.
     """
-    from ..view.kinds import feature_name
-
     if names is None:
-        return tuple(feature_name(key, index) for key, shape in shapes.items() for index in np.ndindex(shape))
-    size = sum(int(np.prod(shape)) for shape in shapes.values())
+        return tuple(block.feature(index) for block in batch.blocks for index in np.ndindex(block.values.shape[1:]))
+    size = sum(int(np.prod(shape)) for shape in batch.shapes.values())
     if len(names) != size:
         raise AttributionError(
             f"{len(names)} names for {size} features: give one for each, or sum over axes first, such as result.sum(-1)"

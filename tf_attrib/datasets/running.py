@@ -159,7 +159,7 @@ class Running:
     def _add_features(self, batch: reading.FeatureBatch, finite: np.ndarray, priority: np.ndarray, groups: list) -> None:
         if self._shapes is None:
             self._shapes = batch.shapes
-            self._names = reading.feature_names(batch.shapes, self._given_names)
+            self._names = reading.feature_names(batch, self._given_names)
         if batch.shapes != self._shapes:
             raise AttributionError(
                 f"results of features must have one shape; got {_shown(self._shapes)}, then {_shown(batch.shapes)}"

@@ -23,7 +23,8 @@ from ..graph.traced.cut import Port
 from ..graph.traced.heads_and_lookups import connected
 from ..result.words import SATURATED
 from ..selection.at_and_of import as_at
-from ..selection.places import Place, resolve_at
+from ..selection.place import Place
+from ..selection.places import resolve_at
 from .batches import batches
 
 # How much of the path, at its end, the slope is taken over.

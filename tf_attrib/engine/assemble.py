@@ -66,6 +66,7 @@ def assemble(
         "steps": series,
         "place": (function.place if function.observed is None else function.observed).kind,
         "left_out": function.place.left_out,
+        **_columns(function),
         **method.fields(work),
         "notes": function.place.notes + _notes(method.control, function, compared) + method.notes(function),
     }
@@ -109,6 +110,17 @@ def _against_baseline(found: dict, method, function, outcome, tables, compared) 
             outcome.end_slopes, difference, out=np.full(len(difference), np.nan), where=difference != 0
         )
     return more
+
+
+def _columns(function: ScoreFunction) -> dict[str, dict]:
+    """The columns behind the attributions, and the names of their categories, where attributions are at the place selected."""
+    place = function.place
+    if function.observed is not None:
+        return {}
+    columns, categories = (
+        {"" if key is None else str(key): value for key, value in one.items()} for one in (place.columns, place.categories)
+    )
+    return {"columns": columns, "categories": categories}
 
 
 def _notes(control: Control | None, function: ScoreFunction, compared: Compared) -> tuple[str, ...]:

@@ -87,6 +87,7 @@ def _ends(session: Session, method: Method, examples: Examples, baselines: Any, 
     user = {match[key]: examples.ready[key] for key in match}
 
     def selected(values: dict) -> dict:
+        session.check_left_out(user, values, match)
         found = session.selected({key: values[match[key]] for key in match})
         return dict(zip(keys, found.values(), strict=True))
 

@@ -17,7 +17,8 @@ from ..selection.at_and_of import At, Of
 from ..selection.each_position import EachPosition, expanded
 from ..selection.inputs import few
 from ..selection.outputs import Output, centred, check_each_alone, resolve_of
-from ..selection.places import Place, resolve_at
+from ..selection.place import Place
+from ..selection.places import resolve_at
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
 from . import program
@@ -140,6 +141,18 @@ class Session(Fetching):
         values = self.fetch("selected", inner, inputs) if inner else {}
         values |= {key: inputs[name] for key, name in source.items() if name is not self}
         return {key: values[key].astype(self.function.dtype.as_numpy_dtype, copy=False) for key in ports}
+
+    def check_left_out(self, given: dict, other: dict, match: dict) -> None:
+        """Raises where `other` values of the inputs, such as those of a baseline, change an input that was left out: it is no
+        part of the path, and would stay as it was given. All by the user's keys, (n or k, ...)."""
+        names = {self._names[key]: match[key] for key in match if self._names[key] in self.function.place.left_out}
+        for name, key in names.items():
+            if given is not other and not np.all(np.asarray(other[key] == given[key])):
+                raise AttributionError(
+                    f"the baseline has another {name!r} than the examples, and {name!r} is left out of the attribution: "
+                    "nothing float leads from it to the output. Give the baseline the examples' own values of it, or "
+                    "name a layer behind it, at=ta.layer(name)"
+                )
 
     def handed_out(self, match: dict, place: Place | None = None) -> list:
         """The keys under which attributions to the selected tensors (or those of another place) are handed out: for inputs the

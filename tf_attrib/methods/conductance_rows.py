@@ -17,7 +17,7 @@ from ..graph.traced.gradients import gradients
 from ..graph.traced.heads_and_lookups import connected
 from ..graph.traced.layers import unit_index
 from ..graph.traced.trace import TRACING
-from ..selection.places import Place
+from ..selection.place import Place
 from ..selection.score_function import SCALE, ScoreFunction, fed
 
 # Under which name rows find the unit that they are to pass, and what stands for all along an axis.

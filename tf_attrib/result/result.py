@@ -91,12 +91,14 @@ class Result:
             are of), "effect" (what the score loses without a feature or its group, each in full), "map" (over a layer's
             positions, of no unit: Grad-CAM), "square" (without sign, in squared units); "" where it is not known.
         steps: whether axis 1 of `attributions` are the steps along the path at `alphas`.
-        place: what was selected: "inputs", "embeddings" or "layer"; "" where it is not known.
+        place: what was selected: "inputs", "embeddings", "encoded" or "layer"; "" where it is not known.
         path_at: where path and baselines are, where that is not where the attributions are (`at`); "" elsewhere.
         baseline_is_zero: whether the baseline is zeros, or the method knows no other.
         taken_away: of effects, what was taken away at once: "windows", "positions" (with all their channels) or "groups".
         groups: (batch,) of int, how many groups each example has that were taken away one at a time.
         left_out: names of inputs that the score may depend on and that got no attribution.
+        columns: by the key of a tensor ("" for an only one), the input that it is made from; " × " joins crossed ones.
+        categories: by the key of a tensor that encodes a column, what the places of its last axis stand for.
         format: the half-precision format that the net computes in, "" where it is none.
         class_zero: of one sigmoid unit, what target 0 explains: "1 - p of the one unit"; "" elsewhere.
         attribution_unit: of the attributions: that of the score, per unit of the input for gradients; "" where it is not known.
@@ -144,6 +146,8 @@ class Result:
     taken_away: str = ""
     groups: np.ndarray | None = None
     left_out: tuple[str, ...] = ()
+    columns: dict[str, str] = dataclasses.field(default_factory=dict)
+    categories: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -225,6 +229,24 @@ class Result:
 
     def _over_features(self, reduce: Callable) -> np.ndarray:
         return sum(reduce(leaf.reshape(len(self), -1).astype(np.float64)) for leaf in flatten(self.attributions).values())
+
+    @property
+    def by_column(self) -> dict[str, np.ndarray]:
+        """(batch,) by the name of an input of the model, in `attribution_unit`: the sum of all that its attributions are, over
+        features, categories, and all tensors that it becomes. Columns that were crossed stand together, as "one × other"."""
+        found: dict[str, np.ndarray] = {}
+        for key, leaf in flatten(self.attributions).items():
+            name = self.columns.get(_said(key), _said(key))
+            found[name] = found.get(name, 0) + np.asarray(leaf).reshape(len(self), -1).sum(1, dtype=np.float64)
+        return found
+
+    def category(self, key: Any, index: tuple[int, ...]) -> str:
+        """The name of a category, such as "city=a", at a place of the tensor `key`; "" where it is none."""
+        names = self.categories.get(_said(key), ())
+        if not names or not index or index[-1] >= len(names):
+            return ""
+        positions = f"[{', '.join(map(str, index[:-1]))}]" if index[:-1] else ""
+        return f"{self.columns.get(_said(key), _said(key))}{positions}={names[index[-1]]}"
 
     # reductions
 
@@ -313,6 +335,9 @@ class Result:
             index = tuple(int(i) for i in np.unravel_index(position - offsets[part], leaf.shape[1:]))
             if self.tokens is not None and self.tokens.shape == leaf.shape:
                 return str(self.tokens[example][index])
+            category = self.category(key, index)
+            if category:
+                return category
             index = index[0] if len(index) == 1 else index
             return index if key is None else (key, index)
 
@@ -321,3 +346,8 @@ class Result:
             [Feature(name(i, int(j)), float(flat[i, j]), float(abs(flat[i, j]) / norms[i])) for j in row]
             for i, row in enumerate(order)
         ]
+
+
+def _said(key: Any) -> str:
+    """The key of a tensor as words of a result have it."""
+    return "" if key is None else str(key)

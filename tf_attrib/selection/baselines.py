@@ -275,6 +275,8 @@ def describe_zeros(x: dict[Any, np.ndarray], kind: str) -> str:
     """What a baseline of zeros is for this model, in words, judged by the examples at hand."""
     if kind == "embeddings":
         return "zeros: the zero vector in place of every token's embedding"
+    if kind == "encoded":
+        return "zeros: 0 for numbers, and none of the categories of what is encoded"
     if kind == "layer" or len(x) > 1:
         return "zeros"
     (values,) = x.values()

@@ -18,7 +18,7 @@ from ..graph.traced.positionwise import at_position
 from ..graph.traced.scaling import scaled
 from ..graph.traced.trace import TRACING, Traced
 from .outputs import Output
-from .places import Place
+from .place import Place
 
 # Under which name cuts are fed with a factor of the score.
 SCALE = "scale"

@@ -1,6 +1,7 @@
 """What kind of data a result holds, by shape: images, words, signals, tables, or steps along a path."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -21,12 +22,18 @@ class Block:
         values: (batch, ...) attributions.
         inputs: (batch, ...) the input in the same place, or None where none fits.
         kind: one of KINDS, or "" where the shape suits none.
+        category: from (key, index) to the name of a category, "" where there is none.
     """
 
     key: Any
     values: np.ndarray
     inputs: np.ndarray | None
     kind: str
+    category: Callable[[Any, tuple[int, ...]], str] = lambda key, index: ""
+
+    def feature(self, index: tuple[int, ...]) -> str:
+        """The name of a feature: of its category, else its place."""
+        return self.category(self.key, index) or feature_name(self.key, index)
 
     @property
     def name(self) -> str:
@@ -40,7 +47,7 @@ def blocks(result: Result) -> list[Block]:
     for key, leaf in flatten(result.attributions).items():
         values = np.asarray(leaf)
         own = _own_input(key, values, inputs, has_steps(result, values))
-        found.append(Block(key, values, own, _kind(result, values, own, inputs)))
+        found.append(Block(key, values, own, _kind(result, values, own, inputs), result.category))
     return found
 
 
@@ -77,6 +84,8 @@ def is_words(leaf: np.ndarray | None) -> bool:
 def _kind(result: Result, values: np.ndarray, own: np.ndarray | None, inputs: dict) -> str:
     if has_steps(result, values):
         return "steps"
+    if result.place == "encoded" and values.ndim == 2:
+        return "table"  # text beside it is a column
     if own is None and values.ndim in (2, 3) and any(_is_text(leaf, values.shape) for leaf in inputs.values()):
         return "words"
     return feature_kind(values.shape, own, None if result.tokens is None else np.shape(result.tokens))

@@ -8,7 +8,7 @@ from markupsafe import Markup
 from ..result.result import Result
 from . import captions, colour, coloured_words, draw, plots
 from .image import Picture, diverging, infer_range, sum_channels, to_display
-from .kinds import Block, blocks, feature_name
+from .kinds import Block, blocks
 from .page import figure_html
 from .show import show
 
@@ -125,7 +125,7 @@ def _tables(results: tuple, both: list, example: int, headings: tuple[str, str],
         same = one.inputs is not None and one.inputs.shape == one.values.shape
         for index in np.ndindex(one.values.shape[1:]):
             value = f" = {captions.number(one.inputs[example][index])}" if same and one.inputs.dtype.kind in "biuf" else ""
-            labels.append((feature_name(one.key, index), value))
+            labels.append((one.feature(index), value))
             left.append(one.values[example][index])
             right.append(other.values[example][index])
     named = [label for label, _ in labels] if names is None or len(names) != len(labels) else [str(name) for name in names]

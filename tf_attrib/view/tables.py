@@ -8,7 +8,7 @@ from markupsafe import Markup
 from ..common.errors import AttributionError
 from ..result.result import Result
 from . import captions, colour
-from .kinds import Block, blocks, feature_name
+from .kinds import Block, blocks
 
 
 def ranked(found: Sequence[Block], example: int, k: int, names: Sequence[str] | None = None) -> tuple[list[tuple], list[str]]:
@@ -55,7 +55,7 @@ def _features(block: Block, example: int):
     same = block.inputs is not None and block.inputs.shape == block.values.shape
     for index in np.ndindex(values.shape):
         value = block.inputs[example][index] if same else None
-        yield feature_name(block.key, index), value, float(values[index])
+        yield block.feature(index), value, float(values[index])
 
 
 def table_html(rows: Sequence[tuple]) -> Markup:

@@ -283,7 +283,21 @@ def quantity(traced: Traced, key: Any, fetches: list[tf.Tensor]) -> tf.Tensor | 
                 found += user.outputs
             else:
                 return None
-    return found[0] if len(found) == 1 else None
+    return found[0] if len(found) == 1 and not only_ids(found[0]) else None
+
+
+def only_ids(tensor: tf.Tensor) -> bool:
+    """Whether a float tensor serves as ids or categories: it is cast to integers, or put into bins, and nothing else."""
+    users = [user for user in tensor.consumers() if user.type not in SHAPES]
+    return bool(users) and all(_takes_ids(user) for user in users)
+
+
+def _takes_ids(user: tf.Operation) -> bool:
+    output = user.outputs[0]
+    if output.dtype.is_floating:  # handed on, as it is
+        return user.type in ("Identity", "Reshape", "Squeeze", "ExpandDims") and only_ids(output)
+    # besides the cast, a mask may compare it with 0; a cast to complex numbers keeps the value
+    return user.type in ("Cast", "Equal", "NotEqual", "Bucketize") and not output.dtype.is_complex
 
 
 def carries_ids(tensor: tf.Tensor) -> bool:

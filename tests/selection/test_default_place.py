@@ -1,0 +1,197 @@
+"""Inputs without a gradient as what they become: bins, vocabularies, hashes and crossings, and what is left out."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_attrib as ta
+from tf_attrib.view import features_html
+
+from ..conftest import assert_refused
+
+L = keras.layers
+EDGES = [30.0, 40.0, 50.0]
+X = {
+    "age": np.float32([[25], [45], [60]]),
+    "city": np.array([["a"], ["c"], ["elsewhere"]]),
+    "income": np.float32([[3], [-1], [2]]),
+}
+BASE = {"age": np.float32([[55]] * 3), "city": np.array([["b"]] * 3), "income": np.float32([[0]] * 3)}
+
+
+def columns():
+    return (
+        keras.Input((1,), name="age"),
+        keras.Input((1,), dtype="string", name="city"),
+        keras.Input((1,), name="income"),
+    )
+
+
+def encoded(age, city, income):
+    bins = L.Discretization(bin_boundaries=EDGES, output_mode="one_hot")(age)
+    words = L.StringLookup(vocabulary=["a", "b", "c"], output_mode="one_hot")(city)
+    return L.Concatenate()([bins, words, income])
+
+
+@pytest.fixture(scope="module")
+def linear():
+    """A weight for each category: attributions are differences of weights."""
+    inputs = columns()
+    score = L.Dense(1, kernel_initializer=keras.initializers.RandomNormal(1.0, seed=3), name="score")(encoded(*inputs))
+    return keras.Model({one.name: one for one in inputs}, score)
+
+
+@pytest.fixture(scope="module")
+def bent():
+    inputs = columns()
+    hidden = L.Dense(8, activation="tanh")(encoded(*inputs))
+    return keras.Model({one.name: one for one in inputs}, L.Dense(1, activation="sigmoid", name="p")(hidden))
+
+
+def score_of(model, x):
+    return np.asarray(model({key: tf.constant(value) for key, value in x.items()}))[:, 0]
+
+
+def test_categories_have_the_weights_that_they_are_multiplied_with(linear):
+    weights = linear.get_layer("score").kernel.numpy()[:, 0]
+    result = ta.Attributor(linear).attribute(X, baselines=ta.at_input(BASE))
+    age, city, income = weights[:4], weights[4:8], weights[8]
+    hot = {"age": [0, 2, 3], "city": [1, 3, 0]}  # 25, 45, 60; a, c, unknown
+    np.testing.assert_allclose(result.by_column["age"], age[hot["age"]] - age[3], atol=1e-5)
+    np.testing.assert_allclose(result.by_column["city"], city[hot["city"]] - city[2], atol=1e-5)
+    np.testing.assert_allclose(result.by_column["income"], income * X["income"][:, 0], atol=1e-5)
+    # each category by itself: what is there now, and what was there at the baseline
+    np.testing.assert_allclose(result.attributions["city"][0], [0, city[1], -city[2], 0], atol=1e-5)
+    assert result.place == "encoded"
+    assert result.left_out == ()
+    np.testing.assert_allclose(result.baseline_scores, score_of(linear, BASE), rtol=1e-5)
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "deeplift", ta.ExpectedGradients(n_samples=300)])
+def test_all_columns_add_up(bent, method):
+    result = ta.Attributor(bent).attribute(X, 1, ta.at_input(BASE), method, seed=0)
+    np.testing.assert_allclose(result.baseline_scores, score_of(bent, BASE), rtol=1e-5)
+    np.testing.assert_allclose(result.totals, score_of(bent, X) - score_of(bent, BASE), atol=0.02)
+    np.testing.assert_allclose(sum(result.by_column.values()), result.totals, rtol=1e-6)
+
+
+def test_names_of_categories(bent, tmp_path):
+    result = ta.Attributor(bent).attribute(X, 1)
+    assert result.categories == {
+        "age": ("below 30", "30 to 40", "40 to 50", "50 and above"),
+        "city": ("[UNK]", "a", "b", "c"),
+    }
+    assert {feature.name for feature in result.top(3)[0]} == {"age=below 30", "city=a", ("income", 0)}
+    loaded = ta.load(result.save(tmp_path / "one.npz"))
+    assert (loaded.categories, loaded.columns) == (result.categories, result.columns)
+    assert "city=a" in features_html(result)
+    assert "city=a" in ta.summarise(result).names
+
+
+def test_files_and_exports_give_the_same(bent, tmp_path):
+    expected = ta.Attributor(bent).attribute(X, 1, ta.at_input(BASE))
+    bent.save(tmp_path / "bent.keras")
+    bent.export(tmp_path / "bent", verbose=False)
+    for path in (tmp_path / "bent.keras", tmp_path / "bent"):
+        found = ta.Attributor(path).attribute(X, 1, ta.at_input(BASE))
+        assert (found.columns, found.categories) == (expected.columns, expected.categories)
+        for name, values in expected.by_column.items():
+            np.testing.assert_allclose(found.by_column[name], values, atol=1e-5)
+
+
+def test_the_kinds_of_encoders():
+    city, code = keras.Input((1,), dtype="string", name="city"), keras.Input((1,), dtype="int64", name="code")
+    tags = keras.Input((3,), dtype="string", name="tags")
+    parts = [
+        L.Hashing(5, output_mode="one_hot")(city),
+        L.IntegerLookup(vocabulary=[5, 7], output_mode="one_hot")(code),
+        L.StringLookup(vocabulary=["x", "y"], output_mode="multi_hot")(tags),
+        L.StringLookup(vocabulary=["x", "y"], output_mode="count")(tags),
+        L.HashedCrossing(num_bins=7, output_mode="one_hot")((city, code)),
+    ]
+    hidden = L.Dense(4, activation="tanh")(L.Concatenate()(parts))
+    model = keras.Model({"city": city, "code": code, "tags": tags}, L.Dense(1)(hidden))
+    x = {"city": np.array([["a"], ["c"]]), "code": np.array([[5], [6]]), "tags": np.array([["x", "y", "x"], ["x", "q", "q"]])}
+    base = {"city": np.array([["b"]] * 2), "code": np.array([[7]] * 2), "tags": np.array([["q", "q", "q"]] * 2)}
+    result = ta.Attributor(model).attribute(x, baselines=ta.at_input(base))
+    np.testing.assert_allclose(result.totals, score_of(model, x) - score_of(model, base), rtol=0.05)
+    assert set(result.by_column) == {"city", "code", "tags", "city × code"}
+    assert result.categories["code"] == ("[UNK]", "5", "7")
+    assert result.categories["city"][:2] == ("bucket 0", "bucket 1")
+    assert result.left_out == ()
+
+
+def test_a_column_that_is_embedded_encoded_and_compared():
+    """Wide and deep: an embedding and a one-hot of the same ids, and a mask, which is none of both."""
+    ids = keras.Input((1,), dtype="int32", name="ids")
+    mask = keras.ops.cast(keras.ops.not_equal(ids, 0), "float32")
+    deep = L.Flatten()(L.Embedding(6, 3, name="words", embeddings_initializer="normal")(ids))
+    wide = L.CategoryEncoding(6, output_mode="one_hot")(ids)
+    model = keras.Model(ids, L.Dense(1)(L.Concatenate()([deep * mask, wide])))
+    result = ta.Attributor(model).attribute(
+        np.array([[2], [3]], np.int32), baselines=ta.at_input(np.array([[1], [1]], np.int32))
+    )
+    assert set(result.attributions) == {"words", "ids"}
+    assert set(result.by_column) == {"ids"}
+    np.testing.assert_allclose(result.gap, 0, atol=1e-5)
+
+
+def test_a_number_that_is_also_binned():
+    x = keras.Input((1,), name="x")
+    bins = L.Discretization(bin_boundaries=[0.0, 1.0], output_mode="one_hot")(x)
+    model = keras.Model(x, L.Dense(1)(L.Concatenate()([2 * x, bins])))
+    values, base = np.float32([[2], [-1]]), np.float32([[0.5], [0.5]])
+    result = ta.Attributor(model).attribute(values, baselines=ta.at_input(base))
+    assert result.columns == {"x": "x", "x:1": "x"}
+    np.testing.assert_allclose(result.by_column["x"], (model(values) - model(base))[:, 0], atol=1e-5)
+    assert set(result.status) == {"converged"}
+
+
+def test_a_mask_of_a_float_is_no_encoding():
+    x = keras.Input((4, 2), name="x")
+    model = keras.Model(x, L.Dense(1)(L.LSTM(3)(L.Masking()(x))))
+    result = ta.Attributor(model).attribute(np.ones((2, 4, 2), "float32"))
+    assert result.place == "inputs"
+    assert result.columns == {}
+
+
+def test_a_single_column_has_no_key():
+    city = keras.Input((1,), dtype="string", name="city")
+    model = keras.Model(city, L.Dense(1)(2 * L.StringLookup(vocabulary=["a", "b"], output_mode="one_hot")(city)))
+    result = ta.Attributor(model).attribute(np.array([["a"], ["b"]]))
+    assert result.attributions.shape == (2, 3)
+    assert result.columns == {"": "city"}
+    assert result.top(1)[0][0].name == "city=a"
+    assert list(result.by_column) == ["city"]
+
+
+def hidden_model():
+    """`row` chooses a row of a computed tensor: nothing float leads back to it."""
+    row, x = keras.Input((1,), dtype="int32", name="row"), keras.Input((3,), name="x")
+    turned = keras.ops.take_along_axis(L.Dense(4, activation="tanh")(x), row, axis=1)
+    return keras.Model({"row": row, "x": x}, turned)
+
+
+def test_what_cannot_be_attributed_is_named_and_its_baseline_is_not_ignored():
+    attributor = ta.Attributor(hidden_model())
+    x = {"row": np.array([[1], [2]], np.int32), "x": np.ones((2, 3), "float32")}
+    result = attributor.attribute(x)
+    assert result.left_out == ("row",)
+    assert "LEFT OUT: 'row'" in repr(result).splitlines()[1]
+    kept = {"row": x["row"], "x": np.zeros((2, 3), "float32")}
+    same = attributor.attribute(x, baselines=ta.at_input(kept))
+    np.testing.assert_allclose(same.attributions, result.attributions, rtol=1e-6)
+    other = kept | {"row": np.zeros((2, 1), np.int32)}
+    assert_refused(lambda: attributor.attribute(x, baselines=ta.at_input(other)), "'row' is left out", "at=ta.layer")
+
+
+@pytest.mark.parametrize("dtype", ["int32", "float32"])
+def test_category_encoding_is_no_quantity(dtype):
+    """Keras casts ids to float in front of it, and back: no gradient passes there, and zero would be a wrong answer."""
+    code = keras.Input((1,), dtype=dtype, name="code")
+    model = keras.Model(code, L.Dense(1)(L.Dense(3, activation="tanh")(2 * L.CategoryEncoding(4, output_mode="one_hot")(code))))
+    x, base = np.array([[1], [2]], dtype), np.array([[3], [3]], dtype)
+    result = ta.Attributor(model).attribute(x, baselines=ta.at_input(base))
+    np.testing.assert_allclose(result.by_column["code"], (model(x) - model(base))[:, 0], atol=1e-3)
+    assert result.top(1)[0][0].name in ("code=1", "code=3")

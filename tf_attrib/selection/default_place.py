@@ -1,0 +1,123 @@
+"""What is attributed to where nothing was asked for: inputs, and those that have no gradient as what they become.
+
+Token ids are attributed to at their embeddings; categories, bins and hashes at the vectors that they are encoded to; integers
+that are quantities behind their cast to float.
+"""
+
+from typing import Any
+
+import tensorflow as tf
+
+from ..common.errors import AttributionError
+from ..graph.saved.category_names import category_names
+from ..graph.traced.cut import Port
+from ..graph.traced.encodings import Encoding, find_encodings
+from ..graph.traced.heads_and_lookups import Lookup, connected, find_lookups, only_ids, quantity
+from ..graph.traced.layers import some_layers
+from ..graph.traced.trace import Traced
+from .place import Place, hidden, indices, lookup_port, port, single, unused
+
+# Between the names of columns that were crossed.
+CROSSED = " × "
+
+
+def default_place(
+    traced: Traced, fetches: list[tf.Tensor], names: dict[Any, str], examples: dict[Any, tf.Tensor]
+) -> Place | None:
+    """The place that `at=None` means; None where that is the inputs as they are. The arguments are those of `resolve_at`.
+
+    Raises:
+        AttributionError: none of the inputs is float or becomes a float tensor that leads to the output.
+    """
+    floats = {key: tensor for key, tensor in traced.inputs.items() if tensor.dtype.is_floating and not only_ids(tensor)}
+    whole = {
+        key: tensor for key in traced.inputs if key not in floats and (tensor := quantity(traced, key, fetches)) is not None
+    }
+    rest = [key for key in traced.inputs if key not in floats and key not in whole]
+    lookups = [
+        lookup
+        for lookup in find_lookups(traced)
+        if set(lookup.inputs) & set(traced.inputs) and connected(lookup.tensor, fetches)
+    ]
+    encodings = _encodings(traced, floats, rest, lookups, fetches)
+    if not rest and not encodings and not lookups:
+        return None
+    floats |= whole
+    if not lookups and not floats and not encodings:
+        kinds = ", ".join(f"{names[key]!r} ({traced.inputs[key].dtype.name})" for key in rest)
+        raise AttributionError(
+            f"the inputs {kinds} are not float, or used as ids, and no embedding lookup or encoding of them was found; "
+            "name the layer or the tensor to attribute to, at=ta.layer(name) or ta.tensor(name); quantities "
+            "that are cast to float at one place are found by themselves; layers: "
+            f"{some_layers(traced)}{hidden(traced)}"
+        )
+    return _place(traced, fetches, names, examples, floats, rest, lookups, encodings)
+
+
+def _encodings(traced: Traced, floats: dict, rest: list, lookups: list[Lookup], fetches: list[tf.Tensor]) -> list[Encoding]:
+    """The encodings that lead to the output other than through an embedding."""
+    looked_up = {key for lookup in lookups for key in lookup.inputs}
+    stop = [lookup.tensor for lookup in lookups]
+    found = find_encodings(traced, [*rest, *floats], fetches, [*looked_up, *floats])
+    return [one for one in found if connected(one.tensor, fetches, stop)]
+
+
+def _place(traced, fetches, names, examples, floats, rest, lookups, encodings) -> Place:
+    """The place of all that was found, with the column behind each port."""
+    ports = {lookup.name: lookup_port(traced, lookup, examples) for lookup in lookups}
+    columns = {lookup.name: CROSSED.join(names[key] for key in lookup.inputs) for lookup in lookups}
+    for key, tensor in floats.items():
+        ports[names[key]], columns[names[key]] = Port(tensor), names[key]
+    categories: dict[Any, tuple[str, ...]] = {}
+    encoded = {}
+    for encoding in encodings:
+        column = CROSSED.join(names[key] for key in encoding.inputs)
+        name = _free(column, ports)
+        ports[name], columns[name], encoded[name] = port(traced, encoding.tensor, examples), column, column
+        if (known := category_names(traced, encoding)) is not None:
+            categories[name] = known
+    reached = {key for one in [*lookups, *encodings] for key in one.inputs}
+    lost = [key for key in rest if key not in reached]
+    left_out = tuple(names[key] for key in lost if connected(traced.inputs[key], fetches))
+    without = floats | {key: traced.inputs[key] for key in lost if names[key] not in left_out}
+    notes = _notes(lookups, encoded) + tuple(unused(without, names, fetches))
+    kind = "encoded" if encoded else "embeddings" if lookups else "inputs"
+    alone = lookups[0] if len(lookups) == 1 and len(ports) == 1 else None
+    if len(ports) == 1:
+        columns, categories = (dict.fromkeys([None], *one.values()) if one else {} for one in (columns, categories))
+    words = _words(lookups, [names[key] for key in floats], encoded)
+    return Place(single(ports), kind, words, notes, left_out, columns, categories, *indices(traced, alone))
+
+
+def _notes(lookups: list[Lookup], encoded: dict[str, str]) -> tuple[str, ...]:
+    """What was chosen for the user."""
+    notes = []
+    if lookups:
+        notes.append(f"inputs are token ids: attributed at the embeddings {_listed(one.name for one in lookups)}")
+    if encoded:
+        notes.append(
+            f"{_listed(dict.fromkeys(encoded.values()))} attributed at the encoding, a part for each category; "
+            "result.by_column sums them"
+        )
+    return tuple(notes)
+
+
+def _words(lookups: list[Lookup], floats: list[str], encoded: dict[str, str]) -> str:
+    """Where attributions are, for people."""
+    if not encoded:
+        return f"embeddings {_listed(one.name for one in lookups)}" if lookups else "inputs"
+    parts = [f"inputs {_listed(floats)}"] if floats else []
+    parts += [f"embeddings {_listed(one.name for one in lookups)}"] if lookups else []
+    return "; ".join([*parts, f"encodings of {_listed(dict.fromkeys(encoded.values()))}"])
+
+
+def _listed(names: Any) -> str:
+    return ", ".join(repr(name) for name in names)
+
+
+def _free(name: str, taken: dict) -> str:
+    """`name`, or with a number where a port has it already."""
+    number, found = 1, name
+    while found in taken:
+        number, found = number + 1, f"{name}:{number}"
+    return found
