@@ -36,7 +36,7 @@ class Method:
         measured_format: whether rows are gradients at the input or summed along a path, so that what a half-precision format
             leaves open can be measured (`formats`).
         tells_signs: whether what is due to positive differences from the reference is told apart.
-        rules: of which set its row function hands multipliers down (see `deeplift.ruled`); None: gradients.
+        rules: of which set its row function hands multipliers down (see `methods.deeplift.multipliers`); None: gradients.
         control: what a rule that refines each path aims at; None for rules that do not refine.
         cloud: the noisy copies of each example that its attributions are taken over; None: the example itself.
     """

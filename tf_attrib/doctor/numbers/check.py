@@ -50,7 +50,7 @@ def check_attributions(
     """Says whether attributions add up, and if not, which common error explains the numbers.
 
     Integrated gradients sum to F(x) - F(x') (Sundararajan et al. 2017, arXiv:1703.01365, proposition 1). Each error makes
-    another equation hold instead: `tf_attrib.doctor.hypotheses` lists them. What is compared are the sums of examples, unless
+    another equation hold instead: `tf_attrib.doctor.numbers.hypotheses` lists them. What is compared are the sums of examples, unless
     `attributor` is given: then the attributions themselves, with a reference that is accurate to 1%.
 
     Args:

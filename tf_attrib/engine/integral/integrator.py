@@ -1,7 +1,7 @@
 """What decides which rows are evaluated, and takes what they give. NumPy alone: the engine evaluates them.
 
 A rule that does not refine (`Fixed`) has its weights beforehand: rows are summed on the device into few sums a block, and
-nothing else is kept. A rule that refines returns further rows from `refine` (see `refining`).
+nothing else is kept. A rule that refines returns further rows from `refine` (see `refined`).
 """
 
 import dataclasses

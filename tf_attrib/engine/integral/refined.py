@@ -1,4 +1,4 @@
-"""The integrator that refines each path until its error is small enough: see `adaptive` for the numbers. NumPy alone."""
+"""The integrator that refines each path until its error is small enough: see `rounds` for the numbers. NumPy alone."""
 
 import dataclasses
 from typing import Any
