@@ -20,6 +20,7 @@ _PUBLIC = {
     "doctor.numbers.check": ("check_attributions",),
     "doctor.report": ("Finding",),
     "engine.integral.quadrature": ("Rule",),
+    "engine.method": ("Method",),
     "graph.saved.inspect": ("Inspection", "inspect"),
     "graph.saved.keras_file": ("load_model",),
     "graph.saved.vocabulary": ("vocabulary",),
@@ -45,6 +46,7 @@ _PUBLIC = {
     "result.result": ("Feature",),
     "selection.at_and_of": ("embeddings", "inputs", "layer", "logits", "output", "probability", "score", "softmax", "tensor"),
     "selection.baselines": (
+        "Baseline",
         "at_input",
         "black",
         "blur",

@@ -7,9 +7,6 @@ from pathlib import Path
 
 from ..common.errors import AttributionError
 
-# Methods whose baselines are a set of examples.
-OVER_DATA = ("expected_gradients", "deepshap")
-
 
 def add_reading(add) -> None:
     """The options that say which model and inputs are read, what is explained, and how accurately."""
@@ -155,17 +152,20 @@ def target(text: str | None):
 
 
 def baseline(options: argparse.Namespace, shape: tuple | None):
+    from ..methods import as_method
     from ..selection.baselines import at_input, constant, dataset
     from .input_files import read_inputs
 
+    # `compare` has several methods, and none of its own
+    over_data = bool(options.method) and as_method(options.method).needs_data
     if options.baseline is None:
-        if options.method in OVER_DATA:
+        if over_data:
             raise AttributionError(f"--method {options.method} needs data to compare with: --baseline FILE")
         return None
     with contextlib.suppress(ValueError):
         return constant(float(options.baseline))
     samples = read_inputs([options.baseline], shape, tuple(options.value_range), options.resize)
-    if options.method in OVER_DATA or isinstance(samples, dict):
+    if over_data or isinstance(samples, dict):
         return dataset(samples)
     return at_input(samples[0]) if len(samples) == 1 else dataset(samples)
 
