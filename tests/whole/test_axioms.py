@@ -45,6 +45,11 @@ def model_of(kind):
     return MODELS[kind][0]()
 
 
+def raw(function):
+    """The attributor of a function, made once for all methods."""
+    return functools.cache(lambda: ta.Attributor(function))
+
+
 def baselines_for(name, inputs):
     return ta.dataset(inputs[:3]) if METHODS[name].needs_data else None
 
@@ -54,8 +59,9 @@ def exact(name):
     return ta.METHODS[name](n_steps=40) if METHODS[name].control is not None else METHODS[name]
 
 
-def attribute(attributor, name, inputs, **options):
-    return attributor.attribute(inputs, method=name, baselines=baselines_for(name, inputs), seed=1, **options)
+def attribute(attributor, name, inputs, method=None, **options):
+    baselines = baselines_for(name, inputs)
+    return attributor.attribute(inputs, method=method or name, baselines=baselines, seed=1, **options)
 
 
 def test_the_table_has_something_to_hold():
@@ -85,53 +91,66 @@ def test_completeness_of_expected_gradients_in_the_limit():
     assert np.abs(result.gap).max() < 0.05 * np.abs(difference).max()
 
 
+one_differs = raw(lambda x: tf.tanh(x[:, 0] + 2 * x[:, 1]) + x[:, 2])
+
+
 @pytest.mark.parametrize("method", AT_FEATURES)
 def test_sensitivity_to_the_one_feature_that_differs(method):
     """Sensitivity (a): input and baseline differ in one feature, and so do the scores: that feature is not zero."""
-    attributor = ta.Attributor(lambda x: tf.tanh(x[:, 0] + 2 * x[:, 1]) + x[:, 2])
     x = np.array([[0.0, 0.7, 0.0]], "float32")
     baselines = baselines_for(method, np.zeros((3, 3), "float32"))
-    result = attributor.attribute(x, method=method, baselines=baselines, seed=0)
+    result = one_differs().attribute(x, method=method, baselines=baselines, seed=0)
     assert np.abs(result.attributions[0, ..., 1]).max() > (0.001 if METHODS[method].kind == "square" else 0.1)
+
+
+with_a_dummy = raw(lambda x: tf.tanh(x[:, 0] * x[:, 2]) + 0 * x[:, 1])
 
 
 @pytest.mark.parametrize("method", AT_FEATURES)
 def test_a_dummy_feature_gets_nothing(method):
     """Sensitivity (b): the function does not depend on the feature."""
-    attributor = ta.Attributor(lambda x: tf.tanh(x[:, 0] * x[:, 2]) + 0 * x[:, 1])
     x = RNG.normal(size=(3, 3)).astype("float32")
     baselines = baselines_for(method, np.zeros((3, 3), "float32"))
-    result = attributor.attribute(x, method=method, baselines=baselines, seed=0)
+    result = with_a_dummy().attribute(x, method=method, baselines=baselines, seed=0)
     assert np.all(result.attributions[..., 1] == 0)
     assert np.any(result.attributions[..., 0] != 0)
 
 
-def off_a_weighted_sum(name):
-    """How far the attribution of a weighted sum of functions is from the weighted sum of theirs, and how large they are."""
-    f, g = (lambda x: tf.reduce_sum(tf.nn.relu(tf.tanh(x)), 1)), (lambda x: x[:, 0] * x[:, 1])
-    method = exact(name)
+first_part = raw(lambda x: tf.reduce_sum(tf.nn.relu(tf.tanh(x)), 1))
+second_part = raw(lambda x: x[:, 0] * x[:, 1])
+weighted_sum = raw(lambda x: -2 * tf.reduce_sum(tf.nn.relu(tf.tanh(x)), 1) + 3 * x[:, 0] * x[:, 1])
 
-    def attributions(function):
-        baselines = baselines_for(name, FEATURES)
-        return ta.Attributor(function).attribute(FEATURES, method=method, baselines=baselines, seed=1).attributions
 
-    parts = attributions(f), attributions(g)
-    whole = attributions(lambda x: -2 * f(x) + 3 * g(x))
-    return np.abs(whole + 2 * parts[0] - 3 * parts[1]).max(), np.abs(whole).max()
+def off_the_weighted_sum(name):
+    """How far the attribution of a weighted sum of functions is from the weighted sum of theirs, and how large it is."""
+    one, two, whole = (
+        attribute(part(), name, FEATURES, exact(name)).attributions for part in (first_part, second_part, weighted_sum)
+    )
+    return np.abs(whole + 2 * one - 3 * two).max(), np.abs(whole).max()
 
 
 @pytest.mark.parametrize("method", those(at_features=True, linear=True))
 def test_linearity(method):
     """The attribution of a weighted sum of functions is the weighted sum of theirs."""
-    off, size = off_a_weighted_sum(method)
+    off, size = off_the_weighted_sum(method)
     assert off < 2e-5
     assert size > 0.1
 
 
 @pytest.mark.parametrize("method", those(at_features=True, linear=False))
 def test_those_that_are_not_linear_are_exempt_with_reason(method):
-    off, size = off_a_weighted_sum(method)
+    off, size = off_the_weighted_sum(method)
     assert off > 0.01 * size
+
+
+symmetric = raw(lambda x: tf.nn.softplus(x[:, 0] + x[:, 1]) * x[:, 2] + tf.tanh(x[:, 0]) * tf.tanh(x[:, 1]))
+
+
+def of_alike(method):
+    """The attributions of three features, of which the function treats the first two alike, and which are equal."""
+    x = np.array([[0.8, 0.8, -0.3]], "float32")
+    baselines = baselines_for(method, np.zeros((3, 3), "float32"))
+    return symmetric().attribute(x, method=method, baselines=baselines, seed=0).attributions
 
 
 @pytest.mark.parametrize("method", those(at_features=True, symmetric=True))
@@ -148,16 +167,8 @@ def test_those_that_are_not_symmetric_are_exempt_with_reason(method):
     assert np.abs(result[..., 0] - result[..., 1]).max() > 1e-3 * np.abs(result).max()
 
 
-def of_alike(method):
-    """The attributions of three features, of which the function treats the first two alike."""
-    x = np.array([[0.8, 0.8, -0.3]], "float32")
-    baselines = baselines_for(method, np.zeros((3, 3), "float32"))
-    attributor = ta.Attributor(lambda x: tf.nn.softplus(x[:, 0] + x[:, 1]) * x[:, 2] + tf.tanh(x[:, 0]) * tf.tanh(x[:, 1]))
-    return attributor.attribute(x, method=method, baselines=baselines, seed=0).attributions
-
-
-@pytest.mark.parametrize("method", AT_FEATURES)
-def test_implementation_invariance(method):
+@functools.cache
+def two_of_one_function():
     """Two networks that compute one function: units split in two and permuted, with a dead unit beside them."""
     first = make_mlp()
     one, two = first.layers
@@ -166,7 +177,12 @@ def test_implementation_invariance(method):
     order = np.random.default_rng(0).permutation(8)
     second.layers[0].set_weights([np.hstack([kernel[:, order], kernel, np.ones((5, 1))]), np.r_[bias[order], bias, 1.0]])
     second.layers[1].set_weights([np.vstack([out[order] * 0.25, out * 0.75, np.zeros((1, 3))]), last])
-    results = [attribute(ta.Attributor(model), method, FEATURES, target=2).attributions for model in (first, second)]
+    return ta.Attributor(first), ta.Attributor(second)
+
+
+@pytest.mark.parametrize("method", AT_FEATURES)
+def test_implementation_invariance(method):
+    results = [attribute(attributor, method, FEATURES, target=2).attributions for attributor in two_of_one_function()]
     np.testing.assert_allclose(*results, atol=1e-5)
 
 
@@ -234,12 +250,13 @@ def test_every_argument_of_attributor_changes_some_result(cnn, images):
     blocks.attribute(images)
     assert next(iter(blocks._sessions.values())).block == 3
     named = set(inspect.signature(ta.Attributor.__init__).parameters) - {"self"}
-    # memory: test_refining; signature: test_exported; allow_unsafe: test_load
+    # memory: test_accuracy; signature: test_exported; allow_unsafe: test_keras_file
     assert named == {"model", "at", "of", "batch_size", "preprocess", "memory", "signature", "allow_unsafe"}
 
 
 @pytest.mark.parametrize("method", ALL)
-def test_the_model_is_left_as_it_was(method, cnn, images):
+def test_the_model_is_left_as_it_was(method, images):
+    cnn = model_of("cnn")
     before = [weight.copy() for weight in cnn.get_weights()]
     attributes = {layer.name: set(vars(layer)) for layer in cnn.layers}
     prediction = cnn.predict(images, verbose=0)
