@@ -38,7 +38,9 @@ def row_count(method: Method, work: Work) -> int | None:
     if method.control is not None:
         return None
     rng = np.random.default_rng(0) if method.random else None  # how many there are does not depend on what is drawn
-    points = method.points(work.tables.references.count, rng, work.features, work.session.function.place.kind)
+    references = work.tables.references.count
+    given = method.points(references, rng, work.features, work.session.function.place.kind)
+    points = checked(repr(method), given, references)
     return len(points.alpha) * len(work.tables.score) * (method.cloud.n_samples if method.cloud else 1)
 
 
