@@ -2,7 +2,7 @@
 
 import argparse
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..common.errors import AttributionError
@@ -59,10 +59,32 @@ def add_reading(add) -> None:
     add("--seed", type=int, default=0, help="of random baselines and methods (default: 0)")
     add("--batch-size", type=int, metavar="ROWS", help="gradient rows in a block (default: by the model's size)")
     add(
+        "--import",
+        dest="extensions",
+        action="append",
+        metavar="FILE",
+        help="run a Python file first that adds methods, rules, metrics or checks of your own; may be given several times",
+    )
+    add(
         "--allow-unsafe",
         action="store_true",
         help="load what is not known to be harmless, such as Lambda layers, which run the model author's Python code",
     )
+
+
+def extend(files: Iterable[str]) -> None:
+    """Runs the Python files that the user names, as `--import` says."""
+    import runpy
+
+    for file in files:
+        if not Path(file).is_file():
+            raise AttributionError(f"--import {file!r}: there is no such Python file")
+        try:
+            runpy.run_path(file)
+        except AttributionError:
+            raise
+        except Exception as error:  # whatever the user's own code raises
+            raise AttributionError(f"--import {file!r} raised {type(error).__name__}: {error}") from error
 
 
 def add_tokens(add) -> None:
