@@ -66,8 +66,8 @@ _PUBLIC = {
 }
 _HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
 
-# Loaded as they are: `ta.metrics.aopc`.
-_PACKAGES = ("metrics",)
+# Loaded as they are: `ta.metrics.aopc`, `ta.extend.METHODS`.
+_PACKAGES = ("extend", "metrics")
 
 __all__ = ["__version__", *_HOMES, *_PACKAGES]
 
