@@ -20,6 +20,7 @@ _PUBLIC = {
     "doctor.numbers.check": ("check_attributions",),
     "doctor.report": ("Finding",),
     "engine.integral.quadrature": ("Rule",),
+    "engine.method": ("Method",),
     "graph.saved.inspect": ("Inspection", "inspect"),
     "graph.saved.keras_file": ("load_model",),
     "graph.saved.vocabulary": ("vocabulary",),
@@ -45,6 +46,7 @@ _PUBLIC = {
     "result.result": ("Feature",),
     "selection.at_and_of": ("embeddings", "inputs", "layer", "logits", "output", "probability", "score", "softmax", "tensor"),
     "selection.baselines": (
+        "Baseline",
         "at_input",
         "black",
         "blur",
@@ -64,8 +66,8 @@ _PUBLIC = {
 }
 _HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
 
-# Loaded as they are: `ta.metrics.aopc`.
-_PACKAGES = ("metrics",)
+# Loaded as they are: `ta.metrics.aopc`, `ta.extend.METHODS`.
+_PACKAGES = ("extend", "metrics")
 
 __all__ = ["__version__", *_HOMES, *_PACKAGES]
 

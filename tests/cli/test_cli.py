@@ -208,3 +208,40 @@ def test_started_as_a_user_would(tmp_path):
     assert shown.returncode == 0
     for option in ("--target", "--at", "--of", "--method", "--out", "--force", "--tokens", "--allow-unsafe"):
         assert option in shown.stdout
+
+
+MINE = """
+import dataclasses
+import tf_attrib as ta
+
+@dataclasses.dataclass(frozen=True)
+class Mine(ta.Gradient):
+    pass
+
+def twice_the_gap(attributor, result):
+    return 2 * result.scores
+
+ta.extend.METHODS["mine"] = Mine
+ta.extend.METRICS["twice_the_score"] = twice_the_gap
+"""
+
+
+def test_what_a_file_adds_is_there(model_file, batch, tmp_path, capsys):
+    extension = tmp_path / "mine.py"
+    extension.write_text(MINE)
+    added = ["--import", str(extension)]
+    try:
+        assert "'mine'" in fails(capsys, "attribute", model_file, batch, "--method", "mine")
+        out = str(tmp_path / "out")
+        assert main(["attribute", model_file, batch, "--method", "mine", "--pictures", "0", "--out", out, *added]) == 0
+        assert ta.load(tmp_path / "out" / "attribution.npz").method == "Mine()"
+        capsys.readouterr()
+        assert main(["compare", model_file, batch, "--methods", "mine", "--metrics", "twice_the_score", *added]) == 0
+        assert "twice the score" in capsys.readouterr().out
+    finally:
+        for table in (ta.extend.METHODS, ta.extend.METRICS):
+            for name in list(table.added):
+                del table[name]
+    extension.write_text("1 / 0")
+    assert "raised ZeroDivisionError" in fails(capsys, "attribute", model_file, batch, *added)
+    assert "no such Python file" in fails(capsys, "attribute", model_file, batch, "--import", str(tmp_path / "none.py"))

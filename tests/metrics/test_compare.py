@@ -11,6 +11,7 @@ import tf_attrib as ta
 from tf_attrib.cli import main
 from tf_attrib.demo import data, models
 from tf_attrib.metrics.examples import Examples
+from tf_attrib.metrics.table import METRICS
 
 from ..conftest import assert_refused, make_cnn
 
@@ -311,3 +312,64 @@ def test_the_command_compares(tmp_path, capsys):
     ):
         assert main([*arguments, *wrong]) == 2
         assert word in capsys.readouterr().err
+
+
+def share_of_the_first(attributor, result):
+    """How much of the attribution the strongest feature has."""
+    flat = np.abs(result.attributions).reshape(len(result), -1)
+    return flat.max(1) / flat.sum(1)
+
+
+def score_again(attributor, result):
+    """The score at the inputs, which every method has."""
+    found = attributor.attribute(result.inputs, target=result.target, method="gradient").scores
+    return M.Metric("score, asked again", found, result.method, "raw", "higher", "by hand")
+
+
+def test_functions_of_others_are_metrics_under_their_names():
+    attributor = ta.Attributor(lambda x: tf.reduce_sum(x**3, 1))
+    x = np.random.default_rng(3).normal(size=(4, 5)).astype("float32")
+    found = M.compare(attributor, x, ["gradient_times_input"], ["sparseness", share_of_the_first, score_again])
+    assert found.metrics == ("sparseness", "share_of_the_first", "score_again")
+    cubes = np.abs(x.astype(float)) ** 3
+    np.testing.assert_allclose(
+        found["gradient_times_input"]["share_of_the_first"].values, cubes.max(1) / cubes.sum(1), rtol=1e-5
+    )
+    np.testing.assert_allclose(found["random"]["score_again"].values, (x**3).sum(1), rtol=1e-4)
+    assert "share of the first: neither direction is better; How much of the attribution the strongest" in repr(found)
+    assert "score again: raw; higher is better; by hand" in repr(found)
+    assert "share_of_the_first" in json.loads(found.to_json())["metrics"]
+    assert M.compare(attributor, x, ["gradient"], share_of_the_first).metrics == ("share_of_the_first",)
+
+
+def test_others_add_metrics_to_the_table_by_name():
+    attributor, x = ta.Attributor(lambda x: tf.reduce_sum(x**3, 1)), np.ones((2, 3), "float32")
+    METRICS["first_share"] = share_of_the_first
+    try:
+        np.testing.assert_allclose(
+            M.compare(attributor, x, ["gradient"], ["first_share"])["gradient"]["first_share"].values, 1 / 3
+        )
+        assert_refused(lambda: M.compare(attributor, x, ["gradient"], ["first"]), "'first_share'")
+    finally:
+        del METRICS["first_share"]
+
+
+def test_what_is_no_metric_is_refused():
+    attributor, x = ta.Attributor(lambda x: tf.reduce_sum(x**3, 1)), np.ones((2, 3), "float32")
+
+    def compare(*metrics):
+        return lambda: M.compare(attributor, x, ["gradient"], metrics)
+
+    assert_refused(compare(lambda attributor, result: result.scores), "write it with def")
+    assert_refused(compare(M.aopc), "the library has a metric 'aopc'")
+    assert_refused(compare(share_of_the_first, share_of_the_first), "must be different")
+    assert_refused(compare(3), "no metric is called 3")
+    for wrong, words in (
+        (lambda a, r: 0.5, "it gave ()"),
+        (lambda a, r: r.attributions, "(2, 3)"),
+        (lambda a, r: "high", "'high'"),
+    ):
+        wrong.__name__ = "mine"
+        assert_refused(compare(wrong), "'mine'", "a number for each", words)
+    assert_refused(lambda: METRICS.update(aopc=share_of_the_first), "has a metric 'aopc'")
+    assert_refused(lambda: METRICS.update(mine=3), "'mine'", "(attributor, result)")

@@ -9,7 +9,7 @@ from keras import layers
 
 import tf_attrib as ta
 
-from ..conftest import make_cnn, spread
+from ..conftest import assert_refused, make_cnn, spread
 
 RNG = np.random.default_rng(6)
 IMAGES = RNG.uniform(size=(3, 8, 8, 1)).astype("float32")
@@ -292,3 +292,30 @@ def test_other_baselines_are_described_too():
         ([ta.zeros(), ta.blur(2)], "zeros and the input blurred"),
     ):
         assert words in in_words(pixels, baselines)
+
+
+def own_mean(x, rng):
+    """Each image's own mean, everywhere."""
+    return np.broadcast_to(x.mean((1, 2), keepdims=True), x.shape)[:, None]
+
+
+def test_a_recipe_of_ones_own(attributor, cnn):
+    result = attributor.attribute(IMAGES, TARGET, ta.Baseline("own mean", own_mean, shared=False), QUICK)
+    assert result.baseline == "own mean"
+    np.testing.assert_allclose(result.baseline_scores, scores_of(cnn, own_mean(IMAGES, None)[:, 0]), rtol=1e-5)
+    two = ta.Baseline("two", lambda x, rng: np.stack([x.min(0), x.max(0)]))
+    assert attributor.attribute(IMAGES, TARGET, two, QUICK).baseline_scores.shape == (3, 2)
+
+
+def test_recipes_that_make_something_else_are_refused(attributor):
+    def made(make, **options):
+        return lambda: attributor.attribute(IMAGES, TARGET, ta.Baseline("mine", make, **options), QUICK)
+
+    assert_refused(made(own_mean), "(mine)", "(k, 8, 8, 1)", "(3, 1, 8, 8, 1)")
+    assert_refused(made(lambda x, rng: x, shared=False), "(3, k, 8, 8, 1)", "(3, 8, 8, 1)")
+    assert_refused(made(lambda x, rng: x[:0]), "(k, 8, 8, 1)", "(0, 8, 8, 1)")
+    assert_refused(made(lambda x, rng: np.full_like(x[:1], np.nan)), "NaN or infinity")
+    assert_refused(made(lambda x, rng: next(iter(x.values())), at_model_input=True), "a dict with the model's inputs")
+    assert_refused(made(lambda x, rng: {key: v[:2] for key, v in x.items()}, at_model_input=True, shared=None), "got [2]")
+    assert_refused(lambda: ta.Baseline("mine", 3), "ta.Baseline(words, make)", "3")
+    assert_refused(lambda: ta.Baseline("mine", own_mean, shared=None), "shared")

@@ -26,6 +26,7 @@ ROOMS = (
     ("attribution",),
     ("attributor",),
     ("datasets", "training", "metrics", "doctor"),
+    ("extend",),
     ("demo",),
     ("cli",),
     ("__main__",),

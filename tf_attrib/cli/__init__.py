@@ -10,7 +10,7 @@ from typing import TextIO
 
 from .._version import __version__
 from ..common.errors import AttributionError, MissingExtra, printable
-from . import attribute, compare, demo, diagnose, inspect
+from . import attribute, compare, demo, diagnose, inspect, reading
 
 # In the order that `tf-attrib --help` lists them.
 COMMANDS = (demo, attribute, diagnose, compare, inspect)
@@ -23,6 +23,7 @@ def main(arguments: list[str] | None = None) -> int:
         with _quiet():
             import tensorflow  # its start-up messages would bury ours
         with contextlib.redirect_stdout(_Printable(sys.stdout)):
+            reading.extend(getattr(options, "extensions", None) or ())
             options.run(options)
     except (AttributionError, MissingExtra, OSError) as error:
         print(f"tf-attrib: {printable(' '.join(str(error).split()))}", file=sys.stderr)

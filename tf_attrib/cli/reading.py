@@ -2,13 +2,10 @@
 
 import argparse
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from ..common.errors import AttributionError
-
-# Methods whose baselines are a set of examples.
-OVER_DATA = ("expected_gradients", "deepshap")
 
 
 def add_reading(add) -> None:
@@ -62,10 +59,32 @@ def add_reading(add) -> None:
     add("--seed", type=int, default=0, help="of random baselines and methods (default: 0)")
     add("--batch-size", type=int, metavar="ROWS", help="gradient rows in a block (default: by the model's size)")
     add(
+        "--import",
+        dest="extensions",
+        action="append",
+        metavar="FILE",
+        help="run a Python file first that adds methods, rules, metrics or checks of your own; may be given several times",
+    )
+    add(
         "--allow-unsafe",
         action="store_true",
         help="load what is not known to be harmless, such as Lambda layers, which run the model author's Python code",
     )
+
+
+def extend(files: Iterable[str]) -> None:
+    """Runs the Python files that the user names, as `--import` says."""
+    import runpy
+
+    for file in files:
+        if not Path(file).is_file():
+            raise AttributionError(f"--import {file!r}: there is no such Python file")
+        try:
+            runpy.run_path(file)
+        except AttributionError:
+            raise
+        except Exception as error:  # whatever the user's own code raises
+            raise AttributionError(f"--import {file!r} raised {type(error).__name__}: {error}") from error
 
 
 def add_tokens(add) -> None:
@@ -158,17 +177,20 @@ def target(text: str | None):
 
 def baseline(options: argparse.Namespace, shape: tuple | None):
     """`baselines=` from the text of `--baseline`: a number, or a file of one sample or many; None where none was given."""
+    from ..methods import as_method
     from ..selection.baselines import at_input, constant, dataset
     from .input_files import read_inputs
 
+    # `compare` has several methods, and none of its own
+    over_data = bool(options.method) and as_method(options.method).needs_data
     if options.baseline is None:
-        if options.method in OVER_DATA:
+        if over_data:
             raise AttributionError(f"--method {options.method} needs data to compare with: --baseline FILE")
         return None
     with contextlib.suppress(ValueError):
         return constant(float(options.baseline))
     samples = read_inputs([options.baseline], shape, tuple(options.value_range), options.resize)
-    if options.method in OVER_DATA or isinstance(samples, dict):
+    if over_data or isinstance(samples, dict):
         return dataset(samples)
     return at_input(samples[0]) if len(samples) == 1 else dataset(samples)
 

@@ -30,10 +30,15 @@ COARSE, FINER, OFF = IntegratedGradients(rule="midpoint", n_steps=10), Integrate
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Examination:
-    """One batch under examination.
+    """One batch under examination, as a check gets it: it is attributed once, and each check reads `result`.
+
+    A check of your own reads what was given, `result` (the attribution, whose scores and gaps may be NaN for examples that are
+    not finite), `x` and `reference` (the selected tensors at both ends of the paths), `values` and `below` (the whole output
+    there), `count` and `few` (how many examples there are, and how many to look at where more would cost), and asks for other
+    attributions with `again` and `coarsely`.
 
     Attributes:
-        attributor, inputs: as they were given.
+        attributor, inputs, baselines: as they were given.
         target: as it was given, or what was chosen for an output that needs one.
         target_given: whether it was.
         method: of the attribution, integrated gradients.

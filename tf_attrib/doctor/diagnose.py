@@ -1,6 +1,6 @@
 """`diagnose(attributor, inputs)`: is this attribution to be believed? All checks, sharing one attribution."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -8,13 +8,16 @@ import numpy as np
 from ..attributor import Attributor, as_attributor
 from ..common.errors import AttributionError
 from ..common.failures import plain_failures
+from ..common.registry import Registry
 from ..methods import IntegratedGradients, Method, as_method
 from ..selection.each_position import EachPosition
 from ..selection.inputs import as_arrays
 from . import remedies
 from .case import Examination, as_default_class, chosen_target
-from .catalogue import finding
+from .catalogue import FINDINGS, finding
 from .checks import baseline, compare, embeddings, integral, model, output
+from .checks.own import Check, as_check, found_by, given_checks
+from .entries import Entry
 from .report import Finding, Report
 
 # Each takes a case. What can be seen without a gradient comes first.
@@ -40,6 +43,8 @@ CHECKS = (
     integral.check_gap,
     integral.check_cancellation,
 )
+# Those that others add by name, with `check`: each report has what they find.
+ADDED: Registry[Check] = Registry("check", as_check)
 
 
 @plain_failures()
@@ -53,6 +58,7 @@ def diagnose(
     seed: int = 0,
     method: str | Method = "integrated_gradients",
     vocabulary: Sequence[str] | None = None,
+    checks: Sequence[Check] = (),
 ) -> Report:
     """Examines whether integrated gradients of these inputs are to be believed, and says what to type where they are not.
 
@@ -69,6 +75,9 @@ def diagnose(
         seed: of random baselines.
         method: integrated gradients, with a stated accuracy or a fixed rule, such as `ta.IntegratedGradients(n_steps=20)`.
         vocabulary: a word for each token id, such as `ta.vocabulary(path)` gives; default: the model's own.
+        checks: of your own, beside the library's and those that `ta.extend.check` added: functions of a `ta.extend.Examination`
+            that return findings, made with `ta.extend.finding` or as `ta.Finding`. They run last, and not where there is no
+            attribution, or the model does not answer twice the same.
 
     Returns:
         A `Report`: printed, it is text; in a notebook it is shown; `.findings`, `.healthy`, `["gap"]`, `.to_json()`,
@@ -91,6 +100,7 @@ def diagnose(
             f"diagnose examines integrated gradients; got {method!r}: leave method out, or give one such "
             "as ta.IntegratedGradients(n_steps=20)"
         )
+    own = {id(one): one for one in (*ADDED.values(), *given_checks(checks))}  # each once
     session, ready, _ = attributor.prepare(as_arrays(inputs))
     chosen = chosen_target(session, ready) if target is None else None
     given, target = target is not None, target if chosen is None else chosen
@@ -112,16 +122,44 @@ def diagnose(
         sound = all(one.severity == "passed" for one in findings)
         findings += [one for check in FORWARD for one in check(case)]
         # what is measured of a model that does not answer the same twice means nothing
-        findings += _checked(case) if sound else []
+        findings += _checked(case, list(own.values())) if sound else []
     return Report(
         tuple(findings), f"{case.count} example{'s' if case.count > 1 else ''}, {case.output.words} at {case.place.words}"
     )
 
 
-def _checked(case: Examination) -> list[Finding]:
+def _checked(case: Examination, own: Sequence[Check]) -> list[Finding]:
     """What the checks that need an attribution find; one finding where there cannot be any."""
     try:
         _ = case.result
     except AttributionError as error:  # the arguments fit, as the forward passes have shown
         return [finding("cannot_attribute", "error", {}, f"There is no attribution: {error}.", remedies.without_gradient(case))]
-    return [one for check in CHECKS for one in check(case)]
+    return [one for check in CHECKS for one in check(case)] + [one for check in own for one in found_by(check, case)]
+
+
+def check(*entries: Entry) -> Callable[[Check], Check]:
+    """Decorates a check of your own, so that `diagnose` runs it from now on: `@check(entry)`.
+
+    A check is a function of an `Examination` that returns a list of findings; it is known by its name: defined again, it takes
+    the place of the first.
+
+    Args:
+        entries: of the catalogue, one for each finding that it may give.
+
+    Raises:
+        AttributionError: an entry or a name that is the library's, or what is no check.
+    """
+    for entry in entries:
+        if not isinstance(entry, Entry):
+            raise AttributionError(
+                "check takes the entries of its findings: @ta.extend.check(ta.extend.Entry(name, topic, disease, evidence, "
+                f"remedy)); got {entry!r}"
+            )
+
+    def register(function: Check) -> Check:
+        for entry in entries:
+            FINDINGS[entry.name] = entry
+        ADDED[getattr(function, "__name__", "")] = function
+        return function
+
+    return register

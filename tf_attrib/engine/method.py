@@ -1,12 +1,12 @@
-"""What every row of the methods table has."""
+"""What every method has, and the table of methods by name, to which others may add theirs."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..common.errors import AttributionError, nearest
+from ..common.registry import Registry
 from ..result.completeness import INCOMPLETE
 from ..selection import baselines
 from ..selection.at_and_of import At
@@ -15,24 +15,34 @@ from ..selection.score_function import ScoreFunction
 from .copies import Cloud
 from .integral import points
 from .integral.refined import Control
+from .row import RowFunction
 from .session import Session
 from .work import Work
+
+# What the numbers of a method may be: see `Result.kind`.
+KINDS = ("contribution", "slope", "effect", "map", "square")
 
 
 @dataclasses.dataclass(frozen=True)
 class Method:
-    """What every row of the table has.
+    """What every method has. A method of your own is a frozen dataclass of this class that says `points` and `row`, and of
+    what follows whatever is not as it is here; `METHODS["mine"] = Mine` gives it a name.
 
     Attributes:
         takes_baselines: whether a user may choose x'.
+        needs_data: whether x' must be drawn from data, so that nothing stands in where no baselines are given.
         uses_baseline: whether the score at x' says something about the attribution.
         complete: whether the attributions claim to sum to F(x) - F(x').
-        kind: what the attributions are, as `Result.kind` has it: contribution, slope, effect, map or square.
+        exact: whether they do to rounding, so that a gap says that something is wrong.
+        linear: whether the attribution of a weighted sum of functions is the weighted sum of theirs.
+        symmetric: whether features that the function treats alike, equal in x and x', get the same; not only in the mean over
+            what is drawn.
+        at_features: whether there is a number for each feature of the selected tensors; Grad-CAM gives one for each position.
+        kind: what the attributions are, as `Result.kind` has it: contribution, slope, effect, map or square (without sign).
         in_score_units: whether their sum is in the unit of the score, so that a gap has a meaning.
         on_path: whether rows lie on one path, so that its end says how much the gradient at the input accounts for.
         forward_only: whether rows need no gradient.
         random: whether points are drawn.
-        exact: whether it is complete to rounding, so that a gap says that something is wrong.
         measured_format: whether rows are gradients at the input or summed along a path, so that what a half-precision format
             leaves open can be measured (`formats`).
         tells_signs: whether what is due to positive differences from the reference is told apart.
@@ -42,14 +52,18 @@ class Method:
     """
 
     takes_baselines: ClassVar[bool] = True
+    needs_data: ClassVar[bool] = False
     uses_baseline: ClassVar[bool] = True
     complete: ClassVar[bool] = False
+    exact: ClassVar[bool] = False
+    linear: ClassVar[bool] = True
+    symmetric: ClassVar[bool] = True
+    at_features: ClassVar[bool] = True
     kind: ClassVar[str] = "contribution"
     in_score_units: ClassVar[bool] = True
     on_path: ClassVar[bool] = True
     forward_only: ClassVar[bool] = False
     random: ClassVar[bool] = False
-    exact: ClassVar[bool] = False
     measured_format: ClassVar[bool] = False
     tells_signs: ClassVar[bool] = False
     rules: ClassVar[str | None] = None
@@ -57,12 +71,19 @@ class Method:
     cloud: ClassVar[Cloud | None] = None
 
     def points(self, references: int, rng: np.random.Generator | None, features: dict, kind: str) -> points.Points:
-        """The rows of one example that has `references` references; `rng` is given where the method is random."""
-        raise NotImplementedError
+        """The rows of one example, see `ta.extend.points`.
 
-    def row(self, features: dict, kind: str) -> Callable:
-        """The row function, for selected tensors of shapes `features` by key and of a kind (see `places.Place`)."""
-        raise NotImplementedError
+        Args:
+            references: how many references the example has.
+            rng: where the method is `random`, a generator seeded by the seed and the example's own values; else None.
+            features: shapes of one example of the selected tensors, by key.
+            kind: of the selected tensors: inputs, embeddings, layer or tensor.
+        """
+        raise AttributionError(f"{type(self).__name__} says no points(self, references, rng, features, kind)")
+
+    def row(self, features: dict, kind: str) -> RowFunction:
+        """What is computed at each row, such as `ta.extend.GradientIntegrand()`; the arguments are as in `points`."""
+        raise AttributionError(f"{type(self).__name__} says no row(self, features, kind)")
 
     def placed_at(self, at: At | None, function: ScoreFunction) -> At | None:
         """Where attributions are wanted, given where the user wants them, and the function from there."""
@@ -89,8 +110,14 @@ class Method:
         where it does not claim that they sum to it."""
         return INCOMPLETE if self.complete and self.shares_residual(function) else None
 
-    def default_baseline(self):
-        """What stands in where no baselines are given."""
+    def default_baseline(self) -> Any:
+        """What stands in where no baselines are given.
+
+        Raises:
+            AttributionError: the method needs data.
+        """
+        if self.needs_data:
+            raise AttributionError(f"{self!r} needs references drawn from data: baselines=ta.dataset(samples)")
         return baselines.zeros()
 
     def references_used(self, references: References, seed: int | None) -> References:
@@ -114,8 +141,24 @@ class Method:
         return ()
 
 
+def _made(name: str, method: Any) -> type[Method]:
+    """`method`, where it can be the method called `name`."""
+    if not (isinstance(method, type) and issubclass(method, Method)):
+        raise AttributionError(f"METHODS[{name!r}] takes a class of methods, a subclass of ta.Method; got {method!r}")
+    for part in ("points", "row"):
+        if getattr(method, part) is getattr(Method, part):
+            raise AttributionError(f"{method.__name__} must say {part}: {getattr(Method, part).__doc__.splitlines()[0]}")
+    try:
+        kind = method().kind
+    except TypeError as error:
+        raise AttributionError(f"METHODS[{name!r}] is made without arguments, so each field needs a default: {error}") from None
+    if kind not in KINDS:
+        raise AttributionError(f"the kind of {method.__name__} must be one of {', '.join(KINDS)}; got {kind!r}")
+    return method
+
+
 # The table of methods by name, as `attribute(method=...)` takes them; `methods` fills it, and others may add theirs.
-METHODS: dict[str, type[Method]] = {}
+METHODS: Registry[type[Method]] = Registry("method", _made)
 
 
 def as_method(method: str | Method) -> Method:
@@ -124,6 +167,8 @@ def as_method(method: str | Method) -> Method:
         return method
     if isinstance(method, str) and method in METHODS:
         return METHODS[method]()
+    if isinstance(method, type) and issubclass(method, Method):
+        raise AttributionError(f"method is the class {method.__name__}: give an instance, method={method.__name__}()")
     raise AttributionError(
         f"no method is called {method!r}; there are: {nearest(method, METHODS)}, or an instance such as "
         "ta.IntegratedGradients(tolerance=0.01)"

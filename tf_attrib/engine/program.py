@@ -14,7 +14,7 @@ from ..graph.traced.compiled import Compiled
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
 from .integral.integrator import Batch, Integrator
-from .row import Row, per_row
+from .row import Row, RowFunction, checked, per_row
 
 # The size of a block, as bytes of all forward outputs of its rows together. The peak is about a third of it, since most
 # are freed early. Measured on MobileNetV2 and small nets: more rows than this allows are no faster.
@@ -62,10 +62,17 @@ class Program:
 
     Args:
         extra: what of `Tables.extra` rows are given, by its name.
+        sums: shapes of what one row gives, by key.
     """
 
-    def __init__(self, function: ScoreFunction, row: Callable, extra: dict[Any, np.ndarray] | None = None):
-        self.function, self._row, self._extra = function, row, list(extra or {})
+    def __init__(
+        self,
+        function: ScoreFunction,
+        row: RowFunction,
+        extra: dict[Any, np.ndarray] | None = None,
+        sums: dict[Any, tuple] | None = None,
+    ):
+        self.function, self._row, self._extra, self._sums = function, row, list(extra or {}), sums or {}
         dtype, inputs = function.dtype, function.traced.inputs
         tables = [tf.TensorSpec([None, *features], dtype) for features in function.features().values()]
         context = [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context]
@@ -117,7 +124,7 @@ class Program:
             number,
             {name: tf.gather(value, example) for name, value in zip(self._extra, extra, strict=True)},
         )
-        scores, slopes, integrands = self._row(self.function, row)
+        scores, slopes, integrands = checked(self._row, self._row(self.function, row), self._sums, self.function.dtype)
         slots = tf.reduce_max(slot) + 1
         sums = [
             tf.math.unsorted_segment_sum(tf.math.multiply_no_nan(integrand, per_row(weight, integrand)), slot, slots)

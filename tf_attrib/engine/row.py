@@ -1,10 +1,12 @@
 """Row functions: one row is (example, reference, alpha) -> (score, integrand). Methods differ in these and in points."""
 
 import dataclasses
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import tensorflow as tf
 
+from ..common.errors import AttributionError
 from ..selection.score_function import ScoreFunction
 
 
@@ -40,6 +42,11 @@ class Row:
         return {
             key: (1 - per_row(self.alpha, x)) * self.reference[key] + per_row(self.alpha, x) * x for key, x in self.x.items()
         }
+
+
+# From the score function and a block of rows to the score (rows,), its derivative along the path (rows,), zeros where that
+# means nothing, and what each row gives, (rows, ...) by key. A module's function or a frozen dataclass: it is compiled once.
+RowFunction: TypeAlias = Callable[[ScoreFunction, Row], tuple[tf.Tensor, tf.Tensor, dict[Any, tf.Tensor]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,3 +104,47 @@ def per_row(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 def per_row_sum(values: tf.Tensor) -> tf.Tensor:
     """(rows,), the sum over all axes but the first."""
     return tf.reduce_sum(values, axis=list(range(1, values.shape.rank)))
+
+
+def checked(row: RowFunction, found: Any, sums: dict[Any, tuple], dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor, dict]:
+    """What a row function gave, its integrands in the order of the sums that they enter.
+
+    Args:
+        sums: shapes of one row's integrands, by key.
+        dtype: that integrands must have.
+
+    Raises:
+        AttributionError: it is not what a row function gives.
+    """
+    name = getattr(row, "__name__", type(row).__name__)
+    if not isinstance(found, tuple | list) or len(found) != 3 or not isinstance(found[2], dict):
+        raise AttributionError(
+            f"the row function {name} must return score (rows,), slope (rows,), and a dict of integrands (rows, ...) by key; "
+            f"it returned {type(found).__name__}"
+        )
+    score, slope, integrands = found
+    for what, value in (("score", score), ("slope", slope)):
+        if not tf.is_tensor(value) or value.shape.rank not in (1, None):
+            raise AttributionError(
+                f"the {what} that the row function {name} returns must be a tensor (rows,), it is {_shown(value)}; "
+                "ta.extend.per_row_sum sums all axes but the first"
+            )
+    if set(integrands) != set(sums):
+        raise AttributionError(
+            f"the row function {name} must return integrands by the keys {list(sums)}, it returned {list(integrands)}: "
+            "sum_shapes of its method says which"
+        )
+    for key, shape in sums.items():
+        value = integrands[key]
+        fits = tf.is_tensor(value) and value.dtype == dtype and value.shape.is_compatible_with([None] * (1 + len(shape)))
+        sizes = value.shape.as_list()[1:] if fits and value.shape.rank is not None else []
+        if not fits or any(size not in (None, wanted) for size, wanted in zip(sizes, shape, strict=False)):
+            raise AttributionError(
+                f"the integrand {key!r} of the row function {name} must be {dtype.name} "
+                f"(rows, {', '.join(map(str, shape))}), it is {_shown(value)}"
+            )
+    return score, slope, {key: integrands[key] for key in sums}
+
+
+def _shown(value: Any) -> str:
+    return f"{value.dtype.name} {value.shape}" if tf.is_tensor(value) else repr(value)

@@ -4,10 +4,11 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..common.errors import AttributionError
 from ..selection.score_function import ScoreFunction
 from .copies import digest, in_clouds, joined
 from .integral.integrator import Fixed, Outcome
-from .integral.points import Points
+from .integral.points import Points, checked
 from .integral.refined import Refined
 from .method import Method
 from .work import Work
@@ -37,7 +38,9 @@ def row_count(method: Method, work: Work) -> int | None:
     if method.control is not None:
         return None
     rng = np.random.default_rng(0) if method.random else None  # how many there are does not depend on what is drawn
-    points = method.points(work.tables.references.count, rng, work.features, work.session.function.place.kind)
+    references = work.tables.references.count
+    given = method.points(references, rng, work.features, work.session.function.place.kind)
+    points = checked(repr(method), given, references)
     return len(points.alpha) * len(work.tables.score) * (method.cloud.n_samples if method.cloud else 1)
 
 
@@ -61,7 +64,13 @@ def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance:
         )
     else:
         integrator = Fixed(_points(method, work, seed), sums, dtype, method.forward_only)
-    return session.run(method.row(work.features, function.place.kind), tables, integrator, odds, advance)
+    row = method.row(work.features, function.place.kind)
+    if not callable(row) or row.__hash__ is None:
+        raise AttributionError(
+            f"the row of {method!r} must be a function or a frozen dataclass with __call__, so that it is compiled once; "
+            f"got {row!r}"
+        )
+    return session.run(row, tables, integrator, odds, advance, sums)
 
 
 def _rounding(function: ScoreFunction) -> float | None:
@@ -74,6 +83,10 @@ def _points(method: Method, work: Work, seed: int | None) -> list[Points]:
     x, references, kind = work.tables.x, work.tables.references.count, work.session.function.place.kind
     count = len(next(iter(x.values())))
     if not method.random:
-        return [method.points(references, None, work.features, kind)] * count
+        return [checked(repr(method), method.points(references, None, work.features, kind), references)] * count
     seed = np.random.SeedSequence().entropy if seed is None else seed
-    return [method.points(references, np.random.default_rng([seed, digest(x, i)]), work.features, kind) for i in range(count)]
+    found = []
+    for i in range(count):
+        drawn = method.points(references, np.random.default_rng([seed, digest(x, i)]), work.features, kind)
+        found.append(checked(repr(method), drawn, references, found[0] if found else None))
+    return found

@@ -25,7 +25,7 @@ from . import program
 from .compared import Compared
 from .fetching import Fetching
 from .integral.integrator import Integrator, Outcome
-from .row import ScoreOnly
+from .row import RowFunction, ScoreOnly
 
 
 class Session(Fetching):
@@ -39,7 +39,7 @@ class Session(Fetching):
         fed = dataclasses.replace(traced, inputs=traced.inputs | output.data) if output.data else traced
         super().__init__(ScoreFunction(fed, place, output), batch_size)
         self._inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
-        self._programs: dict[tuple[Callable, bool], program.Program] = {}
+        self._programs: dict[tuple[RowFunction, bool], program.Program] = {}
         self._others: dict[Any, Session] = {}
         if of is not None and of.kind == "score":
             check_each_alone(output, functools.partial(self.fetch, "output", _ports(output)), examples, self.function.rows)
@@ -193,15 +193,17 @@ class Session(Fetching):
 
     def run(
         self,
-        row: Callable,
+        row: RowFunction,
         tables: program.Tables,
         integrator: Integrator,
         odds: bool = False,
         advance: Callable[[int], None] = lambda rows: None,
+        sums: dict[Any, tuple] | None = None,
     ) -> Outcome:
         """Evaluates `row` wherever the integrator wants it. Nothing is traced twice.
 
         Args:
+            sums: shapes of what one row gives, by key; None: nothing but its score.
             odds: whether rows are those of the log-odds (`ScoreFunction.log_odds`) instead of the score.
 
         Raises:
@@ -211,7 +213,8 @@ class Session(Fetching):
         def program_for(forward_only: bool) -> program.Program:
             key = (ScoreOnly(), False) if forward_only else (row, odds)
             if key not in self._programs:
-                self._programs[key] = program.Program(self.function.log_odds if key[1] else self.function, key[0], tables.extra)
+                explained = self.function.log_odds if key[1] else self.function
+                self._programs[key] = program.Program(explained, key[0], tables.extra, None if forward_only else sums)
             return self._programs[key]
 
         program.run(program_for, tables, integrator, self.block, advance)

@@ -12,23 +12,25 @@ from .masks import Ablation, Occlusion
 from .paths import ExpectedGradients, IntegratedGradients
 from .smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad
 
-METHODS |= {
-    "gradient": Gradient,
-    "gradient_times_input": GradientTimesInput,
-    "interior_gradients": InteriorGradients,
-    "integrated_gradients": IntegratedGradients,
-    "expected_gradients": ExpectedGradients,
-    "smoothgrad": SmoothGrad,
-    "smoothgrad_squared": SmoothGradSquared,
-    "vargrad": VarGrad,
-    "occlusion": Occlusion,
-    "ablation": Ablation,
-    "deeplift": DeepLift,
-    "deepshap": DeepShap,
-    "guided_backprop": GuidedBackprop,
-    "conductance": Conductance,
-    "internal_influence": InternalInfluence,
-    "grad_cam": GradCam,
-}
+METHODS.fill(
+    {
+        "gradient": Gradient,
+        "gradient_times_input": GradientTimesInput,
+        "interior_gradients": InteriorGradients,
+        "integrated_gradients": IntegratedGradients,
+        "expected_gradients": ExpectedGradients,
+        "smoothgrad": SmoothGrad,
+        "smoothgrad_squared": SmoothGradSquared,
+        "vargrad": VarGrad,
+        "occlusion": Occlusion,
+        "ablation": Ablation,
+        "deeplift": DeepLift,
+        "deepshap": DeepShap,
+        "guided_backprop": GuidedBackprop,
+        "conductance": Conductance,
+        "internal_influence": InternalInfluence,
+        "grad_cam": GradCam,
+    }
+)
 
 __all__ = ["METHODS", "Method", "as_method"]

@@ -144,6 +144,7 @@ class GradCam(Method):
 
     layer: Any = None
     kind = "map"
+    at_features = False
     takes_baselines = False
     uses_baseline = False
     in_score_units = False

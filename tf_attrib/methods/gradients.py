@@ -2,6 +2,7 @@
 
 import dataclasses
 
+from ..common.checks import whole
 from ..common.errors import AttributionError
 from ..engine.integral import points
 from ..engine.integral.quadrature import make_rule
@@ -60,7 +61,7 @@ class InteriorGradients(Method):
     def points(self, references, rng, features, kind):
         if references > 1:
             raise AttributionError(f"interior gradients lie on one path; {references} baselines were given: give one")
-        make_rule("right", self.n_steps)  # the same check of n_steps
+        make_rule("right", whole("n_steps", self.n_steps))  # the same check of how many there may be
         return points.series(self.n_steps)
 
     def unit(self, of_score):
@@ -79,6 +80,7 @@ class GuidedBackprop(Method):
     uses_baseline = False
     kind = "slope"
     in_score_units = False
+    linear = False  # what counts is the sign of what comes from above
     on_path = False
     rules = "guided"
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..engine.integral import points
-from ..engine.integral.quadrature import Rule, make_rule
+from ..engine.integral.quadrature import DEFAULT_RULE, DEFAULT_STEPS, Rule, make_rule
 from ..engine.integral.refined import Control
 from ..engine.method import Method
 from ..engine.row import GradientIntegrand
@@ -25,8 +25,8 @@ class PathMethod(Method):
     Attributes:
         tolerance: between 0 and 1. 0.05 is enough for pictures; 0.01 is for numbers. float32 carries it to about 1e-4.
         max_evaluations: gradients on one path, at least 2. A path that needs more is marked as not converged.
-        rule: gauss_legendre, trapezoid, midpoint, left, right, or a `quadrature.Rule`.
-        n_steps: steps on the path, 50 unless given; the trapezoid has n_steps + 1 nodes.
+        rule: a name in `ta.extend.RULES`, such as "gauss_legendre" or "midpoint", or a `ta.Rule`, which has its own nodes.
+        n_steps: steps on the path of a rule by name, 50 unless given; the trapezoid has n_steps + 1 nodes.
     """
 
     tolerance: float = TOLERANCE
@@ -55,8 +55,10 @@ class PathMethod(Method):
     def _accuracy(self) -> str:
         """How the integral is taken, as it would be typed."""
         if self._fixed is not None:
-            rule = self.rule if self.rule is not None else "gauss_legendre"
-            return f"rule={rule.name if isinstance(rule, Rule) else rule!r}, n_steps={self._fixed_steps}"
+            if isinstance(self.rule, Rule):
+                return f"rule={self.rule.name} of {len(self.rule)} nodes"
+            steps = DEFAULT_STEPS if self.n_steps is None else self.n_steps
+            return f"rule={DEFAULT_RULE if self.rule is None else self.rule!r}, n_steps={steps}"
         most = "" if self.max_evaluations == MOST_EVALUATIONS else f", max_evaluations={self.max_evaluations}"
         return f"tolerance={self.tolerance:g}{most}"
 
@@ -65,11 +67,7 @@ class PathMethod(Method):
         """The fixed rule, where one is selected."""
         if self.rule is None and self.n_steps is None:
             return None
-        return make_rule("gauss_legendre" if self.rule is None else self.rule, 50 if self.n_steps is None else self.n_steps)
-
-    @property
-    def _fixed_steps(self) -> int:
-        return 50 if self.n_steps is None else self.n_steps
+        return make_rule(self.rule, self.n_steps)
 
     @property
     def control(self) -> Control | None:
@@ -103,6 +101,7 @@ class ExpectedGradients(Method):
     equation 3), estimated from `n_samples` draws: complete only in the limit, and `gap` says how far from it."""
 
     n_samples: int = 200
+    needs_data = True
     on_path = False
     random = True
 
@@ -116,6 +115,3 @@ class ExpectedGradients(Method):
 
     def when_incomplete(self, function):
         return "too_few_samples"
-
-    def default_baseline(self):
-        raise AttributionError("expected gradients need references drawn from data: baselines=ta.dataset(samples)")

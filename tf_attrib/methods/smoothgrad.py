@@ -27,6 +27,7 @@ class SmoothGrad(Method):
     n_samples: int = 50
     stddev: float = 0.15
     form: ClassVar[str] = "mean"
+    symmetric = False  # noise is drawn for each feature
     on_path = False
 
     def __post_init__(self):
@@ -53,6 +54,18 @@ class SmoothGrad(Method):
     @property
     def takes_baselines(self) -> bool:
         return self.inner.takes_baselines
+
+    @property
+    def needs_data(self) -> bool:
+        return self.inner.needs_data
+
+    @property
+    def linear(self) -> bool:
+        return self.inner.linear
+
+    @property
+    def at_features(self) -> bool:
+        return self.inner.at_features
 
     @property
     def uses_baseline(self) -> bool:

@@ -1,7 +1,6 @@
 """Several methods by several metrics, on the same examples: a table with bootstrap intervals, and a figure."""
 
-import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,43 +14,20 @@ from ..methods import as_method
 from ..selection.inputs import as_arrays
 from .comparison import Comparison
 from .examples import Examples, attributed, case_of, each_alone, fitting
-from .fidelity import LEAST, Ranked, aopc_of, deletion_of, insertion_of, stand_in
-from .infidelity import Slope, check_kind, check_measurable, infidelities
+from .fidelity import stand_in
+from .infidelity import check_kind, check_measurable
 from .metric import Metric
-from .pointing import pointing
-from .randomisation import randomisation
-from .sensitivity import max_sensitivity
-from .sparseness import sparseness
-from .units import Units, units_of
+from .table import METRICS, RANDOM, Column, Contest, Settings, column
+from .units import units_of
 
-CURVES = ("aopc", "aopc_between", "deletion", "insertion")
-METRICS = (*CURVES, "infidelity", "max_sensitivity", "sparseness", "randomisation", "pointing")
 DEFAULT = ("aopc", "aopc_between", "deletion", "insertion", "infidelity", "sparseness")
-RANDOM = "random"
-
-
-@dataclasses.dataclass(frozen=True)
-class Settings:
-    """How `compare` measures; the fields are its arguments."""
-
-    baselines: Any
-    replacement: Any
-    units: str | None
-    patch: Any
-    steps: int | None
-    perturbation: Any
-    samples: int | None
-    normalise: bool
-    radius: float | None
-    masks: Any
-    seed: int
 
 
 def compare(
     attributor: Attributor,
     inputs: Any,
     methods: Any = ("integrated_gradients", "gradient_times_input", "gradient"),
-    metrics: Sequence[str] = DEFAULT,
+    metrics: str | Callable | Sequence[str | Callable] = DEFAULT,
     *,
     target: Any = None,
     baselines: Any = None,
@@ -79,6 +55,8 @@ def compare(
         methods: names or instances, or a dict from names of your own to those, or to a result of your own for these inputs.
         metrics: names of functions in `ta.metrics`: "aopc", "deletion", "insertion", "infidelity", "max_sensitivity",
             "sparseness", "randomisation", "pointing"; and "aopc_between", the area between least and most relevant first.
+            Or functions of your own, of the attributor and a result, that give a number for each example, (n,), or a
+            `ta.metrics.Metric`; their columns have their names. The random attribution is a result of theirs, too.
         target, baselines, seed: as for `attribute`; `baselines` go to the methods that take them. With `ta.each_position()`
             every position of an example is measured as an example of its own.
         replacement, units, patch, steps: as for `aopc`, of "aopc", "aopc_between", "deletion" and "insertion".
@@ -93,12 +71,12 @@ def compare(
     Raises:
         AttributionError: unknown metrics, nothing to compare, or what a metric needs is missing.
     """
-    metrics = _known(metrics, masks)
+    columns = _columns(metrics, masks)
     inputs, target, baselines = each_alone(attributor, inputs, target, baselines)
     settings = Settings(baselines, replacement, units, patch, steps, perturbation, samples, normalise, radius, masks, seed)
     as_attributor(attributor, "compare")
     named = _named(methods)
-    _check_methods(attributor, inputs, target, named, metrics, seed)
+    _check_methods(attributor, inputs, target, named, columns, seed)
     results = {}
     for name, method in named.items():
         shared = next(iter(results.values())).target if results else target
@@ -106,94 +84,18 @@ def compare(
         results[name] = attributed(
             attributor, method if given else inputs, "gradient" if given else method, None if given else shared, baselines, seed
         )
-        _check_result(results[name], metrics, baselines)
+        _check_result(results[name], columns, baselines)
     first = next(iter(results.values()))
     _check_same(results, first)
     case = case_of(attributor, inputs, first.target, stand_in(baselines, replacement), seed)
     drawn = _random(case, first, seed) if random else None
     found: dict[str, dict[str, Metric]] = {name: {} for name in [*results, *([RANDOM] if random else [])]}
-    divided = units_of(case, units, patch) if set(metrics) & set(CURVES) else None
-    for metric in metrics:
-        for name, value in _measured(metric, attributor, case, divided, named, results, drawn, settings).items():
+    divided = units_of(case, units, patch) if any(one.curve for one in columns.values()) else None
+    contest = Contest(attributor, case, divided, named, results, drawn, settings)
+    for metric, one in columns.items():
+        for name, value in one.measure(contest).items():
             found[name][metric] = value
-    return Comparison(found, metrics, f"{len(case)} examples: {first.of}, at {first.at}, target {_targets(first)}")
-
-
-def _measured(
-    metric: str,
-    attributor: Attributor,
-    case: Examples,
-    units: Units | None,
-    methods: dict,
-    results: dict,
-    drawn: Attribution | None,
-    settings: Settings,
-) -> dict[str, Metric]:
-    """One metric of all methods."""
-    rows = results | ({RANDOM: drawn} if drawn is not None else {})
-    if metric in CURVES:
-        return {name: _curve(metric, case, Ranked.of(result, case, units), settings) for name, result in rows.items()}
-    if metric == "infidelity":
-        return _infidelity(attributor, rows, settings)
-    if metric == "sparseness":
-        return {name: sparseness(result) for name, result in rows.items()}
-    if metric == "pointing":
-        return {name: pointing(result, settings.masks) for name, result in rows.items()}
-    found = {}
-    for name, method in methods.items():
-        if isinstance(method, Attribution):
-            continue  # a result of one's own cannot be made again
-        inputs, target = results[name].inputs, results[name].target
-        if metric == "max_sensitivity":
-            found[name] = max_sensitivity(
-                attributor,
-                inputs,
-                method=method,
-                target=target,
-                baselines=settings.baselines,
-                radius=settings.radius,
-                seed=settings.seed,
-            )
-        else:
-            found[name] = randomisation(
-                attributor, results[name], method=method, baselines=settings.baselines, modes="cascading", seed=settings.seed
-            )
-    return found
-
-
-def _curve(metric: str, case: Examples, ranked: Ranked, settings: Settings) -> Metric:
-    if metric == "deletion":
-        return deletion_of(case, ranked, settings.steps, settings.seed)
-    if metric == "insertion":
-        return insertion_of(case, ranked, settings.steps, settings.seed)
-    found = aopc_of(case, ranked, settings.steps, 1.0, settings.seed)
-    if metric == "aopc":
-        return found
-    return Metric(
-        "AOPC, area between least and most relevant first",
-        found.values - found.areas[LEAST],
-        found.method,
-        found.unit,
-        "higher",
-        found.settings,
-        found.notes,
-    )
-
-
-def _infidelity(attributor: Attributor, rows: dict, settings: Settings) -> dict[str, Metric]:
-    """That of all rows, of which the first is no random one."""
-    first = next(iter(rows.values()))
-    # perturbations and slopes are against the baseline of the attributions, not against what is put in elsewhere
-    case = case_of(attributor, first.inputs, first.target, settings.baselines, settings.seed)
-    slopes = {name: Slope.of(result, case) for name, result in rows.items()}
-    if RANDOM in slopes:
-        values, norm = slopes[RANDOM].values, np.linalg.norm(next(iter(slopes.values())).values, axis=1)
-        scaled = values * (norm / np.linalg.norm(values, axis=1))[:, None]
-        slopes[RANDOM] = dataclasses.replace(slopes[RANDOM], values=scaled)
-    found = infidelities(
-        case, list(slopes.values()), settings.perturbation, settings.samples, settings.normalise, settings.seed
-    )
-    return dict(zip(slopes, found, strict=True))
+    return Comparison(found, tuple(columns), f"{len(case)} examples: {first.of}, at {first.at}, target {_targets(first)}")
 
 
 def _random(case: Examples, first: Attribution, seed: int) -> Attribution:
@@ -238,16 +140,33 @@ def _named(methods: Any) -> dict[str, Any]:
     return dict(named)
 
 
-def _known(metrics: Sequence[str], masks: Any) -> tuple[str, ...]:
-    metrics = (metrics,) if isinstance(metrics, str) else tuple(metrics)
-    for metric in metrics:
-        if metric not in METRICS:
-            raise AttributionError(f"no metric is called {metric!r}; there are: {nearest(str(metric), METRICS, len(METRICS))}")
-    if not metrics or len(set(metrics)) < len(metrics):
-        raise AttributionError(f"metrics must be different, at least one; got {metrics!r}")
-    if ("pointing" in metrics) != (masks is not None):
+def _columns(metrics: Any, masks: Any) -> dict[str, Column]:
+    """The metrics by name, in order."""
+    metrics = (metrics,) if isinstance(metrics, str) or callable(metrics) else tuple(metrics)
+    names = [_name(metric) for metric in metrics]
+    if not metrics or len(set(names)) < len(names):
+        raise AttributionError(f"metrics must be different, at least one; got {names!r}")
+    if ("pointing" in names) != (masks is not None):
         raise AttributionError("the metric 'pointing' and masks= go together: masks (n, height, width), not zero on the object")
-    return metrics
+    return {
+        name: METRICS[name] if isinstance(metric, str) else column(name, metric)
+        for name, metric in zip(names, metrics, strict=True)
+    }
+
+
+def _name(metric: Any) -> str:
+    """The name of a metric that was given by it, or as a function."""
+    if isinstance(metric, str) or not callable(metric):
+        if not isinstance(metric, str) or metric not in METRICS:
+            known = nearest(str(metric), METRICS, len(METRICS))
+            raise AttributionError(f"no metric is called {metric!r}; there are: {known}, or a function of yours")
+        return metric
+    name = getattr(metric, "__name__", "")
+    if not name.isidentifier():
+        raise AttributionError(f"the column of a metric has its function's name, and {metric!r} has none: write it with def")
+    if name in METRICS and name not in METRICS.added:
+        raise AttributionError(f"the library has a metric {name!r}: give that name, or rename your function")
+    return name
 
 
 def _check_same(results: dict[str, Attribution], first: Attribution) -> None:
@@ -265,22 +184,24 @@ def _check_same(results: dict[str, Attribution], first: Attribution) -> None:
             )
 
 
-def _check_methods(attributor: Attributor, inputs: Any, target: Any, named: dict, metrics: Sequence[str], seed: int) -> None:
+def _check_methods(
+    attributor: Attributor, inputs: Any, target: Any, named: dict, columns: dict[str, Column], seed: int
+) -> None:
     """Raises, before anything is attributed, where one of the methods cannot be measured by these metrics."""
     for method in named.values():
         given = isinstance(method, Attribution)
-        if "infidelity" in metrics:
+        if "infidelity" in columns:
             check_kind(method.method if given else repr(method), method.kind)
         # a map at a layer's own positions may be coarser than the examples
-        if set(metrics) & {*CURVES, "infidelity"} and (given or method.kind == "map"):
+        if any(one.of_features for one in columns.values()) and (given or method.kind == "map"):
             session, ready, _ = attributor.prepare(as_arrays(inputs))
             one = method if given else attributor.check(inputs, target, None, method, seed)
             fitting(one, session.selected({key: value[:1] for key, value in ready.items()}))
 
 
-def _check_result(result: Attribution, metrics: Sequence[str], baselines: Any) -> None:
+def _check_result(result: Attribution, columns: dict[str, Column], baselines: Any) -> None:
     """Raises where a result cannot be measured by these metrics, or means other baselines than the rest."""
-    if "infidelity" in metrics:
+    if "infidelity" in columns:
         check_measurable(result)
     if result.path_at and baselines is not None:
         raise AttributionError(

@@ -9,20 +9,9 @@ import numpy as np
 from ..common.errors import AttributionError, plain, printed
 from .intervals import RESAMPLES, mean_interval
 from .metric import Curves, Metric
+from .table import heading
 
 LEVEL = 0.95
-# What a column is called.
-HEADINGS = {
-    "aopc": "AOPC, most first",
-    "aopc_between": "AOPC, between",
-    "deletion": "deletion",
-    "insertion": "insertion",
-    "infidelity": "infidelity",
-    "max_sensitivity": "max-sensitivity",
-    "sparseness": "sparseness",
-    "randomisation": "randomisation",
-    "pointing": "pointing",
-}
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -79,7 +68,7 @@ class Comparison:
         )
 
     def _cells(self) -> tuple[list[str], list[list[str]]]:
-        header = ["", *(HEADINGS.get(metric, metric) for metric in self.metrics)]
+        header = ["", *(heading(metric) for metric in self.metrics)]
         rows = [[plain(method), *(_cell(found.get(metric)) for metric in self.metrics)] for method, found in self.table.items()]
         return header, rows
 
@@ -89,8 +78,9 @@ class Comparison:
         for metric in self.metrics:
             found = [row[metric] for row in self.table.values() if metric in row]
             if found:
-                direction = f"; {found[0].better} is better" if found[0].better else "; neither direction is better"
-                lines.append(f"{HEADINGS.get(metric, metric)}: {found[0].unit}{direction}; {found[0].settings}")
+                direction = f"{found[0].better} is better" if found[0].better else "neither direction is better"
+                parts = [found[0].unit, direction, found[0].settings]
+                lines.append(f"{heading(metric)}: {'; '.join(part for part in parts if part)}")
                 notes += [f"note: {note}" for one in found for note in one.notes]
         return lines + list(dict.fromkeys(notes))
 
@@ -112,7 +102,7 @@ class Comparison:
                 unit = f"{one.unit}{f'; {one.better} is better' if one.better else ''}"
                 parts.append(
                     (
-                        HEADINGS.get(metric, metric),
+                        heading(metric),
                         list(rows),
                         [value.mean for value in rows.values()],
                         ends[:, 0],
@@ -152,7 +142,7 @@ class Comparison:
         header, rows = self._cells()
         sections = [
             Section("Means", [Table(["method", *header[1:]], rows), *self._legend(), self.plot()]),
-            *(Section(HEADINGS.get(metric, metric), [self.plot_curves(metric)]) for metric in self._with_curves()),
+            *(Section(heading(metric), [self.plot_curves(metric)]) for metric in self._with_curves()),
         ]
         return write_page(path, "Attribution methods compared", sections, [self.subject], overwrite)
 

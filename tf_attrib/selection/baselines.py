@@ -18,12 +18,14 @@ from .inputs import as_array, as_arrays
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Baseline:
-    """A recipe for references.
+    """A recipe for references: `attribute(baselines=...)` takes one. Those of the library are made by `ta.zeros()`,
+    `ta.blur(sigma)` and so on; one of your own is `ta.Baseline(words, make)`.
 
     Attributes:
         words: what it is, for people.
         make: from the examples of one tensor (n, ...) and a random generator to references, (k, ...) where `shared`,
-            else (n, k, ...). For input-level recipes: from and to a dict of the model's inputs.
+            else (n, k, ...). For input-level recipes: from and to a dict of the model's inputs, (k, ...) where `shared`, else
+            (n, ...).
         shared: whether the references are the same for all examples; None: where `make` gives one row.
         at_model_input: whether it lives at the model's input and is pushed forward to the selected tensor.
         is_zeros: whether it is `zeros()`, which is described by what zero means in the inputs at hand.
@@ -34,6 +36,15 @@ class Baseline:
     shared: bool | None = True
     at_model_input: bool = False
     is_zeros: bool = False
+
+    def __post_init__(self):
+        if not isinstance(self.words, str) or not callable(self.make):
+            raise AttributionError(
+                "ta.Baseline(words, make) takes what it is in words, and a function of the examples (n, ...) and a random "
+                f"generator; got {self.words!r} and {self.make!r}"
+            )
+        if self.shared not in (True, False, None) or (self.shared is None and not self.at_model_input):
+            raise AttributionError(f"shared must be True or False (None at the model's input alone), got {self.shared!r}")
 
 
 def constant(value: float | np.ndarray) -> Baseline:
@@ -255,6 +266,30 @@ def _fits(array: np.ndarray, features: tuple, dtype, count: int | None = None, s
     if np.dtype(dtype).kind in "iu" and not np.array_equal(array, array.astype(dtype)):
         raise AttributionError(f"a baseline for inputs of {np.dtype(dtype)} must hold such numbers, not fractions or others")
     return array.reshape(-1, *features) if text else array.reshape(-1, *features).astype(dtype)
+
+
+def as_made(baseline: Baseline, made: Any, rows: tuple, features: tuple) -> np.ndarray:
+    """What `baseline` made, where it is references of the right shape.
+
+    Args:
+        rows: how many there must be along the axes in front, None for any number of at least one.
+        features: the shape of one.
+
+    Raises:
+        AttributionError: it is not.
+    """
+    made = np.asarray(made)
+    ahead = made.shape[: len(rows)]
+    fits = len(ahead) == len(rows) and all(
+        size > 0 and wanted in (None, size) for size, wanted in zip(ahead, rows, strict=True)
+    )
+    if not fits or made.shape[len(rows) :] != tuple(features):
+        wanted = ", ".join("k" if size is None else str(size) for size in (*rows, *features))
+        raise AttributionError(
+            f"the baseline ({baseline.words}) must make references of shape ({wanted}), where shared={baseline.shared}; "
+            f"it made {made.shape}"
+        )
+    return made
 
 
 def _is_in(value: float, dtype) -> bool:

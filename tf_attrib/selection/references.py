@@ -9,7 +9,7 @@ import numpy as np
 from ..common.errors import AttributionError
 from ..common.nested import flatten, is_array, is_nested_list
 from ..graph.traced.heads_and_lookups import layer_names
-from .baselines import Baseline, Several, given, zeros
+from .baselines import Baseline, Several, as_made, given, zeros
 from .inputs import as_array, few
 
 
@@ -89,7 +89,7 @@ def resolve(
     def at_model_input(baseline: Baseline) -> dict:
         """One recipe's references at every selected tensor: drawn once, so that what belongs together stays together."""
         if id(baseline) not in pushed:
-            made = baseline.make(inputs, rng)
+            made = _made_at_input(baseline, baseline.make(inputs, rng), inputs)
             pushed[id(baseline)] = push({name: np.ascontiguousarray(value) for name, value in made.items()})
         return pushed[id(baseline)]
 
@@ -102,6 +102,25 @@ def resolve(
     said = distinct[0] if len(distinct) == 1 else "; ".join(f"{key}: {text}" for key, text in words.items())
     default = all(isinstance(one, Baseline) and one.is_zeros for one in per_tensor.values())
     return References(tables, index, count, shared, said, default)
+
+
+def _made_at_input(baseline: Baseline, made: Any, inputs: dict) -> dict:
+    """What a recipe made of the model's inputs, where it is references that each of these can have."""
+    if not isinstance(made, dict) or set(made) != set(inputs):
+        keys = list(made) if isinstance(made, dict) else made
+        raise AttributionError(
+            f"the baseline ({baseline.words}) must make a dict with the model's inputs {list(inputs)}, got {keys!r}"
+        )
+    count = len(next(iter(inputs.values())))
+    rows = (count,) if baseline.shared is False else (None,)
+    found = {key: as_made(baseline, value, rows, inputs[key].shape[1:]) for key, value in made.items()}
+    lengths = {len(value) for value in found.values()}
+    if len(lengths) > 1 or (baseline.shared is None and lengths - {1, count}):
+        raise AttributionError(
+            f"the baseline ({baseline.words}) must make as many references at each input, "
+            f"{'one or one for each example' if baseline.shared is None else 'whatever their number'}; got {sorted(lengths)}"
+        )
+    return {key: found[key] for key in inputs}
 
 
 def _as_many(index: dict[Any, np.ndarray]) -> tuple[dict[Any, np.ndarray], int]:
@@ -179,6 +198,7 @@ def _one(baseline, key, values, at_model_input, rng, mark) -> tuple[np.ndarray, 
         table = table if shared else table[:, None]
     else:
         table, shared = baseline.make(x, rng), baseline.shared
+        table = as_made(baseline, table, (None,) if shared else (len(x), None), x.shape[1:])
     bad = np.flatnonzero(~np.isfinite(table).reshape(len(table), -1).all(1))
     if len(bad) and (shared or not mark):
         where = "" if shared else f" in example(s) {few(bad)}; on_error='mark' marks them and does the others"

@@ -8,13 +8,16 @@ import tensorflow as tf
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten, rebuild
-from ..engine.integral.quadrature import make_rule
+from ..engine.integral.quadrature import DEFAULT_RULE, Rule, make_rule
 from ..graph.traced import scaling
 from ..graph.traced.heads_and_lookups import ancestors
 
+# Nodes on a path unless told otherwise: each is a pass through the model in every step of training.
+STEPS = 16
+
 
 def integrated_gradients(
-    f: Callable[[Any], tf.Tensor], x: Any, baseline: Any = None, n_steps: int = 16, rule: str = "gauss_legendre"
+    f: Callable[[Any], tf.Tensor], x: Any, baseline: Any = None, n_steps: int | None = None, rule: str | Rule = DEFAULT_RULE
 ) -> Any:
     """(x - x') · sum over k of w_k dF/dx at x' + alpha_k (x - x'), differentiable: it can enter a loss.
 
@@ -38,8 +41,8 @@ def integrated_gradients(
         f: from a tensor like `x` (or a list or dict of such) to scores (batch,), in any unit.
         x: float tensor (batch, ...), or a list or dict of those.
         baseline: None (zeros), a number, or an array that broadcasts to `x`; for several tensors a list or dict, one for each.
-        n_steps: nodes of the rule; cost and memory grow with it.
-        rule: gauss_legendre, midpoint, trapezoid (n_steps + 1 nodes), left or right.
+        n_steps: nodes of a rule by name (the trapezoid has one more), 16 unless given; cost and memory grow with it.
+        rule: a name in `ta.extend.RULES`, such as "gauss_legendre" or "midpoint", or a `ta.Rule`, which has its own nodes.
 
     Returns:
         Attributions in the structure, shape and dtype of `x`, in the unit of the score.
@@ -51,7 +54,7 @@ def integrated_gradients(
         raise AttributionError(
             f"f must be a function from x to scores (batch,), got {f!r}; for a model's file or name take ta.Attributor(model)"
         )
-    table = make_rule(rule, n_steps)
+    table = make_rule(rule, STEPS if n_steps is None and not isinstance(rule, Rule) else n_steps)
     inputs = {key: _as_float(value) for key, value in flatten(x).items()}
     if any(value.shape.rank == 0 for value in inputs.values()):
         raise AttributionError("x must have a batch axis, (batch, ...); got a single number: x[None] is a batch of one")

@@ -19,23 +19,23 @@ MAX_CHANNELS = 6
 
 @dataclasses.dataclass(frozen=True)
 class ShowOptions:
-    """What `show` takes besides result, example and kind; see there."""
+    """What `show` takes besides result, example and kind; see there, where the defaults are, too."""
 
-    sign: str = "both"
-    clip: float = 0.0
-    keep: float | None = None
-    clean: int = 0
-    outlined: float | None = None
-    value_range: tuple[float, float] | None = None
-    percentile: float = 99.0
-    common_scale: bool = False
-    style: str = "bars"
-    k: int = 10
-    names: Sequence[str] | None = None
-    tokens: Any = None
-    baseline: Any = None
-    columns: int = 8
-    limit: int = 4
+    sign: str
+    clip: float
+    keep: float | None
+    clean: int
+    outlined: float | None
+    value_range: tuple[float, float] | None
+    percentile: float
+    common_scale: bool
+    style: str
+    k: int
+    names: Sequence[str] | None
+    tokens: Any
+    baseline: Any
+    columns: int
+    limit: int
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Which picture suits a result: `show` and the notebook's representation."""
 
 import dataclasses
+import inspect
 from collections.abc import Callable, Sequence
 
 import numpy as np
@@ -36,11 +37,11 @@ USES = {
 
 @dataclasses.dataclass(frozen=True)
 class Scales:
-    """What the axes of signals and spectrograms count in; see `show`."""
+    """What the axes of signals and spectrograms count in; see `show`, where the defaults are, too."""
 
-    times: Sequence[float] | None = None
-    time_unit: str = "s"
-    frequencies: Sequence[float] | None = None
+    times: Sequence[float] | None
+    time_unit: str
+    frequencies: Sequence[float] | None
 
 
 def show(
@@ -120,12 +121,12 @@ def show(
         columns=columns,
         limit=limit,
     )
+    scales = Scales(times, time_unit, frequencies)
     colour.one_of("kind", kind, ("auto", *USES))
     if kind == "positions" or (kind == "auto" and result.position is not None):
-        _check_heeded({"positions"}, options, Scales(times, time_unit, frequencies))
+        _check_heeded({"positions"}, options, scales)
         return position_map.show_positions(result, example, tokens, names, limit)
     chosen, left_out = _examples(result, example, limit)
-    scales = Scales(times, time_unit, frequencies)
     kinds = [(block, _kind(block, kind, options)) for block in blocks(result)]
     found = _merged([(suited(block, own), own) for block, own in kinds])
     _check_heeded({own for _, own in found}, options, scales)
@@ -134,6 +135,10 @@ def show(
     for number in chosen:
         panels += _example_panels(result, found, number, options, chosen, scales)
     return draw.stack(panels, left_out)
+
+
+# The defaults have one home, where a reader sees them.
+DEFAULTS = {name: parameter.default for name, parameter in inspect.signature(show).parameters.items()}
 
 
 def _example_panels(result: Result, found, example: int, options: ShowOptions, chosen, scales: Scales) -> list[draw.Panel]:
@@ -180,7 +185,7 @@ def _then(panel: draw.Panel, more: Callable) -> draw.Panel:
 
 
 def _check_scales(found: list[tuple[list[Block], str]], scales: Scales) -> None:
-    if scales.times is None and scales.time_unit != Scales.time_unit:
+    if scales.times is None and scales.time_unit != DEFAULTS["time_unit"]:
         raise AttributionError(f"time_unit={scales.time_unit!r} is the unit of times=, which was not given: one for each step")
     for group, kind in found:
         # of a coarser map over its image, the axes are the image's
@@ -271,8 +276,8 @@ def _check_heeded(kinds: set[str], *given: ShowOptions | Scales) -> None:
     heeded = {name for kind in kinds for name in USES[kind]} | {"limit"}
     for options in given:
         for field in dataclasses.fields(options):
-            value = getattr(options, field.name)
-            if field.name not in heeded and not (value is field.default or np.array_equal(value, field.default)):
+            value, default = getattr(options, field.name), DEFAULTS[field.name]
+            if field.name not in heeded and not (value is default or np.array_equal(value, default)):
                 raise AttributionError(
                     f"{field.name}= means nothing for kind {', '.join(sorted(kinds))}, which takes {', '.join(sorted(heeded))}"
                 )

@@ -55,6 +55,49 @@ def test_bad_rules_are_refused():
         make_rule("left", 0)
 
 
+def test_numbers_that_are_none_are_refused():
+    for nodes, weights in (([0.0, np.nan], [0.5, 0.5]), ([0.0, 1.0], [np.nan, 1.0])):
+        with pytest.raises(AttributionError, match="finite"):
+            Rule("odd", nodes, weights)
+
+
+def simpson(n_steps):
+    """The ends and middles of `n_steps` equal steps."""
+    weights = np.ones(2 * n_steps + 1)
+    weights[1::2], weights[2:-1:2] = 4, 2
+    return Rule("simpson", np.linspace(0, 1, 2 * n_steps + 1), weights / weights.sum(), degree=3)
+
+
+def test_others_may_add_rules_by_name_and_a_new_one_takes_the_place_of_the_old():
+    RULES["mine"] = simpson
+    try:
+        assert len(make_rule("mine", 3)) == 7
+        RULES["mine"] = RULES["midpoint"]
+        assert len(make_rule("mine", 3)) == 3
+    finally:
+        del RULES["mine"]
+    with pytest.raises(AttributionError, match="no rule is called 'mine'"):
+        make_rule("mine", 3)
+
+
+def test_what_is_no_rule_is_refused():
+    with pytest.raises(AttributionError, match=r"'midpoint'.*replace=True"):
+        RULES["midpoint"] = simpson
+    for wrong in (simpson(2), 3, [0.5]):
+        with pytest.raises(AttributionError, match="function from n_steps"):
+            RULES["mine"] = wrong
+    with pytest.raises(AttributionError, match=r"own 5 nodes.*n_steps=9"):
+        make_rule(simpson(2), 9)
+    with pytest.raises(AttributionError, match="no rule is called"):
+        make_rule(["midpoint"], 9)
+    RULES["mine"] = lambda n_steps: np.ones(n_steps)
+    try:
+        with pytest.raises(AttributionError, match=r"must return a ta\.Rule"):
+            make_rule("mine", 3)
+    finally:
+        del RULES["mine"]
+
+
 @pytest.mark.parametrize("n", [1, 2, 3, 10, 51, 400])
 def test_gauss_legendre_is_that_of_numpy(n):
     nodes, weights = np.polynomial.legendre.leggauss(n)

@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...common.nested import flatten
+from ...engine.integral.quadrature import DEFAULT_STEPS, Rule
 from ...methods import IntegratedGradients
 from ...result.completeness import GAP, MOST_CANCELLED, SLIGHT
 from ...result.words import BESIDE_BASELINE
@@ -208,9 +209,25 @@ def check_steps(case: Examination) -> list[Finding]:
     ]
 
 
+def _other_rule(case: Examination, worst: int, evidence: dict, wrong: np.ndarray) -> Finding:
+    """A rule with nodes of its own, which has no steps to take more of."""
+    return finding(
+        "too_few_steps",
+        "warning",
+        evidence | {"steps": len(case.method.rule)},
+        f"With {case.method!r} the attributions miss the difference of scores by more than 5% in {len(wrong)} of "
+        f"{case.count} examples, by {evidence['largest_gap']:+.0%} in example {worst}.",
+        f"{remedies.attribute(case)}  # finds its steps itself",
+        wrong,
+    )
+
+
 def _steps(case: Examination, worst: int, evidence: dict, wrong: np.ndarray) -> list[Finding]:
     """How many steps would do for the example with the largest gap."""
-    steps, one = case.method.n_steps or 50, np.array([worst])
+    if isinstance(case.method.rule, Rule):
+        return [_other_rule(case, worst, evidence, wrong)]
+    given = DEFAULT_STEPS if case.method.n_steps is None else case.method.n_steps
+    steps, one = given, np.array([worst])
     gap, error = float(abs(evidence["largest_gap"])), float("inf")
     reference = case.again(IntegratedGradients(), one)
     while steps < MOST_STEPS and (gap > GAP or error > GAP):
@@ -218,7 +235,7 @@ def _steps(case: Examination, worst: int, evidence: dict, wrong: np.ndarray) -> 
         found = case.again(IntegratedGradients(rule=case.method.rule, n_steps=steps), one)
         gap, error = float(np.nan_to_num(np.abs(found.relative_gap[0]))), _distance(found, reference)
     enough = gap <= GAP and error <= GAP
-    evidence |= {"steps": case.method.n_steps or 50, "steps_that_do" if enough else "steps_that_do_not": steps}
+    evidence |= {"steps": given, "steps_that_do" if enough else "steps_that_do_not": steps}
     said = f"{steps} steps do" if enough else f"{steps} steps do not do either"
     rule = "" if case.method.rule is None else f"rule={case.method.rule!r}, "
     remedy = (

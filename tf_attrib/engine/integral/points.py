@@ -2,9 +2,11 @@
 
 import dataclasses
 import functools
+from typing import Any
 
 import numpy as np
 
+from ...common.errors import AttributionError
 from .quadrature import Rule
 
 
@@ -74,3 +76,34 @@ def masks(count: int, references: int) -> Points:
     """One row for each of `count` masks and each reference that stands in behind it, averaged over references."""
     rows = count * references
     return Points(np.ones(rows), np.full(rows, 1 / references), np.repeat(np.arange(references), count), np.zeros(rows, int))
+
+
+def checked(method: str, points: Any, references: int, first: Points | None = None) -> Points:
+    """The points of one example, where they are what the engine can sum.
+
+    Args:
+        method: whose, for people.
+        references: how many the example has.
+        first: those of the first example, which all others must have as many rows and sums as.
+
+    Raises:
+        AttributionError: they are not.
+    """
+    if not isinstance(points, Points):
+        raise AttributionError(f"{method} must give ta.extend.Points, such as ta.extend.points.at_input(); got {points!r}")
+    alpha, weight, reference, slot = (np.asarray(part) for part in (points.alpha, points.weight, points.reference, points.slot))
+    wrong = ""
+    if alpha.ndim != 1 or not len(alpha) or not alpha.shape == weight.shape == reference.shape == slot.shape:
+        shapes = [part.shape for part in (alpha, weight, reference, slot)]
+        wrong = f"alpha, weight, reference and slot must be one number for each row, they are of shapes {shapes}"
+    elif not np.isfinite(alpha + weight).all():
+        wrong = "alpha and weight must be finite"
+    elif reference.dtype.kind not in "iu" or reference.min() < 0 or reference.max() >= references:
+        wrong = f"reference must be whole numbers from 0 to {references - 1}, got {reference}"
+    elif slot.dtype.kind not in "iu" or slot[0] < 0 or slot[-1] >= points.slots or (np.diff(slot) < 0).any():
+        wrong = f"slot must be whole numbers that ascend, from 0 to {points.slots - 1}; got {slot}"
+    elif first is not None and (len(alpha), points.slots) != (len(first.alpha), first.slots):
+        wrong = f"all examples must have as many rows as the first, {len(first.alpha)}; one has {len(alpha)}"
+    if wrong:
+        raise AttributionError(f"the points of {method}: {wrong}")
+    return points

@@ -2,12 +2,18 @@
 
 import dataclasses
 import functools
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import scipy.special
 
 from ...common.checks import whole
 from ...common.errors import AttributionError, nearest
+from ...common.registry import Registry
+
+# What a fixed rule is unless told otherwise.
+DEFAULT_RULE, DEFAULT_STEPS = "gauss_legendre", 50
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -29,6 +35,8 @@ class Rule:
         nodes, weights = np.asarray(self.nodes, np.float64), np.asarray(self.weights, np.float64)
         if nodes.ndim != 1 or nodes.shape != weights.shape or not len(nodes):
             raise AttributionError(f"a rule needs as many weights as nodes, got shapes {weights.shape} and {nodes.shape}")
+        if not (np.isfinite(nodes).all() and np.isfinite(weights).all()):
+            raise AttributionError("the nodes and weights of a rule must be finite numbers, some are NaN or infinite")
         if nodes.min() < 0 or nodes.max() > 1 or np.any(np.diff(nodes) < 0):
             raise AttributionError("the nodes of a rule must lie in [0, 1] and ascend")
         if abs(weights.sum() - 1) > 1e-9:
@@ -90,29 +98,48 @@ def _legendre(n: int) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([-x, x[::-1][rest]]), np.concatenate([weights, weights[::-1][rest]])
 
 
+def _known(name: str, rule: Any) -> Callable[[int], Rule]:
+    if isinstance(rule, Rule):
+        raise AttributionError(
+            f"RULES[{name!r}] takes a function from n_steps to a Rule; one Rule alone is IntegratedGradients(rule=it)"
+        )
+    if not callable(rule):
+        raise AttributionError(f"RULES[{name!r}] takes a function from n_steps to a ta.Rule, got {rule!r}")
+    return rule
+
+
 # The most steps of a rule: the zeros of Legendre's polynomials take time that grows with the square of their number.
-MOST_STEPS = {None: 10**6, "gauss_legendre": 5000}
-RULES = {rule.__name__: rule for rule in (left, right, midpoint, trapezoid, gauss_legendre)}
+MOST_STEPS, MOST_LEGENDRE = 10**6, 5000
+# Functions from a number of steps to a rule, by the name that `rule=` takes. Others may add theirs.
+RULES: Registry[Callable[[int], Rule]] = Registry("rule of quadrature", _known)
+RULES.fill({rule.__name__: rule for rule in (left, right, midpoint, trapezoid, gauss_legendre)})
 
 
-def make_rule(rule: "str | Rule", n_steps: int) -> Rule:
-    """The rule called `rule` with `n_steps` steps; a Rule is taken as it is.
+def make_rule(rule: str | Rule | None = None, n_steps: int | None = None) -> Rule:
+    """The rule called `rule` (a key of `RULES`; None: Gauss-Legendre) with `n_steps` steps (None: 50); a Rule as it is.
 
     Raises:
-        AttributionError: no rule of that name, or fewer than one step.
+        AttributionError: no rule of that name, fewer than one step, or a number of steps for a Rule, which has its own nodes.
     """
     if isinstance(rule, Rule):
+        if n_steps is not None:
+            raise AttributionError(f"the rule {rule.name!r} has its own {len(rule)} nodes: leave n_steps={n_steps!r} out")
         return rule
-    if rule not in RULES:
-        raise AttributionError(f"no rule is called {rule!r}; there are: {nearest(rule, RULES)}, or give a quadrature.Rule")
-    if whole("n_steps", n_steps) > (most := MOST_STEPS.get(rule, MOST_STEPS[None])):
+    rule, n_steps = DEFAULT_RULE if rule is None else rule, DEFAULT_STEPS if n_steps is None else n_steps
+    if not isinstance(rule, str) or rule not in RULES:
+        raise AttributionError(f"no rule is called {rule!r}; there are: {nearest(rule, RULES)}, or give a ta.Rule")
+    function = RULES[rule]
+    if whole("n_steps", n_steps) > (most := MOST_LEGENDRE if function is gauss_legendre else MOST_STEPS):
         raise AttributionError(
             f"n_steps={n_steps} of the rule {rule!r}: at most {most} nodes are made; without n_steps, "
             "tolerance=0.001 finds as many as each path needs"
         )
-    return _made(rule, int(n_steps))
+    made = _made(function, int(n_steps))
+    if not isinstance(made, Rule):
+        raise AttributionError(f"RULES[{rule!r}]({n_steps}) must return a ta.Rule, it returned {made!r}")
+    return made
 
 
 @functools.lru_cache(maxsize=32)
-def _made(rule: str, n_steps: int) -> Rule:
-    return RULES[rule](n_steps)  # the nodes of Gauss-Legendre take longer to find than a small net's gradients
+def _made(function: Callable[[int], Rule], n_steps: int) -> Rule:
+    return function(n_steps)  # the nodes of Gauss-Legendre take longer to find than a small net's gradients

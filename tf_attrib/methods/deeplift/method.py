@@ -8,6 +8,7 @@ from ...common.errors import AttributionError
 from ...engine.integral import points
 from ...engine.method import Method
 from .multipliers import DeepLiftIntegrand, replaced_gradients
+from .rules.table import RULES
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,7 +50,7 @@ class DeepLift(Method):
         return points.at_references(references)
 
     def row(self, features, kind):
-        return DeepLiftIntegrand(self.rule)
+        return DeepLiftIntegrand(self.rule, RULES.version)
 
     def notes(self, function):
         return replaced_gradients(function)
@@ -65,15 +66,13 @@ class DeepShap(DeepLift):
     """
 
     n_references: int | None = None
+    needs_data = True
 
     def __post_init__(self):
         super().__post_init__()
         n = self.n_references
         if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1):
             raise AttributionError(f"n_references must be None or a whole number of at least 1, got {n!r}")
-
-    def default_baseline(self):
-        raise AttributionError("DeepSHAP needs references drawn from data: baselines=ta.dataset(samples)")
 
     def references_used(self, references, seed):
         if self.n_references is None:

@@ -160,9 +160,11 @@ class DeepLiftIntegrand:
 
     Attributes:
         rule: "rescale" or "reveal_cancel".
+        version: of the table of rules: what was compiled before a rule was added or replaced is not used after.
     """
 
     rule: str
+    version: int = 0
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score and sum of contributions (rows,), contributions by key, and those due to x > x' by ("positive", key)."""

@@ -33,13 +33,22 @@ class _View:
     def __init__(self, body: FlatBody, varying: set[str], write: Callable, where: str, cancel: bool):
         self.body, self.varying, self.write, self.where = body, varying, write, where
         self.used = {reference for node in body.nodes.values() for reference in node.input} | set(body.returns)
-        self.chains = find_chains(body, varying) if cancel else {}
+        self.chains = self._by_the_library(find_chains(body, varying) if cancel else {})
         self.followers = {name for chain in self.chains.values() for name in chain}
-        self.limits = limited_roots(body, varying)
+        self.limits = self._by_the_library(limited_roots(body, varying))
         self.limited = {name for behind in self.limits.values() for name in behind}
         self.powers = exponents(body, varying)
         self.at_input: dict[str, str] = {}
         self.at_reference: dict[str, str] = {}
+
+    def _by_the_library(self, chains: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        """The chains of operations that one rule of the library takes together, none of which has an added rule."""
+        added = table.RULES.added
+        return {
+            head: behind
+            for head, behind in chains.items()
+            if not any(self.body.nodes[name].op in added for name in (head, *behind))
+        }
 
     def input(self, reference: str) -> str:
         return self.at_input.get(reference, reference)
@@ -135,6 +144,10 @@ class Pairing:
 
     def _rule(self, node: Any, varying: list[int], view: _View) -> tuple[table.OperationRule | None, str]:
         """The rule of an operation, or why it has none."""
+        of_complex = nodes.is_complex(node, self._depends.library)
+        if node.op in table.RULES.added:
+            rule = table.rule_for(node.op, varying, of_complex)
+            return rule, "" if rule else reason_for(node, varying, rule)
         if node.name in view.chains:
             return table.CANCEL, ""
         if node.name in view.followers and node.op not in RESHAPES | SHIFTS:
@@ -150,7 +163,6 @@ class Pairing:
         if compared is not None and node.op == "SelectV2":
             self._choice(view, node, compared)
             return table.CHOICE, ""
-        of_complex = nodes.is_complex(node, self._depends.library)
         if (
             not of_complex
             and len(varying) == 2

@@ -1,6 +1,6 @@
 """What the rules share: an operation's partner at the reference, and sums over axes that were broadcast.
 
-in a paired graph (`pairing`) what depends on the selected tensors is there twice: the operation `a` at the input, and
+In a paired graph (`pairing`) what depends on the selected tensors is there twice: the operation `a` at the input, and
 `at_reference/a` at the reference. A rule is registered once as a gradient under a name of ours, and operations are marked with
 that name; TensorFlow's own gradients are left alone. In formulas x, y are input and output of an operation, x', y' those at the
 reference, Δ is their difference, and g the multiplier that arrives from above.

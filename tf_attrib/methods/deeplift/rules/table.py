@@ -9,6 +9,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from ....common.errors import AttributionError
+from ....common.registry import Registry
 from . import choosing, elementwise, linear, products, reveal_cancel, softmax, spectra
 from .guided import RECTIFIERS, guided
 
@@ -43,14 +45,19 @@ class OperationRule:
         return (self.inputs is None or set(varying) <= set(self.inputs)) and (self.most is None or len(varying) <= self.most)
 
 
-def _registered(name: str, function: Callable) -> str:
+def registered(name: str, function: Callable) -> str:
     """Registers `function` as a gradient under a name of ours, and gives that name."""
     name = f"TfAttrib{name}"
 
     @tf.RegisterGradient(name)
     def gradient(operation: tf.Operation, *upstream: Any) -> list[tf.Tensor | None]:
         found = function(operation, *map(tf.convert_to_tensor, upstream))  # behind a gather there are slices
-        found = found if isinstance(found, list) else [found]
+        found = list(found) if isinstance(found, list | tuple) else [found]
+        if len(found) > len(operation.inputs) or any(one is not None and not tf.is_tensor(one) for one in found):
+            raise AttributionError(
+                f"the rule {function.__name__} of {operation.type} must return a tensor or None for each of its "
+                f"{len(operation.inputs)} inputs, got {found!r}"
+            )
         return found + [None] * (len(operation.inputs) - len(found))
 
     return name
@@ -60,14 +67,14 @@ def _pass(operation: tf.Operation, *upstream: tf.Tensor) -> list[tf.Tensor]:
     return list(upstream)
 
 
-PASS = _registered("Pass", _pass)
-STEP = _registered("Step", elementwise.step)
-VARYING_SELECT = _registered("SelectByVarying", choosing.select_by_varying)
-GUIDED = _registered("Guided", guided)
-REVEAL_CANCEL = _registered("RevealCancel", reveal_cancel.reveal_cancel)
-HAND_ON = _registered("HandOn", reveal_cancel.hand_on)
-_SECANT = _registered("Secant", elementwise.secant)
-_EXTREME = _registered("Extreme", choosing.extreme)
+PASS = registered("Pass", _pass)
+STEP = registered("Step", elementwise.step)
+VARYING_SELECT = registered("SelectByVarying", choosing.select_by_varying)
+GUIDED = registered("Guided", guided)
+REVEAL_CANCEL = registered("RevealCancel", reveal_cancel.reveal_cancel)
+HAND_ON = registered("HandOn", reveal_cancel.hand_on)
+_SECANT = registered("Secant", elementwise.secant)
+_EXTREME = registered("Extreme", choosing.extreme)
 
 # Products that sum over an axis of both factors.
 CONTRACTIONS = ("MatMul", "BatchMatMul", "BatchMatMulV2", "BatchMatMulV3", "Einsum")
@@ -108,19 +115,19 @@ def _table() -> dict[str, tuple[OperationRule, ...]]:
     table = {name: (_linear(None),) for name in _ANY.split()}
     table |= {name: (_linear((0,)),) for name in _FIRST.split()}
     table |= {name: (_linear(positions),) for name, positions in _OTHER.items()}
-    shift = _linear(None, _registered("Shift", linear.shift), most=1)
+    shift = _linear(None, registered("Shift", linear.shift), most=1)
     table |= {name: (shift, _linear(None)) for name in ("Add", "AddV2")}
-    table |= dict.fromkeys(linear.CONVOLUTIONS, (_linear((0,), _registered("Convolve", linear.convolve)),))
+    table |= dict.fromkeys(linear.CONVOLUTIONS, (_linear((0,), registered("Convolve", linear.convolve)),))
     for axes, name in enumerate(("RFFT", "RFFT2D", "RFFT3D"), 1):
-        table[name] = (_linear((0,), _registered(f"FromReal{axes}", spectra.from_real(axes))),)
-        table[f"I{name}"] = (_linear((0,), _registered(f"ToReal{axes}", spectra.to_real(axes))),)
-    table["OneHot"] = (_linear((2, 3), _registered("OneHot", linear.one_hot)),)
+        table[name] = (_linear((0,), registered(f"FromReal{axes}", spectra.from_real(axes))),)
+        table[f"I{name}"] = (_linear((0,), registered(f"ToReal{axes}", spectra.to_real(axes))),)
+    table["OneHot"] = (_linear((2, 3), registered("OneHot", linear.one_hot)),)
     passing = OperationRule("hands the multiplier on", MULTIPLIERS, PASS, of_complex=True)
     table |= dict.fromkeys(
         ("IdentityN", "Snapshot", "StopGradient", "PreventGradient", "CheckNumerics", "CheckNumericsV2", "DebugIdentityV2"),
         (passing,),
     )
-    normal = _registered("Normalise", products.normalise)
+    normal = registered("Normalise", products.normalise)
     table |= dict.fromkeys(
         ("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"),
         (OperationRule("linear, by stored statistics", LINEAR, normal, (0,)),),
@@ -141,46 +148,46 @@ def _of_one_variable() -> dict[str, tuple[OperationRule, ...]]:
     for name, (words, function) in exact.items():
         table[name] = (
             OperationRule(
-                f"Rescale: Δy / Δx = {words}", RESCALE, _registered(name, function), (0,), of_complex=name == "Square"
+                f"Rescale: Δy / Δx = {words}", RESCALE, registered(name, function), (0,), of_complex=name == "Square"
             ),
         )
-    inverse = OperationRule("Rescale: Δy / Δx = -y y'", RESCALE, _registered("Inverse", elementwise.inverse), (0,))
+    inverse = OperationRule("Rescale: Δy / Δx = -y y'", RESCALE, registered("Inverse", elementwise.inverse), (0,))
     table |= {"Inv": (inverse,), "Reciprocal": (inverse,)}
     table["ComplexAbs"] = (
         OperationRule(
-            "Rescale of the root of u² + v²", RESCALE, _registered("Magnitude", spectra.magnitude), (0,), of_complex=True
+            "Rescale of the root of u² + v²", RESCALE, registered("Magnitude", spectra.magnitude), (0,), of_complex=True
         ),
     )
-    table["Pow"] = (OperationRule("Rescale: Δy / Δx", RESCALE, _registered("Power", products.power), (0,)),)
+    table["Pow"] = (OperationRule("Rescale: Δy / Δx", RESCALE, registered("Power", products.power), (0,)),)
     return table
 
 
 def _of_two_variables() -> dict[str, tuple[OperationRule, ...]]:
     table = {}
     middle = "product, at the midpoint of x and x'"
-    multiply = OperationRule(middle, MULTIPLIERS, _registered("Multiply", products.multiply), of_complex=True)
-    contract = OperationRule(middle, MULTIPLIERS, _registered("Contract", products.contract), (0, 1), of_complex=True)
-    table["Mul"] = (_linear(None, _registered("Scale", linear.scale), most=1), multiply)
+    multiply = OperationRule(middle, MULTIPLIERS, registered("Multiply", products.multiply), of_complex=True)
+    contract = OperationRule(middle, MULTIPLIERS, registered("Contract", products.contract), (0, 1), of_complex=True)
+    table["Mul"] = (_linear(None, registered("Scale", linear.scale), most=1), multiply)
     table["MulNoNan"] = (_linear(None, most=1), multiply)
     table |= dict.fromkeys(CONTRACTIONS, (_linear(None, most=1), contract))
-    divide = OperationRule("quotient y = a / b: y b = a, at the midpoint", MULTIPLIERS, _registered("Divide", products.divide))
+    divide = OperationRule("quotient y = a / b: y b = a, at the midpoint", MULTIPLIERS, registered("Divide", products.divide))
     table |= dict.fromkeys(("RealDiv", "Div", "DivNoNan", "Xdivy"), (_linear((0,)), divide))
     logarithm = OperationRule(
-        "the product of a and log b, at the midpoint", MULTIPLIERS, _registered("TimesLogarithm", products.times_logarithm)
+        "the product of a and log b, at the midpoint", MULTIPLIERS, registered("TimesLogarithm", products.times_logarithm)
     )
     table |= dict.fromkeys(("Xlogy", "Xlog1py"), (_linear((0,)), logarithm))
     table["SquaredDifference"] = (
-        OperationRule("Rescale of u² at u = a - b", RESCALE, _registered("SquaredDifference", products.squared_difference)),
+        OperationRule("Rescale of u² at u = a - b", RESCALE, registered("SquaredDifference", products.squared_difference)),
     )
     shapley = OperationRule(
         "Shapley values of the two",
         "section 3.5.3, note on Shapley values",
-        _registered("GreaterOrLess", choosing.greater_or_less),
+        registered("GreaterOrLess", choosing.greater_or_less),
     )
     table |= dict.fromkeys(("Maximum", "Minimum"), (shapley,))
     table |= dict.fromkeys(
         ("Select", "SelectV2"),
-        (OperationRule("a fixed choice: linear", LINEAR, _registered("Select", choosing.select), (1, 2), of_complex=True),),
+        (OperationRule("a fixed choice: linear", LINEAR, registered("Select", choosing.select), (1, 2), of_complex=True),),
     )
     return table
 
@@ -189,26 +196,36 @@ def _of_rows() -> dict[str, tuple[OperationRule, ...]]:
     extreme = OperationRule("the element that rose to the maximum, or fell from it", MULTIPLIERS, _EXTREME, (0,))
     table = dict.fromkeys(("Max", "Min", "MaxPool", "MaxPoolV2", "MaxPool3D"), (extreme,))
     table["Prod"] = (
-        OperationRule("one factor at a time, in both orders", MULTIPLIERS, _registered("Product", products.product), (0,)),
+        OperationRule("one factor at a time, in both orders", MULTIPLIERS, registered("Product", products.product), (0,)),
     )
     table["Cumprod"] = (
         OperationRule(
             "one factor at a time, in both orders",
             MULTIPLIERS,
-            _registered("CumulativeProduct", products.cumulative_product),
+            registered("CumulativeProduct", products.cumulative_product),
             (0,),
         ),
     )
     table["Softmax"] = (
-        OperationRule("Rescale of exp(x - log Σ exp x), row by row", RESCALE, _registered("Softmax", softmax.softmax), (0,)),
+        OperationRule("Rescale of exp(x - log Σ exp x), row by row", RESCALE, registered("Softmax", softmax.softmax), (0,)),
     )
     table["LogSoftmax"] = (
-        OperationRule("Rescale of x - log Σ exp x, row by row", RESCALE, _registered("LogSoftmax", softmax.log_softmax), (0,)),
+        OperationRule("Rescale of x - log Σ exp x, row by row", RESCALE, registered("LogSoftmax", softmax.log_softmax), (0,)),
     )
     return table
 
 
-RULES = _table()
+def _checked(operation: str, rules: Any) -> tuple[OperationRule, ...]:
+    if not isinstance(rules, tuple) or not rules or not all(isinstance(one, OperationRule) for one in rules):
+        raise AttributionError(
+            f"the rule of {operation} is registered with ta.extend.deeplift_rule({operation!r}), got {rules!r}"
+        )
+    return rules
+
+
+# By type of operation the rules that it may have, of which the first that fits holds. Others add theirs by `deeplift_rule`.
+RULES: Registry[tuple[OperationRule, ...]] = Registry("DeepLIFT rule for the operation", _checked)
+RULES.fill(_table())
 LOOP = OperationRule("a loop: rules hold in its body", MULTIPLIERS)
 BRANCH = OperationRule("a branch: rules hold in it", MULTIPLIERS)
 # Comparisons, as steps of the difference of what they compare.
@@ -223,7 +240,7 @@ def _with_inverse() -> dict[str, tuple[OperationRule | None, OperationRule | Non
     words = "quotient written as a product with 1 / b: y b = a, at the midpoint"
     factor, contracted = (
         tuple(
-            OperationRule(words, MULTIPLIERS, _registered(f"{name}{position}", function(position)), (0, 1))
+            OperationRule(words, MULTIPLIERS, registered(f"{name}{position}", function(position)), (0, 1))
             for position in (0, 1)
         )
         for name, function in (("Normalised", products.normalised), ("Scaled", products.scaled))
@@ -231,7 +248,7 @@ def _with_inverse() -> dict[str, tuple[OperationRule | None, OperationRule | Non
     product = OperationRule(
         "product of a and 1 / b, at the midpoint",
         MULTIPLIERS,
-        _registered("DivideByInverse", products.divide_by_inverse),
+        registered("DivideByInverse", products.divide_by_inverse),
         (0, 1),
     )
     return (
@@ -244,7 +261,7 @@ def _with_inverse() -> dict[str, tuple[OperationRule | None, OperationRule | Non
 WITH_INVERSE = _with_inverse()
 # The inverse of a root that goes into a minimum alone, and the minimum.
 LIMITED = OperationRule(
-    "Rescale with the minimum behind it: Δz / Δx", RESCALE, _registered("LimitedRoot", elementwise.limited_root)
+    "Rescale with the minimum behind it: Δz / Δx", RESCALE, registered("LimitedRoot", elementwise.limited_root)
 )
 OF_ROOT = OperationRule("Rescale, with the inverse of a root before it", RESCALE, HAND_ON)
 CHOICE = OperationRule("choice by a condition that varies: a product, at the midpoint", MULTIPLIERS, VARYING_SELECT)

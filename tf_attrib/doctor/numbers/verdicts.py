@@ -1,0 +1,145 @@
+"""What the findings of `check_attributions` are."""
+
+from ..entries import Entry
+
+# What `check_attributions` finds. An equation is said to hold within 5%, and by a margin that no other has.
+VERDICTS = (
+    Entry(
+        "complete",
+        "integral",
+        "(good) the sums are the differences of scores; with a model, every attribution is right",
+        "what is left over, relative to the difference",
+        "",
+    ),
+    Entry(
+        "baseline_score_forgotten",
+        "integral",
+        "the score at the baseline was left out: the sums are the scores, less one number",
+        "residual; the number",
+        "F(x) - F(x') is what attributions sum to",
+    ),
+    Entry(
+        "factor_missing",
+        "integral",
+        "averaged gradients without the factor (x - x')",
+        "residual once it is multiplied in",
+        "attributions * (inputs - baselines)",
+    ),
+    Entry(
+        "factor_is_input",
+        "integral",
+        "multiplied by x and not by x - x'",
+        "residual once that is undone",
+        "averaged gradients times (inputs - baselines)",
+    ),
+    Entry(
+        "channels_averaged",
+        "integral",
+        "the mean over channels or embedding dimensions, where the sum adds up",
+        "residual once multiplied by their number",
+        "attributions.sum(-1)",
+    ),
+    Entry(
+        "sign_reversed",
+        "integral",
+        "(x' - x) for (x - x'), or the ends of the path swapped",
+        "residual of the negative",
+        "change the sign",
+    ),
+    Entry(
+        "loss_explained",
+        "integral",
+        "the gradient of the loss where that of the score was meant",
+        "residual against the difference of -log F",
+        "take the gradient of the score",
+    ),
+    Entry(
+        "weights_do_not_sum_to_one",
+        "integral",
+        "weights along the path that sum to (n - 1) / n or n / (n + 1)",
+        "the factor; n",
+        "divide by the sum of the weights",
+    ),
+    Entry(
+        "steps_not_averaged",
+        "integral",
+        "gradients summed over the steps, and not divided by their number",
+        "the factor",
+        "divide by the number of steps",
+    ),
+    Entry(
+        "off_by_a_factor",
+        "integral",
+        "one factor everywhere that is none of these",
+        "the factor",
+        "look for a constant: scaled inputs, a temperature",
+    ),
+    Entry(
+        "scaled_for_display",
+        "integral",
+        "scaled to a largest magnitude, or a sum, of one",
+        "how far from one",
+        "scale in the picture alone",
+    ),
+    Entry(
+        "absolute_values",
+        "integral",
+        "absolute values were taken",
+        "residual against magnitudes (with a model); no negative attribution, and no sum smaller than the difference (without)",
+        "magnitudes in the picture alone",
+    ),
+    Entry(
+        "negatives_cut_off",
+        "integral",
+        "negative attributions were set to zero",
+        "residual against the positive part",
+        "keep the sign",
+    ),
+    Entry(
+        "end_point_left_out",
+        "integral",
+        "a sum over left ends, which never looks at the input itself",
+        "residual against that very rule, and its steps",
+        "more steps, or a rule of higher order",
+    ),
+    Entry(
+        "too_few_steps",
+        "integral",
+        "the sums are off, and no error of the formula explains it",
+        "ratios of sums to differences; examples",
+        "more steps, or ta.IntegratedGradients()",
+    ),
+    Entry(
+        "several_fit",
+        "integral",
+        "two or more errors fit about equally well",
+        "their residuals",
+        "inputs=, baselines=, more examples, attributor=",
+    ),
+    Entry(
+        "unexplained",
+        "integral",
+        "the sums are off, and none of the known errors fits",
+        "residuals of all",
+        "compare class, unit, preprocessing and baseline",
+    ),
+    Entry("not_finite", "integral", "attributions that are NaN or infinite", "examples", "look at these inputs"),
+    Entry(
+        "nothing_to_explain", "integral", "the scores at inputs and baselines are the same", "the difference", "other inputs"
+    ),
+    Entry("not_tested", "integral", "(note) errors that could not be tested", "each with the reason", ""),
+    Entry(
+        "scores_differ",
+        "output",
+        "the scores that were given are not those of the model",
+        "relative difference",
+        "compare of= and target=",
+    ),
+    Entry(
+        "baseline_scores_differ",
+        "output",
+        "the scores at the baselines that were given are not those of the model",
+        "relative difference",
+        "compare baselines=",
+    ),
+)

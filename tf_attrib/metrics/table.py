@@ -1,0 +1,238 @@
+"""The table of metrics by name, as `compare(metrics=...)` takes them, to which others may add theirs."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..attribution import Attribution
+from ..attributor import Attributor
+from ..common.errors import AttributionError
+from ..common.registry import Registry
+from ..engine.method import Method
+from .examples import Examples, case_of
+from .fidelity import LEAST, Ranked, aopc_of, deletion_of, insertion_of
+from .infidelity import Slope, infidelities
+from .metric import Metric
+from .pointing import pointing
+from .randomisation import randomisation
+from .sensitivity import max_sensitivity
+from .sparseness import sparseness
+from .units import Units
+
+RANDOM = "random"
+
+
+@dataclasses.dataclass(frozen=True)
+class Settings:
+    """How `compare` measures; the fields are its arguments."""
+
+    baselines: Any
+    replacement: Any
+    units: str | None
+    patch: Any
+    steps: int | None
+    perturbation: Any
+    samples: int | None
+    normalise: bool
+    radius: float | None
+    masks: Any
+    seed: int
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Contest:
+    """What is compared, on which examples.
+
+    Attributes:
+        attributor: the model.
+        case: the examples, with what stands in for what is taken away.
+        units: what perturbation curves take away at once; None where no curve is wanted.
+        methods: by name, each a method or a result that was given.
+        results: by the same names, each method's attribution.
+        random: a random attribution, or None.
+        settings: the arguments of `compare`.
+    """
+
+    attributor: Attributor
+    case: Examples
+    units: Units | None
+    methods: dict[str, Method | Attribution]
+    results: dict[str, Attribution]
+    random: Attribution | None
+    settings: Settings
+
+    @property
+    def rows(self) -> dict[str, Attribution]:
+        """All results, the random one last."""
+        return self.results | ({RANDOM: self.random} if self.random is not None else {})
+
+
+@dataclasses.dataclass(frozen=True)
+class Column:
+    """A metric of the table.
+
+    Attributes:
+        heading: of its column, for people.
+        measure: gives the metric of each row that it has a meaning for, by the row's name.
+        curve: whether it is of a perturbation curve, which takes units of the input away.
+        of_features: whether attributions must have a number for each feature of the examples.
+    """
+
+    heading: str
+    measure: Callable[[Contest], dict[str, Metric]]
+    curve: bool = False
+    of_features: bool = False
+
+
+def _curve(heading: str, measure: Callable[[Contest, Ranked], Metric]) -> Column:
+    """A metric of each row's order of the units."""
+
+    def of_all(contest: Contest) -> dict[str, Metric]:
+        ranked = {name: Ranked.of(result, contest.case, contest.units) for name, result in contest.rows.items()}
+        return {name: measure(contest, one) for name, one in ranked.items()}
+
+    return Column(heading, of_all, curve=True, of_features=True)
+
+
+def _aopc(contest: Contest, ranked: Ranked) -> Metric:
+    return aopc_of(contest.case, ranked, contest.settings.steps, 1.0, contest.settings.seed)
+
+
+def _aopc_between(contest: Contest, ranked: Ranked) -> Metric:
+    found = _aopc(contest, ranked)
+    return Metric(
+        "AOPC, area between least and most relevant first",
+        found.values - found.areas[LEAST],
+        found.method,
+        found.unit,
+        "higher",
+        found.settings,
+        found.notes,
+    )
+
+
+def _deletion(contest: Contest, ranked: Ranked) -> Metric:
+    return deletion_of(contest.case, ranked, contest.settings.steps, contest.settings.seed)
+
+
+def _insertion(contest: Contest, ranked: Ranked) -> Metric:
+    return insertion_of(contest.case, ranked, contest.settings.steps, contest.settings.seed)
+
+
+def _infidelity(contest: Contest) -> dict[str, Metric]:
+    """That of all rows, of which the first is no random one."""
+    settings, rows = contest.settings, contest.rows
+    first = next(iter(rows.values()))
+    # perturbations and slopes are against the baseline of the attributions, not against what is put in elsewhere
+    case = case_of(contest.attributor, first.inputs, first.target, settings.baselines, settings.seed)
+    slopes = {name: Slope.of(result, case) for name, result in rows.items()}
+    if RANDOM in slopes:
+        values, norm = slopes[RANDOM].values, np.linalg.norm(next(iter(slopes.values())).values, axis=1)
+        scaled = values * (norm / np.linalg.norm(values, axis=1))[:, None]
+        slopes[RANDOM] = dataclasses.replace(slopes[RANDOM], values=scaled)
+    found = infidelities(
+        case, list(slopes.values()), settings.perturbation, settings.samples, settings.normalise, settings.seed
+    )
+    return dict(zip(slopes, found, strict=True))
+
+
+def _attributed_again(heading: str, measure: Callable[[Contest, str, Method], Metric]) -> Column:
+    """A metric for which each method attributes again: a result that was given cannot."""
+
+    def of_methods(contest: Contest) -> dict[str, Metric]:
+        return {
+            name: measure(contest, name, method)
+            for name, method in contest.methods.items()
+            if not isinstance(method, Attribution)
+        }
+
+    return Column(heading, of_methods)
+
+
+def _max_sensitivity(contest: Contest, name: str, method: Method) -> Metric:
+    result, settings = contest.results[name], contest.settings
+    return max_sensitivity(
+        contest.attributor,
+        result.inputs,
+        method=method,
+        target=result.target,
+        baselines=settings.baselines,
+        radius=settings.radius,
+        seed=settings.seed,
+    )
+
+
+def _randomisation(contest: Contest, name: str, method: Method) -> Metric:
+    settings = contest.settings
+    return randomisation(
+        contest.attributor,
+        contest.results[name],
+        method=method,
+        baselines=settings.baselines,
+        modes="cascading",
+        seed=settings.seed,
+    )
+
+
+def _of_results(heading: str, measure: Callable[[Contest, Attribution], Metric]) -> Column:
+    """A metric of each row's attribution by itself."""
+    return Column(heading, lambda contest: {name: measure(contest, result) for name, result in contest.rows.items()})
+
+
+def column(name: str, given: Any) -> Column:
+    """What was given as the metric `name`: a function of an attributor and a result, as a column of the table.
+
+    Raises:
+        AttributionError: it is no function.
+    """
+    if isinstance(given, Column):
+        return given
+    if not callable(given):
+        raise AttributionError(
+            f"the metric {name!r} must be a function (attributor, result) -> a number for each example (n,), or a "
+            f"ta.metrics.Metric; got {given!r}"
+        )
+    words = next(iter((given.__doc__ or "").strip().splitlines()), "")
+    return _of_results(heading(name), lambda contest, result: _metric(name, words, given(contest.attributor, result), result))
+
+
+def _metric(name: str, words: str, found: Any, result: Attribution) -> Metric:
+    """What a function of others gave for one row, as a metric; of numbers alone `words` say what they are."""
+    if isinstance(found, Metric):
+        metric = found
+    else:
+        try:
+            values = np.asarray(found, np.float64)
+        except (TypeError, ValueError):
+            raise AttributionError(f"the metric {name!r} must give a number for each example, it gave {found!r}") from None
+        metric = Metric(heading(name), values, result.method, "", "", words)
+    if np.shape(metric.values) != (len(result),):
+        raise AttributionError(
+            f"the metric {name!r} must give a number for each of {len(result)} examples, ({len(result)},); "
+            f"it gave {np.shape(metric.values)}"
+        )
+    return metric
+
+
+# The metrics by name; others add functions, such as METRICS["mine"] = lambda attributor, result: result.gap
+METRICS: Registry[Column] = Registry("metric", column)
+METRICS.fill(
+    {
+        "aopc": _curve("AOPC, most first", _aopc),
+        "aopc_between": _curve("AOPC, between", _aopc_between),
+        "deletion": _curve("deletion", _deletion),
+        "insertion": _curve("insertion", _insertion),
+        "infidelity": Column("infidelity", _infidelity, of_features=True),
+        "max_sensitivity": _attributed_again("max-sensitivity", _max_sensitivity),
+        "sparseness": _of_results("sparseness", lambda contest, result: sparseness(result)),
+        "randomisation": _attributed_again("randomisation", _randomisation),
+        "pointing": _of_results("pointing", lambda contest, result: pointing(result, contest.settings.masks)),
+    }
+)
+
+
+def heading(name: str) -> str:
+    """What the column of a metric is called."""
+    return METRICS[name].heading if name in METRICS else name.replace("_", " ")
