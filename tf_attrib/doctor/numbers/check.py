@@ -50,8 +50,8 @@ def check_attributions(
     """Says whether attributions add up, and if not, which common error explains the numbers.
 
     Integrated gradients sum to F(x) - F(x') (Sundararajan et al. 2017, arXiv:1703.01365, proposition 1). Each error makes
-    another equation hold instead: `tf_attrib.doctor.numbers.hypotheses` lists them. What is compared are the sums of examples, unless
-    `attributor` is given: then the attributions themselves, with a reference that is accurate to 1%.
+    another equation hold instead: `tf_attrib.doctor.numbers.hypotheses` lists them. What is compared are the sums of examples,
+    unless `attributor` is given: then the attributions themselves, with a reference that is accurate to 1%.
 
     Args:
         attributions: (batch, ...), a list or dict of such, or a result. Channels or embedding dimensions may be missing.
