@@ -28,7 +28,7 @@ NOISY = "noisy"
 # Processors round differently. Beside this, numbers with decimals may differ by one in the last place that is shown.
 RELATIVE_TOLERANCE = 1e-3
 LARGEST = 400_000  # bytes of a notebook
-LEVELS = 6  # of 255, by which a colour may be off in a picture that is stored with a palette
+LEVELS = 16  # of 255, by which a colour may be off in a picture that is stored with a palette
 SECONDS = 3600  # that a cell may take
 
 # Modules that a notebook may import and TensorFlow does not bring, and the packages that have them.
