@@ -4,7 +4,7 @@
     python colab/refresh.py --execute [NAME ...]      # runs them (or those named), and stores what they show
     python colab/refresh.py --check STORED EXECUTED   # do two copies of a notebook show the same?
 
-The project's address comes from setup.cfg. A cell tagged "noisy" shows numbers that come of training or of the clock:
+The project's address comes from setup.cfg. A cell tagged "noisy" shows numbers of training, of a clock or of a version:
 its words are compared, its numbers are not. Executing needs `pip install '.[demo,notebooks]'`.
 """
 
@@ -56,6 +56,8 @@ LOG = re.compile(
     r".*TqdmWarning: IProgress not found|\s*from \.autonotebook import tqdm|To enable the following instructions|\s*$"
 )
 NUMBER = re.compile(r"(?<![\w.])[-+−]?\d+(?:,\d{3})*(?:\.\d+)*(?:[eE][-+]?\d+)?(?!\w)")
+
+RANGE = re.compile(r"#%?(?: to #%?)?")
 
 
 def project_url() -> str:
@@ -199,7 +201,7 @@ def differences(stored: dict, executed: dict) -> list[str]:
 
 
 def shown(cell: dict) -> list[str]:
-    """What the outputs of a cell say; of pictures and pages, that they are there."""
+    """What the outputs of a cell say; of pictures, that they are there, since their height goes by the lines beneath them."""
     texts = []
     for output in joined(cell["outputs"]):
         if output["output_type"] == "error":
@@ -207,16 +209,17 @@ def shown(cell: dict) -> list[str]:
         elif "text" in output and output["name"] == "stdout":
             texts.append("".join(output["text"]))
         elif "data" in output:
-            texts.append("\n".join([*sorted(output["data"]), "".join(output["data"].get("text/plain", ""))]))
+            said = "" if "image/png" in output["data"] else "".join(output["data"].get("text/plain", ""))
+            texts.append("\n".join([*sorted(output["data"]), said]))
     return texts
 
 
 def alike(one: str, two: str, noisy: bool) -> bool:
-    """Whether two texts have the same words, and the same numbers unless these are noisy. Columns may be wider."""
-    words = [[" ".join(line.split()) for line in NUMBER.sub("#", text).splitlines()] for text in (one, two)]
-    if words[0] != words[1]:
-        return False
-    return noisy or all(close(*pair) for pair in zip(NUMBER.findall(one), NUMBER.findall(two), strict=True))
+    """Whether two texts have the same words, and the same numbers unless these are noisy. Spaces and breaks may differ."""
+    words = [" ".join(NUMBER.sub("#", text).split()) for text in (one, two)]
+    if noisy:  # the ends of a range may have met
+        return RANGE.sub("#", words[0]) == RANGE.sub("#", words[1])
+    return words[0] == words[1] and all(close(*pair) for pair in zip(NUMBER.findall(one), NUMBER.findall(two), strict=True))
 
 
 def close(one: str, two: str) -> bool:

@@ -167,6 +167,9 @@ STORED = "accuracy 98.1%, gap 0.0123 of 1,024 at conv2d_1\n"
         ("accuracy 12.5%, gap -3e-07 of 7 at conv2d_1\n", ("noisy",), True),
         ("accuracy 98.1%, gap nan of 1,024 at conv2d_1\n", ("noisy",), False),
         ("accuracy 98.1%, loss 0.0123 of 1,024 at conv2d_1\n", ("noisy",), False),
+        ("accuracy 98.1%, gap 0.01 to 0.02 of 1,024 at conv2d_1\n", ("noisy",), True),  # the ends of a range may meet
+        ("accuracy 98.1%, gap 0.0123 to 0.0123 of 1,024 at conv2d_1\n", (), False),
+        ("accuracy 98.1%,\n  gap 0.0123 of 1,024 at conv2d_1\n", (), True),  # a line may break elsewhere
         (STORED + "one line more\n", ("noisy",), False),
         ("", ("noisy",), False),
     ],
@@ -184,6 +187,7 @@ def test_the_check_compares_words_and_numbers_that_are_not_noisy(refresh, text, 
     [
         ([printed(STORED[:9]), printed(STORED[9:]), drawn("<Figure>")], True),  # one print or two
         ([printed(STORED), drawn("<Figure>"), {**printed("UserWarning: oh\n"), "name": "stderr"}], True),
+        ([printed(STORED), drawn("<Figure of another height>")], True),
         ([printed(STORED)], False),
         ([drawn("<Figure>"), printed(STORED)], False),
         ([printed(STORED), {**drawn("<Figure>"), "data": {"text/plain": ["<Figure>"]}}], False),
