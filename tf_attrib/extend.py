@@ -10,7 +10,7 @@ from .doctor.diagnose import check
 from .doctor.entries import Entry
 from .engine.integral import points
 from .engine.integral.points import Points
-from .engine.integral.quadrature import RULES, Rule
+from .engine.integral.quadrature import RULES, Rule, make_rule
 from .engine.method import METHODS, Method
 from .engine.row import GradientIntegrand, Row, RowFunction, per_row, per_row_sum
 from .methods.deeplift.rules.added import deeplift_rule
@@ -40,6 +40,7 @@ __all__ = [
     "check",
     "deeplift_rule",
     "finding",
+    "make_rule",
     "pairs",
     "partner",
     "per_row",

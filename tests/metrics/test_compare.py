@@ -336,7 +336,7 @@ def test_functions_of_others_are_metrics_under_their_names():
         found["gradient_times_input"]["share_of_the_first"].values, cubes.max(1) / cubes.sum(1), rtol=1e-5
     )
     np.testing.assert_allclose(found["random"]["score_again"].values, (x**3).sum(1), rtol=1e-4)
-    assert "share of the first" in repr(found)
+    assert "share of the first: neither direction is better; How much of the attribution the strongest" in repr(found)
     assert "score again: raw; higher is better; by hand" in repr(found)
     assert "share_of_the_first" in json.loads(found.to_json())["metrics"]
     assert M.compare(attributor, x, ["gradient"], share_of_the_first).metrics == ("share_of_the_first",)

@@ -26,11 +26,11 @@ def test_it_agrees_with_a_plain_loop_and_with_the_attributor():
     np.testing.assert_allclose(tf.reduce_sum(found, 1), f(X) - f(tf.fill(X.shape, 0.5)), atol=1e-6)
 
 
-@pytest.mark.parametrize("rule", ["left", "right", "midpoint", "trapezoid", "gauss_legendre"])
+@pytest.mark.parametrize("rule", [*ta.extend.RULES, ta.Rule("three", [0.1, 0.5, 1.0], [0.25, 0.5, 0.25])])
 def test_each_rule_is_the_attributors(rule):
-    model = make_mlp()
-    found = ta.integrated_gradients(lambda x: model(x)[:, 1], X, n_steps=5, rule=rule)
-    result = ta.Attributor(model).attribute(X, target=1, method=ta.IntegratedGradients(rule=rule, n_steps=5))
+    model, steps = make_mlp(), {} if isinstance(rule, ta.Rule) else {"n_steps": 5}
+    found = ta.integrated_gradients(lambda x: model(x)[:, 1], X, rule=rule, **steps)
+    result = ta.Attributor(model).attribute(X, target=1, method=ta.IntegratedGradients(rule=rule, **steps))
     np.testing.assert_allclose(found, result.attributions, atol=1e-6)
 
 

@@ -78,8 +78,9 @@ class Comparison:
         for metric in self.metrics:
             found = [row[metric] for row in self.table.values() if metric in row]
             if found:
-                direction = f"; {found[0].better} is better" if found[0].better else "; neither direction is better"
-                lines.append(f"{heading(metric)}: {found[0].unit}{direction}; {found[0].settings}")
+                direction = f"{found[0].better} is better" if found[0].better else "neither direction is better"
+                parts = [found[0].unit, direction, found[0].settings]
+                lines.append(f"{heading(metric)}: {'; '.join(part for part in parts if part)}")
                 notes += [f"note: {note}" for one in found for note in one.notes]
         return lines + list(dict.fromkeys(notes))
 

@@ -194,11 +194,12 @@ def column(name: str, given: Any) -> Column:
             f"the metric {name!r} must be a function (attributor, result) -> a number for each example (n,), or a "
             f"ta.metrics.Metric; got {given!r}"
         )
-    return _of_results(heading(name), lambda contest, result: _metric(name, given(contest.attributor, result), result))
+    words = next(iter((given.__doc__ or "").strip().splitlines()), "")
+    return _of_results(heading(name), lambda contest, result: _metric(name, words, given(contest.attributor, result), result))
 
 
-def _metric(name: str, found: Any, result: Attribution) -> Metric:
-    """What a function of others gave for one row, as a metric."""
+def _metric(name: str, words: str, found: Any, result: Attribution) -> Metric:
+    """What a function of others gave for one row, as a metric; of numbers alone `words` say what they are."""
     if isinstance(found, Metric):
         metric = found
     else:
@@ -206,7 +207,7 @@ def _metric(name: str, found: Any, result: Attribution) -> Metric:
             values = np.asarray(found, np.float64)
         except (TypeError, ValueError):
             raise AttributionError(f"the metric {name!r} must give a number for each example, it gave {found!r}") from None
-        metric = Metric(heading(name), values, result.method, "", "")
+        metric = Metric(heading(name), values, result.method, "", "", words)
     if np.shape(metric.values) != (len(result),):
         raise AttributionError(
             f"the metric {name!r} must give a number for each of {len(result)} examples, ({len(result)},); "

@@ -87,6 +87,17 @@ def test_a_model_that_rounds():
     assert report["gap"].evidence["largest_gap"] == pytest.approx(-0.5, abs=0.1)
 
 
+def test_too_few_steps_of_a_rule_with_its_own_nodes():
+    """There are no steps to take more of: what helps is another rule."""
+    attributor, x = attributor_of(sigmoid_of([20.0, 15.0], bias=-20.0)), np.array([[1.0, 1.5], [2.0, 1.0]], "float32")
+    coarse = ta.IntegratedGradients(rule=ta.Rule("ends", [0.0, 1.0], [0.5, 0.5]))
+    assert repr(coarse) == "IntegratedGradients(rule=ends of 2 nodes)"
+    found = ta.diagnose(attributor, x, target=1, default_class=0, method=coarse)["too_few_steps"]
+    assert found.evidence["steps"] == 2
+    assert "steps_that_do_not" not in found.evidence
+    assert "finds its steps itself" in found.remedy
+
+
 def test_too_few_steps():
     attributor = attributor_of(sigmoid_of([20.0, 15.0], bias=-20.0))
     x = np.array([[1.0, 1.5], [2.0, 1.0]], "float32")
