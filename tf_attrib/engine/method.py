@@ -40,8 +40,8 @@ class Method:
         at_features: whether there is a number for each feature of the selected tensors; Grad-CAM gives one for each position.
         kind: what the attributions are, as `Result.kind` has it: contribution, slope, effect, map or square (without sign).
         in_score_units: whether their sum is in the unit of the score, so that a gap has a meaning.
-        on_path: whether rows lie on the path from x' to x, x among them, and give the slope of the score along it, so that the slope
-            at x says how much the gradient there accounts for (`Result.gradient_share`).
+        on_path: whether rows lie on the path from x' to x, x among them, and give the slope of the score along it: that at x
+            says how much the gradient there accounts for (`Result.gradient_share`).
         forward_only: whether rows need no gradient.
         random: whether points are drawn.
         measured_format: whether rows are gradients at the input or summed along a path, so that what a half-precision format
