@@ -125,6 +125,22 @@ def test_points_that_cannot_be_summed_are_refused(cubes, found, words):
     assert_refused(lambda: cubes.attribute(X, method=Odd()), *words)
 
 
+def test_the_share_of_the_gradient_is_said_by_those_alone_that_give_slopes(cubes):
+    """What gives zeros for slopes, as it may, would be called saturated."""
+
+    class WithBaseline(Saliency):
+        takes_baselines = uses_baseline = True
+
+    class OnPath(WithBaseline):
+        on_path = True
+
+        def row(self, features, kind):
+            return GradientIntegrand("one")
+
+    assert cubes.attribute(X, method=WithBaseline()).gradient_share is None
+    np.testing.assert_allclose(cubes.attribute(X, method=OnPath()).gradient_share, 3, rtol=1e-5)  # of x³, from zero
+
+
 def test_what_is_no_method_is_refused(cubes):
     class Unfinished(ta.Method):
         def points(self, references, rng, features, kind):

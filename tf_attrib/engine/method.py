@@ -40,7 +40,8 @@ class Method:
         at_features: whether there is a number for each feature of the selected tensors; Grad-CAM gives one for each position.
         kind: what the attributions are, as `Result.kind` has it: contribution, slope, effect, map or square (without sign).
         in_score_units: whether their sum is in the unit of the score, so that a gap has a meaning.
-        on_path: whether rows lie on one path, so that its end says how much the gradient at the input accounts for.
+        on_path: whether rows lie on the path from x' to x, x among them, and give the slope of the score along it: that at x
+            says how much the gradient there accounts for (`Result.gradient_share`).
         forward_only: whether rows need no gradient.
         random: whether points are drawn.
         measured_format: whether rows are gradients at the input or summed along a path, so that what a half-precision format
@@ -61,7 +62,7 @@ class Method:
     at_features: ClassVar[bool] = True
     kind: ClassVar[str] = "contribution"
     in_score_units: ClassVar[bool] = True
-    on_path: ClassVar[bool] = True
+    on_path: ClassVar[bool] = False
     forward_only: ClassVar[bool] = False
     random: ClassVar[bool] = False
     measured_format: ClassVar[bool] = False

@@ -148,7 +148,6 @@ class GradCam(Method):
     takes_baselines = False
     uses_baseline = False
     in_score_units = False
-    on_path = False
 
     def __post_init__(self):
         if self.layer is not None:

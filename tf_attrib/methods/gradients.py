@@ -21,6 +21,7 @@ class Gradient(Method):
     uses_baseline = False
     kind = "slope"
     in_score_units = False
+    on_path = True
     measured_format = True
 
     def points(self, references, rng, features, kind):
@@ -38,6 +39,7 @@ class GradientTimesInput(Method):
     """x · dF/dx at the input (Shrikumar et al. 2016, arXiv:1605.01713, section 2): complete for linear F only."""
 
     takes_baselines = False
+    on_path = True
     measured_format = True
 
     def points(self, references, rng, features, kind):
@@ -57,6 +59,7 @@ class InteriorGradients(Method):
     n_steps: int = 50
     kind = "slope"
     in_score_units = False
+    on_path = True
 
     def points(self, references, rng, features, kind):
         if references > 1:
@@ -81,7 +84,6 @@ class GuidedBackprop(Method):
     kind = "slope"
     in_score_units = False
     linear = False  # what counts is the sign of what comes from above
-    on_path = False
     rules = "guided"
 
     def points(self, references, rng, features, kind):

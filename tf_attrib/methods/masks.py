@@ -32,7 +32,6 @@ class Occlusion(Method):
     stride: int | tuple[int, ...] | None = None
     value: float | None = None
     kind = "effect"
-    on_path = False
     forward_only = True
 
     def __post_init__(self):
@@ -92,7 +91,6 @@ class Ablation(Method):
     groups: Any = None
     kind = "effect"
     in_score_units = False
-    on_path = False
     forward_only = True
 
     def __post_init__(self):

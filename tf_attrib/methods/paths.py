@@ -33,6 +33,7 @@ class PathMethod(Method):
     max_evaluations: int = MOST_EVALUATIONS
     rule: str | Rule | None = dataclasses.field(default=None, kw_only=True)
     n_steps: int | None = dataclasses.field(default=None, kw_only=True)
+    on_path = True
 
     def __post_init__(self):
         number = isinstance(self.tolerance, float | int | np.floating) and not isinstance(self.tolerance, bool)
@@ -102,7 +103,6 @@ class ExpectedGradients(Method):
 
     n_samples: int = 200
     needs_data = True
-    on_path = False
     random = True
 
     def points(self, references, rng, features, kind):

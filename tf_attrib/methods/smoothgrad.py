@@ -28,7 +28,6 @@ class SmoothGrad(Method):
     stddev: float = 0.15
     form: ClassVar[str] = "mean"
     symmetric = False  # noise is drawn for each feature
-    on_path = False
 
     def __post_init__(self):
         if isinstance(self.inner, str):

@@ -28,7 +28,6 @@ class DeepLift(Method):
     complete = True
     exact = True
     tells_signs = True
-    on_path = False
 
     def __post_init__(self):
         if self.rule not in ("rescale", "reveal_cancel"):
