@@ -2,16 +2,22 @@
 
 import argparse
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..common.errors import AttributionError
+
+if TYPE_CHECKING:
+    from ..engine.method import Method
+    from ..selection.baselines import Baseline
+    from ..selection.each_position import EachPosition
 
 # Methods whose baselines are a set of examples.
 OVER_DATA = ("expected_gradients", "deepshap")
 
 
-def add_reading(add) -> None:
+def add_reading(add: Callable[..., Any]) -> None:
     """The options that say which model and inputs are read, what is explained, and how accurately."""
     add(
         "model",
@@ -68,7 +74,7 @@ def add_reading(add) -> None:
     )
 
 
-def add_tokens(add) -> None:
+def add_tokens(add: Callable[..., Any]) -> None:
     add("--tokens", metavar="FILE", help="vocabulary: one word a line, the first is token 0")
 
 
@@ -79,7 +85,7 @@ def tokens(options: argparse.Namespace) -> list[str] | None:
     return None if options.tokens is None else read_text(options.tokens).splitlines()
 
 
-def check_tokens(inputs) -> None:
+def check_tokens(inputs: Any) -> None:
     """Fails before any work where inputs have no token ids that a vocabulary could be of."""
     import numpy as np
 
@@ -120,7 +126,7 @@ def read(options: argparse.Namespace) -> tuple:
     return attributor, read_inputs(options.inputs, shape, tuple(options.value_range), options.resize), shape
 
 
-def method(options: argparse.Namespace):
+def method(options: argparse.Namespace) -> "str | Method":
     """The method by its name, with what it was given."""
     import dataclasses
 
@@ -138,7 +144,7 @@ def method(options: argparse.Namespace):
     return dataclasses.replace(method, **given)
 
 
-def target(text: str | None):
+def target(text: str | None) -> "int | EachPosition | None":
     if text is None:
         return None
     if text == "each":
@@ -154,7 +160,7 @@ def target(text: str | None):
     return numbers[0] if len(numbers) == 1 else numbers
 
 
-def baseline(options: argparse.Namespace, shape: tuple | None):
+def baseline(options: argparse.Namespace, shape: tuple | None) -> "Baseline | None":
     from ..selection.baselines import at_input, constant, dataset
     from .input_files import read_inputs
 

@@ -1,12 +1,12 @@
 """What every row of the methods table has."""
 
 import dataclasses
-from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
 
 from ..common.errors import AttributionError, nearest
+from ..common.types import Features, Leaves
 from ..result.completeness import INCOMPLETE
 from ..selection import baselines
 from ..selection.at_and_of import At
@@ -15,6 +15,7 @@ from ..selection.score_function import ScoreFunction
 from .copies import Cloud
 from .integral import points
 from .integral.refined import Control
+from .row import RowFunction
 from .session import Session
 from .work import Work
 
@@ -56,11 +57,11 @@ class Method:
     control: ClassVar[Control | None] = None
     cloud: ClassVar[Cloud | None] = None
 
-    def points(self, references: int, rng: np.random.Generator | None, features: dict, kind: str) -> points.Points:
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         """The rows of one example that has `references` references; `rng` is given where the method is random."""
         raise NotImplementedError
 
-    def row(self, features: dict, kind: str) -> Callable:
+    def row(self, features: Features, kind: str) -> RowFunction:
         """The row function, for selected tensors of shapes `features` by key and of a kind (see `places.Place`)."""
         raise NotImplementedError
 
@@ -72,11 +73,11 @@ class Method:
         """What rows run on, given the session of that place."""
         return session
 
-    def sum_shapes(self, features: dict, work: Work) -> dict:
+    def sum_shapes(self, features: Features, work: Work) -> Features:
         """Shapes of one example of what rows give, by key, for selected tensors of shapes `features`."""
         return features
 
-    def row_extras(self, x: dict, session: Session) -> dict:
+    def row_extras(self, x: Leaves, session: Session) -> Leaves:
         """What rows need of each example beside the selected tensors `x` (n, ...), by name."""
         return {}
 
@@ -89,7 +90,7 @@ class Method:
         where it does not claim that they sum to it."""
         return INCOMPLETE if self.complete and self.shares_residual(function) else None
 
-    def default_baseline(self):
+    def default_baseline(self) -> baselines.Baseline:
         """What stands in where no baselines are given."""
         return baselines.zeros()
 

@@ -14,7 +14,7 @@ from ..graph.traced.compiled import Compiled
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
 from .integral.integrator import Batch, Integrator
-from .row import Row, per_row
+from .row import Row, RowFunction, per_row
 
 # The size of a block, as bytes of all forward outputs of its rows together. The peak is about a third of it, since most
 # are freed early. Measured on MobileNetV2 and small nets: more rows than this allows are no faster.
@@ -64,7 +64,7 @@ class Program:
         extra: what of `Tables.extra` rows are given, by its name.
     """
 
-    def __init__(self, function: ScoreFunction, row: Callable, extra: dict[Any, np.ndarray] | None = None):
+    def __init__(self, function: ScoreFunction, row: RowFunction, extra: dict[Any, np.ndarray] | None = None) -> None:
         self.function, self._row, self._extra = function, row, list(extra or {})
         dtype, inputs = function.dtype, function.traced.inputs
         tables = [tf.TensorSpec([None, *features], dtype) for features in function.features().values()]
@@ -177,4 +177,5 @@ def block_rows(function: ScoreFunction, inputs: dict[Any, np.ndarray]) -> tuple[
     """
     if function.rows:
         return function.rows, function.rows
-    return tuple(min(max(ACTIVATION_BYTES // max(size, 1), 1), MOST_ROWS) for size in function.row_bytes(inputs))
+    scored, whole = (min(max(ACTIVATION_BYTES // max(size, 1), 1), MOST_ROWS) for size in function.row_bytes(inputs))
+    return scored, whole

@@ -1,7 +1,7 @@
 """Row functions: one row is (example, reference, alpha) -> (score, integrand). Methods differ in these and in points."""
 
 import dataclasses
-from typing import Any
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -40,6 +40,15 @@ class Row:
         return {
             key: (1 - per_row(self.alpha, x)) * self.reference[key] + per_row(self.alpha, x) * x for key, x in self.x.items()
         }
+
+
+class RowFunction(Protocol):
+    """What a method evaluates on a block of rows; equal ones are traced once."""
+
+    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict[Any, tf.Tensor]]:
+        """Score (rows,), derivative of what is integrated along the path or what a row sums to (rows,), and integrand by key,
+        (rows, ...)."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)

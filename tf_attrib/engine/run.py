@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..selection.score_function import ScoreFunction
-from .copies import digest, in_clouds, joined
+from .copies import digest, drawn, in_clouds, joined
 from .integral.integrator import Fixed, Outcome
 from .integral.points import Points
 from .integral.refined import Refined
@@ -75,5 +75,5 @@ def _points(method: Method, work: Work, seed: int | None) -> list[Points]:
     count = len(next(iter(x.values())))
     if not method.random:
         return [method.points(references, None, work.features, kind)] * count
-    seed = np.random.SeedSequence().entropy if seed is None else seed
+    seed = drawn(seed)
     return [method.points(references, np.random.default_rng([seed, digest(x, i)]), work.features, kind) for i in range(count)]

@@ -2,11 +2,15 @@
 
 import dataclasses
 
+import numpy as np
+
 from ..common.errors import AttributionError
+from ..common.types import Features
 from ..engine.integral import points
 from ..engine.integral.quadrature import make_rule
 from ..engine.method import Method
-from ..engine.row import GradientIntegrand
+from ..engine.row import GradientIntegrand, RowFunction
+from ..selection.score_function import ScoreFunction
 from .deeplift.multipliers import GuidedIntegrand, replaced_gradients
 
 PER_INPUT = "{} per unit of input"
@@ -22,13 +26,13 @@ class Gradient(Method):
     in_score_units = False
     measured_format = True
 
-    def points(self, references, rng, features, kind):
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         return points.at_input()
 
-    def unit(self, of_score):
+    def unit(self, of_score: str) -> str:
         return PER_INPUT.format(of_score)
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return GradientIntegrand("one")
 
 
@@ -39,10 +43,10 @@ class GradientTimesInput(Method):
     takes_baselines = False
     measured_format = True
 
-    def points(self, references, rng, features, kind):
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         return points.at_input()
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return GradientIntegrand("input")
 
 
@@ -57,16 +61,16 @@ class InteriorGradients(Method):
     kind = "slope"
     in_score_units = False
 
-    def points(self, references, rng, features, kind):
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         if references > 1:
             raise AttributionError(f"interior gradients lie on one path; {references} baselines were given: give one")
         make_rule("right", self.n_steps)  # the same check of n_steps
         return points.series(self.n_steps)
 
-    def unit(self, of_score):
+    def unit(self, of_score: str) -> str:
         return PER_INPUT.format(of_score)
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return GradientIntegrand("one")
 
 
@@ -82,14 +86,14 @@ class GuidedBackprop(Method):
     on_path = False
     rules = "guided"
 
-    def points(self, references, rng, features, kind):
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         return points.at_input()
 
-    def unit(self, of_score):
+    def unit(self, of_score: str) -> str:
         return PER_INPUT.format(of_score)
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return GuidedIntegrand()
 
-    def notes(self, function):
+    def notes(self, function: ScoreFunction) -> tuple[str, ...]:
         return replaced_gradients(function)

@@ -10,6 +10,7 @@ from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
 from ..common.errors import AttributionError, nearest
 from ..common.nested import flatten, rebuild
+from ..common.types import present
 from ..engine.method import Method
 from ..methods import as_method
 from ..selection.inputs import as_arrays
@@ -132,7 +133,7 @@ def _measured(
     """One metric of all methods."""
     rows = results | ({RANDOM: drawn} if drawn is not None else {})
     if metric in CURVES:
-        return {name: _curve(metric, case, Ranked.of(result, case, units), settings) for name, result in rows.items()}
+        return {name: _curve(metric, case, Ranked.of(result, case, present(units)), settings) for name, result in rows.items()}
     if metric == "infidelity":
         return _infidelity(attributor, rows, settings)
     if metric == "sparseness":
@@ -256,7 +257,7 @@ def _check_same(results: dict[str, Attribution], first: Attribution) -> None:
             len(result) == len(first)
             and np.allclose(result.scores, first.scores, rtol=1e-4, atol=1e-6)
             and (result.target is None) == (first.target is None)
-            and np.array_equal(result.target, first.target)
+            and (result.target is None or np.array_equal(result.target, present(first.target)))
         )
         if not same:
             raise AttributionError(
