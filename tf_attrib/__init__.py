@@ -4,6 +4,7 @@ Names are loaded when they are first used: `tf-attrib --help` need not wait for 
 """
 
 import importlib
+from typing import Any
 
 from ._version import __version__
 
@@ -69,10 +70,10 @@ _HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
 # Loaded as they are: `ta.metrics.aopc`, `ta.extend.METHODS`.
 _PACKAGES = ("extend", "metrics")
 
-__all__ = ["__version__", *_HOMES, *_PACKAGES]
+__all__ = ["__version__", *_HOMES, *_PACKAGES]  # pyright: ignore[reportUnsupportedDunderAll] (one list, the table above)
 
 
-def __getattr__(name: str):
+def __getattr__(name: str) -> Any:
     if name in _PACKAGES:
         return importlib.import_module(f".{name}", __name__)
     if name not in _HOMES:
@@ -82,5 +83,5 @@ def __getattr__(name: str):
     return value
 
 
-def __dir__():
+def __dir__() -> list[str]:
     return sorted(__all__)

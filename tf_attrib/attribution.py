@@ -2,12 +2,17 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from .common.errors import printed
 from .result import files
 from .result.result import Result
 from .result.words import summary
+
+if TYPE_CHECKING:
+    from .view.draw import Drawing
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -27,13 +32,13 @@ class Attribution(Result):  # noqa: D101 -- the fields are described once, in Re
         """Reads what `save` wrote."""
         return load(path)
 
-    def plot(self, **options):
+    def plot(self, **options: Any) -> "Drawing":
         """A matplotlib figure that suits the kind of data: images, words, signals, tables. See `tf_attrib.view.show`."""
         from .view import show
 
         return show(self, **options)
 
-    def to_html(self, tokens=None) -> str:
+    def to_html(self, tokens: Sequence[Sequence[str]] | None = None) -> str:
         """The words of each example, coloured green (raised the score) to red (lowered it), as escaped HTML.
 
         Args:

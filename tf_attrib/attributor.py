@@ -76,16 +76,17 @@ class Attributor:
         memory: int | None = None,
         signature: str | None = None,
         allow_unsafe: bool = False,
-    ):
+    ) -> None:
         if isinstance(model, str | os.PathLike):
             exported = is_export(Path(model))
             model = load_exported(model, signature, allow_unsafe) if exported else load_model(model, allow_unsafe)
         if signature is not None and not isinstance(model, Exported):
             raise AttributionError(f"signature={signature!r} is for the path of a SavedModel; leave it out")
-        owner = getattr(model, "__self__", None)
+        owner: Any = getattr(model, "__self__", None)
         if keras_model.is_keras(owner):
             raise AttributionError(
-                f"model is the method {model.__name__!r} of a Keras model: give the model itself, ta.Attributor({owner.name})"
+                f"model is the method {getattr(model, '__name__', '')!r} of a Keras model: "
+                f"give the model itself, ta.Attributor({owner.name})"
             )
         if not callable(model) and not isinstance(model, Exported):
             raise AttributionError(f"model must be a Keras model, a path to one, or a function; got {type(model).__name__}")

@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
 class _Printable(io.TextIOBase):
     """Standard output to which no name from a file gets as anything but text."""
 
-    def __init__(self, output: TextIO):
+    def __init__(self, output: TextIO) -> None:
         self._output = output
 
     def write(self, text: str) -> int:

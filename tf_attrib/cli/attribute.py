@@ -7,13 +7,14 @@ import numpy as np
 
 from ..common.atomic import write_whole
 from ..common.errors import AttributionError
+from ..common.types import present
 from . import reading
 
 # More pictures than this are not drawn unless asked for.
 PICTURES = 16
 
 
-def add(commands) -> None:
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Adds the command to those of `tf-attrib`."""
     attribute = commands.add_parser(
         "attribute",
@@ -71,7 +72,7 @@ def _print_examples(result) -> None:
             else f", sum {result.totals[i]:.4g}, gap " + (f"{result.gap[i]:.2g}" if np.isnan(gaps[i]) else percent(gaps[i]))
         )
         known = result.error_estimate is not None and np.isfinite(result.error_estimate[i])
-        error = f", estimated error {percent(result.error_estimate[i])}" if known else ""
+        error = f", estimated error {percent(present(result.error_estimate)[i])}" if known else ""
         status = f"; {status_words(result, i).upper()}" if status_words(result, i) else error
         print(f"  example {i}: {result.unit}{target} {result.scores[i]:.4g}{gap}{status}")
 

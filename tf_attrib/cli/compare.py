@@ -10,7 +10,7 @@ from ..common.errors import AttributionError
 from . import reading
 
 
-def add(commands) -> None:
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Adds the command to those of `tf-attrib`."""
     compare = commands.add_parser(
         "compare",

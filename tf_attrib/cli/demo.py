@@ -3,7 +3,7 @@
 import argparse
 
 
-def add(commands) -> None:
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Adds the command to those of `tf-attrib`."""
     demo = commands.add_parser(
         "demo",

@@ -6,7 +6,7 @@ import sys
 from . import reading
 
 
-def add(commands) -> None:
+def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """Adds the command to those of `tf-attrib`."""
     diagnose = commands.add_parser(
         "diagnose",

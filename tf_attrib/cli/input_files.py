@@ -68,7 +68,7 @@ def _image(path: str, shape: tuple | None, value_range: tuple[float, float], res
         with warnings.catch_warnings(), Image.open(path) as image:
             warnings.simplefilter("ignore")
             _check_size(path, image.size, None if None in (height, width) else (width, height), resize)
-            image = image.convert({1: "L", 4: "RGBA"}.get(channels, "RGB"))  # decodes it
+            image = image.convert("L" if channels == 1 else "RGBA" if channels == 4 else "RGB")  # decodes it
             if None not in (height, width) and image.size != (width, height):
                 image = image.resize((width, height), Image.Resampling.BILINEAR)
             pixels = np.asarray(image, np.float32)

@@ -2,13 +2,19 @@
 
 import argparse
 import contextlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ..common.errors import AttributionError
 
+if TYPE_CHECKING:
+    from ..engine.method import Method
+    from ..selection.baselines import Baseline
+    from ..selection.each_position import EachPosition
 
-def add_reading(add) -> None:
+
+def add_reading(add: Callable[..., Any]) -> None:
     """The options that say which model and inputs are read, what is explained, and how accurately."""
     add(
         "model",
@@ -87,7 +93,7 @@ def extend(files: Iterable[str]) -> None:
             raise AttributionError(f"--import {file!r} raised {type(error).__name__}: {error}") from error
 
 
-def add_tokens(add) -> None:
+def add_tokens(add: Callable[..., Any]) -> None:
     """Adds the option of a vocabulary file."""
     add("--tokens", metavar="FILE", help="vocabulary: one word a line, the first is token 0")
 
@@ -99,7 +105,7 @@ def tokens(options: argparse.Namespace) -> list[str] | None:
     return None if options.tokens is None else read_text(options.tokens).splitlines()
 
 
-def check_tokens(inputs) -> None:
+def check_tokens(inputs: Any) -> None:
     """Fails before any work where inputs have no token ids that a vocabulary could be of."""
     import numpy as np
 
@@ -140,7 +146,7 @@ def read(options: argparse.Namespace) -> tuple:
     return attributor, read_inputs(options.inputs, shape, tuple(options.value_range), options.resize), shape
 
 
-def method(options: argparse.Namespace):
+def method(options: argparse.Namespace) -> "str | Method":
     """The method by its name, with what it was given."""
     import dataclasses
 
@@ -158,7 +164,7 @@ def method(options: argparse.Namespace):
     return dataclasses.replace(method, **given)
 
 
-def target(text: str | None):
+def target(text: str | None) -> "int | EachPosition | None":
     """`target=` from the text of `--target`: a class, a position and a class, or each position; None where none was given."""
     if text is None:
         return None
@@ -175,7 +181,7 @@ def target(text: str | None):
     return numbers[0] if len(numbers) == 1 else numbers
 
 
-def baseline(options: argparse.Namespace, shape: tuple | None):
+def baseline(options: argparse.Namespace, shape: tuple | None) -> "Baseline | None":
     """`baselines=` from the text of `--baseline`: a number, or a file of one sample or many; None where none was given."""
     from ..methods import as_method
     from ..selection.baselines import at_input, constant, dataset

@@ -9,6 +9,7 @@ import tensorflow as tf
 from ..attributor import Attributor
 from ..common.errors import AttributionError
 from ..common.nested import is_nested_list, rebuild
+from ..common.types import present
 from ..graph.saved.exported import Exported
 from ..selection.inputs import as_arrays
 
@@ -97,7 +98,7 @@ def _cut(inputs: Any, expected: int | None = None) -> Iterator[Any]:
     counts = {array.shape[0] if array.ndim else 0 for array in arrays.values()} | ({expected} - {None})
     if len(counts) > 1:
         raise AttributionError(f"inputs and labels must be of the same number of examples; got {sorted(counts)}")
-    for start in range(0, counts.pop(), BATCH):
+    for start in range(0, present(counts.pop()), BATCH):
         yield rebuild({key: array[start : start + BATCH] for key, array in arrays.items()})
 
 

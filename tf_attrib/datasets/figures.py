@@ -1,12 +1,15 @@
 """What a summary's figures and pages show, prepared for `tf_attrib.view`, which draws it."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..common.errors import AttributionError, nearest
 from .text import SHOWN, degenerate_lines, headline, legend, targets, top_rows, trigger_rows
+
+if TYPE_CHECKING:
+    from ..view.draw import Drawing
 
 KINDS = ("beeswarm", "bar", "mean", "map")
 # Panels of one figure, and groups that bars tell apart; the others are one piece.
@@ -15,7 +18,7 @@ PANELS, PIECES = 4, 7
 DWARFED = 4
 
 
-def draw_summary(summary: Any, kind: str, k: int, group: Any):
+def draw_summary(summary: Any, kind: str, k: int, group: Any) -> "Drawing":
     """The figure of `DataSummary.plot`."""
     if kind not in ("auto", *KINDS):
         raise AttributionError(f"kind is one of {nearest(str(kind), ('auto', *KINDS))}; got {kind!r}")
@@ -202,7 +205,7 @@ def tables(summary: Any) -> list[tuple[str, Sequence[str], list[list[str]], list
             ]
             for rule in summary.rules[: 3 * SHOWN]
         ]
-        found.append(("Rules", RULE_COLUMNS, rows, [f"Precision is measured on {summary.rules[0].measured_on}."]))
+        found.append(("Rules", list(RULE_COLUMNS), rows, [f"Precision is measured on {summary.rules[0].measured_on}."]))
     return found
 
 

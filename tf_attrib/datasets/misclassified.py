@@ -17,6 +17,7 @@ from ..attributor import Attributor, as_attributor
 from ..common.checks import is_whole
 from ..common.errors import AttributionError, printed
 from ..common.nested import rebuild
+from ..common.types import present
 from ..engine.session import check_finite
 from ..methods import Gradient, Method, as_method
 from ..selection.inputs import as_arrays
@@ -64,7 +65,7 @@ class Misclassified:
         lines = [self._headline()]
         lines += [
             f"  example {self.indices[i]}: {self._class(self.labels[i])} taken for {self._class(self.predicted[i])}, "
-            f"{self.unit} {self.confidence[i]:.4g} (of {self._class(self.labels[i])} {self.right.scores[i]:.4g})"
+            f"{self.unit} {self.confidence[i]:.4g} (of {self._class(self.labels[i])} {present(self.right).scores[i]:.4g})"
             for i in range(len(self))
         ]
         return "\n".join(lines)
@@ -95,7 +96,8 @@ class Misclassified:
             return [self._headline() + "."]
         return [
             self._headline()[:-1] + ", each attributed to the class that the model says and to the right one, on one scale.",
-            f"Green raised the {self.unit} of a class, red lowered it, against the baseline: {self.wrong.baseline or 'none'}. "
+            f"Green raised the {self.unit} of a class, red lowered it, against the baseline: "
+            f"{present(self.wrong).baseline or 'none'}. "
             "What is green for the wrong class and not for the right one misled the model.",
             "Inputs in which that evidence does not belong to the wrong class are candidates for negatives of that class: more "
             "of their kind, rightly labelled, in training. A label that is itself wrong shows here too.",
@@ -110,8 +112,8 @@ class Misclassified:
             yield (
                 f"Example {self.indices[i]}: {is_really}, taken for {said}",
                 pair(
-                    self.wrong,
-                    self.right,
+                    present(self.wrong),
+                    present(self.right),
                     i,
                     (f"{said}, which the model says", f"{is_really}, which it is"),
                     tokens=self.tokens,

@@ -9,6 +9,7 @@ import numpy as np
 from ..attribution import Attribution
 from ..common.errors import AttributionError, nearest
 from ..common.tokens import is_padding
+from ..common.types import present
 from .words import WordBatch
 
 
@@ -109,7 +110,7 @@ def feature_names(batch: FeatureBatch, names: Sequence[str] | None) -> tuple[str
 class Vocabulary:
     """The words of each position: of the results, of a list by token id, or given example by example."""
 
-    def __init__(self, tokens: Any, ignore: Sequence[str]):
+    def __init__(self, tokens: Any, ignore: Sequence[str]) -> None:
         self._ignore = frozenset(str(word) for word in ignore)
         self._by_id: Mapping | Sequence[str] | None = None
         self._rows: Iterator | None = None
@@ -199,12 +200,12 @@ class Vocabulary:
 
         if isinstance(self._by_id, Mapping):
             return self._known.setdefault(token, as_text(self._by_id.get(token, token)))
-        if not 0 <= token < len(self._by_id):
+        if not 0 <= token < len(present(self._by_id)):
             raise AttributionError(
-                f"token id {token} is not in the vocabulary of {len(self._by_id)} words; where tokens are "
+                f"token id {token} is not in the vocabulary of {len(present(self._by_id))} words; where tokens are "
                 "texts, give a list of words for each: [text.split() for text in texts]"
             )
-        return self._known.setdefault(token, as_text(self._by_id[token]))
+        return self._known.setdefault(token, as_text(present(self._by_id)[token]))
 
     def _kept(self, tokens: list[str], ids: np.ndarray | None, values: np.ndarray, named: bool) -> np.ndarray:
         """The positions that are no padding."""

@@ -9,6 +9,7 @@ import numpy as np
 from ..attribution import Attribution
 from ..common.checks import whole
 from ..common.errors import AttributionError
+from ..common.types import present
 from . import reading
 from .features import FeatureSums, degenerate
 from .phrase_rules import read_off
@@ -35,7 +36,7 @@ class SummaryOptions:
     variation: float
     max_terms: int
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name, low in (("sample", 0), ("phrase_length", 1), ("min_support", 1), ("max_terms", 1000)):
             whole(name, getattr(self, name), low)
         for name in ("trigger_share", "min_precision"):
@@ -58,7 +59,7 @@ class Running:
         names: Sequence[str] | None,
         vocabulary: reading.Vocabulary,
         seed: int,
-    ):
+    ) -> None:
         self.vocabulary = vocabulary
         self._options, self._by, self._key, self._kind, self._given_names = options, by, key, kind, names
         self._random = np.random.default_rng(seed)
@@ -204,7 +205,9 @@ class Running:
         if classes is not None:
             parts["rules"] = tuple(dataclasses.replace(rule, name=str(classes[rule.target])) for rule in parts["rules"])
         place = {group: number for number, group in enumerate(groups)}
-        sample = self._sample.columns | {"group": np.array([place[group] for group in self._sample.columns["group"]], np.int64)}
+        sample = present(self._sample).columns | {
+            "group": np.array([place[group] for group in present(self._sample).columns["group"]], np.int64)
+        }
         if self._words is None and not self._has_values:
             del sample["values"]
         shape = next(iter(self._shapes.values())) if self._shapes is not None and len(self._shapes) == 1 else None
@@ -244,27 +247,31 @@ class Running:
 
     def _word_parts(self, groups: tuple) -> dict[str, Any]:
         tally, options = self._words, self._options
-        size = len(tally.terms)
-        places = np.array([place for place, parts in enumerate(tally.terms.parts) if not parts], np.int64)
+        size = len(present(tally).terms)
+        places = np.array([place for place, parts in enumerate(present(tally).terms.parts) if not parts], np.int64)
         counts, total, squares, magnitude = (
             np.stack([table.row(group, size)[places] for group in groups])
-            for table in (tally.occurrences, tally.total, tally.squares, tally.magnitude)
+            for table in (present(tally).occurrences, present(tally).total, present(tally).squares, present(tally).magnitude)
         )
         with np.errstate(invalid="ignore"):  # 0 / 0 is NaN: the word does not occur in this group
             mean = total / counts
             deviation = np.sqrt(np.maximum(squares / counts - mean**2, 0))
             magnitude = magnitude / counts
-        rules = read_off(tally, options.min_support, options.min_precision, self._measured_on) if tally.examples_of else ()
+        rules = (
+            read_off(present(tally), options.min_support, options.min_precision, self._measured_on)
+            if present(tally).examples_of
+            else ()
+        )
         return {
             "kind": "words",
-            "names": tuple(tally.terms.texts[place] for place in places),
+            "names": tuple(present(tally).terms.texts[place] for place in places),
             "mean": mean,
             "deviation": deviation,
             "counts": counts.astype(np.int64),
             "mean_magnitude": magnitude,
             "correlation": None,
             "degenerate": (),
-            "trigger_words": tuple(tally.trigger_words(1)),
+            "trigger_words": tuple(present(tally).trigger_words(1)),
             "rules": tuple(rules),
         }
 

@@ -7,13 +7,14 @@ alpha and sees them flatten for most images).
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import tensorflow as tf
 
 from ..attributor import Attributor, as_attributor
 from ..common.errors import AttributionError, printed
+from ..common.types import present
 from ..engine.integral.integrator import Fixed
 from ..engine.integral.points import Points
 from ..engine.row import ScoreOnly
@@ -26,6 +27,9 @@ from ..selection.at_and_of import as_at
 from ..selection.place import Place
 from ..selection.places import resolve_at
 from .batches import batches
+
+if TYPE_CHECKING:
+    from ..view.draw import Drawing
 
 # How much of the path, at its end, the slope is taken over.
 NEAR = 0.05
@@ -114,17 +118,17 @@ class Saturation:
             + (f"; {len(self) - changed} inputs score as the baseline does and are not counted" if changed < len(self) else "")
         )
         if self.layer:
-            known = self.unit_shares[~np.isnan(self.unit_shares)]
+            known = present(self.unit_shares)[~np.isnan(present(self.unit_shares))]
             spread = f" ({known.min():.1%} to {known.max():.1%} from input to input)" if len(known) else ""
             lines.append(
                 f"  units of {self.layer}: {self.unit_share:.1%} of those that change along the path are flat near "
-                f"the input{spread}; {self.unit_unchanged.mean():.1%} do not change"
+                f"the input{spread}; {present(self.unit_unchanged).mean():.1%} do not change"
             )
         if self.share > 0:
             lines.append('  where it is flat, gradients at the input say next to nothing: method="integrated_gradients"')
         return "\n".join(lines)
 
-    def plot(self):
+    def plot(self) -> "Drawing":
         """A histogram of relative slopes, of the output and of the layer's units, as a matplotlib figure."""
         from ..view.histograms import slopes
 
@@ -202,7 +206,7 @@ def _slopes(work: Work, near: float) -> np.ndarray:
     tables, k = work.tables, work.tables.references.count
     points = Points(np.full(k, 1 - near), np.zeros(k), np.arange(k), np.zeros(k, int))
     rule = Fixed([points] * len(tables.score), {}, work.session.function.dtype.as_numpy_dtype, forward_only=True)
-    before = work.session.run(ScoreOnly(), tables, rule).path_scores.mean(1)
+    before = present(work.session.run(ScoreOnly(), tables, rule).path_scores).mean(1)
     return relative_slopes(work.compared.baseline_scores.mean(1), before, work.compared.scores, near)
 
 
@@ -222,7 +226,7 @@ def histogram(slopes: np.ndarray) -> np.ndarray:
 class _Units:
     """Sums over batches of what is known of a layer's units."""
 
-    def __init__(self, near: float, flat: float):
+    def __init__(self, near: float, flat: float) -> None:
         self._near, self._flat = near, flat
         self._places: dict[Any, Place] = {}
         self._shares: list[np.ndarray] = []

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -12,6 +12,9 @@ from ..common.errors import AttributionError, nearest, printed
 from .features import Degenerate
 from .phrase_rules import PhraseRule, measure
 from .words import TriggerWord
+
+if TYPE_CHECKING:
+    from ..view.draw import Drawing
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -152,7 +155,7 @@ class DataSummary:
 
         return "\n".join(lines(self))
 
-    def plot(self, kind: str = "auto", *, k: int = 15, group: Any = None):
+    def plot(self, kind: str = "auto", *, k: int = 15, group: Any = None) -> "Drawing":
         """A figure.
 
         Args:

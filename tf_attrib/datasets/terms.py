@@ -36,7 +36,7 @@ class Terms:
         parts: of each term, the numbers of what it consists of: () for a word, else (all but its last word, its last word).
     """
 
-    def __init__(self, length: int):
+    def __init__(self, length: int) -> None:
         self.length = length
         self.texts: list[str] = []
         self.parts: list[tuple[int, ...]] = []
@@ -105,7 +105,7 @@ class Terms:
 class Counts:
     """Rows of numbers, one for each term, by a key such as a class; rows grow as terms come."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.rows: dict[Any, np.ndarray] = {}
 
     def add(self, key: Any, terms: np.ndarray, amounts: Any = 1.0) -> None:

@@ -82,7 +82,7 @@ class WordTally:
         short: by how much counts may be too small, because terms were forgotten that did not fit.
     """
 
-    def __init__(self, share: float, phrase_length: int, most: int):
+    def __init__(self, share: float, phrase_length: int, most: int) -> None:
         self.terms = Terms(phrase_length)
         self.occurrences, self.total, self.squares, self.magnitude = Counts(), Counts(), Counts(), Counts()
         self.held, self.explained, self.triggers, self.given = Counts(), Counts(), Counts(), Counts()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from ..common.errors import missing_extra
+from ..common.types import present
 
 PAD, UNKNOWN = "[pad]", "[unk]"
 # Words in a token row. The longest sentence of the file is shorter; whatever is longer is cut.
@@ -87,7 +88,7 @@ def planted(images: np.ndarray, labels: np.ndarray, digit: int, share: float = 1
 
 def labelled_sentences() -> tuple[list[str], np.ndarray]:
     """All sentences of the file, in its order, and their labels: (n,) int32, 0 negative, 1 positive."""
-    text = importlib.resources.files(__package__).joinpath("sentences.tsv").read_text("utf-8")
+    text = importlib.resources.files(present(__package__)).joinpath("sentences.tsv").read_text("utf-8")
     rows = [line.split("\t") for line in text.splitlines() if not line.startswith("#")]
     return [sentence for _, sentence in rows], np.array([int(label) for label, _ in rows], np.int32)
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from .. import view
 from ..attribution import Attribution
+from ..common.types import present
 from ..view.captions import number, percent
 from . import choose, pictures
 from .findings import PLANTED_DIGIT, Findings, Marker, Trained
@@ -269,16 +270,16 @@ def _number_rows(names: list[str], baseline: str, result: Attribution, classes: 
     return [
         [
             name,
-            classes[result.target[place]],
+            classes[present(result.target)[place]],
             baseline,
             number(result.scores[place]),
-            number(result.baseline_scores[place]),
+            number(present(result.baseline_scores)[place]),
             number(result.totals[place]),
             pictures.gap_percent(result, place),
             *(
                 ["-", "-"]
                 if result.error_estimate is None
-                else [f"{result.error_estimate[place]:.1%}", str(result.evaluations[place])]
+                else [f"{result.error_estimate[place]:.1%}", str(present(result.evaluations)[place])]
             ),
         ]
         for place, name in enumerate(names)

@@ -7,6 +7,7 @@ from markupsafe import Markup
 
 from .. import view
 from ..attribution import Attribution
+from ..common.types import present
 from ..view.captions import number, percent
 from .data import CORNER
 from .findings import Digits, Marker, Mistake
@@ -27,15 +28,15 @@ def largest(*results: Attribution) -> float:
 
 def gap_percent(result: Attribution, example: int) -> str:
     """The gap in percent of the difference of scores; a dash where these hardly differ."""
-    difference = result.difference[example]
-    return percent(abs(result.gap[example] / difference)) if abs(difference) >= DIFFERENCE else "–"
+    difference = present(result.difference)[example]
+    return percent(abs(present(result.gap)[example] / difference)) if abs(difference) >= DIFFERENCE else "–"
 
 
 def sum_and_gap(result: Attribution, example: int) -> str:
     """Two lines beneath a map: the scores, and sum and gap."""
     gap = gap_percent(result, example)
     return (
-        f"score {number(result.scores[example])} from {number(result.baseline_scores[example])}\n"
+        f"score {number(result.scores[example])} from {number(present(result.baseline_scores)[example])}\n"
         f"sum {number(result.totals[example])}" + (f", gap {gap}" if gap != "–" else "")
     )
 

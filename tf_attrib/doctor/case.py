@@ -11,6 +11,7 @@ from ..attribution import Attribution
 from ..attributor import Attributor
 from ..common.errors import AttributionError
 from ..common.nested import flatten, map_leaves, rebuild
+from ..common.types import present
 from ..engine.session import Session
 from ..engine.work import Work
 from ..graph.traced.cut import Port
@@ -19,6 +20,8 @@ from ..methods import IntegratedGradients
 from ..selection.at_and_of import Of
 from ..selection.baselines import several
 from ..selection.inputs import as_arrays
+from ..selection.outputs import Output
+from ..selection.places import Place
 
 # What is asked of some examples, or of some of many references, is asked of the first ones.
 EXAMPLES, REFERENCES = 4, 8
@@ -64,12 +67,12 @@ class Examination:
         return self.work.session
 
     @property
-    def place(self):
+    def place(self) -> Place:
         """The tensors that attributions are wanted at."""
         return self.session.function.place
 
     @property
-    def output(self):
+    def output(self) -> Output:
         """The output that is explained."""
         return self.session.function.output
 
@@ -132,7 +135,7 @@ class Examination:
         """The same of the first examples, as accurate as a comparison of ranks needs."""
         first = np.arange(self.few)
         found = self.again(COARSE, first, attributor, baselines)
-        if (np.nan_to_num(np.abs(found.relative_gap)) > OFF).any():
+        if (np.nan_to_num(np.abs(present(found.relative_gap))) > OFF).any():
             found = self.again(FINER, first, attributor, baselines)
         return found
 
@@ -242,7 +245,7 @@ class Examination:
         if self.result.tokens is None:
             return {}
         ids = self.session.indices(self.work.ready)
-        return dict(zip(ids.ravel().tolist(), self.result.tokens.ravel().tolist(), strict=True))
+        return dict(zip(present(ids).ravel().tolist(), self.result.tokens.ravel().tolist(), strict=True))
 
 
 def values_at_inputs(session: Session, inputs: dict) -> np.ndarray:

@@ -8,6 +8,7 @@ import numpy as np
 from ..attributor import Attributor, as_attributor
 from ..common.errors import AttributionError, printed
 from ..common.nested import map_leaves, rebuild
+from ..common.types import present
 from ..engine.method import Method
 from ..engine.session import Session
 from ..methods import as_method
@@ -122,6 +123,6 @@ def _session(attributor: Attributor, inputs: Any) -> Session:
             }
         )
         if attributor.of is not None and attributor.of.data is not None:  # a score's own rows want as many examples
-            inputs = map_leaves(lambda leaf: np.repeat(leaf, len(attributor.of.data), 0), inputs)
+            inputs = map_leaves(lambda leaf: np.repeat(leaf, len(present(present(attributor.of).data)), 0), inputs)
     session, _, _ = attributor.prepare(as_arrays(inputs))
     return session

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import textwrap
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ class Finding:
     remedy: str = ""
     examples: tuple[int, ...] = ()
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for value, known, what in ((self.topic, TOPICS, "topic"), (self.severity, SEVERITIES, "severity")):
             if value not in known:
                 raise AttributionError(f"a finding's {what} is one of {', '.join(known)}; got {value!r}")
@@ -81,7 +82,7 @@ class Report:
     findings: tuple[Finding, ...]
     subject: str = ""
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         # topics in the order of their worst finding: what spoils the numbers is read first
         worst = {
             topic: min((_rank(one) for one in self.findings if one.topic == topic), default=len(SEVERITIES)) for topic in TOPICS
@@ -92,7 +93,7 @@ class Report:
     def __len__(self) -> int:
         return len(self.findings)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Finding]:
         return iter(self.findings)
 
     def __contains__(self, name: str) -> bool:

@@ -13,6 +13,7 @@ from .compared import Compared
 from .integral.integrator import Outcome
 from .integral.refined import CONVERGED, NOT_FINITE, Control
 from .method import Method
+from .program import Tables
 from .work import Work
 
 # The relative error that float32 gradients carry.
@@ -77,7 +78,9 @@ def assemble(
     return found
 
 
-def _against_baseline(found: dict, method, function, outcome, tables, compared) -> dict[str, Any]:
+def _against_baseline(
+    found: dict[str, Any], method: Method, function: ScoreFunction, outcome: Outcome, tables: Tables, compared: Compared
+) -> dict[str, Any]:
     """What comes of the score at the baseline."""
     below, references = compared.baseline_scores, tables.references
     one = references.count == 1
@@ -93,13 +96,13 @@ def _against_baseline(found: dict, method, function, outcome, tables, compared) 
         "baseline_confidence": (compared.highest[:, 0] if one else compared.highest) if confident else None,
     }
     if method.in_score_units:
-        total = sum(leaf.reshape(len(leaf), -1).sum(1, dtype=np.float64) for leaf in flatten(found["attributions"]).values())
+        leaves = flatten(found["attributions"]).values()
+        total = sum((leaf.reshape(len(leaf), -1).sum(1, dtype=np.float64) for leaf in leaves), np.zeros(len(difference)))
         more["gap"] = total - difference
         short = method.when_incomplete(function)
         if short is not None:
-            size = sum(
-                np.abs(leaf).reshape(len(leaf), -1).sum(1, dtype=np.float64) for leaf in flatten(found["attributions"]).values()
-            )
+            leaves = flatten(found["attributions"]).values()
+            size = sum((np.abs(leaf).reshape(len(leaf), -1).sum(1, dtype=np.float64) for leaf in leaves), np.zeros(len(total)))
             status = judged(more["gap"], difference, size, compared.largest, method.exact, short)
             known = found["status"]
             more["status"] = (

@@ -2,11 +2,13 @@
 
 import dataclasses
 import hashlib
+import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 
+from ..common.types import Leaves, present
 from .integral.integrator import Outcome
 from .integral.refined import WORST
 
@@ -32,7 +34,7 @@ class Cloud:
     stddev: float
     form: str
 
-    def copies(self, x: dict[Any, np.ndarray], example: int, seed: int) -> dict[Any, np.ndarray]:
+    def copies(self, x: Leaves, example: int, seed: int) -> Leaves:
         """(n_samples, ...) by key. What is drawn depends on (seed, the example's own values), not on its company."""
         rng = np.random.default_rng([seed, digest(x, example)])
         return {key: _noisy(value[example], self.n_samples, self.stddev, rng) for key, value in x.items()}
@@ -50,12 +52,12 @@ class Cloud:
         def mean(values: np.ndarray) -> np.ndarray:
             return values.mean(1)
 
-        totals = {key: FORMS[self.form](split(total)) for key, total in outcome.totals.items()}
-        found = {name: of(name, mean) for name in ("end_slopes", "path_scores", "path_slopes", "residual")}
+        totals = {key: FORMS[self.form](present(split(total))) for key, total in outcome.totals.items()}
+        found: dict[str, Any] = {name: of(name, mean) for name in ("end_slopes", "path_scores", "path_slopes", "residual")}
         found |= {
             "alphas": of("alphas", lambda values: values[:, 0]),
-            "finite": of("finite", lambda values: values.all(1)),
-            "residual_clipped": of("residual_clipped", lambda values: values.any(1)),
+            "finite": of("finite", lambda values: np.all(values, axis=1)),
+            "residual_clipped": of("residual_clipped", lambda values: np.any(values, axis=1)),
             "status": of("status", _worst),
             "narrow_at": of("narrow_at", lambda values: np.fmin.reduce(values, 1)),
         }
@@ -70,18 +72,18 @@ class Cloud:
         return self.n_samples if self.form == "mean" else 1
 
 
-def in_clouds(cloud: Cloud, examples: dict[Any, np.ndarray], seed: int | None, memory: int, beside: int = 0) -> Iterator[tuple]:
+def in_clouds(cloud: Cloud, examples: Leaves, seed: int | None, memory: int, beside: int = 0) -> Iterator[tuple]:
     """Of examples that are done together, which of them each copy is of, and the copies by key.
 
     Args:
         memory: bytes that copies may take; those of one example are always made together.
         beside: bytes of what else is repeated for each copy.
     """
-    seed = np.random.SeedSequence().entropy if seed is None else seed
+    seed = drawn(seed)
     count, size = len(next(iter(examples.values()))), beside + sum(value[0].nbytes for value in examples.values())
     together = max(1, memory // max(size * cloud.n_samples, 1))
     for start in range(0, count, together):
-        some = np.arange(start, min(start + together, count))
+        some = range(start, min(start + together, count))
         copies = [cloud.copies(examples, i, seed) for i in some]
         yield np.repeat(some, cloud.n_samples), {key: np.concatenate([one[key] for one in copies]) for key in examples}
 
@@ -89,7 +91,7 @@ def in_clouds(cloud: Cloud, examples: dict[Any, np.ndarray], seed: int | None, m
 def joined(parts: list[Outcome]) -> Outcome:
     """One outcome of all examples."""
 
-    def whole(name: str):
+    def whole(name: str) -> Any:
         values = [getattr(part, name) for part in parts]
         if isinstance(values[0], dict):
             return {key: np.concatenate([value[key] for value in values]) for key in values[0]}
@@ -98,7 +100,12 @@ def joined(parts: list[Outcome]) -> Outcome:
     return Outcome(**{field.name: whole(field.name) for field in dataclasses.fields(Outcome)})
 
 
-def digest(x: dict[Any, np.ndarray], example: int) -> int:
+def drawn(seed: int | None) -> int:
+    """The seed that is given, or one that no other call has."""
+    return secrets.randbits(128) if seed is None else seed
+
+
+def digest(x: Leaves, example: int) -> int:
     """A number that an example's own values give, for seeds."""
     found = hashlib.blake2b(digest_size=8)
     for value in x.values():

@@ -26,7 +26,7 @@ class Fetching:
             whole output of each row is held, at every position.
     """
 
-    def __init__(self, function: ScoreFunction, batch_size: int | None):
+    def __init__(self, function: ScoreFunction, batch_size: int | None) -> None:
         self.function = function
         self._cuts: dict[Any, Cut] = {}
         self._passes: dict[str, Compiled] = {}

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..common.errors import AttributionError
+from ..common.types import present
 from ..graph.graphdef.flatten import Flattening, add_flat
 from ..graph.traced.compiled import Compiled
 from ..graph.traced.gradients import gradients
@@ -22,7 +23,7 @@ from ..selection.score_function import ScoreFunction
 from .integral.integrator import Fixed
 from .integral.points import Points
 from .method import Method
-from .row import ScoreOnly
+from .row import GradientIntegrand, ScoreOnly
 from .work import Work
 
 # Points of each path that are compared, and cells of the scan that places them where the score moves.
@@ -38,7 +39,9 @@ def with_format(method: Method, work: Work, result: Result) -> Result:
     if not formats:
         return result
     try:
-        error = format_error(method, work, result.evaluations) if method.measured_format and method.cloud is None else None
+        error = (
+            format_error(method, work, present(result.evaluations)) if method.measured_format and method.cloud is None else None
+        )
     except (AttributionError, ValueError, TypeError) as failure:
         note = f"what {formats} leaves open is not known, since the net could not be computed in float32: {failure}"
         return dataclasses.replace(result, format=formats, notes=(*result.notes, note))
@@ -55,7 +58,10 @@ def format_error(method: Method, work: Work, evaluations: np.ndarray) -> np.ndar
         AttributionError: the net has gradients of its author's, or cannot be computed in float32.
     """
     tables, count = work.tables, len(work.tables.score)
-    velocity = method.row(work.features, work.session.function.place.kind).velocity
+    row = method.row(work.features, work.session.function.place.kind)
+    if not isinstance(row, GradientIntegrand):
+        raise AttributionError(f"the rows of {type(method).__name__} are no gradients along a path")
+    velocity = row.velocity
     alpha, weight = _placed(work) if velocity == "difference" else (np.ones((count, 1)), np.ones((count, 1)))
     start = {key: table[tables.references.index[key][:, 0]] for key, table in tables.references.tables.items()}
     moves = {"difference": {key: x - start[key] for key, x in tables.x.items()}, "input": tables.x, "one": {}}[velocity]
@@ -97,7 +103,7 @@ def _placed(work: Work) -> tuple[np.ndarray, np.ndarray]:
     cells, rows = np.linspace(0, 1, CELLS + 1), np.zeros(CELLS + 1, int)
     points = Points(cells, np.ones(CELLS + 1), rows, rows)
     rule = Fixed([points] * count, {}, session.function.dtype.as_numpy_dtype, forward_only=True)
-    moved = np.sqrt(np.abs(np.diff(session.run(ScoreOnly(), tables, rule).path_scores, axis=1)))
+    moved = np.sqrt(np.abs(np.diff(present(session.run(ScoreOnly(), tables, rule).path_scores), axis=1)))
     moved = np.where(np.isfinite(moved), moved, 0)
     share = (1 - EVEN) * moved / np.maximum(moved.sum(1, keepdims=True), np.finfo(float).tiny) + EVEN / CELLS
     passed = np.concatenate([np.zeros((count, 1)), np.cumsum(share, 1)], 1)

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..common.errors import AttributionError, nearest
 from ..common.registry import Registry
+from ..common.types import Features, Leaves
 from ..result.completeness import INCOMPLETE
 from ..selection import baselines
 from ..selection.at_and_of import At
@@ -71,7 +72,7 @@ class Method:
     control: ClassVar[Control | None] = None
     cloud: ClassVar[Cloud | None] = None
 
-    def points(self, references: int, rng: np.random.Generator | None, features: dict, kind: str) -> points.Points:
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         """The rows of one example, see `ta.extend.points`.
 
         Args:
@@ -82,7 +83,7 @@ class Method:
         """
         raise AttributionError(f"{type(self).__name__} says no points(self, references, rng, features, kind)")
 
-    def row(self, features: dict, kind: str) -> RowFunction:
+    def row(self, features: Features, kind: str) -> RowFunction:
         """What is computed at each row, such as `ta.extend.GradientIntegrand()`; the arguments are as in `points`."""
         raise AttributionError(f"{type(self).__name__} says no row(self, features, kind)")
 
@@ -94,11 +95,11 @@ class Method:
         """What rows run on, given the session of that place."""
         return session
 
-    def sum_shapes(self, features: dict, work: Work) -> dict:
+    def sum_shapes(self, features: Features, work: Work) -> Features:
         """Shapes of one example of what rows give, by key, for selected tensors of shapes `features`."""
         return features
 
-    def row_extras(self, x: dict, session: Session) -> dict:
+    def row_extras(self, x: Leaves, session: Session) -> Leaves:
         """What rows need of each example beside the selected tensors `x` (n, ...), by name."""
         return {}
 
@@ -111,7 +112,7 @@ class Method:
         where it does not claim that they sum to it."""
         return INCOMPLETE if self.complete and self.shares_residual(function) else None
 
-    def default_baseline(self) -> Any:
+    def default_baseline(self) -> baselines.Baseline:
         """What stands in where no baselines are given.
 
         Raises:

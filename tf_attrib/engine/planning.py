@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common.types import Leaves, present
 from ..selection.each_position import EachPosition
 from ..selection.references import References, resolve
 from .method import Method
@@ -26,10 +27,10 @@ class Examples:
         match: the user's key for each of the model's.
     """
 
-    given: dict[Any, np.ndarray]
-    arrays: dict[Any, np.ndarray]
+    given: Leaves
+    arrays: Leaves
     good: np.ndarray | None
-    ready: dict[Any, np.ndarray]
+    ready: Leaves
     match: dict[Any, Any]
 
     def __len__(self) -> int:
@@ -58,7 +59,7 @@ class _Entries:
         )
 
 
-def usable(given: dict[Any, np.ndarray], mark: bool) -> tuple[dict[Any, np.ndarray], np.ndarray | None]:
+def usable(given: Leaves, mark: bool) -> tuple[Leaves, np.ndarray | None]:
     """The arrays that a call with these inputs computes with, and which examples are finite: None where those that are not are
     no matter of marking, but errors."""
     good = finite_rows(given) if mark else None
@@ -102,7 +103,7 @@ def _finite_alone(session: Session, examples: Examples, entries: _Entries) -> _E
     good = None if examples.good is None else examples.good & entries.references.finite
     if good is None or good.all():
         return entries
-    which, target = _some(good), entries.target
+    which, target = present(_some(good)), entries.target
     known = (
         None
         if isinstance(target, EachPosition)

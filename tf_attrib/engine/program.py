@@ -71,7 +71,7 @@ class Program:
         row: RowFunction,
         extra: dict[Any, np.ndarray] | None = None,
         sums: dict[Any, tuple] | None = None,
-    ):
+    ) -> None:
         self.function, self._row, self._extra, self._sums = function, row, list(extra or {}), sums or {}
         dtype, inputs = function.dtype, function.traced.inputs
         tables = [tf.TensorSpec([None, *features], dtype) for features in function.features().values()]
@@ -184,4 +184,5 @@ def block_rows(function: ScoreFunction, inputs: dict[Any, np.ndarray]) -> tuple[
     """
     if function.rows:
         return function.rows, function.rows
-    return tuple(min(max(ACTIVATION_BYTES // max(size, 1), 1), MOST_ROWS) for size in function.row_bytes(inputs))
+    scored, whole = (min(max(ACTIVATION_BYTES // max(size, 1), 1), MOST_ROWS) for size in function.row_bytes(inputs))
+    return scored, whole

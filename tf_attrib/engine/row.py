@@ -1,8 +1,7 @@
 """Row functions: one row is (example, reference, alpha) -> (score, integrand). Methods differ in these and in points."""
 
 import dataclasses
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import Any, Protocol
 
 import tensorflow as tf
 
@@ -44,9 +43,13 @@ class Row:
         }
 
 
-# From the score function and a block of rows to the score (rows,), its derivative along the path (rows,), zeros where that
-# means nothing, and what each row gives, (rows, ...) by key. A module's function or a frozen dataclass: it is compiled once.
-RowFunction: TypeAlias = Callable[[ScoreFunction, Row], tuple[tf.Tensor, tf.Tensor, dict[Any, tf.Tensor]]]
+class RowFunction(Protocol):
+    """What a method evaluates on a block of rows: a frozen dataclass or a function; equal ones are compiled once."""
+
+    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict[Any, tf.Tensor]]:
+        """Score (rows,), derivative of what is integrated along the path (rows,), zeros where that means nothing, and what each
+        row gives, (rows, ...) by key."""
+        ...
 
 
 @dataclasses.dataclass(frozen=True)

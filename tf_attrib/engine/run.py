@@ -6,7 +6,7 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..selection.score_function import ScoreFunction
-from .copies import digest, in_clouds, joined
+from .copies import digest, drawn, in_clouds, joined
 from .integral.integrator import Fixed, Outcome
 from .integral.points import Points, checked
 from .integral.refined import Refined
@@ -84,9 +84,9 @@ def _points(method: Method, work: Work, seed: int | None) -> list[Points]:
     count = len(next(iter(x.values())))
     if not method.random:
         return [checked(repr(method), method.points(references, None, work.features, kind), references)] * count
-    seed = np.random.SeedSequence().entropy if seed is None else seed
+    seed = drawn(seed)
     found = []
     for i in range(count):
-        drawn = method.points(references, np.random.default_rng([seed, digest(x, i)]), work.features, kind)
-        found.append(checked(repr(method), drawn, references, found[0] if found else None))
+        made = method.points(references, np.random.default_rng([seed, digest(x, i)]), work.features, kind)
+        found.append(checked(repr(method), made, references, found[0] if found else None))
     return found

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..common.errors import AttributionError
+from ..common.types import Features, Leaves, present
 from ..graph.traced.cut import Port
 from ..graph.traced.heads_and_lookups import connected, find_lookups, layer_names
 from ..graph.traced.trace import Traced
@@ -31,7 +32,9 @@ from .row import RowFunction, ScoreOnly
 class Session(Fetching):
     """What a call of `attribute` works on: the tensors that were selected, the rows that are run, and what is compared."""
 
-    def __init__(self, traced: Traced, at: At | None, of: Of | None, names: dict, examples: dict, batch_size: int | None):
+    def __init__(
+        self, traced: Traced, at: At | None, of: Of | None, names: dict, examples: dict, batch_size: int | None
+    ) -> None:
         output = resolve_of(traced, of)
         self._one, self._names, self._traced = {key: value[:1].copy() for key, value in examples.items()}, names, traced
         place = self._resolved(at, list(output.fetches.values()))
@@ -123,17 +126,17 @@ class Session(Fetching):
         other.block, other.whole_block = self.block, self.whole_block
         return other
 
-    def observed(self, inputs: dict, match: dict) -> dict[Any, tuple]:
+    def observed(self, inputs: dict, match: dict) -> Features:
         """The shapes of one example of the observed tensors, by the key that they are handed out under. They may follow the
         length of a sequence."""
-        place = self.function.observed
+        place = present(self.function.observed)
         shapes = self.function.features(place)
         if any(None in shape for shape in shapes.values()):
             found = self.fetch("observed", place.ports, {key: value[:1] for key, value in inputs.items()})
             shapes = {key: value.shape[1:] for key, value in found.items()}
         return dict(zip(self.handed_out(match, place), map(tuple, shapes.values()), strict=True))
 
-    def selected(self, inputs: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
+    def selected(self, inputs: Leaves) -> Leaves:
         """The selected tensors at `inputs` (by the model's keys), (n, ...) by key, in the dtype of paths."""
         ports = self.function.place.ports
         source = {key: self._inputs.get(port.tensor.ref(), self) for key, port in ports.items()}
@@ -185,11 +188,12 @@ class Session(Fetching):
         alone = {name: those[0] for name, those in found.items() if len(those) == 1}
         return alone | {key: key for key in keys if isinstance(key, str)}
 
-    def indices(self, inputs: dict[Any, np.ndarray]) -> np.ndarray | None:
+    def indices(self, inputs: Leaves) -> np.ndarray | None:
         """The token indices of the one lookup that was selected, (n, length), or None."""
         place = self.function.place
-        port = Port(place.indices, place.indices_axis)
-        return None if place.indices is None else self.fetch("indices", {None: port}, inputs)[None]
+        if place.indices is None:
+            return None
+        return self.fetch("indices", {None: Port(place.indices, place.indices_axis)}, inputs)[None]
 
     def run(
         self,
@@ -213,7 +217,7 @@ class Session(Fetching):
         def program_for(forward_only: bool) -> program.Program:
             key = (ScoreOnly(), False) if forward_only else (row, odds)
             if key not in self._programs:
-                explained = self.function.log_odds if key[1] else self.function
+                explained = present(self.function.log_odds) if key[1] else self.function
                 self._programs[key] = program.Program(explained, key[0], tables.extra, None if forward_only else sums)
             return self._programs[key]
 

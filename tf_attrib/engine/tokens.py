@@ -7,6 +7,9 @@ import numpy as np
 from ..graph.saved.id_sources import Buckets, buckets, words_at
 from .session import Session
 
+# Stands where no word is known; an array, since that is what NumPy compares with.
+NO_WORD = np.array(None, dtype=object)
+
 
 def tokens(session: Session, inputs: dict, known: Sequence[str] | None) -> np.ndarray | None:
     """A word for each id, (n, length), where the one lookup that was selected has such; None where nothing is known.
@@ -17,9 +20,9 @@ def tokens(session: Session, inputs: dict, known: Sequence[str] | None) -> np.nd
         known: the only vocabulary of a Keras model; it names what no table holds, such as unknown words.
     """
     place = session.function.place
-    if place.indices is None:
-        return None
     indices = session.indices(inputs)
+    if place.indices is None or indices is None:
+        return None
     is_sparse = place.indices_axis is None
     found = words_at(session.function.traced, place.indices, indices)
     hashed = buckets(place.indices)
@@ -28,7 +31,7 @@ def tokens(session: Session, inputs: dict, known: Sequence[str] | None) -> np.nd
         _fill(words, _strings(session, inputs, hashed, indices, is_sparse))
     if known is not None and (found is not None or hashed is None):
         names = np.asarray(known, dtype=object)
-        _fill(words, np.where((indices >= 0) & (indices < len(names)), names[indices.clip(0, len(names) - 1)], None))
+        _fill(words, np.where((indices >= 0) & (indices < len(names)), names[indices.clip(0, len(names) - 1)], NO_WORD))
     elif found is None and hashed is None and not is_sparse:
         return None
     # of an id that no one names: of a sparse lookup its number, which tells rows apart; else it is padding
@@ -41,7 +44,7 @@ def tokens(session: Session, inputs: dict, known: Sequence[str] | None) -> np.nd
 def _fill(words: np.ndarray, others: np.ndarray | None) -> None:
     """Puts others in where no word is known."""
     if others is not None:
-        empty = np.equal(words, None)
+        empty = np.equal(words, NO_WORD)
         words[empty] = others[empty]
 
 

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from ..common.types import Features, Leaves
 from . import program
 from .compared import Compared
 from .omission import Omitted
@@ -18,11 +19,11 @@ class Work:
     example and the position that each entry is of (`placed`); and what was left out, since it is not finite (`omitted`)."""
 
     session: Session
-    arrays: dict
-    ready: dict
+    arrays: Leaves
+    ready: Leaves
     tables: program.Tables
     compared: Compared
-    match: dict = dataclasses.field(default_factory=dict)
+    match: dict[Any, Any] = dataclasses.field(default_factory=dict)
     placed: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     omitted: Omitted | None = None
 
@@ -41,7 +42,7 @@ class Work:
         )
 
     @property
-    def features(self) -> dict[Any, tuple]:
+    def features(self) -> Features:
         """Shapes of one example of the selected tensors, by key."""
         return {key: value.shape[1:] for key, value in self.tables.x.items()}
 
@@ -50,7 +51,7 @@ class Work:
         """Of what rows need of one example beside the selected tensors."""
         return sum(value[:1].nbytes for value in [*self.tables.context.values(), *self.tables.extra.values()])
 
-    def copied(self, which: np.ndarray, x: dict, scored: bool) -> "Work":
+    def copied(self, which: np.ndarray, x: Leaves, scored: bool) -> "Work":
         """Copies of the examples `which` with other values `x` of the selected tensors.
 
         Args:

@@ -3,12 +3,18 @@
 import dataclasses
 from typing import Any
 
+import numpy as np
+
 from ..common.errors import AttributionError
+from ..common.types import Features, Leaves, present
 from ..engine.integral import points
 from ..engine.method import Method
-from ..engine.row import PooledIntegrand
+from ..engine.row import PooledIntegrand, RowFunction
+from ..engine.session import Session
+from ..engine.work import Work
 from ..graph.traced.layers import last_with_positions, written
 from ..selection.at_and_of import At, as_at
+from ..selection.score_function import ScoreFunction
 from .conductance_rows import UNIT, ConductanceIntegrand, InfluenceIntegrand, ThroughIntegrand, separated, unit_rows
 from .paths import PathMethod
 
@@ -24,7 +30,7 @@ class LayerPathMethod(PathMethod):
 
     path: Any = dataclasses.field(default=None, kw_only=True)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         try:
             as_at(self.path)
@@ -35,20 +41,20 @@ class LayerPathMethod(PathMethod):
     def _accuracy(self) -> str:
         return super()._accuracy + ("" if self.path is None else f", path={_shown(self.path)}")
 
-    def session_for(self, session):
+    def session_for(self, session: Session) -> Session:
         return session.along(as_at(self.path))
 
-    def sum_shapes(self, features, work):
+    def sum_shapes(self, features: Features, work: Work) -> Features:
         return work.session.observed(work.ready, work.match)
 
-    def words(self, function):
-        return function.observed.words
+    def words(self, function: ScoreFunction) -> str:
+        return present(function.observed).words
 
-    def fields(self, work):
+    def fields(self, work: Work) -> dict[str, Any]:
         place, seen = work.session.function.place.words, self.words(work.session.function)
         return {"path_at": "" if place == seen else place}
 
-    def notes(self, function):
+    def notes(self, function: ScoreFunction) -> tuple[str, ...]:
         return (f"the path runs at {function.place.words}",)
 
 
@@ -67,7 +73,7 @@ class Conductance(LayerPathMethod):
     through: At | None = dataclasses.field(default=None, kw_only=True)
     complete = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         if self.through is None:
             return
@@ -82,33 +88,33 @@ class Conductance(LayerPathMethod):
     def _accuracy(self) -> str:
         return super()._accuracy + ("" if self.through is None else f", through={_shown(self.through)}")
 
-    def session_for(self, session):
+    def session_for(self, session: Session) -> Session:
         return super().session_for(session) if self.through is None else session.through(self.through)
 
-    def sum_shapes(self, features, work):
+    def sum_shapes(self, features: Features, work: Work) -> Features:
         return super().sum_shapes(features, work) if self.through is None else features
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return ConductanceIntegrand() if self.through is None else ThroughIntegrand()
 
-    def row_extras(self, x, session):
+    def row_extras(self, x: Leaves, session: Session) -> Leaves:
         if self.through is None:
             return {}
-        return {UNIT: unit_rows(session.function.observed, self.through.unit, len(next(iter(x.values()))))}
+        return {UNIT: unit_rows(present(session.function.observed), self.through.unit, len(next(iter(x.values()))))}
 
-    def shares_residual(self, function):
+    def shares_residual(self, function: ScoreFunction) -> bool:
         return self.through is None and separated(function)
 
-    def fields(self, work):
+    def fields(self, work: Work) -> dict[str, Any]:
         return super().fields(work) if self.through is None else {}
 
-    def words(self, function):
+    def words(self, function: ScoreFunction) -> str:
         if self.through is None:
             return super().words(function)
         unit = "" if self.through.unit is None else f"unit {written(self.through.unit)} of "
-        return f"{function.place.words} by way of {unit}{function.observed.words}"
+        return f"{function.place.words} by way of {unit}{present(function.observed).words}"
 
-    def notes(self, function):
+    def notes(self, function: ScoreFunction) -> tuple[str, ...]:
         if self.through is not None:
             return ("the gap is what does not pass there",)
         around = "" if separated(function) else "; the gap is what leads to the output around the layer"
@@ -125,10 +131,10 @@ class InternalInfluence(LayerPathMethod):
     kind = "slope"
     in_score_units = False
 
-    def unit(self, of_score):
+    def unit(self, of_score: str) -> str:
         return f"{of_score} per unit of the layer"
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return InfluenceIntegrand()
 
 
@@ -149,11 +155,11 @@ class GradCam(Method):
     uses_baseline = False
     in_score_units = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.layer is not None:
             as_at(self.layer)
 
-    def placed_at(self, at, function):
+    def placed_at(self, at: At | None, function: ScoreFunction) -> At | None:
         if self.layer is not None:
             return as_at(self.layer)
         if at is not None and at.kind in ("layer", "tensor"):
@@ -165,7 +171,7 @@ class GradCam(Method):
             )
         return At("layer", last_with_positions(function.traced, list(function.output.fetches.values())))
 
-    def sum_shapes(self, features, work):
+    def sum_shapes(self, features: Features, work: Work) -> Features:
         for shape in features.values():
             if len(shape) < 2:
                 raise AttributionError(
@@ -175,10 +181,10 @@ class GradCam(Method):
                 )
         return {key: shape[:-1] for key, shape in features.items()}
 
-    def points(self, references, rng, features, kind):
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         return points.at_input()
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return PooledIntegrand()
 
 

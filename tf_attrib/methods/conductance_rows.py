@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..common.types import present
 from ..engine.row import Row, per_row_sum
 from ..graph.traced.cut import Port
 from ..graph.traced.gradients import gradients
@@ -26,7 +27,7 @@ UNIT, EVERY = "unit", np.iinfo(np.int32).max
 
 def separated(function: ScoreFunction) -> bool:
     """Whether all that leads from the selected tensors to the score passes the observed ones."""
-    between = [port.tensor for port in function.observed.ports.values()]
+    between = [port.tensor for port in present(function.observed).ports.values()]
     same = {tensor.ref() for tensor in between}
     return not any(
         port.tensor.ref() not in same and connected(port.tensor, function.output.fetches.values(), between)
@@ -48,7 +49,7 @@ class ConductanceIntegrand:
             outputs = graph.observed if whole else [*graph.observed, graph.score]
             moved = pushed_forward(outputs, graph.selected, graph.directions, graph.failure)
             products = [_product(slope, move, function.dtype) for slope, move in zip(inner, moved, strict=False)]
-            return _ports(function.observed, products) | ({} if whole else {"slope": Port(moved[-1])})
+            return _ports(present(function.observed), products) | ({} if whole else {"slope": Port(moved[-1])})
 
         found = _evaluated(function, row, fetches)
         score, slope = found.pop("score"), found.pop("slope", None)
@@ -67,7 +68,7 @@ class InfluenceIntegrand:
             inner = graph.inner()
             outer = gradients(graph.observed, graph.selected, graph.failure, inner) if whole else graph.outer()
             outer = _ports(function.place, [_or_zeros(*pair) for pair in zip(outer, graph.selected, strict=True)])
-            return _ports(function.observed, inner) | {("outer", key): port for key, port in outer.items()}
+            return _ports(present(function.observed), inner) | {("outer", key): port for key, port in outer.items()}
 
         found = _evaluated(function, row, fetches)
         difference = row.difference()
@@ -83,11 +84,11 @@ class ThroughIntegrand:
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score and its derivative along the path (rows,), and the integrand by key of the selected tensors."""
-        (port,) = function.observed.ports.values()
+        (port,) = present(function.observed).ports.values()
 
         def fetches(graph: _Ends) -> dict[Any, Port]:
             (tensor,), (slope,) = graph.observed, graph.inner()
-            mask = port.to_graph(_mask(port.from_graph(tensor), graph.unit))
+            mask = port.to_graph(_mask(port.from_graph(tensor), present(graph.unit)))
             through = gradients([tensor], graph.selected, graph.failure, [slope * tf.cast(mask, slope.dtype)])
             through, whole = (
                 _ports(function.place, [_or_zeros(*pair) for pair in zip(found, graph.selected, strict=True)])
@@ -152,7 +153,7 @@ def _evaluated(function: ScoreFunction, row: Row, fetches: Callable[["_Ends"], d
 
     As with plain gradients, it is found in the traced graph itself and cut out afterwards.
     """
-    ports, seen = function.place.ports, function.observed
+    ports, seen = function.place.ports, present(function.observed)
     score, target = function.chosen()
     with TRACING, function.traced.function.graph.as_default():
         unit = tf.compat.v1.placeholder(tf.int32, [None, row.extra[UNIT].shape[1]]) if UNIT in row.extra else None

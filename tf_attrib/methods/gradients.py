@@ -2,12 +2,16 @@
 
 import dataclasses
 
+import numpy as np
+
 from ..common.checks import whole
 from ..common.errors import AttributionError
+from ..common.types import Features
 from ..engine.integral import points
 from ..engine.integral.quadrature import make_rule
 from ..engine.method import Method
-from ..engine.row import GradientIntegrand
+from ..engine.row import GradientIntegrand, RowFunction
+from ..selection.score_function import ScoreFunction
 from .deeplift.multipliers import GuidedIntegrand, replaced_gradients
 
 PER_INPUT = "{} per unit of input"
@@ -24,13 +28,13 @@ class Gradient(Method):
     on_path = True
     measured_format = True
 
-    def points(self, references, rng, features, kind):
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         return points.at_input()
 
-    def unit(self, of_score):
+    def unit(self, of_score: str) -> str:
         return PER_INPUT.format(of_score)
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return GradientIntegrand("one")
 
 
@@ -42,10 +46,10 @@ class GradientTimesInput(Method):
     on_path = True
     measured_format = True
 
-    def points(self, references, rng, features, kind):
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         return points.at_input()
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return GradientIntegrand("input")
 
 
@@ -61,16 +65,16 @@ class InteriorGradients(Method):
     in_score_units = False
     on_path = True
 
-    def points(self, references, rng, features, kind):
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         if references > 1:
             raise AttributionError(f"interior gradients lie on one path; {references} baselines were given: give one")
         make_rule("right", whole("n_steps", self.n_steps))  # the same check of how many there may be
         return points.series(self.n_steps)
 
-    def unit(self, of_score):
+    def unit(self, of_score: str) -> str:
         return PER_INPUT.format(of_score)
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return GradientIntegrand("one")
 
 
@@ -86,14 +90,14 @@ class GuidedBackprop(Method):
     linear = False  # what counts is the sign of what comes from above
     rules = "guided"
 
-    def points(self, references, rng, features, kind):
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         return points.at_input()
 
-    def unit(self, of_score):
+    def unit(self, of_score: str) -> str:
         return PER_INPUT.format(of_score)
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return GuidedIntegrand()
 
-    def notes(self, function):
+    def notes(self, function: ScoreFunction) -> tuple[str, ...]:
         return replaced_gradients(function)

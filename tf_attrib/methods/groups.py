@@ -69,7 +69,7 @@ def grouped(groups: Any, x: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
 
 def _ordered(groups: Any, like: dict) -> list[np.ndarray]:
     """The groups of each tensor of `like`, in its order."""
-    given = {None: groups} if list(like) == [None] and is_nested_list(groups) else flatten(groups)
+    given: dict[Any, Any] = {None: groups} if list(like) == [None] and is_nested_list(groups) else flatten(groups)
     if len(given) != len(like) or (set(given) != set(like) and list(given) != list(range(len(like)))):
         wanted = "one array of groups is" if list(like) == [None] else f"groups for each of {list(like)} are"
         raise AttributionError(

@@ -8,12 +8,17 @@ import numpy as np
 from ..common.checks import number, whole
 from ..common.errors import AttributionError
 from ..common.nested import flatten
+from ..common.types import Features, Leaves
 from ..engine.integral import points
 from ..engine.method import Method
+from ..engine.row import RowFunction
+from ..engine.session import Session
+from ..engine.work import Work
 from ..selection import baselines
+from ..selection.baselines import Baseline
 from ..selection.inputs import as_arrays
 from .groups import COUNT, group_count, grouped
-from .windows import AblationIntegrand, OcclusionIntegrand, make_windows
+from .windows import AblationIntegrand, OcclusionIntegrand, Windows, make_windows
 
 
 @dataclasses.dataclass(frozen=True)
@@ -34,7 +39,7 @@ class Occlusion(Method):
     kind = "effect"
     forward_only = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for name in ("window", "stride"):
             given = getattr(self, name)
             for size in given if isinstance(given, tuple | list) else () if given is None else (given,):
@@ -43,16 +48,16 @@ class Occlusion(Method):
             number("value", self.value)
 
     @property
-    def takes_baselines(self) -> bool:
+    def takes_baselines(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (of a field)
         return self.value is None
 
-    def points(self, references, rng, features, kind):
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         return points.masks(self._windows(features, kind).count, references)
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return OcclusionIntegrand(self._windows(features, kind))
 
-    def _windows(self, features, kind):
+    def _windows(self, features: Features, kind: str) -> Windows:
         if len(features) > 1:
             raise AttributionError(
                 f"occlusion works on one tensor, {list(features)} are selected: at=ta.inputs(name) or at=ta.layer(name)"
@@ -67,10 +72,10 @@ class Occlusion(Method):
             stride = max(1, window // 2) if isinstance(window, int | np.integer) else tuple(max(1, w // 2) for w in window)
         return make_windows(tuple(shape), window, stride)
 
-    def fields(self, work):
+    def fields(self, work: Work) -> dict[str, Any]:
         return {"taken_away": "windows"}
 
-    def default_baseline(self):
+    def default_baseline(self) -> Baseline:
         return baselines.zeros() if self.value is None else baselines.constant(self.value)
 
 
@@ -93,7 +98,7 @@ class Ablation(Method):
     in_score_units = False
     forward_only = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.groups is not None:
             as_arrays(self.groups, "group")
 
@@ -101,14 +106,14 @@ class Ablation(Method):
         shapes = [np.shape(part) for part in flatten(self.groups).values()] if self.groups is not None else []
         return f"Ablation(groups of shape {', '.join(str(shape) for shape in shapes)})" if shapes else "Ablation()"
 
-    def row_extras(self, x, session):
+    def row_extras(self, x: Leaves, session: Session) -> Leaves:
         return grouped(self.groups, x)
 
-    def points(self, references, rng, features, kind):
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         return points.masks(group_count(self.groups, features), references)
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return AblationIntegrand()
 
-    def fields(self, work):
+    def fields(self, work: Work) -> dict[str, Any]:
         return {"taken_away": "positions" if self.groups is None else "groups", "groups": work.tables.extra[COUNT]}

@@ -5,11 +5,13 @@ import dataclasses
 import numpy as np
 
 from ..common.errors import AttributionError
+from ..common.types import Features, present
 from ..engine.integral import points
 from ..engine.integral.quadrature import DEFAULT_RULE, DEFAULT_STEPS, Rule, make_rule
 from ..engine.integral.refined import Control
 from ..engine.method import Method
-from ..engine.row import GradientIntegrand
+from ..engine.row import GradientIntegrand, RowFunction
+from ..selection.score_function import ScoreFunction
 
 # What integrated gradients aim at unless told otherwise.
 TOLERANCE, MOST_EVALUATIONS = 0.05, 1025
@@ -35,7 +37,7 @@ class PathMethod(Method):
     n_steps: int | None = dataclasses.field(default=None, kw_only=True)
     on_path = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         number = isinstance(self.tolerance, float | int | np.floating) and not isinstance(self.tolerance, bool)
         if not number or not 0 < self.tolerance < 1:
             hint = f"; a fixed rule is rule={self.tolerance!r}" if isinstance(self.tolerance, str | Rule) else ""
@@ -71,13 +73,13 @@ class PathMethod(Method):
         return make_rule(self.rule, self.n_steps)
 
     @property
-    def control(self) -> Control | None:
+    def control(self) -> Control | None:  # pyright: ignore[reportIncompatibleVariableOverride] (of these fields)
         return None if self._fixed is not None else Control(float(self.tolerance), int(self.max_evaluations))
 
-    def points(self, references, rng, features, kind):
-        return points.path(self._fixed, references)
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
+        return points.path(present(self._fixed), references)
 
-    def when_incomplete(self, function):
+    def when_incomplete(self, function: ScoreFunction) -> str | None:
         short = super().when_incomplete(function)
         return short if short is None or self._fixed is None else "too_few_steps"
 
@@ -92,7 +94,7 @@ class IntegratedGradients(PathMethod):
     complete = True
     measured_format = True
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return GradientIntegrand("difference")
 
 
@@ -105,13 +107,13 @@ class ExpectedGradients(Method):
     needs_data = True
     random = True
 
-    def points(self, references, rng, features, kind):
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         if isinstance(self.n_samples, bool) or not isinstance(self.n_samples, int | np.integer) or self.n_samples < 1:
             raise AttributionError(f"n_samples must be a whole number of at least 1, got {self.n_samples!r}")
-        return points.random_path(self.n_samples, references, rng)
+        return points.random_path(self.n_samples, references, present(rng))
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return GradientIntegrand("difference")
 
-    def when_incomplete(self, function):
+    def when_incomplete(self, function: ScoreFunction) -> str | None:
         return "too_few_samples"

@@ -1,13 +1,26 @@
 """Rows that average another method over noisy copies of the input."""
 
 import dataclasses
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ..common.errors import AttributionError
+from ..common.types import Features, Leaves
 from ..engine.copies import Cloud
+from ..engine.integral import points
+from ..engine.integral.refined import Control
 from ..engine.method import Method, as_method
+from ..engine.row import RowFunction
+from ..engine.session import Session
+from ..engine.work import Work
+from ..selection.at_and_of import At
+from ..selection.baselines import Baseline
+from ..selection.references import References
+from ..selection.score_function import ScoreFunction
+
+# What other methods state once for all as constants of the class, this one takes from its inner method, as properties.
+# pyright: reportIncompatibleVariableOverride=false
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +42,7 @@ class SmoothGrad(Method):
     form: ClassVar[str] = "mean"
     symmetric = False  # noise is drawn for each feature
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if isinstance(self.inner, str):
             object.__setattr__(self, "inner", as_method(self.inner))
         if not isinstance(self.inner, Method) or self.inner.forward_only or self.inner.cloud is not None:
@@ -47,12 +60,18 @@ class SmoothGrad(Method):
             )
 
     @property
+    def _inner(self) -> Method:
+        """The inner method: its name has become one."""
+        assert isinstance(self.inner, Method)
+        return self.inner
+
+    @property
     def cloud(self) -> Cloud:
         return Cloud(int(self.n_samples), float(self.stddev), self.form)
 
     @property
     def takes_baselines(self) -> bool:
-        return self.inner.takes_baselines
+        return self._inner.takes_baselines
 
     @property
     def needs_data(self) -> bool:
@@ -68,71 +87,71 @@ class SmoothGrad(Method):
 
     @property
     def uses_baseline(self) -> bool:
-        return self.inner.uses_baseline
+        return self._inner.uses_baseline
 
     @property
     def kind(self) -> str:
-        return self.inner.kind if self.form == "mean" else "square"
+        return self._inner.kind if self.form == "mean" else "square"
 
     @property
     def in_score_units(self) -> bool:
-        return self.inner.in_score_units and self.form == "mean"
+        return self._inner.in_score_units and self.form == "mean"
 
     @property
     def tells_signs(self) -> bool:
-        return self.inner.tells_signs and self.form == "mean"
+        return self._inner.tells_signs and self.form == "mean"
 
     @property
     def random(self) -> bool:
-        return self.inner.random
+        return self._inner.random
 
     @property
     def rules(self) -> str | None:
-        return self.inner.rules
+        return self._inner.rules
 
     @property
-    def control(self):
-        return self.inner.control
+    def control(self) -> Control | None:
+        return self._inner.control
 
-    def points(self, references, rng, features, kind):
-        return self.inner.points(references, rng, features, kind)
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
+        return self._inner.points(references, rng, features, kind)
 
-    def row(self, features, kind):
-        return self.inner.row(features, kind)
+    def row(self, features: Features, kind: str) -> RowFunction:
+        return self._inner.row(features, kind)
 
-    def placed_at(self, at, function):
-        return self.inner.placed_at(at, function)
+    def placed_at(self, at: At | None, function: ScoreFunction) -> At | None:
+        return self._inner.placed_at(at, function)
 
-    def session_for(self, session):
-        return self.inner.session_for(session)
+    def session_for(self, session: Session) -> Session:
+        return self._inner.session_for(session)
 
-    def sum_shapes(self, features, work):
-        return self.inner.sum_shapes(features, work)
+    def sum_shapes(self, features: Features, work: Work) -> Features:
+        return self._inner.sum_shapes(features, work)
 
-    def row_extras(self, x, session):
-        return self.inner.row_extras(x, session)
+    def row_extras(self, x: Leaves, session: Session) -> Leaves:
+        return self._inner.row_extras(x, session)
 
-    def shares_residual(self, function):
-        return self.inner.shares_residual(function)
+    def shares_residual(self, function: ScoreFunction) -> bool:
+        return self._inner.shares_residual(function)
 
-    def default_baseline(self):
-        return self.inner.default_baseline()
+    def default_baseline(self) -> Baseline:
+        return self._inner.default_baseline()
 
-    def references_used(self, references, seed):
-        return self.inner.references_used(references, seed)
+    def references_used(self, references: References, seed: int | None) -> References:
+        return self._inner.references_used(references, seed)
 
-    def fields(self, work):
-        return self.inner.fields(work)
+    def fields(self, work: Work) -> dict[str, Any]:
+        return self._inner.fields(work)
 
-    def unit(self, of_score):
-        return self.inner.unit(of_score) if self.form == "mean" else f"({self.inner.unit(of_score)})²"
+    def unit(self, of_score: str) -> str:
+        return self._inner.unit(of_score) if self.form == "mean" else f"({self._inner.unit(of_score)})²"
 
-    def words(self, function):
-        return self.inner.words(function)
+    def words(self, function: ScoreFunction) -> str:
+        return self._inner.words(function)
 
-    def notes(self, function):
-        notes = self.inner.notes(function)
-        if self.form == "mean" and self.inner.complete:
+    def notes(self, function: ScoreFunction) -> tuple[str, ...]:
+        notes = self._inner.notes(function)
+        if self.form == "mean" and self._inner.complete:
             notes += ("what adds up are the noisy copies: the gap is that of their mean score from the score of the example",)
         if self.control is not None and self.form != "mean":
             notes += ("each copy is taken to the stated accuracy; the error of what is returned is not estimated",)

@@ -61,7 +61,7 @@ class Windows:
         return (index >= start) & (index < start + self.window[axis])
 
 
-def make_windows(features: tuple, window, stride) -> Windows:
+def make_windows(features: tuple[int, ...], window: int | tuple[int, ...], stride: int | tuple[int, ...]) -> Windows:
     """Windows over a tensor of shape (batch, *features).
 
     Args:
@@ -103,7 +103,7 @@ class OcclusionIntegrand:
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), score lost (rows,), and integrand by key."""
         ((key, x),) = row.x.items()
-        mask = self.windows.mask(row.number % self.windows.count, x.dtype)
+        mask = self.windows.mask(tf.math.floormod(row.number, self.windows.count), x.dtype)
         occluded = x + mask * (row.reference[key] - x)
         score = function.scores({key: occluded}, row.context, row.target)
         lost = row.score - score
@@ -117,7 +117,7 @@ class AblationIntegrand:
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), score lost (rows,), and integrand by key."""
-        number = row.number % row.extra[COUNT]
+        number = tf.math.floormod(row.number, row.extra[COUNT])
         masks = {
             key: row.extra["group", i] == tf.reshape(number, [-1] + [1] * (x.shape.rank - 1))
             for i, (key, x) in enumerate(row.x.items())

@@ -9,6 +9,7 @@ from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
 from ..common.errors import AttributionError, nearest
 from ..common.nested import flatten, rebuild
+from ..common.types import present
 from ..engine.method import Method
 from ..methods import as_method
 from ..selection.inputs import as_arrays
@@ -175,7 +176,7 @@ def _check_same(results: dict[str, Attribution], first: Attribution) -> None:
             len(result) == len(first)
             and np.allclose(result.scores, first.scores, rtol=1e-4, atol=1e-6)
             and (result.target is None) == (first.target is None)
-            and np.array_equal(result.target, first.target)
+            and (result.target is None or np.array_equal(result.target, present(first.target)))
         )
         if not same:
             raise AttributionError(

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -10,6 +11,9 @@ from ..common.errors import AttributionError, plain, printed
 from .intervals import RESAMPLES, mean_interval
 from .metric import Curves, Metric
 from .table import heading
+
+if TYPE_CHECKING:
+    from ..view.draw import Drawing
 
 LEVEL = 0.95
 
@@ -89,7 +93,7 @@ class Comparison:
         table = {method: {metric: value.to_dict() for metric, value in found.items()} for method, found in self.table.items()}
         return json.dumps({"subject": self.subject, "metrics": list(self.metrics), "methods": table}, indent=2, allow_nan=False)
 
-    def plot(self):
+    def plot(self) -> "Drawing":
         """A figure: for each metric the mean of each method with its interval."""
         from ..view.curves import draw_intervals
 
@@ -112,7 +116,7 @@ class Comparison:
                 )
         return draw_intervals(parts, [f"{self.subject}. Dots: means over examples; lines: {LEVEL:.0%} bootstrap intervals."])
 
-    def plot_curves(self, metric: str = "aopc"):
+    def plot_curves(self, metric: str = "aopc") -> "Drawing":
         """A figure of the curves behind a metric, one for each method, with their bands.
 
         Figure 5 of Sundararajan et al. 2016 (arXiv:1611.02639) is this, of "aopc".

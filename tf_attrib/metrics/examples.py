@@ -12,6 +12,8 @@ from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
 from ..common.errors import AttributionError
 from ..common.nested import flatten, rebuild
+from ..common.types import present
+from ..engine.copies import drawn
 from ..engine.integral.integrator import Fixed
 from ..engine.integral.points import at_input
 from ..engine.method import Method
@@ -106,11 +108,11 @@ class Examples:
         context = {key: self.ready[key][example] for key in self.session.function.context}
         tables = Tables(at, context, self.target[example], np.zeros(count), none)
         rule = Fixed([at_input()] * count, {}, dtype, forward_only=True)
-        return self.session.run(ScoreOnly(), tables, rule).path_scores[:, 0]
+        return present(self.session.run(ScoreOnly(), tables, rule).path_scores)[:, 0]
 
     def generators(self, seed: int | None) -> Iterator[np.random.Generator]:
         """A random generator for each example, seeded by its own values too: its company does not matter."""
-        seed = np.random.SeedSequence().entropy if seed is None else seed
+        seed = drawn(seed)
         for i in range(len(self)):
             digest = hashlib.blake2b(digest_size=8)
             for value in self.x.values():

@@ -10,6 +10,7 @@ from ..attribution import Attribution
 from ..attributor import Attributor
 from ..common.checks import is_whole, whole
 from ..common.errors import AttributionError
+from ..common.types import present
 from ..engine.method import Method
 from ..methods import as_method
 from .examples import Examples, attributed, case_of, is_slope, joined, relevance
@@ -36,7 +37,7 @@ class Gaussian:
 
     stddev: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _positive("stddev", self.stddev)
 
     def words(self, case: Examples) -> str:
@@ -63,7 +64,7 @@ class NoisyBaseline:
 
     stddev: float | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         _positive("stddev", self.stddev)
 
     def words(self, case: Examples) -> str:
@@ -86,7 +87,7 @@ class Squares:
 
     side: int | tuple[int, int] = (1, 4)
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         low, high = self._range()
         if not (is_whole(low, 1) and is_whole(high, low)):
             raise AttributionError(f"side must be a whole number of at least 1, or (least, greatest); got {self.side!r}")
@@ -232,7 +233,7 @@ def _shared_out(result: Attribution, values: np.ndarray, case: Examples) -> np.n
         return values / joined(sizes)
     if np.any(result.groups < values.shape[1]):
         raise AttributionError(
-            f"infidelity means nothing of {result.method}: {result.groups.min()} groups for {values.shape[1]} "
+            f"infidelity means nothing of {result.method}: {present(result.groups).min()} groups for {values.shape[1]} "
             "features, each of which has the effect of its whole group; leave groups out, "
             "method='ablation', or leave this method or the metric out"
         )

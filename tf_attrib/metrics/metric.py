@@ -2,12 +2,15 @@
 
 import dataclasses
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..common.errors import printed
 from .intervals import mean_interval
+
+if TYPE_CHECKING:
+    from ..view.draw import Drawing
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -99,7 +102,7 @@ class Curves(Metric):
     axes: tuple[str, str] = ("", "")
     areas: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
 
-    def plot(self, level: float = 0.95, seed: int = 0):
+    def plot(self, level: float = 0.95, seed: int = 0) -> "Drawing":
         """The mean of each curve over the examples, with the band of its bootstrap interval at `level`: a figure."""
         from ..view.curves import Line, draw_curves
 

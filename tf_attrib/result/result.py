@@ -11,6 +11,7 @@ from typing import Any, NamedTuple, Self
 import numpy as np
 
 from ..common.nested import flatten, map_leaves, rebuild
+from ..common.types import present
 
 PER_EXAMPLE = (
     "scores",
@@ -153,12 +154,12 @@ class Result:
     def __len__(self) -> int:
         return len(self.scores)
 
-    def __getitem__(self, index) -> Self:
+    def __getitem__(self, index: int | slice | Sequence[int] | np.ndarray) -> Self:
         """The result for some of the examples: an int keeps a batch of one, a slice or array of indices selects."""
         if isinstance(index, int | np.integer):
             if not -len(self) <= index < len(self):
                 raise IndexError(f"example {index} of {len(self)}")
-            index = [index]
+            index = np.array([index])
         changes = {name: value[index] for name in PER_EXAMPLE if (value := getattr(self, name)) is not None}
         pick = lambda leaf: np.asarray(leaf)[index]  # noqa: E731
         inputs = None if self.inputs is None else map_leaves(pick, self.inputs)
@@ -194,9 +195,9 @@ class Result:
     @property
     def relative_gap(self) -> np.ndarray | None:
         """(batch,), the gap as a part of the difference of scores; NaN where these are the same but for rounding."""
-        if self.gap is None:
-            return None
         difference = self.difference
+        if self.gap is None or difference is None:
+            return None
         # relative to the scores themselves: a percentage of a rounding error would only frighten
         differs = np.abs(difference) > 1e-3 * np.maximum(np.abs(self.scores), np.abs(self.scores - difference))
         return np.divide(self.gap, difference, out=np.full(len(self), np.nan), where=differs)
@@ -205,12 +206,10 @@ class Result:
     def cancellation(self) -> np.ndarray | None:
         """(batch,), the L1 norm of all that is returned as a multiple of the difference of scores: 1 where nothing cancels. NaN
         where the scores are the same but for rounding; None where the sum has another unit."""
-        gaps = self.relative_gap
-        return (
-            None
-            if gaps is None
-            else np.where(np.isnan(gaps), np.nan, self.magnitudes / np.maximum(np.abs(self.difference), np.finfo(float).tiny))
-        )
+        gaps, difference = self.relative_gap, self.difference
+        if gaps is None or difference is None:
+            return None
+        return np.where(np.isnan(gaps), np.nan, self.magnitudes / np.maximum(np.abs(difference), np.finfo(float).tiny))
 
     @property
     def converged(self) -> np.ndarray | None:
@@ -227,8 +226,9 @@ class Result:
         """(batch,), the L1 norm of all that is returned for each example."""
         return self._over_features(lambda leaf: np.abs(leaf).sum(1))
 
-    def _over_features(self, reduce: Callable) -> np.ndarray:
-        return sum(reduce(leaf.reshape(len(self), -1).astype(np.float64)) for leaf in flatten(self.attributions).values())
+    def _over_features(self, reduce: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        leaves = [leaf.reshape(len(self), -1).astype(np.float64) for leaf in flatten(self.attributions).values()]
+        return sum((reduce(leaf) for leaf in leaves), np.zeros(len(self)))
 
     @property
     def by_column(self) -> dict[str, np.ndarray]:
@@ -250,7 +250,7 @@ class Result:
 
     # reductions
 
-    def sum(self, axis) -> Self:
+    def sum(self, axis: int | Sequence[int]) -> Self:
         """Attributions summed over feature axes, such as -1 for colours or embedding dimensions.
 
         Args:
@@ -258,11 +258,11 @@ class Result:
         """
         return self._reduce(np.sum, axis, linear=True)
 
-    def mean(self, axis) -> Self:
+    def mean(self, axis: int | Sequence[int]) -> Self:
         """The mean over feature axes. It no longer sums to the difference of scores: `gap` says by how much."""
         return self._reduce(np.mean, axis, scaled=True, linear=True)
 
-    def norm(self, axis) -> Self:
+    def norm(self, axis: int | Sequence[int]) -> Self:
         """The Euclidean norm over feature axes: the sign is lost."""
         return self._reduce(lambda leaf, axis: np.sqrt((leaf.astype(np.float64) ** 2).sum(axis)).astype(leaf.dtype), axis)
 
@@ -270,13 +270,13 @@ class Result:
         """Magnitudes: the sign is lost."""
         return self._with(map_leaves(np.abs, self.attributions))
 
-    def _reduce(self, reduce: Callable, axis, scaled: bool = False, linear: bool = False) -> Self:
+    def _reduce(self, reduce: Callable, axis: int | Sequence[int], scaled: bool = False, linear: bool = False) -> Self:
         if axis is None:
             raise ValueError("name the feature axes, such as axis=-1; axis 0 is the batch")
         axes = (axis,) if isinstance(axis, int | np.integer) else tuple(axis)
         shares = [1.0]
 
-        def apply(leaf):
+        def apply(leaf: np.ndarray) -> np.ndarray:
             bad = [a for a in axes if not -leaf.ndim < a < leaf.ndim or a == 0]
             if bad:
                 raise ValueError(
@@ -293,10 +293,10 @@ class Result:
         new = self._with(reduced, max(shares[1:]) if scaled else 1.0, positive)
         return dataclasses.replace(new, steps=self.steps and not any(a % leaf.ndim == 1 for leaf in leaves for a in axes))
 
-    def _with(self, attributions, scale: float = 1.0, positive=None) -> Self:
+    def _with(self, attributions: Any, scale: float = 1.0, positive: Any = None) -> Self:
         """The same result with other numbers: the gap anew, and the same absolute error times `scale` over the new norm."""
         new = dataclasses.replace(self, attributions=attributions, positive=positive)
-        gap = None if self.gap is None else new.totals - self.difference
+        gap = None if self.gap is None else new.totals - present(self.difference)
         relative = scale * self.magnitudes / np.maximum(new.magnitudes, np.finfo(float).tiny)
         errors = {
             name: None if (error := getattr(self, name)) is None else error * relative

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..common.nested import flatten
+from ..common.types import present
 from .completeness import MOST_CANCELLED
 from .result import Result
 
@@ -70,10 +71,10 @@ def _score(result: Result) -> str:
     gaps = result.relative_gap
     if gaps is not None:
         line += f", less {_range(result.scores - result.difference)} at the baseline; "
-        if not np.isfinite(result.gap).any():
+        if not np.isfinite(present(result.gap)).any():
             line += "gap not known: neither are the attributions"
         elif np.isnan(gaps).all():
-            line += f"gap {_range(result.gap)} (the scores do not differ)"
+            line += f"gap {_range(present(result.gap))} (the scores do not differ)"
         else:
             worst = int(np.nanargmax(np.abs(gaps)))
             gap = f"{gaps[worst]:+.2%}" if abs(gaps[worst]) >= 1e-4 else "below 0.01%"
@@ -108,9 +109,9 @@ def where(result: Result, example: int) -> str:
 def _accuracy(result: Result) -> list[str]:
     """The estimated error and what it took, and a line for each status other than converged."""
     lines = []
-    if result.error_estimate is not None and result.converged.any():
+    if result.error_estimate is not None and present(result.converged).any():
         worst = result.error_estimate[result.converged].max()
-        all_of = "all" if result.converged.all() else f"{int(result.converged.sum())} of {len(result)}"
+        all_of = "all" if present(result.converged).all() else f"{int(present(result.converged).sum())} of {len(result)}"
         lines.append(f"  estimated error {worst:.2%} at most ({all_of} converged)")
         if result.evaluations is not None and result.forward_evaluations is not None:
             lines[-1] += (

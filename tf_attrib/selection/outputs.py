@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from ..common.errors import AttributionError, nearest
 from ..common.nested import rebuild
+from ..common.types import present
 from ..graph.traced.heads_and_lookups import TracedHead, find_head, find_tensor, head_at, is_tensor_name
 from ..graph.traced.layers import float_outputs, layer_outputs, of_unit, unit_index, written
 from ..graph.traced.trace import TRACING, Traced
@@ -150,7 +151,7 @@ def _logits(head: TracedHead, name: str) -> Output:
     def finish(values):
         return _classes(head, values[None], lambda value: -value)
 
-    single = head.kind == "sigmoid" and _is_single(head.logits)
+    single = head.kind == "sigmoid" and _is_single(present(head.logits))
     return Output(
         f"logit beneath the {head.kind} at {name!r}",
         "logit",
@@ -225,7 +226,7 @@ def _scored(traced: Traced, of: Of) -> Output:
         ordered = {traced.output_keys[name]: value for name, value in values.items() if name not in handed}
         beside = [rebuild({key[1]: values[key] for key in handed})] if handed else []
         try:
-            value = of.function(rebuild(ordered), *beside)
+            value = present(of.function)(rebuild(ordered), *beside)
             value = None if value is None else tf.convert_to_tensor(value)
         except AttributionError:
             raise

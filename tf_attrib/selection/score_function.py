@@ -44,7 +44,7 @@ class ScoreFunction:
     output: Output
     observed: Place | None = None
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         traced, place, output = self.traced, self.place, self.output
         selected = [port.tensor for port in place.ports.values()]
         fetched = list(output.fetches.values())

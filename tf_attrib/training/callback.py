@@ -12,6 +12,7 @@ import tensorflow as tf
 from ..attribution import Attribution
 from ..common.checks import whole
 from ..common.errors import AttributionError
+from ..common.types import present
 from ..methods import Method, as_method
 from ..selection.at_and_of import as_at, as_of
 from .samples import take
@@ -75,7 +76,7 @@ class AttributionCallback(keras.callbacks.Callback):
         on_error: str = "warn",
         n: int | None = None,
         name: str = "attribution",
-    ):
+    ) -> None:
         super().__init__()
         for argument, value in (("freq", freq), ("n", 1 if n is None else n)):
             whole(argument, value)
@@ -151,7 +152,7 @@ class AttributionCallback(keras.callbacks.Callback):
             self._prepare()
 
     def _prepare(self) -> None:
-        if self.model.built:
+        if present(self.model).built:
             self._watch.prepare(self.model)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:

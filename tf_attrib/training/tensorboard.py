@@ -11,6 +11,7 @@ import tensorflow as tf
 from ..attribution import Attribution
 from ..common.checks import is_whole
 from ..common.errors import AttributionError
+from ..common.types import present
 from ..result.similarity import cosine, rank_correlation
 from . import event_files
 
@@ -117,7 +118,7 @@ def numbers(
     if result.error_estimate is not None:
         known = result.error_estimate[np.isfinite(result.error_estimate)]
         found[f"{prefix}/mean_error_estimate"] = float(known.mean()) if known.size else float("nan")
-        found[f"{prefix}/share_converged"] = float(result.converged.mean())
+        found[f"{prefix}/share_converged"] = float(present(result.converged).mean())
     if result.evaluations is not None:
         found[f"{prefix}/gradient_evaluations"] = float(result.evaluations.sum())
     if seconds is not None:
@@ -151,7 +152,7 @@ def _row(result: Attribution, i: int, labels, class_names) -> tuple[str, ...]:
     predicted, explained = named(result.predicted), named(result.target)
     baseline = "" if result.baseline_scores is None else f"{np.mean(result.baseline_scores[i]):.4g}"
     error = "" if result.error_estimate is None else f"{result.error_estimate[i]:.2%}"
-    sample = str(i) if result.position is None else f"{result.example[i]}, position {result.position[i]}"
+    sample = str(i) if result.position is None else f"{present(result.example)[i]}, position {result.position[i]}"
     return (
         sample,
         named(labels),
@@ -169,7 +170,7 @@ def _gap(result: Attribution, i: int) -> str:
     """The gap in percent of the difference of scores, or as it is where these hardly differ."""
     if result.gap is None:
         return ""
-    share = result.relative_gap[i]
+    share = present(result.relative_gap)[i]
     return f"{result.gap[i]:.2g}" if np.isnan(share) else "<0.01%" if abs(share) < 1e-4 else f"{share:.2%}"
 
 

@@ -16,6 +16,7 @@ from ..attribution import Attribution
 from ..attributor import Attributor
 from ..common.atomic import write_whole
 from ..common.errors import AttributionError
+from ..common.types import present
 from ..graph.traced import keras_model
 from ..methods import Method
 from ..selection.inputs import as_arrays
@@ -52,7 +53,7 @@ class Watch:
         scalars: the newest numbers by tag.
     """
 
-    def __init__(self, plan: Plan):
+    def __init__(self, plan: Plan) -> None:
         self.plan = plan
         self.result: Attribution | None = None
         self.scalars: dict[str, float] = {}
@@ -128,9 +129,9 @@ class Watch:
         """
         self.prepare(model)
         plan, previous, start = self.plan, self.result, time.perf_counter()
-        self.result = self._attributor.attribute(
+        self.result = present(self._attributor).attribute(
             plan.samples.inputs,
-            self._targets(self._attributor),
+            self._targets(present(self._attributor)),
             plan.baselines,
             plan.method,
             plan.seed,
@@ -142,8 +143,8 @@ class Watch:
             self._kept = self.result.predicted
         self.scalars = numbers(self.result, previous, seconds, prefix)
         example, position = self.result.example, self.result.position
-        shape = self._attributor.output_shape(plan.samples.inputs)
-        labels = labels_at(self._labels(self._attributor), example, position, shape)
+        shape = present(self._attributor).output_shape(plan.samples.inputs)
+        labels = labels_at(self._labels(present(self._attributor)), example, position, shape)
         tokens = each_entry(plan.tokens, example)
         if plan.files is not None:
             self._save(name, labels, tokens)
@@ -167,8 +168,8 @@ class Watch:
         """What is NaN or infinite in the newest result; "" where all is well."""
         status = None if self.result is None else self.result.status
         bad = np.flatnonzero(status == "not_finite") if status is not None else []
-        if len(bad) and self.result.example is not None:
-            bad = np.unique(self.result.example[bad])
+        if len(bad) and present(self.result).example is not None:
+            bad = np.unique(present(self.result).example[bad])
         return f"scores or gradients are NaN or infinite in sample(s) {', '.join(map(str, bad))}" if len(bad) else ""
 
     def _labels(self, attributor: Attributor) -> np.ndarray | None:
@@ -190,12 +191,12 @@ class Watch:
     def _save(self, name: str, labels: np.ndarray | None, tokens: Sequence[Sequence[str]] | None) -> None:
         """One `.npz`, and a picture of each sample, under a name that is free."""
         plan, taken, number = self.plan, self.plan.files, 1
-        while (taken / f"{name}.npz").exists():
+        while (present(taken) / f"{name}.npz").exists():
             number += 1
             name = f"{name.partition('_')[0]}_{number}"
-        self.result.save(taken / f"{name}.npz")
-        for i, (png, _) in enumerate(drawn(self.result, labels, plan.class_names, tokens) if self._drawable else ()):
-            write_whole(taken / f"{name}-sample-{i}.png", lambda file, png=png: file.write(png))
+        present(self.result).save(present(taken) / f"{name}.npz")
+        for i, (png, _) in enumerate(drawn(present(self.result), labels, plan.class_names, tokens) if self._drawable else ()):
+            write_whole(present(taken) / f"{name}-sample-{i}.png", lambda file, png=png: file.write(png))
 
 
 def warn(message: str) -> None:

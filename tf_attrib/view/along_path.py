@@ -1,12 +1,15 @@
 """Along the path from baseline to input: the saturation plot, and strips of pictures."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from scipy.integrate import cumulative_trapezoid
 
 from ..common.errors import AttributionError, nearest
 from ..common.nested import flatten
+from ..common.types import present
 from ..result.result import Result
 from . import captions, colour, draw
 from .image import Picture, diverging, infer_range, sum_channels, to_display
@@ -78,7 +81,7 @@ def _peak_words(alphas: np.ndarray, gradient) -> list[str]:
 
 def _draw_saturation(part, result: Result, example: int, alphas: np.ndarray, gradient) -> None:
     axes = part.subplots()
-    axes.plot(alphas, result.path_scores[example], color=SCORE, marker="o", markersize=3, linewidth=1.6)
+    axes.plot(alphas, present(result.path_scores)[example], color=SCORE, marker="o", markersize=3, linewidth=1.6)
     axes.set_xlabel("alpha: 0 is the baseline, 1 the input", fontsize=9)
     axes.set_ylabel(f"score ({result.unit}), line with dots", fontsize=9, color=SCORE, parse_math=False)
     axes.set_xlim(-0.02, 1.02)
@@ -100,7 +103,9 @@ def pick_steps(n_steps: int, columns: int) -> np.ndarray:
     return np.unique(np.linspace(0, n_steps - 1, min(n_steps, columns)).round().astype(int))
 
 
-def scaled_inputs(image, baseline, alphas, value_range: tuple[float, float] | None = None) -> tuple[list[Picture], list[str]]:
+def scaled_inputs(
+    image: npt.ArrayLike, baseline: npt.ArrayLike, alphas: npt.ArrayLike, value_range: tuple[float, float] | None = None
+) -> tuple[list[Picture], list[str]]:
     """The images on the path, baseline + alpha (input - baseline), all in one display range.
 
     Args:
@@ -134,7 +139,9 @@ def _baseline_like(image: np.ndarray, baseline) -> np.ndarray:
     return np.broadcast_to(baseline, image.shape)
 
 
-def gradient_strip(gradients, scale: str = "each", unit: str = "raw", kind: str = "") -> tuple[list[Picture], list[str]]:
+def gradient_strip(
+    gradients: npt.ArrayLike, scale: str = "each", unit: str = "raw", kind: str = ""
+) -> tuple[list[Picture], list[str]]:
     """Interior gradients, or any maps in a row, as symmetric maps: each on its own scale, or all on one.
 
     Args:
@@ -176,7 +183,7 @@ def _scale_words(limits: np.ndarray, scale: str, unit: str, kind: str) -> list[s
     return [f"{sentence}; largest and smallest differ {captions.times(limits[largest] / smallest)}."]
 
 
-def running_sum(gradients, alphas, velocity=None) -> np.ndarray:
+def running_sum(gradients: npt.ArrayLike, alphas: npt.ArrayLike, velocity: npt.ArrayLike | None = None) -> np.ndarray:
     """The integral of the interior gradients from the first alpha up to each alpha (trapezoid), times the velocity.
 
     Args:
@@ -195,8 +202,8 @@ def strips(
     result: Result,
     example: int = 0,
     *,
-    key=None,
-    baseline=None,
+    key: Any = None,
+    baseline: npt.ArrayLike | None = None,
     columns: int = 8,
     value_range: tuple[float, float] | None = None,
 ) -> draw.Drawing:
@@ -226,7 +233,7 @@ def strip_panels(
     block: Block,
     example: int,
     *,
-    baseline=None,
+    baseline: npt.ArrayLike | None = None,
     columns: int = 8,
     value_range: tuple[float, float] | None = None,
     name: str | None = None,
@@ -238,14 +245,14 @@ def strip_panels(
             f"{block.values.shape} from {result.method or 'this method'}: attribute(..., "
             'method="interior_gradients")'
         )
-    gradients, alphas = block.values[example], np.asarray(result.alphas[example], np.float64)
+    gradients, alphas = block.values[example], np.asarray(present(result.alphas)[example], np.float64)
     steps = pick_steps(len(alphas), columns)
     unit = captions.attribution_unit(result)
     image = None if block.inputs is None else block.inputs[example]
     velocity = None if baseline is None or image is None else image - _baseline_like(image, baseline)
     rows = []
     if velocity is not None:
-        rows.append(("scaled inputs", *scaled_inputs(image, baseline, alphas[steps], value_range)))
+        rows.append(("scaled inputs", *scaled_inputs(present(image), present(baseline), alphas[steps], value_range)))
     for scale in SCALES:
         heading = "interior gradients, each on its own scale" if scale == "each" else "the same on one scale"
         rows.append((heading, *gradient_strip(gradients[steps], scale, unit, result.kind)))
@@ -276,7 +283,7 @@ def _strip_panel(
                 axes.text(
                     0.5,
                     -0.04,
-                    f"±{captions.number(picture.limit)}",
+                    f"±{captions.number(present(picture.limit))}",
                     transform=axes.transAxes,
                     ha="center",
                     va="top",
@@ -298,7 +305,7 @@ def steps_panel(result: Result, block: Block, example: int, name: str | None = N
         sentences = [f"{sizes} values of each feature (such as embedding dimensions) are summed, with their signs."]
         values = values.reshape(*values.shape[:2], -1).sum(-1)
     values = values.reshape(len(values), -1)
-    unit, alphas = captions.attribution_unit(result), result.alphas[example]
+    unit, alphas = captions.attribution_unit(result), present(result.alphas)[example]
     picture = diverging(values, unit=unit, kind=result.kind)
 
     def paint(part):
@@ -309,6 +316,6 @@ def steps_panel(result: Result, block: Block, example: int, name: str | None = N
         axes.set_ylabel("alpha", fontsize=8)
         axes.set_xlabel("feature", fontsize=8)
         axes.tick_params(labelsize=8)
-        draw.colour_bar(part, axes, picture.limit, False, unit)
+        draw.colour_bar(part, axes, present(picture.limit), False, unit)
 
     return draw.Panel(captions.title(result, example, name), (*sentences, *picture.caption), 2.6, paint)

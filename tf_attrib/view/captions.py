@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..common.types import present
 from ..result.result import Result
 from ..result.words import status_words as in_words
 
@@ -73,7 +74,7 @@ def gap_words(result: Result, example: int) -> str:
         return f"gap {number(gap)}"
     score = float(result.scores[example])
     difference = score - baseline
-    if np.isnan(result.relative_gap[example]):
+    if np.isnan(present(result.relative_gap)[example]):
         return f"gap {number(gap)} (score and baseline score differ by only {number(difference)}: no percentage)"
     return f"gap {percent(gap / difference)} of the difference"
 
@@ -87,7 +88,7 @@ def entry_name(result: Result, entry: int) -> str:
     """ "example 3", or with the position whose output is explained, "example 3, position 5"."""
     if result.position is None:
         return f"example {entry}"
-    return f"example {int(result.example[entry])}, position {int(result.position[entry])}"
+    return f"example {int(present(result.example)[entry])}, position {int(result.position[entry])}"
 
 
 def title(result: Result, example: int, name: str | None = None) -> str:
@@ -112,14 +113,14 @@ def numbers(result: Result, example: int, interior: bool = False) -> list[str]:
     parts = [f"score {number(result.scores[example])}"]
     baseline = mean_baseline(result, example)
     if baseline is not None:
-        several = np.size(result.baseline_scores[example])
+        several = np.size(present(result.baseline_scores)[example])
         mean = f" (mean over {several} baselines)" if several > 1 else ""
         parts.append(f"baseline score {number(baseline)}{mean}")
     if not interior:
         parts.append(f"sum of attributions {number(result.totals[example])}")
     if gap_words(result, example):
         parts.append(gap_words(result, example))
-    if result.error_estimate is not None and result.converged[example]:
+    if result.error_estimate is not None and present(result.converged)[example]:
         parts.append(f"estimated error {percent(result.error_estimate[example])} of the sum of magnitudes")
     sentences = [f"{', '.join(parts)}; unit: {result.unit}."]
     status = status_words(result, example)

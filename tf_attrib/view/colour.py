@@ -1,8 +1,11 @@
 """Values to colours: one pair (green raises the score, red lowers it), one scale through zero, words on what it hides."""
 
 import dataclasses
+from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.colors import CenteredNorm, LinearSegmentedColormap, to_hex, to_rgba
 
 from ..common.errors import AttributionError, nearest
@@ -36,7 +39,7 @@ class Scaled:
     hidden: tuple[str, ...]
 
 
-def one_of(name: str, value, choices) -> None:
+def one_of(name: str, value: Any, choices: Iterable[str]) -> None:
     """Raises AttributionError with the valid choices unless `value` is one of them."""
     if value not in choices:
         raise AttributionError(f"{name} is one of {nearest(value, choices)}; got {value!r}")
@@ -48,7 +51,7 @@ def check_share(name: str, share: float) -> None:
         raise AttributionError(f"{name} is a share of the total attribution from 0 to 1 (0.9 for 90%); got {share!r}")
 
 
-def finite(values) -> np.ndarray:
+def finite(values: npt.ArrayLike) -> np.ndarray:
     """The values as float64, with 0 for what is not finite."""
     return np.nan_to_num(np.asarray(values, np.float64), nan=0.0, posinf=0.0, neginf=0.0)
 
@@ -62,7 +65,7 @@ def select_sign(values: np.ndarray, sign: str) -> np.ndarray:
 
 
 def scale(
-    attributions,
+    attributions: npt.ArrayLike,
     *,
     sign: str = "both",
     clip: float = 0.0,
@@ -117,7 +120,7 @@ def scale(
     return Scaled(scaled, limit, bool(over.any()), tuple(hidden))
 
 
-def not_finite(attributions, noun: str, drawn: str = "violet") -> list[str]:
+def not_finite(attributions: npt.ArrayLike, noun: str, drawn: str = "violet") -> list[str]:
     """The sentence on values that are NaN or infinite, and how they are drawn; none where all are finite."""
     bad = int((~np.isfinite(np.asarray(attributions, np.float64))).sum())
     return [f"{count(bad, noun)} not finite ({drawn})."] if bad else []
@@ -188,19 +191,19 @@ def tint(scaled: Scaled) -> np.ndarray:
     return result
 
 
-def sign_colours(values) -> list[str]:
+def sign_colours(values: npt.ArrayLike) -> list[str]:
     """For bars: GREEN for each positive value, RED for each negative one, GRAY for zero."""
     return [GREEN if value > 0 else RED if value < 0 else GRAY for value in np.ravel(values)]
 
 
-def luminance(rgba) -> np.ndarray:
+def luminance(rgba: npt.ArrayLike) -> np.ndarray:
     """Relative luminance (0 to 1) of sRGB colours (..., 3 or 4), as WCAG 2.2 defines it."""
     rgb = np.asarray(rgba, np.float64)[..., :3]
     linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     return linear @ np.array([0.2126, 0.7152, 0.0722])
 
 
-def text_colour(background) -> str:
+def text_colour(background: Any) -> str:
     """Black or white, whichever has the higher contrast (at least 4.5 to 1) on an opaque background colour."""
     light = luminance(to_rgba(background))
     return "#000000" if (light + 0.05) / 0.05 >= 1.05 / (light + 0.05) else "#ffffff"

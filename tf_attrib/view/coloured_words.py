@@ -2,12 +2,15 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from markupsafe import Markup
 
 from ..common.errors import AttributionError
 from ..common.tokens import is_padding
+from ..common.types import present
 from ..result.result import Result
 from . import captions, colour
 from .kinds import Block, blocks, has_steps, is_words, refuse
@@ -56,7 +59,7 @@ def words_of(result: Result, block: Block, example: int, tokens: Sequence | None
     if values.ndim == 2:
         notes.append(f"The {values.shape[1]} embedding dimensions are summed, with their signs.")
         values = values.sum(-1)
-    ids = block.inputs[example] if is_words(block.inputs) else None
+    ids = present(block.inputs)[example] if is_words(block.inputs) else None
     if tokens is None:
         tokens = _default_tokens(result, block, example, len(values))
     tokens = [as_text(token) for token in tokens]
@@ -72,7 +75,7 @@ def words_of(result: Result, block: Block, example: int, tokens: Sequence | None
     return Words(tuple(tokens[:length]), values[:length], tuple(notes))
 
 
-def as_text(token) -> str:
+def as_text(token: Any) -> str:
     """A token as text: bytes are decoded as UTF-8, what is no UTF-8 is replaced."""
     return token.decode("utf-8", "replace") if isinstance(token, bytes) else str(token)
 
@@ -80,7 +83,7 @@ def as_text(token) -> str:
 def _default_tokens(result: Result, block: Block, example: int, length: int) -> Sequence:
     if result.tokens is not None and np.shape(result.tokens)[1:2] == (length,):
         return result.tokens[example]
-    return block.inputs[example] if is_words(block.inputs) else range(length)
+    return present(block.inputs)[example] if is_words(block.inputs) else range(length)
 
 
 def _padding(tokens: list[str], values: np.ndarray, ids: np.ndarray | None) -> int:
@@ -88,14 +91,14 @@ def _padding(tokens: list[str], values: np.ndarray, ids: np.ndarray | None) -> i
     number = 0
     for place in range(len(values) - 1, 0, -1):
         is_id = ids is not None and ids.dtype.kind in "iu"
-        empty = ids[place] == 0 if is_id else is_padding(tokens[place])
+        empty = present(ids)[place] == 0 if is_id else is_padding(tokens[place])
         if not empty or values[place] != 0:
             break
         number += 1
     return number
 
 
-def word_spans(tokens: Sequence[str], values, limit: float | None = None) -> Markup:
+def word_spans(tokens: Sequence[str], values: npt.ArrayLike, limit: float | None = None) -> Markup:
     """Coloured words as HTML: green raised the score, red lowered it, gray did neither. Every token is escaped.
 
     Args:
@@ -124,7 +127,7 @@ def words_caption(result: Result, shown: Words, scaled: colour.Scaled) -> list[s
     return [scale, *shown.notes, *scaled.hidden]
 
 
-def to_html(result: Result, tokens=None) -> Markup:
+def to_html(result: Result, tokens: Sequence[Sequence[str]] | None = None) -> Markup:
     """The words of each example, coloured by attribution, with a caption: HTML without scripts, every token escaped.
 
     Args:
@@ -151,7 +154,7 @@ def to_html(result: Result, tokens=None) -> Markup:
     )
 
 
-def tokens_for(result: Result, block: Block, example: int, tokens) -> Sequence | None:
+def tokens_for(result: Result, block: Block, example: int, tokens: Sequence[Sequence[str]] | None) -> Sequence | None:
     """The words of one example out of what a user gave for all of them; None for the default.
 
     Raises:
@@ -166,16 +169,16 @@ def tokens_for(result: Result, block: Block, example: int, tokens) -> Sequence |
     tokens = list(tokens)
     if len(result) == 1 and tokens and isinstance(tokens[0], str | bytes):
         tokens = [tokens]
-    if len(tokens) != len(result):
+    if len(present(tokens)) != len(result):
         raise AttributionError(
-            f"tokens for {len(tokens)} examples; the result has {len(result)}: give a list of words for each"
+            f"tokens for {len(present(tokens))} examples; the result has {len(result)}: give a list of words for each"
         )
-    if isinstance(tokens[example], str | bytes):
+    if isinstance(present(tokens)[example], str | bytes):
         raise AttributionError(
-            f"tokens is a list of words for each example; got the text {as_text(tokens[example])[:40]!r} for "
+            f"tokens is a list of words for each example; got the text {as_text(present(tokens)[example])[:40]!r} for "
             f"example {example}: [text.split() for text in texts]"
         )
-    return tokens[example]
+    return present(tokens)[example]
 
 
 def _example_html(result: Result, block: Block, example: int, tokens, named: bool) -> Markup:

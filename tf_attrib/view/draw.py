@@ -7,10 +7,11 @@ import textwrap
 from collections.abc import Callable, Sequence
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
+from matplotlib.figure import Figure, FigureBase
 
 from . import colour
 from .image import Picture
@@ -86,7 +87,7 @@ def drawing(width: float = WIDTH, height: float = 3.0) -> Drawing:
     return figure
 
 
-def set_title(part, text: str) -> None:
+def set_title(part: FigureBase, text: str) -> None:
     """A title at the left of a figure or subfigure, wrapped, as plain text ("$" included)."""
     part.suptitle(
         wrap(text, _width(part), TITLE_SIZE),
@@ -98,7 +99,7 @@ def set_title(part, text: str) -> None:
     )
 
 
-def set_caption(part, sentences: Sequence[str]) -> None:
+def set_caption(part: FigureBase, sentences: Sequence[str]) -> None:
     """The caption, wrapped, beneath a figure or subfigure."""
     part.supxlabel(
         wrap(" ".join(sentences), _width(part)),
@@ -127,7 +128,7 @@ def text_height(sentences: Sequence[str], width: float = WIDTH, size: float = CA
     return 0.1 + (wrap(text, width, size).count("\n") + 1) * size * 1.25 / 72 if text else 0.0
 
 
-def draw_picture(axes, picture: Picture, heading: str = "") -> None:
+def draw_picture(axes: Axes, picture: Picture, heading: str = "") -> None:
     """A picture's pixels and outlines on axes without ticks."""
     axes.imshow(picture.pixels, interpolation="nearest", aspect="equal")
     axes.set_axis_off()
@@ -140,7 +141,7 @@ def draw_picture(axes, picture: Picture, heading: str = "") -> None:
             axes.add_collection(lines, autolim=False)
 
 
-def colour_bar(part, axes, limit: float, clipped: bool, unit: str, shrink: float = 0.85) -> None:
+def colour_bar(part: FigureBase, axes: Axes, limit: float, clipped: bool, unit: str, shrink: float = 0.85) -> None:
     """The colour bar of a symmetric map, with its unit, and arrows where values are clipped."""
     mappable = ScalarMappable(colour.norm(limit), colour.DIVERGING)
     bar = part.colorbar(mappable, ax=axes, extend="both" if clipped else "neither", shrink=shrink, aspect=14)
@@ -150,7 +151,7 @@ def colour_bar(part, axes, limit: float, clipped: bool, unit: str, shrink: float
     bar.set_label(f"attribution ({unit})", fontsize=8, parse_math=False)
 
 
-def plain(axes) -> None:
+def plain(axes: Axes) -> None:
     """Axes with two spines and small ticks."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.tick_params(labelsize=8)

@@ -3,6 +3,7 @@
 import dataclasses
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.colors import to_rgb
 from scipy import ndimage
 
@@ -33,7 +34,7 @@ class Picture:
     lines: np.ndarray | None = None
 
 
-def as_image(image) -> np.ndarray:
+def as_image(image: npt.ArrayLike) -> np.ndarray:
     """The image as (h, w) or (h, w, 3).
 
     Raises:
@@ -47,7 +48,7 @@ def as_image(image) -> np.ndarray:
     raise AttributionError(f"an image is (height, width), (height, width, 1) or (height, width, 3); got {image.shape}")
 
 
-def sum_channels(attributions) -> tuple[np.ndarray, list[str]]:
+def sum_channels(attributions: npt.ArrayLike) -> tuple[np.ndarray, list[str]]:
     """Attributions (h, w) or (h, w, channels) summed, with sign, to (h, w); and the sentence that says so.
 
     The sum, never the mean: so the pixels still add up to the difference of scores.
@@ -68,7 +69,7 @@ def sum_channels(attributions) -> tuple[np.ndarray, list[str]]:
     return values.sum(-1), [f"The {values.shape[-1]} channels are summed, with their signs."]
 
 
-def infer_range(images) -> tuple[float, float]:
+def infer_range(images: npt.ArrayLike) -> tuple[float, float]:
     """The values of black and of white, from all images at hand: (0, 255), (0, 1), (-1, 1), or their own extremes.
 
     Args:
@@ -87,7 +88,7 @@ def infer_range(images) -> tuple[float, float]:
     return low, high
 
 
-def to_display(image, value_range: tuple[float, float] | None = None) -> tuple[np.ndarray, list[str]]:
+def to_display(image: npt.ArrayLike, value_range: tuple[float, float] | None = None) -> tuple[np.ndarray, list[str]]:
     """An image (h, w), (h, w, 1) or (h, w, 3) as float RGB (h, w, 3) in [0, 1], and what was done to it in words.
 
     Args:
@@ -115,8 +116,8 @@ def to_display(image, value_range: tuple[float, float] | None = None) -> tuple[n
 
 
 def overlay(
-    image,
-    attributions,
+    image: npt.ArrayLike,
+    attributions: npt.ArrayLike,
     *,
     sign: str = "both",
     clip: float = 0.0,
@@ -168,7 +169,7 @@ def overlay(
 
 
 def diverging(
-    attributions,
+    attributions: npt.ArrayLike,
     *,
     sign: str = "both",
     clip: float = 0.0,
@@ -193,8 +194,8 @@ def diverging(
 
 
 def mask(
-    image,
-    attributions,
+    image: npt.ArrayLike,
+    attributions: npt.ArrayLike,
     *,
     sign: str = "both",
     keep: float = 0.9,
@@ -225,7 +226,13 @@ def mask(
     return Picture(pixels, caption)
 
 
-def window(image, attributions, *, percentile: float = 99.0, value_range: tuple[float, float] | None = None) -> Picture:
+def window(
+    image: npt.ArrayLike,
+    attributions: npt.ArrayLike,
+    *,
+    percentile: float = 99.0,
+    value_range: tuple[float, float] | None = None,
+) -> Picture:
     """The soft window of "Gradients of Counterfactuals": the image dimmed where the attribution is small.
 
     window = min(1, (|R| + |G| + |B|) / percentile of these sums), multiplied on the image. The sign is lost, on purpose.

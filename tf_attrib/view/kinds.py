@@ -147,7 +147,7 @@ def refuse(shape: tuple[int, ...], kind: str = "auto") -> AttributionError:
     )
 
 
-def feature_name(key, index: tuple[int, ...]) -> str:
+def feature_name(key: Any, index: tuple[int, ...]) -> str:
     """ "3", "age", "age[3]" or "(2, 5)": the place of a feature in words."""
     place = str(index[0]) if len(index) == 1 else str(index)
     if key is None:

@@ -116,7 +116,7 @@ def page(title: str, sections: Sequence[Section], introduction: Sequence[str] = 
 
 
 def write_page(
-    path, title: str, sections: Sequence[Section], introduction: Sequence[str] = (), overwrite: bool = False
+    path: str | Path, title: str, sections: Sequence[Section], introduction: Sequence[str] = (), overwrite: bool = False
 ) -> Path:
     """Writes a page to a file, whole or not at all: under a temporary name beside it, then renamed.
 

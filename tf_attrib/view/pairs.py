@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
+from ..common.types import present
 from ..result.result import Result
 from . import captions, colour, coloured_words, draw, plots
 from .image import Picture, diverging, infer_range, sum_channels, to_display
@@ -124,7 +125,11 @@ def _tables(results: tuple, both: list, example: int, headings: tuple[str, str],
     for one, other in both:
         same = one.inputs is not None and one.inputs.shape == one.values.shape
         for index in np.ndindex(one.values.shape[1:]):
-            value = f" = {captions.number(one.inputs[example][index])}" if same and one.inputs.dtype.kind in "biuf" else ""
+            value = (
+                f" = {captions.number(present(one.inputs)[example][index])}"
+                if same and present(one.inputs).dtype.kind in "biuf"
+                else ""
+            )
             labels.append((one.feature(index), value))
             left.append(one.values[example][index])
             right.append(other.values[example][index])

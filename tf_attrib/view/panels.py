@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..common.errors import AttributionError
+from ..common.types import present
 from ..result.result import Result
 from . import along_path, captions, colour, coloured_words, draw, plots
 from .image import Picture, diverging, infer_range, mask, overlay, sum_channels, to_display, window
@@ -78,7 +79,7 @@ class Part:
     @property
     def value_range(self) -> tuple[float, float]:
         # from all examples: one dark image alone would be mistaken for another range
-        return self.options.value_range if self.options.value_range is not None else infer_range(self.block.inputs)
+        return self.options.value_range if self.options.value_range is not None else infer_range(present(self.block.inputs))
 
     def panel(self, caption: Sequence[str], height: float, paint: Callable) -> draw.Panel:
         """A panel with this example's title."""
@@ -108,19 +109,21 @@ def _map(part: Part) -> list[draw.Panel]:
 def _mask(part: Part) -> list[draw.Panel]:
     options = part.options
     keep = 0.9 if options.keep is None else options.keep
-    picture = mask(part.given, part.values, sign=options.sign, keep=keep, clean=options.clean, value_range=part.value_range)
+    picture = mask(
+        present(part.given), part.values, sign=options.sign, keep=keep, clean=options.clean, value_range=part.value_range
+    )
     return [_row(part, [_original(part), ("pixels that carry it", picture)], picture.caption)]
 
 
 def _window(part: Part) -> list[draw.Panel]:
-    picture = window(part.given, part.values, percentile=part.options.percentile, value_range=part.value_range)
+    picture = window(present(part.given), part.values, percentile=part.options.percentile, value_range=part.value_range)
     return [_row(part, [_original(part), ("soft window", picture)], picture.caption)]
 
 
 def _overlay_picture(part: Part) -> Picture:
     options = part.options
     return overlay(
-        part.given,
+        present(part.given),
         part.values,
         sign=options.sign,
         clip=options.clip,
@@ -161,7 +164,7 @@ def _limit(part: Part) -> float | None:
 
 
 def _original(part: Part) -> tuple[str, Picture]:
-    return "image", Picture(to_display(part.given, part.value_range)[0], ())
+    return "image", Picture(to_display(present(part.given), part.value_range)[0], ())
 
 
 def _row(part: Part, columns: list[tuple[str, Picture]], caption: Sequence[str], bar: bool = False) -> draw.Panel:
@@ -176,7 +179,7 @@ def _row(part: Part, columns: list[tuple[str, Picture]], caption: Sequence[str],
             draw.draw_picture(axes, picture, heading)
         if bar:
             last = columns[-1][1]
-            draw.colour_bar(figure, row[len(columns) - 1], last.limit, last.clipped, part.unit)
+            draw.colour_bar(figure, row[len(columns) - 1], present(last.limit), last.clipped, part.unit)
 
     scale = ["All examples on one scale."] if part.options.common_scale else []
     return part.panel((*caption, *scale), height + 0.3, paint)
@@ -184,7 +187,7 @@ def _row(part: Part, columns: list[tuple[str, Picture]], caption: Sequence[str],
 
 def _words(part: Part) -> list[draw.Panel]:
     given = coloured_words.tokens_for(part.result, part.block, part.example, part.options.tokens)
-    ids_only = is_words(part.block.inputs) and part.block.inputs.dtype.kind in "iu"
+    ids_only = is_words(part.block.inputs) and present(part.block.inputs).dtype.kind in "iu"
     if given is None and part.result.tokens is None and ids_only:
         return _bars(part)
     shown = coloured_words.words_of(part.result, part.block, part.example, given)
@@ -249,7 +252,9 @@ def _signal(part: Part) -> list[draw.Panel]:
     chosen = [names[channel] for channel in kept]
     return [
         part.panel(
-            caption, height, lambda figure: plots.draw_signal(figure, signal, values[:, kept], part.unit, style, names=chosen)
+            caption,
+            height,
+            lambda figure: plots.draw_signal(figure, signal, values[:, kept], part.unit, style, names=chosen),
         )
     ]
 

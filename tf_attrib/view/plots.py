@@ -4,7 +4,11 @@ import unicodedata
 from collections.abc import Sequence
 
 import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.collections import LineCollection
+from matplotlib.figure import FigureBase
 from matplotlib.font_manager import fontManager
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
@@ -28,7 +32,7 @@ OTHER_FONTS = (
 )
 
 
-def draw_words(part, tokens: Sequence[str], values) -> None:
+def draw_words(part: FigureBase, tokens: Sequence[str], values: npt.ArrayLike) -> None:
     """Words in boxes of their colours, in lines as wide as the figure, on a figure or subfigure."""
     lines = _lines(tokens)
     backgrounds = colour.hex_colours(colour.scale(values, noun="word"))
@@ -86,7 +90,7 @@ def _printable(token: str) -> str:
     return text if len(text) <= LINE_CHARACTERS - 6 else text[: LINE_CHARACTERS - 9] + "..."
 
 
-def draw_bars(axes, names: Sequence[str], values, unit: str) -> None:
+def draw_bars(axes: Axes, names: Sequence[str], values: npt.ArrayLike, unit: str) -> None:
     """A horizontal bar for each feature, first on top: green to the right of zero, red to the left."""
     values = np.asarray(values, np.float64)
     places = np.arange(len(values))
@@ -103,9 +107,9 @@ def _short(name: str, length: int = 48) -> str:
 
 
 def draw_signal(
-    part,
-    values,
-    attributions,
+    part: FigureBase,
+    values: np.ndarray | None,
+    attributions: npt.ArrayLike,
     unit: str,
     style: str = "bars",
     limit: float | None = None,
@@ -213,7 +217,7 @@ def _signal_bars(axes, places, halves: Sequence[np.ndarray], limit: float) -> No
     axes.set_yticks([-limit, 0, limit], labels=[f"{-limit:.2g}", "0", f"{limit:.2g}"])
 
 
-def label_axis(axis, values, label: str, steps: int | None = None) -> None:
+def label_axis(axis: Axis, values: npt.ArrayLike, label: str, steps: int | None = None) -> None:
     """Ticks at round values in place of the numbers of steps, on an x or y axis.
 
     Args:
@@ -232,7 +236,9 @@ def label_axis(axis, values, label: str, steps: int | None = None) -> None:
     axis.set_label_text(label, fontsize=8, parse_math=False)
 
 
-def draw_spectrogram_axes(part, times, frequencies, time_unit: str) -> None:
+def draw_spectrogram_axes(
+    part: FigureBase, times: Sequence[float] | None, frequencies: Sequence[float] | None, time_unit: str
+) -> None:
     """Turns pictures (frequency, time) on a figure or subfigure upright, low frequencies beneath, and labels their axes.
 
     Args:
@@ -257,13 +263,13 @@ def draw_spectrogram_axes(part, times, frequencies, time_unit: str) -> None:
             axes.tick_params(labelleft=False)
 
 
-def label_signal_time(part, times, unit: str) -> None:
+def label_signal_time(part: FigureBase, times: Sequence[float] | None, unit: str) -> None:
     """The time axis that `draw_signal` left with numbers of steps. Arguments as for `label_axis`."""
     # the bottom row is the only one with a label: a colour bar may come after it
     label_time(next(axes for axes in part.axes if axes.get_xlabel()), times, unit)
 
 
-def label_time(axes, times, unit: str = "s", steps: int | None = None) -> None:
+def label_time(axes: Axes, times: Sequence[float] | None, unit: str = "s", steps: int | None = None) -> None:
     """The x axis in time, or in numbers of steps where `times` is None. Arguments as for `label_axis`."""
     if times is not None:
         label_axis(axes.xaxis, times, f"time ({unit})", steps)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..common.errors import AttributionError
+from ..common.types import present
 from ..result.result import Result
 from . import captions, colour, draw
 from .coloured_words import tokens_for, words_of
@@ -38,7 +39,11 @@ class Map:
 
 
 def show_positions(
-    result: Result, example=None, tokens=None, names: Sequence[str] | None = None, limit: int = 4
+    result: Result,
+    example: int | Sequence[int] | None = None,
+    tokens: Sequence[Sequence[str]] | None = None,
+    names: Sequence[str] | None = None,
+    limit: int = 4,
 ) -> draw.Drawing:
     """A map for each example.
 
@@ -55,7 +60,7 @@ def show_positions(
     """
     if result.position is None:
         raise AttributionError("kind='positions' draws what target=ta.each_position() gives: one attribution for each position")
-    there = np.unique(result.example)
+    there = np.unique(present(result.example))
     asked = there[:limit] if example is None else np.atleast_1d(example)
     missing = [int(one) for one in asked if one not in there]
     if missing:
@@ -68,7 +73,9 @@ def show_positions(
     return draw.stack([_panel(result, one) for one in maps], more)
 
 
-def map_of(result: Result, example: int, tokens=None, names: Sequence[str] | None = None) -> Map:
+def map_of(
+    result: Result, example: int, tokens: Sequence[Sequence[str]] | None = None, names: Sequence[str] | None = None
+) -> Map:
     """The map of one example; the arguments are those of `show_positions`."""
     entries = np.flatnonzero(result.example == example)
     found = blocks(result)
@@ -92,24 +99,24 @@ def _tokens(result: Result, block: Block, entry: int, tokens):
     """The words of an entry, given for each example or each entry."""
     if tokens is None or isinstance(tokens, dict | str | bytes):
         return tokens_for(result, block, entry, tokens)
-    tokens, there = list(tokens), np.unique(result.example)
+    tokens, there = list(tokens), np.unique(present(result.example))
     if len(there) == 1 and tokens and isinstance(tokens[0], str | bytes):
         return tokens
     if len(tokens) == len(there) and len(tokens) != len(result):
-        return tokens[int(np.searchsorted(there, result.example[entry]))]
+        return tokens[int(np.searchsorted(there, present(result.example)[entry]))]
     return tokens_for(result, block, entry, tokens)
 
 
 def _row(result: Result, entry: int, names: Sequence[str] | None) -> str:
     """The label of an output position: its number, what is explained there, and its score."""
-    target = np.atleast_1d(result.target[entry])
+    target = np.atleast_1d(present(result.target)[entry])
     what = ""
     if len(target) > 1:
         number = int(target[-1])
         if names is not None and not 0 <= number < len(names):
             raise AttributionError(f"names for {len(names)} classes, and class {number} is explained: give one for each class")
         what = f" {names[number]}" if names is not None else f" class {number}"
-    return f"{int(result.position[entry])}:{what} ({captions.number(result.scores[entry])})"
+    return f"{int(present(result.position)[entry])}:{what} ({captions.number(result.scores[entry])})"
 
 
 def _panel(result: Result, shown: Map) -> draw.Panel:
@@ -153,14 +160,15 @@ def _worst(result: Result, entries: np.ndarray) -> list[str]:
     if part.gap is not None:
         largest = int(np.abs(part.gap).argmax())
         sentences.append(
-            f"Largest gap {captions.number(part.gap[largest])} at position {int(part.position[largest])}; unit: {part.unit}."
+            f"Largest gap {captions.number(part.gap[largest])} at position {int(present(part.position)[largest])}; "
+            f"unit: {part.unit}."
         )
-    if part.error_estimate is not None and part.converged.any():
+    if part.error_estimate is not None and present(part.converged).any():
         sentences.append(
             f"Estimated error {captions.percent(part.error_estimate[part.converged].max())} at most of the sum of "
             "magnitudes of a row."
         )
     for entry in range(len(part)):
         if captions.status_words(part, entry):
-            sentences.append(f"Position {int(part.position[entry])}: {captions.status_words(part, entry)}.")
+            sentences.append(f"Position {int(present(part.position)[entry])}: {captions.status_words(part, entry)}.")
     return sentences

@@ -1,12 +1,13 @@
 """Which features carry a stated share of the attribution, and the outlines of the regions that they form."""
 
 import numpy as np
+import numpy.typing as npt
 from scipy import ndimage
 
 from ..common.errors import AttributionError
 
 
-def threshold(values, share: float) -> float:
+def threshold(values: npt.ArrayLike, share: float) -> float:
     """The largest t such that the features of magnitude >= t carry at least `share` of the total magnitude.
 
     A percentile of the total attribution, not of the values: with share 0.9, the features at or above t account for
@@ -31,7 +32,7 @@ def threshold(values, share: float) -> float:
     return float(magnitudes[min(place, magnitudes.size - 1)])
 
 
-def strongest(values, share: float) -> np.ndarray:
+def strongest(values: npt.ArrayLike, share: float) -> np.ndarray:
     """Boolean mask of the features that carry at least `share` of the total magnitude: the fewest, equal ones alike.
 
     Zeros are in it for share 1 only (all features are then).
@@ -59,7 +60,7 @@ def clean_up(mask: np.ndarray, size: int) -> np.ndarray:
     return ndimage.binary_opening(closed, square)
 
 
-def regions(values, share: float, clean: int = 0) -> np.ndarray:
+def regions(values: npt.ArrayLike, share: float, clean: int = 0) -> np.ndarray:
     """The smallest set of pixels, by threshold on the magnitude, that carries at least `share` of the attribution.
 
     With `clean`, the threshold is lowered until the cleaned set still carries the share. Where even all pixels do not
@@ -88,7 +89,7 @@ def regions(values, share: float, clean: int = 0) -> np.ndarray:
     return clean_up(magnitudes >= levels[low], clean)
 
 
-def share_of(values, mask: np.ndarray) -> float:
+def share_of(values: npt.ArrayLike, mask: np.ndarray) -> float:
     """The part of the sum of magnitudes that lies within a mask; 0 where all values are zero."""
     magnitudes = np.abs(np.asarray(values, np.float64))
     return float(magnitudes[mask].sum() / max(magnitudes.sum(), np.finfo(float).tiny))

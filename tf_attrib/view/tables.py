@@ -6,6 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from ..common.errors import AttributionError
+from ..common.types import present
 from ..result.result import Result
 from . import captions, colour
 from .kinds import Block, blocks
@@ -54,7 +55,7 @@ def _features(block: Block, example: int):
     values = block.values[example]
     same = block.inputs is not None and block.inputs.shape == block.values.shape
     for index in np.ndindex(values.shape):
-        value = block.inputs[example][index] if same else None
+        value = present(block.inputs)[example][index] if same else None
         yield block.feature(index), value, float(values[index])
 
 

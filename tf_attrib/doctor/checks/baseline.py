@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...common.errors import AttributionError
+from ...common.types import present
 from .. import remedies
 from ..case import Examination
 from ..catalogue import finding
@@ -104,21 +105,21 @@ def _default_class(case: Examination, mean: np.ndarray) -> Finding:
             f"default_class={wanted}: there are classes 0 to {classes - 1}"
             + (" (the explained unit, off and on)" if case.of_one_unit else "")
         )
-    own = mean[:, int(wanted)]
-    evidence = {"default_class": int(wanted), "probability": float(own.min())}
+    own = mean[:, int(present(wanted))]
+    evidence = {"default_class": int(present(wanted)), "probability": float(own.min())}
     if own.min() >= SURE:
         return finding(
             "baseline_default_class",
             "passed",
             evidence,
-            f"The baseline has the default class {int(wanted)} with "
+            f"The baseline has the default class {int(present(wanted))} with "
             f"{own.min():.1%}: what is attributed is the evidence against it, over the whole range of the score.",
         )
     return finding(
         "baseline_default_class",
         "warning",
         evidence,
-        f"The default class {int(wanted)} has only {own.min():.1%} "
+        f"The default class {int(present(wanted))} has only {own.min():.1%} "
         "at the baseline: the model sees a signal in it. Better are real inputs without one: "
         "ta.dataset(samples).",
         remedies.examine(case, baselines=remedies.other_baseline(case)),
@@ -173,7 +174,9 @@ def check_score(case: Examination) -> list[Finding]:
     far = np.flatnonzero(share > allowed)
     if not len(far):
         said = (
-            "near zero" if share.max() <= NEAR_ZERO else f"as near zero as {case.probabilities.shape[-1]} classes let it come"
+            "near zero"
+            if share.max() <= NEAR_ZERO
+            else f"as near zero as {present(case.probabilities).shape[-1]} classes let it come"
         )
         return [
             finding(

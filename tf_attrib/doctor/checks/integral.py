@@ -3,6 +3,7 @@
 import numpy as np
 
 from ...common.nested import flatten
+from ...common.types import present
 from ...engine.integral.quadrature import DEFAULT_STEPS, Rule
 from ...methods import IntegratedGradients
 from ...result.completeness import GAP, MOST_CANCELLED, SLIGHT
@@ -29,7 +30,7 @@ def check_accuracy(case: Examination) -> list[Finding]:
     evidence = {
         "largest_error": float(errors.max()),
         "tolerance": case.method.tolerance,
-        "gradients": float(np.mean(result.evaluations)),
+        "gradients": float(np.mean(present(result.evaluations))),
         "not_converged": len(short) + len(crowded) + len(narrow),
     }
     if len(short):
@@ -68,14 +69,14 @@ def check_accuracy(case: Examination) -> list[Finding]:
             "passed",
             evidence,
             f"The integral is accurate to an estimated {errors.max():.1%}, with "
-            f"{np.mean(result.evaluations):.0f} gradients an example.",
+            f"{np.mean(present(result.evaluations)):.0f} gradients an example.",
         )
     ]
 
 
 def _too_narrow(case: Examination, narrow: np.ndarray, evidence: dict, error: float) -> Finding:
     """Paths that could not be followed: beside the baseline another one helps, elsewhere the logit or no gradient at all."""
-    where, logits = float(np.nanmin(case.result.narrow_at[narrow], initial=1)), remedies.logits(case)
+    where, logits = float(np.nanmin(present(case.result.narrow_at)[narrow], initial=1)), remedies.logits(case)
     evidence["narrow_at"] = where
     which = f"On {len(narrow)} of {case.count} paths the score"
     if where > BESIDE_BASELINE:
@@ -117,7 +118,7 @@ def check_gap(case: Examination) -> list[Finding]:
     gaps = result.relative_gap
     if gaps is None or np.isnan(gaps).all():
         return []
-    wrong = np.flatnonzero((np.abs(np.nan_to_num(gaps)) > GAP) & (np.abs(result.gap) > SLIGHT * result.magnitudes))
+    wrong = np.flatnonzero((np.abs(np.nan_to_num(gaps)) > GAP) & (np.abs(present(result.gap)) > SLIGHT * result.magnitudes))
     worst = int(np.nanargmax(np.abs(gaps)))
     evidence = {"largest_gap": float(gaps[worst]), "example": worst, "beyond_5_percent": len(wrong)}
     if case.method.control is None and len(wrong):
@@ -126,7 +127,10 @@ def check_gap(case: Examination) -> list[Finding]:
         clipped = result.residual_clipped is not None and bool(result.residual_clipped[wrong].any())
         evidence["more_than_gradients_explain"] = clipped
         half = has_float16(case.session)
-        lost = bool((result.status[wrong] == "too_narrow").all() and (result.narrow_at[wrong] <= BESIDE_BASELINE).all())
+        lost = bool(
+            (present(result.status)[wrong] == "too_narrow").all()
+            and (present(result.narrow_at)[wrong] <= BESIDE_BASELINE).all()
+        )
         why = (
             "Their paths could not be followed beside the baseline."
             if lost
@@ -250,7 +254,7 @@ def _steps(case: Examination, worst: int, evidence: dict, wrong: np.ndarray) -> 
             evidence,
             f"With {case.method!r} the attributions miss the difference of "
             f"scores by more than 5% in {len(wrong)} of {case.count} examples, by {evidence['largest_gap']:+.0%} in "
-            f"example {worst}. There {said}; the default rule takes {int(reference.evaluations[0])} "
+            f"example {worst}. There {said}; the default rule takes {int(present(reference.evaluations)[0])} "
             "gradients.",
             remedy,
             wrong,

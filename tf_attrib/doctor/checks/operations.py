@@ -1,6 +1,7 @@
 """What the checks of the model ask of its graph: which operations it holds, and how large values get along the paths."""
 
 import weakref
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -155,7 +156,7 @@ def selected_lookups(session: Session) -> dict:
     }
 
 
-def norms(case: Examination, key, lookup: Lookup) -> np.ndarray:
+def norms(case: Examination, key: Any, lookup: Lookup) -> np.ndarray:
     """(rows,), the Euclidean norm of each row of a lookup's table."""
 
     def ports() -> dict:

@@ -13,6 +13,7 @@ from ...attributor import Attributor, as_attributor
 from ...common.checks import whole_or_none
 from ...common.errors import AttributionError
 from ...common.nested import flatten
+from ...common.types import present
 from ...methods import IntegratedGradients
 from ...selection.inputs import as_arrays
 from ...selection.references import resolve
@@ -187,7 +188,7 @@ def _from_model(
         finding
         for name, came, own in pairs
         if came is not None
-        for finding in _other_scores(name, _per_example(name, came, count), own, reference)
+        for finding in _other_scores(name, _per_example(name, came, count), present(own), reference)
     ]
     return _with_velocity(given, mine(velocity), references.count), findings
 

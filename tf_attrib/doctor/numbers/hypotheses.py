@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...common.types import present
 from .given import Fit, GivenNumbers, flat, relative, sums_of
 
 # Weights that sum to (n - 1) / n or (n + 1) / n are recognised for numbers of nodes n in this range.
@@ -88,13 +89,13 @@ def factor_is_input(given: GivenNumbers) -> Fit | str | None:
     """sum a (x - x') / x = F(x) - F(x'): multiplied by x instead of x - x'."""
     if given.velocity is None:
         return given.no_velocity
-    if all(np.array_equal(given.inputs[key], given.velocity[key]) for key in given.velocity):
+    if all(np.array_equal(present(given.inputs)[key], given.velocity[key]) for key in given.velocity):
         return None  # the baseline is zero, and x and x - x' are the same
-    if any(np.any((given.inputs[key] == 0) & (given.velocity[key] != 0)) for key in given.velocity):
+    if any(np.any((present(given.inputs)[key] == 0) & (given.velocity[key] != 0)) for key in given.velocity):
         return "features that are 0 have lost their gradient in the product with x"
     scaled = {}
     for key, leaf in given.attributions.items():
-        x = given.inputs[key]
+        x = present(given.inputs)[key]
         scaled[key] = leaf * np.divide(given.velocity[key], x, out=np.zeros_like(x), where=x != 0)
     return _against(
         given,
@@ -260,7 +261,7 @@ def magnitudes_only(given: GivenNumbers) -> Fit | str | None:
 
 def _reduced_after(given: GivenNumbers, change: Callable, reduce: Callable) -> dict | None:
     """The reference changed first, then reduced."""
-    changed = {key: change(leaf) for key, leaf in given.reference.items()}
+    changed = {key: change(leaf) for key, leaf in present(given.reference).items()}
     return dataclasses.replace(given, reference=changed).reduced(reduce)
 
 
@@ -281,7 +282,7 @@ def wrong_rule(given: GivenNumbers) -> Fit | str | None:
     found, right = flat(given.attributions), flat(reference)
 
     def exact(rule: str, steps: int) -> np.ndarray:
-        return flat(dataclasses.replace(given, reference=given.exact(rule, steps)).reduced(np.sum))
+        return flat(dataclasses.replace(given, reference=present(given.exact(rule, steps))).reduced(np.sum))
 
     if given.n_steps:
         # n steps have n + 1 ends, and n points n - 1 steps: people mean either

@@ -5,10 +5,12 @@ nothing else is kept. A rule that refines returns further rows from `refine` (se
 """
 
 import dataclasses
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
+from ...common.types import Features, Leaves
 from .points import Points
 
 
@@ -30,7 +32,7 @@ class Batch:
     def __len__(self) -> int:
         return len(self.example)
 
-    def __getitem__(self, part) -> "Batch":
+    def __getitem__(self, part: np.ndarray | slice) -> "Batch":
         return Batch(
             self.example[part],
             self.reference[part],
@@ -56,7 +58,7 @@ class Outcome:
         error_estimate, status, residual, residual_clipped, narrow_at: (n,) each, where the rule states them: see `Attribution`.
     """
 
-    totals: dict[Any, np.ndarray]
+    totals: Leaves
     evaluations: np.ndarray
     forward_evaluations: np.ndarray
     finite: np.ndarray
@@ -76,14 +78,17 @@ class Integrator(Protocol):
 
     def first(self) -> Batch: ...
 
-    def accept(self, rows: Batch, slots: np.ndarray, sums: list, scores: np.ndarray, slopes: np.ndarray) -> None:
+    def accept(self, rows: Batch, slots: np.ndarray, sums: list[np.ndarray], scores: np.ndarray, slopes: np.ndarray) -> None:
         """The sums over each of `slots`, in the order of the row function's integrands, and score and slope of each row."""
+        ...
 
     def refine(self) -> Batch | None:
         """Further rows, or None when all is done."""
+        ...
 
     def outcome(self) -> Outcome:
         """What came of it, when all is done."""
+        ...
 
 
 class Fixed:
@@ -95,7 +100,7 @@ class Fixed:
         forward_only: whether rows need no gradient.
     """
 
-    def __init__(self, points: list[Points], features: dict[Any, tuple], dtype, forward_only: bool = False):
+    def __init__(self, points: list[Points], features: Features, dtype: npt.DTypeLike, forward_only: bool = False) -> None:
         self._points, self._forward_only, count = points, forward_only, len(points)
         rows, slots = len(points[0].alpha), points[0].slots
         self._sums = {key: np.zeros((count * slots, *shape), dtype) for key, shape in features.items()}
@@ -116,7 +121,7 @@ class Fixed:
             np.tile(np.arange(rows), count),
         )
 
-    def accept(self, rows, slots, sums, scores, slopes) -> None:
+    def accept(self, rows: Batch, slots: np.ndarray, sums: list[np.ndarray], scores: np.ndarray, slopes: np.ndarray) -> None:
         self._scores[rows.example, rows.number] = scores
         self._slopes[rows.example, rows.number] = slopes
         for total, found in zip(self._sums.values(), sums, strict=bool(sums)):
@@ -130,7 +135,7 @@ class Fixed:
         used, none = np.full(count, rows), np.zeros(count, int)
         # a row of weight 0 is looked at only: an infinite gradient there spoils nothing
         weighed = np.stack([points.weight for points in self._points]) != 0
-        finite = np.isfinite(self._scores + np.where(weighed, self._slopes, 0)).all(1)
+        finite = np.all(np.isfinite(self._scores + np.where(weighed, self._slopes, 0)), axis=1)
         alphas = np.stack([points.alpha for points in self._points])
         ends = alphas == 1
         with np.errstate(invalid="ignore", divide="ignore"):

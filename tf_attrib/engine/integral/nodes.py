@@ -27,7 +27,7 @@ class Nodes:
     def __len__(self) -> int:
         return len(self.path)
 
-    def __getitem__(self, part) -> "Nodes":
+    def __getitem__(self, part: np.ndarray | slice) -> "Nodes":
         return Nodes(*(value[part] for value in vars(self).values()))
 
     def __add__(self, other: "Nodes") -> "Nodes":

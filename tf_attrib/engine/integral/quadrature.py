@@ -31,7 +31,7 @@ class Rule:
     weights: np.ndarray
     degree: int = 0
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         nodes, weights = np.asarray(self.nodes, np.float64), np.asarray(self.weights, np.float64)
         if nodes.ndim != 1 or nodes.shape != weights.shape or not len(nodes):
             raise AttributionError(f"a rule needs as many weights as nodes, got shapes {weights.shape} and {nodes.shape}")

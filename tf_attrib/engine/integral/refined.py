@@ -1,10 +1,11 @@
 """The integrator that refines each path until its error is small enough: see `rounds` for the numbers. NumPy alone."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
+from ...common.types import Features
 from . import averaging, ends, placing, rounds, vectors
 from .integrator import Batch, Outcome
 from .judging import Verdict, judge
@@ -59,14 +60,14 @@ class Refined:
         control: Control,
         scores: np.ndarray,
         baseline_scores: np.ndarray,
-        features: dict[Any, tuple],
-        dtype,
+        features: Features,
+        dtype: npt.DTypeLike,
         odds: bool,
         memory: int,
         hand_out: bool = True,
         copies: int = 1,
         rounding: float | None = None,
-    ):
+    ) -> None:
         self._control, self._odds, self._dtype, self._hand_out = control, odds, np.dtype(dtype), hand_out
         self._rounding = rounds.ROUNDING * float(np.finfo(self._dtype).eps) if rounding is None else rounding
         self._examples, self._references = baseline_scores.shape
@@ -101,7 +102,7 @@ class Refined:
         number = np.tile(inner, len(self._scan))
         return self._rows(paths, number / placing.CELLS, number, forward_only=True)
 
-    def accept(self, rows, slots, sums, scores, slopes) -> None:
+    def accept(self, rows: Batch, slots: np.ndarray, sums: list[np.ndarray], scores: np.ndarray, slopes: np.ndarray) -> None:
         if rows.forward_only:
             self._scan[rows.example * self._references + rows.reference, rows.number] = scores
             return
@@ -240,7 +241,7 @@ class Refined:
         group = paths // self._members
         seen = self._judged.copy()
         seen[paths] = True
-        known = seen.reshape(-1, self._members).all(1)
+        known = np.all(seen.reshape(-1, self._members), axis=1)
         norm = np.abs(self._rough).sum(1, dtype=np.float64) / self._members
         needed = self._tightened * averaging.allowed(self._control.tolerance, norm, self._members)
         return np.where(known[group], np.minimum(needed[group], averaging.LOOSEST * own), own)
@@ -322,7 +323,7 @@ class Refined:
             error_estimate=np.where(finite, error, np.nan),
             status=np.array(WORST)[status],
             residual=mean(self._residual),
-            residual_clipped=self._clipped.reshape(self._examples, -1).any(1),
+            residual_clipped=np.any(self._clipped.reshape(self._examples, -1), axis=1),
             narrow_at=np.fmin.reduce(self._narrow_at.reshape(self._examples, -1), 1),
         )
 

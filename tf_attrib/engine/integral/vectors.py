@@ -43,7 +43,8 @@ def measure(
             *sums, own = _sums(kept, fine, less, every_other, scale)
         found[:, which] = np.stack(sums) * scale
         jumps[fine.panel[fine.real]] = own[fine.real]
-    return Measured(*found, jumps)
+    norm, spread, moved, half_spread = found
+    return Measured(norm, spread, moved, half_spread, jumps)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -101,7 +102,7 @@ def _sums(kept: np.ndarray, fine: _Padded, less: _Padded, every_other: np.ndarra
         return _l1(total), spread, moved, _roots(half[:, 1:] - half[:, :-1], other_weight), jumps
 
     parts = [block(columns) for columns in _blocks(kept.shape[1], fine.slot.size)]
-    return tuple(np.sum([part[i] for part in parts], 0, dtype=np.float64) for i in range(5))
+    return tuple(np.asarray(np.sum([part[i] for part in parts], 0, dtype=np.float64)) for i in range(5))
 
 
 def _blocks(features: int, nodes: int) -> list[slice]:

@@ -97,7 +97,7 @@ class Dependence:
         library: its functions by name.
     """
 
-    def __init__(self, library: dict[str, Any]):
+    def __init__(self, library: dict[str, Any]) -> None:
         self.library = library
         self._bodies: dict[str, FlatBody] = {}
         self._returned: dict[tuple, tuple[bool, ...]] = {}

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...common.errors import AttributionError
+from ...common.types import present
 from . import nodes
 from .scopes import Instance, Scope, Source, Walker
 
@@ -77,7 +78,9 @@ class Flattening:
             gradient needs, as (scope, reference) pairs, or to None where they are not known.
     """
 
-    def __init__(self, graph: Any, stops: Iterable[str] = (), captured: Callable[[str, Scope], list | None] = lambda *_: None):
+    def __init__(
+        self, graph: Any, stops: Iterable[str] = (), captured: Callable[[str, Scope], list | None] = lambda *_: None
+    ) -> None:
         self._graph = graph
         self._stops = frozenset(stops)
         self._captured = captured
@@ -230,7 +233,7 @@ def nested(made: dict[str, Any], reference: str) -> str:
     if reference.startswith("^") or name not in made:
         return reference if reference.startswith("^") else name
     rest = int(index)
-    for output in nodes.definition(made[name].op).output_arg:
+    for output in present(nodes.definition(made[name].op)).output_arg:
         count = _count(output, made[name])
         if rest < count:
             return f"{name}:{output.name}:{rest}"

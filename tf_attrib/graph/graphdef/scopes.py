@@ -82,7 +82,7 @@ class Walker:
     When `limit` steps are used up (default: `LIMIT`), `exhausted` is True and nothing more is found.
     """
 
-    def __init__(self, graph: Any, limit: int | None = None):
+    def __init__(self, graph: Any, limit: int | None = None) -> None:
         self.functions: Mapping[str, Any] = {function.signature.name: function for function in graph.library.function}
         self.top = Scope(FunctionBody({node.name: node for node in graph.node}, {}, ()), "")
         self._bodies: dict[str, FunctionBody] = {}

@@ -40,7 +40,7 @@ class Container:
         training: of an HDF5 file, how the model was compiled; None where that is not said.
     """
 
-    def __init__(self, path: Path, trusted: bool = False):
+    def __init__(self, path: Path, trusted: bool = False) -> None:
         self._path, self._trusted = path, trusted
         self._file = open_regular(path)
         self.is_zip = _is_zip(self._file)

@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...common.errors import AttributionError
+from ...common.types import present
 from ..graphdef.flatten import CUSTOM, Custom, Flattening, add_flat
 from ..graphdef.scopes import Scope
 
@@ -104,9 +105,11 @@ class Gradients:
         """Gradients at the inputs of `operation`, by the function that was saved for it."""
         custom = self.custom.get(operation.name)
         saved = self.saved.get(custom.gradient) if custom else None
-        if saved is None or custom.captured is None or len(saved.returned) != len(operation.inputs):
+        if saved is None or present(custom).captured is None or len(saved.returned) != len(operation.inputs):
             raise _lost(operation)
-        tensors = [operation.graph.get_tensor_by_name(self.fed.get(reference, reference)) for reference in custom.captured]
+        tensors = [
+            operation.graph.get_tensor_by_name(self.fed.get(reference, reference)) for reference in present(custom).captured
+        ]
         names = [argument.name for argument in saved.function.signature.input_arg]
         fed = {f"{name}:0": tensor for name, tensor in zip(names, [*upstream, *tensors], strict=True)}
         flat = self.flattening.flat_function(saved.function.signature.name, self.rename)

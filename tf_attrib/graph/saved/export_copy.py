@@ -25,7 +25,7 @@ class ExportCopy:
         folder: of the copy, a SavedModel itself.
     """
 
-    def __init__(self, folder: Path, allow_unsafe: bool = False):
+    def __init__(self, folder: Path, allow_unsafe: bool = False) -> None:
         """Copies.
 
         Args:

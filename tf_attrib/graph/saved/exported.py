@@ -11,6 +11,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...common.errors import AttributionError, nearest, plain
+from ...common.types import present
 from ..graphdef import flatten
 from ..graphdef.scopes import CALLS, Walker
 from ..traced.gradients import LOOPS
@@ -292,6 +293,11 @@ def _spec(node: Any, index: int, name: str) -> tf.TensorSpec:
     types, shapes = attribute("output_types", "component_types"), attribute("_output_shapes", "output_shapes")
     if node.op == "Placeholder":
         shape = attribute("shape")
-        return tf.TensorSpec(tf.TensorShape(shape.shape if shape else None), node.attr["dtype"].type, name)
+        return tf.TensorSpec(_shape(shape.shape if shape else None), node.attr["dtype"].type, name)
     shape = shapes.list.shape[index] if shapes and len(shapes.list.shape) > index else None
-    return tf.TensorSpec(tf.TensorShape(shape), types.list.type[index], name)
+    return tf.TensorSpec(_shape(shape), present(types).list.type[index], name)
+
+
+def _shape(proto: Any) -> tf.TensorShape:
+    """Of a TensorShapeProto; None where nothing is known of it, not even the rank."""
+    return tf.TensorShape(proto)

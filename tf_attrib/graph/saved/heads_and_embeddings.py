@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from ...common.types import present
 from ..graphdef import constants, nodes
 from ..graphdef.scopes import Instance, Source
 from ..traced.heads_and_lookups import HEADS, PASS
@@ -44,7 +45,7 @@ def find_heads(reading: Reading) -> list[SavedHead]:
             SavedHead(
                 reading.name,
                 output,
-                kind,
+                present(kind),
                 tensor.name,
                 logits.name,
                 nodes.shape_of(logits.instance.node, logits.index),

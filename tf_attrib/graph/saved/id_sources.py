@@ -78,12 +78,12 @@ def words_at(traced: Traced, indices: tf.Tensor, at: np.ndarray) -> np.ndarray |
         order = np.argsort(values, kind="stable")
         if len(order):
             place = order[np.searchsorted(values, at, sorter=order).clip(0, len(order) - 1)]
-            known = (values[place] == at) & np.equal(words, None)
+            known = (values[place] == at) & np.equal(words, np.array(None, dtype=object))
             words[known] = [_text(key) for key in keys[place[known]]]
         unknown = _default(traced, operation)
         is_padding = unknown == 0 and any(one.type in RAGGED for one in ancestors([indices]))
         if unknown is not None and unknown >= 0 and not is_padding and unknown not in values:
-            words[(at == unknown) & np.equal(words, None)] = UNKNOWN
+            words[(at == unknown) & np.equal(words, np.array(None, dtype=object))] = UNKNOWN
     return words
 
 

@@ -16,6 +16,7 @@ from tensorflow.core.framework import variable_pb2
 from tensorflow.core.protobuf import meta_graph_pb2
 
 from ...common.errors import AttributionError, plain
+from ...common.types import present
 from ..graphdef import nodes
 from ..graphdef.scopes import Scope, Walker
 from . import text_and_tables
@@ -121,7 +122,7 @@ def assets_of(meta_graph: Any, folder: Path | None) -> dict[str, Path | None]:
 class Reach:
     """What leads to what in one graph: control edges, functions, loops and branches count."""
 
-    def __init__(self, graph: Any):
+    def __init__(self, graph: Any) -> None:
         self.nodes = {node.name: node for node in graph.node}
         self.functions = {function.signature.name: function for function in graph.library.function}
         self._calls = {
@@ -214,7 +215,9 @@ def _unsafe(meta_graph: Any, folder: Path | None) -> list[UnsafeOperation]:
             continue
         if is_cache_in_memory(node, inside):
             continue
-        found.append(UnsafeOperation(node.op, node.name, place, risk_of(node, functions), reached(at_load, place, node)))
+        found.append(
+            UnsafeOperation(node.op, node.name, place, present(risk_of(node, functions)), reached(at_load, place, node))
+        )
     return found
 
 

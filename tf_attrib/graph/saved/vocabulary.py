@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...common.errors import AttributionError, nearest, plain
+from ...common.types import present
 from ..graphdef import constants, nodes
 from ..graphdef.scopes import Instance, Source, Walker
 from ..traced import keras_model
@@ -76,7 +77,7 @@ def vocabulary(model_or_path: Any, name: str | None = None) -> list[str] | dict[
     fitting = [one for one in found if name is None or name in one.names]
     if not fitting:
         raise AttributionError(
-            f"no vocabulary is called {plain(name)!r}; there are, with their numbers of tokens: {_listed(found, name)}"
+            f"no vocabulary is called {plain(name)!r}; there are, with their numbers of tokens: {_listed(found, present(name))}"
         )
     if len(fitting) > 1:
         raise AttributionError(
@@ -232,7 +233,7 @@ def _values(walker: Walker, source: Source | None, count: int) -> list:
             numbers = [constants.scalar(one.instance.node) if one is not None else None for one in inner]
             start, _, step = numbers if len(numbers) == 3 else (None, None, None)
             is_known = isinstance(start, int) and isinstance(step, int)
-            return [start + step * number for number in range(count)] if is_known else []
+            return [present(start) + present(step) * number for number in range(count)] if is_known else []
         if source.instance.operation not in ("Identity", "Cast"):
             break
         source = next(iter(inner), None)

@@ -15,7 +15,7 @@ class Compiled:
     which is more than a small net's forward pass.
     """
 
-    def __init__(self, function: Callable, signature: list[tf.TensorSpec]):
+    def __init__(self, function: Callable, signature: list[tf.TensorSpec]) -> None:
         self._function = tf.function(function, input_signature=signature, autograph=False).get_concrete_function()
         self._call = caller(self._function)
         self._captured = list(self._function.captured_inputs)

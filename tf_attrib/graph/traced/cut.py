@@ -34,7 +34,7 @@ class Port:
 class Cut:
     """A callable from fed to fetched tensors, both batch first. Built once, then called in any trace."""
 
-    def __init__(self, traced: Traced, feeds: dict[Any, Port], fetches: dict[Any, Port]):
+    def __init__(self, traced: Traced, feeds: dict[Any, Port], fetches: dict[Any, Port]) -> None:
         self.feeds, self.fetches = feeds, fetches
         self._function = let_go_of_bodies(
             traced.function.prune([port.tensor for port in feeds.values()], [port.tensor for port in fetches.values()])

@@ -102,7 +102,8 @@ def head_at(output: tf.Tensor) -> TracedHead:
     """The probability head that gives `output`, and the logits beneath it."""
     tensor = passed(output)
     if tensor.op.type in CALLS:
-        return TracedHead(HEADS.get(_called(tensor)), output, None)
+        called = _called(tensor)
+        return TracedHead(None if called is None else HEADS.get(called), output, None)
     kind = HEADS.get(tensor.op.type)
     return TracedHead(kind, output, None if kind is None else tensor.op.inputs[0])
 

@@ -1,5 +1,6 @@
 """Layers of a traced graph: their outputs by name, single units of them, and the one that Grad-CAM looks at."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
@@ -59,7 +60,7 @@ def float_outputs(traced: Traced, layer: Any) -> dict[str, tf.Tensor]:
     return floats
 
 
-def some_layers(traced: Traced, name: str = "", fetches=None) -> str:
+def some_layers(traced: Traced, name: str = "", fetches: Iterable[tf.Tensor] | None = None) -> str:
     """Names and shapes of layers, nearest to `name` first."""
     listed = {
         label: tuple(tensor.shape)

@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ...common.types import present
 from ...graph.graphdef import nodes
 from ...graph.graphdef.bodies import Dependence, FlatBody
 from ...graph.graphdef.flatten import FRAMES, Flat
@@ -105,7 +106,7 @@ def guided(flat: Flat, selected: Iterable[str]) -> list[Marked]:
                 del node.attr["_gradient_op_type"]
             rule = table.GUIDED_RULES.get(node.op)
             if rule is not None:
-                node.attr["_gradient_op_type"].s = rule.gradient.encode()
+                node.attr["_gradient_op_type"].s = present(rule.gradient).encode()
             if where or any(reference in found for reference in nodes.data_inputs(node)):
                 marked.append(
                     Marked(where + node.name, node.op, rule.words if rule else "its own gradient", rule.source if rule else "")

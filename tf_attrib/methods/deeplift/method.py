@@ -5,8 +5,14 @@ import dataclasses
 import numpy as np
 
 from ...common.errors import AttributionError
+from ...common.types import Features
 from ...engine.integral import points
 from ...engine.method import Method
+from ...engine.row import RowFunction
+from ...engine.session import Session
+from ...engine.work import Work
+from ...selection.references import References
+from ...selection.score_function import ScoreFunction
 from .multipliers import DeepLiftIntegrand, replaced_gradients
 from .rules.table import RULES
 
@@ -29,29 +35,29 @@ class DeepLift(Method):
     exact = True
     tells_signs = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if self.rule not in ("rescale", "reveal_cancel"):
             raise AttributionError(f"rule must be 'rescale' or 'reveal_cancel', got {self.rule!r}")
         if not isinstance(self.normalise_classes, bool):
             raise AttributionError(f"normalise_classes must be True or False, got {self.normalise_classes!r}")
 
     @property
-    def rules(self) -> str:
+    def rules(self) -> str:  # pyright: ignore[reportIncompatibleVariableOverride] (of a field)
         return self.rule
 
-    def session_for(self, session):
+    def session_for(self, session: Session) -> Session:
         return session.centred() if self.normalise_classes else session
 
-    def sum_shapes(self, features, work):
+    def sum_shapes(self, features: Features, work: Work) -> Features:
         return features | {("positive", key): shape for key, shape in features.items()}
 
-    def points(self, references, rng, features, kind):
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         return points.at_references(references)
 
-    def row(self, features, kind):
+    def row(self, features: Features, kind: str) -> RowFunction:
         return DeepLiftIntegrand(self.rule, RULES.version)
 
-    def notes(self, function):
+    def notes(self, function: ScoreFunction) -> tuple[str, ...]:
         return replaced_gradients(function)
 
 
@@ -67,13 +73,13 @@ class DeepShap(DeepLift):
     n_references: int | None = None
     needs_data = True
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         super().__post_init__()
         n = self.n_references
         if n is not None and (isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1):
             raise AttributionError(f"n_references must be None or a whole number of at least 1, got {n!r}")
 
-    def references_used(self, references, seed):
+    def references_used(self, references: References, seed: int | None) -> References:
         if self.n_references is None:
             return references
         if self.n_references > references.count:

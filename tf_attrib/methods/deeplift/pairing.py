@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from ...common.types import present
 from ...graph.graphdef import nodes
 from ...graph.graphdef.bodies import BRANCHES, LOOPS, Dependence, FlatBody, arguments_behind, starts, without
 from ...graph.graphdef.flatten import Flat, nested
@@ -30,7 +31,7 @@ VARYING_CONDITION = "its condition depends on the selected tensors"
 class _View:
     """What is written of one body: where each tensor of the flat body is, at the input and at the reference."""
 
-    def __init__(self, body: FlatBody, varying: set[str], write: Callable, where: str, cancel: bool):
+    def __init__(self, body: FlatBody, varying: set[str], write: Callable, where: str, cancel: bool) -> None:
         self.body, self.varying, self.write, self.where = body, varying, write, where
         self.used = {reference for node in body.nodes.values() for reference in node.input} | set(body.returns)
         self.chains = self._by_the_library(find_chains(body, varying) if cancel else {})
@@ -82,7 +83,7 @@ class _View:
                 node.attr[key].list.type.extend(value)
             else:
                 node.attr[key].type = value
-        count = len(types["T"]) if isinstance(types.get("T"), list) else 1
+        count = len(kinds) if isinstance(kinds := types.get("T"), list) else 1
         self.varying.update(f"{name}:{number}" for number in range(count))
         return self.twice(node)
 
@@ -101,7 +102,7 @@ class Pairing:
         marked: every operation on the path, with its rule.
     """
 
-    def __init__(self, flat: Flat, selected: Iterable[str], cancel: bool = False):
+    def __init__(self, flat: Flat, selected: Iterable[str], cancel: bool = False) -> None:
         self._depends = Dependence({function.signature.name: function for function in flat.graph.library.function})
         self._cancel, self._number = cancel, 0
         self.marked: list[Marked] = []
@@ -171,7 +172,7 @@ class Pairing:
             and table.WITH_INVERSE[node.op][position] is not None
         ):
             return table.WITH_INVERSE[node.op][position], ""
-        if node.op in ("Select", "SelectV2") and varying[0] == 0 and source_of(node, view.body).op in table.SANITY:
+        if node.op in ("Select", "SelectV2") and varying[0] == 0 and present(source_of(node, view.body)).op in table.SANITY:
             varying = varying[1:]
         rule = table.rule_for(node.op, varying, of_complex)
         return rule, reason_for(node, varying, rule)

@@ -2,8 +2,7 @@
 
 import tensorflow as tf
 
-from ....graph.traced.tf_private import own_gradient
-from .common import beside, pairs, partner, quotient, unbroadcast, varies
+from .common import beside, first_gradient, pairs, partner, quotient, unbroadcast, varies
 
 
 def extreme(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
@@ -19,7 +18,7 @@ def extreme(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | No
         rise, difference = y - below, x - reference
         at_x = -tf.nn.relu(-rise) if operation.type == "Min" else tf.nn.relu(rise)
         at_other = rise - at_x
-    moved = own_gradient(operation, upstream * at_x)[0] + own_gradient(at_reference, upstream * at_other)[0]
+    moved = first_gradient(operation, upstream * at_x) + first_gradient(at_reference, upstream * at_other)
     return [quotient(moved, difference)] + [None] * (len(operation.inputs) - 1)
 
 
@@ -48,7 +47,7 @@ def select(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | Non
     return [None, unbroadcast(tf.where(condition, upstream, zero), a), unbroadcast(tf.where(condition, zero, upstream), b)]
 
 
-def select_by_varying(operation: tf.Operation, upstream: tf.Tensor, *_) -> list[tf.Tensor | None]:
+def select_by_varying(operation: tf.Operation, upstream: tf.Tensor, *_: tf.Tensor) -> list[tf.Tensor | None]:
     """A choice c a + (1 - c) b by a condition that varies, c being 0 or 1, as a product at the midpoint: g c̄ for a, g (1 - c̄)
     for b, and g (ā - b̄) for c. The operation has the chosen values, c, a and b as inputs."""
     _, c, a, b = pairs(operation)

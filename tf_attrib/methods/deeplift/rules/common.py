@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from ....common.types import present
 from ....graph.traced.tf_private import own_gradient
 
 # What the names of operations at the reference begin with.
@@ -76,7 +77,12 @@ def pulled_back(function: Callable, inputs: list[tf.Tensor], upstream: tf.Tensor
 
     `tf.gradients` would walk through the whole graph for it, as often as there are operations.
     """
-    return own_gradient(function(*inputs).op, upstream)
+    return [present(found) for found in own_gradient(function(*inputs).op, upstream)[: len(inputs)]]
+
+
+def first_gradient(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
+    """TensorFlow's own gradient at the first input of `operation`, times `upstream`."""
+    return present(own_gradient(operation, upstream)[0])
 
 
 def quotient(numerator: tf.Tensor, denominator: tf.Tensor) -> tf.Tensor:

@@ -7,8 +7,7 @@ function.
 
 import tensorflow as tf
 
-from ....graph.traced.tf_private import own_gradient
-from .common import beside, named, pairs, partner, quotient, varies
+from .common import beside, first_gradient, named, pairs, partner, quotient, varies
 
 # Smooth everywhere, on a scale of about one: tiny is an absolute size.
 SMOOTH = frozenset(
@@ -80,7 +79,7 @@ def _derivative(operation: tf.Operation) -> tf.Tensor:
     if operation.type == "Pow":  # its own gradient would be summed where x is broadcast
         x, exponent = operation.inputs
         return exponent * tf.pow(x, exponent - 1)
-    return own_gradient(operation, tf.ones_like(operation.outputs[0]))[0]
+    return first_gradient(operation, tf.ones_like(operation.outputs[0]))
 
 
 def square(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
@@ -130,7 +129,7 @@ def inverse(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     return upstream * slope
 
 
-def step(operation: tf.Operation, upstream: tf.Tensor, *_) -> list[tf.Tensor | None]:
+def step(operation: tf.Operation, upstream: tf.Tensor, *_: tf.Tensor) -> list[tf.Tensor | None]:
     """Of a comparison of u with v, as 0 or 1, with u - v beside it: Δy / Δ(u - v); zero where neither changes."""
     at_reference = partner(operation)
     with beside(operation):

@@ -2,7 +2,7 @@
 
 import tensorflow as tf
 
-from ....graph.traced.tf_private import own_gradient
+from .common import first_gradient
 
 # Rectifiers: what the paper has of ReLU is done at these.
 RECTIFIERS = frozenset({"Relu", "Relu6", "LeakyRelu", "Elu", "Selu"})
@@ -10,4 +10,4 @@ RECTIFIERS = frozenset({"Relu", "Relu6", "LeakyRelu", "Elu", "Selu"})
 
 def guided(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
     """max(g, 0) times the rectifier's own derivative, which is 1[x > 0] for ReLU."""
-    return own_gradient(operation, tf.nn.relu(upstream))[0]
+    return first_gradient(operation, tf.nn.relu(upstream))

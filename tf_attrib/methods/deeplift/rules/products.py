@@ -9,9 +9,11 @@ small transformer would have 16 to 35 times the L1 norm of integrated gradients;
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
+from ....common.types import present
 from .common import beside, middle, pairs, partner, pulled_back, quotient, unbroadcast
 from .elementwise import secant
 
@@ -69,7 +71,7 @@ def divide_by_inverse(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.T
     """y = a / b where b is itself an inverse: the product of a and h = 1 / b, g h̄, and g ā Δh / Δb."""
     a, b = pairs(operation)
     with beside(operation):
-        inverse = tuple(quotient(tf.ones_like(value), value) for value in b)
+        inverse = quotient(tf.ones_like(b[0]), b[0]), quotient(tf.ones_like(b[1]), b[1])
         of_a, of_b = middle(inverse), -middle(a) * inverse[0] * inverse[1]
     return [unbroadcast(upstream * of_a, a[0]), unbroadcast(upstream * of_b, b[0])]
 
@@ -170,14 +172,13 @@ def product(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | No
         others = tf.sets.difference(tf.range(rank)[None], axes[None]).values
         order = tf.concat([others, axes], 0)
         kept = tf.gather(tf.shape(x), others)
-        last = lambda value: tf.reshape(tf.transpose(value, order), tf.concat([kept, [-1]], 0))  # noqa: E731
-        x_last, reference_last = last(x), last(reference)
+        x_last, reference_last = (tf.reshape(_transposed(value, order), tf.concat([kept, [-1]], 0)) for value in (x, reference))
         before = [tf.math.cumprod(value, -1, exclusive=True) for value in (x_last, reference_last)]
         behind = [tf.math.cumprod(value, -1, exclusive=True, reverse=True) for value in (x_last, reference_last)]
         slope = (before[0] * behind[1] + before[1] * behind[0]) / 2
     slope = slope * tf.reshape(upstream, tf.concat([kept, [1]], 0))
     slope = tf.reshape(slope, tf.gather(tf.shape(x), order))
-    return [tf.transpose(slope, tf.math.invert_permutation(order)), None]
+    return [_transposed(slope, tf.math.invert_permutation(order)), None]
 
 
 def cumulative_product(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
@@ -193,7 +194,7 @@ def cumulative_product(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.
         order = tf.concat([tf.range(axis), tf.range(axis + 1, rank), axis[None]], 0)
 
         def last(value: tf.Tensor) -> tf.Tensor:
-            value = tf.transpose(value, order)
+            value = _transposed(value, order)
             return tf.reverse(value, [-1]) if operation.get_attr("reverse") else value
 
         both = [last(value) for value in (x, reference)]
@@ -201,9 +202,14 @@ def cumulative_product(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.
     upstream = last(upstream)
     if operation.get_attr("exclusive"):
         upstream = _moved_up(upstream, 1)
-    slope = sum(one * _sums_of_products(upstream, other) for one, other in zip(before, both[::-1], strict=True)) / 2
+    sums = [one * _sums_of_products(upstream, other) for one, other in zip(before, both[::-1], strict=True)]
+    slope = (sums[0] + sums[1]) / 2
     slope = tf.reverse(slope, [-1]) if operation.get_attr("reverse") else slope
-    return [tf.transpose(slope, tf.math.invert_permutation(order)), None]
+    return [_transposed(slope, tf.math.invert_permutation(order)), None]
+
+
+def _transposed(value: tf.Tensor, order: tf.Tensor) -> tf.Tensor:
+    return tf.transpose(value, order)  # pyright: ignore[reportArgumentType] (an order may be a tensor, which its stubs do not know)
 
 
 def _sums_of_products(upstream: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
@@ -213,7 +219,8 @@ def _sums_of_products(upstream: tf.Tensor, factors: tf.Tensor) -> tf.Tensor:
         return 2 * step, total + product * _moved_up(total, step), product * _moved_up(product, step)
 
     start = 1, upstream, _moved_up(factors, 1)
-    dynamic = tf.TensorShape([None] * upstream.shape.rank) if upstream.shape.rank is not None else tf.TensorShape(None)
+    sizes: Any = None if upstream.shape.rank is None else [None] * upstream.shape.rank  # which the stubs do not know
+    dynamic = tf.TensorShape(sizes)
     _, total, _ = tf.while_loop(
         lambda step, *_: step < tf.shape(upstream)[-1], join, start, (tf.TensorShape([]), dynamic, dynamic)
     )
@@ -224,10 +231,11 @@ def _moved_up(value: tf.Tensor, steps: tf.Tensor | int) -> tf.Tensor:
     """Element i is that at i + `steps` of the last axis, and 0 where there is none."""
     steps = tf.minimum(steps, tf.shape(value)[-1])
     behind = tf.concat([tf.zeros([tf.rank(value) - 1], tf.int32), [steps]], 0)
-    return tf.pad(value[..., steps:], tf.stack([tf.zeros_like(behind), behind], 1))
+    rest = value[..., steps:]  # pyright: ignore[reportArgumentType] (a slice may begin at a tensor, which the stubs do not know)
+    return tf.pad(rest, tf.stack([tf.zeros_like(behind), behind], 1))
 
 
-def normalise(operation: tf.Operation, upstream: tf.Tensor, *_) -> list[tf.Tensor | None]:
+def normalise(operation: tf.Operation, upstream: tf.Tensor, *_: tf.Tensor) -> list[tf.Tensor | None]:
     """Batch normalisation by stored statistics, which is linear: g scale / sqrt(variance + epsilon) for each channel."""
     scale, variance = operation.inputs[1], operation.inputs[4]
     factor = scale * tf.math.rsqrt(variance + operation.get_attr("epsilon"))
@@ -238,4 +246,4 @@ def normalise(operation: tf.Operation, upstream: tf.Tensor, *_) -> list[tf.Tenso
 
 def power(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
     """x to a power that does not vary: the secant, or the gradient's mean where Δx is tiny."""
-    return [unbroadcast(secant(operation, upstream)[0], operation.inputs[0])]
+    return [unbroadcast(present(secant(operation, upstream)[0]), operation.inputs[0])]

@@ -18,8 +18,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
-from ....graph.traced.tf_private import own_gradient
-from .common import beside, named, pairs, partner, pulled_back, quotient, unbroadcast, varies
+from .common import beside, first_gradient, named, pairs, partner, pulled_back, quotient, unbroadcast, varies
 from .linear import CONVOLUTIONS, convolved_back, multiplied_back
 
 # The attribute of a linear operation that names what follows it, the activation last.
@@ -34,7 +33,7 @@ ACTIVATIONS = frozenset({"Relu", "Relu6", "LeakyRelu", "Elu", "Selu", "Sigmoid",
 NONE = 1e-7
 
 
-def hand_on(operation: tf.Operation, upstream: tf.Tensor, *_) -> list[tf.Tensor | None]:
+def hand_on(operation: tf.Operation, upstream: tf.Tensor, *_: tf.Tensor) -> list[tf.Tensor | None]:
     """g as it is, to the input that varies: the linear operation before takes care of scale and activation."""
     return [upstream if varies(pair) else None for pair in pairs(operation)]
 
@@ -58,7 +57,7 @@ def reveal_cancel(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tenso
     return [_by_sign(difference, risen, fallen)]
 
 
-def _of_sum(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor]:
+def _of_sum(operation: tf.Operation, upstream: tf.Tensor) -> list[tf.Tensor | None]:
     """The multipliers at both terms of a sum or difference."""
     both, weights = pairs(operation), (1, -1 if operation.type == "Sub" else 1)
     with beside(operation):
@@ -105,7 +104,7 @@ def _slopes(function: Callable, at_reference: tf.Tensor, positive: tf.Tensor, ne
     """m⁺ and m⁻."""
     points = [at_reference, at_reference + positive, at_reference + negative, at_reference + positive + negative]
     none, plus, minus, both = values = [function(point) for point in points]
-    at_none, at_plus, at_minus = (own_gradient(value.op, tf.ones_like(value))[0] for value in values[:3])
+    at_none, at_plus, at_minus = (first_gradient(value.op, tf.ones_like(value)) for value in values[:3])
     changes = ((plus - none) + (both - minus)) / 2, ((minus - none) + (both - plus)) / 2
     limits = (at_none + at_minus) / 2, (at_none + at_plus) / 2
     return [

@@ -194,7 +194,7 @@ def _of_two_variables() -> dict[str, tuple[OperationRule, ...]]:
 
 def _of_rows() -> dict[str, tuple[OperationRule, ...]]:
     extreme = OperationRule("the element that rose to the maximum, or fell from it", MULTIPLIERS, _EXTREME, (0,))
-    table = dict.fromkeys(("Max", "Min", "MaxPool", "MaxPoolV2", "MaxPool3D"), (extreme,))
+    table: dict[str, tuple[OperationRule, ...]] = dict.fromkeys(("Max", "Min", "MaxPool", "MaxPoolV2", "MaxPool3D"), (extreme,))
     table["Prod"] = (
         OperationRule("one factor at a time, in both orders", MULTIPLIERS, registered("Product", products.product), (0,)),
     )
@@ -235,7 +235,7 @@ SANITY = frozenset({"IsFinite", "IsNan", "IsInf"})
 STEPS = OperationRule("Rescale of a step: Δy / Δ(u - v)", RESCALE, STEP)
 
 
-def _with_inverse() -> dict[str, tuple[OperationRule | None, OperationRule | None]]:
+def _with_inverse() -> dict[str, tuple[OperationRule | None, ...]]:
     """Products with an inverse, by its position among the inputs, and what is divided by one."""
     words = "quotient written as a product with 1 / b: y b = a, at the midpoint"
     factor, contracted = (
@@ -251,7 +251,7 @@ def _with_inverse() -> dict[str, tuple[OperationRule | None, OperationRule | Non
         registered("DivideByInverse", products.divide_by_inverse),
         (0, 1),
     )
-    return (
+    return (  # pyright: ignore[reportReturnType] (it does not widen what it reads as literals)
         dict.fromkeys(("Mul", "MulNoNan"), factor)
         | dict.fromkeys(CONTRACTIONS, contracted)
         | dict.fromkeys(("RealDiv", "Div"), (None, product))
