@@ -60,7 +60,7 @@ class SmoothGrad(Method):
 
     @property
     def linear(self) -> bool:
-        return self.inner.linear and self.form == "mean"
+        return self.form == "mean" and self.inner.linear
 
     @property
     def at_features(self) -> bool:
