@@ -170,7 +170,9 @@ def as_method(method: str | Method) -> Method:
     if isinstance(method, str) and method in METHODS:
         return METHODS[method]()
     if isinstance(method, type) and issubclass(method, Method):
-        raise AttributionError(f"method is the class {method.__name__}: give an instance, method={method.__name__}()")
+        raise AttributionError(
+            f"method is the class {method.__name__}: give an instance, method={method.__name__}(), or a name such as 'gradient'"
+        )
     raise AttributionError(
         f"no method is called {method!r}; there are: {nearest(method, METHODS)}, or an instance such as "
         "ta.IntegratedGradients(tolerance=0.01)"

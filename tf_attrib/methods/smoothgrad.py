@@ -79,7 +79,7 @@ class SmoothGrad(Method):
 
     @property
     def linear(self) -> bool:
-        return self.inner.linear
+        return self.form == "mean" and self.inner.linear
 
     @property
     def at_features(self) -> bool:

@@ -103,5 +103,7 @@ def test_what_is_no_rule_is_refused():
     for operation in ("While", "StatelessIf", "PartitionedCall", "ZerosLike"):
         assert_refused(lambda operation=operation: deeplift_rule(operation, replace=True), operation, "takes no rule")
     assert_refused(lambda: RULES.update({"Atan2": atan2}), "deeplift_rule('Atan2')")
-    deeplift_rule("Atan2")(lambda operation, upstream: [upstream, upstream, upstream])
-    assert_refused(lambda: ta.Attributor(angle).attribute(X, method="deeplift"), "each of its 2 inputs")
+    attributor = ta.Attributor(angle)
+    for wrong in (lambda operation, g: [g, g, g], lambda operation, g: g):
+        deeplift_rule("Atan2")(wrong)
+        assert_refused(lambda: attributor.attribute(X, method="deeplift"), "each of its 2 inputs")

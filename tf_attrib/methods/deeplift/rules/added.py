@@ -64,7 +64,7 @@ def deeplift_rule(
         if not callable(function):
             raise AttributionError(f"a rule is a function of the operation and the multiplier of its output, got {function!r}")
         said = words or next(iter((function.__doc__ or function.__name__).strip().splitlines()))
-        gradient = table.registered(f"Added{next(_NUMBERS)}{function.__name__}", function)
+        gradient = table.registered(f"Added{next(_NUMBERS)}{function.__name__}", function, every=positions is None)
         rule = table.OperationRule(said, source, gradient, positions, of_complex=of_complex)
         for operation in operations:
             table.RULES.add(operation, (rule,), replace=replace)

@@ -45,15 +45,20 @@ class OperationRule:
         return (self.inputs is None or set(varying) <= set(self.inputs)) and (self.most is None or len(varying) <= self.most)
 
 
-def registered(name: str, function: Callable) -> str:
-    """Registers `function` as a gradient under a name of ours, and gives that name."""
+def registered(name: str, function: Callable, every: bool = False) -> str:
+    """Registers `function` as a gradient under a name of ours, and gives that name.
+
+    Args:
+        every: whether it must give something for every input; else nothing reaches the last ones that it leaves out.
+    """
     name = f"TfAttrib{name}"
 
     @tf.RegisterGradient(name)
     def gradient(operation: tf.Operation, *upstream: Any) -> list[tf.Tensor | None]:
         found = function(operation, *map(tf.convert_to_tensor, upstream))  # behind a gather there are slices
         found = list(found) if isinstance(found, list | tuple) else [found]
-        if len(found) > len(operation.inputs) or any(one is not None and not tf.is_tensor(one) for one in found):
+        fits = len(found) == len(operation.inputs) or (len(found) < len(operation.inputs) and not every)
+        if not fits or any(one is not None and not tf.is_tensor(one) for one in found):
             raise AttributionError(
                 f"the rule {function.__name__} of {operation.type} must return a tensor or None for each of its "
                 f"{len(operation.inputs)} inputs, got {found!r}"
