@@ -57,9 +57,20 @@ def grown(panels: Panels, times: np.ndarray) -> Panels:
     return dataclasses.replace(panels, weight=weight)
 
 
-def dead(size: np.ndarray, jump: np.ndarray) -> np.ndarray:
-    """(paths,), bool: whose vector at the baseline, of L1 norm `size`, is little of its `jump` up to the next node."""
-    return (size <= DEAD * jump) & (jump > 0)
+def dead(first: np.ndarray, second: np.ndarray, alpha: float, allowed: float) -> bool:
+    """Whether features that have next to no gradient at the baseline may hide more than is allowed beside it.
+
+    Units that are off at the baseline have no gradient there, and that of the others, such as of another input, is no measure.
+
+    Args:
+        first, second: (features,), the vector at the baseline and at the next node.
+        alpha: of that node.
+        allowed: the L1 error that is.
+    """
+    jump = np.abs(second - first)
+    silent = float(jump[np.abs(first) <= DEAD * jump].sum(dtype=np.float64))
+    # most of the vector: it is looked at in any case, since nothing else is known of it
+    return silent > 0 and (silent * alpha * FACTORS > allowed or np.abs(first).sum() <= DEAD * jump.sum())
 
 
 def below(size: np.ndarray, score: np.ndarray, odds: bool) -> np.ndarray:

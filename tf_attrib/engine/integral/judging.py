@@ -128,8 +128,14 @@ def judge(
         deviations <= rounds.DONE,
         growth,
         ((hidden > tolerance) | (below > tolerance * raw.norm)) & ~known,
-        ends.dead(size[:, 0], raw.jumps[panels.first]),
+        _dead(kept, nodes, start, tolerance * raw.norm),
     )
+
+
+def _dead(kept: np.ndarray, nodes: Nodes, start: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """(paths,), bool, whether the baseline has no say for some of the features: see `ends.dead`."""
+    pairs = zip(nodes.slot[start], nodes.slot[start + 1], nodes.alpha[start + 1], allowed, strict=True)
+    return np.array([ends.dead(kept[one], kept[other], float(alpha), float(most)) for one, other, alpha, most in pairs], bool)
 
 
 def _sizes(kept: np.ndarray, nodes: Nodes, start: np.ndarray) -> np.ndarray:
