@@ -167,7 +167,7 @@ def joined(outputs: list[dict]) -> list[dict]:
         if kept and "name" in output and kept[-1].get("name") == output["name"]:
             kept[-1]["text"] = lines("".join([*kept[-1]["text"], *output["text"]]))
         else:
-            kept.append(output)
+            kept.append({**output})
     return kept
 
 
