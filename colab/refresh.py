@@ -167,7 +167,7 @@ def joined(outputs: list[dict]) -> list[dict]:
         if kept and "name" in output and kept[-1].get("name") == output["name"]:
             kept[-1]["text"] = lines("".join([*kept[-1]["text"], *output["text"]]))
         else:
-            kept.append(output)
+            kept.append({**output})
     return kept
 
 
@@ -203,10 +203,10 @@ def differences(stored: dict, executed: dict) -> list[str]:
 def shown(cell: dict) -> list[str]:
     """What the outputs of a cell say; of pictures, that they are there, since their height goes by the lines beneath them."""
     texts = []
-    for output in joined(cell["outputs"]):
+    for output in joined([output for output in cell["outputs"] if output.get("name") != "stderr"]):  # bars of progress
         if output["output_type"] == "error":
             texts.append(f"{output['ename']}: {output['evalue']}")
-        elif "text" in output and output["name"] == "stdout":
+        elif "text" in output:
             texts.append("".join(output["text"]))
         elif "data" in output:
             said = "" if "image/png" in output["data"] else "".join(output["data"].get("text/plain", ""))

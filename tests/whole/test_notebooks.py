@@ -186,6 +186,7 @@ def test_the_check_compares_words_and_numbers_that_are_not_noisy(refresh, text, 
     ("outputs", "same"),
     [
         ([printed(STORED[:9]), printed(STORED[9:]), drawn("<Figure>")], True),  # one print or two
+        ([printed(STORED[:9]), {**printed("50%"), "name": "stderr"}, printed(STORED[9:]), drawn("<Figure>")], True),
         ([printed(STORED), drawn("<Figure>"), {**printed("UserWarning: oh\n"), "name": "stderr"}], True),
         ([printed(STORED), drawn("<Figure of another height>")], True),
         ([printed(STORED)], False),
