@@ -144,7 +144,7 @@ def method(options: argparse.Namespace) -> "str | Method":
     return dataclasses.replace(method, **given)
 
 
-def target(text: str | None) -> "int | EachPosition | None":
+def target(text: str | None) -> "int | tuple[int, ...] | EachPosition | None":
     if text is None:
         return None
     if text == "each":

@@ -408,7 +408,7 @@ NAMES = {row.name: row for row in ROWS}
 
 
 def finding(
-    name: str, severity: str, evidence: dict[str, Any], meaning: str, remedy: str = "", examples: tuple[int, ...] = ()
+    name: str, severity: str, evidence: dict[str, Any], meaning: str, remedy: str = "", examples: Iterable[int] = ()
 ) -> Finding:
     """A `Finding` whose name is in the table."""
     return Finding(name, NAMES[name].topic, severity, evidence, meaning, remedy, tuple(int(i) for i in examples))

@@ -6,7 +6,7 @@ absolute values by itself.
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -321,3 +321,7 @@ class Result:
             [Feature(name(i, int(j)), float(flat[i, j]), float(abs(flat[i, j]) / norms[i])) for j in row]
             for i, row in enumerate(order)
         ]
+
+
+# What functions that change a result hand back: a result of the same class.
+AnyResult = TypeVar("AnyResult", bound=Result)

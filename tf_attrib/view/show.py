@@ -2,13 +2,14 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
 from ..common.errors import AttributionError
-from ..common.types import present
+from ..common.types import Tokens
 from ..result.result import Result
 from . import captions, colour, coloured_words, draw, plots, position_map
 from .kinds import Block, blocks, has_steps, refuse, suited
@@ -61,7 +62,7 @@ def show(
     style: str = "bars",
     k: int = 10,
     names: Sequence[str] | None = None,
-    tokens: Sequence[Sequence[str]] | None = None,
+    tokens: Tokens | None = None,
     baseline: npt.ArrayLike | None = None,
     columns: int = 8,
     limit: int = 4,
@@ -143,9 +144,7 @@ def _example_panels(result: Result, found, example: int, options: ShowOptions, c
     panels = []
     for group, kind in found:
         name = captions.entry_name(result, example) + _group_name(group, len(found) > 1)
-        new = _in_units(
-            present(PANELS[BASE.get(kind, kind)])(Part(result, group, example, name, options, chosen)), kind, scales
-        )
+        new = _in_units(PANELS[BASE.get(kind) or kind](Part(result, group, example, name, options, chosen)), kind, scales)
         if len(found) > 1 and kind not in ("steps", "saturation"):
             new = draw.with_caption(new, _share_words(result, group, example))
         panels += new
@@ -276,7 +275,8 @@ def _check_heeded(kinds: set[str], *given: ShowOptions | Scales) -> None:
     for options in given:
         for field in dataclasses.fields(options):
             value = getattr(options, field.name)
-            if field.name not in heeded and not (value is field.default or np.array_equal(value, field.default)):
+            default = cast(Any, field.default)  # each has one
+            if field.name not in heeded and not (value is default or np.array_equal(value, default)):
                 raise AttributionError(
                     f"{field.name}= means nothing for kind {', '.join(sorted(kinds))}, which takes {', '.join(sorted(heeded))}"
                 )
