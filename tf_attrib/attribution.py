@@ -2,11 +2,11 @@
 
 import dataclasses
 import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .common.errors import printed
+from .common.types import Tokens
 from .result import files
 from .result.result import Result
 from .result.words import summary
@@ -38,7 +38,7 @@ class Attribution(Result):  # noqa: D101 -- the fields are described once, in Re
 
         return show(self, **options)
 
-    def to_html(self, tokens: Sequence[Sequence[str]] | None = None) -> str:
+    def to_html(self, tokens: Tokens | None = None) -> str:
         """The words of each example, coloured green (raised the score) to red (lowered it), as escaped HTML.
 
         Args:

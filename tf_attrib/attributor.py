@@ -146,7 +146,7 @@ class Attributor:
         baselines: Any = None,
         method: str | Method = "integrated_gradients",
         seed: int | None = None,
-        verbose: str | bool | int = "auto",
+        verbose: str | bool = "auto",
         *,
         on_error: str = "raise",
     ) -> Attribution:
@@ -321,10 +321,9 @@ class Attributor:
         signature = _signature(specs)
         if signature not in self._traces:
             try:
-                exported = isinstance(self.model, Exported)
-                self._traces[signature] = (
-                    self.model.trace(specs, self.preprocess) if exported else trace(self.model, specs, self.preprocess)
-                )
+                model, before = self.model, self.preprocess
+                traced = model.trace(specs, before) if isinstance(model, Exported) else trace(model, specs, before)
+                self._traces[signature] = traced
             except AttributionError as error:
                 if keras_model.is_keras(self.model) or isinstance(self.model, Exported):
                     raise

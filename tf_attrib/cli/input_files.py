@@ -67,10 +67,11 @@ def _image(path: str, shape: tuple | None, value_range: tuple[float, float], res
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
             warnings.simplefilter("ignore")
-            _check_size(path, image.size, None if None in (height, width) else (width, height), resize)
+            wanted = None if height is None or width is None else (width, height)
+            _check_size(path, image.size, wanted, resize)
             image = image.convert("L" if channels == 1 else "RGBA" if channels == 4 else "RGB")  # decodes it
-            if None not in (height, width) and image.size != (width, height):
-                image = image.resize((width, height), Image.Resampling.BILINEAR)
+            if wanted is not None and image.size != wanted:
+                image = image.resize(wanted, Image.Resampling.BILINEAR)
             pixels = np.asarray(image, np.float32)
     except Image.DecompressionBombError as error:
         raise AttributionError(f"{path!r} has more pixels than are read, {MOST_PIXELS:,}: scale it down first") from error

@@ -164,7 +164,7 @@ def method(options: argparse.Namespace) -> "str | Method":
     return dataclasses.replace(method, **given)
 
 
-def target(text: str | None) -> "int | EachPosition | None":
+def target(text: str | None) -> "int | tuple[int, ...] | EachPosition | None":
     """`target=` from the text of `--target`: a class, a position and a class, or each position; None where none was given."""
     if text is None:
         return None

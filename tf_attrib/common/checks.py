@@ -37,14 +37,18 @@ def whole_or_none(name: str, value: Any, least: int = 1) -> int | None:
     return None if value is None else int(value)
 
 
+def is_number(value: Any) -> bool:
+    """Whether it is one real number, of Python or NumPy."""
+    return isinstance(value, int | float | np.number) and not isinstance(value, bool | np.complexfloating)
+
+
 def number(name: str, value: Any, above: float = -np.inf) -> float:
     """`value`, where it is a finite number above `above`.
 
     Raises:
         AttributionError: it is not.
     """
-    fits = isinstance(value, int | float | np.number) and not isinstance(value, bool | np.complexfloating)
-    if not fits or not above < value < np.inf:
+    if not is_number(value) or not above < value < np.inf:
         bound = "" if above == -np.inf else f" above {above:g}"
         raise AttributionError(f"{name} must be a finite number{bound}, got {value!r}")
     return value

@@ -9,7 +9,6 @@ import tensorflow as tf
 from ..attributor import Attributor
 from ..common.errors import AttributionError
 from ..common.nested import is_nested_list, rebuild
-from ..common.types import present
 from ..graph.saved.exported import Exported
 from ..selection.inputs import as_arrays
 
@@ -95,10 +94,10 @@ def _inputs_taken(attributor: Attributor) -> int:
 def _cut(inputs: Any, expected: int | None = None) -> Iterator[Any]:
     """Slices of `BATCH` examples of inputs, in the same structure."""
     arrays = as_arrays(inputs)
-    counts = {array.shape[0] if array.ndim else 0 for array in arrays.values()} | ({expected} - {None})
+    counts = {array.shape[0] if array.ndim else 0 for array in arrays.values()} | (set() if expected is None else {expected})
     if len(counts) > 1:
         raise AttributionError(f"inputs and labels must be of the same number of examples; got {sorted(counts)}")
-    for start in range(0, present(counts.pop()), BATCH):
+    for start in range(0, counts.pop(), BATCH):
         yield rebuild({key: array[start : start + BATCH] for key, array in arrays.items()})
 
 

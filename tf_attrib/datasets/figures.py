@@ -183,6 +183,7 @@ RULE_COLUMNS = ("if ... occurs", "class", "precision", "95% interval", "of", "cl
 
 def tables(summary: Any) -> list[tuple[str, Sequence[str], list[list[str]], list[str]]]:
     """Title, header, rows, and lines beneath, of each table that there is something for."""
+    found: list[tuple[str, Sequence[str], list[list[str]], list[str]]]
     found = [("Most important", *top_rows(summary), [legend(summary)])]
     for target in targets(summary)[:SHOWN]:
         found.append(
@@ -205,7 +206,7 @@ def tables(summary: Any) -> list[tuple[str, Sequence[str], list[list[str]], list
             ]
             for rule in summary.rules[: 3 * SHOWN]
         ]
-        found.append(("Rules", list(RULE_COLUMNS), rows, [f"Precision is measured on {summary.rules[0].measured_on}."]))
+        found.append(("Rules", RULE_COLUMNS, rows, [f"Precision is measured on {summary.rules[0].measured_on}."]))
     return found
 
 

@@ -224,7 +224,7 @@ class _Errors:
                 "batches hold examples of different shapes, such as sequences of unequal lengths: pad them "
                 "all to one, dataset.padded_batch(..., padded_shapes=...)"
             )
-        return _Errors(*columns, {key: np.concatenate([array, other.arrays[key]]) for key, array in self.arrays.items()})
+        return _Errors(*columns, arrays={key: np.concatenate([array, other.arrays[key]]) for key, array in self.arrays.items()})
 
 
 def _errors(attributor: Attributor, inputs: Any, labels: np.ndarray, first: int) -> tuple[_Errors, str, int]:

@@ -112,7 +112,7 @@ class Vocabulary:
 
     def __init__(self, tokens: Any, ignore: Sequence[str]) -> None:
         self._ignore = frozenset(str(word) for word in ignore)
-        self._by_id: Mapping | Sequence[str] | None = None
+        self._by_id: Mapping | Sequence[str] | np.ndarray | None = None
         self._rows: Iterator | None = None
         self._known: dict[int, str] = {}
         self.given = tokens is not None

@@ -135,7 +135,11 @@ class Saturation:
         parts = [(f"{self.of}: {self.share:.0%} of inputs are flat near the input", "inputs", self.counts)]
         if self.layer:
             parts.append(
-                (f"Units of {self.layer}: {self.unit_share:.0%} are flat near the input", "units × inputs", self.unit_counts)
+                (
+                    f"Units of {self.layer}: {self.unit_share:.0%} are flat near the input",
+                    "units × inputs",
+                    present(self.unit_counts),
+                )
             )
         return slopes(parts, EDGES, self.near, self.flat)
 
@@ -191,12 +195,12 @@ def saturation(
     function = work.session.function
     return Saturation(
         *(np.concatenate(column) for column in zip(*parts, strict=True)),
-        float(near),
-        float(flat),
-        function.output.words,
-        function.place.words,
-        function.output.unit,
-        work.tables.references.words,
+        near=float(near),
+        flat=float(flat),
+        of=function.output.words,
+        at=function.place.words,
+        unit=function.output.unit,
+        baseline=work.tables.references.words,
         **(units.found() if layer is not None else {}),
     )
 
@@ -242,7 +246,7 @@ class _Units:
             self._places[work.session] = _place(work, layer)
         step = max(1, work.session.block // 3)
         for start in range(0, len(work.tables.score), step):
-            self._add(relative_slopes(*_values(work, self._places[work.session], self._near, start, step), self._near))
+            self._add(relative_slopes(*_values(work, self._places[work.session], self._near, start, step), near=self._near))
 
     def _add(self, slopes: np.ndarray) -> None:
         changed, flat = ~np.isnan(slopes), np.abs(np.nan_to_num(slopes, nan=np.inf)) < self._flat
@@ -260,7 +264,7 @@ class _Units:
         """The fields of `Saturation` that are about units."""
         per_unit = None
         if len(self._sizes) == 1:
-            flat, changed = self._per_unit
+            flat, changed = present(self._per_unit)
             per_unit = np.divide(flat, changed, out=np.full(len(flat), np.nan), where=changed > 0)
         return {
             "layer": next(iter(self._places.values())).words,

@@ -111,7 +111,7 @@ class DataSummary:
         if key is None:
             return "all examples"
         if self.classes is not None and isinstance(key, int | np.integer):
-            return str(self.classes[key])
+            return str(self.classes[int(key)])
         return f"class {key}" if isinstance(key, int | np.integer) else f"target {key}"
 
     def table(self, k: int = 10) -> list[dict[str, Any]]:

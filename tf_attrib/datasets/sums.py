@@ -31,7 +31,7 @@ class Joint:
         count = where.sum(0).astype(np.float64)
         means = [np.where(where, value, 0).sum(0) / np.maximum(count, 1) for value in (x, y)]
         dx, dy = (np.where(where, value - mean, 0) for value, mean in zip((x, y), means, strict=True))
-        return cls(count, *means, (dx * dx).sum(0), (dy * dy).sum(0), (dx * dy).sum(0))
+        return cls(count, *means, xx=(dx * dx).sum(0), yy=(dy * dy).sum(0), xy=(dx * dy).sum(0))
 
     def merged(self, other: "Joint") -> "Joint":
         """That of both."""

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.resources
 from collections.abc import Iterable, Sequence
+from typing import Any, cast
 
 import numpy as np
 
@@ -60,7 +61,7 @@ def digits(seed: int = 0) -> Data:
         from sklearn.model_selection import train_test_split
     except ImportError as error:
         raise missing_extra("scikit-learn", "demo", "the demo of the digits") from error
-    bunch = load_digits()
+    bunch = cast(Any, load_digits())  # a Bunch: pairs are for those who ask
     images = (bunch.images[..., None] / 16).astype(np.float32)  # the ink comes as 0 to 16
     labels = bunch.target.astype(np.int32)
     train, test = train_test_split(np.arange(len(labels)), test_size=HELD_OUT, random_state=seed, stratify=labels)

@@ -148,7 +148,7 @@ def find(trained: Trained, progress: Callable[[float], None]) -> Findings:
     progress(0.7)
     sentences = find_sentences(trained)
     progress(1.0)
-    return Findings(accuracies, digits, mistake, saturated, path, marked, *markers, sentences)
+    return Findings(accuracies, digits, mistake, saturated, path, marked, *markers, sentences=sentences)
 
 
 def held_out_accuracies(trained: Trained) -> dict[str, float]:

@@ -68,13 +68,21 @@ def train(
     keras.utils.set_random_seed(seed)
     # the rate falls to 0, so that the accuracy depends less on where the last steps happen to lead
     rate = keras.optimizers.schedules.CosineDecay(3e-3, epochs * math.ceil(len(inputs) / BATCH))
-    model.compile(keras.optimizers.Adam(rate), "sparse_categorical_crossentropy")
+    adam = keras.optimizers.Adam(rate)  # pyright: ignore[reportArgumentType] (a schedule is a rate)
+    model.compile(adam, "sparse_categorical_crossentropy")
     report = (
         []
         if progress is None
         else [keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: progress((epoch + 1) / epochs))]
     )
-    model.fit(inputs, labels, batch_size=BATCH, epochs=epochs, verbose=0, callbacks=report)
+    model.fit(
+        inputs,
+        labels,
+        batch_size=BATCH,
+        epochs=epochs,
+        verbose=0,  # pyright: ignore[reportArgumentType] (a number is documented)
+        callbacks=report,
+    )
     return model
 
 

@@ -178,7 +178,7 @@ def _map(axes, result: Attribution, example: int, limit: float | None = None) ->
     """Draws the symmetric map and returns the magnitude in full colour."""
     picture = view.diverging(result.attributions[example], limit=limit)
     axes.imshow(picture.pixels, interpolation="nearest")
-    return picture.limit
+    return present(picture.limit)
 
 
 def _note(axes, text: str) -> None:

@@ -284,7 +284,7 @@ def as_default_class(value: Any) -> float | int | None:
     """
     number = isinstance(value, int | float | np.integer | np.floating) and not isinstance(value, bool)
     if value is None or (number and (value == 0.5 or (value >= 0 and value == int(value)))):
-        return value if value is None or value == 0.5 else int(value)
+        return None if value is None else 0.5 if value == 0.5 else int(value)
     raise AttributionError(
         "default_class is the class that stands for nothing there (0 for a detector, whose score is 0.0 "
         f"without a signal), 0.5 for two symmetric classes, or None; got {value!r}"

@@ -3,10 +3,8 @@
 `python -m tf_attrib.doctor.catalogue > tf_attrib/doctor/README.md` writes the page of the documentation.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
-
-import numpy as np
 
 from ..common.errors import AttributionError, nearest
 from ..common.registry import Registry
@@ -35,7 +33,7 @@ def finding(
     evidence: dict[str, Any],
     meaning: str,
     remedy: str = "",
-    examples: Sequence[int] | np.ndarray = (),
+    examples: Iterable[int] = (),
 ) -> Finding:
     """A `Finding` whose name is in the table, which says its topic.
 

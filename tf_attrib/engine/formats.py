@@ -18,7 +18,7 @@ from ..graph.traced.compiled import Compiled
 from ..graph.traced.gradients import gradients
 from ..graph.traced.trace import TRACING
 from ..graph.traced.widening import widened, written_by_author
-from ..result.result import Result
+from ..result.result import AnyResult
 from ..selection.score_function import ScoreFunction
 from .integral.integrator import Fixed
 from .integral.points import Points
@@ -33,7 +33,7 @@ EVEN = 0.15
 _NUMBERS = itertools.count()
 
 
-def with_format(method: Method, work: Work, result: Result) -> Result:
+def with_format(method: Method, work: Work, result: AnyResult) -> AnyResult:
     """The result with what the format of a half-precision net leaves open, where the method is one that it is measured for."""
     formats = " and ".join(work.session.function.formats)
     if not formats:

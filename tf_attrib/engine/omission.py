@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..common.nested import map_leaves, rebuild
-from ..result.result import PER_EXAMPLE, Result
+from ..result.result import PER_EXAMPLE, AnyResult
 from ..selection.each_position import EachPosition
 from .integral.refined import NOT_FINITE
 
@@ -72,7 +72,7 @@ def only(target: Any, which: np.ndarray) -> Any:
     return dataclasses.replace(target, classes=np.asarray(target.classes)[which])
 
 
-def put_back(result: Result, omitted: Omitted) -> Result:
+def put_back(result: AnyResult, omitted: Omitted) -> AnyResult:
     """The result of all entries: those left out have NaN for every number, 0 evaluations, a target of -1 where it would have
     been predicted, and the status "not_finite"."""
     good = omitted.good

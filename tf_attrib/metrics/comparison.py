@@ -123,7 +123,7 @@ class Comparison:
         """
         from ..view.curves import Line, draw_curves
 
-        rows = {method: found[metric] for method, found in self.table.items() if isinstance(found.get(metric), Curves)}
+        rows = {method: one for method, found in self.table.items() if isinstance(one := found.get(metric), Curves)}
         if not rows:
             raise AttributionError(f"{metric!r} has no curves here; metrics with curves: {self._with_curves()}")
         one = next(iter(rows.values()))

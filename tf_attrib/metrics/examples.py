@@ -80,7 +80,8 @@ class Examples:
 
     def mean_reference(self, example: np.ndarray) -> np.ndarray:
         """(rows, features), the mean over the references of each of these examples."""
-        return sum(self.reference(example, number) for number in range(self.references.count)) / self.references.count
+        others = (self.reference(example, number) for number in range(1, self.references.count))
+        return sum(others, self.reference(example, 0)) / self.references.count
 
     def score(self, example: np.ndarray, rows: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Scores (rows,) of changed examples. At most a block of them is there at a time.

@@ -93,7 +93,8 @@ class Squares:
             raise AttributionError(f"side must be a whole number of at least 1, or (least, greatest); got {self.side!r}")
 
     def _range(self) -> tuple[int, int]:
-        return tuple(self.side) if isinstance(self.side, tuple | list) else (self.side, self.side)
+        low, high = self.side if isinstance(self.side, tuple | list) else (self.side, self.side)
+        return low, high
 
     def words(self, case: Examples) -> str:
         low, high = self._range()

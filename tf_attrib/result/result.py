@@ -6,7 +6,7 @@ absolute values by itself.
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar
 
 import numpy as np
 
@@ -351,3 +351,7 @@ class Result:
 def _said(key: Any) -> str:
     """The key of a tensor as words of a result have it."""
     return "" if key is None else str(key)
+
+
+# What functions that change a result hand back: a result of the same class.
+AnyResult = TypeVar("AnyResult", bound=Result)

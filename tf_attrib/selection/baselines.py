@@ -4,6 +4,7 @@ A baseline is a small frozen value. Most are the same for all examples (`shared`
 seed and shared too, so that an example's numbers do not depend on its company.
 """
 
+import contextlib
 import dataclasses
 from collections.abc import Callable
 from typing import Any
@@ -189,14 +190,11 @@ def white(value_range: tuple[float, float]) -> Baseline:
 
 def _range(value: Any) -> tuple[float, float]:
     """`value` as (low, high)."""
-    try:
+    with contextlib.suppress(TypeError, ValueError):
         low, high = value
-        right = number("low", low) < number("high", high)
-    except (TypeError, ValueError):
-        right = False
-    if not right:
-        raise AttributionError(f"value_range must be (low, high) with low < high, such as (0, 255); got {value!r}")
-    return low, high
+        if number("low", low) < number("high", high):
+            return low, high
+    raise AttributionError(f"value_range must be (low, high) with low < high, such as (0, 255); got {value!r}")
 
 
 def _level(word: str, value_range: tuple[float, float], end: int) -> Baseline:

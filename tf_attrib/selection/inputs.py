@@ -46,7 +46,8 @@ def as_array(value: Any, what: str) -> np.ndarray:
             "masked, which no model leaves out: fill them in first, x.filled(0)"
         )
     try:
-        array = value.numpy() if tf.is_tensor(value) else np.asarray(value)
+        whole = tf.is_tensor(value)
+        array = value.numpy() if whole else np.asarray(value)  # pyright: ignore[reportAttributeAccessIssue] (a tensor has it)
     except ValueError:
         array = np.empty(0, object)
     if array.dtype != object or (array.size and all(isinstance(item, str | bytes) for item in array.ravel())):

@@ -103,7 +103,8 @@ def _of_layer(traced: Traced, of: Of) -> Output:
         ((name, tensor),) = found.items()
     else:
         name, tensor = of.name, find_tensor(traced, of.name)
-    if of.unit is None:
+    unit = of.unit
+    if unit is None:
         return _raw(head_at(tensor), name)
     batch = {source.shape[0] for source in traced.inputs.values() if source.shape.rank}
     if tensor.shape.rank and tensor.shape[0] is not None and batch == {None}:
@@ -111,13 +112,13 @@ def _of_layer(traced: Traced, of: Of) -> Output:
             f"of=ta.layer({name!r}, unit=...) needs an output whose axis 0 is the batch; this is of shape "
             f"{tuple(tensor.shape)}: explain a layer behind it"
         )
-    unit_index(tensor.shape[1:], of.unit)  # units that do not exist fail here
-    head = head_at(tensor).kind in ("softmax", "sigmoid") and Ellipsis not in of.unit
+    unit_index(tensor.shape[1:], unit)  # units that do not exist fail here
+    head = head_at(tensor).kind in ("softmax", "sigmoid") and Ellipsis not in unit
     return Output(
-        f"unit {written(of.unit)} of layer {name!r}",
+        f"unit {written(unit)} of layer {name!r}",
         "probability" if head else "raw",
         {None: tensor},
-        lambda values: of_unit(values[None], of.unit),
+        lambda values: of_unit(values[None], unit),
         with_target=False,
     )
 
@@ -151,11 +152,12 @@ def _logits(head: TracedHead, name: str) -> Output:
     def finish(values):
         return _classes(head, values[None], lambda value: -value)
 
-    single = head.kind == "sigmoid" and _is_single(present(head.logits))
+    logits = present(head.logits)
+    single = head.kind == "sigmoid" and _is_single(logits)
     return Output(
         f"logit beneath the {head.kind} at {name!r}",
         "logit",
-        {None: head.logits},
+        {None: logits},
         finish,
         True,
         other="minus the logit of the one unit" if single else "",

@@ -50,8 +50,8 @@ class References:
     @property
     def finite(self) -> np.ndarray:
         """(n,), whether all references of an example are finite."""
-        rows = {key: np.isfinite(table).reshape(len(table), -1).all(1) for key, table in self.tables.items()}
-        return np.logical_and.reduce([rows[key][index].all(1) for key, index in self.index.items()])
+        rows = {key: np.all(np.isfinite(table).reshape(len(table), -1), axis=1) for key, table in self.tables.items()}
+        return np.logical_and.reduce([np.all(rows[key][index], axis=1) for key, index in self.index.items()])
 
     def of_examples(self, which: np.ndarray) -> "References":
         """The references of some of the examples."""
@@ -197,7 +197,7 @@ def _one(baseline, key, values, at_model_input, rng, mark) -> tuple[np.ndarray, 
         shared = len(table) == 1 if baseline.shared is None else baseline.shared
         table = table if shared else table[:, None]
     else:
-        table, shared = baseline.make(x, rng), baseline.shared
+        table, shared = baseline.make(x, rng), bool(baseline.shared)
         table = as_made(baseline, table, (None,) if shared else (len(x), None), x.shape[1:])
     bad = np.flatnonzero(~np.isfinite(table).reshape(len(table), -1).all(1))
     if len(bad) and (shared or not mark):

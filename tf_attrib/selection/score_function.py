@@ -70,7 +70,8 @@ class ScoreFunction:
         self.rows = self._fixed_rows()
 
     def _fixed_rows(self) -> int | None:
-        sizes = {tensor.shape[0] for tensor in self.traced.inputs.values() if tensor.shape.rank} - {None, 1}
+        batches = [tensor.shape[0] for tensor in self.traced.inputs.values() if tensor.shape.rank]
+        sizes = {size for size in batches if size is not None and size != 1}
         ports = [*self.place.ports.values(), *(self.observed.ports.values() if self.observed else ())]
         if any(port.batch_axis is None for port in ports):
             if sizes:
@@ -79,8 +80,7 @@ class ScoreFunction:
                     "examples at a time: such a tensor needs a model of any batch size, or of 1"
                 )
             return 1
-        ones = any(tensor.shape[0] == 1 for tensor in self.traced.inputs.values() if tensor.shape.rank)
-        return min(sizes) if sizes else 1 if ones else None
+        return min(sizes) if sizes else 1 if 1 in batches else None
 
     def features(self, place: Place | None = None) -> dict[Any, list]:
         """The static shape of one example of each selected tensor (or those of another place), by key."""
@@ -102,9 +102,9 @@ class ScoreFunction:
                 any size, sequences of any length, loops), the model is run on them to know.
         """
         selected = [port.tensor for port in self.place.ports.values()]
-        static = [static_bytes(ends, selected) for ends in self._ends]
-        if None not in static:
-            return tuple(static)
+        scored, whole = (static_bytes(ends, selected) for ends in self._ends)
+        if scored is not None and whole is not None:
+            return scored, whole
         # what two examples take beyond one: an axis of unknown size may hold rows, positions, or both
         one, two = (
             self._bytes.evaluate(
@@ -113,7 +113,7 @@ class ScoreFunction:
             )
             for count in (1, 2)
         )
-        return tuple(int(two[number] - one[number]) for number in range(2))
+        return int(two[0] - one[0]), int(two[1] - one[1])
 
     @property
     def _ends(self) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
@@ -229,7 +229,7 @@ class ScoreFunction:
             found = gradients(
                 score, tensors, f"{self.output.words} has no gradient at {self.place.words}", None if scale is None else [scale]
             )
-            fetches = {"score": Port(score)}
+            fetches: dict[Any, Port] = {"score": Port(score)}
             for key, gradient, port in zip(keys, found, self.place.ports.values(), strict=True):
                 gradient = tf.zeros_like(port.tensor) if gradient is None else tf.convert_to_tensor(gradient)
                 fetches["gradient", key] = Port(gradient, port.batch_axis)
@@ -302,7 +302,7 @@ class ScoreFunction:
     def _no_target(self, shape: tuple) -> np.ndarray | None:
         if len(shape) > 1:
             raise AttributionError(f"the output has {shape} values for each example: {_target_help(shape)}")
-        if not self.output.has_classes and shape[0] > 1:
+        if shape and not self.output.has_classes and shape[0] > 1:
             raise AttributionError(
                 f"{self.output.words} has {shape[0]} units and no head of classes, so none is predicted: {_target_help(shape)}"
             )

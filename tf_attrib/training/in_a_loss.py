@@ -1,7 +1,7 @@
 """Integrated gradients as one differentiable expression, for those who write training loops."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -134,7 +134,8 @@ def _gradients(
         tape.watch(list(point.values()))
         scores = f(rebuild(point))
         _check_scores(scores, next(iter(point.values())))
-    found = tape.gradient(scores, point, None if factor is None else tf.cast(factor, scores.dtype))
+    weight = None if factor is None else cast(Any, tf.cast(factor, scores.dtype))  # its stubs ask for a list
+    found = tape.gradient(scores, point, weight)
     if all(gradient is None for gradient in found.values()):
         raise AttributionError(
             "f does not depend on x through differentiable operations (token ids, argmax, rounding): give "

@@ -166,10 +166,12 @@ class Watch:
 
     def broken(self) -> str:
         """What is NaN or infinite in the newest result; "" where all is well."""
-        status = None if self.result is None else self.result.status
-        bad = np.flatnonzero(status == "not_finite") if status is not None else []
-        if len(bad) and present(self.result).example is not None:
-            bad = np.unique(present(self.result).example[bad])
+        result = self.result
+        if result is None or result.status is None:
+            return ""
+        bad = np.flatnonzero(result.status == "not_finite")
+        if len(bad) and result.example is not None:
+            bad = np.unique(result.example[bad])
         return f"scores or gradients are NaN or infinite in sample(s) {', '.join(map(str, bad))}" if len(bad) else ""
 
     def _labels(self, attributor: Attributor) -> np.ndarray | None:

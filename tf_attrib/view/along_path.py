@@ -124,7 +124,7 @@ def scaled_inputs(
     full = _baseline_like(image, baseline)
     if value_range is None:
         value_range = infer_range(np.stack([image, full.astype(image.dtype)]))
-    points = [full + float(alpha) * (image.astype(np.float64) - full) for alpha in alphas]
+    points = [full + float(alpha) * (image.astype(np.float64) - full) for alpha in np.asarray(alphas)]
     shown = [to_display(point, value_range) for point in points]
     sentences = list(dict.fromkeys(sentence for _, about in shown for sentence in about))
     return [Picture(pixels, ()) for pixels, _ in shown], sentences

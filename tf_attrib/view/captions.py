@@ -7,7 +7,7 @@ from ..result.result import Result
 from ..result.words import status_words as in_words
 
 
-def number(value: float) -> str:
+def number(value: float | np.floating) -> str:
     """A number to three significant digits, with a thousands separator where it is large: "0.0123", "4,120"."""
     value = float(value)
     if not np.isfinite(value) or value == 0:

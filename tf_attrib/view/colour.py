@@ -211,7 +211,7 @@ def text_colour(background: Any) -> str:
 
 def hex_colours(scaled: Scaled) -> list[str]:
     """ "#rrggbb" for each of the values, flattened."""
-    return [to_hex(colour) for colour in colours(scaled).reshape(-1, 4)]
+    return [to_hex(tuple(colour)) for colour in colours(scaled).reshape(-1, 4)]
 
 
 def meaning(kind: str) -> str:

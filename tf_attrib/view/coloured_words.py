@@ -10,7 +10,7 @@ from markupsafe import Markup
 
 from ..common.errors import AttributionError
 from ..common.tokens import is_padding
-from ..common.types import present
+from ..common.types import Tokens, present
 from ..result.result import Result
 from . import captions, colour
 from .kinds import Block, blocks, has_steps, is_words, refuse
@@ -127,7 +127,7 @@ def words_caption(result: Result, shown: Words, scaled: colour.Scaled) -> list[s
     return [scale, *shown.notes, *scaled.hidden]
 
 
-def to_html(result: Result, tokens: Sequence[Sequence[str]] | None = None) -> Markup:
+def to_html(result: Result, tokens: Tokens | None = None) -> Markup:
     """The words of each example, coloured by attribution, with a caption: HTML without scripts, every token escaped.
 
     Args:
@@ -154,7 +154,7 @@ def to_html(result: Result, tokens: Sequence[Sequence[str]] | None = None) -> Ma
     )
 
 
-def tokens_for(result: Result, block: Block, example: int, tokens: Sequence[Sequence[str]] | None) -> Sequence | None:
+def tokens_for(result: Result, block: Block, example: int, tokens: Tokens | None) -> Sequence | None:
     """The words of one example out of what a user gave for all of them; None for the default.
 
     Raises:
@@ -169,16 +169,16 @@ def tokens_for(result: Result, block: Block, example: int, tokens: Sequence[Sequ
     tokens = list(tokens)
     if len(result) == 1 and tokens and isinstance(tokens[0], str | bytes):
         tokens = [tokens]
-    if len(present(tokens)) != len(result):
+    if len(tokens) != len(result):
         raise AttributionError(
-            f"tokens for {len(present(tokens))} examples; the result has {len(result)}: give a list of words for each"
+            f"tokens for {len(tokens)} examples; the result has {len(result)}: give a list of words for each"
         )
-    if isinstance(present(tokens)[example], str | bytes):
+    if isinstance(tokens[example], str | bytes):
         raise AttributionError(
-            f"tokens is a list of words for each example; got the text {as_text(present(tokens)[example])[:40]!r} for "
+            f"tokens is a list of words for each example; got the text {as_text(tokens[example])[:40]!r} for "
             f"example {example}: [text.split() for text in texts]"
         )
-    return present(tokens)[example]
+    return tokens[example]
 
 
 def _example_html(result: Result, block: Block, example: int, tokens, named: bool) -> Markup:

@@ -6,7 +6,6 @@ import io
 import textwrap
 from collections.abc import Callable, Sequence
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
@@ -137,16 +136,18 @@ def draw_picture(axes: Axes, picture: Picture, heading: str = "") -> None:
         width = 1.6 if max(picture.pixels.shape) <= 64 else 0.9
         # all of the white halo first, so that no piece of it covers a line
         for colour_name, extra in (("white", 1.4), (OUTLINE, 0.0)):
-            lines = LineCollection(picture.lines, colors=colour_name, linewidths=width + extra, capstyle="projecting")
+            lines = LineCollection(list(picture.lines), colors=colour_name, linewidths=width + extra, capstyle="projecting")
             axes.add_collection(lines, autolim=False)
 
 
-def colour_bar(part: FigureBase, axes: Axes, limit: float, clipped: bool, unit: str, shrink: float = 0.85) -> None:
+def colour_bar(
+    part: FigureBase, axes: Axes | Sequence[Axes], limit: float, clipped: bool, unit: str, shrink: float = 0.85
+) -> None:
     """The colour bar of a symmetric map, with its unit, and arrows where values are clipped."""
     mappable = ScalarMappable(colour.norm(limit), colour.DIVERGING)
     bar = part.colorbar(mappable, ax=axes, extend="both" if clipped else "neither", shrink=shrink, aspect=14)
     edge = limit if limit > 0 else 1.0
-    bar.set_ticks(np.array([-edge, 0, edge]), labels=[f"{-edge:.2g}", "0", f"{edge:.2g}"])
+    bar.set_ticks([-edge, 0, edge], labels=[f"{-edge:.2g}", "0", f"{edge:.2g}"])
     bar.ax.tick_params(labelsize=8)
     bar.set_label(f"attribution ({unit})", fontsize=8, parse_math=False)
 

@@ -286,7 +286,7 @@ def enlarge(values: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, lis
             "must be equal, or a coarser grid of the same proportion"
         )
     factors = [pixels / grid for pixels, grid in zip(shape, values.shape, strict=True)]
-    large = ndimage.zoom(values, factors, order=0, mode="nearest", grid_mode=True)
+    large = np.asarray(ndimage.zoom(values, factors, order=0, mode="nearest", grid_mode=True))
     return large, [f"Attributions are for {values.shape[0]} × {values.shape[1]} cells, drawn as blocks of pixels."]
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from ..common.types import present
+from ..common.types import Tokens, present
 from ..result.result import Result
 from . import captions, colour, coloured_words, draw, plots
 from .image import Picture, diverging, infer_range, sum_channels, to_display
@@ -23,7 +23,7 @@ def pair(
     example: int,
     headings: tuple[str, str],
     *,
-    tokens: Sequence[Sequence[str]] | None = None,
+    tokens: Tokens | None = None,
     names: Sequence[str] | None = None,
 ) -> list:
     """Blocks for a page: one example attributed in two ways, drawn side by side and on one scale.
@@ -142,12 +142,13 @@ def _tables(results: tuple, both: list, example: int, headings: tuple[str, str],
     unit = captions.attribution_unit(results[0])
 
     def paint(part):
-        for axes, heading, side in zip(part.subplots(1, 2), headings, values, strict=True):
+        both_axes = part.subplots(1, 2)
+        for axes, heading, side in zip(both_axes, headings, values, strict=True):
             plots.draw_bars(axes, rows, side[order], unit)
             axes.set_xlim(-1.08 * limit, 1.08 * limit)
             axes.locator_params(axis="x", nbins=5)  # labels of the two do not run into each other
             axes.set_title(draw.wrap(heading, draw.WIDTH / 2.8, 9), fontsize=9, parse_math=False)
-        axes.set_yticklabels([])
+        both_axes[1].set_yticklabels([])
 
     rest = np.abs(values).sum(1) - np.abs(values[:, order]).sum(1)
     share = rest / np.maximum(np.abs(values).sum(1), np.finfo(float).tiny)

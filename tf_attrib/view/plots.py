@@ -8,11 +8,12 @@ import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.collections import LineCollection
-from matplotlib.figure import FigureBase
+from matplotlib.figure import Figure, FigureBase, SubFigure
 from matplotlib.font_manager import fontManager
 from matplotlib.patches import FancyBboxPatch
 from matplotlib.ticker import MaxNLocator
 
+from ..common.types import present
 from . import colour, draw
 
 LINE_CHARACTERS = 96
@@ -203,7 +204,7 @@ def _coloured_line(axes, signal, attributions, limit: float) -> None:
         1,
     )
     shades = colour.colours(colour.scale(attributions, limit=limit))
-    axes.add_collection(LineCollection(path, colors=shades, linewidths=4.0, zorder=3, capstyle="round"))
+    axes.add_collection(LineCollection(list(path), colors=shades, linewidths=4.0, zorder=3, capstyle="round"))
     axes.margins(y=0.12)
 
 
@@ -237,7 +238,7 @@ def label_axis(axis: Axis, values: npt.ArrayLike, label: str, steps: int | None 
 
 
 def draw_spectrogram_axes(
-    part: FigureBase, times: Sequence[float] | None, frequencies: Sequence[float] | None, time_unit: str
+    part: Figure | SubFigure, times: Sequence[float] | None, frequencies: Sequence[float] | None, time_unit: str
 ) -> None:
     """Turns pictures (frequency, time) on a figure or subfigure upright, low frequencies beneath, and labels their axes.
 
@@ -248,7 +249,7 @@ def draw_spectrogram_axes(
         time_unit: of `times`.
     """
     for number, axes in enumerate(axes for axes in part.axes if axes.images):
-        height, width = axes.images[0].get_array().shape[:2]
+        height, width = present(axes.images[0].get_array()).shape[:2]
         axes.set_axis_on()
         axes.set_title(axes.get_title().replace("image", "spectrogram"), fontsize=9, parse_math=False)
         axes.set(aspect="auto", xlim=(-0.5, width - 0.5), ylim=(-0.5, height - 0.5))
@@ -263,7 +264,7 @@ def draw_spectrogram_axes(
             axes.tick_params(labelleft=False)
 
 
-def label_signal_time(part: FigureBase, times: Sequence[float] | None, unit: str) -> None:
+def label_signal_time(part: Figure | SubFigure, times: Sequence[float] | None, unit: str) -> None:
     """The time axis that `draw_signal` left with numbers of steps. Arguments as for `label_axis`."""
     # the bottom row is the only one with a label: a colour bar may come after it
     label_time(next(axes for axes in part.axes if axes.get_xlabel()), times, unit)

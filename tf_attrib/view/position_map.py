@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from ..common.errors import AttributionError
-from ..common.types import present
+from ..common.types import Tokens, present
 from ..result.result import Result
 from . import captions, colour, draw
 from .coloured_words import tokens_for, words_of
@@ -41,7 +41,7 @@ class Map:
 def show_positions(
     result: Result,
     example: int | Sequence[int] | None = None,
-    tokens: Sequence[Sequence[str]] | None = None,
+    tokens: Tokens | None = None,
     names: Sequence[str] | None = None,
     limit: int = 4,
 ) -> draw.Drawing:
@@ -73,9 +73,7 @@ def show_positions(
     return draw.stack([_panel(result, one) for one in maps], more)
 
 
-def map_of(
-    result: Result, example: int, tokens: Sequence[Sequence[str]] | None = None, names: Sequence[str] | None = None
-) -> Map:
+def map_of(result: Result, example: int, tokens: Tokens | None = None, names: Sequence[str] | None = None) -> Map:
     """The map of one example; the arguments are those of `show_positions`."""
     entries = np.flatnonzero(result.example == example)
     found = blocks(result)

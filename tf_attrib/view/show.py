@@ -9,7 +9,7 @@ import numpy.typing as npt
 from markupsafe import Markup
 
 from ..common.errors import AttributionError
-from ..common.types import present
+from ..common.types import Tokens
 from ..result.result import Result
 from . import captions, colour, coloured_words, draw, plots, position_map
 from .kinds import Block, blocks, has_steps, refuse, suited
@@ -62,7 +62,7 @@ def show(
     style: str = "bars",
     k: int = 10,
     names: Sequence[str] | None = None,
-    tokens: Sequence[Sequence[str]] | None = None,
+    tokens: Tokens | None = None,
     baseline: npt.ArrayLike | None = None,
     columns: int = 8,
     limit: int = 4,
@@ -148,9 +148,7 @@ def _example_panels(result: Result, found, example: int, options: ShowOptions, c
     panels = []
     for group, kind in found:
         name = captions.entry_name(result, example) + _group_name(group, len(found) > 1)
-        new = _in_units(
-            present(PANELS[BASE.get(kind, kind)])(Part(result, group, example, name, options, chosen)), kind, scales
-        )
+        new = _in_units(PANELS[BASE.get(kind) or kind](Part(result, group, example, name, options, chosen)), kind, scales)
         if len(found) > 1 and kind not in ("steps", "saturation"):
             new = draw.with_caption(new, _share_words(result, group, example))
         panels += new

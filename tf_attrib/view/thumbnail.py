@@ -57,8 +57,8 @@ def board(
         shown = words_of(result, found[0], example, tokens)
         if all(letter in _letters() for token in shown.tokens for letter in token) or not _other_fonts():
             return _encoded(_boxes(result, shown.tokens, shown.values, heading))
-    more = {} if tokens is None else {"tokens": [[] if i != example else list(tokens) for i in range(len(result))]}
-    with Image.open(io.BytesIO(figure_png(show(result, example=example, **more)))) as figure:
+    words = None if tokens is None else [[] if i != example else list(tokens) for i in range(len(result))]
+    with Image.open(io.BytesIO(figure_png(show(result, example=example, tokens=words)))) as figure:
         return _encoded(_framed(figure.convert("RGB"), heading, ""))
 
 

@@ -285,3 +285,8 @@ def test_feature_columns(tmp_path):
     at = ta.embeddings(next(one.name for one in ta.inspect(path).embeddings if "size" in one.name))
     result = ta.Attributor(path, at=at).attribute(inputs, method="gradient", verbose=False)
     assert result.tokens.tolist() == [["m"], ["l"]]
+
+
+@pytest.mark.parametrize("given", [None, 3])
+def test_neither_a_model_nor_a_path(given):
+    assert_refused(lambda: ta.vocabulary(given), "takes a Keras model or a path", type(given).__name__)

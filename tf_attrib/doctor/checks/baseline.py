@@ -358,7 +358,7 @@ def _columns_outside(case: Examination, x: np.ndarray, used: np.ndarray) -> list
 def _gray(x: np.ndarray, used: np.ndarray, low: float, high: float) -> bool:
     """Whether zeros are amid the range of images that have a background at its low end."""
     image = x.ndim == 4 and x.shape[-1] in (1, 3, 4)
-    return image and not used.any() and low < -0.25 * high and np.mean(x <= low + 1e-3 * (high - low)) > BACKGROUND
+    return bool(image and not used.any() and low < -0.25 * high and np.mean(x <= low + 1e-3 * (high - low)) > BACKGROUND)
 
 
 def check_equal_features(case: Examination) -> list[Finding]:

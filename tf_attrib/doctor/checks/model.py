@@ -290,7 +290,7 @@ def check_units(case: Examination) -> list[Finding]:
     shares = {name: float(1 - np.mean(one)) for name, one in alive.items()}
     if not shares:
         return []
-    worst, count = max(shares, key=shares.get), min(case.count, case.few)
+    worst, count = max(shares, key=lambda name: shares[name]), min(case.count, case.few)
     dead = [name for name, share in shares.items() if share > DEAD]
     total = float(np.mean(~np.concatenate(list(alive.values()))))
     where = f"the whole path of {count} example{'s' if count > 1 else ''}"
@@ -352,7 +352,7 @@ def check_float16(case: Examination) -> list[Finding]:
     largest = operations.largest_float16(case)
     if not largest:
         return []
-    name = max(largest, key=largest.get)
+    name = max(largest, key=lambda name: largest[name])
     value = largest[name]
     evidence = {"largest_magnitude": value, "where": name, "largest_float16": LARGEST_FLOAT16}
     remedy = remedies.float32_copy(case)

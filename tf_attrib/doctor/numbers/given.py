@@ -1,6 +1,7 @@
 """Numbers that are to be judged, and how well an error explains them."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -84,7 +85,7 @@ class Fit:
 
 def sums_of(leaves: dict[Any, np.ndarray]) -> np.ndarray:
     """(n,), the sum over all features of all tensors."""
-    return sum(leaf.reshape(len(leaf), -1).sum(1) for leaf in leaves.values())
+    return functools.reduce(np.add, (leaf.reshape(len(leaf), -1).sum(1) for leaf in leaves.values()))
 
 
 def flat(leaves: dict[Any, np.ndarray]) -> np.ndarray:

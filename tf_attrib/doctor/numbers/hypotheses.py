@@ -276,13 +276,13 @@ def wrong_rule(given: GivenNumbers) -> Fit | str | None:
     Where n is not known: to first order a one-sided sum is off by -(f(1) - f(0)) / (2 n), or plus that, with f the integrand.
     That gives about which n, and the rule itself then decides.
     """
-    reference = given.reduced(np.sum)
-    if reference is None or given.exact is None:
+    reference, by_rule = given.reduced(np.sum), given.exact
+    if reference is None or by_rule is None:
         return "the gradients at both ends of the path are not known: that takes attributor="
     found, right = flat(given.attributions), flat(reference)
 
     def exact(rule: str, steps: int) -> np.ndarray:
-        return flat(dataclasses.replace(given, reference=present(given.exact(rule, steps))).reduced(np.sum))
+        return flat(present(dataclasses.replace(given, reference=by_rule(rule, steps)).reduced(np.sum)))
 
     if given.n_steps:
         # n steps have n + 1 ends, and n points n - 1 steps: people mean either
@@ -298,7 +298,7 @@ def wrong_rule(given: GivenNumbers) -> Fit | str | None:
             return None
         rule, about = "left" if share < 0 else "right", max(1, round(1 / (2 * abs(share))))
         tried = {(rule, steps): relative(found, exact(rule, steps)) for steps in range(max(1, about - 2), about + 3)}
-    rule, steps = min(tried, key=tried.get)
+    rule, steps = min(tried, key=lambda one: tried[one])
     name, words = _rule_words(rule, steps)
     remedy = (
         SUM_OF_WEIGHTS if rule == "trapezoid" else "take more steps, or a rule of higher order: method=ta.IntegratedGradients()"

@@ -69,7 +69,7 @@ class Refined:
         rounding: float | None = None,
     ) -> None:
         self._control, self._odds, self._dtype, self._hand_out = control, odds, np.dtype(dtype), hand_out
-        self._rounding = rounds.ROUNDING * float(np.finfo(self._dtype).eps) if rounding is None else rounding
+        self._rounding = rounds.ROUNDING * float(np.finfo(self._dtype.type).eps) if rounding is None else rounding
         self._examples, self._references = baseline_scores.shape
         self._members = self._references * copies
         self._shapes = {key: tuple(shape) for key, shape in features.items()}

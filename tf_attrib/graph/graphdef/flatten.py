@@ -6,7 +6,7 @@ control edges: assertions, assignments and prints do not run.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
@@ -153,7 +153,8 @@ class Flattening:
             if "_gradient_op_type" in node.attr:
                 gradient = node.attr["_gradient_op_type"].s.decode()
                 captured = self._captured(gradient, instance.scope)
-                custom[node.name] = Custom(gradient, captured and tuple(visit(*pair) for pair in captured))
+                found_there = None if captured is None else tuple(visit(*pair) for pair in captured)
+                custom[node.name] = Custom(gradient, found_there)
                 node.attr["_gradient_op_type"].s = CUSTOM.encode()
             node.input[:] = [visit(instance.scope, reference) for reference in nodes.data_inputs(instance.node)]
             node.input.extend(
@@ -265,7 +266,7 @@ def _bodies(nodes: Iterable[Any]) -> Iterator[str]:
             yield function.name
 
 
-def _rename_bodies(node: Any, functions: dict, suffix: str) -> None:
+def _rename_bodies(node: Any, functions: Mapping[str, Any], suffix: str) -> None:
     for function in _functions_of(node):
         if function.name in functions:
             function.name += suffix

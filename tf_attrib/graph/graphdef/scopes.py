@@ -69,7 +69,7 @@ class Source(NamedTuple):
     """A tensor: output `index` of an instance."""
 
     instance: Instance
-    index: int
+    index: int  # pyright: ignore[reportIncompatibleMethodOverride] (nobody looks for a member of it)
 
     @property
     def name(self) -> str:
@@ -163,7 +163,8 @@ class Walker:
     def uses(self, function: str) -> list[Scope]:
         """Every scope of `function` within the graph itself, through whatever calls lead there; as many as the limit allows."""
         callers = self._callers()
-        found, waiting = [], [(function, ())]
+        found: list[Scope] = []
+        waiting: list[tuple[str, tuple[tuple[Any, str, str], ...]]] = [(function, ())]
         while waiting and not self.exhausted:
             name, path = waiting.pop()
             for body, node, key in callers.get(name, ()):
@@ -251,7 +252,7 @@ class Walker:
 
 def _argument(body: FunctionBody, name: str, position: int) -> Any:
     """A node that stands for an argument."""
-    node = node_def_pb2.NodeDef(name=name, op="Argument")
+    node = node_def_pb2.NodeDef(name=name, op="Argument")  # pyright: ignore[reportAttributeAccessIssue] (made at run time)
     node.attr["dtype"].type = body.function.signature.input_arg[position].type
     shapes = body.function.arg_attr.get(position)
     if shapes is not None and "_output_shapes" in shapes.attr:

@@ -209,7 +209,7 @@ def _check_op_layer(entry: dict, inner: dict) -> None:
         known = re.fullmatch(r"RaggedTensor\.from_[a-z_]+", called) is not None
     elif name == "TensorFlowOpLayer":
         try:
-            node = inner.get("node_def")
+            node = inner["node_def"]
             called = (json.loads(node) if isinstance(node, str) else node)["op"]
         except (ValueError, TypeError, KeyError):
             called = None

@@ -12,7 +12,6 @@ from typing import Any
 import tensorflow as tf
 
 from ...common.errors import AttributionError
-from ...common.types import present
 from ..graphdef.flatten import CUSTOM, Custom, Flattening, add_flat
 from ..graphdef.scopes import Scope
 
@@ -51,8 +50,9 @@ def read_gradients(meta_graph: Any, live: dict[int, str]) -> dict[str, SavedGrad
         structure = saved.output_signature
         values = structure.list_value.values or structure.tuple_value.values or [structure]
         returned = tuple(value.WhichOneof("kind") != "none_value" for value in values)
-        if None not in captured and sum(returned) == len(function.signature.output_arg):
-            found[entry.registered_op_type] = SavedGradient(function, tuple(captured), returned)
+        known = tuple(one for one in captured if one is not None)
+        if len(known) == len(captured) and sum(returned) == len(function.signature.output_arg):
+            found[entry.registered_op_type] = SavedGradient(function, known, returned)
     return found
 
 
@@ -105,11 +105,9 @@ class Gradients:
         """Gradients at the inputs of `operation`, by the function that was saved for it."""
         custom = self.custom.get(operation.name)
         saved = self.saved.get(custom.gradient) if custom else None
-        if saved is None or present(custom).captured is None or len(saved.returned) != len(operation.inputs):
+        if custom is None or saved is None or custom.captured is None or len(saved.returned) != len(operation.inputs):
             raise _lost(operation)
-        tensors = [
-            operation.graph.get_tensor_by_name(self.fed.get(reference, reference)) for reference in present(custom).captured
-        ]
+        tensors = [operation.graph.get_tensor_by_name(self.fed.get(reference, reference)) for reference in custom.captured]
         names = [argument.name for argument in saved.function.signature.input_arg]
         fed = {f"{name}:0": tensor for name, tensor in zip(names, [*upstream, *tensors], strict=True)}
         flat = self.flattening.flat_function(saved.function.signature.name, self.rename)

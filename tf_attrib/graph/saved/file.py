@@ -115,7 +115,7 @@ def _parse(data: bytes, shown: str) -> tuple[tuple[Any, ...], bool]:
     except DecodeError as error:
         reasons.append(str(error))
     try:
-        graph = graph_pb2.GraphDef.FromString(data)
+        graph = graph_pb2.GraphDef.FromString(data)  # pyright: ignore[reportAttributeAccessIssue] (made at run time)
         if graph.node and all(node.op and node.name for node in graph.node):
             return (meta_graph_pb2.MetaGraphDef(graph_def=graph),), False
     except DecodeError as error:

@@ -2,7 +2,6 @@
 
 from typing import Any
 
-from ...common.types import present
 from ..graphdef import constants, nodes
 from ..graphdef.scopes import Instance, Source
 from ..traced.heads_and_lookups import HEADS, PASS
@@ -38,14 +37,14 @@ def find_heads(reading: Reading) -> list[SavedHead]:
         tensor, passed = _through(reading, source, PASS | RESHAPES)
         kind = HEADS.get(tensor.instance.operation)
         logits = reading.first(tensor.instance) if kind else None
-        if logits is None:
+        if kind is None or logits is None:
             continue
         through = f", through {', '.join(dict.fromkeys(passed))}" if passed else ""
         found.append(
             SavedHead(
                 reading.name,
                 output,
-                present(kind),
+                kind,
                 tensor.name,
                 logits.name,
                 nodes.shape_of(logits.instance.node, logits.index),
@@ -193,10 +192,11 @@ def _through(reading: Reading, source: Source, passing: frozenset) -> tuple[Sour
     while source.instance.operation in passing and len(passed) < NEAR:
         sources = reading.sources(source.instance)
         position = source.index if source.instance.operation == "IdentityN" else 0
-        if position >= len(sources) or sources[position] is None:
+        behind = sources[position] if position < len(sources) else None
+        if behind is None:
             break
         passed.append(source.instance.operation)
-        source = sources[position]
+        source = behind
     return source, passed
 
 

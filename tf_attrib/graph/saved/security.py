@@ -287,7 +287,8 @@ def collected_variables(meta_graph: Any, collection: str) -> list[Any]:
     found = []
     for value in meta_graph.collection_def[collection].bytes_list.value:
         with contextlib.suppress(DecodeError):
-            found.append(variable_pb2.VariableDef.FromString(value))
+            made = variable_pb2.VariableDef  # pyright: ignore[reportAttributeAccessIssue] (made at run time)
+            found.append(made.FromString(value))
     return found
 
 

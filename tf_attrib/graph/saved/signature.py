@@ -143,7 +143,7 @@ def read_signature(walker: Walker, name: str, inputs: dict[str, list[str]], outp
     outs = {
         key: source for key, source in ((key, resolved(reference)) for key, reference in outputs.items()) if source is not None
     }
-    stops = frozenset(tuple(source) for sources in ins.values() for source in sources)
+    stops = frozenset((source.instance, source.index) for sources in ins.values() for source in sources)
     walked = walker.walk(outs.values(), stops)
     # an input stands at the beginning, and nothing behind it is looked at
     beginning = {source.instance: [] for sources in ins.values() for source in sources if source.instance not in walked}

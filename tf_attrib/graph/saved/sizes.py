@@ -8,6 +8,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...common.errors import AttributionError
+from ...common.types import present
 
 # A file in float16 makes a model in float32; states and counters are in no file.
 FACTOR, ROOM = 4, 2**26
@@ -48,11 +49,11 @@ def _bytes(given: dict[str, Any]) -> int:
     dtype = given.get("dtype")
     width = tf.as_dtype(dtype).size if dtype is not None else 8
     if shape is not None and tf.TensorShape(shape).is_fully_defined():
-        return math.prod(tf.TensorShape(shape)) * width
+        return math.prod(map(present, tf.TensorShape(shape))) * width
     if not callable(value):  # it is there already
         return tf.size(value).numpy() * width if tf.is_tensor(value) else getattr(value, "nbytes", width)
     tensor = _symbolic(value)
-    return math.prod(tensor.shape) * tensor.dtype.size
+    return math.prod(map(present, tensor.shape)) * tensor.dtype.size
 
 
 def _symbolic(initial_value: Any) -> tf.Tensor:

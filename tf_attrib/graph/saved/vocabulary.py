@@ -62,13 +62,14 @@ def vocabulary(model_or_path: Any, name: str | None = None) -> list[str] | dict[
         AttributionError: no vocabulary, several and no name, no such name, or a model that cannot be read.
     """
     shown = repr(plain(getattr(model_or_path, "name", model_or_path)))
-    model = model_or_path
-    if isinstance(model, str | os.PathLike):
-        path = Path(model)
-        model = None if is_export(path) else load_model(path)
-    if model is not None and not keras_model.is_keras(model):
-        raise AttributionError(f"vocabulary takes a Keras model or a path, got {type(model).__name__}")
-    found = _merged(_in_export(path) if model is None else _in_keras(model))
+    path = Path(model_or_path) if isinstance(model_or_path, str | os.PathLike) else None
+    if path is not None and is_export(path):
+        found = _merged(_in_export(path))
+    else:
+        model = model_or_path if path is None else load_model(path)
+        if not keras_model.is_keras(model):
+            raise AttributionError(f"vocabulary takes a Keras model or a path, got {type(model).__name__}")
+        found = _merged(_in_keras(model))
     if not found:
         raise AttributionError(
             f"{shown} has no vocabulary that could be read: no StringLookup, TextVectorization or hash "

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
+from ...common.types import present
 from .heads_and_lookups import PASS, ancestors
 
 LOOPS = frozenset({"While", "StatelessWhile"})
@@ -35,7 +36,7 @@ def static_bytes(ends: list[tf.Tensor], selected: list[tf.Tensor]) -> int | None
         )
     if any(tensor.shape.rank is None or None in tensor.shape[1:] for tensor in tensors) or _loops(ends, selected):
         return None
-    return sum(tensor.dtype.size * math.prod(tensor.shape[1:]) for tensor in tensors)
+    return sum(tensor.dtype.size * math.prod(map(present, tensor.shape[1:])) for tensor in tensors)
 
 
 def counted_bytes(ends: list[tf.Tensor], selected: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:

@@ -86,11 +86,11 @@ def _judged(state: list[tf.Tensor], found: list[tf.Tensor]) -> list[tf.Tensor]:
     size = tf.reduce_min(tf.where(sizes > 0, sizes, tf.float32.max), 0)
     known = tf.reduce_any(sizes > 0, 0)
     lost = finite & ~known & (exponent < FIRST)  # only so small that nothing is left of it
-    take = ~done & ((finite & ~lost & (exponent > low)) | (low == -NONE))
+    take = tf.logical_not(done) & ((finite & tf.logical_not(lost) & (exponent > low)) | (low == -NONE))
     whole = [tf.cast(one, old.dtype) * _shaped(_power(-exponent, old.dtype), old) for one, old in zip(found, best, strict=True)]
     whole = [tf.where(_shaped(lost, one), tf.constant(float("nan"), one.dtype), one) for one in whole]
     best = [tf.where(_shaped(take, old), new, old) for new, old in zip(whole, best, strict=True)]
-    low = tf.where(finite & ~done, tf.maximum(low, exponent), low)
+    low = tf.where(finite & tf.logical_not(done), tf.maximum(low, exponent), low)
     high = tf.where(finite | done, high, tf.minimum(high, exponent))
     raised = tf.where(known, tf.clip_by_value(tf.math.log(AIM / size) / tf.math.log(2.0), 1, STEP), float(STEP))
     following = tf.where(finite, exponent + tf.cast(raised, tf.int32), exponent - STEP)

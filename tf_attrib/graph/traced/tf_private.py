@@ -16,10 +16,12 @@ from tensorflow.python.eager import context, execute
 # The gradient of an operation's type, for an operation that is marked with a gradient of ours.
 from tensorflow.python.framework.ops import gradient_registry
 
+from ...common.types import present
+
 
 def caller(function: Any) -> Callable[[list[tf.Tensor]], list[tf.Tensor]]:
     """Calls a ConcreteFunction with flat tensors, those that it captured included, at the least cost there is."""
-    eager = context.context()
+    eager = present(context.context())
     attributes = tuple(itertools.chain(*eager.function_call_options.as_attrs().items()))
     name, count = function.name.decode(), len(function.outputs)
     return lambda tensors: execute.execute(name, count, tensors, attributes, eager)
@@ -41,7 +43,7 @@ def let_go_of_bodies(function: Any) -> Any:
 
 
 def _remove(names: list[str]) -> None:
-    eager = context.context()
+    eager = present(context.context())
     for name in names:
         if eager.has_function(name):
             eager.remove_function(name)
