@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -123,6 +124,35 @@ def test_points_that_cannot_be_summed_are_refused(cubes, found, words):
             return found
 
     assert_refused(lambda: cubes.attribute(X, method=Odd()), *words)
+
+
+@dataclasses.dataclass(frozen=True)
+class Reversed:
+    """Gradients by key, in an order of its own."""
+
+    def __call__(self, function, row):
+        score, gradients = function.gradients(row.point(), row.context, row.target)
+        return score, tf.zeros_like(score), dict(reversed(gradients.items()))
+
+
+@pytest.mark.parametrize("named", [False, True])
+@pytest.mark.parametrize("given", ["list", "dict"])
+def test_several_inputs_are_handed_over_by_place_or_name_whatever_the_models_own_keys_are(named, given):
+    class Slope(Saliency):
+        kind = "slope"
+
+        def row(self, features, kind):
+            return Reversed()
+
+    a, b = keras.Input((2,), name="a"), keras.Input((2,), name="b")
+    score = keras.layers.Dense(1, kernel_initializer=lambda shape, dtype: tf.reshape(tf.range(1.0, 5), shape))
+    model = keras.Model({"a": a, "b": b} if named else [a, b], score(keras.layers.Concatenate()([a, b])))
+    x, y = np.ones((3, 2), "float32"), np.ones((3, 2), "float32")
+    for method in (Slope(), "gradient", "deeplift", ta.IntegratedGradients(n_steps=2)):
+        found = ta.Attributor(model).attribute([x, y] if given == "list" else {"b": y, "a": x}, method=method).attributions
+        first, second = (found["a"], found["b"]) if given == "dict" else found
+        np.testing.assert_allclose(first, [[1, 2]] * 3, rtol=1e-5)
+        np.testing.assert_allclose(second, [[3, 4]] * 3, rtol=1e-5)
 
 
 def test_the_share_of_the_gradient_is_said_by_those_alone_that_give_slopes(cubes):

@@ -124,7 +124,7 @@ class Program:
             number,
             {name: tf.gather(value, example) for name, value in zip(self._extra, extra, strict=True)},
         )
-        scores, slopes, integrands = checked(self._row, self._row(self.function, row), self._sums, self.function.dtype)
+        scores, slopes, integrands = checked(self._row, self._row(self.function, row), self._sums, self.function)
         slots = tf.reduce_max(slot) + 1
         sums = [
             tf.math.unsorted_segment_sum(tf.math.multiply_no_nan(integrand, per_row(weight, integrand)), slot, slots)

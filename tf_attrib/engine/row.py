@@ -109,12 +109,14 @@ def per_row_sum(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(values, axis=list(range(1, values.shape.rank)))
 
 
-def checked(row: RowFunction, found: Any, sums: dict[Any, tuple], dtype: tf.DType) -> tuple[tf.Tensor, tf.Tensor, dict]:
+def checked(
+    row: RowFunction, found: Any, sums: dict[Any, tuple], function: ScoreFunction
+) -> tuple[tf.Tensor, tf.Tensor, dict[Any, tf.Tensor]]:
     """What a row function gave, its integrands in the order of the sums that they enter.
 
     Args:
-        sums: shapes of one row's integrands, by key.
-        dtype: that integrands must have.
+        sums: shapes of one row's integrands, by the user's key of the tensor.
+        function: what was explained: integrands are by its keys of the tensors, and of its dtype.
 
     Raises:
         AttributionError: it is not what a row function gives.
@@ -132,21 +134,44 @@ def checked(row: RowFunction, found: Any, sums: dict[Any, tuple], dtype: tf.DTyp
                 f"the {what} that the row function {name} returns must be a tensor (rows,), it is {_shown(value)}; "
                 "ta.extend.per_row_sum sums all axes but the first"
             )
-    if set(integrands) != set(sums):
+    keys = _in_order(integrands, sums, function)
+    if keys is None:
         raise AttributionError(
-            f"the row function {name} must return integrands by the keys {list(sums)}, it returned {list(integrands)}: "
-            "sum_shapes of its method says which"
+            f"the row function {name} must return integrands by the keys {list(_tensors(function)[-1])}, it returned "
+            f"{list(integrands)}: sum_shapes of its method says how many"
         )
-    for key, shape in sums.items():
+    for key, shape in zip(keys, sums.values(), strict=True):
         value = integrands[key]
-        fits = tf.is_tensor(value) and value.dtype == dtype and value.shape.is_compatible_with([None] * (1 + len(shape)))
-        sizes = value.shape.as_list()[1:] if fits and value.shape.rank is not None else []
-        if not fits or any(size not in (None, wanted) for size, wanted in zip(sizes, shape, strict=False)):
+        fits = tf.is_tensor(value) and value.dtype == function.dtype
+        if not fits or not value.shape.is_compatible_with([None, *shape]):
             raise AttributionError(
-                f"the integrand {key!r} of the row function {name} must be {dtype.name} "
+                f"the integrand {key!r} of the row function {name} must be {function.dtype.name} "
                 f"(rows, {', '.join(map(str, shape))}), it is {_shown(value)}"
             )
-    return score, slope, {key: integrands[key] for key in sums}
+    return score, slope, {key: integrands[key] for key in keys}
+
+
+def _tensors(function: ScoreFunction) -> list[dict[Any, Any]]:
+    """The tensors that integrands may be of, by the keys that they have in the graph: the observed ones, and the selected."""
+    return [place.ports for place in (function.observed, function.place) if place is not None]
+
+
+def _in_order(integrands: dict[Any, Any], sums: dict[Any, tuple], function: ScoreFunction) -> list[Any] | None:
+    """The keys of integrands in the order of their sums; None where they are not those of the tensors.
+
+    Sums have the tensors' order, and the names by which the user hands inputs over, which may be others than the graph's. What
+    is second of a tensor, such as ("positive", key), comes behind.
+    """
+    for ports in _tensors(function):
+        rank = {key: number for number, key in enumerate(ports)}
+        places = {key: (key not in rank, rank.get(key, rank.get(_last(key)))) for key in integrands}
+        if len(places) == len(sums) and all(place is not None for _, place in places.values()):
+            return sorted(places, key=places.__getitem__)
+    return None
+
+
+def _last(key: Any) -> Any:
+    return key[-1] if isinstance(key, tuple) and key else key
 
 
 def _shown(value: Any) -> str:
