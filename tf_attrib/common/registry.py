@@ -20,7 +20,7 @@ class Registry(MutableMapping[str, Entry]):
         check: from a name and what was given under it to the entry; raises AttributionError for what is none.
     """
 
-    def __init__(self, noun: str, check: Callable[[str, Any], Entry]):
+    def __init__(self, noun: str, check: Callable[[str, Any], Entry]) -> None:
         self._noun, self._check = noun, check
         self._library: dict[str, Entry] = {}
         self._added: dict[str, Entry] = {}

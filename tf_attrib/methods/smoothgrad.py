@@ -75,15 +75,15 @@ class SmoothGrad(Method):
 
     @property
     def needs_data(self) -> bool:
-        return self.inner.needs_data
+        return self._inner.needs_data
 
     @property
     def linear(self) -> bool:
-        return self.form == "mean" and self.inner.linear
+        return self.form == "mean" and self._inner.linear
 
     @property
     def at_features(self) -> bool:
-        return self.inner.at_features
+        return self._inner.at_features
 
     @property
     def uses_baseline(self) -> bool:

@@ -10,9 +10,10 @@ from ..attribution import Attribution
 from ..attributor import Attributor
 from ..common.errors import AttributionError
 from ..common.registry import Registry
+from ..common.types import present
 from ..engine.method import Method
 from .examples import Examples, case_of
-from .fidelity import LEAST, Ranked, aopc_of, deletion_of, insertion_of
+from .fidelity import LEAST, Aopc, Ranked, aopc_of, deletion_of, insertion_of
 from .infidelity import Slope, infidelities
 from .metric import Metric
 from .pointing import pointing
@@ -90,13 +91,14 @@ def _curve(heading: str, measure: Callable[[Contest, Ranked], Metric]) -> Column
     """A metric of each row's order of the units."""
 
     def of_all(contest: Contest) -> dict[str, Metric]:
-        ranked = {name: Ranked.of(result, contest.case, contest.units) for name, result in contest.rows.items()}
+        units = present(contest.units)
+        ranked = {name: Ranked.of(result, contest.case, units) for name, result in contest.rows.items()}
         return {name: measure(contest, one) for name, one in ranked.items()}
 
     return Column(heading, of_all, curve=True, of_features=True)
 
 
-def _aopc(contest: Contest, ranked: Ranked) -> Metric:
+def _aopc(contest: Contest, ranked: Ranked) -> Aopc:
     return aopc_of(contest.case, ranked, contest.settings.steps, 1.0, contest.settings.seed)
 
 

@@ -38,7 +38,7 @@ class Baseline:
     at_model_input: bool = False
     is_zeros: bool = False
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         if not isinstance(self.words, str) or not callable(self.make):
             raise AttributionError(
                 "ta.Baseline(words, make) takes what it is in words, and a function of the examples (n, ...) and a random "

@@ -65,7 +65,7 @@ def _encodings(traced: Traced, floats: dict, rest: list, lookups: list[Lookup], 
 def _place(traced, fetches, names, examples, floats, rest, lookups, encodings) -> Place:
     """The place of all that was found, with the column behind each port."""
     ports = {lookup.name: lookup_port(traced, lookup, examples) for lookup in lookups}
-    columns = {lookup.name: CROSSED.join(names[key] for key in lookup.inputs) for lookup in lookups}
+    columns: dict[Any, str] = {lookup.name: CROSSED.join(names[key] for key in lookup.inputs) for lookup in lookups}
     for key, tensor in floats.items():
         ports[names[key]], columns[names[key]] = Port(tensor), names[key]
     categories: dict[Any, tuple[str, ...]] = {}
@@ -84,7 +84,7 @@ def _place(traced, fetches, names, examples, floats, rest, lookups, encodings) -
     kind = "encoded" if encoded else "embeddings" if lookups else "inputs"
     alone = lookups[0] if len(lookups) == 1 and len(ports) == 1 else None
     if len(ports) == 1:
-        columns, categories = (dict.fromkeys([None], *one.values()) if one else {} for one in (columns, categories))
+        columns, categories = single(columns), single(categories)
     words = _words(lookups, [names[key] for key in floats], encoded)
     return Place(single(ports), kind, words, notes, left_out, columns, categories, *indices(traced, alone))
 

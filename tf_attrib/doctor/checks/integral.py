@@ -213,12 +213,12 @@ def check_steps(case: Examination) -> list[Finding]:
     ]
 
 
-def _other_rule(case: Examination, worst: int, evidence: dict, wrong: np.ndarray) -> Finding:
+def _other_rule(case: Examination, rule: Rule, worst: int, evidence: dict, wrong: np.ndarray) -> Finding:
     """A rule with nodes of its own, which has no steps to take more of."""
     return finding(
         "too_few_steps",
         "warning",
-        evidence | {"steps": len(case.method.rule)},
+        evidence | {"steps": len(rule)},
         f"With {case.method!r} the attributions miss the difference of scores by more than 5% in {len(wrong)} of "
         f"{case.count} examples, by {evidence['largest_gap']:+.0%} in example {worst}.",
         f"{remedies.attribute(case)}  # finds its steps itself",
@@ -228,8 +228,8 @@ def _other_rule(case: Examination, worst: int, evidence: dict, wrong: np.ndarray
 
 def _steps(case: Examination, worst: int, evidence: dict, wrong: np.ndarray) -> list[Finding]:
     """How many steps would do for the example with the largest gap."""
-    if isinstance(case.method.rule, Rule):
-        return [_other_rule(case, worst, evidence, wrong)]
+    if isinstance(rule := case.method.rule, Rule):
+        return [_other_rule(case, rule, worst, evidence, wrong)]
     given = DEFAULT_STEPS if case.method.n_steps is None else case.method.n_steps
     steps, one = given, np.array([worst])
     gap, error = float(abs(evidence["largest_gap"])), float("inf")

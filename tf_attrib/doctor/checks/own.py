@@ -1,7 +1,7 @@
 """Checks that others wrote: what one is, and that what it returns are findings."""
 
 from collections.abc import Callable, Sequence
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from ...common.errors import AttributionError
 from ..case import Examination
@@ -12,14 +12,14 @@ Check: TypeAlias = Callable[[Examination], list[Finding]]
 
 
 def as_check(name: str, given: Any) -> Check:
-    """`given`, where it is a function.
+    """`given`, where it is a function; `found_by` looks at what it returns.
 
     Raises:
         AttributionError: it is none.
     """
     if not callable(given):
         raise AttributionError(f"a check is a function of a ta.extend.Examination that returns findings; got {given!r}")
-    return given
+    return cast(Check, given)
 
 
 def given_checks(checks: Any) -> list[Check]:

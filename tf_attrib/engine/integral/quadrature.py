@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import scipy.special
@@ -105,7 +105,7 @@ def _known(name: str, rule: Any) -> Callable[[int], Rule]:
         )
     if not callable(rule):
         raise AttributionError(f"RULES[{name!r}] takes a function from n_steps to a ta.Rule, got {rule!r}")
-    return rule
+    return cast(Callable[[int], Rule], rule)
 
 
 # The most steps of a rule: the zeros of Legendre's polynomials take time that grows with the square of their number.

@@ -6,7 +6,7 @@ varying variables are doubled, and gradients find the partner of an operation in
 examples. Only the operations at the input are marked, and gradients never enter the others.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -42,7 +42,7 @@ class _View:
         self.at_input: dict[str, str] = {}
         self.at_reference: dict[str, str] = {}
 
-    def _by_the_library(self, chains: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+    def _by_the_library(self, chains: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
         """The chains of operations that one rule of the library takes together, none of which has an added rule."""
         added = table.RULES.added
         return {
