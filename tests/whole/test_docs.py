@@ -24,6 +24,8 @@ import pytest
 
 import tf_attrib as ta
 from tf_attrib import view
+from tf_attrib.doctor.diagnose import ADDED
+from tf_attrib.methods.deeplift.rules.table import RULES as OPERATIONS
 
 ROOT = Path(ta.__file__).parent.parent
 DOCS = ROOT / "docs"
@@ -102,6 +104,9 @@ def _elsewhere(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     yield
     plt.close("all")
+    for table in (ta.extend.RULES, ta.extend.METHODS, ta.extend.METRICS, ta.extend.FINDINGS, OPERATIONS, ADDED):
+        for name in list(table.added):  # by the page on extending
+            del table[name]
 
 
 def name(page):

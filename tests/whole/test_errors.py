@@ -90,7 +90,9 @@ def test_a_baseline_token_beyond_the_table(words):
 
 def test_inputs_of_a_function():
     assert_refused(lambda: ta.Attributor(tf.square).attribute(1.0), "a single number", "the batch")
-    assert_refused(lambda: ta.Attributor(tf.strings.to_number).attribute(np.array(["1", "2"])), "'input' (string)", "not float")
+    assert_refused(
+        lambda: ta.Attributor(tf.strings.to_number, at="inputs").attribute(np.array(["1", "2"])), "'input' is string", "at="
+    )
     assert_refused(lambda: ta.Attributor(lambda x: "text").attribute(X), "must return a tensor", "str")
 
 
@@ -244,8 +246,8 @@ def test_integers_have_no_gradient(words):
         ]
     )
     assert_refused(lambda: ta.Attributor(model, at="rounded").attribute(X), "'rounded' is int32", "no gradient")
-    whole = ta.Attributor(lambda x: tf.one_hot(x, 3)[:, 0])
-    assert_refused(lambda: whole.attribute(np.ones((2, 1), int), target=0), "int64", "not float")
+    whole = ta.Attributor(lambda x: tf.one_hot(x, 3)[:, 0], at="inputs")
+    assert_refused(lambda: whole.attribute(np.ones((2, 1), int), target=0), "int64", "no gradient")
 
 
 def test_float_token_ids_have_no_gradient():
