@@ -185,11 +185,11 @@ def test_a_later_format_is_refused(results, tmp_path):
 
 
 def test_inputs_left_out_are_named_first():
-    """Text that is neither float nor looked up in an embedding, beside a float."""
-    city, x = keras.Input((1,), dtype="string", name="city"), keras.Input((3,), name="x")
-    hot = keras.layers.StringLookup(vocabulary=["a", "b"], output_mode="one_hot")(city)
-    model = keras.Model({"city": city, "x": x}, keras.layers.Dense(1)(keras.layers.Concatenate()([hot, x])))
-    result = ta.Attributor(model).attribute({"city": np.array([["a"], ["b"]]), "x": np.ones((2, 3), "float32")})
-    assert result.left_out == ("city",)
-    assert "LEFT OUT: 'city'" in repr(result).splitlines()[1]
+    """A row that chooses among computed values: nothing float leads back to it."""
+    row, x = keras.Input((1,), dtype="int32", name="row"), keras.Input((3,), name="x")
+    chosen = keras.ops.take_along_axis(keras.layers.Dense(4, activation="tanh")(x), row, axis=1)
+    model = keras.Model({"row": row, "x": x}, chosen)
+    result = ta.Attributor(model).attribute({"row": np.array([[1], [2]], "int32"), "x": np.ones((2, 3), "float32")})
+    assert result.left_out == ("row",)
+    assert "LEFT OUT: 'row'" in repr(result).splitlines()[1]
     assert result.place == "inputs"
