@@ -270,14 +270,13 @@ def test_ties_are_drawn_and_not_taken_from_the_corner(linear):
 
 
 def test_nothing_is_traced_twice_and_blocks_are_bounded(images, monkeypatch):
-    from tf_attrib.engine import session
+    from tf_attrib.engine.program import Program
 
     attributor = ta.Attributor(make_cnn(), batch_size=8)
     sizes, traced = [], []
-    program = session.engine.Program
-    original, call = program.__init__, program.__call__
-    monkeypatch.setattr(program, "__init__", lambda self, *a: (traced.append(1), original(self, *a))[1])
-    monkeypatch.setattr(program, "__call__", lambda self, tables, rows: (sizes.append(len(rows)), call(self, tables, rows))[1])
+    original, call = Program.__init__, Program.__call__
+    monkeypatch.setattr(Program, "__init__", lambda self, *a: (traced.append(1), original(self, *a))[1])
+    monkeypatch.setattr(Program, "__call__", lambda self, tables, rows: (sizes.append(len(rows)), call(self, tables, rows))[1])
     M.aopc(attributor, images)
     assert traced
     assert max(sizes) <= 8

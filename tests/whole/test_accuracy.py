@@ -293,13 +293,13 @@ def test_interrupting_leaves_nothing_half_done(cnn, images, monkeypatch):
     (session,) = attributor._sessions.values()
     run, calls = session.run, []
 
-    def interrupted(row, tables, integrator, odds, advance):
+    def interrupted(row, tables, integrator, odds, advance, sums):
         def stop(rows):
             calls.append(rows)
             if len(calls) == 3:
                 raise KeyboardInterrupt
 
-        return run(row, tables, integrator, odds, stop)
+        return run(row, tables, integrator, odds, stop, sums)
 
     session.run = interrupted
     with pytest.raises(KeyboardInterrupt):
