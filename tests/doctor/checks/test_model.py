@@ -110,10 +110,12 @@ def test_no_gradient_at_all():
 
 def test_integers_beside_floats():
     a, n = keras.Input((3,), name="a"), keras.Input((3,), dtype="int32", name="n")
-    counted = keras.Model([a, n], layers.Dense(3, activation="softmax")(a + keras.ops.one_hot(n[:, 0], 3)))
-    found = ta.diagnose(ta.Attributor(counted), [PLAIN, np.ones((3, 3), "int32")])["integer_inputs"]
+    chosen = keras.ops.take_along_axis(layers.Dense(3, activation="tanh")(a), n, axis=1)  # it only says which of them
+    chooses = keras.Model([a, n], layers.Dense(3, activation="softmax")(chosen))
+    found = ta.diagnose(ta.Attributor(chooses), [PLAIN, np.ones((3, 3), "int32")])["integer_inputs"]
     assert found.severity == "warning"
     assert found.evidence["inputs"] == {"1": "int32"}
+    assert found.evidence["left_out"] == ["n"]
     added = keras.Model([a, n], layers.Dense(3, activation="softmax")(a + keras.ops.cast(n, "float32")))
     report = ta.diagnose(ta.Attributor(added), [PLAIN, np.ones((3, 3), "int32")])
     assert not [one for one in report.findings if one.name == "integer_inputs"]  # a quantity is attributed to

@@ -182,8 +182,9 @@ def test_a_feature_space(tmp_path):
     model = keras.Model(inputs, layers.Dense(2, activation="softmax")(layers.Dense(5, activation="tanh")(hidden)))
     rows = {name: values[:4, None] for name, values in data.items()}
     result = assert_same(ta.Attributor(model), exported(model, tmp_path), rows)
-    assert len(result.attributions) == 3
-    assert any("'code' left out" in note for note in result.notes)
+    assert len(result.attributions) == 4
+    assert set(result.by_column) == {"age", "code", "income", "job"}
+    assert result.left_out == ()
 
 
 def test_one_hot_rows_times_a_table_are_a_lookup(tmp_path):
