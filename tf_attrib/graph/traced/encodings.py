@@ -41,8 +41,9 @@ def find_encodings(traced: Traced, keys: list, fetches: list[tf.Tensor], encoder
             if not connected(tensor, fetches):
                 continue
             known = found.get(tensor.ref())
-            inputs = (key,) if known is None else (*known.inputs, key)
-            found[tensor.ref()] = Encoding(tensor, inputs, encoder)
+            inputs = () if known is None else known.inputs
+            # several ways may lead from one input to one encoding
+            found[tensor.ref()] = Encoding(tensor, tuple(dict.fromkeys((*inputs, key))), encoder)
     return list(found.values())
 
 
