@@ -72,7 +72,7 @@ class Program:
         extra: dict[Any, np.ndarray] | None = None,
         sums: dict[Any, tuple] | None = None,
     ) -> None:
-        self.function, self._row, self._extra, self._sums = function, row, list(extra or {}), sums or {}
+        self.function, self._row, self._extra, self._sums = function, row, list(extra or {}), sums
         dtype, inputs = function.dtype, function.traced.inputs
         tables = [tf.TensorSpec([None, *features], dtype) for features in function.features().values()]
         context = [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context]
@@ -124,7 +124,9 @@ class Program:
             number,
             {name: tf.gather(value, example) for name, value in zip(self._extra, extra, strict=True)},
         )
-        scores, slopes, integrands = checked(self._row, self._row(self.function, row), self._sums, self.function)
+        found = self._row(self.function, row)
+        # a caller who says no sums takes what the row gives, in its order
+        scores, slopes, integrands = found if self._sums is None else checked(self._row, found, self._sums, self.function)
         slots = tf.reduce_max(slot) + 1
         sums = [
             tf.math.unsorted_segment_sum(tf.math.multiply_no_nan(integrand, per_row(weight, integrand)), slot, slots)
