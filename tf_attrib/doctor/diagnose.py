@@ -15,7 +15,7 @@ from ..selection.inputs import as_arrays
 from . import remedies
 from .case import Examination, as_default_class, chosen_target
 from .catalogue import FINDINGS, finding
-from .checks import baseline, compare, embeddings, integral, model, output
+from .checks import baseline, baseline_values, compare, embeddings, integral, model, output, repeatable
 from .checks.own import Check, as_check, found_by, given_checks
 from .entries import Entry
 from .report import Finding, Report
@@ -33,9 +33,9 @@ CHECKS = (
     output.check_unit,
     baseline.check_classes,
     baseline.check_score,
-    baseline.check_distance,
-    baseline.check_range,
-    baseline.check_equal_features,
+    baseline_values.check_distance,
+    baseline_values.check_range,
+    baseline_values.check_equal_features,
     embeddings.check_words,
     compare.check_baselines,
     integral.check_accuracy,
@@ -118,7 +118,7 @@ def diagnose(
         work,
     )
     with np.errstate(invalid="ignore", over="ignore", divide="ignore"):
-        findings = model.check_repeatable(attributor, session, ready)
+        findings = repeatable.check_repeatable(attributor, session, ready)
         sound = all(one.severity == "passed" for one in findings)
         findings += [one for check in FORWARD for one in check(case)]
         # what is measured of a model that does not answer the same twice means nothing

@@ -25,19 +25,6 @@ class Control:
     max_evaluations: int
 
 
-@dataclasses.dataclass(frozen=True, eq=False)
-class _Integral:
-    """What a path's integral is summed from, see `measuring.integral`."""
-
-    slot: np.ndarray
-    node: np.ndarray
-    weight: np.ndarray
-    rest: float
-
-    def of(self, kept: np.ndarray) -> np.ndarray:
-        return vectors.integral(kept, self.slot, self.node, self.weight, self.rest)
-
-
 class Refined:
     """The integrator to a stated accuracy. All paths proceed in rounds together.
 
@@ -86,7 +73,7 @@ class Refined:
         self._clipped, self._probed, self._judged, self._resting = np.zeros((4, paths), bool)
         # out of gradients, and then with an estimate that is not to be believed
         self._limited, self._unsure = np.zeros((2, paths), bool)
-        self._integrals: dict[int, _Integral] = {}
+        self._integrals: dict[int, vectors.Integral] = {}
         most = control.max_evaluations
         self._room = min(max(memory // max(size * self._dtype.itemsize, 1), most), paths * most)
         self._kept = np.empty((self._room, size), self._dtype)  # memory is taken when a row is first written
@@ -237,7 +224,7 @@ class Refined:
         new = np.flatnonzero(~self._judged[paths])
         for i in new:
             part = slice(nodes.starts[i], nodes.starts[i] + found.count[i])
-            self._rough[paths[i] // self._members] += nodes_sum(self._kept, nodes.slot[part], found.panels.node[part])
+            self._rough[paths[i] // self._members] += vectors.nodes_sum(self._kept, nodes.slot[part], found.panels.node[part])
         group = paths // self._members
         seen = self._judged.copy()
         seen[paths] = True
@@ -261,7 +248,7 @@ class Refined:
         for i, path in enumerate(paths):
             own = slice(start[i], start[i] + found.count[i])
             between = slice(panels.first[i], panels.first[i] + found.count[i] - 1)
-            self._integrals[path] = _Integral(nodes.slot[own], weights[own], panels.weight[between], rest[i])
+            self._integrals[path] = vectors.Integral(nodes.slot[own], weights[own], panels.weight[between], rest[i])
             self._narrow_at[path] = nodes.alpha[own][np.argmax(worst[between])] if stuck[i] else np.nan
 
     def _settled(self) -> np.ndarray:
@@ -348,8 +335,3 @@ class Refined:
             worst = np.where(worst >= WORST.index(TOO_NARROW), worst, reached)
         worst = np.where(np.isfinite(norm), worst, WORST.index(NOT_FINITE))
         return np.repeat(worst, copies), np.repeat(relative, copies)
-
-
-def nodes_sum(kept: np.ndarray, slot: np.ndarray, node: np.ndarray) -> np.ndarray:
-    """(features,), the rows `slot` of `kept` by the weights `node`."""
-    return node.astype(kept.dtype) @ kept[slot]

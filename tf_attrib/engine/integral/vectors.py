@@ -149,3 +149,21 @@ def integral(kept: np.ndarray, slot: np.ndarray, node: np.ndarray, weight: np.nd
         return total
 
     return np.concatenate([block(columns) for columns in _blocks(kept.shape[1], len(slot))])
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Integral:
+    """What a path's integral is summed from, see `integral`."""
+
+    slot: np.ndarray
+    node: np.ndarray
+    weight: np.ndarray
+    rest: float
+
+    def of(self, kept: np.ndarray) -> np.ndarray:
+        return integral(kept, self.slot, self.node, self.weight, self.rest)
+
+
+def nodes_sum(kept: np.ndarray, slot: np.ndarray, node: np.ndarray) -> np.ndarray:
+    """(features,), the rows `slot` of `kept` by the weights `node`."""
+    return node.astype(kept.dtype) @ kept[slot]

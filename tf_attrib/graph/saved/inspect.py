@@ -13,7 +13,7 @@ from ...common.errors import AttributionError, nearest, plain, printed
 from ..graphdef.nodes import data_inputs, dimensions, functions_of, split, type_name
 from ..graphdef.scopes import LIMIT, Walker
 from ..traced import keras_model
-from . import heads_and_embeddings, listing, security, text_and_tables
+from . import assets, heads_and_embeddings, listing, security, text_and_tables
 from .contents import Embedding, FloatTensor, Loading, Preprocessing, SavedHead, Signature, UnsafeOperation, Variable
 from .file import is_export, read
 from .keras_as_saved import CALL, keras_graph
@@ -95,7 +95,7 @@ def _inspect_export(path: Path, signature: str | None) -> Inspection:
     walker = Walker(meta_graph.graph_def)
     signatures, notes = _chosen(signatures_of(meta_graph, walker), signature)
     readings = [read_signature(walker, name, *references_of(meta_graph, name, found)) for name, found in signatures.items()]
-    tables = text_and_tables.read_tables(walker, security.assets_of(meta_graph, export.folder))
+    tables = text_and_tables.read_tables(walker, assets.assets_of(meta_graph, export.folder))
     version = meta_graph.meta_info_def.tensorflow_version
     tags = ", ".join(repr(plain(tag)) for tag in meta_graph.meta_info_def.tags)
     written_by = f" of TensorFlow {plain(version, 40)}" if version else ""

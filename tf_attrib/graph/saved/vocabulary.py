@@ -17,7 +17,7 @@ from ...common.types import present
 from ..graphdef import constants, nodes
 from ..graphdef.scopes import Instance, Source, Walker
 from ..traced import keras_model
-from . import security, text_and_tables
+from . import assets, text_and_tables
 from .file import is_export, read
 from .id_sources import FINDS, RAGGED, UNKNOWN, export_table
 from .inspect import MAX_SIGNATURES
@@ -165,7 +165,7 @@ def _in_export(path: Path) -> Iterator[Found]:
     export = read(path)
     meta_graph = export.serving
     walker = Walker(meta_graph.graph_def)
-    contents = _table_contents(walker, security.assets_of(meta_graph, export.folder))
+    contents = _table_contents(walker, assets.assets_of(meta_graph, export.folder))
     uses: dict[Instance, tuple[Reading, Instance, list[Source | None]]] = {}
     for name, signature in list(signatures_of(meta_graph, walker).items())[:MAX_SIGNATURES]:
         reading = read_signature(walker, name, *references_of(meta_graph, name, signature))
