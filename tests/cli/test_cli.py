@@ -245,3 +245,11 @@ def test_what_a_file_adds_is_there(model_file, batch, tmp_path, capsys):
     extension.write_text("1 / 0")
     assert "raised ZeroDivisionError" in fails(capsys, "attribute", model_file, batch, *added)
     assert "no such Python file" in fails(capsys, "attribute", model_file, batch, "--import", str(tmp_path / "none.py"))
+
+
+def test_the_demo_writes_where_it_is_told(monkeypatch, tmp_path):
+    written = []
+    monkeypatch.setattr("tf_attrib.demo.run.run", written.append)
+    assert main(["demo", "--out", str(tmp_path / "report")]) == 0
+    assert main(["demo"]) == 0
+    assert written == [str(tmp_path / "report"), None]

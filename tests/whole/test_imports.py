@@ -169,3 +169,10 @@ def test_importing_the_library_brings_no_keras_and_no_pictures():
     heavy = {"keras", "tf_keras", "matplotlib", "tqdm", "jinja2", "PIL", "sklearn", "pandas", "IPython"}
     assert not new & heavy
     assert not new & {"scipy.stats", "scipy.optimize", "scipy.signal", "scipy.integrate", "scipy.interpolate"}
+
+
+def test_every_public_name_is_listed_and_another_is_no_attribute():
+    assert dir(tf_attrib) == sorted(tf_attrib.__all__)
+    assert all(getattr(tf_attrib, name) is not None for name in dir(tf_attrib))
+    with pytest.raises(AttributeError, match="module 'tf_attrib' has no attribute 'Atributor'"):
+        _ = tf_attrib.Atributor

@@ -124,21 +124,17 @@ def _panel(result: Result, shown: Map) -> draw.Panel:
     def paint(part):
         axes = part.subplots()
         axes.imshow(shown.values, cmap=colour.DIVERGING, norm=colour.norm(limit), aspect="auto", interpolation="nearest")
+        columns, rows = _labelled(shown.columns), _labelled(shown.rows)
         axes.set_xticks(
-            np.arange(len(shown.columns)),
-            labels=shown.columns if len(shown.columns) <= MOST_WORDS else None,
+            columns,
+            labels=[shown.columns[i] for i in columns],
             rotation=60,
             ha="right",
             rotation_mode="anchor",
             fontsize=8,
             parse_math=False,
         )
-        axes.set_yticks(
-            np.arange(len(shown.rows)),
-            labels=shown.rows if len(shown.rows) <= MOST_WORDS else None,
-            fontsize=8,
-            parse_math=False,
-        )
+        axes.set_yticks(rows, labels=[shown.rows[i] for i in rows], fontsize=8, parse_math=False)
         axes.set_xlabel("input position", fontsize=8)
         axes.set_ylabel(f"output position: what is explained ({result.unit})", fontsize=8, parse_math=False)
         axes.tick_params(length=0)
@@ -150,6 +146,11 @@ def _panel(result: Result, shown: Map) -> draw.Panel:
     height = FRAME + ROW * len(shown.rows) + 0.06 * max(len(column) for column in shown.columns)
     title = f"example {shown.example}: {captions.count(len(shown.rows), 'output position')}"
     return draw.Panel(title, tuple(caption), height, paint)
+
+
+def _labelled(labels: tuple[str, ...]) -> np.ndarray:
+    """Which of the positions bear their label: each, or of many every so many."""
+    return np.arange(0, len(labels), -(-len(labels) // MOST_WORDS))
 
 
 def _worst(result: Result, entries: np.ndarray) -> list[str]:

@@ -1,6 +1,7 @@
 """Model files: of Keras 3 and tf_keras, `.keras` and `.h5`, whole, broken, and with code inside."""
 
 import importlib
+import sys
 
 import keras
 import numpy as np
@@ -134,3 +135,34 @@ def test_a_layer_that_is_not_known_here_is_named(tmp_path):
     path = tmp_path / "model.keras"
     make(keras, OwnLayer()).save(path)
     assert_refused(path, "OwnLayer", "not known", "allow_unsafe=True", "give Attributor the model")
+
+
+def test_no_file_and_a_folder(tmp_path):
+    assert_refused(tmp_path / "none.keras", "there is no model")
+    (tmp_path / "folder.keras").mkdir()
+    assert_refused(tmp_path / "folder.keras", "is a folder")
+
+
+def two_headed(library):
+    inputs = library.Input((4,))
+    heads = [library.layers.Dense(2, activation="softmax", name="kind")(inputs), library.layers.Dense(3, name="size")(inputs)]
+    return library.Model(inputs, heads)
+
+
+@pytest.mark.parametrize("as_dict", [False, True])
+@pytest.mark.filterwarnings("ignore")
+def test_the_losses_of_several_outputs_are_read_with_the_model(as_dict, tmp_path):
+    model = two_headed(keras)
+    losses = ["categorical_crossentropy", keras.losses.CategoricalCrossentropy(from_logits=True)]
+    model.compile(loss=dict(zip(("kind", "size"), losses, strict=True)) if as_dict else losses)
+    model.save(tmp_path / "model.keras")
+    result = ta.Attributor(tmp_path / "model.keras", of=ta.probability("size")).attribute(X, method="gradient")
+    assert result.unit == "probability"  # it is from the loss that the logits are known
+    np.testing.assert_allclose(result.scores, tf.nn.softmax(model(X)[1]).numpy().max(1), rtol=1e-5)
+
+
+def test_a_file_of_tf_keras_where_it_is_not_installed(tmp_path, monkeypatch):
+    library = pytest.importorskip("tf_keras")
+    make(library).save(tmp_path / "model.keras")
+    monkeypatch.setitem(sys.modules, "tf_keras", None)
+    assert_refused(tmp_path / "model.keras", "tf_keras", "pip install")

@@ -1,6 +1,7 @@
 """A Keras model in memory as a graph like that of an export, in which its variables are nodes again."""
 
 import dataclasses
+from collections.abc import Iterable
 from typing import Any
 
 import tensorflow as tf
@@ -54,7 +55,7 @@ def keras_graph(model: Any) -> KerasGraph:
     traced = trace(model, specs)
     with TRACING:  # a definition is written while nothing is added to the graph
         graph = traced.function.graph.as_graph_def(add_shapes=True)
-        trainable = _restore_resources(graph, traced.function.graph)
+        trainable = _restore_resources(graph, traced.function.graph, _handles(model.trainable_variables))
     layers = {tensor.name: call.path for call in traced.calls for tensor in call.outputs.values()}
     names = {key: spec.name or str("input" if key is None else key) for key, spec in specs.items()}
     return KerasGraph(
@@ -72,7 +73,13 @@ def keras_graph(model: Any) -> KerasGraph:
     )
 
 
-def _restore_resources(graph: Any, function: Any) -> dict[str, bool]:
+def _handles(variables: Iterable[Any]) -> set[int]:
+    """The handles of Keras's variables, by id: a variable of TensorFlow within them does not know of a layer that is frozen."""
+    inner = (variable if callable(variable.value) else variable.value for variable in variables)
+    return {id(variable.handle) for variable in inner}
+
+
+def _restore_resources(graph: Any, function: Any, trained: set[int]) -> dict[str, bool]:
     """Turns the placeholders of captured variables and tables back into such; returns by name which variables train."""
     variables = {id(variable.handle): variable for variable in function.variables}
     nodes = {node.name: node for node in graph.node}
@@ -90,7 +97,7 @@ def _restore_resources(graph: Any, function: Any) -> dict[str, bool]:
         node.attr["shared_name"].s = name.encode()
         node.attr["dtype"].type = variable.dtype.as_datatype_enum
         node.attr["shape"].shape.CopyFrom(variable.shape.as_proto())
-        trainable[name] = variable.trainable
+        trainable[name] = id(outside) in trained
     return trainable
 
 

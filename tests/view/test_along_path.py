@@ -1,0 +1,86 @@
+"""What is said and drawn along the path, beside the usual case."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+
+from tf_attrib.attribution import Attribution
+from tf_attrib.common.errors import AttributionError
+from tf_attrib.view import gradient_strip, saturation, strips
+from tf_attrib.view.along_path import gradient_magnitude, steps_panel
+from tf_attrib.view.kinds import blocks
+
+ALPHAS = np.linspace(0, 1, 5)
+
+
+def interior(sizes, shape=(2, 2, 1), **more):
+    """Interior gradients whose every value at step i is sizes[i]."""
+    values = np.asarray(sizes, float).reshape(1, -1, *(1,) * len(shape)) * np.ones((1, 1, *shape))
+    given = {
+        "inputs": np.ones((1, *shape)),
+        "alphas": ALPHAS[None],
+        "path_scores": np.linspace(0, 1, 5)[None],
+        "path_gradients": np.asarray(sizes, float)[None] * 4,
+        "target": np.array([0]),
+        "kind": "slope",
+        "steps": True,
+        "unit": "raw",
+        "method": "InteriorGradients(n_steps=5)",
+    }
+    return Attribution(values, np.ones(1), **{**given, **more})
+
+
+def test_where_single_gradients_are_not_kept_the_derivative_along_the_path_is_drawn():
+    result = interior([4, 3, 2, 1, -1])
+    summed = dataclasses.replace(result, attributions=np.ones((1, 2, 2, 1)), steps=False, kind="contribution")
+    sizes, label = gradient_magnitude(summed, 0)
+    np.testing.assert_array_equal(sizes, [16, 12, 8, 4, 4])
+    assert "derivative of the score along the path" in label
+    bare = dataclasses.replace(summed, path_gradients=None)
+    assert gradient_magnitude(bare, 0) is None
+    figure = saturation(bare)
+    assert len(figure.subfigs[0].axes) == 1
+    assert "The gradient is largest" not in figure.caption
+
+
+def test_a_peak_is_told_where_there_is_one():
+    assert "largest at alpha 0, 4 times that at alpha 1" in " ".join(saturation(interior([4, 3, 2, 1, 1])).caption.split())
+    assert "largest at" not in saturation(interior([1, 1, 1, 1, 1])).caption
+    assert "largest at" not in saturation(interior([4, 3, 2, 1, 0])).caption
+
+
+@pytest.mark.parametrize(
+    ("sizes", "scale", "words"),
+    [
+        ([0, 0, 0], "each", "All of them are 0."),
+        ([2, 1, 0], "each", "the last is 0 everywhere"),
+        ([1, 1, 4], "each", "4 times stronger than the first"),
+        ([4, 1, 1], "each", "4 times weaker than the first"),
+        ([0, 1, 2], "each", "largest and smallest differ 2 times"),
+        ([100, 100, 1], "common", "1 of 3 nowhere reach 5%"),
+    ],
+)
+def test_what_a_strip_says_of_its_scale(sizes, scale, words):
+    _, told = gradient_strip(np.asarray(sizes, float).reshape(-1, 1, 1, 1) * np.ones((1, 2, 2, 1)), scale)
+    assert words in " ".join(told)
+
+
+def test_without_a_baseline_the_sum_is_of_gradients():
+    figure = strips(interior([4, 3, 2, 1, 1]))
+    titles = [part.get_suptitle() for part in figure.subfigs]
+    assert len(titles) == 3
+    assert "times (input - baseline)" not in titles[-1]
+
+
+def test_strips_of_what_has_none():
+    with pytest.raises(AttributionError, match="no tensor 'mask' in the result"):
+        strips(interior([1, 1, 1, 1, 1]), key="mask")
+    with pytest.raises(AttributionError, match="strips are of interior gradients of images"):
+        strips(interior([1, 1, 1, 1, 1], shape=(3,)))
+
+
+def test_embedding_dimensions_are_summed_in_the_map_of_steps():
+    result = interior([4, 3, 2, 1, 1], shape=(3, 6))
+    panel = steps_panel(result, blocks(result)[0], 0)
+    assert "6 values of each feature" in panel.caption[0]
