@@ -84,3 +84,12 @@ def test_embedding_dimensions_are_summed_in_the_map_of_steps():
     result = interior([4, 3, 2, 1, 1], shape=(3, 6))
     panel = steps_panel(result, blocks(result)[0], 0)
     assert "6 values of each feature" in panel.caption[0]
+
+
+def test_strips_of_large_images_are_clipped_and_say_so():
+    maps = np.random.default_rng(0).standard_t(2.5, size=(3, 64, 64, 1))
+    for scale in ("each", "common"):
+        pictures, told = gradient_strip(maps, scale)
+        assert any("20% of its attribution at most, are clipped" in words for words in told)
+        assert f"{np.abs(maps).max():.3g}" in told[-1]
+        assert all(picture.limit < np.abs(maps[i]).max() for i, picture in enumerate(pictures)) or scale == "common"

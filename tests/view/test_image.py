@@ -249,3 +249,37 @@ def test_what_cannot_be_drawn_names_shape_and_remedy():
 def test_options_that_mean_nothing_are_refused(options, message):
     with pytest.raises(AttributionError, match=message):
         show(digits(), **options)
+
+
+def heavy_tailed(side, seed=0):
+    """As of photographs: few pixels are many times as large as the others."""
+    return np.random.default_rng(seed).standard_t(2.5, size=(side, side))
+
+
+def test_of_a_large_image_the_strongest_pixels_are_drawn_alike_and_it_is_said():
+    values = heavy_tailed(64)
+    over, alone = overlay(np.zeros((64, 64)), values), diverging(values)
+    for picture in (over, alone):
+        carried = np.abs(values)[np.abs(values) >= picture.limit].sum() / np.abs(values).sum()
+        assert 0.2 <= carried < 0.201
+        assert picture.clipped
+        assert any("clipped" in words and f"{np.abs(values).max():.3g}" in words for words in picture.caption)
+    assert alone.limit == diverging(values, clip=0.2).limit
+    np.testing.assert_array_equal(alone.pixels, diverging(values, clip=0.2).pixels)
+
+
+def test_a_small_image_and_what_is_asked_for_are_left_as_they_are():
+    small, large = heavy_tailed(63), heavy_tailed(64)
+    for picture in (diverging(small), diverging(large, clip=0)):
+        assert not picture.clipped
+    assert diverging(small).limit == np.abs(small).max()
+    assert diverging(large, limit=7.0).limit == 7.0
+
+
+def test_no_large_image_has_less_than_nothing_to_draw():
+    assert diverging(np.zeros((64, 64))).limit == 0
+    one = np.zeros((64, 64))
+    one[3, 4] = -2.0
+    assert diverging(one).limit == 2.0
+    assert not diverging(one).clipped
+    assert colour.limit_of(one, sign="positive") == 0.0

@@ -12,7 +12,7 @@ from ..common.nested import flatten
 from ..common.types import present
 from ..result.result import Result
 from . import captions, colour, draw
-from .image import Picture, diverging, infer_range, sum_channels, to_display
+from .image import Picture, clip_words, diverging, infer_range, sum_channels, to_display
 from .kinds import Block, blocks, has_steps
 
 SCORE, GRADIENT = "#1f3f8f", "#c2690a"  # two axes, two colours, neither of them green or red
@@ -155,10 +155,14 @@ def gradient_strip(
     colour.one_of("scale", scale, SCALES)
     gradients = np.asarray(gradients)
     sums = [sum_channels(step) for step in gradients]
-    limits = np.array([np.abs(colour.finite(values)).max(initial=0) for values, _ in sums])
+    limits = np.array([colour.limit_of(values) for values, _ in sums])
     common = float(limits.max()) if scale == "common" else None
     pictures = [diverging(values, limit=common, unit=unit) for values, _ in sums]
-    return pictures, [*sums[0][1], *_scale_words(limits, scale, unit, kind)]
+    return pictures, [
+        *sums[0][1],
+        *_scale_words(limits, scale, unit, kind),
+        *clip_words([values for values, _ in sums], pictures),
+    ]
 
 
 def _scale_words(limits: np.ndarray, scale: str, unit: str, kind: str) -> list[str]:

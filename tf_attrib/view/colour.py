@@ -10,7 +10,7 @@ from matplotlib.colors import CenteredNorm, LinearSegmentedColormap, to_hex, to_
 
 from ..common.errors import AttributionError, nearest
 from .captions import count, number, percent
-from .shares import clean_up, strongest
+from .shares import clean_up, strongest, threshold
 
 # The green is much lighter than the red (L* 71 and 37), so that eyes and printers without colour tell them apart.
 GREEN = "#21c45a"
@@ -20,6 +20,12 @@ NOT_FINITE = "#7b5cff"
 # 257 levels have a middle one: zero is GRAY exactly
 DIVERGING = LinearSegmentedColormap.from_list("tf_attrib", [RED, GRAY, GREEN], N=257).with_extremes(bad=NOT_FINITE)
 SIGNS = ("both", "positive", "negative")
+# From so many pixels on, the strongest that carry this share of the attribution have full colour alike: in a photograph the
+# largest pixel is five to fifty times as large as those that carry the next fifth, so that on its scale all else is gray.
+# Looked at: twelve photographs of 224 × 224, two networks, shares of 0 to 0.5. At 0.1 what is attributed to comes out faintly;
+# at 0.2 plainly, with 1 to 5% of the pixels in full colour; from 0.3 on scattered pixels of the background come forward too.
+# In digits the largest pixel is like others.
+MANY, CLIP = 64 * 64, 0.2
 
 
 @dataclasses.dataclass(frozen=True)
@@ -108,16 +114,31 @@ def scale(
         drawn, words = _cleaned(shown, drawn, clean, noun)
         hidden += words
     magnitudes = np.abs(np.where(drawn, shown, 0))
-    if limit is None:
-        limit = (
-            float(magnitudes[strongest(shown, clip) & drawn].min(initial=np.inf)) if clip else float(magnitudes.max(initial=0))
-        )
-        limit = limit if np.isfinite(limit) else float(magnitudes.max(initial=0))
+    limit = limit_of(shown, clip) if limit is None else limit
     over = magnitudes > limit
     hidden += _above(magnitudes, over, limit, np.abs(shown).sum(), noun)
     scaled = np.clip(np.where(drawn, shown, 0) / limit, -1, 1) if limit > 0 else np.zeros_like(shown)
     scaled[~np.isfinite(np.asarray(attributions, np.float64))] = np.nan
     return Scaled(scaled, limit, bool(over.any()), tuple(hidden))
+
+
+def usual_clip(pixels: int) -> float:
+    """The share of an image's attribution whose strongest pixels have full colour alike, where nothing else is asked for."""
+    return CLIP if pixels >= MANY else 0.0
+
+
+def limit_of(values: npt.ArrayLike, clip: float | None = None, sign: str = "both") -> float:
+    """The magnitude in full colour: the largest, or with `clip` the least of the strongest that carry this share.
+
+    Args:
+        values: (height, width), or of any shape.
+        clip: default: as of an image of so many pixels, see `usual_clip`.
+        sign: of those that are drawn.
+    """
+    shown = select_sign(finite(values), sign)
+    largest = float(np.abs(shown).max(initial=0))
+    clip = usual_clip(shown.size) if clip is None else clip
+    return min(largest, threshold(shown, clip)) or largest
 
 
 def not_finite(attributions: npt.ArrayLike, noun: str, drawn: str = "violet") -> list[str]:

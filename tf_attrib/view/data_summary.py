@@ -9,7 +9,7 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 
 from . import colour, draw
 from .curves import COLOURS
-from .image import diverging, sum_channels
+from .image import clip_words, diverging, sum_channels
 from .plots import draw_bars
 
 # low to high values of a feature: neither of the pair of attributions, apart for those who do not tell red from green
@@ -182,14 +182,16 @@ def draw_maps(parts: Sequence[tuple[str, np.ndarray, np.ndarray]], unit: str, ca
         unit, caption: see above.
     """
     parts = [(title, sum_channels(mean)[0], sum_channels(size)[0]) for title, mean, size in parts]
-    limit = max(float(np.abs(mean).max(initial=0)) for _, mean, _ in parts)
+    limit = max(colour.limit_of(mean) for _, mean, _ in parts)
     most = max(float(size.max(initial=0)) for _, _, size in parts) or 1.0
+    maps = [diverging(mean, limit=limit or None, unit=unit) for _, mean, _ in parts]
+    caption = [*caption, *clip_words([mean for _, mean, _ in parts], maps)]
 
-    def painter(mean, size):
+    def painter(picture, size):
         def paint(part):
             left, right = part.subplots(1, 2)
-            draw.draw_picture(left, diverging(mean, limit=limit or None, unit=unit), "mean")
-            draw.colour_bar(part, left, limit, False, unit)
+            draw.draw_picture(left, picture, "mean")
+            draw.colour_bar(part, left, limit, picture.clipped, unit)
             right.imshow(size, cmap="Greys", vmin=0, vmax=most, interpolation="nearest")
             right.set_axis_off()
             right.set_title("mean magnitude", fontsize=9)
@@ -199,7 +201,7 @@ def draw_maps(parts: Sequence[tuple[str, np.ndarray, np.ndarray]], unit: str, ca
 
         return paint
 
-    panels = [draw.Panel(title, (), 2.3, painter(mean, size)) for title, mean, size in parts]
+    panels = [draw.Panel(title, (), 2.3, painter(picture, size)) for (title, _, size), picture in zip(parts, maps, strict=True)]
     return draw.stack(panels, caption, width=6.5)
 
 

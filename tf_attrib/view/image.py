@@ -1,6 +1,7 @@
 """Attributions on images, as arrays of colours with captions: overlay, mask, soft window, symmetric map."""
 
 import dataclasses
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -24,6 +25,7 @@ class Picture:
         caption: sentences: what the colours mean, in which unit, and what scaling or clipping hides.
         limit: the magnitude in full colour, in the attribution's unit; None where nothing is coloured by sign.
         clipped: whether magnitudes above `limit` exist.
+        hidden: those sentences of the caption that say what clipping, thresholds, signs and clean-up hide.
         lines: (n, 2, 2) outlines as segments of (x, y), or None.
     """
 
@@ -31,6 +33,7 @@ class Picture:
     caption: tuple[str, ...]
     limit: float | None = None
     clipped: bool = False
+    hidden: tuple[str, ...] = ()
     lines: np.ndarray | None = None
 
 
@@ -120,7 +123,7 @@ def overlay(
     attributions: npt.ArrayLike,
     *,
     sign: str = "both",
-    clip: float = 0.0,
+    clip: float | None = None,
     keep: float = 1.0,
     clean: int = 0,
     outlined: float | None = None,
@@ -136,7 +139,8 @@ def overlay(
     Args:
         image: (h, w), (h, w, 1) or (h, w, 3), in any range.
         attributions: (h, w) or (h, w, channels), channels are summed; or a coarser grid, whose cells are enlarged.
-        sign, clip, keep, clean, limit: as in `colour.scale`.
+        sign, keep, clean, limit: as in `colour.scale`.
+        clip: likewise; default: 0.2 of the attribution in images of 64 × 64 pixels and more, none in smaller ones.
         outlined: draw outlines around the regions that carry this share (0 to 1) of the attribution.
         value_range: values of black and white in the image; default: inferred from it.
         unit, kind: of the attributions, for the caption; `kind` as in `Result`.
@@ -150,6 +154,7 @@ def overlay(
     base, sentences = to_display(image, value_range)
     values, summed = sum_channels(attributions)
     noun = _noun(values, base)
+    clip = _clip(clip, limit, values)
     scaled = colour.scale(values, sign=sign, clip=clip, keep=keep, clean=clean, limit=limit, noun=noun)
     enlarged, words = enlarge(scaled.values, base.shape[:2])
     tint = colour.tint(dataclasses.replace(scaled, values=enlarged))
@@ -165,14 +170,14 @@ def overlay(
         *about,
         *sentences,
     )
-    return Picture(pixels, caption, scaled.limit, scaled.clipped, lines)
+    return Picture(pixels, caption, scaled.limit, scaled.clipped, scaled.hidden, lines)
 
 
 def diverging(
     attributions: npt.ArrayLike,
     *,
     sign: str = "both",
-    clip: float = 0.0,
+    clip: float | None = None,
     keep: float = 1.0,
     clean: int = 0,
     outlined: float | None = None,
@@ -182,6 +187,7 @@ def diverging(
 ) -> Picture:
     """The symmetric map of the attribution alone: red below zero, gray at zero, green above. Arguments as for `overlay`."""
     values, summed = sum_channels(attributions)
+    clip = _clip(clip, limit, values)
     scaled = colour.scale(values, sign=sign, clip=clip, keep=keep, clean=clean, limit=limit)
     lines, about = _outlines(values, sign, outlined, clean, values.shape)
     caption = (
@@ -190,7 +196,7 @@ def diverging(
         *scaled.hidden,
         *about,
     )
-    return Picture(colour.colours(scaled)[..., :3], caption, scaled.limit, scaled.clipped, lines)
+    return Picture(colour.colours(scaled)[..., :3], caption, scaled.limit, scaled.clipped, scaled.hidden, lines)
 
 
 def mask(
@@ -271,6 +277,17 @@ def window(
     return Picture(base * light[..., None], caption)
 
 
+def clip_words(maps: Sequence[np.ndarray], pictures: Sequence[Picture]) -> list[str]:
+    """The sentence on what is clipped in some of several maps (height, width); none where nothing is."""
+    if not any(picture.clipped for picture in pictures):
+        return []
+    share = percent(colour.usual_clip(maps[0].size))
+    largest = number(max(np.abs(colour.finite(values)).max(initial=0) for values in maps))
+    return [
+        f"The strongest pixels of a map, {share} of its attribution at most, are clipped (the largest of all is {largest})."
+    ]
+
+
 def enlarge(values: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, list[str]]:
     """A grid of values as blocks of `shape` pixels, without interpolation (no new values), and a sentence where it did.
 
@@ -288,6 +305,13 @@ def enlarge(values: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, lis
     factors = [pixels / grid for pixels, grid in zip(shape, values.shape, strict=True)]
     large = np.asarray(ndimage.zoom(values, factors, order=0, mode="nearest", grid_mode=True))
     return large, [f"Attributions are for {values.shape[0]} × {values.shape[1]} cells, drawn as blocks of pixels."]
+
+
+def _clip(clip: float | None, limit: float | None, values: np.ndarray) -> float:
+    """The share that is clipped: as asked for, or the usual one where nothing else says what has full colour."""
+    if clip is None:
+        return colour.usual_clip(values.size) if limit is None else 0.0
+    return clip
 
 
 def _noun(values: np.ndarray, image: np.ndarray) -> str:

@@ -69,27 +69,33 @@ def _numbers(results: tuple, example: int, headings: tuple[str, str]) -> list[st
     return [f"{heading}: {captions.numbers(result, example)[-1]}" for heading, result in zip(headings, results, strict=True)]
 
 
-def _limit(leaves: Sequence[np.ndarray]) -> float:
-    return max(float(np.abs(colour.finite(leaf)).max(initial=0)) for leaf in leaves)
+def _limit(leaves: Sequence[np.ndarray], clip: float | None = 0.0) -> float:
+    return max(colour.limit_of(leaf, clip) for leaf in leaves)
 
 
 def _images(results: tuple, pair: tuple[Block, Block], example: int, headings: tuple[str, str]) -> draw.Drawing:
     values = [block.values[example] for block in pair]
-    limit = _limit([sum_channels(leaf)[0] for leaf in values])
+    limit = _limit([sum_channels(leaf)[0] for leaf in values], clip=None)
     unit = captions.attribution_unit(results[0])
     maps = [diverging(leaf, limit=limit, unit=unit, kind=results[0].kind) for leaf in values]
     columns = list(zip(headings, maps, strict=True))
     given = pair[0].inputs
     if given is not None:
         columns.insert(0, ("image", Picture(to_display(given[example], infer_range(given))[0], ())))
-    caption = [*maps[0].caption, "Both on one scale.", *_numbers(results, example, headings)]
+    clipped = [f"{heading}: {words}" for heading, one in zip(headings, maps, strict=True) for words in one.hidden]
+    caption = [
+        *(words for words in maps[0].caption if words not in maps[0].hidden),
+        *clipped,
+        "Both on one scale.",
+        *_numbers(results, example, headings),
+    ]
     size = columns[0][1].pixels.shape
 
     def paint(part):
         row = part.subplots(1, len(columns), squeeze=False)[0]
         for axes, (heading, picture) in zip(row, columns, strict=True):
             draw.draw_picture(axes, picture, draw.wrap(heading, draw.WIDTH / 3.4, 9))
-        draw.colour_bar(part, row[-1], limit, False, unit)
+        draw.colour_bar(part, row[-1], limit, any(one.clipped for one in maps), unit)
 
     height = min(3.2, draw.WIDTH / 3.6 * size[0] / size[1]) + 0.45
     return draw.stack([draw.Panel("", tuple(caption), height, paint)])

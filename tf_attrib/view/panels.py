@@ -23,7 +23,7 @@ class ShowOptions:
     """What `show` takes besides result, example and kind; see there, where the defaults are, too."""
 
     sign: str
-    clip: float
+    clip: float | None
     keep: float | None
     clean: int
     outlined: float | None
@@ -126,7 +126,7 @@ def _overlay_picture(part: Part) -> Picture:
         present(part.given),
         part.values,
         sign=options.sign,
-        clip=options.clip,
+        clip=None if options.common_scale else options.clip,
         keep=_keep(options),
         clean=options.clean,
         outlined=options.outlined,
@@ -142,7 +142,7 @@ def _map_picture(part: Part) -> Picture:
     return diverging(
         part.values,
         sign=options.sign,
-        clip=options.clip,
+        clip=None if options.common_scale else options.clip,
         keep=_keep(options),
         clean=options.clean,
         outlined=options.outlined,
@@ -159,8 +159,9 @@ def _keep(options: ShowOptions) -> float:
 def _limit(part: Part) -> float | None:
     if not part.options.common_scale:
         return None
-    maps = [colour.finite(sum_channels(part.block.values[index])[0]) for index in part.drawn]
-    return max(float(np.abs(colour.select_sign(values, part.options.sign)).max(initial=0)) for values in maps)
+    options = part.options
+    maps = [sum_channels(part.block.values[index])[0] for index in part.drawn]
+    return max(colour.limit_of(values, options.clip, options.sign) for values in maps)
 
 
 def _original(part: Part) -> tuple[str, Picture]:

@@ -52,7 +52,7 @@ def show(
     kind: str = "auto",
     *,
     sign: str = "both",
-    clip: float = 0.0,
+    clip: float | None = None,
     keep: float | None = None,
     clean: int = 0,
     outlined: float | None = None,
@@ -81,7 +81,8 @@ def show(
             "steps" (strips along the path) and "saturation" for interior gradients; "positions" (a map) for
             `target=ta.each_position()`.
         sign: "both", "positive" or "negative": which attributions are drawn.
-        clip: share (0 to 1) of the total attribution whose strongest pixels share the full colour.
+        clip: share (0 to 1) of the total attribution whose strongest pixels share the full colour; default: 0.2 in images of
+            64 × 64 pixels and more, none in smaller ones.
         keep: share (0 to 1) of the total attribution that is drawn; default: all (0.9 for "mask").
         clean: side in pixels of the square for closing and opening the set of pixels drawn, 0 for none.
         outlined: outlines around the regions that carry this share (0 to 1) of the attribution.
