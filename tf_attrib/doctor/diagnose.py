@@ -156,10 +156,13 @@ def check(*entries: Entry) -> Callable[[Check], Check]:
                 f"remedy)); got {entry!r}"
             )
 
+    if not entries:
+        raise AttributionError("check takes the entries of its findings, one at least: @ta.extend.check(ta.extend.Entry(...))")
+
     def register(function: Check) -> Check:
+        ADDED[getattr(as_check("", function), "__name__", "")] = function
         for entry in entries:
             FINDINGS[entry.name] = entry
-        ADDED[getattr(function, "__name__", "")] = function
         return function
 
     return register

@@ -2,6 +2,8 @@
 
 import dataclasses
 
+from ..common.errors import AttributionError
+
 
 @dataclasses.dataclass(frozen=True)
 class Entry:
@@ -12,6 +14,11 @@ class Entry:
     disease: str
     evidence: str
     remedy: str
+
+    def __post_init__(self) -> None:
+        for what in ("name", "topic", "disease", "evidence", "remedy"):
+            if not isinstance(getattr(self, what), str):
+                raise AttributionError(f"{what} of an entry is text; got {getattr(self, what)!r}")
 
 
 ROWS = (

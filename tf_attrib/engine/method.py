@@ -1,6 +1,7 @@
 """What every method has, and the table of methods by name, to which others may add theirs."""
 
 import dataclasses
+import difflib
 from typing import Any, ClassVar
 
 import numpy as np
@@ -143,6 +144,10 @@ class Method:
         return ()
 
 
+# What a method says of itself with True or False.
+FLAGS = tuple(name for name, value in vars(Method).items() if isinstance(value, bool))
+
+
 def _made(name: str, method: Any) -> type[Method]:
     """`method`, where it can be the method called `name`."""
     if not (isinstance(method, type) and issubclass(method, Method)):
@@ -151,11 +156,27 @@ def _made(name: str, method: Any) -> type[Method]:
         if getattr(method, part) is getattr(Method, part):
             raise AttributionError(f"{method.__name__} must say {part}: {getattr(Method, part).__doc__.splitlines()[0]}")
     try:
-        kind = method().kind
+        made = method()
     except TypeError as error:
         raise AttributionError(f"METHODS[{name!r}] is made without arguments, so each field needs a default: {error}") from None
-    if kind not in KINDS:
-        raise AttributionError(f"the kind of {method.__name__} must be one of {', '.join(KINDS)}; got {kind!r}")
+    _consistent(made)
+    return method
+
+
+def _consistent(method: Method) -> Method:
+    """`method`, where what it says of itself can be."""
+    name = type(method).__name__
+    if method.kind not in KINDS:
+        raise AttributionError(f"the kind of {name} must be one of {', '.join(KINDS)}; got {method.kind!r}")
+    for flag in FLAGS:
+        if not isinstance(getattr(method, flag), bool):
+            raise AttributionError(f"{flag} of {name} must be True or False, got {getattr(method, flag)!r}")
+    if method.exact and not method.complete:
+        raise AttributionError(f"{name} says exact = True, which only attributions that are complete can be: complete = True")
+    own = [part for part, value in vars(type(method)).items() if isinstance(value, bool) and part not in FLAGS]
+    for part in own:
+        if meant := difflib.get_close_matches(part, FLAGS, 1, 0.85):
+            raise AttributionError(f"{name} says {part}, which no method is asked for; {meant[0]} is")
     return method
 
 
@@ -166,7 +187,7 @@ METHODS: Registry[type[Method]] = Registry("method", _made)
 def as_method(method: str | Method) -> Method:
     """A method as a user may write it: its name, or a row of the table."""
     if isinstance(method, Method):
-        return method
+        return _consistent(method)
     if isinstance(method, str) and method in METHODS:
         return METHODS[method]()
     if isinstance(method, type) and issubclass(method, Method):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..common.own_code import code_of
 from ..graph.traced.compiled import Compiled
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
@@ -124,9 +125,10 @@ class Program:
             number,
             {name: tf.gather(value, example) for name, value in zip(self._extra, extra, strict=True)},
         )
-        found = self._row(self.function, row)
+        with code_of(f"the row function {getattr(self._row, '__name__', type(self._row).__name__)}"):
+            found = self._row(self.function, row)
         # a caller who says no sums takes what the row gives, in its order
-        scores, slopes, integrands = found if self._sums is None else checked(self._row, found, self._sums, self.function)
+        scores, slopes, integrands = found if self._sums is None else checked(self._row, row, found, self._sums, self.function)
         slots = tf.reduce_max(slot) + 1
         sums = [
             tf.math.unsorted_segment_sum(tf.math.multiply_no_nan(integrand, per_row(weight, integrand)), slot, slots)

@@ -110,11 +110,12 @@ def per_row_sum(values: tf.Tensor) -> tf.Tensor:
 
 
 def checked(
-    row: RowFunction, found: Any, sums: dict[Any, tuple], function: ScoreFunction
+    row: RowFunction, rows: Row, found: Any, sums: dict[Any, tuple], function: ScoreFunction
 ) -> tuple[tf.Tensor, tf.Tensor, dict[Any, tf.Tensor]]:
     """What a row function gave, its integrands in the order of the sums that they enter.
 
     Args:
+        rows: what it was given.
         sums: shapes of one row's integrands, by the user's key of the tensor.
         function: what was explained: integrands are by its keys of the tensors, and of its dtype.
 
@@ -125,7 +126,7 @@ def checked(
     if not isinstance(found, tuple | list) or len(found) != 3 or not isinstance(found[2], dict):
         raise AttributionError(
             f"the row function {name} must return score (rows,), slope (rows,), and a dict of integrands (rows, ...) by key; "
-            f"it returned {type(found).__name__}"
+            f"it returned {_returned(found)}"
         )
     score, slope, integrands = found
     for what, value in (("score", score), ("slope", slope)):
@@ -148,7 +149,27 @@ def checked(
                 f"the integrand {key!r} of the row function {name} must be {function.dtype.name} "
                 f"(rows, {', '.join(map(str, shape))}), it is {_shown(value)}"
             )
-    return score, slope, {key: integrands[key] for key in keys}
+    in_order = {key: integrands[key] for key in keys}
+    if type(row).__module__.startswith(__name__.partition(".")[0]):  # the library's own, held by tests
+        return score, slope, in_order
+    return _of_each_row(name, rows.alpha, score, slope, in_order)
+
+
+def _of_each_row(
+    name: str, rows: tf.Tensor, score: tf.Tensor, slope: tf.Tensor, integrands: dict[Any, tf.Tensor]
+) -> tuple[tf.Tensor, tf.Tensor, dict[Any, tf.Tensor]]:
+    """The same, or an error of TensorFlow when it runs: one entry for all rows would pass for one of each."""
+    given = {"score": score, "slope": slope} | {f"integrand {key!r}": value for key, value in integrands.items()}
+    checks = [
+        tf.debugging.assert_equal(
+            tf.shape(value)[0],
+            tf.shape(rows)[0],
+            message=f"the {what} of the row function {name} must be one entry for each row of the block",
+        )
+        for what, value in given.items()
+    ]
+    with tf.control_dependencies(checks):
+        return tf.identity(score), tf.identity(slope), {key: tf.identity(value) for key, value in integrands.items()}
 
 
 def _tensors(function: ScoreFunction) -> list[dict[Any, Any]]:
@@ -174,5 +195,11 @@ def _last(key: Any) -> Any:
     return key[-1] if isinstance(key, tuple) and key else key
 
 
+def _returned(found: Any) -> str:
+    if isinstance(found, tuple | list):
+        return f"{len(found)} values: {', '.join(map(_shown, found))}"
+    return type(found).__name__
+
+
 def _shown(value: Any) -> str:
-    return f"{value.dtype.name} {value.shape}" if tf.is_tensor(value) else repr(value)
+    return f"a tensor {value.dtype.name} {value.shape}" if tf.is_tensor(value) else repr(value)

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..common.errors import AttributionError
+from ..common.own_code import code_of
 from ..selection.score_function import ScoreFunction
 from .copies import digest, drawn, in_clouds, joined
 from .integral.integrator import Fixed, Outcome
@@ -39,8 +40,7 @@ def row_count(method: Method, work: Work) -> int | None:
         return None
     rng = np.random.default_rng(0) if method.random else None  # how many there are does not depend on what is drawn
     references = work.tables.references.count
-    given = method.points(references, rng, work.features, work.session.function.place.kind)
-    points = checked(repr(method), given, references)
+    points = _points_of(method, references, rng, work)
     return len(points.alpha) * len(work.tables.score) * (method.cloud.n_samples if method.cloud else 1)
 
 
@@ -64,7 +64,8 @@ def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance:
         )
     else:
         integrator = Fixed(_points(method, work, seed), sums, dtype, method.forward_only)
-    row = method.row(work.features, function.place.kind)
+    with code_of(f"row of {method!r}"):
+        row = method.row(work.features, function.place.kind)
     if not callable(row) or row.__hash__ is None:
         raise AttributionError(
             f"the row of {method!r} must be a function or a frozen dataclass with __call__, so that it is compiled once; "
@@ -80,13 +81,30 @@ def _rounding(function: ScoreFunction) -> float | None:
 
 def _points(method: Method, work: Work, seed: int | None) -> list[Points]:
     """The points of each example. Draws are seeded by (seed, the example's own values): its company does not matter."""
-    x, references, kind = work.tables.x, work.tables.references.count, work.session.function.place.kind
+    x, references = work.tables.x, work.tables.references.count
     count = len(next(iter(x.values())))
     if not method.random:
-        return [checked(repr(method), method.points(references, None, work.features, kind), references)] * count
+        return [_points_of(method, references, None, work)] * count
     seed = drawn(seed)
     found = []
     for i in range(count):
-        made = method.points(references, np.random.default_rng([seed, digest(x, i)]), work.features, kind)
-        found.append(checked(repr(method), made, references, found[0] if found else None))
+        rng = np.random.default_rng([seed, digest(x, i)])
+        found.append(_points_of(method, references, rng, work, found[0] if found else None))
     return found
+
+
+def _points_of(
+    method: Method, references: int, rng: np.random.Generator | None, work: Work, first: Points | None = None
+) -> Points:
+    """The points of one example, where they are what the engine can sum; `first`: those of the first."""
+    hint = "" if rng is not None else " (a class that draws from rng says random = True)"
+    with code_of(f"points of {method!r}", hint=hint):
+        made = method.points(references, rng, work.features, work.session.function.place.kind)
+    points = checked(repr(method), made, references, first)
+    used = np.unique(points.reference)
+    if rng is None and method.takes_baselines and len(used) < references:
+        raise AttributionError(
+            f"the points of {method!r} use {len(used)} of {references} baselines: points.at_references(references) or "
+            "path(rule, references) take all of them; or give one baseline"
+        )
+    return points

@@ -6,11 +6,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..common.errors import printed
+from ..common.errors import AttributionError, printed
 from .intervals import mean_interval
 
 if TYPE_CHECKING:
     from ..view.draw import Drawing
+
+
+# Which values of a metric are the better ones; neither where it is empty.
+BETTER = ("higher", "lower", "")
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -34,6 +38,25 @@ class Metric:
     better: str
     settings: str = ""
     notes: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        values = np.asarray(self.values)
+        if values.ndim != 1 or values.dtype.kind not in "biuf":
+            raise AttributionError(
+                f"values of the metric {self.name!r} must be one real number for each example, (n,); got {values.dtype} "
+                f"{values.shape}"
+            )
+        if self.better not in BETTER:
+            raise AttributionError(
+                f"better of the metric {self.name!r} is one of {', '.join(map(repr, BETTER))}; got {self.better!r}"
+            )
+        for what in ("name", "method", "unit", "settings"):
+            if not isinstance(getattr(self, what), str):
+                raise AttributionError(f"{what} of a metric is text, for people; got {getattr(self, what)!r}")
+        if isinstance(self.notes, str):
+            raise AttributionError(f"notes of the metric {self.name!r} is a tuple of sentences; got the text {self.notes!r}")
+        object.__setattr__(self, "values", values.astype(np.float64, copy=False))
+        object.__setattr__(self, "notes", tuple(self.notes))
 
     def __len__(self) -> int:
         return len(self.values)

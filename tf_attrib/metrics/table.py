@@ -9,6 +9,8 @@ import numpy as np
 from ..attribution import Attribution
 from ..attributor import Attributor
 from ..common.errors import AttributionError
+from ..common.nested import flatten
+from ..common.own_code import code_of
 from ..common.registry import Registry
 from ..common.types import present
 from ..engine.method import Method
@@ -197,7 +199,15 @@ def column(name: str, given: Any) -> Column:
             f"ta.metrics.Metric; got {given!r}"
         )
     words = next(iter((given.__doc__ or "").strip().splitlines()), "")
-    return _of_results(heading(name), lambda contest, result: _metric(name, words, given(contest.attributor, result), result))
+
+    def measured(contest: Contest, result: Attribution) -> Metric:
+        with code_of(
+            f"the metric {name!r}", [*flatten(result.attributions).values(), *flatten(result.inputs).values(), result.scores]
+        ):
+            found = given(contest.attributor, result)
+        return _metric(name, words, found, result)
+
+    return _of_results(heading(name), measured)
 
 
 def _metric(name: str, words: str, found: Any, result: Attribution) -> Metric:
@@ -206,16 +216,21 @@ def _metric(name: str, words: str, found: Any, result: Attribution) -> Metric:
         metric = found
     else:
         try:
-            values = np.asarray(found, np.float64)
+            values = np.asarray(found)
+            values = values.astype(np.float64, casting="unsafe" if values.dtype.kind in "biufO" else "no")
         except (TypeError, ValueError):
             raise AttributionError(f"the metric {name!r} must give a number for each example, it gave {found!r}") from None
+        _check_length(name, values, result)
         metric = Metric(heading(name), values, result.method, "", "", words)
-    if np.shape(metric.values) != (len(result),):
-        raise AttributionError(
-            f"the metric {name!r} must give a number for each of {len(result)} examples, ({len(result)},); "
-            f"it gave {np.shape(metric.values)}"
-        )
+    _check_length(name, metric.values, result)
     return metric
+
+
+def _check_length(name: str, values: np.ndarray, result: Attribution) -> None:
+    if values.shape != (len(result),):
+        raise AttributionError(
+            f"the metric {name!r} must give a number for each example, ({len(result)},); it gave {values.shape}"
+        )
 
 
 # The metrics by name; others add functions, such as METRICS["mine"] = lambda attributor, result: result.gap

@@ -276,7 +276,14 @@ def as_made(baseline: Baseline, made: Any, rows: tuple, features: tuple) -> np.n
     Raises:
         AttributionError: it is not.
     """
-    made = np.asarray(made)
+    try:
+        made = np.asarray(made)
+    except ValueError as error:
+        raise AttributionError(
+            f"the baseline ({baseline.words}) must make an array, and what it made is none: {error}"
+        ) from None
+    if made.dtype.kind not in "biufOSU":
+        raise AttributionError(f"the baseline ({baseline.words}) must make numbers or strings; it made {made.dtype}")
     ahead = made.shape[: len(rows)]
     fits = len(ahead) == len(rows) and all(
         size > 0 and wanted in (None, size) for size, wanted in zip(ahead, rows, strict=True)

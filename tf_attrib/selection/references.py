@@ -8,6 +8,7 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten, is_array, is_nested_list
+from ..common.own_code import code_of
 from ..graph.traced.heads_and_lookups import layer_names
 from .baselines import Baseline, Several, as_made, given, zeros
 from .inputs import as_array, few
@@ -89,7 +90,7 @@ def resolve(
     def at_model_input(baseline: Baseline) -> dict:
         """One recipe's references at every selected tensor: drawn once, so that what belongs together stays together."""
         if id(baseline) not in pushed:
-            made = _made_at_input(baseline, baseline.make(inputs, rng), inputs)
+            made = _made_at_input(baseline, _made(baseline, inputs, rng), inputs)
             pushed[id(baseline)] = push({name: np.ascontiguousarray(value) for name, value in made.items()})
         return pushed[id(baseline)]
 
@@ -102,6 +103,12 @@ def resolve(
     said = distinct[0] if len(distinct) == 1 else "; ".join(f"{key}: {text}" for key, text in words.items())
     default = all(isinstance(one, Baseline) and one.is_zeros for one in per_tensor.values())
     return References(tables, index, count, shared, said, default)
+
+
+def _made(baseline: Baseline, values: Any, rng: np.random.Generator) -> Any:
+    """What a recipe makes of arrays, which it may not change."""
+    with code_of(f"the baseline ({baseline.words})", values.values() if isinstance(values, dict) else [values]):
+        return baseline.make(values, rng)
 
 
 def _made_at_input(baseline: Baseline, made: Any, inputs: dict) -> dict:
@@ -197,7 +204,7 @@ def _one(baseline, key, values, at_model_input, rng, mark) -> tuple[np.ndarray, 
         shared = len(table) == 1 if baseline.shared is None else baseline.shared
         table = table if shared else table[:, None]
     else:
-        table, shared = baseline.make(x, rng), bool(baseline.shared)
+        table, shared = _made(baseline, x, rng), bool(baseline.shared)
         table = as_made(baseline, table, (None,) if shared else (len(x), None), x.shape[1:])
     bad = np.flatnonzero(~np.isfinite(table).reshape(len(table), -1).all(1))
     if len(bad) and (shared or not mark):

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias, cast
 
 from ...common.errors import AttributionError
+from ...common.nested import flatten
+from ...common.own_code import code_of
 from ..case import Examination
 from ..catalogue import FINDINGS
 from ..report import Finding
@@ -35,7 +37,11 @@ def found_by(check: Check, case: Examination) -> list[Finding]:
     Raises:
         AttributionError: it returns something else, or a finding by a name of the library's.
     """
-    name, found = getattr(check, "__name__", repr(check)), check(case)
+    name = getattr(check, "__name__", repr(check))
+    with code_of(
+        f"the check {name}", [*case.x.values(), *case.work.ready.values(), *flatten(case.result.attributions).values()]
+    ):
+        found = check(case)
     if not isinstance(found, list | tuple) or not all(isinstance(one, Finding) for one in found):
         raise AttributionError(
             f"the check {name} must return a list of findings, [] where there is nothing to say; got {found!r}"

@@ -10,10 +10,13 @@ import scipy.special
 
 from ...common.checks import whole
 from ...common.errors import AttributionError, nearest
+from ...common.own_code import code_of
 from ...common.registry import Registry
 
 # What a fixed rule is unless told otherwise.
 DEFAULT_RULE, DEFAULT_STEPS = "gauss_legendre", 50
+# Up to this degree a rule is held to what it says.
+MOST_CHECKED = 20
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -23,7 +26,10 @@ class Rule:
     Attributes:
         name: for people.
         nodes, weights: float64 of shape (n,).
-        degree: the highest degree of polynomials that are integrated exactly.
+        degree: the highest degree of polynomials that are integrated exactly; it is checked.
+
+    Raises:
+        AttributionError: it is no such rule.
     """
 
     name: str
@@ -32,23 +38,57 @@ class Rule:
     degree: int = 0
 
     def __post_init__(self) -> None:
-        nodes, weights = np.asarray(self.nodes, np.float64), np.asarray(self.weights, np.float64)
+        if not isinstance(self.name, str) or not self.name:
+            raise AttributionError(f"a rule has a name, for people; got {self.name!r}")
+        nodes, weights = (_numbers(f"the {what} of the rule {self.name!r}", given) for what, given in self._given())
         if nodes.ndim != 1 or nodes.shape != weights.shape or not len(nodes):
-            raise AttributionError(f"a rule needs as many weights as nodes, got shapes {weights.shape} and {nodes.shape}")
+            raise AttributionError(
+                f"a rule needs as many weights as nodes, got nodes of shape {nodes.shape} and weights of shape {weights.shape}"
+            )
         if not (np.isfinite(nodes).all() and np.isfinite(weights).all()):
             raise AttributionError("the nodes and weights of a rule must be finite numbers, some are NaN or infinite")
         if nodes.min() < 0 or nodes.max() > 1 or np.any(np.diff(nodes) < 0):
-            raise AttributionError("the nodes of a rule must lie in [0, 1] and ascend")
+            raise AttributionError(
+                f"the nodes of a rule must lie in [0, 1] and ascend; those of {self.name!r} go from {nodes[0]:.6g} to "
+                f"{nodes[-1]:.6g}" + (", and not all of them ascend" if np.any(np.diff(nodes) < 0) else "")
+            )
         if abs(weights.sum() - 1) > 1e-9:
             raise AttributionError(
                 f"the weights of a rule must sum to 1, these sum to {weights.sum():.9g}: constants would "
                 "not be integrated exactly"
             )
+        self._check_degree(nodes, weights)
         object.__setattr__(self, "nodes", nodes)
         object.__setattr__(self, "weights", weights)
 
+    def _given(self) -> tuple[tuple[str, Any], ...]:
+        return ("nodes", self.nodes), ("weights", self.weights)
+
+    def _check_degree(self, nodes: np.ndarray, weights: np.ndarray) -> None:
+        """Shifted Legendre polynomials, which have no integral but the first, tell a degree without cancellation."""
+        whole("degree", self.degree, 0)
+        for degree in range(1, min(self.degree, MOST_CHECKED) + 1):
+            found = float(weights @ scipy.special.eval_sh_legendre(degree, nodes))
+            if abs(found) > 1e-9:
+                raise AttributionError(
+                    f"the rule {self.name!r} says degree={self.degree}, and does not integrate a polynomial of degree {degree} "
+                    f"exactly (by {abs(found):.2g}): degree={degree - 1}"
+                )
+
     def __len__(self) -> int:
         return len(self.nodes)
+
+
+def _numbers(what: str, given: Any) -> np.ndarray:
+    """A copy, so that what the caller does with an array later changes no rule."""
+    try:
+        array = np.array(given, np.float64) if np.asarray(given).dtype.kind in "biuf" else None
+    except ValueError:
+        array = None
+    if array is None:
+        raise AttributionError(f"{what} must be an array of real numbers, got {given!r}")
+    array.flags.writeable = False
+    return array
 
 
 def left(n_steps: int) -> Rule:
@@ -127,7 +167,8 @@ def make_rule(rule: str | Rule | None = None, n_steps: int | None = None) -> Rul
         return rule
     rule, n_steps = DEFAULT_RULE if rule is None else rule, DEFAULT_STEPS if n_steps is None else n_steps
     if not isinstance(rule, str) or rule not in RULES:
-        raise AttributionError(f"no rule is called {rule!r}; there are: {nearest(rule, RULES)}, or give a ta.Rule")
+        hint = ", or a function in the table: ta.extend.RULES['mine'] = it" if callable(rule) else ""
+        raise AttributionError(f"no rule is called {rule!r}; there are: {nearest(rule, RULES)}, or give a ta.Rule{hint}")
     function = RULES[rule]
     if whole("n_steps", n_steps) > (most := MOST_LEGENDRE if function is gauss_legendre else MOST_STEPS):
         raise AttributionError(
@@ -142,4 +183,5 @@ def make_rule(rule: str | Rule | None = None, n_steps: int | None = None) -> Rul
 
 @functools.lru_cache(maxsize=32)
 def _made(function: Callable[[int], Rule], n_steps: int) -> Rule:
-    return function(n_steps)  # the nodes of Gauss-Legendre take longer to find than a small net's gradients
+    with code_of(f"RULES[{getattr(function, '__name__', repr(function))!r}]({n_steps})"):
+        return function(n_steps)  # the nodes of Gauss-Legendre take longer to find than a small net's gradients

@@ -1,13 +1,15 @@
 """Rules for operations that others add."""
 
+import functools
 import itertools
 from collections.abc import Callable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import tensorflow as tf
 
 from ....common.checks import whole
 from ....common.errors import AttributionError
+from ....common.own_code import code_of
 from ....graph.graphdef import bodies, nodes, scopes
 from . import table
 
@@ -58,16 +60,40 @@ def deeplift_rule(
             )
     if not operations:
         raise AttributionError("deeplift_rule takes types of operations: @deeplift_rule('Atan2')")
+    if inputs is not None and (not isinstance(inputs, Sequence) or isinstance(inputs, str)):
+        raise AttributionError(f"inputs must be a list of positions of the operation's inputs, such as [0]; got {inputs!r}")
+    if not isinstance(words, str) or not isinstance(source, str):
+        raise AttributionError(f"words and source are text, for people; got {words!r} and {source!r}")
     positions = None if inputs is None else tuple(whole("a position in inputs", one, 0) for one in inputs)
 
     def register(function: Function) -> Function:
         if not callable(function):
             raise AttributionError(f"a rule is a function of the operation and the multiplier of its output, got {function!r}")
         said = words or next(iter((function.__doc__ or function.__name__).strip().splitlines()))
-        gradient = table.registered(f"Added{next(_NUMBERS)}{function.__name__}", function, every=positions is None)
+        gradient = table.registered(f"Added{next(_NUMBERS)}{function.__name__}", _named(function), every=positions is None)
         rule = table.OperationRule(said, source, gradient, positions, of_complex=of_complex)
         for operation in operations:
             table.RULES.add(operation, (rule,), replace=replace)
         return function
 
     return register
+
+
+def _named(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The rule, with errors that name it: a KeyError in it is not to be taken for a gradient that is missing."""
+
+    @functools.wraps(function)
+    def rule(operation: tf.Operation, *upstream: tf.Tensor) -> Any:
+        what = f"the DeepLIFT rule {function.__name__} of {operation.type}"
+        with code_of(what):
+            found = function(operation, *upstream)
+        several = found if isinstance(found, list | tuple) else [found]
+        for given, multiplier in zip(operation.inputs, several, strict=False):
+            if tf.is_tensor(multiplier) and not multiplier.shape.is_compatible_with(given.shape):
+                raise AttributionError(
+                    f"{what} must return a multiplier of the shape of each input, {given.dtype.name} {given.shape}; it "
+                    f"returned {multiplier.dtype.name} {multiplier.shape}"
+                )
+        return found
+
+    return rule
