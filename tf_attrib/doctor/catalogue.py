@@ -66,7 +66,7 @@ def _numbers(name: str, examples: Iterable[int]) -> tuple[int, ...]:
         raise AttributionError(
             f"the examples of the finding {name!r} are whole numbers, such as (0, 3), or a mask (n,); got {examples!r}"
         )
-    return tuple(given.tolist())
+    return tuple(int(i) for i in given)
 
 
 def table() -> str:
