@@ -8,6 +8,7 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten
+from ..result.columns import feature_name
 from ..result.result import Result
 
 KINDS = ("image", "words", "signal", "table", "steps")
@@ -147,11 +148,3 @@ def refuse(shape: tuple[int, ...], kind: str = "auto") -> AttributionError:
         "or (time,) with kind='signal'; spectrograms (time, frequency) with kind='spectrogram'; tables (features,). "
         "Sum over the axes that are too many first: result.sum(axis), such as result.sum(-1) for channels"
     )
-
-
-def feature_name(key: Any, index: tuple[int, ...]) -> str:
-    """ "3", "age", "age[3]" or "(2, 5)": the place of a feature in words."""
-    place = str(index[0]) if len(index) == 1 else str(index)
-    if key is None:
-        return place
-    return str(key) if not index or index == (0,) else f"{key}[{place.strip('()')}]"
