@@ -50,7 +50,8 @@ class Attributor:
             file, to the folder of a SavedModel or to a frozen `.pb`, or any differentiable function of the inputs (in the
             structure they come in: a tensor, list or dict).
         at: where attributions are wanted: "inputs", "embeddings", a layer (object or name), or `ta.inputs(name)`,
-            `ta.embeddings(name)`, `ta.layer(x)`. Default: the inputs; for those that are token ids, their embeddings.
+            `ta.embeddings(name)`, `ta.layer(x)`; or a list of those, none of which lies behind another.
+            Default: the inputs; for those that are token ids, their embeddings.
         of: what is explained: "probability", "logits", the name of an output, or `ta.probability(output)`,
             `ta.logits(output)`, `ta.output(name)`, `ta.score(function)`. Default: the probability head, where there is
             one, else the output as it is.

@@ -344,6 +344,7 @@ def test_view_imports_no_tensorflow_no_pyplot_and_little_of_this_library():
         "common.nested",
         "common.tokens",
         "common.types",
+        "result.columns",
         "result.result",
         "result.words",
     }
