@@ -87,7 +87,7 @@ def task_pictures() -> None:
     (DOCS / "pictures" / "words.html").write_text(text["coloured"] + "\n", "utf-8")
     save(after("tasks/datasets.md", 1, text)["summary"].plot(), "pictures/summary.png")
     table = after("tasks/tables.md", 2)
-    save(table["result"].plot(names=table["columns"], k=8, example=0), "pictures/table.png")
+    save(table["result"].plot(k=8, example=0), "pictures/table.png")
     signal = after("tasks/signals.md", 3)
     save(signal["in_wave"].plot(kind="signal", times=signal["time"], example=0), "pictures/signal.png")
 

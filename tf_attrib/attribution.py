@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .common.errors import printed
 from .common.types import Tokens
-from .result import files
+from .result import conversions, files
 from .result.result import Result
 from .result.words import summary
 
@@ -31,6 +31,31 @@ class Attribution(Result):  # noqa: D101 -- the fields are described once, in Re
     def load(path: str | os.PathLike) -> "Attribution":
         """Reads what `save` wrote."""
         return load(path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Every field in plain Python, which `json.dumps` takes; what is not finite is None."""
+        return conversions.to_dict(self)
+
+    def to_dataframe(self, long: bool = False, categories: bool = False) -> Any:
+        """A pandas DataFrame with a row for each example and a column for each feature; needs pandas.
+
+        Args:
+            long: a row for each example and feature instead: example, feature, value, attribution.
+            categories: whether each category of an encoded column is a feature of its own.
+        """
+        return conversions.to_dataframe(self, long, categories)
+
+    def to_xarray(self) -> Any:
+        """An `xarray.Dataset` with named dimensions and coordinates; needs the extra `xarray`."""
+        return conversions.to_xarray(self)
+
+    def to_shap(self) -> Any:
+        """A `shap.Explanation`, for `shap.plots.waterfall(result.to_shap()[0])` and the others; needs the extra `shap`.
+
+        Raises:
+            AttributionError: attributions that do not add up from the score at a baseline to the score.
+        """
+        return conversions.to_shap(self)
 
     def plot(self, **options: Any) -> "Drawing":
         """A matplotlib figure that suits the kind of data: images, words, signals, tables. See `tf_attrib.view.show`."""

@@ -31,8 +31,10 @@ from .graph.traced.states import check_stateless
 from .graph.traced.trace import Traced, trace
 from .methods import Method, as_method
 from .selection.at_and_of import At, Of, OwnRows, as_at, as_of
+from .selection.frames import Given, Names, without_frames
 from .selection.inputs import as_arrays, matched, prepared, raw_specs, specs_of
 from .selection.outputs import data_key, leaf_type, resolve_of
+from .selection.references import of_frames
 
 # The batch that a function is traced with where it cannot be traced for any.
 FIXED_ROWS = 16
@@ -48,7 +50,8 @@ class Attributor:
             file, to the folder of a SavedModel or to a frozen `.pb`, or any differentiable function of the inputs (in the
             structure they come in: a tensor, list or dict).
         at: where attributions are wanted: "inputs", "embeddings", a layer (object or name), or `ta.inputs(name)`,
-            `ta.embeddings(name)`, `ta.layer(x)`. Default: the inputs; for those that are token ids, their embeddings.
+            `ta.embeddings(name)`, `ta.layer(x)`; or a list of those, none of which lies behind another.
+            Default: the inputs; for those that are token ids, their embeddings.
         of: what is explained: "probability", "logits", the name of an output, or `ta.probability(output)`,
             `ta.logits(output)`, `ta.output(name)`, `ta.score(function)`. Default: the probability head, where there is
             one, else the output as it is.
@@ -135,8 +138,20 @@ class Attributor:
 
         A single sigmoid unit has two classes.
         """
-        session, ready, _ = self.prepare(as_arrays(inputs))
+        session, ready, _ = self.prepare(inputs)
         return session.shape(ready)
+
+    @plain_failures()
+    def read(self, inputs: Any) -> Given:
+        """Inputs as a user gives them (or as they were read before), as arrays."""
+        if isinstance(inputs, Given):
+            return inputs
+        found, names = self._without_frames(inputs)
+        return Given(as_arrays(found), names)
+
+    def _without_frames(self, value: Any, names: Names | None = None) -> tuple[Any, Names]:
+        specs = self.model.specs if isinstance(self.model, Exported) else self._specs
+        return without_frames(value, specs, self.preprocess is not None, names)
 
     @plain_failures()
     def attribute(
@@ -153,7 +168,8 @@ class Attributor:
         """Attributes the explained score of each example to the selected tensors.
 
         Args:
-            inputs: (batch, ...), or a list or dict of such, as the model takes them.
+            inputs: (batch, ...), or a list or dict of such, as the model takes them; or a DataFrame (pandas, polars), whose
+                columns are the model's inputs by name, or side by side the features of its only one.
             target: None (the predicted class), an int, one for each example (1-D); for outputs with positions a tuple
                 (position, class), an (n, 2) array of those, or `ta.each_position()`: one attribution for each position.
             baselines: None (zeros), an array (...) for all or (n, ...) one for each, one of `ta.zeros`, `ta.constant`,
@@ -269,26 +285,34 @@ class Attributor:
         if baselines is not None and not method.takes_baselines:
             other = "ta.SmoothGrad('integrated_gradients')" if method.cloud else "'integrated_gradients'"
             raise AttributionError(f"{method!r} takes no baselines: leave them out, or take method={other}")
-        given = as_arrays(inputs)
-        arrays, good = usable(given, on_error == "mark")
-        session, ready, match = self.prepare(arrays)
+        given = self.read(inputs)
+        arrays, good = usable(given.arrays, on_error == "mark")
+        session, ready, match = self.prepare(Given(arrays, given.names))
+        baselines = of_frames(baselines, lambda value: self._without_frames(value, given.names)[0])
         at = method.placed_at(self.at, session.function)
         if at != self.at:
             return self.observing(at).work(inputs, target, baselines, method, seed, on_error)
         return planned(
-            method.session_for(session), method, Examples(given, arrays, good, ready, match), target, baselines, seed
+            method.session_for(session),
+            method,
+            Examples(given.arrays, arrays, good, ready, match, given.names),
+            target,
+            baselines,
+            seed,
         )
 
-    def prepare(self, arrays: dict) -> tuple[Session, dict, dict]:
-        """The session for inputs of this kind; the inputs by the model's keys, and beside them a score's own rows; and the
-        user's key for each of the model's."""
+    def prepare(self, inputs: Any) -> tuple[Session, dict, dict]:
+        """The session for inputs of this kind (as a user gives them, or as `read` made them); the inputs by the model's keys,
+        and beside them a score's own rows; and the user's key for each of the model's."""
+        given = self.read(inputs)
+        arrays = given.arrays
         specs = self._specs if self._specs is not None else specs_of(arrays)
         if isinstance(self.model, Exported):
             specs = self.model.narrowed(arrays, matched(arrays, self.model.specs))
         if self.preprocess is not None and self._specs is not None:
             specs = raw_specs(arrays, specs)
         match = matched(arrays, specs)
-        ready = prepared(arrays, specs, match)
+        ready = prepared(arrays, specs, match, given.names)
         rows = self._own_rows(len(next(iter(ready.values()))))
         signature = _signature(specs), tuple((key, leaf.dtype, leaf.shape[1:]) for key, leaf in rows.items())
         shapes = tuple(ready[key].shape[1:] for key in specs)

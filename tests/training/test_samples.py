@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from keras import layers
@@ -30,6 +31,17 @@ def test_it_gives_what_the_attributor_gives():
     np.testing.assert_allclose(callback.results.attributions, expected.attributions, atol=1e-6)
     np.testing.assert_allclose(callback.results.baseline_scores, expected.baseline_scores, atol=1e-6)
     assert callback.results.method == expected.method
+
+
+def test_a_frame_is_watched_by_the_names_of_its_columns():
+    frame = pd.DataFrame(X[:5], columns=[f"column {number}" for number in range(X.shape[1])], index=np.linspace(3, 4, 5))
+    callback = Noted((frame, Y[:5]))
+    model = make()
+    model.evaluate(X, Y, verbose=0, callbacks=[callback])
+    frame.iloc[:] = 0  # what is watched is a copy
+    expected = ta.Attributor(model).attribute(X[:5], callback.results.target, verbose=False)
+    np.testing.assert_allclose(callback.results.attributions, expected.attributions, atol=1e-6)
+    assert callback.results.names_of(None) == tuple(frame.columns)
 
 
 @pytest.mark.parametrize("labels", [Y[:6], Y[:6, None], ONE_HOT, Y[:6].astype("float32")])

@@ -340,10 +340,12 @@ def test_one_figure_gives_one_file():
 def test_view_imports_no_tensorflow_no_pyplot_and_little_of_this_library():
     allowed = {
         "common.atomic",
+        "common.checks",
         "common.errors",
         "common.nested",
         "common.tokens",
         "common.types",
+        "result.columns",
         "result.result",
         "result.words",
     }

@@ -8,8 +8,9 @@ import tensorflow as tf
 
 from ..attributor import Attributor
 from ..common.errors import AttributionError
-from ..common.nested import is_nested_list, rebuild
+from ..common.nested import flatten, is_nested_list, rebuild
 from ..graph.saved.exported import Exported
+from ..selection.frames import example_count, is_frame, take
 from ..selection.inputs import as_arrays
 
 # Examples of one batch where arrays are cut into batches.
@@ -20,8 +21,9 @@ def batches(attributor: Attributor, dataset: Any) -> Iterator[Any]:
     """Model inputs, batch by batch, in the structure that the model takes.
 
     Args:
-        dataset: an array, or a dict (or list, of a model with as many inputs) of arrays; else a `tf.data.Dataset` or any
-            iterable of batches. A batch that is a tuple is (inputs, labels, ...), as in Keras: its inputs are taken.
+        dataset: an array, a DataFrame, or a dict (or list, of a model with as many inputs) of arrays; else a
+            `tf.data.Dataset` or any iterable of batches. A batch that is a tuple is (inputs, labels, ...), as in Keras: its
+            inputs are taken.
     """
     if _is_whole(attributor, dataset):
         yield from _cut(dataset)
@@ -43,7 +45,7 @@ def labelled_batches(dataset: Any) -> Iterator[tuple[Any, np.ndarray]]:
         labels = as_labels(dataset[1])
         start = 0
         for part in _cut(dataset[0], len(labels)):
-            count = len(next(iter(as_arrays(part).values())))
+            count = example_count(part)
             yield part, labels[start : start + count]
             start += count
         return
@@ -83,7 +85,7 @@ def _is_whole(attributor: Attributor, dataset: Any) -> bool:
     if isinstance(dataset, list | tuple):
         arrays = not any(isinstance(part, Mapping | tuple) for part in dataset)
         return is_nested_list(dataset) or (arrays and 1 < _inputs_taken(attributor) == len(dataset))
-    return isinstance(dataset, Mapping | np.ndarray) or tf.is_tensor(dataset)
+    return isinstance(dataset, Mapping | np.ndarray) or tf.is_tensor(dataset) or is_frame(dataset)
 
 
 def _inputs_taken(attributor: Attributor) -> int:
@@ -93,12 +95,15 @@ def _inputs_taken(attributor: Attributor) -> int:
 
 def _cut(inputs: Any, expected: int | None = None) -> Iterator[Any]:
     """Slices of `BATCH` examples of inputs, in the same structure."""
-    arrays = as_arrays(inputs)
-    counts = {array.shape[0] if array.ndim else 0 for array in arrays.values()} | (set() if expected is None else {expected})
+    leaves = flatten(inputs)
+    arrays = {} if any(map(is_frame, leaves.values())) else as_arrays(inputs)
+    counts = {len(leaf) if np.ndim(leaf) else 0 for leaf in (arrays or leaves).values()} | (
+        set() if expected is None else {expected}
+    )
     if len(counts) > 1:
         raise AttributionError(f"inputs and labels must be of the same number of examples; got {sorted(counts)}")
     for start in range(0, counts.pop(), BATCH):
-        yield rebuild({key: array[start : start + BATCH] for key, array in arrays.items()})
+        yield take(rebuild(arrays) if arrays else inputs, slice(start, start + BATCH))
 
 
 def _iterated(dataset: Any) -> Iterator[Any]:

@@ -20,7 +20,7 @@ from ..common.nested import rebuild
 from ..common.types import present
 from ..engine.session import check_finite
 from ..methods import Gradient, Method, as_method
-from ..selection.inputs import as_arrays
+from ..selection.frames import Given
 from .batches import labelled_batches
 
 TITLE = "The most confident errors"
@@ -143,8 +143,8 @@ def misclassified(
 
     Args:
         attributor: explains an output that has one value for each class.
-        dataset: (inputs, labels) as arrays, or a `tf.data.Dataset` (or another iterable) of such batches. One batch and the `n`
-            errors are held, no more. Labels are (batch,) classes, or one-hot.
+        dataset: (inputs, labels) as arrays or a DataFrame, or a `tf.data.Dataset` (or another iterable) of such batches. One
+            batch and the `n` errors are held, no more. Labels are (batch,) classes, or one-hot.
         n: how many.
         baselines, method, seed: as in `attribute`.
         classes: names of the classes.
@@ -173,9 +173,9 @@ def misclassified(
         return Misclassified(
             kept.indices, kept.labels, kept.predicted, kept.confidence, None, None, None, 0, seen, unit, classes, names
         )
-    inputs = rebuild(kept.arrays)
+    inputs = rebuild(kept.given.arrays)
     wrong, right = (
-        attributor.attribute(inputs, target, baselines, method, seed, False) for target in (kept.predicted, kept.labels)
+        attributor.attribute(kept.given, target, baselines, method, seed, False) for target in (kept.predicted, kept.labels)
     )
     return Misclassified(
         kept.indices,
@@ -190,19 +190,19 @@ def misclassified(
         unit,
         classes,
         names,
-        _tokens(kept.arrays, vocabulary),
+        _tokens(kept.given.arrays, vocabulary),
     )
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class _Errors:
-    """Misclassified examples: (k,) each, and inputs (k, ...) by key."""
+    """Misclassified examples: (k,) each, and their inputs."""
 
     indices: np.ndarray
     labels: np.ndarray
     predicted: np.ndarray
     confidence: np.ndarray
-    arrays: dict[Any, np.ndarray]
+    given: Given
 
     def strongest(self, n: int) -> "_Errors":
         order = np.argsort(-self.confidence, kind="stable")[:n]
@@ -211,7 +211,7 @@ class _Errors:
             self.labels[order],
             self.predicted[order],
             self.confidence[order],
-            {key: array[order] for key, array in self.arrays.items()},
+            self.given.of_examples(order),
         )
 
     def joined(self, other: "_Errors") -> "_Errors":
@@ -219,17 +219,22 @@ class _Errors:
             np.concatenate([getattr(self, name), getattr(other, name)])
             for name in ("indices", "labels", "predicted", "confidence")
         ]
-        if any(array.shape[1:] != other.arrays[key].shape[1:] for key, array in self.arrays.items()):
+        mine, theirs = self.given.arrays, other.given.arrays
+        if self.given.names != other.given.names:
+            raise AttributionError("batches of a frame must have the same columns in the same order: frame[columns]")
+        if any(array.shape[1:] != theirs[key].shape[1:] for key, array in mine.items()):
             raise AttributionError(
                 "batches hold examples of different shapes, such as sequences of unequal lengths: pad them "
                 "all to one, dataset.padded_batch(..., padded_shapes=...)"
             )
-        return _Errors(*columns, arrays={key: np.concatenate([array, other.arrays[key]]) for key, array in self.arrays.items()})
+        arrays = {key: np.concatenate([array, theirs[key]]) for key, array in mine.items()}
+        return _Errors(*columns, given=Given(arrays, self.given.names))
 
 
 def _errors(attributor: Attributor, inputs: Any, labels: np.ndarray, first: int) -> tuple[_Errors, str, int]:
     """The errors of one batch, the unit of the confidence, and how many classes there are."""
-    work = attributor.work(inputs, method=Gradient())  # a forward pass: a gradient needs no baseline
+    given = attributor.read(inputs)
+    work = attributor.work(given, method=Gradient())  # a forward pass: a gradient needs no baseline
     compared, output = work.compared, work.session.function.output
     check_finite("score", compared.scores[:, None])
     if compared.predicted is None:
@@ -243,9 +248,14 @@ def _errors(attributor: Attributor, inputs: Any, labels: np.ndarray, first: int)
     if labels.min() < 0 or labels.max() >= count:
         raise AttributionError(f"labels are classes from 0 to {count - 1}; got {labels.min()} to {labels.max()}")
     missed = np.flatnonzero(compared.predicted != labels)
-    arrays = {key: array[missed] for key, array in as_arrays(inputs).items()}
     return (
-        _Errors(first + missed, labels[missed], compared.predicted[missed].astype(np.int64), compared.scores[missed], arrays),
+        _Errors(
+            first + missed,
+            labels[missed],
+            compared.predicted[missed].astype(np.int64),
+            compared.scores[missed],
+            given.of_examples(missed),
+        ),
         output.unit,
         count,
     )

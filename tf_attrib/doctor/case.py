@@ -19,7 +19,6 @@ from ..graph.traced.keras_model import vocabulary
 from ..methods import IntegratedGradients
 from ..selection.at_and_of import Of
 from ..selection.baselines import several
-from ..selection.inputs import as_arrays
 from ..selection.outputs import Output
 from ..selection.places import Place
 
@@ -175,7 +174,7 @@ class Examination:
         output, below = self.output, self.below
         if output.unit == "logit":
             other = self.attributor.explaining(Of("probability", getattr(self.attributor.of, "name", None)))
-            session = other.prepare(as_arrays(self.inputs))[0]
+            session = other.prepare(self.inputs)[0]
             output, below = session.function.output, self._below(session)
         elif output.unit != "probability" and not self.work.compared.distributions:
             return None, False

@@ -14,7 +14,6 @@ from ..engine.session import Session
 from ..methods import as_method
 from ..methods.deeplift.marking import Marked
 from ..methods.deeplift.multipliers import layer_of, ruled
-from ..selection.inputs import as_arrays
 
 # What stands in for a size that the model leaves open, such as the length of a sequence.
 OPEN = 8
@@ -124,5 +123,5 @@ def _session(attributor: Attributor, inputs: Any) -> Session:
         )
         if attributor.of is not None and attributor.of.data is not None:  # a score's own rows want as many examples
             inputs = map_leaves(lambda leaf: np.repeat(leaf, len(present(present(attributor.of).data)), 0), inputs)
-    session, _, _ = attributor.prepare(as_arrays(inputs))
+    session, _, _ = attributor.prepare(inputs)
     return session

@@ -11,7 +11,6 @@ from ..common.failures import plain_failures
 from ..common.registry import Registry
 from ..methods import IntegratedGradients, Method, as_method
 from ..selection.each_position import EachPosition
-from ..selection.inputs import as_arrays
 from . import remedies
 from .case import Examination, as_default_class, chosen_target
 from .catalogue import FINDINGS, finding
@@ -101,7 +100,7 @@ def diagnose(
             "as ta.IntegratedGradients(n_steps=20)"
         )
     own = {id(one): one for one in (*ADDED.values(), *given_checks(checks))}  # each once
-    session, ready, _ = attributor.prepare(as_arrays(inputs))
+    session, ready, _ = attributor.prepare(inputs)
     chosen = chosen_target(session, ready) if target is None else None
     given, target = target is not None, target if chosen is None else chosen
     work = attributor.work(inputs, target, baselines, method, seed)

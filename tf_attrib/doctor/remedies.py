@@ -11,6 +11,7 @@ from ..attributor import Attributor
 from ..graph.traced.keras_model import is_keras
 from ..selection import baselines as recipes
 from ..selection.baselines import Baseline
+from ..selection.frames import is_frame
 from .case import Examination
 
 # Of real examples and of noise, so many are averaged over.
@@ -138,6 +139,8 @@ def mean_input(case: Examination) -> tuple[str, Any] | None:
         return "{" + ", ".join(f"{key!r}: {call}" for key, call in calls.items()) + "}", made
     if any(value.dtype.kind != "f" for value in given.values()):
         return None
+    if is_frame(case.inputs):
+        return "ta.at_input(inputs.mean())", recipes.at_input(means)
     if list(means) == [None]:
         return f"ta.at_input({_mean(None, given)})", recipes.at_input(means[None])
     words = "{" + ", ".join(f"{key!r}: {_mean(key, given)}" for key in means) + "}"

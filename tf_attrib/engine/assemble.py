@@ -68,6 +68,7 @@ def assemble(
         "place": (function.place if function.observed is None else function.observed).kind,
         "left_out": function.place.left_out,
         **_columns(function),
+        "feature_names": work.session.feature_names(work.names, work.match),
         **method.fields(work),
         "notes": function.place.notes + _notes(method.control, function, compared) + method.notes(function),
     }

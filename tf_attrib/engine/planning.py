@@ -7,6 +7,7 @@ import numpy as np
 
 from ..common.types import Leaves, present
 from ..selection.each_position import EachPosition
+from ..selection.frames import Names
 from ..selection.references import References, resolve
 from .method import Method
 from .omission import Omitted, filled, finite, finite_rows, only
@@ -25,6 +26,7 @@ class Examples:
         good: bool (n,), which examples are finite; None where those that are not are refused.
         ready: by the model's keys, as it takes them, and a score's own rows.
         match: the user's key for each of the model's.
+        names: of columns that stand side by side in one of the arrays, by the user's key.
     """
 
     given: Leaves
@@ -32,6 +34,7 @@ class Examples:
     good: np.ndarray | None
     ready: Leaves
     match: dict[Any, Any]
+    names: Names = dataclasses.field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(next(iter(self.ready.values())))
@@ -79,7 +82,9 @@ def planned(session: Session, method: Method, examples: Examples, target: Any, b
     compared = session.compared(x, ready, references, entries.target, method.uses_baseline)
     context = {key: ready[key] for key in session.function.context}
     tables = Tables(x, context, compared.target, compared.scores, references, entries.extra)
-    return Work(session, entries.arrays, ready, tables, compared, examples.match, entries.placed, entries.omitted)
+    return Work(
+        session, entries.arrays, ready, tables, compared, examples.match, entries.placed, entries.omitted, examples.names
+    )
 
 
 def _ends(session: Session, method: Method, examples: Examples, baselines: Any, seed: int | None) -> tuple[dict, References]:

@@ -16,6 +16,7 @@ from ..graph.traced.heads_and_lookups import connected, find_lookups, layer_name
 from ..graph.traced.trace import Traced
 from ..selection.at_and_of import At, Of
 from ..selection.each_position import EachPosition, expanded
+from ..selection.frames import Names
 from ..selection.inputs import few
 from ..selection.outputs import Output, centred, check_each_alone, resolve_of
 from ..selection.place import Place
@@ -166,6 +167,29 @@ class Session(Fetching):
         if len(match) > 1 and list(place.ports) == [None]:  # one of several, by name: no structure to keep
             return [None]
         return [match[place.stand_ins.get(own, self._inputs.get(port.tensor.ref()))] for own, port in place.ports.items()]
+
+    def feature_names(self, names: Names, match: dict) -> dict[str, tuple[str, ...]]:
+        """The names of columns of a frame as a result has them: by the key of the input, and of the tensor that stands for it.
+
+        Args:
+            names: by the user's key.
+            match: the user's key for each of the model's.
+        """
+        found = {"" if key is None else str(key): own for key, own in names.items()}
+        sources = self.sources
+        for key in self.function.place.ports:
+            if key not in sources:  # what an input becomes has other features
+                found.pop("" if key is None else str(key), None)
+            elif self.function.place.kind == "encoded" and match[sources[key]] in names:
+                found["" if key is None else str(key)] = names[match[sources[key]]]
+        return found
+
+    @property
+    def sources(self) -> dict[Any, Any]:
+        """By the key of each selected tensor that is an input itself, or its numbers as floats: the key of that input."""
+        place = self.function.place
+        inputs = {key: self._inputs.get(port.tensor.ref(), self) for key, port in place.ports.items()}
+        return {key: source for key, source in (inputs | place.stand_ins).items() if source is not self}
 
     def called(self, match: dict) -> dict[str, Any]:
         """For each name that means one selected tensor and no other, the key that it is handed out under: that key, the name of

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from ..common.types import Features, Leaves
+from ..selection.frames import Names
 from . import program
 from .compared import Compared
 from .omission import Omitted
@@ -16,7 +17,8 @@ from .session import Session
 class Work:
     """One call of `attribute`, ready for the engine: inputs by key as the user gave them (`arrays`) and as the model takes them
     (`ready`), the user's key for each of the model's (`match`); and where outputs at several positions are explained, the
-    example and the position that each entry is of (`placed`); and what was left out, since it is not finite (`omitted`)."""
+    example and the position that each entry is of (`placed`); what was left out, since it is not finite (`omitted`); and the
+    names of columns that stand side by side in an input, by the user's key (`names`)."""
 
     session: Session
     arrays: Leaves
@@ -26,6 +28,7 @@ class Work:
     match: dict[Any, Any] = dataclasses.field(default_factory=dict)
     placed: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     omitted: Omitted | None = None
+    names: Names = dataclasses.field(default_factory=dict)
 
     def of_examples(self, which: np.ndarray) -> "Work":
         """That of some of the examples."""

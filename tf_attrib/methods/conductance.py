@@ -164,6 +164,10 @@ class GradCam(Method):
             return as_at(self.layer)
         if at is not None and at.kind in ("layer", "tensor"):
             return at
+        if at is not None and at.kind == "places":
+            if all(part.kind in ("layer", "tensor") for part in at.name):
+                return at
+            raise AttributionError("Grad-CAM looks at layers: at= a layer, or a list of layers alone, or ta.GradCam(layer=...)")
         if function.target_rank > 1:
             raise AttributionError(
                 f"{function.output.words} has positions of its own, and no layer behind which they are "

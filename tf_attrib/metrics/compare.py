@@ -12,7 +12,6 @@ from ..common.nested import flatten, rebuild
 from ..common.types import present
 from ..engine.method import Method
 from ..methods import as_method
-from ..selection.inputs import as_arrays
 from .comparison import Comparison
 from .examples import Examples, attributed, case_of, each_alone, fitting
 from .fidelity import stand_in
@@ -195,7 +194,7 @@ def _check_methods(
             check_kind(method.method if given else repr(method), method.kind)
         # a map at a layer's own positions may be coarser than the examples
         if any(one.of_features for one in columns.values()) and (given or method.kind == "map"):
-            session, ready, _ = attributor.prepare(as_arrays(inputs))
+            session, ready, _ = attributor.prepare(inputs)
             one = method if given else attributor.check(inputs, target, None, method, seed)
             fitting(one, session.selected({key: value[:1] for key, value in ready.items()}))
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
 from ..common.errors import AttributionError
-from ..common.nested import flatten, rebuild
+from ..common.nested import flatten
 from ..common.types import present
 from ..engine.copies import drawn
 from ..engine.integral.integrator import Fixed
@@ -22,7 +22,7 @@ from ..engine.row import ScoreOnly
 from ..engine.session import Session
 from ..methods import as_method
 from ..selection.each_position import EachPosition
-from ..selection.inputs import as_arrays
+from ..selection.frames import Given
 from ..selection.references import References
 
 
@@ -137,6 +137,13 @@ def case_of(attributor: Attributor, inputs: Any, target: Any, stands_in: Any, se
     )
 
 
+def given_of(result: Attribution) -> Given:
+    """The inputs that a result is of, with the names of their columns."""
+    leaves = flatten(result.inputs)
+    names = {key: result.feature_names.get("" if key is None else str(key), ()) for key in leaves}
+    return Given(leaves, {key: own for key, own in names.items() if np.shape(leaves[key])[1:] in ((), (len(own),)) and own})
+
+
 def attributed(
     attributor: Attributor,
     result: Any,
@@ -167,14 +174,14 @@ def each_alone(attributor: Attributor, inputs: Any, target: Any, baselines: Any 
     """The same, with an example for each position where the target is `ta.each_position()`."""
     if not isinstance(target, EachPosition):
         return inputs, target, baselines
-    arrays = as_arrays(inputs)
-    session, ready, _ = attributor.prepare(arrays)
+    given = attributor.read(inputs)
+    session, ready, _ = attributor.prepare(given)
     example, _, target = session.positions(target, ready)
     selected = list(session.selected({key: value[:1] for key, value in ready.items()}).values())
     own = isinstance(baselines, np.ndarray) and len(selected) == 1 and baselines.ndim == selected[0].ndim
-    if own and len(baselines) == len(next(iter(arrays.values()))):
+    if own and len(baselines) == len(next(iter(given.arrays.values()))):
         baselines = baselines[example]
-    return rebuild({key: value[example] for key, value in arrays.items()}), target, baselines
+    return given.of_examples(example), target, baselines
 
 
 def is_slope(result: Attribution) -> bool:

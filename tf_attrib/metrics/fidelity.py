@@ -13,7 +13,7 @@ from ..common.errors import AttributionError
 from ..common.nested import flatten
 from ..engine.method import Method
 from ..selection.baselines import Baseline, describe_zeros
-from .examples import Examples, attributed, case_of, relevance
+from .examples import Examples, attributed, case_of, given_of, relevance
 from .metric import Curves
 from .units import Units, units_of
 
@@ -79,7 +79,7 @@ def aopc(
         An `Aopc`: `values`, `least`, `random`, `between`, each (n,), in the unit of the score; `curves` of F(x) - F(...).
     """
     found = attributed(attributor, result, method, target, baselines, seed)
-    case = case_of(attributor, found.inputs, found.target, stand_in(baselines, replacement), seed)
+    case = case_of(attributor, given_of(found), found.target, stand_in(baselines, replacement), seed)
     return aopc_of(case, Ranked.of(found, case, units_of(case, units, patch)), steps, share, seed)
 
 
@@ -105,7 +105,7 @@ def deletion(
         `Curves`: `values` (n,), in the unit of the score; `curves` of the score itself.
     """
     found = attributed(attributor, result, method, target, baselines, seed)
-    case = case_of(attributor, found.inputs, found.target, stand_in(baselines, replacement), seed)
+    case = case_of(attributor, given_of(found), found.target, stand_in(baselines, replacement), seed)
     return deletion_of(case, Ranked.of(found, case, units_of(case, units, patch)), steps, seed)
 
 
@@ -131,7 +131,7 @@ def insertion(
         `Curves`: `values` (n,), in the unit of the score; `curves` of the score itself.
     """
     found = attributed(attributor, result, method, target, baselines, seed)
-    case = case_of(attributor, found.inputs, found.target, stand_in(baselines, replacement), seed)
+    case = case_of(attributor, given_of(found), found.target, stand_in(baselines, replacement), seed)
     return insertion_of(case, Ranked.of(found, case, units_of(case, units, patch)), steps, seed)
 
 

@@ -13,7 +13,7 @@ from ..common.errors import AttributionError
 from ..common.types import present
 from ..engine.method import Method
 from ..methods import as_method
-from .examples import Examples, attributed, case_of, is_slope, joined, relevance
+from .examples import Examples, attributed, case_of, given_of, is_slope, joined, relevance
 from .metric import Metric
 
 # Noise is this part of the range of the examples, unless told otherwise.
@@ -176,7 +176,7 @@ def infidelity(
         check_kind(repr(method), method.kind)
     found = attributed(attributor, result, method, target, baselines, seed)
     check_measurable(found)
-    case = case_of(attributor, found.inputs, found.target, baselines, seed)
+    case = case_of(attributor, given_of(found), found.target, baselines, seed)
     return infidelities(case, [Slope.of(found, case)], perturbation, samples, normalise, seed)[0]
 
 

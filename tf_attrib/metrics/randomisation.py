@@ -12,7 +12,7 @@ from ..common.errors import AttributionError
 from ..engine.method import Method
 from ..graph.traced import keras_model
 from ..result.similarity import rank_correlation
-from .examples import attributed
+from .examples import attributed, given_of
 from .metric import Curves
 
 CASCADING, INDEPENDENT = "cascading", "independent"
@@ -74,7 +74,7 @@ def randomisation(
     original = original if signed else original.abs()
 
     def similarity() -> np.ndarray:
-        found = attributed(attributor, original.inputs, method, original.target, baselines, seed)
+        found = attributed(attributor, given_of(original), method, original.target, baselines, seed)
         if found.method != original.method:
             raise AttributionError(
                 f"the result is by {original.method}, and method= is {found.method}: pass the method= of the result"

@@ -8,9 +8,9 @@ from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
 from ..common.checks import whole
 from ..common.errors import AttributionError
-from ..common.nested import flatten, rebuild
+from ..common.nested import flatten
 from ..engine.method import Method
-from ..selection.inputs import as_arrays
+from ..selection.frames import Given
 from .examples import attributed, case_of, each_alone
 from .metric import Metric
 
@@ -57,19 +57,20 @@ def max_sensitivity(
         )
     as_attributor(attributor, "max_sensitivity")
     inputs, target, baselines = each_alone(attributor, inputs, target, baselines)
-    arrays = as_arrays(inputs)
-    _check_movable(attributor, arrays)
-    result = attributed(attributor, inputs, method, target, baselines, seed)
+    given = attributor.read(inputs)
+    arrays = given.arrays
+    _check_movable(attributor, given)
+    result = attributed(attributor, given, method, target, baselines, seed)
     radii = {key: _radius(value, radius) for key, value in arrays.items() if value.dtype.kind == "f"}
     norm = _norm(result.attributions)
-    worst, case = np.zeros(len(result)), case_of(attributor, inputs, result.target, None, seed)
+    worst, case = np.zeros(len(result)), case_of(attributor, given, result.target, None, seed)
     generators = list(case.generators(seed))
     for _ in range(samples):
         moved = dict(arrays)
         for key, reach in radii.items():
             noise = np.stack([rng.uniform(-reach, reach, arrays[key].shape[1:]) for rng in generators])
             moved[key] = (arrays[key] + noise).astype(arrays[key].dtype)
-        other = attributed(attributor, rebuild(moved), method, result.target, baselines, seed)
+        other = attributed(attributor, Given(moved, given.names), method, result.target, baselines, seed)
         worst = np.maximum(worst, _norm(other.attributions, result.attributions))
     values = np.divide(worst, norm, out=np.full(len(worst), np.nan), where=norm > 0) if relative else worst
     reach = ", ".join(f"{'' if key is None else f'{key!r} '}{reach:.3g}" for key, reach in radii.items())
@@ -83,8 +84,9 @@ def max_sensitivity(
     )
 
 
-def _check_movable(attributor: Attributor, arrays: dict) -> None:
-    session, _, _ = attributor.prepare(arrays)
+def _check_movable(attributor: Attributor, given: Given) -> None:
+    session, _, _ = attributor.prepare(given)
+    arrays = given.arrays
     floats = [key for key, value in arrays.items() if value.dtype.kind == "f"]
     if not floats or (session.function.place.kind == "embeddings" and len(arrays) == 1):
         kinds = ", ".join(str(value.dtype) for value in arrays.values())

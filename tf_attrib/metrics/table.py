@@ -14,7 +14,7 @@ from ..common.own_code import code_of
 from ..common.registry import Registry
 from ..common.types import present
 from ..engine.method import Method
-from .examples import Examples, case_of
+from .examples import Examples, case_of, given_of
 from .fidelity import LEAST, Aopc, Ranked, aopc_of, deletion_of, insertion_of
 from .infidelity import Slope, infidelities
 from .metric import Metric
@@ -130,7 +130,7 @@ def _infidelity(contest: Contest) -> dict[str, Metric]:
     settings, rows = contest.settings, contest.rows
     first = next(iter(rows.values()))
     # perturbations and slopes are against the baseline of the attributions, not against what is put in elsewhere
-    case = case_of(contest.attributor, first.inputs, first.target, settings.baselines, settings.seed)
+    case = case_of(contest.attributor, given_of(first), first.target, settings.baselines, settings.seed)
     slopes = {name: Slope.of(result, case) for name, result in rows.items()}
     if RANDOM in slopes:
         values, norm = slopes[RANDOM].values, np.linalg.norm(next(iter(slopes.values())).values, axis=1)
@@ -159,7 +159,7 @@ def _max_sensitivity(contest: Contest, name: str, method: Method) -> Metric:
     result, settings = contest.results[name], contest.settings
     return max_sensitivity(
         contest.attributor,
-        result.inputs,
+        given_of(result),
         method=method,
         target=result.target,
         baselines=settings.baselines,

@@ -82,7 +82,9 @@ def _result(header: dict, arrays: dict[str, np.ndarray], kind: type[Kind]) -> Ki
     fields |= arrays | {name: tuple(fields.get(name, ())) for name in ("notes", "left_out")}
     if header["format"] == 1:
         fields |= _since_format_2(fields)
-    fields["categories"] = {key: tuple(names) for key, names in fields.get("categories", {}).items()}
+    fields |= {
+        name: {key: tuple(names) for key, names in fields.get(name, {}).items()} for name in ("categories", "feature_names")
+    }
     result = kind(**fields)
     for field in dataclasses.fields(kind):
         if field.type in (str, bool) and not isinstance(getattr(result, field.name), field.type):

@@ -100,6 +100,8 @@ class Result:
         left_out: names of inputs that the score may depend on and that got no attribution.
         columns: by the key of a tensor ("" for an only one), the input that it is made from; " × " joins crossed ones.
         categories: by the key of a tensor that encodes a column, what the places of its last axis stand for.
+        feature_names: by the key of an input ("" for an only one), the names of the columns that are its last axis, of inputs
+            that came as a DataFrame.
         format: the half-precision format that the net computes in, "" where it is none.
         class_zero: of one sigmoid unit, what target 0 explains: "1 - p of the one unit"; "" elsewhere.
         attribution_unit: of the attributions: that of the score, per unit of the input for gradients; "" where it is not known.
@@ -149,6 +151,7 @@ class Result:
     left_out: tuple[str, ...] = ()
     columns: dict[str, str] = dataclasses.field(default_factory=dict)
     categories: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
+    feature_names: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -232,17 +235,31 @@ class Result:
 
     @property
     def by_column(self) -> dict[str, np.ndarray]:
-        """(batch,) by the name of an input of the model, in `attribution_unit`: the sum of all that its attributions are, over
-        features, categories, and all tensors that it becomes. Columns that were crossed stand together, as "one × other"."""
+        """(batch,) by the name of an input of the model, or of each column of a DataFrame, in `attribution_unit`: the sum of
+        all that its attributions are, over features, categories, and all tensors that it becomes. Columns that were crossed
+        stand together, as "one × other"."""
         found: dict[str, np.ndarray] = {}
         for key, leaf in flatten(self.attributions).items():
-            name = self.columns.get(_said(key), _said(key))
-            found[name] = found.get(name, 0) + np.asarray(leaf).reshape(len(self), -1).sum(1, dtype=np.float64)
+            names = self.names_of(key)
+            parts = (
+                {self.columns.get(_said(key), _said(key)): np.asarray(leaf)}
+                if np.shape(leaf)[1:] != (len(names),)
+                else dict(zip(names, np.asarray(leaf).T, strict=True))
+            )
+            for name, part in parts.items():
+                found[name] = found.get(name, 0) + part.reshape(len(self), -1).sum(1, dtype=np.float64)
         return found
 
-    def category(self, key: Any, index: tuple[int, ...]) -> str:
-        """The name of a category, such as "city=a", at a place of the tensor `key`; "" where it is none."""
-        names = self.categories.get(_said(key), ())
+    def names_of(self, key: Any) -> tuple[str, ...]:
+        """The names of the places of the last axis of the tensor `key`, where these are columns of a DataFrame; else none."""
+        return self.feature_names.get(_said(key), ()) if self.place in ("inputs", "encoded") else ()
+
+    def name_of(self, key: Any, index: tuple[int, ...]) -> str:
+        """The name of a feature that has one, at a place of the tensor `key`: that of its column, or of its category, such as
+        "city=a"; "" where it has none."""
+        columns, names = self.names_of(key), self.categories.get(_said(key), ())
+        if columns and len(index) <= 1 and (not index or index[0] < len(columns)):
+            return columns[index[0] if index else 0] if index or len(columns) == 1 else ""
         if not names or not index or index[-1] >= len(names):
             return ""
         positions = f"[{', '.join(map(str, index[:-1]))}]" if index[:-1] else ""
@@ -291,7 +308,18 @@ class Result:
         # a mean scales the error down with the sum; with several tensors by the least of them, to stay a bound
         positive = map_leaves(apply, self.positive) if linear and self.positive is not None else None
         new = self._with(reduced, max(shares[1:]) if scaled else 1.0, positive)
-        return dataclasses.replace(new, steps=self.steps and not any(a % leaf.ndim == 1 for leaf in leaves for a in axes))
+        kept = {
+            _said(key)
+            for key, leaf in flatten(self.attributions).items()
+            if not any(a % leaf.ndim == leaf.ndim - 1 for a in axes)
+        }
+        names = {
+            name: {key: value for key, value in getattr(self, name).items() if key in kept}
+            for name in ("categories", "feature_names")
+        }
+        return dataclasses.replace(
+            new, steps=self.steps and not any(a % leaf.ndim == 1 for leaf in leaves for a in axes), **names
+        )
 
     def _with(self, attributions: Any, scale: float = 1.0, positive: Any = None) -> Self:
         """The same result with other numbers: the gap anew, and the same absolute error times `scale` over the new norm."""
@@ -335,9 +363,8 @@ class Result:
             index = tuple(int(i) for i in np.unravel_index(position - offsets[part], leaf.shape[1:]))
             if self.tokens is not None and self.tokens.shape == leaf.shape:
                 return str(self.tokens[example][index])
-            category = self.category(key, index)
-            if category:
-                return category
+            if own := self.name_of(key, index):
+                return own
             index = index[0] if len(index) == 1 else index
             return index if key is None else (key, index)
 

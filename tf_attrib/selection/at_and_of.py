@@ -17,7 +17,8 @@ from .inputs import as_arrays
 
 @dataclasses.dataclass(frozen=True)
 class At:
-    """Where attributions are wanted: kind is inputs, embeddings, layer or tensor; `name` a name, or a layer object. A `unit` of
+    """Where attributions are wanted: kind is inputs, embeddings, layer, tensor, or places; `name` a name, or a layer object, or
+    the several places. A `unit` of
     a layer can be explained (as `of`), or be what conductance passes through."""
 
     kind: str
@@ -140,7 +141,12 @@ def _rows(data: Any) -> dict[Any, np.ndarray]:
 
 
 def as_at(value: Any) -> At | None:
-    """An `at` as a user may write it: None, a specification, "inputs", "embeddings", a layer, or a name."""
+    """An `at` as a user may write it: None, a specification, "inputs", "embeddings", a layer, or a name; or a list of those."""
+    if isinstance(value, list | tuple):
+        parts = tuple(as_at(part) for part in value)
+        if not parts or None in parts or any(part.kind == "places" for part in parts if part is not None):
+            raise AttributionError(f"a list of places at= holds names, layers, ta.inputs(name), ...; got {value!r}")
+        return parts[0] if len(parts) == 1 else At("places", parts)
     if isinstance(value, At) and value.unit is not None:
         raise AttributionError(
             f"at={value.name!r} with unit={value.unit}: attributions are to all units of a layer; leave "
@@ -156,7 +162,7 @@ def as_at(value: Any) -> At | None:
         return At("layer", value)
     raise AttributionError(
         f"at must be 'inputs', 'embeddings', a layer's name, or ta.inputs(), ta.embeddings(), "
-        f"ta.layer(), ta.tensor(); got {value!r}"
+        f"ta.layer(), ta.tensor(), or a list of such; got {value!r}"
     )
 
 

@@ -6,6 +6,7 @@ seed and shared too, so that an example's numbers do not depend on its company.
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ import scipy.ndimage
 
 from ..common.checks import number, whole
 from ..common.errors import AttributionError
+from .frames import column_names, is_frame, is_row
 from .inputs import as_array, as_arrays
 
 
@@ -46,6 +48,19 @@ class Baseline:
             )
         if self.shared not in (True, False, None) or (self.shared is None and not self.at_model_input):
             raise AttributionError(f"shared must be True or False (None at the model's input alone), got {self.shared!r}")
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class OfFrame:
+    """A recipe whose samples are a frame: what inputs its columns are is known when examples are attributed.
+
+    Attributes:
+        recipe: from the samples as arrays, or a dict of them, to the baseline.
+        frame: the samples.
+    """
+
+    recipe: Callable[[Any], Baseline]
+    frame: Any
 
 
 def constant(value: float | np.ndarray) -> Baseline:
@@ -115,6 +130,8 @@ def several(baselines: Any) -> Any:
     """
     if isinstance(baselines, list | tuple) and len(baselines):
         return Several(tuple(baselines))
+    if is_frame(baselines):
+        return dataset(baselines)
     array = as_array(baselines, "ta.several(baselines)")
     if array.ndim == 0 or not len(array):
         raise AttributionError(f"ta.several takes an array (k, ...) or a list of baselines, got {baselines!r}")
@@ -150,13 +167,18 @@ def token(id: int) -> Baseline:
     return Baseline(f"token {id} everywhere", make, shared=None, at_model_input=True)
 
 
-def dataset(samples: Any, n: int | None = None) -> Baseline:
+def dataset(samples: Any, n: int | None = None) -> Baseline | OfFrame:
     """`n` of `samples`, drawn without replacement (all of them by default), averaged over.
 
     Args:
-        samples: data in the structure of the model's inputs, (m, ...) each.
+        samples: data in the structure of the model's inputs, (m, ...) each, or a DataFrame.
         n: how many to draw.
     """
+    if is_frame(samples):
+        column_names(samples)
+        if n is not None:
+            whole(f"the n of ta.dataset, of {len(samples)} samples,", n, 1, len(samples))
+        return OfFrame(functools.partial(dataset, n=n), samples)
     leaves = as_arrays(samples, "sample of ta.dataset")
     lengths = {len(leaf) if leaf.ndim else 0 for leaf in leaves.values()}
     if len(lengths) > 1 or 0 in lengths:
@@ -219,8 +241,13 @@ def _replaced(inputs: dict, keys: list, value: float) -> dict:
     return {key: np.full_like(x[rows], value) if key in keys else x[rows] for key, x in inputs.items()}
 
 
-def at_input(x: Any) -> Baseline:
-    """An array in the structure of the model's inputs, one for all (...) or one for each example (n, ...)."""
+def at_input(x: Any) -> Baseline | OfFrame:
+    """An array in the structure of the model's inputs, one for all (...) or one for each example (n, ...); of a DataFrame one
+    row or one for each example, or a row such as `frame.mean()`."""
+    if is_frame(x):
+        return OfFrame(at_input, x)
+    if is_row(x):
+        return OfFrame(at_input, x.to_frame().T)
     leaves = as_arrays(x, "baseline of ta.at_input")
 
     def make(inputs, rng):

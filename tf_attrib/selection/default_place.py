@@ -51,7 +51,8 @@ def default_place(
             "that are cast to float at one place are found by themselves; layers: "
             f"{some_layers(traced)}{hidden(traced)}"
         )
-    return _place(traced, fetches, names, examples, floats, rest, lookups, encodings)
+    stand_ins = {names[key]: key for key in whole}
+    return _place(traced, fetches, names, examples, floats, rest, lookups, encodings, stand_ins)
 
 
 def _encodings(traced: Traced, floats: dict, rest: list, lookups: list[Lookup], fetches: list[tf.Tensor]) -> list[Encoding]:
@@ -62,7 +63,7 @@ def _encodings(traced: Traced, floats: dict, rest: list, lookups: list[Lookup], 
     return [one for one in found if connected(one.tensor, fetches, stop)]
 
 
-def _place(traced, fetches, names, examples, floats, rest, lookups, encodings) -> Place:
+def _place(traced, fetches, names, examples, floats, rest, lookups, encodings, stand_ins) -> Place:
     """The place of all that was found, with the column behind each port."""
     ports = {lookup.name: lookup_port(traced, lookup, examples) for lookup in lookups}
     columns: dict[Any, str] = {lookup.name: CROSSED.join(names[key] for key in lookup.inputs) for lookup in lookups}
@@ -84,9 +85,9 @@ def _place(traced, fetches, names, examples, floats, rest, lookups, encodings) -
     kind = "encoded" if encoded else "embeddings" if lookups else "inputs"
     alone = lookups[0] if len(lookups) == 1 and len(ports) == 1 else None
     if len(ports) == 1:
-        columns, categories = single(columns), single(categories)
+        columns, categories, stand_ins = single(columns), single(categories), single(stand_ins)
     words = _words(lookups, [names[key] for key in floats], encoded)
-    return Place(single(ports), kind, words, notes, left_out, columns, categories, *indices(traced, alone))
+    return Place(single(ports), kind, words, notes, left_out, columns, categories, *indices(traced, alone), stand_ins)
 
 
 def _notes(lookups: list[Lookup], encoded: dict[str, str]) -> tuple[str, ...]:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten, is_nested_list
+from .frames import Names, as_column, is_column
 
 
 def as_arrays(inputs: Any, what: str = "input") -> dict[Any, np.ndarray]:
@@ -40,6 +41,8 @@ def as_array(value: Any, what: str) -> np.ndarray:
             f"{'tf.sparse.to_dense(x)' if isinstance(value, tf.SparseTensor) else 'x.to_tensor()'}"
         )
     refuse_streams(value, what)
+    if is_column(value) and not isinstance(value, np.ndarray) and not tf.is_tensor(value):
+        return as_column(value, str(getattr(value, "name", None) or what))
     if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise AttributionError(
             f"{what} is a masked array, and {int(np.ma.getmaskarray(value).sum())} values are "
@@ -129,13 +132,19 @@ def matched(arrays: dict[Any, np.ndarray], specs: dict[Any, tf.TensorSpec]) -> d
     raise AttributionError(f"the model takes {len(specs)} input(s), {takes}; got {len(given)}: {_shown_keys(arrays)}")
 
 
-def prepared(arrays: dict[Any, np.ndarray], specs: dict[Any, tf.TensorSpec], match: dict) -> dict[Any, np.ndarray]:
+def prepared(
+    arrays: dict[Any, np.ndarray], specs: dict[Any, tf.TensorSpec], match: dict, names: Names | None = None
+) -> dict[Any, np.ndarray]:
     """The inputs by the model's keys, in the model's dtypes, checked.
+
+    Args:
+        names: of columns that stand side by side, by the user's key.
 
     Raises:
         AttributionError: wrong rank or shape, an empty batch, unequal batches, NaN or infinity.
     """
-    ready = {key: _prepare(arrays[match[key]], spec, match[key]) for key, spec in specs.items()}
+    names = names or {}
+    ready = {key: _prepare(arrays[match[key]], spec, match[key], names.get(match[key])) for key, spec in specs.items()}
     counts = {len(array) for array in ready.values()}
     if len(counts) > 1:
         raise AttributionError(f"the inputs have different numbers of examples: {_shown_keys(arrays)}")
@@ -144,7 +153,7 @@ def prepared(arrays: dict[Any, np.ndarray], specs: dict[Any, tf.TensorSpec], mat
     return ready
 
 
-def _prepare(array: np.ndarray, spec: tf.TensorSpec, key: Any) -> np.ndarray:
+def _prepare(array: np.ndarray, spec: tf.TensorSpec, key: Any, columns: tuple[str, ...] | None = None) -> np.ndarray:
     wanted = list(spec.shape)
     fits = array.ndim == len(wanted) and all(
         size in (None, came) for size, came in zip(wanted[1:], array.shape[1:], strict=True)
@@ -168,8 +177,10 @@ def _prepare(array: np.ndarray, spec: tf.TensorSpec, key: Any) -> np.ndarray:
         raise AttributionError(f"input{_named(key)} must be {spec.dtype.name}, got {array.dtype}")
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(1))
+        odd = [] if columns is None else [columns[place] for place in np.flatnonzero(~np.isfinite(array).all(0))]
+        where = f", column(s) {', '.join(map(repr, odd[:10]))}" if odd else ""
         raise AttributionError(
-            f"input{_named(key)} holds NaN or infinity in example(s) {few(bad)}; "
+            f"input{_named(key)} holds NaN or infinity in example(s) {few(bad)}{where}; "
             "attribute(..., on_error='mark') marks them and does the others"
         )
     dtype = spec.dtype.as_numpy_dtype

@@ -17,6 +17,7 @@ from ..graph.traced.layers import float_outputs, layer_outputs, some_layers
 from ..graph.traced.trace import Traced
 from .at_and_of import At
 from .default_place import default_place
+from .joined_places import joined
 from .place import Place, hidden, indices, lookup_port, port, single, unused
 
 
@@ -37,6 +38,9 @@ def resolve_at(
     """
     if at is None:
         return default_place(traced, fetches, names, examples) or _inputs(traced, At("inputs"), fetches, names)
+    if at.kind == "places":
+        parts = [(part, resolve_at(traced, part, fetches, names, examples)) for part in at.name]
+        return joined(traced, parts, fetches, names)
     if at.kind == "inputs":
         return _inputs(traced, at, fetches, names)
     if at.kind == "embeddings":

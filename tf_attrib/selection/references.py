@@ -10,7 +10,8 @@ from ..common.errors import AttributionError
 from ..common.nested import flatten, is_array, is_nested_list
 from ..common.own_code import code_of
 from ..graph.traced.heads_and_lookups import layer_names
-from .baselines import Baseline, Several, as_made, given, zeros
+from .baselines import Baseline, OfFrame, Several, as_made, at_input, given, zeros
+from .frames import is_frame, is_row
 from .inputs import as_array, few
 
 
@@ -57,6 +58,26 @@ class References:
     def of_examples(self, which: np.ndarray) -> "References":
         """The references of some of the examples."""
         return dataclasses.replace(self, index={key: index[which] for key, index in self.index.items()})
+
+
+def of_frames(baselines: Any, arrays: Callable[[Any], Any]) -> Any:
+    """`baselines` without frames: recipes that were made of one, and frames and rows themselves, which mean `ta.at_input`.
+
+    Args:
+        arrays: from a frame in the structure of the model's inputs, or a dict with frames in it, to arrays.
+    """
+    if is_frame(baselines) or is_row(baselines):
+        return of_frames(at_input(baselines), arrays)
+    if isinstance(baselines, OfFrame):
+        return baselines.recipe(arrays(baselines.frame))
+    if isinstance(baselines, Several):
+        return Several(tuple(of_frames(part, arrays) for part in baselines.parts))
+    if isinstance(baselines, list | tuple) and not is_nested_list(baselines):
+        return type(baselines)(of_frames(part, arrays) for part in baselines)
+    if isinstance(baselines, dict):  # by selected tensor: a frame holds the columns of one
+        leaves = arrays({key: leaf for key, leaf in baselines.items() if is_frame(leaf)})
+        return {key: leaves[key] if key in leaves else of_frames(leaf, arrays) for key, leaf in baselines.items()}
+    return baselines
 
 
 def resolve(

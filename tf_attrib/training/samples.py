@@ -1,5 +1,6 @@
 """The samples that a callback watches: taken once, with their labels where these came along."""
 
+import copy
 import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -9,6 +10,8 @@ import tensorflow as tf
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten, is_nested_list, rebuild
+from ..selection.frames import example_count, is_frame
+from ..selection.frames import take as taken
 from ..selection.inputs import as_arrays
 
 # How many examples of a data set are watched unless told otherwise.
@@ -20,7 +23,7 @@ class Samples:
     """What is watched.
 
     Attributes:
-        inputs: (n, ...) as the model takes them: an array, a list or a dict.
+        inputs: (n, ...) as the model takes them: an array, a DataFrame, a list or a dict.
         labels: (n, ...), or a list or dict of such for several outputs, or None.
     """
 
@@ -28,7 +31,7 @@ class Samples:
     labels: Any = None
 
     def __len__(self) -> int:
-        return len(next(iter(as_arrays(self.inputs).values())))
+        return example_count(self.inputs)
 
     def labels_of(self, name: str | None, names: Sequence[str]) -> np.ndarray | None:
         """The labels of one output.
@@ -100,7 +103,8 @@ def take(samples: Any, count: int | None = None) -> Samples:
     """The samples that a user gave, copied.
 
     Args:
-        samples: arrays, a list or dict of them, (x, y), or a batched tf.data.Dataset of x, (x, y) or (x, y, weights).
+        samples: arrays, a DataFrame, a list or dict of them, (x, y), or a batched tf.data.Dataset of x, (x, y) or
+            (x, y, weights).
         count: how many examples are taken, the first; default: all of arrays, COUNT of a data set.
 
     Raises:
@@ -117,10 +121,11 @@ def take(samples: Any, count: int | None = None) -> Samples:
         raise AttributionError(f"samples are arrays, a dict, a list of inputs, or a tuple (x, y), not of {len(samples)}")
     x, y = samples if isinstance(samples, tuple) else (samples, None)
     y = np.asarray(y) if is_nested_list(y) else y
-    inputs, labels = as_arrays(x), {} if y is None else {key: np.asarray(value) for key, value in flatten(y).items()}
+    inputs = flatten(x) if any(map(is_frame, flatten(x).values())) else as_arrays(x)
+    labels = {} if y is None else {key: np.asarray(value) for key, value in flatten(y).items()}
     if any(value.ndim == 0 for value in labels.values()):
         raise AttributionError("samples are (x, y) with a label for each example; for two inputs give a list [left, right]")
-    lengths = {"inputs" if key is None else str(key): len(value) if value.ndim else 0 for key, value in inputs.items()}
+    lengths = {"inputs" if key is None else str(key): len(value) if np.ndim(value) else 0 for key, value in inputs.items()}
     lengths |= {"labels" if key is None else f"labels of {key}": len(value) for key, value in labels.items()}
     if len(set(lengths.values())) != 1 or 0 in lengths.values():
         shown = ", ".join(f"{name}: {length}" for name, length in lengths.items())
@@ -129,7 +134,9 @@ def take(samples: Any, count: int | None = None) -> Samples:
             "labels give a list [left, right]"
         )
     # what the caller does with these arrays later must not change what is watched
-    inputs, labels = ({key: value[:count].copy() for key, value in part.items()} for part in (inputs, labels))
+    inputs, labels = (
+        {key: copy.deepcopy(taken(value, slice(count))) for key, value in part.items()} for part in (inputs, labels)
+    )
     return Samples(rebuild(inputs), rebuild(labels) if labels else None)
 
 

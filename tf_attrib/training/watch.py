@@ -19,7 +19,6 @@ from ..common.errors import AttributionError
 from ..common.types import present
 from ..graph.traced import keras_model
 from ..methods import Method
-from ..selection.inputs import as_arrays
 from .samples import Samples, classes_of, each_entry, labels_at
 from .tensorboard import check_names, drawn, log_attributions, numbers
 
@@ -99,7 +98,7 @@ class Watch:
     def _check_names(self, attributor: Attributor) -> None:
         """Raises AttributionError where the explained output has another number of classes than there are names."""
         names = self.plan.class_names
-        session, ready, _ = attributor.prepare(as_arrays(self.plan.samples.inputs))
+        session, ready, _ = attributor.prepare(self.plan.samples.inputs)
         if names is None or not session.function.output.has_classes:
             return
         classes = session.shape(ready)[-1]

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten
+from ..result.columns import feature_name
 from ..result.result import Result
 
 KINDS = ("image", "words", "signal", "table", "steps")
@@ -22,18 +23,18 @@ class Block:
         values: (batch, ...) attributions.
         inputs: (batch, ...) the input in the same place, or None where none fits.
         kind: one of KINDS, or "" where the shape suits none.
-        category: from (key, index) to the name of a category, "" where there is none.
+        named: from (key, index) to the name of a column or category, "" where there is none.
     """
 
     key: Any
     values: np.ndarray
     inputs: np.ndarray | None
     kind: str
-    category: Callable[[Any, tuple[int, ...]], str] = lambda key, index: ""
+    named: Callable[[Any, tuple[int, ...]], str] = lambda key, index: ""
 
     def feature(self, index: tuple[int, ...]) -> str:
-        """The name of a feature: of its category, else its place."""
-        return self.category(self.key, index) or feature_name(self.key, index)
+        """The name of a feature: of its column or category, else its place."""
+        return self.named(self.key, index) or feature_name(self.key, index)
 
     @property
     def name(self) -> str:
@@ -47,7 +48,7 @@ def blocks(result: Result) -> list[Block]:
     for key, leaf in flatten(result.attributions).items():
         values = np.asarray(leaf)
         own = _own_input(key, values, inputs, has_steps(result, values))
-        found.append(Block(key, values, own, _kind(result, values, own, inputs), result.category))
+        found.append(Block(key, values, own, _kind(result, key, values, own, inputs), result.name_of))
     return found
 
 
@@ -81,11 +82,13 @@ def is_words(leaf: np.ndarray | None) -> bool:
     return leaf is not None and leaf.ndim == 2 and leaf.dtype.kind in "iuUSO"
 
 
-def _kind(result: Result, values: np.ndarray, own: np.ndarray | None, inputs: dict) -> str:
+def _kind(result: Result, key: Any, values: np.ndarray, own: np.ndarray | None, inputs: dict) -> str:
     if has_steps(result, values):
         return "steps"
     if result.place == "encoded" and values.ndim == 2:
         return "table"  # text beside it is a column
+    if result.names_of(key) and values.ndim <= 2:
+        return "table"  # whole numbers in it are no token ids
     if own is None and values.ndim in (2, 3) and any(_is_text(leaf, values.shape) for leaf in inputs.values()):
         return "words"
     return feature_kind(values.shape, own, None if result.tokens is None else np.shape(result.tokens))
@@ -145,11 +148,3 @@ def refuse(shape: tuple[int, ...], kind: str = "auto") -> AttributionError:
         "or (time,) with kind='signal'; spectrograms (time, frequency) with kind='spectrogram'; tables (features,). "
         "Sum over the axes that are too many first: result.sum(axis), such as result.sum(-1) for channels"
     )
-
-
-def feature_name(key: Any, index: tuple[int, ...]) -> str:
-    """ "3", "age", "age[3]" or "(2, 5)": the place of a feature in words."""
-    place = str(index[0]) if len(index) == 1 else str(index)
-    if key is None:
-        return place
-    return str(key) if not index or index == (0,) else f"{key}[{place.strip('()')}]"

@@ -37,6 +37,8 @@ class ShowOptions:
     baseline: Any
     columns: int
     limit: int
+    feature: str | Sequence[str] | None = None
+    colour_by: str | None = None
 
 
 @dataclasses.dataclass(frozen=True)

@@ -97,13 +97,14 @@ def draw_bars(axes: Axes, names: Sequence[str], values: npt.ArrayLike, unit: str
     places = np.arange(len(values))
     axes.barh(places, colour.finite(values), color=colour.sign_colours(values), height=0.72)
     axes.axvline(0, color="#555555", linewidth=0.8)
-    axes.set_yticks(places, labels=[_short(name) for name in names], parse_math=False)
+    axes.set_yticks(places, labels=[shortened(name) for name in names], parse_math=False)
     axes.set_ylim(len(values) - 0.4, -0.6)
     axes.set_xlabel(f"attribution ({unit})", fontsize=8, parse_math=False)
     draw.plain(axes)
 
 
-def _short(name: str, length: int = 48) -> str:
+def shortened(name: str, length: int = 48) -> str:
+    """A name that has room beside an axis."""
     return name if len(name) <= length else name[: length - 3] + "..."
 
 
@@ -183,7 +184,7 @@ def _rows(part, values, ratios: Sequence[float], names: Sequence[str]) -> list:
         draw.plain(axes)
     firsts = rows[:: len(rows) // len(names)]
     for channel, (axes, name) in enumerate(zip(firsts, names, strict=True)):
-        axes.set_ylabel(_short(name, 16), fontsize=8, parse_math=False)
+        axes.set_ylabel(shortened(name, 16), fontsize=8, parse_math=False)
         if values is not None:
             # above a coloured line, so that the course of the signal is seen where there is no attribution
             axes.plot(values[:, channel], color="#444444", linewidth=1.0 if len(rows) > len(names) else 0.7, zorder=4)

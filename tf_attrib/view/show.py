@@ -11,7 +11,7 @@ from markupsafe import Markup
 from ..common.errors import AttributionError
 from ..common.types import Tokens
 from ..result.result import Result
-from . import captions, colour, coloured_words, draw, plots, position_map
+from . import captions, colour, coloured_words, column_plots, draw, plots, position_map
 from .kinds import Block, blocks, has_steps, refuse, suited
 from .panels import PANELS, Part, ShowOptions
 
@@ -34,6 +34,9 @@ USES = {
     "steps": ("baseline", "columns", "value_range"),
     "saturation": (),
     "positions": ("tokens", "names"),
+    "waterfall": ("k", "names"),
+    "scatter": ("k", "names", "feature", "colour_by"),
+    "heatmap": ("k", "names"),
 }
 
 
@@ -69,15 +72,19 @@ def show(
     times: Sequence[float] | None = None,
     time_unit: str = "s",
     frequencies: Sequence[float] | None = None,
+    feature: str | Sequence[str] | None = None,
+    colour_by: str | None = None,
 ) -> draw.Drawing:
     """A figure that suits the kind of data, with captions that state scale, unit, gap, status, and what is hidden.
 
     Args:
         result: any result. Several tensors give one part each (those of tables are ranked together).
-        example: an index, several, or None for the first `limit` of the batch.
+        example: an index, several, or None for the first `limit` of the batch (for "scatter" and "heatmap" all).
         kind: "auto" chooses by shape. "image" (image, overlay and symmetric map in a row), "overlay", "map", "mask",
             "window"; "words", "bars" (one for each word); "signal" (waveforms without an axis of channels too);
             "spectrogram" (an "image" with time to the right and frequency upwards); "table" (the strongest features);
+            "waterfall" (from the score at the baseline to the score, column by column), and of all examples at once "scatter"
+            (attributions of columns against their values) and "heatmap" (examples by columns);
             "steps" (strips along the path) and "saturation" for interior gradients; "positions" (a map) for
             `target=ta.each_position()`.
         sign: "both", "positive" or "negative": which attributions are drawn.
@@ -90,7 +97,7 @@ def show(
         percentile: of the pixels' values, for the soft window.
         common_scale: one scale for all examples, instead of each its own.
         style: of signals, "bars" beneath or coloured "line".
-        k: how many features of a table.
+        k: how many features of a table (of "scatter" six at most).
         names: of features (tables), channels (signals), or classes (positions).
         tokens: a list of words for each example.
         baseline: the baseline image or number, for the strips.
@@ -98,6 +105,8 @@ def show(
         limit: how many examples are drawn at most where `example` is None.
         times: of signals and spectrograms, the time of each step, increasing; default: the numbers of the steps.
         time_unit: what `times` are counted in, for the label.
+        feature: of "scatter", the name of a column, or several; default: those of largest mean magnitude.
+        colour_by: of "scatter", the name of a column whose value colours the dots.
         frequencies: of spectrograms, the frequency of each bin in hertz, increasing; default: the numbers of the bins.
 
     Returns:
@@ -123,12 +132,17 @@ def show(
         baseline=baseline,
         columns=columns,
         limit=limit,
+        feature=feature,
+        colour_by=colour_by,
     )
     scales = Scales(times, time_unit, frequencies)
     colour.one_of("kind", kind, ("auto", *USES))
     if kind == "positions" or (kind == "auto" and result.position is not None):
         _check_heeded({"positions"}, options, scales)
         return position_map.show_positions(result, example, tokens, names, limit)
+    if kind in column_plots.KINDS:
+        _check_heeded({kind}, options, scales)
+        return _of_columns(result, example, kind, options)
     chosen, left_out = _examples(result, example, limit)
     kinds = [(block, _kind(block, kind, options)) for block in blocks(result)]
     found = _merged([(suited(block, own), own) for block, own in kinds])
@@ -138,6 +152,17 @@ def show(
     for number in chosen:
         panels += _example_panels(result, found, number, options, chosen, scales)
     return draw.stack(panels, left_out)
+
+
+def _of_columns(result: Result, example: int | Sequence[int] | None, kind: str, options: ShowOptions) -> draw.Drawing:
+    """A picture of a table by its columns."""
+    if kind == "waterfall":
+        chosen, left_out = _examples(result, example, options.limit)
+        return draw.stack([column_plots.waterfall(result, one, options.k, options.names) for one in chosen], left_out)
+    chosen, _ = _examples(result, example, max(len(result), 1))
+    if kind == "heatmap":
+        return column_plots.heatmap(result, chosen, options.k, options.names)
+    return column_plots.scatter(result, chosen, options.feature, options.colour_by, options.k, options.names)
 
 
 # The defaults have one home, where a reader sees them.

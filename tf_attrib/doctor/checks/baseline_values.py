@@ -1,5 +1,7 @@
 """Where the baseline lies: its distance, its range, and values that it shares with the input."""
 
+from typing import Any
+
 import numpy as np
 
 from .. import remedies
@@ -98,11 +100,13 @@ def _distances(case: Examination) -> np.ndarray:
 
 
 def check_range(case: Examination) -> list[Finding]:
-    """Baselines outside the range of the inputs; zeros that are gray."""
-    if case.place.kind != "inputs":
+    """Baselines outside the range of the inputs; zeros that are gray, or none of categories that each example has."""
+    if case.place.kind not in ("inputs", "encoded"):
         return []
-    found, seen = [], {}
-    for key, x in case.x.items():
+    numbers = [key for key, own in zip(case.x, case.place.ports, strict=True) if own in case.session.sources]
+    found, seen = [_no_category(case, key) for key in case.x if key not in numbers and _has_no_category(case, key)], {}
+    for key in numbers:
+        x = case.x[key]
         low, high = float(x.min()), float(x.max())
         if not low < high:  # one value everywhere: no range is known
             continue
@@ -124,7 +128,7 @@ def check_range(case: Examination) -> list[Finding]:
                 )
             )
         elif x.ndim == 2 and len(x) >= MANY_EXAMPLES:
-            found += _columns_outside(case, x, used)
+            found += _columns_outside(case, key, x, used)
         elif _gray(x, used, low, high):
             share = float(np.mean(x <= low + 1e-3 * (high - low)))
             found.append(
@@ -150,7 +154,26 @@ def check_range(case: Examination) -> list[Finding]:
     ]
 
 
-def _columns_outside(case: Examination, x: np.ndarray, used: np.ndarray) -> list[Finding]:
+def _has_no_category(case: Examination, key: Any) -> bool:
+    """Whether each example has one of the categories, and a baseline none."""
+    x, used = case.x[key], case.work.tables.references.tables[key]
+    one_hot = bool(np.isin(x, (0, 1)).all() and (x.sum(-1) == 1).all())
+    return one_hot and not used.reshape(len(used), -1).any(1).all()
+
+
+def _no_category(case: Examination, key: Any) -> Finding:
+    column = case.place.columns.get(key, "input" if key is None else key)
+    return finding(
+        "baseline_outside_the_data",
+        "warning",
+        {"column": str(column)},
+        f"The baseline has none of the categories of {column!r}, and every example has one: the path begins where the "
+        "model was not trained.",
+        remedies.attribute(case, baselines=remedies.some_inputs(case)),
+    )
+
+
+def _columns_outside(case: Examination, key: Any, x: np.ndarray, used: np.ndarray) -> list[Finding]:
     """Columns of a table, each with a range of its own."""
     low, high = x.min(0).astype(np.float64), x.max(0).astype(np.float64)
     room = np.where(high > low, BEYOND * (high - low), np.inf)
@@ -159,6 +182,8 @@ def _columns_outside(case: Examination, x: np.ndarray, used: np.ndarray) -> list
     if len(outside) <= FEW_COLUMNS * x.shape[1]:
         return []
     i = int(outside[0])
+    names = case.result.names_of(key)
+    column = repr(names[i]) if len(names) == x.shape[1] else i
     return [
         finding(
             "baseline_outside_the_data",
@@ -167,7 +192,7 @@ def _columns_outside(case: Examination, x: np.ndarray, used: np.ndarray) -> list
             f"In {len(outside)} of "
             f"{x.shape[1]} columns the baseline lies outside the range of the inputs, such as "
             f"{used[beyond[:, i].argmax(), i]:.3g} where column "
-            f"{i} has {low[i]:.3g} to {high[i]:.3g}: the path begins where the model was not trained.",
+            f"{column} has {low[i]:.3g} to {high[i]:.3g}: the path begins where the model was not trained.",
             remedies.attribute(case, baselines=remedies.some_inputs(case)),
         )
     ]

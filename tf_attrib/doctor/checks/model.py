@@ -88,6 +88,17 @@ def check_integers(case: Examination) -> list[Finding]:
                 remedies.listing(case),
             )
         ]
+    if case.place.kind == "encoded":
+        return [
+            finding(
+                "integer_inputs",
+                "note",
+                {"inputs": kinds},
+                f"Categories have no gradient: attributions are at {case.place.words}, a part for each category; their "
+                "sum over categories is the column's.",
+                f"{remedies.attribute(case)}.by_column",
+            )
+        ]
     return [
         finding(
             "integer_inputs",
