@@ -56,6 +56,7 @@ _PUBLIC = {
         "gaussian",
         "several",
         "token",
+        "typical",
         "uniform",
         "white",
         "zeros",

@@ -30,7 +30,7 @@ from .graph.traced import keras_model
 from .graph.traced.states import check_stateless
 from .graph.traced.trace import Traced, trace
 from .methods import Method, as_method
-from .selection.at_and_of import At, Of, OwnRows, as_at, as_of
+from .selection.at_and_of import At, Of, OwnRows, as_at, as_of, for_any_type
 from .selection.frames import Given, Names, without_frames
 from .selection.inputs import as_arrays, matched, prepared, raw_specs, specs_of
 from .selection.outputs import data_key, leaf_type, resolve_of
@@ -51,7 +51,8 @@ class Attributor:
             structure they come in: a tensor, list or dict).
         at: where attributions are wanted: "inputs", "embeddings", a layer (object or name), or `ta.inputs(name)`,
             `ta.embeddings(name)`, `ta.layer(x)`; or a list of those, none of which lies behind another.
-            Default: the inputs; for those that are token ids, their embeddings.
+            Default: the inputs; for those that are token ids, their embeddings; for categories and bins their encodings, or by
+            methods that need no gradient the inputs themselves, of any type.
         of: what is explained: "probability", "logits", the name of an output, or `ta.probability(output)`,
             `ta.logits(output)`, `ta.output(name)`, `ta.score(function)`. Default: the probability head, where there is
             one, else the output as it is.
@@ -173,9 +174,9 @@ class Attributor:
             target: None (the predicted class), an int, one for each example (1-D); for outputs with positions a tuple
                 (position, class), an (n, 2) array of those, or `ta.each_position()`: one attribution for each position.
             baselines: None (zeros), an array (...) for all or (n, ...) one for each, one of `ta.zeros`, `ta.constant`,
-                `ta.uniform`, `ta.gaussian`, `ta.blur`, `ta.token`, `ta.dataset`, `ta.black`, `ta.white`,
-                `ta.at_input`; a list of those, or `ta.several`, is averaged. With several selected tensors: a list or
-                dict, one for each.
+                `ta.uniform`, `ta.gaussian`, `ta.blur`, `ta.token`, `ta.dataset`, `ta.typical`, `ta.black`,
+                `ta.white`, `ta.at_input`; a list of those, or `ta.several`, is averaged. With several selected tensors:
+                a list or dict, one for each.
             method: "gradient", "gradient_times_input", "interior_gradients", "integrated_gradients",
                 "expected_gradients", "occlusion", "deeplift", ... (all are in `ta.METHODS`), or an instance such as
                 `ta.IntegratedGradients(tolerance=0.01)`.
@@ -286,6 +287,9 @@ class Attributor:
             other = "ta.SmoothGrad('integrated_gradients')" if method.cloud else "'integrated_gradients'"
             raise AttributionError(f"{method!r} takes no baselines: leave them out, or take method={other}")
         given = self.read(inputs)
+        if method.forward_only and not (self.at and self.at.raw) and self._takes_others(given.arrays):
+            raw = self.observing(for_any_type(self.at))
+            return raw.work(inputs, target, baselines, method, seed, on_error)
         arrays, good = usable(given.arrays, on_error == "mark")
         session, ready, match = self.prepare(Given(arrays, given.names))
         baselines = of_frames(baselines, lambda value: self._without_frames(value, given.names)[0])
@@ -306,11 +310,7 @@ class Attributor:
         and beside them a score's own rows; and the user's key for each of the model's."""
         given = self.read(inputs)
         arrays = given.arrays
-        specs = self._specs if self._specs is not None else specs_of(arrays)
-        if isinstance(self.model, Exported):
-            specs = self.model.narrowed(arrays, matched(arrays, self.model.specs))
-        if self.preprocess is not None and self._specs is not None:
-            specs = raw_specs(arrays, specs)
+        specs = self._specs_for(arrays)
         match = matched(arrays, specs)
         ready = prepared(arrays, specs, match, given.names)
         rows = self._own_rows(len(next(iter(ready.values()))))
@@ -328,6 +328,17 @@ class Attributor:
             )
         check_stateless(self._sessions[signature, shapes].function)
         return self._sessions[signature, shapes], ready, match
+
+    def _specs_for(self, arrays: dict) -> dict:
+        """What the model takes, given inputs by the user's keys."""
+        specs = self._specs if self._specs is not None else specs_of(arrays)
+        if isinstance(self.model, Exported):
+            specs = self.model.narrowed(arrays, matched(arrays, self.model.specs))
+        return raw_specs(arrays, specs) if self.preprocess is not None and self._specs is not None else specs
+
+    def _takes_others(self, arrays: dict) -> bool:
+        """Whether any of the inputs is not float."""
+        return any(not spec.dtype.is_floating for spec in self._specs_for(arrays).values())
 
     def _own_rows(self, count: int) -> dict[Any, np.ndarray]:
         """The rows that a score has of its own, by the key under which they go with the inputs."""

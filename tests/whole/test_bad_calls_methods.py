@@ -69,7 +69,7 @@ METHODS = [
     ("a stride past the window", by(lambda: ta.Occlusion(1, 4), at="image", x=IMAGES), ["stride", "window"]),
     ("a value in words", by(lambda: ta.Occlusion(2, value="gray"), at="image", x=IMAGES), ["value", "'gray'"]),
     ("a value and baselines", by(lambda: ta.Occlusion(2, value=0.5), ta.zeros(), "image", IMAGES), ["takes no baselines"]),
-    ("occlusion of two inputs", by("occlusion", at="pair", x=[X, X[:, :2]]), ["one tensor", "at=ta.inputs(name)"]),
+    ("a window over two inputs", by(lambda: ta.Occlusion((1, 1)), at="pair", x=[X, X[:, :2]]), ["2 axes", "ta.inputs(name)"]),
     ("groups of another size", by(lambda: ta.Ablation(np.zeros((5, 5), int)), at="image", x=IMAGES), ["(5, 5)", "(6, 6)"]),
     ("groups of fractions", by(lambda: ta.Ablation(np.zeros((6, 6))), at="image", x=IMAGES), ["whole numbers", "float64"]),
     ("negative groups", by(lambda: ta.Ablation(np.full((6, 6), -1)), at="image", x=IMAGES), ["at least 0", "-1"]),

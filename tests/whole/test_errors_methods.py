@@ -52,9 +52,10 @@ def test_strides():
     assert_refused(lambda: total.attribute(IMAGES, method=ta.Occlusion(1, 4)), "stride", "window")
 
 
-def test_occlusion_of_several_tensors():
+def test_a_window_over_tensors_with_other_axes():
     product = ta.Attributor(lambda x: tf.reduce_sum(x["a"] * x["b"], 1))
-    assert_refused(lambda: product.attribute({"a": X, "b": X}, method="occlusion"), "one tensor", "'a'", "at=ta.inputs(name)")
+    window = ta.Occlusion(window=(1, 1))
+    assert_refused(lambda: product.attribute({"a": X, "b": X}, method=window), "2 axes", "'a'", "at=ta.inputs(name)")
 
 
 # baselines

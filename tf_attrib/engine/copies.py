@@ -109,7 +109,9 @@ def digest(x: Leaves, example: int) -> int:
     """A number that an example's own values give, for seeds."""
     found = hashlib.blake2b(digest_size=8)
     for value in x.values():
-        found.update(np.ascontiguousarray(value[example]).tobytes())
+        # of text the words, not where they lie in memory, each with its length
+        one = value[example] if value.dtype != object else np.array(repr(np.asarray(value[example]).tolist()).encode())
+        found.update(np.ascontiguousarray(one).tobytes())
     return int.from_bytes(found.digest(), "little")
 
 

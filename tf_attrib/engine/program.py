@@ -74,8 +74,8 @@ class Program:
         sums: dict[Any, tuple] | None = None,
     ) -> None:
         self.function, self._row, self._extra, self._sums = function, row, list(extra or {}), sums
-        dtype, inputs = function.dtype, function.traced.inputs
-        tables = [tf.TensorSpec([None, *features], dtype) for features in function.features().values()]
+        dtype, inputs, dtypes = function.dtype, function.traced.inputs, function.dtypes
+        tables = [tf.TensorSpec([None, *features], dtypes[key]) for key, features in function.features().items()]
         context = [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context]
         # integers of a row: example, slot, number, a reference for each table, target; floats: alpha, weight, score
         integers = tf.TensorSpec([None, 3 + len(tables) + function.target_rank], tf.int32)

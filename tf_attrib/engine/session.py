@@ -17,7 +17,7 @@ from ..graph.traced.trace import Traced
 from ..selection.at_and_of import At, Of
 from ..selection.each_position import EachPosition, expanded
 from ..selection.frames import Names
-from ..selection.inputs import few
+from ..selection.inputs import encoded, few
 from ..selection.outputs import Output, centred, check_each_alone, resolve_of
 from ..selection.place import Place
 from ..selection.places import resolve_at
@@ -138,13 +138,20 @@ class Session(Fetching):
         return dict(zip(self.handed_out(match, place), map(tuple, shapes.values()), strict=True))
 
     def selected(self, inputs: Leaves) -> Leaves:
-        """The selected tensors at `inputs` (by the model's keys), (n, ...) by key, in the dtype of paths."""
+        """The selected tensors at `inputs` (by the model's keys), (n, ...) by key, in the dtype of paths; of what is not float
+        in its own, and text as bytes."""
         ports = self.function.place.ports
         source = {key: self._inputs.get(port.tensor.ref(), self) for key, port in ports.items()}
         inner = {key: port for key, port in ports.items() if source[key] is self}
         values = self.fetch("selected", inner, inputs) if inner else {}
         values |= {key: inputs[name] for key, name in source.items() if name is not self}
-        return {key: values[key].astype(self.function.dtype.as_numpy_dtype, copy=False) for key in ports}
+        dtypes = self.function.dtypes
+        return {
+            key: encoded(values[key])
+            if dtypes[key] == tf.string
+            else values[key].astype(dtypes[key].as_numpy_dtype, copy=False)
+            for key in ports
+        }
 
     def check_left_out(self, given: dict, other: dict, match: dict) -> None:
         """Raises where `other` values of the inputs, such as those of a baseline, change an input that was left out: it is no

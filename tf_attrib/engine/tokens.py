@@ -22,7 +22,7 @@ def tokens(session: Session, inputs: dict, known: Sequence[str] | None) -> np.nd
     place = session.function.place
     indices = session.indices(inputs)
     if place.indices is None or indices is None:
-        return None
+        return _words_given(session, inputs)
     is_sparse = place.indices_axis is None
     found = words_at(session.function.traced, place.indices, indices)
     hashed = buckets(place.indices)
@@ -39,6 +39,17 @@ def tokens(session: Session, inputs: dict, known: Sequence[str] | None) -> np.nd
     rest = np.where(indices < 0, "", indices.astype(str)) if numbers else np.full(indices.shape, "")
     _fill(words, rest.astype(object))
     return words.astype(str)
+
+
+def _words_given(session: Session, inputs: dict) -> np.ndarray | None:
+    """The words themselves, where the one tensor selected is text as it was given, (n, length)."""
+    traced, ports = session.function.traced, session.function.place.ports
+    given = {tensor.ref(): inputs[key] for key, tensor in traced.inputs.items()}
+    words = [given[port.tensor.ref()] for port in ports.values() if port.tensor.ref() in given]
+    if len(ports) != 1 or len(words) != 1 or words[0].dtype.kind not in "OSU" or words[0].ndim != 2:
+        return None
+    decoded = [item.decode("utf-8", "replace") if isinstance(item, bytes) else str(item) for item in words[0].ravel()]
+    return np.array(decoded, dtype=str).reshape(words[0].shape)
 
 
 def _fill(words: np.ndarray, others: np.ndarray | None) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import number, whole
+from ..common.checks import is_whole, number, whole
 from ..common.errors import AttributionError
 from ..common.nested import flatten
 from ..common.types import Features, Leaves
@@ -17,14 +17,15 @@ from ..engine.work import Work
 from ..selection import baselines
 from ..selection.baselines import Baseline
 from ..selection.inputs import as_arrays
-from .groups import COUNT, group_count, grouped
+from .groups import COUNT, group_count, grouped, positions
 from .windows import AblationIntegrand, OcclusionIntegrand, Windows, make_windows
 
 
 @dataclasses.dataclass(frozen=True)
 class Occlusion(Method):
     """F(x) - F(x with a window replaced), for a window that slides over the input (Zeiler & Fergus 2014, arXiv:1311.2901,
-    section 4.2). A feature's attribution is the mean over the windows that cover it.
+    section 4.2). A feature's attribution is the mean over the windows that cover it. Inputs of any type will do: text, whole
+    numbers, booleans; of several tensors, one at a time is covered.
 
     Attributes:
         window: size along every spatial axis, or one for each; channels and embedding dimensions are covered whole.
@@ -52,25 +53,33 @@ class Occlusion(Method):
         return self.value is None
 
     def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
-        return points.masks(self._windows(features, kind).count, references)
+        return points.masks(sum(windows.count for windows in self._windows(features, kind)), references)
 
     def row(self, features: Features, kind: str) -> RowFunction:
         return OcclusionIntegrand(self._windows(features, kind))
 
-    def _windows(self, features: Features, kind: str) -> Windows:
-        if len(features) > 1:
+    def _windows(self, features: Features, kind: str) -> tuple[Windows, ...]:
+        """Those of each tensor."""
+        ranks = {key: len(positions(shape)) for key, shape in features.items()}
+        given = next((size for size in (self.window, self.stride) if isinstance(size, tuple | list)), None)
+        if len(features) > 1 and given is not None and any(rank != len(given) for rank in ranks.values()):
             raise AttributionError(
-                f"occlusion works on one tensor, {list(features)} are selected: at=ta.inputs(name) or at=ta.layer(name)"
+                f"{given} is a window over {len(given)} axes, and the selected tensors have {ranks}: one whole number is for "
+                "all, or select one of them, at=ta.inputs(name) or at=ta.layer(name)"
             )
-        (shape,) = features.values()
-        window = self.window
+        return tuple(self._windows_of(tuple(shape), kind, len(features) > 1) for shape in features.values())
+
+    def _windows_of(self, shape: tuple, kind: str, several: bool) -> Windows:
+        spatial, window, stride = positions(shape), self.window, self.stride
         if window is None:
-            spatial = shape[:-1] if len(shape) > 1 else shape
             window = tuple(1 if kind == "embeddings" or len(shape) == 1 else max(1, size // 8) for size in spatial)
-        stride = self.stride
+        elif several and is_whole(window):  # of tensors of several sizes, one that is smaller is covered whole
+            window = tuple(min(int(window), size) for size in spatial)
         if stride is None:
             stride = max(1, window // 2) if isinstance(window, int | np.integer) else tuple(max(1, w // 2) for w in window)
-        return make_windows(tuple(shape), window, stride)
+        elif several and is_whole(stride):
+            stride = tuple(min(int(stride), w) for w in window)
+        return make_windows(shape, window, stride)
 
     def fields(self, work: Work) -> dict[str, Any]:
         return {"taken_away": "windows"}
@@ -84,7 +93,7 @@ class Ablation(Method):
     """F(x) - F(x with a group of features replaced by the baseline), one at a time (Zeiler & Fergus 2014, arXiv:1311.2901).
 
     Every feature of a group gets the whole of what its group loses: the effect of a group is the value at any of its features,
-    not their sum.
+    not their sum. Inputs of any type will do: text, whole numbers, booleans.
 
     Attributes:
         groups: whole numbers of at least 0, features of one number are replaced together: an array of the shape of one example,

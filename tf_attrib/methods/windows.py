@@ -38,9 +38,12 @@ class Windows:
         return math.prod(self.steps)
 
     def mask(self, number: tf.Tensor, dtype: tf.DType) -> tf.Tensor:
-        """(rows, *features), 1 inside the window of that number, else 0."""
-        mask = tf.ones([tf.shape(number)[0]] + [1] * len(self.features), dtype)
-        position = tf.unravel_index(number, self.steps)
+        """(rows, *features), 1 inside the window of that number, else 0: everywhere, where no window has that number."""
+        known = (number >= 0) & (number < self.count)
+        mask = tf.reshape(tf.cast(known, dtype), [-1] + [1] * len(self.features))
+        if not self.features:
+            return mask
+        position = tf.unravel_index(tf.where(known, number, 0), self.steps)
         for axis, size in enumerate(self.features):
             inside = self._inside(axis, position[axis])
             mask *= tf.reshape(tf.cast(inside, dtype), [-1] + [size if a == axis else 1 for a in range(len(self.features))])
@@ -96,19 +99,29 @@ class OcclusionIntegrand:
     """The score less the score with one window replaced by the reference, spread over the window.
 
     A feature's attribution is the mean over the windows that cover it.
+
+    Attributes:
+        windows: those of each tensor; their numbers go through all tensors, one after the other.
     """
 
-    windows: Windows
+    windows: tuple[Windows, ...]
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), score lost (rows,), and integrand by key."""
-        ((key, x),) = row.x.items()
-        mask = self.windows.mask(tf.math.floormod(row.number, self.windows.count), x.dtype)
-        occluded = x + mask * (row.reference[key] - x)
-        score = function.scores({key: occluded}, row.context, row.target)
+        number = tf.math.floormod(row.number, sum(windows.count for windows in self.windows))
+        masks, start = {}, 0
+        for key, windows in zip(row.x, self.windows, strict=True):
+            masks[key] = windows.mask(number - start, function.dtype)
+            start += windows.count
+        score = function.scores(replaced(row, masks), row.context, row.target)
         lost = row.score - score
-        spread = mask / self.windows.coverage(x.dtype)
-        return score, lost, {key: spread * tf.reshape(lost, [-1] + [1] * len(self.windows.features))}
+        covers = {key: windows.coverage(function.dtype) for key, windows in zip(row.x, self.windows, strict=True)}
+        return score, lost, {key: mask / covers[key] * per_row(lost, mask) for key, mask in masks.items()}
+
+
+def replaced(row: Row, masks: dict) -> dict:
+    """The selected tensors of each row, of any type, with the reference where its mask, (rows, ...) by key, is not 0."""
+    return {key: tf.where(tf.cast(masks[key], tf.bool), row.reference[key], x) for key, x in row.x.items()}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,7 +135,7 @@ class AblationIntegrand:
             key: row.extra["group", i] == tf.reshape(number, [-1] + [1] * (x.shape.rank - 1))
             for i, (key, x) in enumerate(row.x.items())
         }
-        replaced = {key: tf.where(masks[key], row.reference[key], x) for key, x in row.x.items()}
-        score = function.scores(replaced, row.context, row.target)
+        score = function.scores(replaced(row, masks), row.context, row.target)
         lost = row.score - score
-        return score, lost, {key: tf.cast(masks[key], x.dtype) * tf.ones_like(x) * per_row(lost, x) for key, x in row.x.items()}
+        kept = {key: tf.where(masks[key], per_row(lost, x), tf.zeros(tf.shape(x), lost.dtype)) for key, x in row.x.items()}
+        return score, lost, kept

@@ -18,13 +18,14 @@ from .inputs import as_arrays
 @dataclasses.dataclass(frozen=True)
 class At:
     """Where attributions are wanted: kind is inputs, embeddings, layer, tensor, or places; `name` a name, or a layer object, or
-    the several places. A `unit` of
-    a layer can be explained (as `of`), or be what conductance passes through."""
+    the several places. A `unit` of a layer can be explained (as `of`), or be what conductance passes through. `raw`: for a
+    method that needs no gradient, so that inputs of any type will do; kind may then be "default", what `at=None` means."""
 
     kind: str
     name: Any = None
     positions: bool = False
     unit: tuple | None = None
+    raw: bool = False
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -164,6 +165,11 @@ def as_at(value: Any) -> At | None:
         f"at must be 'inputs', 'embeddings', a layer's name, or ta.inputs(), ta.embeddings(), "
         f"ta.layer(), ta.tensor(), or a list of such; got {value!r}"
     )
+
+
+def for_any_type(at: At | None) -> At:
+    """The same place for a method that needs no gradient."""
+    return dataclasses.replace(At("default") if at is None else at, raw=True)
 
 
 def as_of(value: Any) -> Of | None:

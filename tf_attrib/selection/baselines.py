@@ -64,14 +64,23 @@ class OfFrame:
 
 
 def constant(value: float | np.ndarray) -> Baseline:
-    """`value` everywhere in the selected tensor (a number, or an array that broadcasts to one example)."""
+    """`value` everywhere in the selected tensor: a number, for text a string, or an array that broadcasts to one example."""
     array = as_array(value, "the value of ta.constant")
-    if array.dtype.kind not in "biuf":
-        raise AttributionError(f"ta.constant(value) takes a number, or an array of numbers, got {value!r}")
+    text = array.dtype.kind in "OSU"
+    if not text and array.dtype.kind not in "biuf":
+        raise AttributionError(f"ta.constant(value) takes a number, a string for text, or an array of such, got {value!r}")
 
     def make(x, rng):
+        if text != (x.dtype.kind in "OSU"):
+            raise AttributionError(
+                f"ta.constant({value!r}) is {'text' if text else 'a number'}, and the tensor is {_kind_of(x)}: give each of "
+                "several tensors its own baseline, by key, baselines={name: ta.constant(value)}"
+            )
+        cast = array if text else array.astype(x.dtype)
+        if x.dtype.kind in "biu" and not np.array_equal(cast, array):
+            raise AttributionError(f"ta.constant({value!r}) is no value of a tensor that is {_kind_of(x)}")
         try:
-            return np.broadcast_to(array.astype(x.dtype), x.shape[1:])[None]
+            return np.broadcast_to(cast, x.shape[1:])[None]
         except ValueError:
             raise AttributionError(f"ta.constant of shape {array.shape} does not fit examples of shape {x.shape[1:]}") from None
 
@@ -79,8 +88,12 @@ def constant(value: float | np.ndarray) -> Baseline:
 
 
 def zeros() -> Baseline:
-    """Zero everywhere in the selected tensor: the default."""
-    return dataclasses.replace(constant(0), words="zeros", is_zeros=True)
+    """Zero everywhere in the selected tensor: the default. Of text as it is given the empty string, of booleans False."""
+
+    def make(x, rng):
+        return np.full((1, *x.shape[1:]), b"" if x.dtype.kind in "OSU" else 0, x.dtype)
+
+    return Baseline("zeros", make, is_zeros=True)
 
 
 def uniform(n: int, low: float, high: float) -> Baseline:
@@ -89,7 +102,8 @@ def uniform(n: int, low: float, high: float) -> Baseline:
     if not number("low", low) < number("high", high):
         raise AttributionError(f"ta.uniform(n, low, high) needs low < high, got {low} and {high}")
     return Baseline(
-        f"{n} × uniform noise in [{low}, {high})", lambda x, rng: rng.uniform(low, high, (n, *x.shape[1:])).astype(x.dtype)
+        f"{n} × uniform noise in [{low}, {high})",
+        lambda x, rng: rng.uniform(low, high, (n, *_float("ta.uniform", x).shape[1:])).astype(x.dtype),
     )
 
 
@@ -100,7 +114,7 @@ def gaussian(n: int, stddev: float, mean: float = 0.0) -> Baseline:
     number("mean", mean)
     return Baseline(
         f"{n} × Gaussian noise of standard deviation {stddev} around {mean}",
-        lambda x, rng: rng.normal(mean, stddev, (n, *x.shape[1:])).astype(x.dtype),
+        lambda x, rng: rng.normal(mean, stddev, (n, *_float("ta.gaussian", x).shape[1:])).astype(x.dtype),
     )
 
 
@@ -109,7 +123,7 @@ def blur(sigma: float) -> Baseline:
     number("the sigma of ta.blur", sigma, above=0)
 
     def make(x, rng):
-        if x.ndim < 2:
+        if _float("ta.blur", x).ndim < 2:
             raise AttributionError(f"ta.blur needs examples with a spatial axis; these are single numbers, {x.shape}")
         if sigma > (longest := max(x.shape[1:-1] or x.shape[1:])):
             raise AttributionError(
@@ -120,6 +134,20 @@ def blur(sigma: float) -> Baseline:
         return scipy.ndimage.gaussian_filter(x, spatial)[:, None]
 
     return Baseline(f"the input blurred, sigma {sigma}", make, shared=False)
+
+
+def _float(name: str, x: np.ndarray) -> np.ndarray:
+    """`x`, where it is float: what others are between their values, the model cannot be given."""
+    if x.dtype.kind != "f":
+        raise AttributionError(
+            f"{name} makes fractions, and the tensor is {_kind_of(x)}: ta.zeros(), ta.constant(value), ta.typical(samples) or "
+            "ta.dataset(samples) are baselines of any kind; give each of several tensors its own, by key"
+        )
+    return x
+
+
+def _kind_of(x: np.ndarray) -> str:
+    return "text" if x.dtype.kind in "OSU" else str(x.dtype)
 
 
 def several(baselines: Any) -> Any:
@@ -198,6 +226,38 @@ def dataset(samples: Any, n: int | None = None) -> Baseline | OfFrame:
         }
 
     return Baseline(f"{n or total} samples of a data set", make, at_model_input=True)
+
+
+def typical(samples: Any) -> Baseline:
+    """The typical example of `samples`: of each float feature the median, of text, whole numbers and booleans the value that is
+    most frequent (of several the least).
+
+    Args:
+        samples: data in the structure of the model's inputs, (m, ...) each.
+    """
+    leaves = as_arrays(samples, "sample of ta.typical")
+    if any(not leaf.ndim or not len(leaf) for leaf in leaves.values()):
+        raise AttributionError("ta.typical(samples) takes arrays (m, ...) of at least one sample each")
+
+    def make(inputs, rng):
+        return {
+            key: _fits(_typical(value), inputs[key].shape[1:], inputs[key].dtype)
+            for key, value in _same_keys(leaves, inputs).items()
+        }
+
+    return Baseline("the typical sample: medians, and most frequent values", make, at_model_input=True)
+
+
+def _typical(values: np.ndarray) -> np.ndarray:
+    if values.dtype.kind == "f":
+        return np.median(values, axis=0)
+    flat = values.reshape(len(values), -1)
+    flat = flat.astype(str) if flat.dtype == object and not any(isinstance(item, bytes) for item in flat.ravel()) else flat
+    most = []
+    for column in flat.T:
+        found, counts = np.unique(column, return_counts=True)
+        most.append(found[counts.argmax()])
+    return np.array(most, flat.dtype).reshape(values.shape[1:])
 
 
 def black(value_range: tuple[float, float]) -> Baseline:
@@ -338,12 +398,20 @@ def _same_keys(leaves: dict, inputs: dict) -> dict:
     return {key: leaves[key] for key in inputs}
 
 
+# What stands for nothing of each kind that is not float.
+NOTHING = {"O": "'' for text", "b": "False for booleans", "i": "0 for ids", "u": "0 for ids"}
+
+
 def describe_zeros(x: dict[Any, np.ndarray], kind: str) -> str:
     """What a baseline of zeros is for this model, in words, judged by the examples at hand."""
     if kind == "embeddings":
         return "zeros: the zero vector in place of every token's embedding"
     if kind == "encoded":
         return "zeros: 0 for numbers, and none of the categories of what is encoded"
+    others = {what for value in x.values() if (what := NOTHING.get(value.dtype.kind))}
+    if others:
+        numbers = {"0 for numbers"} if any(value.dtype.kind == "f" for value in x.values()) else set()
+        return f"zeros: {', '.join(sorted(others | numbers))}"
     if kind == "layer" or len(x) > 1:
         return "zeros"
     (values,) = x.values()

@@ -55,6 +55,16 @@ def default_place(
     return _place(traced, fetches, names, examples, floats, rest, lookups, encodings, stand_ins)
 
 
+def embedded(traced: Traced, fetches: list[tf.Tensor], names: dict[Any, str], examples: dict[Any, tf.Tensor]) -> Place | None:
+    """The default place, where it is embeddings that carry all that is not float: there a method that needs no gradient has
+    the words, and can take them away by a vector of none. None elsewhere: such a method takes the inputs as they are."""
+    try:
+        place = default_place(traced, fetches, names, examples)
+    except AttributionError:
+        return None
+    return place if place is not None and place.kind == "embeddings" and not place.left_out else None
+
+
 def _encodings(traced: Traced, floats: dict, rest: list, lookups: list[Lookup], fetches: list[tf.Tensor]) -> list[Encoding]:
     """The encodings that lead to the output other than through an embedding."""
     looked_up = {key for lookup in lookups for key in lookup.inputs}

@@ -68,6 +68,14 @@ def as_array(value: Any, what: str) -> np.ndarray:
     )
 
 
+def encoded(text: np.ndarray) -> np.ndarray:
+    """Text of any kind as an object array of bytes, which cuts off nothing, and in which the same text is equal."""
+    found = [item.encode() if isinstance(item, str) else bytes(item) for item in text.ravel()]
+    array = np.empty(len(found), object)
+    array[:] = found
+    return array.reshape(text.shape)
+
+
 def refuse_streams(value: Any, what: str) -> None:
     """Raises AttributionError where `value` is a data set, a generator or a function in place of arrays.
 

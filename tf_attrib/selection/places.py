@@ -1,5 +1,6 @@
 """The tensors of a traced graph that `at` means; `resolve_at` finds them, and says in words what it chose."""
 
+import dataclasses
 from typing import Any
 
 import tensorflow as tf
@@ -16,7 +17,7 @@ from ..graph.traced.heads_and_lookups import (
 from ..graph.traced.layers import float_outputs, layer_outputs, some_layers
 from ..graph.traced.trace import Traced
 from .at_and_of import At
-from .default_place import default_place
+from .default_place import default_place, embedded
 from .joined_places import joined
 from .place import Place, hidden, indices, lookup_port, port, single, unused
 
@@ -28,7 +29,8 @@ def resolve_at(
 
     Args:
         traced: the graph.
-        at: None means the inputs, and for those that have no gradient what they become: see `default_place`.
+        at: None means the inputs, and for those that have no gradient what they become: see `default_place`. Where a method
+            needs none (`At.raw`), token ids are attributed to at their embeddings all the same, and all else as it is given.
         fetches: the tensors explained; what is selected must lead to one of them.
         names: a name for each model input.
         examples: the inputs at hand, on which the batch axis of inner tensors is found.
@@ -39,8 +41,10 @@ def resolve_at(
     if at is None:
         return default_place(traced, fetches, names, examples) or _inputs(traced, At("inputs"), fetches, names)
     if at.kind == "places":
-        parts = [(part, resolve_at(traced, part, fetches, names, examples)) for part in at.name]
-        return joined(traced, parts, fetches, names)
+        each = [dataclasses.replace(part, raw=at.raw) for part in at.name]
+        return joined(traced, [(one, resolve_at(traced, one, fetches, names, examples)) for one in each], fetches, names)
+    if at.kind == "default":
+        return embedded(traced, fetches, names, examples) or _inputs(traced, at, fetches, names)
     if at.kind == "inputs":
         return _inputs(traced, at, fetches, names)
     if at.kind == "embeddings":
@@ -65,12 +69,15 @@ def _inputs(traced, at, fetches, names) -> Place:
     tensors, stand_ins = {key: traced.inputs[key] for key in keys}, {}
     for key, tensor in tensors.items():
         if not tensor.dtype.is_floating:
-            tensors[key] = stand_ins[key] = quantity(traced, key, fetches)
+            found = quantity(traced, key, fetches)
+            if found is None and at.raw:
+                continue
+            tensors[key] = stand_ins[key] = found
         if tensors[key] is None:
             raise AttributionError(
                 f"input {names[key]!r} is {tensor.dtype.name} and has no gradient; attribute to its "
                 "embedding: at='embeddings', or to a float tensor behind it: at=ta.layer(name), "
-                "at=ta.tensor(name)"
+                "at=ta.tensor(name); or by a method that needs none, such as method='occlusion'"
             )
     notes = tuple(unused({key: traced.inputs[key] for key in keys}, names, fetches))
     ports = {key: Port(tensor) for key, tensor in tensors.items()}
@@ -116,7 +123,7 @@ def _tensor(traced, at, fetches, names, examples) -> Place:
             return _embeddings(traced, At("embeddings", tensor.name), fetches, examples)
     for key, source in traced.inputs.items():
         if source is tensor:
-            return _inputs(traced, At("inputs", key), fetches, names)
+            return _inputs(traced, At("inputs", key, raw=at.raw), fetches, names)
     if not tensor.dtype.is_floating:
         raise AttributionError(
             f"tensor {tensor.name!r} is {tensor.dtype.name} and has no gradient; choose a float tensor "
@@ -130,9 +137,9 @@ def _tensor(traced, at, fetches, names, examples) -> Place:
 def _layer(traced, at, fetches, names, examples) -> Place:
     found, shown = layer_outputs(traced, at.name), getattr(at.name, "name", at.name)
     if not found and at.name in names.values():
-        return _inputs(traced, At("inputs", at.name), fetches, names)
+        return _inputs(traced, At("inputs", at.name, raw=at.raw), fetches, names)
     if not found and isinstance(at.name, str) and (not traced.calls or is_tensor_name(at.name)):
-        return _tensor(traced, At("tensor", at.name), fetches, names, examples)
+        return _tensor(traced, At("tensor", at.name, raw=at.raw), fetches, names, examples)
     floats = float_outputs(traced, at.name)
     leading = {name: tensor for name, tensor in floats.items() if connected(tensor, fetches)}
     if not leading:

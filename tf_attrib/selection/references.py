@@ -12,7 +12,7 @@ from ..common.own_code import code_of
 from ..graph.traced.heads_and_lookups import layer_names
 from .baselines import Baseline, OfFrame, Several, as_made, at_input, given, zeros
 from .frames import is_frame, is_row
-from .inputs import as_array, few
+from .inputs import as_array, encoded, few
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -52,7 +52,7 @@ class References:
     @property
     def finite(self) -> np.ndarray:
         """(n,), whether all references of an example are finite."""
-        rows = {key: np.all(np.isfinite(table).reshape(len(table), -1), axis=1) for key, table in self.tables.items()}
+        rows = {key: _finite_rows(table) for key, table in self.tables.items()}
         return np.logical_and.reduce([np.all(rows[key][index], axis=1) for key, index in self.index.items()])
 
     def of_examples(self, which: np.ndarray) -> "References":
@@ -130,6 +130,13 @@ def _made(baseline: Baseline, values: Any, rng: np.random.Generator) -> Any:
     """What a recipe makes of arrays, which it may not change."""
     with code_of(f"the baseline ({baseline.words})", values.values() if isinstance(values, dict) else [values]):
         return baseline.make(values, rng)
+
+
+def _finite_rows(table: np.ndarray) -> np.ndarray:
+    """(m,), which rows are finite: of text and whole numbers all."""
+    if table.dtype.kind != "f":
+        return np.ones(len(table), bool)
+    return np.isfinite(table).reshape(len(table), -1).all(1)
 
 
 def _made_at_input(baseline: Baseline, made: Any, inputs: dict) -> dict:
@@ -227,7 +234,9 @@ def _one(baseline, key, values, at_model_input, rng, mark) -> tuple[np.ndarray, 
     else:
         table, shared = _made(baseline, x, rng), bool(baseline.shared)
         table = as_made(baseline, table, (None,) if shared else (len(x), None), x.shape[1:])
-    bad = np.flatnonzero(~np.isfinite(table).reshape(len(table), -1).all(1))
+    if x.dtype == object:
+        table = encoded(table)
+    bad = np.flatnonzero(~_finite_rows(table))
     if len(bad) and (shared or not mark):
         where = "" if shared else f" in example(s) {few(bad)}; on_error='mark' marks them and does the others"
         raise AttributionError(f"the baseline ({baseline.words}) holds NaN or infinity{where}")

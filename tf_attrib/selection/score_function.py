@@ -89,6 +89,12 @@ class ScoreFunction:
             for key, port in (self.place if place is None else place).ports.items()
         }
 
+    @property
+    def dtypes(self) -> dict[Any, tf.DType]:
+        """Of rows of each selected tensor, by key: that of paths, and of what is not float its own."""
+        kinds = {key: port.tensor.dtype for key, port in self.place.ports.items()}
+        return {key: self.dtype if kind.is_floating else kind for key, kind in kinds.items()}
+
     def cut(self, fetches: dict[Any, Port], feeds: dict[Any, Port] | None = None) -> Cut:
         """From the selected tensors, fed as ("at", key), those beside them, ("input", key), and further `feeds`, to others of
         the graph."""
@@ -199,7 +205,8 @@ class ScoreFunction:
     def signature(self) -> list[tf.TensorSpec]:
         """What rows of the selected tensors, those beside them and targets look like."""
         inputs = self.traced.inputs
-        at = [tf.TensorSpec([None, *features], self.dtype) for features in self.features().values()]
+        dtypes = self.dtypes
+        at = [tf.TensorSpec([None, *features], dtypes[key]) for key, features in self.features().items()]
         context = [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in self.context]
         return [*at, *context, tf.TensorSpec([None, self.target_rank], tf.int32)]
 
