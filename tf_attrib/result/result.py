@@ -100,6 +100,7 @@ class Result:
         left_out: names of inputs that the score may depend on and that got no attribution.
         columns: by the key of a tensor ("" for an only one), the input that it is made from; " × " joins crossed ones.
         categories: by the key of a tensor that encodes a column, what the places of its last axis stand for.
+        eager: why the model was called, eagerly, and not traced into a graph; "" where it was traced.
         format: the half-precision format that the net computes in, "" where it is none.
         class_zero: of one sigmoid unit, what target 0 explains: "1 - p of the one unit"; "" elsewhere.
         attribution_unit: of the attributions: that of the score, per unit of the input for gradients; "" where it is not known.
@@ -115,6 +116,7 @@ class Result:
     error_estimate: np.ndarray | None = None
     format_error: np.ndarray | None = None
     format: str = ""
+    eager: str = ""
     status: np.ndarray | None = None
     residual: np.ndarray | None = None
     residual_clipped: np.ndarray | None = None

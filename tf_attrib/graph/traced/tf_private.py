@@ -1,8 +1,10 @@
 """What TensorFlow keeps private and this library cannot do without: the only module that imports it."""
 
+import contextlib
 import itertools
+import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -12,6 +14,10 @@ import tensorflow as tf
 # `execute` calls one by its name. TensorFlow forgets what it compiled for that when the function goes; what it compiled for the
 # raw op StatefulPartitionedCall it keeps for ever (5 MB for a small LSTM), and a ConcreteFunction's own call takes 0.7 ms.
 from tensorflow.python.eager import context, execute
+
+# What a model that is called, not traced, does with its inputs.
+from tensorflow.python.framework import op_callbacks
+from tensorflow.python.framework import ops as framework
 
 # The gradient of an operation's type, for an operation that is marked with a gradient of ours.
 from tensorflow.python.framework.ops import gradient_registry
@@ -53,3 +59,39 @@ def own_gradient(operation: tf.Operation, *upstream: tf.Tensor) -> list[tf.Tenso
     """The gradients at the inputs of `operation` that TensorFlow has for its type, whatever the operation is marked with."""
     found = gradient_registry.lookup(operation.type)(operation, *upstream)
     return list(found) if isinstance(found, list | tuple) else [found]
+
+
+@contextlib.contextmanager
+def operations_noted(note: Callable[[str, tuple[tf.Tensor, ...], tuple[tf.Tensor, ...]], None]) -> Iterator[None]:
+    """While the context lasts, `note` gets type, inputs and outputs of each operation that this thread runs eagerly."""
+
+    def callback(kind, inputs, attributes, outputs, op_name=None, graph=None):
+        if graph is None:
+            note(kind.decode() if isinstance(kind, bytes) else kind, tuple(inputs), tuple(outputs))
+
+    op_callbacks.add_op_callback(callback)
+    try:
+        yield
+    finally:
+        op_callbacks.remove_op_callback(callback)
+
+
+@contextlib.contextmanager
+def reads_noted(note: Callable[[tf.Tensor], None]) -> Iterator[None]:
+    """While the context lasts, `note` gets each tensor whose values Python reads in this thread: by `.numpy()`, `float`, `if`.
+
+    Not for two threads at a time.
+    """
+    eager, thread = framework._EagerTensorBase, threading.get_ident()
+    original = eager._numpy
+
+    def read(tensor):
+        if threading.get_ident() == thread:
+            note(tensor)
+        return original(tensor)
+
+    eager._numpy = read
+    try:
+        yield
+    finally:
+        eager._numpy = original
