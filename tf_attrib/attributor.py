@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from .attribution import Attribution
 from .common.checks import whole_or_none
-from .common.errors import AttributionError, printed
+from .common.errors import AttributionError, plain, printed
 from .common.failures import plain_failures
 from .common.progress import progress
 from .engine.assemble import assemble
@@ -39,6 +39,7 @@ from .selection.outputs import data_key, leaf_type, resolve_of
 FIXED_ROWS = 16
 # Why a model is called, where its user wants it.
 ASKED = "eager=True"
+CALLS_PYTHON = "it calls Python, tf.py_function"
 # Bytes of gradients that are kept on the host.
 MEMORY = 2**30
 
@@ -342,7 +343,10 @@ class Attributor:
             return traced
         key = _signature(specs), tuple(ready[key].shape[1:] for key in specs)
         if key not in self._traces:
-            self._traces[key] = call_as_graph(self.model, specs, {key: ready[key] for key in specs}, self.preprocess, traced)
+            own = {key: ready[key] for key in specs}
+            # what can be traced looks at no values; of all else its user may say how many rows see each other
+            together = bool(self.batch_size) or (traced == ASKED and self._can_be_traced(specs))
+            self._traces[key] = call_as_graph(self.model, specs, own, self.preprocess, traced, together)
         return self._traces[key]
 
     def _traced(self, specs: dict) -> Traced | str:
@@ -356,12 +360,22 @@ class Attributor:
         signature = _signature(specs)
         if signature not in self._traces:
             try:
-                self._traces[signature] = self._traced_now(specs)
+                traced = self._traced_now(specs)
+                # of a Python function without a gradient, a graph takes zeros for one
+                called = self.eager is None and not isinstance(self.model, Exported) and traced.calls_python
+                self._traces[signature] = CALLS_PYTHON if called else traced
             except AttributionError as error:
                 if self.eager is False or isinstance(self.model, Exported):
                     raise
-                self._traces[signature] = str(error)
+                self._traces[signature] = plain(error)
         return self._traces[signature]
+
+    def _can_be_traced(self, specs: dict) -> bool:
+        try:
+            self._traced_now(specs)
+        except AttributionError:
+            return False
+        return True
 
     def _traced_now(self, specs: dict) -> Traced:
         model, before = self.model, self.preprocess

@@ -6,11 +6,13 @@ import numpy as np
 import tensorflow as tf
 
 from ...common.errors import AttributionError
-from .record import Record, recorded
+from .record import recorded
 from .running import Name, Runner
 
-# How far floats are moved, to see whether Python carries what they say, relative and at zero; each sign is tried.
-MOVES = (1e-3, -1e-3)
+# How far floats are moved, relative and at zero, to see whether outputs move with them.
+MOVE = 1e-3
+# What share of an output's move its gradient may miss, by rounding and curvature.
+SHARE = 0.05
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -33,9 +35,9 @@ class Losses:
         record = recorded(self.runner, sources, fed)
         ends = [*record.inputs.values(), *record.fed]
         direct = {number for name in wanted for number in record.behind(record.tensor(name), by_python=False)}
-        if all_of_them and any(id(ends[number]) in direct for number in missing):
+        if all_of_them and any(id(ends[number]) in direct for number in missing) and not record.by_python:
             raise AttributionError(_lost("an operation on the way has none (ids, argmax, rounding)"))
-        if leaking(self.runner, sources, fed, missing):
+        if any(self._moves(sources, fed, wanted, number) for number in missing):
             raise AttributionError(
                 _lost(
                     "values go through Python on the way (.numpy(), tf.numpy_function, or tf.py_function without a gradient); "
@@ -43,32 +45,48 @@ class Losses:
                 )
             )
 
+    def _moves(self, sources: list[tf.Tensor], fed: dict[Name, tf.Tensor], wanted: list[Name], number: int) -> bool:
+        """Whether the tensors `wanted` move when one of the sources and fed does, to either side; not counting a side on which
+        the model takes another branch."""
+        ends, first, found = [*sources, *fed.values()], recorded(self.runner, sources, fed), []
+        for move in (MOVE, -MOVE):
+            other = [moved(end, move) if i == number else end for i, end in enumerate(ends)]
+            second = recorded(self.runner, other[: len(sources)], dict(zip(fed, other[len(sources) :], strict=True)))
+            if [one.kind for one in first.made] == [one.kind for one in second.made]:
+                pairs = [(first.tensor(name), second.tensor(name)) for name in wanted]
+                found.append(any(not np.array_equal(one.numpy(), two.numpy(), equal_nan=True) for one, two in pairs))
+        return all(found)  # where it branches on either side, a zero cannot be vouched for
 
-def leaking(
-    runner: Runner, sources: list[tf.Tensor], fed: dict[Name, tf.Tensor] | None = None, which: list[int] | None = None
-) -> bool:
-    """Whether the values of floats go through Python and come back: what operations are given from outside moves with them.
+    def accounted(self, sources: list[tf.Tensor], outputs: list[Name]) -> float | None:
+        """The share of a small move of the outputs, to both sides, that the gradient accounts for; None where nothing moves."""
+        floats = [source for source in sources if source.dtype.is_floating]
 
-    Args:
-        which: numbers of the sources and fed that are moved; default: all floats.
-    """
-    fed = fed or {}
-    ends = [*sources, *fed.values()]
-    moved = [number for number, end in enumerate(ends) if end.dtype.is_floating and (which is None or number in which)]
-    first = recorded(runner, sources, fed)
-    if not moved or not first.reads:
-        return False
-    for move in MOVES:
-        other = [end * (1 + move) + move if number in moved else end for number, end in enumerate(ends)]
-        second = recorded(runner, other[: len(sources)], dict(zip(fed, other[len(sources) :], strict=True)))
-        if _kinds(first) == _kinds(second):
-            pairs = list(zip(first.foreign(), second.foreign(), strict=False))
-            return any(one.shape != two.shape or not np.array_equal(one, two, equal_nan=True) for one, two in pairs)
-    return which is not None  # it computes something else each time: a zero cannot be vouched for
+        def score(ends: list[tf.Tensor]) -> tf.Tensor:
+            found = [tf.cast(one, tf.float64) for one in self.runner.run(ends, {}, outputs) if one.dtype.is_floating]
+            # a plain sum of probabilities would not move at all
+            return tf.add_n(
+                [tf.reduce_sum(one * tf.reshape(tf.cos(tf.range(tf.size(one), dtype=one.dtype)), one.shape)) for one in found]
+            )
+
+        with tf.GradientTape() as tape:
+            tape.watch(floats)
+            total = score(sources)
+        slopes = tape.gradient(total, floats)
+        ahead, behind = ([moved(source, move) for source in sources] for move in (MOVE, -MOVE))
+        difference = float(score(ahead) - score(behind)) / 2
+        steps = [moved(source, MOVE) - source for source in floats]
+        told = sum(
+            float(tf.reduce_sum(tf.cast(slope * step, tf.float64)))
+            for slope, step in zip(slopes, steps, strict=True)
+            if slope is not None
+        )
+        small = float(np.finfo(np.float32).eps) * max(abs(float(total)), 1.0) / SHARE
+        return None if abs(difference) < small else told / difference
 
 
-def _kinds(record: Record) -> list[str]:
-    return [one.kind for one in record.made]
+def moved(tensor: tf.Tensor, move: float) -> tf.Tensor:
+    """Floats by a little more or less."""
+    return tensor * (1 + move) + move if tensor.dtype.is_floating else tensor
 
 
 def _lost(why: str) -> str:

@@ -24,7 +24,7 @@ class Nodes:
     def __init__(
         self, runner: Runner, graph: tf.Graph, inputs: dict[Any, tf.Tensor], one: Record, two: Record | None, losses: Losses
     ) -> None:
-        self._runner, self._graph, self._one, self._losses = runner, graph, one, losses
+        self._runner, self._graph, self._one, self.losses = runner, graph, one, losses
         self._inputs = inputs
         self._sizes = {} if two is None else {name: tensor.shape for name, tensor in two.names().items()}
         self._names: dict[Any, Name] = {tensor.ref(): ("input", key) for key, tensor in inputs.items()}
@@ -84,7 +84,7 @@ class Nodes:
         missing = [name for name in dict.fromkeys(wanted) if (kind, name) not in self._found]
         if missing:
             # probabilities are what the graph's own operation makes of the logits
-            heads = {name: self._one.head(name[1]) for name in missing if name[0] == "output"}
+            heads = {name: self._head(name[1], layers) for name in missing if name[0] == "output"}
             asked = list(dict.fromkeys(("logits", name[1]) if heads.get(name) else name for name in missing))
             asked = [name for name in asked if (kind, name) not in self._found]
             with self._graph.as_default():
@@ -95,6 +95,14 @@ class Nodes:
                         made = _APPLIED[head[0]](self._found[kind, ("logits", name[1])])
                         self._noted(kind, name, tf.cast(made, self._one.outputs[name[1]].dtype))
         return [self._found[kind, name] for name in wanted]
+
+    def _head(self, key: Any, layers: dict[Name, tf.Tensor]) -> tuple[str, tf.Tensor] | None:
+        """The head of an output and its logits, where none of the `layers` that are replaced is between them."""
+        head = self._one.head(key)
+        if head is None:
+            return None
+        between = self._one.behind(self._one.outputs[key], [head[1]])
+        return None if any(id(self._one.tensor(name)) in between for name in layers) else head
 
     def _noted(self, kind: tuple, name: Name, tensor: tf.Tensor) -> None:
         self._found[kind, name] = tensor
@@ -111,9 +119,9 @@ class Nodes:
 
         def lost(values: list[tf.Tensor], missing: list[int]) -> None:
             fed = dict(zip(layers, values[count:], strict=True))
-            self._losses.judge(values[:count], fed, wanted, missing, len(missing) == len(floats))
+            self.losses.judge(values[:count], fed, wanted, missing, len(missing) == len(floats))
 
-        return Operation(run, [self._spec(name) for name in wanted], floats, lost)(sources)
+        return Operation(run, [self._spec(name) for name in wanted], floats, self._one.by_python, lost)(sources)
 
     def _spec(self, name: Name) -> tf.TensorSpec:
         """What a tensor looks like for any number of examples."""

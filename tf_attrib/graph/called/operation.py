@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from ...common.failures import as_failure
@@ -23,6 +24,7 @@ class Operation:
         run: from a list of eager tensors to a list of such.
         specs: TensorSpec of what it gives.
         floats: numbers of the sources that it is differentiated at.
+        doubtful: whether zeros, too, may be gradients that were lost: `tf.py_function` hands them out.
         lost: is asked where a tape finds no gradient at some of the floats; from the sources and their numbers, it raises where
             that is no zero.
     """
@@ -32,9 +34,10 @@ class Operation:
         run: Callable[[list[tf.Tensor]], list[tf.Tensor]],
         specs: list[tf.TensorSpec],
         floats: list[int],
+        doubtful: bool,
         lost: Callable[[list[tf.Tensor], list[int]], None],
     ) -> None:
-        self._run, self._specs, self._ends, self._lost = run, specs, floats, lost
+        self._run, self._specs, self._ends, self._doubtful, self._lost = run, specs, floats, doubtful, lost
         self._floats = [number for number, spec in enumerate(specs) if spec.dtype.is_floating]
         # a forward pass keeps its tape for the backward pass, once such a pass was seen to follow
         self._keeps, self._kept, self._lock = False, None, threading.Lock()
@@ -114,10 +117,13 @@ class Operation:
                 tape.watch([sources[number] for number in floats])
                 found = self._run(sources)
         slopes = tape.gradient([found[number] for number in self._floats], [sources[number] for number in floats], upstream)
-        missing = [number for number, slope in zip(floats, slopes, strict=True) if slope is None]
+        missing = [number for number, slope in zip(floats, slopes, strict=True) if slope is None or self._none(slope)]
         if missing:
             self._lost(list(sources), missing)
         return _or_zeros(slopes, [sources[number] for number in floats])
+
+    def _none(self, slope: Any) -> bool:
+        return self._doubtful and not np.any(tf.convert_to_tensor(slope).numpy())
 
     @as_failure
     def _twice(self, values: tuple, count: int, where: list[int]) -> list[tf.Tensor]:

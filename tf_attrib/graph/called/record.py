@@ -18,9 +18,11 @@ from ..traced.trace import TRACING
 from .running import Name, Runner, State
 
 HANDLES = (tf.resource, tf.variant)
+# Operations that call a function of Python's.
+PYTHON = frozenset({"PyFunc", "PyFuncStateless", "EagerPyFunc"})
 # Operations through which ids come as they are.
 CARRIERS = PASS | {"Reshape", "ExpandDims", "Squeeze"}
-# Of floats that are brought in from outside, those larger than this are weights.
+# Of what no operation made, those with more entries are weights.
 LARGEST = 10**6
 
 
@@ -54,8 +56,8 @@ class Record:
         made, calls, reads: in their order; of each read, how many operations had been run.
         maker: of each tensor, by its id.
         written: by the id of a variable's handle, what wrote it.
-        used: the place of the first operation that used a tensor, by its id.
         fed: what stood in for outputs of layers.
+        carried: the ids of tensors that no operation made, and that differ with the inputs: Python made them from these.
     """
 
     inputs: dict[Any, tf.Tensor]
@@ -65,16 +67,14 @@ class Record:
     reads: list[tuple[int, tf.Tensor]] = dataclasses.field(default_factory=list)
     maker: dict[int, Made] = dataclasses.field(default_factory=dict)
     written: dict[int, list[Made]] = dataclasses.field(default_factory=dict)
-    used: dict[int, int] = dataclasses.field(default_factory=dict)
     fed: tuple[tf.Tensor, ...] = ()
+    carried: frozenset[int] = frozenset()
 
     def note(self, kind: str, inputs: tuple, outputs: tuple) -> None:
         """An operation that was run."""
         one = Made(len(self.made), kind, inputs, outputs)
         self.made.append(one)
         self.maker.update((id(tensor), one) for tensor in outputs)
-        for tensor in inputs:
-            self.used.setdefault(id(tensor), one.place)
         if kind.startswith("Assign") and kind.endswith("VariableOp"):
             self.written.setdefault(id(inputs[0]), []).append(one)
 
@@ -114,9 +114,9 @@ class Record:
         self, tensor: tf.Tensor, stop: Iterable[tf.Tensor] = (), without: frozenset[str] = frozenset(), by_python: bool = True
     ) -> set[int]:
         """The ids of all that `tensor` is computed from, itself among them, not going past any tensor in `stop`, nor through
-        operations `without`. What Python read may have gone into all that it brought in afterwards, and counts `by_python`."""
+        operations `without`. What Python carried comes from all inputs, and from what stands in for layers; that counts
+        `by_python`."""
         stopped, seen, waiting = {id(one) for one in stop}, set(), [tensor]
-        own = {id(source) for source in self.inputs.values()}
         while waiting:
             one = waiting.pop()
             if id(one) in seen or id(one) in stopped:
@@ -127,19 +127,30 @@ class Record:
                 waiting.extend(maker.inputs)
             elif maker is None and one.dtype in HANDLES:
                 waiting.extend(source for write in self.written.get(id(one), ()) for source in write.inputs[1:])
-            elif maker is None and by_python and id(one) not in own and not any(one is leaf for leaf in self.fed):
-                first = self.used.get(id(one), len(self.made))
-                waiting.extend(read for place, read in self.reads if place <= first)
+            elif by_python and id(one) in self.carried:
+                waiting.extend([*self.inputs.values(), *self.fed])
         return seen
 
-    def foreign(self) -> list[np.ndarray]:
-        """The values of floats that no operation made: constants, or what went through Python."""
+    def foreign(self) -> list[tf.Tensor]:
+        """What no operation made: constants, and what went through Python."""
         own = {id(tensor) for tensor in [*self.inputs.values(), *self.fed]}
         found: dict[int, tf.Tensor] = {}
-        for tensor in [source for one in self.made for source in one.inputs] + list(self.outputs.values()):
-            if id(tensor) not in self.maker and id(tensor) not in own and tensor.dtype.is_floating:
+        for tensor in [*(source for one in self.made for source in one.inputs), *self.outputs.values()]:
+            if id(tensor) not in self.maker and id(tensor) not in own and tensor.dtype not in HANDLES:
                 found[id(tensor)] = tensor
-        return [tensor.numpy() for tensor in found.values() if tensor.shape.num_elements() <= LARGEST]
+        return [tensor for tensor in found.values() if tensor.shape.num_elements() <= LARGEST]
+
+    @property
+    def by_python(self) -> bool:
+        """Whether values went through Python, or may have, in a function that TensorFlow calls."""
+        return bool(self.carried) or any(one.kind in PYTHON for one in self.made)
+
+    def differing(self, other: "Record") -> list[tf.Tensor] | None:
+        """Of what no operation made, what was another in `other`; None where that took other operations."""
+        mine, theirs = self.foreign(), other.foreign()
+        if [one.kind for one in self.made] != [one.kind for one in other.made] or len(mine) != len(theirs):
+            return None
+        return [one for one, two in zip(mine, theirs, strict=True) if not _equal(one, two)]
 
     @property
     def reads_values(self) -> bool:
@@ -245,6 +256,10 @@ def recorded(runner: Runner, sources: list[tf.Tensor], fed: dict[Name, tf.Tensor
         else:
             record.outputs = runner.called(sources)
     return record
+
+
+def _equal(one: tf.Tensor, two: tf.Tensor) -> bool:
+    return one.dtype == two.dtype and np.array_equal(one.numpy(), two.numpy(), equal_nan=one.dtype.is_floating)
 
 
 def _may_be_ids(layer: Any, given: tf.Tensor) -> bool:

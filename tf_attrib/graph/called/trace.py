@@ -3,6 +3,8 @@
 What `trace` gives, all else is built on: places, outputs, cuts, gradients and blocks of rows do not ask how a graph came about.
 """
 
+import contextlib
+import dataclasses
 from collections.abc import Callable
 from typing import Any
 
@@ -14,7 +16,7 @@ from ..traced import keras_model
 from ..traced.heads_and_lookups import LEADS, Lookup
 from ..traced.tf_private import let_go_of_bodies
 from ..traced.trace import TRACING, Call, Called, Traced, one_line, shown
-from .losses import Losses, leaking
+from .losses import MOVE, SHARE, Losses, moved
 from .nodes import Nodes
 from .record import Record, recorded
 from .running import Runner
@@ -24,7 +26,12 @@ ROUNDING = 1e-4
 
 
 def call_as_graph(
-    model: Callable, specs: dict[Any, tf.TensorSpec], examples: dict[Any, np.ndarray], preprocess: Callable | None, why: str
+    model: Callable,
+    specs: dict[Any, tf.TensorSpec],
+    examples: dict[Any, np.ndarray],
+    preprocess: Callable | None,
+    why: str,
+    together: bool,
 ) -> Traced:
     """A graph whose operations call `model(preprocess(inputs), training=False)` eagerly.
 
@@ -32,6 +39,7 @@ def call_as_graph(
         specs: the inputs' TensorSpec by key; sizes that they leave open become those of the examples, but for the batch.
         examples: the inputs at hand: the model is called on the first few, to know what it does.
         why: the model is not traced.
+        together: whether examples may be evaluated together, unless they are seen to depend on each other.
 
     Raises:
         AttributionError: the model fails on the examples.
@@ -62,8 +70,8 @@ def call_as_graph(
     LEADS[function.graph] = nodes.leads
     called = Called(
         why,
-        _alone(runner, one, specs, examples, fixed),
-        (_LEAK,) if leaking(runner, list(one.inputs.values())) else (),
+        _alone(runner, one, specs, examples, fixed, together),
+        _lost(nodes.losses, one),
         lookups,
         tuple((state.name, state) for state in runner.states),
         one.formats(),
@@ -83,10 +91,18 @@ def call_as_graph(
     )
 
 
-_LEAK = (
-    "values go through Python on the way (.numpy(), tf.numpy_function, tf.py_function): a gradient passes there only where "
-    "tf.custom_gradient gives it one; the gap, and method='occlusion', which needs no gradient, tell what is missing"
-)
+def _lost(losses: Losses, one: Record) -> tuple[str, ...]:
+    """What to say where values go through Python, and the gradient misses some of them."""
+    if not one.by_python:
+        return ()
+    share = losses.accounted(list(one.inputs.values()), [("output", key) for key in one.outputs])
+    if share is None or abs(share - 1) <= SHARE:
+        return ()
+    return (
+        "values go through Python on the way (.numpy(), tf.numpy_function, tf.py_function), and the gradient accounts for "
+        f"{share:.0%} of how the output moves with the inputs: tf.custom_gradient gives such a function a gradient, and "
+        "method='occlusion' needs none",
+    )
 
 
 def _copies(examples: dict, specs: dict, count: int) -> list[tf.Tensor]:
@@ -104,11 +120,26 @@ def _first(runner: Runner, sources: list[tf.Tensor]) -> tuple[Runner, Record]:
     for variable, value in kept:
         if id(keras_model.handle(variable)) in written:
             variable.assign(value)
-    return Runner(runner.model, runner.keys, runner.preprocess, runner.is_keras, states), record
+    runner = dataclasses.replace(runner, states=states)
+    record.carried = _carried(runner, record, sources)
+    return runner, record
 
 
-def _alone(runner: Runner, one: Record, specs: dict, examples: dict, fixed: int) -> str:
+def _carried(runner: Runner, record: Record, sources: list[tf.Tensor]) -> frozenset[int]:
+    """The ids of what Python made of the inputs: it differs where these differ."""
+    rolled = [tf.reshape(tf.roll(tf.reshape(one, [-1]), 1, 0), one.shape) for one in sources]
+    found: set[int] = set()
+    for other in ([moved(one, MOVE) for one in sources], rolled):
+        with contextlib.suppress(Exception):  # values of another example may not do in this place
+            differing = record.differing(recorded(runner, other))
+            found |= {id(tensor) for tensor in (record.foreign() if differing is None else differing)}
+    return frozenset(found)
+
+
+def _alone(runner: Runner, one: Record, specs: dict, examples: dict, fixed: int, together: bool) -> str:
     """Why examples must not be evaluated together, "" where they may be."""
+    if not together:
+        return "a graph would not look at the values of a batch, and its Python may"
     if one.reads_values:
         return "its Python code reads values of its inputs, which may decide what it computes for a whole batch"
     count = min(max(len(next(iter(examples.values()))), 2), fixed or 3, 3)

@@ -48,6 +48,14 @@ def let_go_of_bodies(function: Any) -> Any:
     return function
 
 
+def operation_types(graph: Any) -> set[str]:
+    """The types of a graph's operations, and of those in the bodies of its loops, branches and functions."""
+    found = {operation.type for operation in graph.get_operations()}
+    if graph._functions:  # a GraphDef of large constants is not written out for nothing
+        found |= {node.op for function in graph.as_graph_def().library.function for node in function.node_def}
+    return found
+
+
 def _remove(names: list[str]) -> None:
     eager = present(context.context())
     for name in names:

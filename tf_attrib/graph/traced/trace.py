@@ -13,7 +13,7 @@ from ...common.errors import AttributionError
 from ...common.nested import flatten, rebuild
 from . import keras_model
 from .layer_calls import around_calls, identities
-from .tf_private import let_go_of_bodies
+from .tf_private import let_go_of_bodies, operation_types
 
 # Layers are changed while a model is traced; two traces of models that share a layer must not meet.
 # The graph a trace leaves is added to under the same lock.
@@ -84,6 +84,11 @@ class Traced:
     loss_heads: dict[str, str]
     alive: Any = None
     called: Called | None = None
+
+    @property
+    def calls_python(self) -> bool:
+        """Whether an operation of the model's calls a Python function."""
+        return "EagerPyFunc" in operation_types(self.function.graph)
 
 
 def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable | None = None) -> Traced:
