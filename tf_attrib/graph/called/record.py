@@ -209,6 +209,20 @@ class Record:
             if tensor.dtype.is_floating and tensor.shape.rank
         )
 
+    def kinds(self) -> tuple[str, ...]:
+        """The types of the operations that the outputs were computed by."""
+        behind = set().union(*(self.behind(tensor) for tensor in self.outputs.values()))
+        return tuple(one.kind for one in self.made if any(id(tensor) in behind for tensor in one.outputs))
+
+    def variables(self, names: dict[int, str]) -> tuple[State, ...]:
+        """The floats that were read from variables; `names` as in `states`."""
+        found = {}
+        for one in self.made:
+            if one.kind in ("ReadVariableOp", "ResourceGather") and one.outputs[0].dtype.is_floating:
+                handle = one.inputs[0]
+                found[id(handle)] = State(names.get(id(handle), "a variable"), handle, one.outputs[0].dtype)
+        return tuple(found.values())
+
     def states(self, names: dict[int, str]) -> tuple[State, ...]:
         """The variables that were written; what random numbers are drawn from counts on.
 

@@ -73,6 +73,8 @@ def call_as_graph(
         _alone(runner, one, specs, examples, fixed, together),
         _lost(nodes.losses, one),
         lookups,
+        one.kinds(),
+        tuple((state.name, state) for state in one.variables(_names(model))),
         tuple((state.name, state) for state in runner.states),
         one.formats(),
         two.activation_bytes() - one.activation_bytes() if two else one.activation_bytes() // (fixed or 1),
@@ -114,8 +116,7 @@ def _first(runner: Runner, sources: list[tf.Tensor]) -> tuple[Runner, Record]:
     """What the first call does, and a runner that knows of the model's states; these are as they were."""
     kept = [(variable, variable.numpy()) for variable in getattr(runner.model, "non_trainable_variables", ())]
     record = recorded(runner, sources)
-    names = {id(keras_model.handle(variable)): variable.name for variable, _ in kept}
-    states = record.states(names)
+    states = record.states(_names(runner.model))
     written = {id(state.handle) for state in states}
     for variable, value in kept:
         if id(keras_model.handle(variable)) in written:
@@ -123,6 +124,11 @@ def _first(runner: Runner, sources: list[tf.Tensor]) -> tuple[Runner, Record]:
     runner = dataclasses.replace(runner, states=states)
     record.carried = _carried(runner, record, sources)
     return runner, record
+
+
+def _names(model: Callable) -> dict[int, str]:
+    """The names of a model's variables, by the id of their handle."""
+    return {id(keras_model.handle(variable)): variable.name for variable in getattr(model, "variables", ())}
 
 
 def _carried(runner: Runner, record: Record, sources: list[tf.Tensor]) -> frozenset[int]:

@@ -50,7 +50,8 @@ class Called:
         alone: why rows are evaluated one example at a time; "" where they are not.
         notes: what a reader should know beside.
         lookups: the embedding lookups (`heads_and_lookups.Lookup`).
-        states: what it writes while it is called, as (name, variable).
+        kinds: the types of the operations that its outputs were computed by.
+        variables, states: floats that it reads while it is called, and what it writes, as (name, variable).
         formats: the half-precision formats that anything in it is in.
         row_bytes: about how many bytes the activations of one row take.
         leads: whether any of `fetches` is computed from a tensor other than through `stop`: leads(tensor, fetches, stop).
@@ -61,6 +62,8 @@ class Called:
     alone: str
     notes: tuple[str, ...]
     lookups: tuple
+    kinds: tuple[str, ...]
+    variables: tuple
     states: tuple
     formats: frozenset[tf.DType]
     row_bytes: int
