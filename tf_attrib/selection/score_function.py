@@ -321,11 +321,11 @@ def _behind(called: Called, place: Place, output: Output, observed: Place | None
     """The same place, with the output, and what rows look at, as they follow from its tensors when the model is called."""
     selected = [port.tensor for port in place.ports.values()]
     if observed is not None:
-        seen = called.behind(selected, [port.tensor for port in observed.ports.values()])
+        seen = called.behind(selected, [port.tensor for port in observed.ports.values()], False)
         ports = zip(observed.ports.items(), seen, strict=True)
         observed = dataclasses.replace(observed, ports={key: Port(tensor, port.batch_axis) for (key, port), tensor in ports})
         selected = [*selected, *(tensor for tensor in seen if not any(tensor is one for one in selected))]
-    fetched = called.behind(selected, list(output.fetches.values()))
+    fetched = called.behind(selected, list(output.fetches.values()), output.has_classes)
     return place, dataclasses.replace(output, fetches=dict(zip(output.fetches, fetched, strict=True))), observed
 
 

@@ -359,7 +359,19 @@ def check_called(case: Examination) -> list[Finding]:
     )
     evidence = {"why": called.why, "one_at_a_time": bool(called.alone)}
     remedy = remedies.without_gradient(case) if called.notes else ""
-    return [finding("called_eagerly", "warning" if called.notes else "note", evidence, " ".join([said, *called.notes]), remedy)]
+    return [
+        finding(
+            "called_eagerly",
+            "warning" if called.notes else "note",
+            evidence,
+            " ".join([said, *map(_sentence, called.notes)]),
+            remedy,
+        )
+    ]
+
+
+def _sentence(note: str) -> str:
+    return f"{note[0].upper()}{note[1:]}."
 
 
 def check_float16(case: Examination) -> list[Finding]:

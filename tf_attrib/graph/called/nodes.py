@@ -40,17 +40,21 @@ class Nodes:
 
     def base(self, name: Name) -> tf.Tensor:
         """The tensor called `name`, as it follows from the inputs."""
-        return self._made({}, [name], frozenset())[0]
+        return self._made({}, [name], frozenset(), True)[0]
 
-    def behind(self, fed: list[tf.Tensor], wanted: list[tf.Tensor]) -> list[tf.Tensor]:
+    def behind(self, fed: list[tf.Tensor], wanted: list[tf.Tensor], heads: bool) -> list[tf.Tensor]:
         """Tensors of the graph as they follow from the inputs and from those that are `fed`, at which they are differentiated.
-        What is fed, or does not come from the model, stays as it is."""
+        What is fed, or does not come from the model, stays as it is.
+
+        Args:
+            heads: whether outputs that have a head are what it makes of the logits, in every call.
+        """
         refs = {tensor.ref() for tensor in fed}
         layers = {self._names[tensor.ref()]: tensor for tensor in fed if self._names.get(tensor.ref(), ("",))[0] == "layer"}
         ends = frozenset(refs)
         asked = [tensor for tensor in wanted if tensor.ref() not in refs and tensor.ref() in self._names]
         asked = [tensor for tensor in asked if self._names[tensor.ref()][0] != "input"]
-        made = self._made(layers, [self._names[tensor.ref()] for tensor in asked], ends)
+        made = self._made(layers, [self._names[tensor.ref()] for tensor in asked], ends, heads)
         found = {tensor.ref(): new for tensor, new in zip(asked, made, strict=True)}
         return [found.get(tensor.ref(), tensor) for tensor in wanted]
 
@@ -78,19 +82,19 @@ class Nodes:
         """What a tensor of the graph was when the model was first called."""
         return self._one.tensor(self._names[tensor.ref()])
 
-    def _made(self, layers: dict[Name, tf.Tensor], wanted: list[Name], ends: frozenset) -> list[tf.Tensor]:
+    def _made(self, layers: dict[Name, tf.Tensor], wanted: list[Name], ends: frozenset, heads: bool) -> list[tf.Tensor]:
         """Tensors by name, as they follow from the inputs and from outputs of `layers`, and are differentiated at `ends`."""
-        kind = tuple((name, tensor.ref()) for name, tensor in layers.items()), ends
+        kind = tuple((name, tensor.ref()) for name, tensor in layers.items()), ends, heads
         missing = [name for name in dict.fromkeys(wanted) if (kind, name) not in self._found]
         if missing:
             # probabilities are what the graph's own operation makes of the logits
-            heads = {name: self._head(name[1], layers) for name in missing if name[0] == "output"}
-            asked = list(dict.fromkeys(("logits", name[1]) if heads.get(name) else name for name in missing))
+            found = {name: self._head(name[1], layers) for name in missing if heads and name[0] == "output"}
+            asked = list(dict.fromkeys(("logits", name[1]) if found.get(name) else name for name in missing))
             asked = [name for name in asked if (kind, name) not in self._found]
             with self._graph.as_default():
                 for name, tensor in zip(asked, self._called(layers, asked, ends), strict=True) if asked else ():
                     self._noted(kind, name, tensor)
-                for name, head in heads.items():
+                for name, head in found.items():
                     if head is not None:
                         made = _APPLIED[head[0]](self._found[kind, ("logits", name[1])])
                         self._noted(kind, name, tf.cast(made, self._one.outputs[name[1]].dtype))
@@ -117,9 +121,9 @@ class Nodes:
         def run(values: list[tf.Tensor]) -> list[tf.Tensor]:
             return self._runner.run(values[:count], dict(zip(layers, values[count:], strict=True)), wanted)
 
-        def lost(values: list[tf.Tensor], missing: list[int]) -> None:
+        def lost(values: list[tf.Tensor], missing: list[int], none: bool) -> None:
             fed = dict(zip(layers, values[count:], strict=True))
-            self.losses.judge(values[:count], fed, wanted, missing, len(missing) == len(floats))
+            self.losses.judge(values[:count], fed, wanted, missing, none)
 
         return Operation(run, [self._spec(name) for name in wanted], floats, self._one.by_python, lost)(sources)
 

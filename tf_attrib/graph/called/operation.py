@@ -25,8 +25,8 @@ class Operation:
         specs: TensorSpec of what it gives.
         floats: numbers of the sources that it is differentiated at.
         doubtful: whether zeros, too, may be gradients that were lost: `tf.py_function` hands them out.
-        lost: is asked where a tape finds no gradient at some of the floats; from the sources and their numbers, it raises where
-            that is no zero.
+        lost: is asked where a tape finds no gradient at some of the floats; from the sources, the numbers of those, and whether
+            it found none at all, it raises where that is no zero.
     """
 
     def __init__(
@@ -35,7 +35,7 @@ class Operation:
         specs: list[tf.TensorSpec],
         floats: list[int],
         doubtful: bool,
-        lost: Callable[[list[tf.Tensor], list[int]], None],
+        lost: Callable[[list[tf.Tensor], list[int], bool], None],
     ) -> None:
         self._run, self._specs, self._ends, self._doubtful, self._lost = run, specs, floats, doubtful, lost
         self._floats = [number for number, spec in enumerate(specs) if spec.dtype.is_floating]
@@ -117,13 +117,14 @@ class Operation:
                 tape.watch([sources[number] for number in floats])
                 found = self._run(sources)
         slopes = tape.gradient([found[number] for number in self._floats], [sources[number] for number in floats], upstream)
-        missing = [number for number, slope in zip(floats, slopes, strict=True) if slope is None or self._none(slope)]
+        dense = [None if slope is None else tf.convert_to_tensor(slope) for slope in slopes]
+        missing = [number for number, slope in zip(floats, dense, strict=True) if slope is None or self._none(slope)]
         if missing:
-            self._lost(list(sources), missing)
-        return _or_zeros(slopes, [sources[number] for number in floats])
+            self._lost(list(sources), missing, not any(tf.is_tensor(slope) for slope in dense))
+        return _or_zeros(dense, [sources[number] for number in floats])
 
-    def _none(self, slope: Any) -> bool:
-        return self._doubtful and not np.any(tf.convert_to_tensor(slope).numpy())
+    def _none(self, slope: tf.Tensor) -> bool:
+        return self._doubtful and not np.any(slope.numpy())
 
     @as_failure
     def _twice(self, values: tuple, count: int, where: list[int]) -> list[tf.Tensor]:

@@ -82,7 +82,7 @@ class Runner:
             if name not in found or found[name] is None:
                 raise AttributionError(
                     f"the model came by {_shown(name)} when it was first called, and not with these examples: what it computes "
-                    "follows their values; explain its output as it is, of=ta.output(), at its inputs, at='inputs'"
+                    "follows their values; explain its output as it is, of=ta.score(lambda outputs: outputs[:, 0]), at='inputs'"
                 )
         return [found[name] for name in wanted]
 

@@ -55,7 +55,8 @@ class Called:
         formats: the half-precision formats that anything in it is in.
         row_bytes: about how many bytes the activations of one row take.
         leads: whether any of `fetches` is computed from a tensor other than through `stop`: leads(tensor, fetches, stop).
-        behind: from tensors that are fed and others that are wanted of the graph to these, as they follow from those.
+        behind: from tensors that are fed, others that are wanted of the graph, and whether heads are to be seen to, to these as
+            they follow from those.
     """
 
     why: str
@@ -68,7 +69,7 @@ class Called:
     formats: frozenset[tf.DType]
     row_bytes: int
     leads: Callable[[tf.Tensor, list[tf.Tensor], list[tf.Tensor]], bool]
-    behind: Callable[[list[tf.Tensor], list[tf.Tensor]], list[tf.Tensor]]
+    behind: Callable[[list[tf.Tensor], list[tf.Tensor], bool], list[tf.Tensor]]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
