@@ -367,7 +367,7 @@ class Attributor:
             except AttributionError as error:
                 if self.eager is False or isinstance(self.model, Exported):
                     raise
-                self._traces[signature] = plain(str(error).split(" Arguments received by")[0])  # which Keras adds
+                self._traces[signature] = plain(error)
         return self._traces[signature]
 
     def _can_be_traced(self, specs: dict) -> bool:

@@ -10,7 +10,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from .errors import AttributionError
+from .errors import AttributionError, one_line
 
 MORE_MEMORY = "this takes more memory than there is; give fewer examples, steps or samples at a time, or a smaller batch_size"
 # Errors of Python functions that TensorFlow called and whose errors it puts into words of its own, by the number that they were
@@ -30,7 +30,8 @@ def plain_failures() -> Iterator[None]:
         inner = _raised(error)
         if isinstance(inner, AttributionError | KeyboardInterrupt):
             raise inner from None
-        raise AttributionError(f"the model failed on these inputs: {_reason(error)}") from inner or error
+        reason = _reason(error) if inner is None else f"{type(inner).__name__}: {one_line(inner, 300)}"
+        raise AttributionError(f"the model failed on these inputs: {reason}") from inner or error
     except MemoryError as error:
         raise AttributionError(f"{MORE_MEMORY}: {error}") from error
 
@@ -62,5 +63,4 @@ def _reason(error: tf.errors.OpError) -> str:
     """The one line of a TensorFlow error that says what was wrong."""
     lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
     telling = [line for line in lines if "indices[" in line or "must be" in line or "Incompatible" in line]
-    found = (telling or lines or [type(error).__name__])[0]
-    return re.sub(r"^.*raised in Python, number \d+: ", "", found)[:300]
+    return (telling or lines or [type(error).__name__])[0][:300]

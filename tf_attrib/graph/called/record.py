@@ -4,8 +4,10 @@ A record tells what leads where, although no graph holds the model; where probab
 formats the model computes in; and whether it looks at the values of a batch.
 """
 
+import contextlib
 import dataclasses
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +15,7 @@ import tensorflow as tf
 
 from ..traced.heads_and_lookups import HEADS, PASS, SHAPES
 from ..traced.layer_calls import around_calls, handed_on, identities
-from ..traced.tf_private import operations_noted, reads_noted
+from ..traced.tf_private import operations_noted, reads_noted, writes_noted
 from ..traced.trace import TRACING
 from .running import Name, Runner, State
 
@@ -220,7 +222,7 @@ class Record:
         for one in self.made:
             if one.kind in ("ReadVariableOp", "ResourceGather") and one.outputs[0].dtype.is_floating:
                 handle = one.inputs[0]
-                found[id(handle)] = State(names.get(id(handle), "a variable"), handle, one.outputs[0].dtype)
+                found[id(handle)] = State(_name(handle, names), handle, one.outputs[0].dtype)
         return tuple(found.values())
 
     def states(self, names: dict[int, str]) -> tuple[State, ...]:
@@ -232,7 +234,7 @@ class Record:
         found = {}
         for writes in self.written.values():
             handle, value = writes[0].inputs[:2]
-            name = names.get(id(handle), "a variable")
+            name = _name(handle, names)
             if "seed_generator" not in name:
                 found[id(handle)] = State(name, handle, value.dtype)
         return tuple(found.values())
@@ -263,7 +265,7 @@ def recorded(runner: Runner, sources: list[tf.Tensor], fed: dict[Name, tf.Tensor
     def read(tensor):
         record.reads.append((len(record.made), tensor))
 
-    with TRACING, runner.states_kept(), reads_noted(read), operations_noted(record.note):
+    with TRACING, _all_kept(), reads_noted(read), operations_noted(record.note):
         if runner.is_keras:
             with around_calls(runner.model, around):
                 record.outputs = runner.called(sources)
@@ -272,8 +274,32 @@ def recorded(runner: Runner, sources: list[tf.Tensor], fed: dict[Name, tf.Tensor
     return record
 
 
+@contextlib.contextmanager
+def _all_kept() -> Iterator[None]:
+    """While the context lasts, variables may be written; then all are as they were."""
+    kept: dict[int, tuple[State, tf.Tensor]] = {}
+
+    def keep(handle, dtype):
+        if id(handle) not in kept:
+            state = State("", handle, dtype)
+            kept[id(handle)] = state, state.read()
+
+    try:
+        with writes_noted(keep):
+            yield
+    finally:
+        for state, value in kept.values():
+            state.write(value)
+
+
 def _equal(one: tf.Tensor, two: tf.Tensor) -> bool:
     return one.dtype == two.dtype and np.array_equal(one.numpy(), two.numpy(), equal_nan=one.dtype.is_floating)
+
+
+def _name(handle: tf.Tensor, names: dict[int, str]) -> str:
+    """The name of a variable: of the model's, else as TensorFlow shows it."""
+    shown = re.search(r'ResourceHandle\(name="([^"]+)"', repr(handle))
+    return names.get(id(handle)) or (shown[1] if shown else "a variable")
 
 
 def _may_be_ids(layer: Any, given: tf.Tensor) -> bool:

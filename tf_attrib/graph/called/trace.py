@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ...common.errors import AttributionError
+from ...common.errors import AttributionError, one_line
 from ..traced import keras_model
 from ..traced.heads_and_lookups import LEADS, Lookup
 from ..traced.tf_private import let_go_of_bodies
-from ..traced.trace import TRACING, Call, Called, Traced, one_line, shown
+from ..traced.trace import TRACING, Call, Called, Traced, shown
 from .losses import MOVE, SHARE, Losses, moved
 from .nodes import Nodes
 from .record import Record, recorded
@@ -113,14 +113,9 @@ def _copies(examples: dict, specs: dict, count: int) -> list[tf.Tensor]:
 
 
 def _first(runner: Runner, sources: list[tf.Tensor]) -> tuple[Runner, Record]:
-    """What the first call does, and a runner that knows of the model's states; these are as they were."""
-    kept = [(variable, variable.numpy()) for variable in getattr(runner.model, "non_trainable_variables", ())]
+    """What the first call does, and a runner that knows of the model's states."""
     record = recorded(runner, sources)
     states = record.states(_names(runner.model))
-    written = {id(state.handle) for state in states}
-    for variable, value in kept:
-        if id(keras_model.handle(variable)) in written:
-            variable.assign(value)
     runner = dataclasses.replace(runner, states=states)
     record.carried = _carried(runner, record, sources)
     return runner, record

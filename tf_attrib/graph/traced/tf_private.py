@@ -1,6 +1,7 @@
 """What TensorFlow keeps private and this library cannot do without: the only module that imports it."""
 
 import contextlib
+import functools
 import itertools
 import threading
 import weakref
@@ -21,8 +22,12 @@ from tensorflow.python.framework import ops as framework
 
 # The gradient of an operation's type, for an operation that is marked with a gradient of ours.
 from tensorflow.python.framework.ops import gradient_registry
+from tensorflow.python.ops import gen_resource_variable_ops as variable_ops
 
 from ...common.types import present
+
+# What writes a variable.
+WRITES = ("assign_variable_op", "assign_add_variable_op", "assign_sub_variable_op")
 
 
 def caller(function: Any) -> Callable[[list[tf.Tensor]], list[tf.Tensor]]:
@@ -103,3 +108,30 @@ def reads_noted(note: Callable[[tf.Tensor], None]) -> Iterator[None]:
         yield
     finally:
         eager._numpy = original
+
+
+@contextlib.contextmanager
+def writes_noted(note: Callable[[tf.Tensor, tf.DType], None]) -> Iterator[None]:
+    """While the context lasts, `note` gets handle and dtype of each variable that this thread is about to write, eagerly.
+
+    Not for two threads at a time.
+    """
+    thread = threading.get_ident()
+    originals = {name: getattr(variable_ops, name) for name in WRITES}
+
+    def watched(original):
+        @functools.wraps(original)
+        def write(resource, value, *args, **kwargs):
+            if threading.get_ident() == thread and tf.executing_eagerly():
+                note(resource, tf.convert_to_tensor(value).dtype)
+            return original(resource, value, *args, **kwargs)
+
+        return write
+
+    for name, original in originals.items():
+        setattr(variable_ops, name, watched(original))
+    try:
+        yield
+    finally:
+        for name, original in originals.items():
+            setattr(variable_ops, name, original)

@@ -2,14 +2,13 @@
 
 import contextlib
 import dataclasses
-import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
 
-from ...common.errors import AttributionError
+from ...common.errors import AttributionError, one_line
 from ...common.nested import flatten, rebuild
 from . import keras_model
 from .layer_calls import around_calls, identities
@@ -199,9 +198,3 @@ def _inline(function: Any) -> Any:
 def shown(specs: dict[Any, tf.TensorSpec]) -> str:
     """What a model takes, for errors."""
     return ", ".join(f"{spec.dtype.name} ({', '.join(str(size or 'batch') for size in spec.shape)})" for spec in specs.values())
-
-
-def one_line(error: Exception) -> str:
-    """An error's text without colours, and not endless."""
-    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
-    return text if len(text) < 600 else text[:600] + " ..."
