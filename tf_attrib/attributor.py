@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from .attribution import Attribution
 from .common.checks import whole_or_none
-from .common.errors import AttributionError, printed
+from .common.errors import AttributionError, plain, printed
 from .common.failures import plain_failures
 from .common.progress import progress
 from .engine.assemble import assemble
@@ -23,6 +23,7 @@ from .engine.run import row_count, run
 from .engine.session import Session, check_finite
 from .engine.tokens import tokens
 from .engine.work import Work
+from .graph.called.trace import call_as_graph
 from .graph.saved.exported import Exported, load_exported
 from .graph.saved.file import is_export
 from .graph.saved.keras_file import load_model
@@ -38,6 +39,9 @@ from .selection.references import of_frames
 
 # The batch that a function is traced with where it cannot be traced for any.
 FIXED_ROWS = 16
+# Why a model is called, where its user wants it.
+ASKED = "eager=True"
+CALLS_PYTHON = "it calls Python, tf.py_function"
 # Bytes of gradients that are kept on the host.
 MEMORY = 2**30
 
@@ -62,6 +66,9 @@ class Attributor:
         memory: bytes that gradients kept on the host may take while paths are refined, beside the blocks that are evaluated;
             it bounds how many examples are in flight. One path is always kept whole. Default: 1 GiB.
         signature: of a SavedModel; default: "serving_default", else the only one.
+        eager: how a Keras model or function is evaluated. None: traced once into a graph, and where that fails (Python that
+            branches on values, `.numpy()`, layers that need eager tensors) called under a `tf.GradientTape`. True: called.
+            False: traced, or an error. `result.eager` says why a model was called, where it was.
         allow_unsafe: load a model file that holds what is not known to compute and do nothing else: Lambda layers, which run
             its author's Python code, classes of others, operations that reach out of the graph.
 
@@ -79,6 +86,7 @@ class Attributor:
         preprocess: Callable | None = None,
         memory: int | None = None,
         signature: str | None = None,
+        eager: bool | None = None,
         allow_unsafe: bool = False,
     ) -> None:
         if isinstance(model, str | os.PathLike):
@@ -98,12 +106,17 @@ class Attributor:
             raise AttributionError(
                 f"preprocess must be a function of the inputs, such as that of keras.applications; got {preprocess!r}"
             )
+        if eager not in (None, True, False):
+            raise AttributionError(f"eager must be None, True or False, got {eager!r}")
+        if eager and isinstance(model, Exported):
+            raise AttributionError("eager=True is for Keras models and functions; what is exported is a graph: leave it out")
         whole_or_none("batch_size", batch_size)
         whole_or_none("memory (in bytes)", memory)
         self.model, self.batch_size, self.preprocess = model, batch_size, preprocess
+        self.eager = None if eager is None else bool(eager)
         self.memory = MEMORY if memory is None else int(memory)
         self.at, self.of = as_at(at), as_of(of)
-        self._traces: dict[tuple, Traced] = {}
+        self._traces: dict[tuple, Traced | str] = {}
         self._sessions: dict[tuple, Session] = {}
         self._others: dict[Any, Attributor] = {}
         self._specs = None
@@ -113,7 +126,9 @@ class Attributor:
         if isinstance(model, Exported) and all(spec.shape.rank is not None for spec in model.specs.values()):
             self._specs = model.specs
         if self._specs is not None and preprocess is None:
-            resolve_of(self._trace(self._specs), self.of)  # a name that does not exist fails here, not at the first call
+            traced = self._traced(self._specs)
+            if isinstance(traced, Traced):  # a model that is called waits for the first examples
+                resolve_of(traced, self.of)  # a name that does not exist fails here, not at the first call
 
     @printed
     def __repr__(self) -> str:
@@ -319,12 +334,12 @@ class Attributor:
         ready |= rows
         if (signature, shapes) not in self._sessions:
             # one trace serves inputs of all shapes, but how many rows are worth a block follows these
-            alike = next((session for (kind, _), session in self._sessions.items() if kind == signature), None)
+            alike = next((one for (kind, _), one in self._sessions.items() if kind == signature and one.any_shape), None)
             names = {key: spec.name or str("input" if key is None else key) for key, spec in specs.items()}
             self._sessions[signature, shapes] = (
                 alike.sized(ready)
                 if alike is not None
-                else Session(self._trace(specs), self.at, self.of, names, ready, self.batch_size)
+                else Session(self._trace(specs, ready), self.at, self.of, names, ready, self.batch_size)
             )
         check_stateless(self._sessions[signature, shapes].function)
         return self._sessions[signature, shapes], ready, match
@@ -352,28 +367,70 @@ class Attributor:
             )
         return {data_key(key): leaf.astype(leaf_type(leaf).as_numpy_dtype, copy=False) for key, leaf in data.leaves.items()}
 
-    def _trace(self, specs: dict) -> Traced:
+    def _trace(self, specs: dict, ready: dict) -> Traced:
+        """The graph for inputs of these specs; one that calls the model where it is not, or cannot be, traced.
+
+        Args:
+            ready: examples, by the model's keys.
+        """
+        traced = self._traced(specs)
+        if isinstance(traced, Traced):
+            return traced
+        key = _signature(specs), tuple(ready[key].shape[1:] for key in specs)
+        if key not in self._traces:
+            own = {key: ready[key] for key in specs}
+            # what can be traced looks at no values; of all else its user may say how many rows see each other
+            together = bool(self.batch_size) or (traced == ASKED and self._can_be_traced(specs))
+            self._traces[key] = call_as_graph(self.model, specs, own, self.preprocess, traced, together)
+        return self._traces[key]
+
+    def _traced(self, specs: dict) -> Traced | str:
+        """The model traced for inputs of these specs, or why it is to be called instead.
+
+        Raises:
+            AttributionError: it cannot be traced, and must not be called.
+        """
+        if self.eager:
+            return ASKED
         signature = _signature(specs)
         if signature not in self._traces:
             try:
-                model, before = self.model, self.preprocess
-                traced = model.trace(specs, before) if isinstance(model, Exported) else trace(model, specs, before)
-                self._traces[signature] = traced
+                traced = self._traced_now(specs)
+                # of a Python function without a gradient, a graph takes zeros for one
+                called = self.eager is None and not isinstance(self.model, Exported) and traced.calls_python
+                self._traces[signature] = CALLS_PYTHON if called else traced
             except AttributionError as error:
-                if keras_model.is_keras(self.model) or isinstance(self.model, Exported):
+                if self.eager is False or isinstance(self.model, Exported):
                     raise
-                # a function may need to know its batch: then every block has that many rows
-                fixed = {
-                    key: tf.TensorSpec([self.batch_size or FIXED_ROWS, *spec.shape[1:]], spec.dtype)
-                    for key, spec in specs.items()
-                }
-                try:
-                    self._traces[signature] = trace(self.model, fixed, self.preprocess)
-                except AttributionError:
-                    wide = any(spec.dtype == tf.float64 for spec in specs.values())
-                    hint = "; the inputs are float64, perhaps it wants inputs.astype('float32')" if wide else ""
-                    raise AttributionError(f"{error}{hint}") from error
+                self._traces[signature] = plain(error)
         return self._traces[signature]
+
+    def _can_be_traced(self, specs: dict) -> bool:
+        try:
+            self._traced_now(specs)
+        except AttributionError:
+            return False
+        return True
+
+    def _traced_now(self, specs: dict) -> Traced:
+        model, before = self.model, self.preprocess
+        if isinstance(model, Exported):
+            return model.trace(specs, before)
+        try:
+            return trace(model, specs, before)
+        except AttributionError as error:
+            if keras_model.is_keras(model):
+                raise
+            # a function may need to know its batch: then every block has that many rows
+            fixed = {
+                key: tf.TensorSpec([self.batch_size or FIXED_ROWS, *spec.shape[1:]], spec.dtype) for key, spec in specs.items()
+            }
+            try:
+                return trace(model, fixed, before)
+            except AttributionError:
+                wide = any(spec.dtype == tf.float64 for spec in specs.values())
+                hint = "; the inputs are float64, perhaps it wants inputs.astype('float32')" if wide else ""
+                raise AttributionError(f"{error}{hint}") from error
 
     def _tokens(self, session: Session, ready: dict) -> np.ndarray | None:
         """(n, length), the words behind one lookup's indices, where the model knows them."""

@@ -18,7 +18,7 @@ ROOMS = (
     ("common",),
     ("result", "graph.graphdef"),
     ("graph.traced", "view"),
-    ("graph.saved",),
+    ("graph.saved", "graph.called"),
     ("selection",),
     ("engine.integral",),
     ("engine",),

@@ -2,6 +2,7 @@
 
 import difflib
 import functools
+import re
 from collections.abc import Callable, Iterable, Mapping
 
 
@@ -40,6 +41,12 @@ def plain(text: object, limit: int = 200) -> str:
     if len(shown) > limit:
         shown = f"{shown[: limit - limit // 4 - 5]} ... {shown[-(limit // 4) :]}"
     return printable(shown.replace("\n", "\\n"))
+
+
+def one_line(error: BaseException, limit: int = 600) -> str:
+    """The text of another library's error: without colours, without the arguments that Keras lists, and not endless."""
+    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split()).partition(" Arguments received by ")[0]
+    return text if len(text) < limit else text[:limit] + " ..."
 
 
 def printable(text: str) -> str:

@@ -1,13 +1,22 @@
-"""Errors of TensorFlow as errors of ours: one line that says what was wrong."""
+"""Errors of TensorFlow, and of models inside it, as errors of ours: one line that says what was wrong."""
 
 import contextlib
-from collections.abc import Iterator
+import functools
+import itertools
+import re
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import tensorflow as tf
 
-from .errors import AttributionError
+from .errors import AttributionError, one_line
 
 MORE_MEMORY = "this takes more memory than there is; give fewer examples, steps or samples at a time, or a smaller batch_size"
+# Errors of Python functions that TensorFlow called and whose errors it puts into words of its own, by the number that they were
+# raised under; the last few.
+_RAISED: OrderedDict[int, Exception] = OrderedDict()
+_NUMBERS, _MOST = itertools.count(1), 16
 
 
 @contextlib.contextmanager
@@ -18,9 +27,36 @@ def plain_failures() -> Iterator[None]:
     except tf.errors.ResourceExhaustedError as error:
         raise AttributionError(f"{MORE_MEMORY}: {_reason(error)}") from error
     except tf.errors.OpError as error:
-        raise AttributionError(f"the model failed on these inputs: {_reason(error)}") from error
+        inner = _raised(error)
+        if isinstance(inner, AttributionError | KeyboardInterrupt):
+            raise inner from None
+        reason = _reason(error) if inner is None else f"{type(inner).__name__}: {one_line(inner, 300)}"
+        raise AttributionError(f"the model failed on these inputs: {reason}") from inner or error
     except MemoryError as error:
         raise AttributionError(f"{MORE_MEMORY}: {error}") from error
+
+
+def as_failure(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorates a function that TensorFlow calls: `plain_failures` gives its errors back as they were raised."""
+
+    @functools.wraps(function)
+    def noted(*args: Any) -> Any:
+        try:
+            return function(*args)
+        except Exception as error:
+            number = next(_NUMBERS)
+            _RAISED[number] = error
+            while len(_RAISED) > _MOST:
+                _RAISED.popitem(last=False)
+            raise RuntimeError(f"raised in Python, number {number}: {error}") from error
+
+    return noted
+
+
+def _raised(error: tf.errors.OpError) -> Exception | None:
+    """The error of a Python function that TensorFlow called, where that is what it reports."""
+    number = re.search(r"raised in Python, number (\d+): ", str(error.message))
+    return None if number is None else _RAISED.pop(int(number[1]), None)
 
 
 def _reason(error: tf.errors.OpError) -> str:

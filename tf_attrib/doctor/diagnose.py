@@ -20,7 +20,7 @@ from .entries import Entry
 from .report import Finding, Report
 
 # Each takes a case. What can be seen without a gradient comes first.
-FORWARD = (model.check_integers, output.check_shape)
+FORWARD = (model.check_called, model.check_integers, output.check_shape)
 CHECKS = (
     model.check_finite,
     model.check_connected,

@@ -107,6 +107,13 @@ ROWS = (
         'check the gap; method="occlusion" where it is large',
     ),
     Entry(
+        "called_eagerly",
+        "model",
+        "the model is called eagerly and not traced, so that nobody sees into it",
+        "why; whether one example at a time; what its gradient misses of how the output moves",
+        "a model that can be traced; tf.custom_gradient for what Python computes",
+    ),
+    Entry(
         "float16_overflow",
         "model",
         "float16 activations overflow, or are about to",

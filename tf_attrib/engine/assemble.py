@@ -67,10 +67,11 @@ def assemble(
         "steps": series,
         "place": (function.place if function.observed is None else function.observed).kind,
         "left_out": function.place.left_out,
+        "eager": "" if function.traced.called is None else function.traced.called.why,
         **_columns(function),
         "feature_names": work.session.feature_names(work.names, work.match),
         **method.fields(work),
-        "notes": function.place.notes + _notes(method.control, function, compared) + method.notes(function),
+        "notes": _called(function) + function.place.notes + _notes(method.control, function, compared) + method.notes(function),
     }
     if series:
         found |= {"alphas": outcome.alphas, "path_scores": outcome.path_scores, "path_gradients": outcome.path_slopes}
@@ -125,6 +126,19 @@ def _columns(function: ScoreFunction) -> dict[str, dict]:
         {"" if key is None else str(key): value for key, value in one.items()} for one in (place.columns, place.categories)
     )
     return {"columns": columns, "categories": categories}
+
+
+def _called(function: ScoreFunction) -> tuple[str, ...]:
+    """That the model was called, why, and what that costs."""
+    called = function.traced.called
+    if called is None:
+        return ()
+    rows = f"one example at a time, since {called.alone}" if called.alone else "a block of rows at a time"
+    cost = (
+        f"the model was called eagerly, not traced ({called.why}): its Python runs again for every block of rows, {rows}; "
+        "DeepLIFT, guided backpropagation and tensors by name need a graph"
+    )
+    return cost, *called.notes
 
 
 def _notes(control: Control | None, function: ScoreFunction, compared: Compared) -> tuple[str, ...]:

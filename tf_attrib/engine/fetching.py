@@ -30,7 +30,7 @@ class Fetching:
         self.function = function
         self._cuts: dict[Any, Cut] = {}
         self._passes: dict[str, Compiled] = {}
-        self._batch_size = function.rows or batch_size
+        self._batch_size = function.together or batch_size
         self.block = self.whole_block = self._batch_size or 1
 
     def sized(self, examples: dict) -> Self:
@@ -52,7 +52,7 @@ class Fetching:
         """
         if name not in self._cuts:
             self._cuts[name] = self._from_inputs(ports)
-        count, size = len(next(iter(inputs.values()))), self.function.rows or self.whole_block
+        count, size = len(next(iter(inputs.values()))), self.function.together or self.whole_block
         parts = []
         for start in range(0, count, size):
             part = {key: value[start : start + size] for key, value in inputs.items()}

@@ -46,9 +46,16 @@ class Session(Fetching):
         self._programs: dict[tuple[RowFunction, bool], program.Program] = {}
         self._others: dict[Any, Session] = {}
         if of is not None and of.kind == "score":
-            check_each_alone(output, functools.partial(self.fetch, "output", _ports(output)), examples, self.function.rows)
+            check_each_alone(
+                output, functools.partial(self.fetch, "output", _ports(self.function.output)), examples, self.function.rows
+            )
         self._check_number(examples)
         self.block, self.whole_block = self._blocks(self._one)
+
+    @property
+    def any_shape(self) -> bool:
+        """Whether it serves inputs of other shapes too: what a model does when it is called is known for those at hand."""
+        return self._traced.called is None
 
     def _resolved(self, at: At | None, fetches: list[tf.Tensor]) -> Place:
         examples = {key: tf.constant(self._one[key]) for key in self._traced.inputs}

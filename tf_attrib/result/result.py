@@ -102,6 +102,7 @@ class Result:
         categories: by the key of a tensor that encodes a column, what the places of its last axis stand for.
         feature_names: by the key of an input ("" for an only one), the names of the columns that are its last axis, of inputs
             that came as a DataFrame.
+        eager: why the model was called, eagerly, and not traced into a graph; "" where it was traced.
         format: the half-precision format that the net computes in, "" where it is none.
         class_zero: of one sigmoid unit, what target 0 explains: "1 - p of the one unit"; "" elsewhere.
         attribution_unit: of the attributions: that of the score, per unit of the input for gradients; "" where it is not known.
@@ -117,6 +118,7 @@ class Result:
     error_estimate: np.ndarray | None = None
     format_error: np.ndarray | None = None
     format: str = ""
+    eager: str = ""
     status: np.ndarray | None = None
     residual: np.ndarray | None = None
     residual_clipped: np.ndarray | None = None

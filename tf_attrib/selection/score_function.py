@@ -16,7 +16,7 @@ from ..graph.traced.gradients import gradients
 from ..graph.traced.heads_and_lookups import ancestors, connected
 from ..graph.traced.positionwise import at_position
 from ..graph.traced.scaling import scaled
-from ..graph.traced.trace import TRACING, Traced
+from ..graph.traced.trace import TRACING, Called, Traced
 from .outputs import Output
 from .place import Place
 
@@ -33,6 +33,8 @@ class ScoreFunction:
         observed: tensors between these that rows look at; None: the selected ones.
         context: keys of the model inputs that are needed beside the selected tensors (masks, other inputs).
         rows: the number of rows that a call must have, or None for any.
+        together: the number of rows that are evaluated together where that is settled, or None: `rows`, or 1 where a model that
+            is called looks at the values of its batch; what a call lacks of `rows` are copies then.
         explained: the output in the traced graph, (batch, ...).
         value_shape: of the explained output for one example, None where that follows the input.
         target_rank: how many indices select one value of an example.
@@ -45,6 +47,8 @@ class ScoreFunction:
     observed: Place | None = None
 
     def __post_init__(self) -> None:
+        if self.traced.called is not None:
+            self.place, self.output, self.observed = _behind(self.traced.called, self.place, self.output, self.observed)
         traced, place, output = self.traced, self.place, self.output
         selected = [port.tensor for port in place.ports.values()]
         fetched = list(output.fetches.values())
@@ -68,6 +72,7 @@ class ScoreFunction:
         self.value_shape = tuple(self.explained.shape[1:])
         self.target_rank = len(self.value_shape)
         self.rows = self._fixed_rows()
+        self.together = 1 if traced.called is not None and traced.called.alone else self.rows
 
     def _fixed_rows(self) -> int | None:
         batches = [tensor.shape[0] for tensor in self.traced.inputs.values() if tensor.shape.rank]
@@ -107,6 +112,8 @@ class ScoreFunction:
             inputs: those of one example, by the model's keys. Where the graph does not say how large its tensors are (images of
                 any size, sequences of any length, loops), the model is run on them to know.
         """
+        if self.traced.called is not None:
+            return self.traced.called.row_bytes, self.traced.called.row_bytes
         selected = [port.tensor for port in self.place.ports.values()]
         scored, whole = (static_bytes(ends, selected) for ends in self._ends)
         if scored is not None and whole is not None:
@@ -191,6 +198,7 @@ class ScoreFunction:
             for operation in ancestors(self.output.fetches.values(), selected)
             for tensor in [*operation.outputs, *operation.inputs]
         }
+        found |= set() if self.traced.called is None else self.traced.called.formats
         return tuple(dtype.name for dtype in (tf.float16, tf.bfloat16) if dtype in found)
 
     @property
@@ -314,6 +322,18 @@ class ScoreFunction:
                 f"{self.output.words} has {shape[0]} units and no head of classes, so none is predicted: {_target_help(shape)}"
             )
         return None
+
+
+def _behind(called: Called, place: Place, output: Output, observed: Place | None) -> tuple[Place, Output, Place | None]:
+    """The same place, with the output, and what rows look at, as they follow from its tensors when the model is called."""
+    selected = [port.tensor for port in place.ports.values()]
+    if observed is not None:
+        seen = called.behind(selected, [port.tensor for port in observed.ports.values()], False)
+        ports = zip(observed.ports.items(), seen, strict=True)
+        observed = dataclasses.replace(observed, ports={key: Port(tensor, port.batch_axis) for (key, port), tensor in ports})
+        selected = [*selected, *(tensor for tensor in seen if not any(tensor is one for one in selected))]
+    fetched = called.behind(selected, list(output.fetches.values()), output.has_classes)
+    return place, dataclasses.replace(output, fetches=dict(zip(output.fetches, fetched, strict=True))), observed
 
 
 def fed(at: dict, context: dict) -> dict:

@@ -240,6 +240,33 @@ def check_custom_gradients(case: Examination) -> list[Finding]:
     ]
 
 
+def check_called(case: Examination) -> list[Finding]:
+    """That the model is called and not in a graph, what a gradient misses in it, and what is not looked at."""
+    called = case.session.function.traced.called
+    if called is None:
+        return []
+    rows = f"one example at a time: {called.alone}" if called.alone else "in blocks of rows"
+    said = (
+        f"The model is called eagerly ({called.why}), {rows}. What it does inside is not in a graph: dead units, overflow of "
+        "float16, gradients of the model's own and norms of embeddings are not examined."
+    )
+    evidence = {"why": called.why, "one_at_a_time": bool(called.alone)}
+    remedy = remedies.without_gradient(case) if called.notes else ""
+    return [
+        finding(
+            "called_eagerly",
+            "warning" if called.notes else "note",
+            evidence,
+            " ".join([said, *map(_sentence, called.notes)]),
+            remedy,
+        )
+    ]
+
+
+def _sentence(note: str) -> str:
+    return f"{note[0].upper()}{note[1:]}."
+
+
 def check_float16(case: Examination) -> list[Finding]:
     """float16 values along the path that overflow, or are about to."""
     largest = operations.largest_float16(case)

@@ -36,7 +36,10 @@ CALLS = (b"PartitionedCall", b"StatefulPartitionedCall", b"While", b"StatelessWh
 
 def weights_not_finite(session: Session) -> list[str]:
     """Names of the variables that hold NaN or infinity."""
-    variables = session.function.traced.function.graph.variables
+    traced = session.function.traced
+    if traced.called is not None:
+        return [name for name, variable in traced.called.variables if not np.isfinite(variable.numpy()).all()]
+    variables = traced.function.graph.variables
     return [
         variable.name
         for variable in variables
@@ -61,21 +64,27 @@ def _between(session: Session) -> list[tf.Operation]:
 
 def has_float16(session: Session) -> bool:
     """Whether anything is computed in half precision, of either kind."""
-    return any(tensor.dtype in (tf.float16, tf.bfloat16) for operation in _between(session) for tensor in operation.outputs)
+    return bool(session.function.formats)
 
 
 def without_gradient(session: Session) -> list[str]:
     """Operations through which no gradient flows."""
+    if (called := session.function.traced.called) is not None:
+        return [kind for kind in dict.fromkeys(called.kinds) if kind in STOPS]
     return [f"{operation.name!r} ({operation.type})" for operation in _between(session) if operation.type in STOPS]
 
 
 def random_operations(session: Session) -> list[str]:
     """Operations that draw random numbers on the way to the explained output."""
+    if (called := session.function.traced.called) is not None:
+        return [kind for kind in dict.fromkeys(called.kinds) if "Random" in kind]
     return [operation.name for operation in ancestors(session.function.output.fetches.values()) if "Random" in operation.type]
 
 
 def custom_gradients(session: Session) -> list[str]:
     """Names of the operations whose gradient the model defines itself."""
+    if session.function.traced.called is not None:
+        return []  # it has none in the graph: those that call it, and differentiate it, are ours
     found = []
     for operation in _between(session):
         try:
@@ -149,7 +158,9 @@ def _names(session: Session, tensors: list[tf.Tensor]) -> dict[str, str]:
 
 
 def selected_lookups(session: Session) -> dict:
-    """The lookups among the selected tensors, by key of the selection."""
+    """The lookups among the selected tensors whose tables are in the graph, by key of the selection."""
+    if session.function.traced.called is not None:
+        return {}
     lookups = find_lookups(session.function.traced)
     return {
         key: lookup for key, port in session.function.place.ports.items() for lookup in lookups if lookup.tensor is port.tensor

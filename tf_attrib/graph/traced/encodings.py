@@ -36,7 +36,7 @@ def find_encodings(traced: Traced, keys: list, fetches: list[tf.Tensor], encoder
             in front of it as floats, or at their embeddings. What else they become is a mask.
     """
     found: dict[Any, Encoding] = {}
-    for key in keys:
+    for key in keys if traced.called is None else ():  # of a model that is called, operations are not there to be followed
         for tensor, encoder in _boundary(traced, key, key in encoders_alone):
             if not connected(tensor, fetches):
                 continue

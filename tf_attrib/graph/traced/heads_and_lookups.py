@@ -2,7 +2,8 @@
 
 import dataclasses
 import re
-from collections.abc import Iterable, Iterator
+import weakref
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import tensorflow as tf
@@ -21,6 +22,8 @@ HEADS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"
 TABLES = frozenset({"ReadVariableOp", "Const", "VariableV2", "Variable"})
 # Ids that come from here are those of a whole batch: each once, or none at all for an example.
 SPARSE = frozenset({"Unique", "UniqueV2", "UniqueWithCounts", "SparseFillEmptyRows"})
+# What leads where in the graphs whose operations call a model (`Called.leads`).
+LEADS: weakref.WeakKeyDictionary[tf.Graph, Callable[[tf.Tensor, list, list], bool]] = weakref.WeakKeyDictionary()
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -85,6 +88,10 @@ def ancestors(tensors: Iterable[tf.Tensor], stop: Iterable[tf.Tensor] = ()) -> I
 
 def connected(tensor: tf.Tensor, fetches: Iterable[tf.Tensor], stop: Iterable[tf.Tensor] = ()) -> bool:
     """Whether any of `fetches` is computed from `tensor`, other than through a tensor in `stop`."""
+    fetches = list(fetches)
+    leads = LEADS.get(tensor.graph)
+    if leads is not None:
+        return leads(tensor, fetches, list(stop))
     return any(tensor.ref() in {i.ref() for i in operation.inputs} for operation in ancestors(fetches, stop)) or any(
         tensor is fetch for fetch in fetches
     )
@@ -135,6 +142,8 @@ def passed(tensor: tf.Tensor) -> tf.Tensor:
 
 def find_lookups(traced: Traced) -> tuple[Lookup, ...]:
     """Every embedding lookup in the graph: a float table's rows, gathered by an integer tensor."""
+    if traced.called is not None:
+        return traced.called.lookups
     operations = traced.function.graph.get_operations()
     found, names = [], {}
     for position, operation in enumerate(operations):
@@ -214,6 +223,8 @@ def find_tensor(traced: Traced, name: str) -> tf.Tensor:
     """
     if name in traced.inputs:
         return traced.inputs[name]
+    if traced.called is not None:
+        raise AttributionError(needs_graph(traced, f"a tensor by its name, {name!r},"))
     operation, _, index = name.partition(":")
     index = int(index) if index.isdigit() else 0
     operations = traced.function.graph.get_operations()
@@ -239,6 +250,15 @@ def find_tensor(traced: Traced, name: str) -> tf.Tensor:
         several = {tensor.name: _size(tensor) for tensor in tensors}
         raise AttributionError(f"several tensors are called {name!r}, say which: {nearest(name, several)}")
     raise AttributionError(f"no tensor is called {name!r}; there are: {nearest(name, alike)}")
+
+
+def needs_graph(traced: Traced, what: str) -> str:
+    """The error of what needs the operations of a model that is called and not traced."""
+    why = "" if traced.called is None else traced.called.why
+    return (
+        f"{what} needs the model as a graph, and it is called eagerly ({why}): choose inputs, embeddings or a layer "
+        "(at=ta.layer(name)), and a method of gradients or of perturbations, such as 'integrated_gradients' or 'occlusion'"
+    )
 
 
 def _size(tensor: tf.Tensor) -> tuple | None:

@@ -109,3 +109,8 @@ def vocabulary(model: Any) -> list[str] | None:
     # a TextVectorization holds a StringLookup of the same words
     vocabularies = {tuple(str(word) for word in layer.get_vocabulary()) for layer in found}
     return list(vocabularies.pop()) if len(vocabularies) == 1 else None
+
+
+def handle(variable: Any) -> Any:
+    """The resource of a variable of Keras 3, tf_keras or TensorFlow."""
+    return variable.handle if hasattr(variable, "handle") else variable.value.handle

@@ -20,6 +20,8 @@ def states(traced: Traced, fetches: tuple[tf.Tensor, ...]) -> list[tuple[str, An
     Moving averages of a batch normalisation that trains are changed, but nothing is computed from them; what a generator of
     random numbers keeps is no float.
     """
+    if traced.called is not None:
+        return [(name, variable) for name, variable in traced.called.states if variable.dtype.is_floating]
     known = _FOUND.setdefault(traced, {})
     key = tuple(tensor.ref() for tensor in fetches)
     if key not in known:

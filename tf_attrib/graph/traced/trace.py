@@ -2,17 +2,17 @@
 
 import contextlib
 import dataclasses
-import re
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import tensorflow as tf
 
-from ...common.errors import AttributionError
+from ...common.errors import AttributionError, one_line
 from ...common.nested import flatten, rebuild
 from . import keras_model
-from .tf_private import let_go_of_bodies
+from .layer_calls import around_calls, identities
+from .tf_private import let_go_of_bodies, operation_types
 
 # Layers are changed while a model is traced; two traces of models that share a layer must not meet.
 # The graph a trace leaves is added to under the same lock.
@@ -41,10 +41,42 @@ class Call:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
+class Called:
+    """What is known of a model that is called when the graph runs, and is not itself in the graph.
+
+    Attributes:
+        why: it is not in the graph.
+        alone: why rows are evaluated one example at a time; "" where they are not.
+        notes: what a reader should know beside.
+        lookups: the embedding lookups (`heads_and_lookups.Lookup`).
+        kinds: the types of the operations that its outputs were computed by.
+        variables, states: floats that it reads while it is called, and what it writes, as (name, variable).
+        formats: the half-precision formats that anything in it is in.
+        row_bytes: about how many bytes the activations of one row take.
+        leads: whether any of `fetches` is computed from a tensor other than through `stop`: leads(tensor, fetches, stop).
+        behind: from tensors that are fed, others that are wanted of the graph, and whether heads are to be seen to, to these as
+            they follow from those.
+    """
+
+    why: str
+    alone: str
+    notes: tuple[str, ...]
+    lookups: tuple
+    kinds: tuple[str, ...]
+    variables: tuple
+    states: tuple
+    formats: frozenset[tf.DType]
+    row_bytes: int
+    leads: Callable[[tf.Tensor, list[tf.Tensor], list[tf.Tensor]], bool]
+    behind: Callable[[list[tf.Tensor], list[tf.Tensor], bool], list[tf.Tensor]]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
 class Traced:
     """What a trace leaves: a function that can be cut anywhere, its inputs, outputs and layer calls.
 
-    `alive` must live as long as the function: variables and tables of a loaded model are gone with it.
+    `alive` must live as long as the function: variables and tables of a loaded model are gone with it. `called` is None but
+    where operations of the graph call the model.
     """
 
     function: Any
@@ -54,6 +86,12 @@ class Traced:
     calls: tuple[Call, ...]
     loss_heads: dict[str, str]
     alive: Any = None
+    called: Called | None = None
+
+    @property
+    def calls_python(self) -> bool:
+        """Whether an operation of the model's calls a Python function."""
+        return "EagerPyFunc" in operation_types(self.function.graph)
 
 
 def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable | None = None) -> Traced:
@@ -76,7 +114,7 @@ def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable
         inputs = rebuild(dict(zip(specs, arguments, strict=True)))
         inputs = preprocess(inputs) if preprocess else inputs
         result["outputs"] = model(inputs, training=False) if is_keras else model(inputs)
-        return [tf.identity(tensor) for tensor in _tensors(result["outputs"]).values()]
+        return [tf.identity(tensor) for tensor in tensors(result["outputs"]).values()]
 
     signature = [tf.TensorSpec(spec.shape, spec.dtype) for spec in specs.values()]
     with TRACING, _recorded(model, calls) if is_keras else contextlib.nullcontext():
@@ -85,11 +123,8 @@ def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable
         except AttributionError:
             raise
         except Exception as error:
-            shown = ", ".join(
-                f"{spec.dtype.name} ({', '.join(str(size or 'batch') for size in spec.shape)})" for spec in specs.values()
-            )
-            raise AttributionError(f"the model could not be traced on inputs of {shown}: {_plain(error)}") from error
-    keys = list(_tensors(result["outputs"]))
+            raise AttributionError(f"the model could not be traced on inputs of {shown(specs)}: {one_line(error)}") from error
+    keys = list(tensors(result["outputs"]))
     outputs = dict(zip(keys, function.structured_outputs, strict=True))
     names = keras_model.output_names(model, outputs)
     return Traced(
@@ -121,7 +156,7 @@ def named_outputs(traced: Traced) -> Iterator[tuple[str, Call, Any, tf.Tensor]]:
             yield (name if key is None else f"{name}[{key}]"), call, key, tensor
 
 
-def _tensors(outputs: Any) -> dict[Any, tf.Tensor]:
+def tensors(outputs: Any) -> dict[Any, tf.Tensor]:
     """The output tensors by key; an error for anything that is not a tensor or a flat structure of tensors."""
     leaves = flatten(outputs)
     wrong = [value for value in leaves.values() if not isinstance(value, tf.Tensor)]
@@ -131,64 +166,22 @@ def _tensors(outputs: Any) -> dict[Any, tf.Tensor]:
     return leaves
 
 
-@contextlib.contextmanager
-def _recorded(model: Any, calls: list[Call]) -> Iterator[None]:
+def _recorded(model: Any, calls: list[Call]) -> contextlib.AbstractContextManager[None]:
     """While the context lasts, each layer below `model` passes its output through an identity and notes it."""
-    path: list[str] = []
-    changed = []
     outer = {}
-    thread = threading.get_ident()
 
-    def record(layer, original):
-        def call(*args, **kwargs):
-            if threading.get_ident() != thread:  # somebody else's prediction meanwhile
-                return original(*args, **kwargs)
-            graph = tf.compat.v1.get_default_graph()
-            outer.setdefault("graph", graph)
-            first = graph.version
-            path.append(layer.name)
-            try:
-                outputs = original(*args, **kwargs)
-                if graph is not outer["graph"] or layer is model:  # in a loop's body: cannot be fed from outside
-                    return outputs
-                named, noted = _identities(outputs, layer.name)
-                inner = path[1:] if path[0] == model.name else path
-                calls.append(Call(layer, "/".join(inner), noted, range(first, graph.version)))
-                return named
-            finally:
-                path.pop()
+    def around(layer, path, run, given):
+        graph = tf.compat.v1.get_default_graph()
+        outer.setdefault("graph", graph)
+        first = graph.version
+        outputs = run()
+        if graph is not outer["graph"] or layer is model:  # in a loop's body: cannot be fed from outside
+            return outputs
+        named, noted = identities(outputs, layer.name)
+        calls.append(Call(layer, path, noted, range(first, graph.version)))
+        return named
 
-        return call
-
-    try:
-        for layer in keras_model.layers(model):
-            for method in ("call", "quantized_call"):  # Keras calls the second after model.quantize()
-                original = _inline(getattr(layer, method, None))
-                if original is not None and method not in vars(layer):
-                    # Keras's own __setattr__ would take a function for a tracked attribute
-                    object.__setattr__(layer, method, record(layer, original))
-                    changed.append((layer, method))
-        yield
-    finally:
-        for layer, method in changed:
-            object.__delattr__(layer, method)
-
-
-def _identities(outputs: Any, name: str) -> tuple[Any, dict[Any, tf.Tensor]]:
-    """`outputs` with each tensor passed through an identity of its own, and these by key."""
-    if isinstance(outputs, tf.Tensor):
-        named = tf.identity(outputs, name="output_of_" + _scope(name))
-        mask = getattr(outputs, "_keras_mask", None)
-        if mask is not None:  # a nested model's output brings its mask along; nobody would compute it again
-            named._keras_mask = mask
-        return named, {None: named}
-    if isinstance(outputs, list | tuple | dict) and not hasattr(type(outputs), "_fields"):
-        pairs = {key: _identities(value, name) for key, value in flatten(outputs).items()}
-        values = {key: pair[0] for key, pair in pairs.items()}
-        noted = {key: pair[1][None] for key, pair in pairs.items() if None in pair[1]}
-        # a subclass of dict may give its entries as attributes too
-        return type(outputs)(values if isinstance(outputs, dict) else values.values()), noted
-    return outputs, {}
+    return around_calls(model, around, _inline)
 
 
 def _inline(function: Any) -> Any:
@@ -202,12 +195,6 @@ def _inline(function: Any) -> Any:
         return function
 
 
-def _plain(error: Exception) -> str:
-    """An error's text without colours, and not endless."""
-    text = " ".join(re.sub(r"\x1b\[[0-9;]*m", "", str(error)).split())
-    return text if len(text) < 600 else text[:600] + " ..."
-
-
-def _scope(name: str) -> str:
-    """`name` with only what TensorFlow allows in the name of an operation."""
-    return "".join(letter if (letter.isalnum() and letter.isascii()) or letter in "_.-" else "_" for letter in name)
+def shown(specs: dict[Any, tf.TensorSpec]) -> str:
+    """What a model takes, for errors."""
+    return ", ".join(f"{spec.dtype.name} ({', '.join(str(size or 'batch') for size in spec.shape)})" for spec in specs.values())

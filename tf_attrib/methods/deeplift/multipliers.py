@@ -11,7 +11,7 @@ from ...common.errors import AttributionError
 from ...engine.row import Row, per_row_sum
 from ...graph.graphdef.flatten import Flat, Flattening, add_flat
 from ...graph.traced.gradients import gradients
-from ...graph.traced.heads_and_lookups import ancestors
+from ...graph.traced.heads_and_lookups import ancestors, needs_graph
 from ...graph.traced.trace import TRACING, Traced
 from ...selection.score_function import ScoreFunction
 from .marking import Marked, guided
@@ -54,6 +54,8 @@ def ruled(function: ScoreFunction, rule: str) -> Ruled:
     Args:
         rule: "rescale" or "reveal_cancel" (both once at the input and once at the reference), or "guided".
     """
+    if function.traced.called is not None:
+        raise AttributionError(needs_graph(function.traced, "a method that hands multipliers down by rules (DeepLIFT, guided)"))
     graph, ports = function.traced.function.graph, function.place.ports
     score, target = function.chosen()
     with TRACING, graph.as_default():
