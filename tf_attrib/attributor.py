@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from .attribution import Attribution
 from .common.checks import whole_or_none
+from .common.class_names import as_class_names
 from .common.errors import AttributionError, plain, printed
 from .common.failures import plain_failures
 from .common.progress import progress
@@ -69,6 +70,8 @@ class Attributor:
         eager: how a Keras model or function is evaluated. None: traced once into a graph, and where that fails (Python that
             branches on values, `.numpy()`, layers that need eager tensors) called under a `tf.GradientTape`. True: called.
             False: traced, or an error. `result.eager` says why a model was called, where it was.
+        class_names: of the classes of the explained output, for prints, pictures and reports: a list with a name for each, a
+            dict from some to their names, a file with one name a line, or "imagenet" (the list of Keras where it is on disk).
         allow_unsafe: load a model file that holds what is not known to compute and do nothing else: Lambda layers, which run
             its author's Python code, classes of others, operations that reach out of the graph.
 
@@ -87,6 +90,7 @@ class Attributor:
         memory: int | None = None,
         signature: str | None = None,
         eager: bool | None = None,
+        class_names: Any = None,
         allow_unsafe: bool = False,
     ) -> None:
         if isinstance(model, str | os.PathLike):
@@ -116,6 +120,7 @@ class Attributor:
         self.eager = None if eager is None else bool(eager)
         self.memory = MEMORY if memory is None else int(memory)
         self.at, self.of = as_at(at), as_of(of)
+        self.class_names = as_class_names(class_names)
         self._traces: dict[tuple, Traced | str] = {}
         self._sessions: dict[tuple, Session] = {}
         self._others: dict[Any, Attributor] = {}
@@ -230,8 +235,29 @@ class Attributor:
             check_finite("score or gradient", np.where(outcome.finite, 0, np.nan)[:, None])
         function = work.session.function
         fields = assemble(method, function, outcome, work, self._tokens(work.session, work.ready))
+        fields["class_names"] = self._names_of(work, fields)
         result = with_format(method, work, Attribution(**fields))
         return result if work.omitted is None else put_back(result, work.omitted)
+
+    def _names_of(self, work: "Work", fields: dict[str, Any]) -> dict[int, str]:
+        """The names of those classes that are explained or predicted."""
+        if self.class_names is None or not work.session.function.output.has_classes:
+            return {}
+        self.class_names.check(work.session.shape(work.ready)[-1])
+        there = [
+            part[..., -1].ravel() if part.ndim > 1 else part
+            for part in (fields["target"], fields["predicted"])
+            if part is not None
+        ]
+        return (
+            {
+                int(number): self.class_names.of[int(number)]
+                for number in np.unique(np.concatenate(there))
+                if int(number) in self.class_names.of
+            }
+            if there
+            else {}
+        )
 
     @plain_failures()
     def check(

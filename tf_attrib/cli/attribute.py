@@ -66,6 +66,8 @@ def _print_examples(result) -> None:
     gaps = result.relative_gap
     for i in range(len(result)):
         target = "" if result.target is None else f" of class {np.array2string(np.asarray(result.target[i]))}"
+        name = "" if result.target is None else result.class_names.get(int(result.target[i].flat[-1]), "")
+        target += f" ({name})" if name else ""
         gap = (
             ""
             if gaps is None

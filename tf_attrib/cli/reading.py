@@ -45,6 +45,11 @@ def add_reading(add: Callable[..., Any]) -> None:
         help="probability, logits, or the name of an output, layer or tensor (default: the probability head, if any)",
     )
     add(
+        "--class-names",
+        metavar="FILE",
+        help="names of the classes, one a line, the first is class 0; or imagenet: the list of Keras where it is on disk",
+    )
+    add(
         "--tolerance",
         type=float,
         metavar="SHARE",
@@ -139,6 +144,7 @@ def read(options: argparse.Namespace) -> tuple:
             options.batch_size,
             signature=options.signature,
             allow_unsafe=options.allow_unsafe,
+            class_names=options.class_names,
         )
     shape = attributor.input_shape
     if not options.value_range[0] < options.value_range[1]:

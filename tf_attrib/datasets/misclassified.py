@@ -147,7 +147,7 @@ def misclassified(
             batch and the `n` errors are held, no more. Labels are (batch,) classes, or one-hot.
         n: how many.
         baselines, method, seed: as in `attribute`.
-        classes: names of the classes.
+        classes: names of the classes; default: those that the attributor has.
         names: of the features of a table.
         vocabulary: the word of each token id, for models of text that do not hold it.
 
@@ -165,6 +165,8 @@ def misclassified(
         found, unit, of_classes = _errors(attributor, inputs, labels, seen)
         if classes is not None and len(classes) < of_classes:
             raise AttributionError(f"classes holds {len(classes)} names for {of_classes} classes: give one for each")
+        if classes is None and attributor.class_names is not None:
+            classes = [attributor.class_names.of.get(number, f"class {number}") for number in range(of_classes)]
         seen, errors = seen + len(labels), errors + len(found.indices)
         kept = found.strongest(n) if kept is None else kept.joined(found).strongest(n)
     if kept is None:

@@ -73,6 +73,7 @@ class Running:
         self._names: tuple[str, ...] = ()
         self._has_values = True
         self._measured_on = ""
+        self._class_names: dict[int, str] = {}
 
     def add(self, result: Attribution, labels: np.ndarray | None) -> None:
         """One result."""
@@ -95,6 +96,7 @@ class Running:
             self._add_features(reading.features(found), finite, priority, groups)
         for group, keep in zip(groups, finite, strict=True):
             self._examples[group] = self._examples.get(group, 0) + int(keep)
+        self._class_names |= result.class_names
         self._left_out += int((~finite).sum())
         self._seen += len(result)
 
@@ -202,8 +204,8 @@ class Running:
             )
         parts = self._word_parts(groups) if self._words is not None else self._feature_parts(groups)
         _check_classes(classes, (*groups, *(one.target for one in parts["trigger_words"])))
-        if classes is not None:
-            parts["rules"] = tuple(dataclasses.replace(rule, name=str(classes[rule.target])) for rule in parts["rules"])
+        names = self._class_names if classes is None else dict(enumerate(map(str, classes)))
+        parts["rules"] = tuple(dataclasses.replace(rule, name=names.get(rule.target, "")) for rule in parts["rules"])
         place = {group: number for number, group in enumerate(groups)}
         sample = present(self._sample).columns | {
             "group": np.array([place[group] for group in present(self._sample).columns["group"]], np.int64)
@@ -222,7 +224,7 @@ class Running:
             unit=told["unit"],
             attribution_kind=told["kind"],
             subject=subject,
-            classes=classes,
+            class_names=names,
             **parts,
             notes=(*self._notes(), *self._word_notes(parts["trigger_words"])),
         )

@@ -52,7 +52,7 @@ def summarise(
         tokens: a vocabulary (a list of words, or a dict by token id), or an iterable with a list of words for each example,
             padding included; default: the words that the results know, else token ids.
         names: of the features; default: key and index.
-        classes: names of the classes.
+        classes: names of the classes; default: those that the results have.
         by: what means are grouped by: "target" (the class explained), "predicted", "label", or None for all together.
             Attributions to different classes are of different scores.
         key: of the tensor that is summarised, where the results hold several.

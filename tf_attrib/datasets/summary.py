@@ -1,7 +1,7 @@
 """What `summarise` gives: a data set's attributions at a glance, as numbers, text, HTML and figures."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ class DataSummary:
         shape: of one example's attributions, where they are one tensor of features.
         attribution_kind: of the numbers, as `kind` of a result.
         unit, subject: of the attributions; what was attributed to what, how.
-        classes: names of the classes by number, or None.
+        class_names: names of the classes by number, of those that are known.
         notes: sentences that a reader should know.
     """
 
@@ -62,7 +62,7 @@ class DataSummary:
     unit: str
     attribution_kind: str
     subject: str
-    classes: Sequence[str] | None = None
+    class_names: Mapping[int, str] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
@@ -110,8 +110,8 @@ class DataSummary:
         """What a class is called: its name where there is one; "all examples" for None."""
         if key is None:
             return "all examples"
-        if self.classes is not None and isinstance(key, int | np.integer):
-            return str(self.classes[int(key)])
+        if isinstance(key, int | np.integer) and int(key) in self.class_names:
+            return self.class_names[int(key)]
         return f"class {key}" if isinstance(key, int | np.integer) else f"target {key}"
 
     def table(self, k: int = 10) -> list[dict[str, Any]]:

@@ -85,6 +85,7 @@ def _result(header: dict, arrays: dict[str, np.ndarray], kind: type[Kind]) -> Ki
     fields |= {
         name: {key: tuple(names) for key, names in fields.get(name, {}).items()} for name in ("categories", "feature_names")
     }
+    fields["class_names"] = {int(number): str(name) for number, name in fields.get("class_names", {}).items()}
     result = kind(**fields)
     for field in dataclasses.fields(kind):
         if field.type in (str, bool) and not isinstance(getattr(result, field.name), field.type):

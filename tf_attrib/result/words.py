@@ -62,11 +62,17 @@ def _left_out(result: Result) -> str:
     )
 
 
+def class_words(result: Result, number: int) -> str:
+    """ "class 967 (espresso)", or without the name where it is not known."""
+    name = result.class_names.get(int(number))
+    return f"class {number}" + (f" ({name})" if name is not None else "")
+
+
 def _score(result: Result) -> str:
     target = ""
     if result.target is not None and result.target.ndim == 1:
         classes = np.unique(result.target)
-        target = f" (class {classes[0]})" if len(classes) == 1 else f" ({len(classes)} classes)"
+        target = f" ({class_words(result, classes[0])})" if len(classes) == 1 else f" ({len(classes)} classes explained)"
     line = f"  score {_range(result.scores)}{target}"
     gaps = result.relative_gap
     if gaps is not None:

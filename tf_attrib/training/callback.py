@@ -11,12 +11,12 @@ import tensorflow as tf
 
 from ..attribution import Attribution
 from ..common.checks import whole
+from ..common.class_names import as_class_names
 from ..common.errors import AttributionError
 from ..common.types import present
 from ..methods import Method, as_method
 from ..selection.at_and_of import as_at, as_of
 from .samples import take
-from .tensorboard import check_names
 from .watch import LOGGER, PREDICTED, Plan, Watch, warn
 
 
@@ -43,7 +43,7 @@ class AttributionCallback(keras.callbacks.Callback):
             of the class predicted there at each evaluation unless classes are given.
         freq: of validations (or epochs) in `fit`.
         tokens: a list of words for each sample; default: those that the model knows.
-        class_names: a name for each class.
+        class_names: names of the classes, as `Attributor(class_names=)` takes them.
         save_dir: a folder for one `.npz`, and one picture a sample, for each evaluation; nothing in it is overwritten.
         on_error: what becomes of a failure inside an evaluation (a full disk, gradients that are NaN): "warn" logs it, warns,
             and lets the training go on; "raise" stops it. What is configured wrongly always fails when training starts.
@@ -69,7 +69,7 @@ class AttributionCallback(keras.callbacks.Callback):
         baselines: Any = None,
         freq: int = 1,
         tokens: Sequence[Sequence[str]] | None = None,
-        class_names: Sequence[str] | None = None,
+        class_names: Any = None,
         save_dir: str | os.PathLike | None = None,
         batch_size: int | None = None,
         seed: int = 0,
@@ -84,7 +84,6 @@ class AttributionCallback(keras.callbacks.Callback):
             raise AttributionError(f"on_error must be 'warn' or 'raise', got {on_error!r}")
         if isinstance(target, str) and target != PREDICTED:
             raise AttributionError(f"target must be None, 'predicted', an int, an array or ta.each_position(), got {target!r}")
-        check_names(class_names, 0)
         watched = take(samples, n)
         if tokens is not None and len(tokens) != len(watched):
             raise AttributionError(f"tokens for {len(tokens)} samples; there are {len(watched)}: give a list of words for each")
@@ -99,7 +98,7 @@ class AttributionCallback(keras.callbacks.Callback):
                 batch_size,
                 _drawn_once(seed),
                 tokens,
-                class_names,
+                as_class_names(class_names),
                 _folder(log_dir, name),
                 None if save_dir is None else Path(save_dir).expanduser(),
             )

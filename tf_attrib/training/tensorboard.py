@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from ..attribution import Attribution
 from ..common.checks import is_whole
+from ..common.class_names import ClassNames, as_class_names, class_name
 from ..common.errors import AttributionError
 from ..common.types import present
 from ..result.similarity import cosine, rank_correlation
@@ -27,7 +28,7 @@ def log_attributions(
     step: int,
     *,
     labels: Any = None,
-    class_names: Sequence[str] | None = None,
+    class_names: Any = None,
     tokens: Sequence[Sequence[str]] | None = None,
     previous: Attribution | None = None,
     seconds: float | None = None,
@@ -47,7 +48,7 @@ def log_attributions(
         writer: of `tf.summary.create_file_writer(folder)`.
         step: where on TensorBoard's slider and axes this is.
         labels: (batch,), the true classes or values, to be shown.
-        class_names: a name for each class.
+        class_names: names of the classes, as `Attributor(class_names=)` takes them; default: those that the result has.
         tokens: a list of words for each sample; default: those that the result knows, else token ids.
         previous: the result for the same samples before.
         seconds: that the attribution took.
@@ -66,24 +67,21 @@ def log_attributions(
         raise AttributionError(
             f"log_attributions takes a result, such as attributor.attribute(inputs); got {type(result).__name__}"
         )
-    check_names(
-        class_names,
-        max(
-            (int(np.max(part[..., -1:])) + 1 for part in (result.target, result.predicted) if part is not None and part.size),
-            default=0,
-        ),
-    )
+    known = as_class_names(class_names) or ClassNames(result.class_names, all=False)
+    for part in (result.target, result.predicted):
+        if known is not None and part is not None and part.size:
+            known.check_known(int(np.max(part[..., -1:])))
     for name, values in (("labels", labels), ("tokens", tokens), ("previous", previous)):
         if values is not None and len(values) != len(result):
             raise AttributionError(f"{name} for {len(values)} samples; the result has {len(result)}")
     if not is_whole(step) and not tf.is_tensor(step):
         raise AttributionError(f"step must be a whole number, got {step!r}")
     scalars = numbers(result, previous, seconds, prefix)
-    drawings = drawn(result, labels, class_names, tokens) if pictures else ()
+    drawings = drawn(result, labels, known, tokens) if pictures else ()
     with event_files.writing(writer):
         for tag, value in scalars.items():
             event_files.scalar(tag, value, step)
-        table = [_row(result, i, labels, class_names) for i in range(len(result))]
+        table = [_row(result, i, labels, known) for i in range(len(result))]
         event_files.text(f"{prefix}/samples", _table(COLUMNS, table), step, f"Scores: {result.unit}. {_about(result)}")
         for i, (png, size) in enumerate(drawings):
             event_files.picture(f"{prefix}/sample_{i}", png, size, step, _about(result))
@@ -96,14 +94,14 @@ def log_attributions(
 def drawn(
     result: Attribution,
     labels: Any = None,
-    class_names: Sequence[str] | None = None,
+    class_names: Any = None,
     tokens: Sequence[Sequence[str]] | None = None,
 ) -> Iterator[tuple[bytes, tuple[int, int]]]:
     """A PNG of each sample, with what is known of it above, and its size; arguments as in `log_attributions`."""
     from ..view.thumbnail import board
 
     for i in range(len(result)):
-        heading = _heading(_row(result, i, labels, class_names), result.unit)
+        heading = _heading(_row(result, i, labels, as_class_names(class_names)), result.unit)
         yield board(result, i, heading, None if tokens is None else tokens[i])
 
 
@@ -143,7 +141,7 @@ def numbers(
     return found
 
 
-def _row(result: Attribution, i: int, labels, class_names) -> tuple[str, ...]:
+def _row(result: Attribution, i: int, labels, class_names: ClassNames | None) -> tuple[str, ...]:
     """What is known of one sample, in the order of COLUMNS; "" where nothing is."""
 
     def named(values) -> str:
@@ -172,29 +170,6 @@ def _gap(result: Attribution, i: int) -> str:
         return ""
     share = present(result.relative_gap)[i]
     return f"{result.gap[i]:.2g}" if np.isnan(share) else "<0.01%" if abs(share) < 1e-4 else f"{share:.2%}"
-
-
-def check_names(class_names: Any, classes: int) -> None:
-    """Raises AttributionError where `class_names` is no list with a name for each of so many classes, or more."""
-    if class_names is None:
-        return
-    if isinstance(class_names, str) or not isinstance(class_names, Sequence | np.ndarray):
-        raise AttributionError(f"class_names must be a list with a name for each class, got {class_names!r}")
-    if len(class_names) < classes:
-        raise AttributionError(f"class_names holds {len(class_names)} names and there are {classes} classes: give one for each")
-
-
-def class_name(value: Any, class_names: Sequence[str] | None) -> str:
-    """A class as people call it: its name, where there is one, else its number; any other label as it is."""
-    value = np.squeeze(value)
-    if value.ndim:
-        return np.array2string(value, threshold=6)
-    known = value.item()
-    if not isinstance(known, int | float) or not np.isfinite(known):
-        return known.decode("utf-8", "replace") if isinstance(known, bytes) else str(known)
-    if class_names is not None and known == int(known) and 0 <= known < len(class_names):
-        return str(class_names[int(known)])
-    return f"{known:.4g}" if isinstance(known, float) else str(known)
 
 
 def _heading(row: tuple[str, ...], unit: str) -> list[str]:

@@ -15,12 +15,13 @@ import tensorflow as tf
 from ..attribution import Attribution
 from ..attributor import Attributor
 from ..common.atomic import write_whole
+from ..common.class_names import ClassNames
 from ..common.errors import AttributionError
 from ..common.types import present
 from ..graph.traced import keras_model
 from ..methods import Method
 from .samples import Samples, classes_of, each_entry, labels_at
-from .tensorboard import check_names, drawn, log_attributions, numbers
+from .tensorboard import drawn, log_attributions, numbers
 
 LOGGER = logging.getLogger("tf_attrib")
 PREDICTED = "predicted"
@@ -39,7 +40,7 @@ class Plan:
     batch_size: int | None
     seed: int
     tokens: Sequence[Sequence[str]] | None
-    class_names: Sequence[str] | None
+    class_names: ClassNames | None
     events: str | None
     files: Path | None
 
@@ -101,10 +102,7 @@ class Watch:
         session, ready, _ = attributor.prepare(self.plan.samples.inputs)
         if names is None or not session.function.output.has_classes:
             return
-        classes = session.shape(ready)[-1]
-        check_names(names, classes)
-        if len(names) > classes:
-            raise AttributionError(f"class_names holds {len(names)} names, and there are {classes} classes: give one for each")
+        names.check(session.shape(ready)[-1])
 
     def _draws(self, first: Attribution) -> bool:
         """Whether results can be drawn, tried on the first sample; words that do not fit are an error."""

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..common.types import present
 from ..result.result import Result
+from ..result.words import class_words
 from ..result.words import status_words as in_words
 
 
@@ -58,8 +59,9 @@ def target_words(result: Result, example: int) -> str:
         return ""
     target = np.asarray(result.target[example])
     if target.ndim == 0:
-        return f"class {target.item()}"
-    return f"target ({', '.join(str(int(index)) for index in target)})"
+        return class_words(result, target.item())
+    name = result.class_names.get(int(target[-1]))
+    return f"target ({', '.join(str(int(index)) for index in target)})" + (f", {name}" if name is not None else "")
 
 
 def gap_words(result: Result, example: int) -> str:

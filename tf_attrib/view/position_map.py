@@ -113,7 +113,8 @@ def _row(result: Result, entry: int, names: Sequence[str] | None) -> str:
         number = int(target[-1])
         if names is not None and not 0 <= number < len(names):
             raise AttributionError(f"names for {len(names)} classes, and class {number} is explained: give one for each class")
-        what = f" {names[number]}" if names is not None else f" class {number}"
+        known = result.class_names.get(number, f"class {number}")
+        what = f" {known if names is None else names[number]}"
     return f"{int(present(result.position)[entry])}:{what} ({captions.number(result.scores[entry])})"
 
 

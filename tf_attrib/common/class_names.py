@@ -1,0 +1,111 @@
+"""Names of classes, as users have them, and classes as people call them."""
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .errors import AttributionError, plain
+
+# Where Keras keeps the names of the thousand ImageNet classes once `decode_predictions` has fetched them.
+IMAGENET = Path("models") / "imagenet_class_index.json"
+HOME = "~/.keras"
+CHOICES = "a list with a name for each class, a dict {class: name}, a file with one name a line, or 'imagenet'"
+
+
+@dataclasses.dataclass(frozen=True)
+class ClassNames:
+    """Names by the number of the class.
+
+    Attributes:
+        of: the names.
+        all: whether there is one for each class, so that their number must be that of the classes; else for some alone.
+    """
+
+    of: Mapping[int, str]
+    all: bool = True
+
+    def check(self, classes: int) -> None:
+        """Raises AttributionError where these are not the names of so many classes."""
+        beyond = [key for key in self.of if key >= classes]
+        if beyond or (self.all and len(self.of) != classes):
+            raise AttributionError(
+                f"class_names holds {len(self.of)} names, and there are {classes} classes: give one for each"
+                + (f"; there is no class {beyond[0]}" if beyond and not self.all else "")
+            )
+
+    def check_known(self, number: int) -> None:
+        """Raises AttributionError where a list of names ends before this class."""
+        if self.all and number not in self.of:
+            raise AttributionError(
+                f"class_names holds {len(self.of)} names and class {number} is explained: give one for each class"
+            )
+
+
+def as_class_names(given: Any) -> ClassNames | None:
+    """Names by class from what a user gives: see `CHOICES`.
+
+    Raises:
+        AttributionError: it is none of these, or a file that cannot be read.
+    """
+    if given is None or isinstance(given, ClassNames):
+        return given
+    if isinstance(given, str) and given == "imagenet":
+        return ClassNames(dict(enumerate(_imagenet())))
+    if isinstance(given, str | os.PathLike):
+        return ClassNames(dict(enumerate(_lines(Path(given)))))
+    if isinstance(given, Mapping):
+        keys, names = list(given), list(given.values())
+        if not all(isinstance(key, int | np.integer) and not isinstance(key, bool) and key >= 0 for key in keys):
+            raise AttributionError(f"class_names as a dict has numbers of classes as keys, got {keys[:3]!r}")
+    elif isinstance(given, Sequence | np.ndarray):
+        keys, names = list(range(len(given))), list(given)
+    else:
+        raise AttributionError(f"class_names must be {CHOICES}; got {given!r}")
+    if not names or not all(isinstance(name, str) for name in names):
+        raise AttributionError(f"class_names must be {CHOICES}; got {given!r}")
+    return ClassNames({int(key): str(name) for key, name in zip(keys, names, strict=True)}, all=not isinstance(given, Mapping))
+
+
+def class_name(value: Any, names: ClassNames | None) -> str:
+    """A class as people call it: its name, where there is one, else its number; any other label as it is."""
+    value = np.squeeze(value)
+    if value.ndim:
+        return np.array2string(value, threshold=6)
+    known = value.item()
+    if not isinstance(known, int | float) or not np.isfinite(known):
+        return known.decode("utf-8", "replace") if isinstance(known, bytes) else str(known)
+    if names is not None and known == int(known) and int(known) in names.of:
+        return names.of[int(known)]
+    return f"{known:.4g}" if isinstance(known, float) else str(known)
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise AttributionError(
+            f"class_names {plain(str(path))!r} cannot be read: {plain(str(error))}; it must be {CHOICES}"
+        ) from None
+    while lines and not lines[-1].strip():
+        lines.pop()
+    if not lines:
+        raise AttributionError(f"class_names: the file {plain(str(path))!r} is empty; it has one name a line")
+    return lines
+
+
+def _imagenet() -> list[str]:
+    """The names that keras.applications has, where they were fetched before: nothing is loaded from the network here."""
+    path = Path(os.environ.get("KERAS_HOME", HOME)).expanduser() / IMAGENET
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+        return [str(index[str(number)][1]).replace("_", " ") for number in range(1000)]
+    except (OSError, ValueError, KeyError, IndexError, TypeError):
+        raise AttributionError(
+            f"class_names='imagenet' needs the list that Keras keeps in {plain(str(path))!r}: run "
+            "keras.applications.imagenet_utils.decode_predictions(np.zeros((1, 1000))) once, with a network"
+        ) from None
