@@ -213,7 +213,7 @@ def test_a_class_is_not_kept_from_scores_that_are_no_numbers():
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"class_names": {0: "a"}}, ["class_names", "list"]),
+        ({"class_names": {"a": 0}}, ["class_names", "keys"]),
         ({"class_names": 3}, ["class_names", "list"]),
         ({"samples": iter([X])}, ["next(iter(data))"]),
         ({"log_dir": b"logs"}, ["log_dir", "b'logs'"]),
