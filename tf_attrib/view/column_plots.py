@@ -71,6 +71,7 @@ def waterfall(result: Result, example: int, k: int, names: Sequence[str] | None)
             axes.annotate(
                 f"{value:+.3g}", (below, row), xytext=(4 if value >= 0 else -4, 0), textcoords="offset points",
                 ha="left" if value >= 0 else "right", va="center", fontsize=7.5,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8},
             )  # fmt: skip
         for place, style in ((start, ":"), (end, "-")):
             axes.axvline(place, color="#555555", linewidth=0.8, linestyle=style, zorder=0)
