@@ -14,6 +14,7 @@ from .attribution import Attribution
 from .common.checks import whole_or_none
 from .common.errors import AttributionError, printed
 from .common.failures import plain_failures
+from .common.nested import flatten
 from .common.progress import progress
 from .engine.assemble import assemble
 from .engine.formats import with_format
@@ -32,6 +33,7 @@ from .graph.traced.trace import Traced, trace
 from .methods import Method, as_method
 from .selection.at_and_of import At, Of, OwnRows, as_at, as_of
 from .selection.frames import Given, Names, without_frames
+from .selection.input_hints import are_pictures, written
 from .selection.inputs import as_arrays, matched, prepared, raw_specs, specs_of
 from .selection.outputs import data_key, leaf_type, resolve_of
 from .selection.references import of_frames
@@ -147,7 +149,10 @@ class Attributor:
         if isinstance(inputs, Given):
             return inputs
         found, names = self._without_frames(inputs)
-        return Given(as_arrays(found), names)
+        arrays = as_arrays(found)
+        leaves = {None: inputs} if None in arrays and not isinstance(inputs, dict) else flatten(found)
+        calls = {key: written(key, leaf) for key, leaf in leaves.items()}
+        return Given(arrays, names, calls, are_pictures(inputs))
 
     def _without_frames(self, value: Any, names: Names | None = None) -> tuple[Any, Names]:
         specs = self.model.specs if isinstance(self.model, Exported) else self._specs
@@ -287,7 +292,7 @@ class Attributor:
             raise AttributionError(f"{method!r} takes no baselines: leave them out, or take method={other}")
         given = self.read(inputs)
         arrays, good = usable(given.arrays, on_error == "mark")
-        session, ready, match = self.prepare(Given(arrays, given.names))
+        session, ready, match = self.prepare(dataclasses.replace(given, arrays=arrays))
         baselines = of_frames(baselines, lambda value: self._without_frames(value, given.names)[0])
         at = method.placed_at(self.at, session.function)
         if at != self.at:
@@ -311,8 +316,8 @@ class Attributor:
             specs = self.model.narrowed(arrays, matched(arrays, self.model.specs))
         if self.preprocess is not None and self._specs is not None:
             specs = raw_specs(arrays, specs)
-        match = matched(arrays, specs)
-        ready = prepared(arrays, specs, match, given.names)
+        match = matched(arrays, specs, given.pictures)
+        ready = prepared(given, specs, match)
         rows = self._own_rows(len(next(iter(ready.values()))))
         signature = _signature(specs), tuple((key, leaf.dtype, leaf.shape[1:]) for key, leaf in rows.items())
         shapes = tuple(ready[key].shape[1:] for key in specs)
