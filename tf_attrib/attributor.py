@@ -329,7 +329,7 @@ class Attributor:
             self._sessions[signature, shapes] = (
                 alike.sized(ready)
                 if alike is not None
-                else Session(self._trace(specs), self.at, self.of, names, ready, self.batch_size)
+                else Session(self._traced(specs, given), self.at, self.of, names, ready, self.batch_size)
             )
         check_stateless(self._sessions[signature, shapes].function)
         return self._sessions[signature, shapes], ready, match
@@ -345,6 +345,17 @@ class Attributor:
                 "goes with example i; for others, attributor.explaining(ta.score(function, data=theirs))"
             )
         return {data_key(key): leaf.astype(leaf_type(leaf).as_numpy_dtype, copy=False) for key, leaf in data.leaves.items()}
+
+    def _traced(self, specs: dict, given: Given) -> Traced:
+        try:
+            return self._trace(specs)
+        except AttributionError as error:
+            if None not in given.names or self._specs is not None:
+                raise
+            raise AttributionError(
+                f"{error}; the frame went in as one array, (batch, columns); where the model takes columns by name, give "
+                "{name: frame[name] for name in frame.columns}"
+            ) from error
 
     def _trace(self, specs: dict) -> Traced:
         signature = _signature(specs)

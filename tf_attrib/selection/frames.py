@@ -42,12 +42,15 @@ class Given:
 
 
 def is_frame(value: Any) -> bool:
-    """Whether `value` is a table with named columns, each of which can become an array."""
+    """Whether `value` is a table with named columns, each of which can become an array; a lazy one is not."""
+    shape = getattr(value, "shape", ())
     return (
         hasattr(value, "columns")
         and hasattr(value, "dtypes")
         and hasattr(value, "__getitem__")
-        and len(getattr(value, "shape", ())) == 2
+        and isinstance(shape, tuple)
+        and len(shape) == 2
+        and isinstance(shape[0], int)
     )
 
 

@@ -118,7 +118,7 @@ def waterfall_bars(result: Result, table: Columns, example: int, k: int) -> tupl
 
 def _span(start: float, bars: Sequence[tuple]) -> tuple[float, float]:
     ends = start + np.cumsum([0.0, *(value for _, value, _ in bars)])
-    return float(ends.min()), max(float(ends.max()), float(ends.min()) + np.finfo(np.float32).tiny)
+    return float(ends.min()), max(float(ends.max()), float(ends.min()) + float(np.finfo(np.float32).tiny))
 
 
 def _labelled(table: Columns, example: int, column: int) -> str:
