@@ -14,7 +14,6 @@ from .attribution import Attribution
 from .common.checks import whole_or_none
 from .common.errors import AttributionError, printed
 from .common.failures import plain_failures
-from .common.nested import flatten
 from .common.progress import progress
 from .engine.assemble import assemble
 from .engine.formats import with_format
@@ -32,9 +31,8 @@ from .graph.traced.states import check_stateless
 from .graph.traced.trace import Traced, trace
 from .methods import Method, as_method
 from .selection.at_and_of import At, Of, OwnRows, as_at, as_of
-from .selection.frames import Given, Names, without_frames
-from .selection.input_hints import are_pictures, written
-from .selection.inputs import as_arrays, matched, prepared, raw_specs, specs_of
+from .selection.frames import Given, Specs, without_frames
+from .selection.inputs import matched, prepared, raw_specs, read, specs_of
 from .selection.outputs import data_key, leaf_type, resolve_of
 from .selection.references import of_frames
 
@@ -146,17 +144,12 @@ class Attributor:
     @plain_failures()
     def read(self, inputs: Any) -> Given:
         """Inputs as a user gives them (or as they were read before), as arrays."""
-        if isinstance(inputs, Given):
-            return inputs
-        found, names = self._without_frames(inputs)
-        arrays = as_arrays(found)
-        leaves = {None: inputs} if None in arrays and not isinstance(inputs, dict) else flatten(found)
-        calls = {key: written(key, leaf) for key, leaf in leaves.items()}
-        return Given(arrays, names, calls, are_pictures(inputs))
+        return read(inputs, *self._takes)
 
-    def _without_frames(self, value: Any, names: Names | None = None) -> tuple[Any, Names]:
-        specs = self.model.specs if isinstance(self.model, Exported) else self._specs
-        return without_frames(value, specs, self.preprocess is not None, names)
+    @property
+    def _takes(self) -> tuple[Specs, bool]:
+        """The specs of the model's inputs where it says them, and whether inputs may be of other shapes."""
+        return self.model.specs if isinstance(self.model, Exported) else self._specs, self.preprocess is not None
 
     @plain_failures()
     def attribute(
@@ -293,7 +286,7 @@ class Attributor:
         given = self.read(inputs)
         arrays, good = usable(given.arrays, on_error == "mark")
         session, ready, match = self.prepare(dataclasses.replace(given, arrays=arrays))
-        baselines = of_frames(baselines, lambda value: self._without_frames(value, given.names)[0])
+        baselines = of_frames(baselines, lambda value: without_frames(value, *self._takes, given.names)[0])
         at = method.placed_at(self.at, session.function)
         if at != self.at:
             return self.observing(at).work(inputs, target, baselines, method, seed, on_error)

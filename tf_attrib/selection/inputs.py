@@ -9,8 +9,18 @@ import tensorflow as tf
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten, is_nested_list
-from .frames import Given, as_column, is_column
-from .input_hints import list_hint, shape_hint
+from .frames import Given, Specs, as_column, is_column, without_frames
+from .input_hints import are_pictures, list_hint, shape_hint, written
+
+
+def read(inputs: Any, specs: Specs = None, any_width: bool = False) -> Given:
+    """Inputs as a user gives them, or as they were read before, as arrays; the arguments are those of `without_frames`."""
+    if isinstance(inputs, Given):
+        return inputs
+    found, names = without_frames(inputs, specs, any_width)
+    arrays = as_arrays(found)
+    leaves = {None: inputs} if None in arrays and not isinstance(inputs, dict) else flatten(found)
+    return Given(arrays, names, {key: written(key, leaf) for key, leaf in leaves.items()}, are_pictures(inputs))
 
 
 def as_arrays(inputs: Any, what: str = "input") -> dict[Any, np.ndarray]:
