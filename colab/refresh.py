@@ -32,7 +32,7 @@ LEVELS = 16  # of 255, by which a colour may be off in a picture that is stored 
 SECONDS = 3600  # that a cell may take
 
 # Modules that a notebook may import and TensorFlow does not bring, and the packages that have them.
-PACKAGES = {"sklearn": "scikit-learn", "logomaker": "logomaker", "rdkit": "rdkit"}
+PACKAGES = {"sklearn": "scikit-learn", "logomaker": "logomaker", "rdkit": "rdkit", "pandas": "pandas"}
 INSTALL = """\
 # Installs what is missing: tf_attrib from the clone that this notebook lies in, else from the project's repository.
 import importlib.util

@@ -33,8 +33,8 @@ from .graph.traced.states import check_stateless
 from .graph.traced.trace import Traced, trace
 from .methods import Method, as_method
 from .selection.at_and_of import At, Of, OwnRows, as_at, as_of, for_any_type
-from .selection.frames import Given, Names, without_frames
-from .selection.inputs import as_arrays, matched, prepared, raw_specs, specs_of
+from .selection.frames import Given, Specs, without_frames
+from .selection.inputs import matched, prepared, raw_specs, read, specs_of
 from .selection.outputs import data_key, leaf_type, resolve_of
 from .selection.references import of_frames
 
@@ -165,14 +165,12 @@ class Attributor:
     @plain_failures()
     def read(self, inputs: Any) -> Given:
         """Inputs as a user gives them (or as they were read before), as arrays."""
-        if isinstance(inputs, Given):
-            return inputs
-        found, names = self._without_frames(inputs)
-        return Given(as_arrays(found), names)
+        return read(inputs, *self._takes)
 
-    def _without_frames(self, value: Any, names: Names | None = None) -> tuple[Any, Names]:
-        specs = self.model.specs if isinstance(self.model, Exported) else self._specs
-        return without_frames(value, specs, self.preprocess is not None, names)
+    @property
+    def _takes(self) -> tuple[Specs, bool]:
+        """The specs of the model's inputs where it says them, and whether inputs may be of other shapes."""
+        return self.model.specs if isinstance(self.model, Exported) else self._specs, self.preprocess is not None
 
     @plain_failures()
     def attribute(
@@ -332,8 +330,8 @@ class Attributor:
             raw = self.observing(for_any_type(self.at))
             return raw.work(inputs, target, baselines, method, seed, on_error)
         arrays, good = usable(given.arrays, on_error == "mark")
-        session, ready, match = self.prepare(Given(arrays, given.names))
-        baselines = of_frames(baselines, lambda value: self._without_frames(value, given.names)[0])
+        session, ready, match = self.prepare(dataclasses.replace(given, arrays=arrays))
+        baselines = of_frames(baselines, lambda value: without_frames(value, *self._takes, given.names)[0])
         at = method.placed_at(self.at, session.function)
         if at != self.at:
             return self.observing(at).work(inputs, target, baselines, method, seed, on_error)
@@ -352,8 +350,8 @@ class Attributor:
         given = self.read(inputs)
         arrays = given.arrays
         specs = self._specs_for(arrays)
-        match = matched(arrays, specs)
-        ready = prepared(arrays, specs, match, given.names)
+        match = matched(arrays, specs, given.pictures)
+        ready = prepared(given, specs, match)
         rows = self._own_rows(len(next(iter(ready.values()))))
         signature = _signature(specs), tuple((key, leaf.dtype, leaf.shape[1:]) for key, leaf in rows.items())
         shapes = tuple(ready[key].shape[1:] for key in specs)
@@ -365,7 +363,7 @@ class Attributor:
             self._sessions[signature, shapes] = (
                 alike.sized(ready)
                 if alike is not None
-                else Session(self._trace(specs, ready), self.at, self.of, names, ready, self.batch_size)
+                else Session(self._traced_for(specs, ready, given), self.at, self.of, names, ready, self.batch_size)
             )
         check_stateless(self._sessions[signature, shapes].function)
         return self._sessions[signature, shapes], ready, match
@@ -392,6 +390,18 @@ class Attributor:
                 "goes with example i; for others, attributor.explaining(ta.score(function, data=theirs))"
             )
         return {data_key(key): leaf.astype(leaf_type(leaf).as_numpy_dtype, copy=False) for key, leaf in data.leaves.items()}
+
+    def _traced_for(self, specs: dict, ready: dict, given: Given) -> Traced:
+        """The same as `_trace`, with an error that knows of frames."""
+        try:
+            return self._trace(specs, ready)
+        except AttributionError as error:
+            if None not in given.names or self._specs is not None:
+                raise
+            raise AttributionError(
+                f"{error}; the frame went in as one array, (batch, columns); where the model takes columns by name, give "
+                "{name: frame[name] for name in frame.columns}"
+            ) from error
 
     def _trace(self, specs: dict, ready: dict) -> Traced:
         """The graph for inputs of these specs; one that calls the model where it is not, or cannot be, traced.

@@ -85,7 +85,9 @@ def test_names_are_shown_wherever_the_class_is(model, tmp_path):
     assert "class 1 (dog)" in result._repr_html_()
     result.save(tmp_path / "result.npz")
     assert ta.load(tmp_path / "result.npz").class_names == result.class_names
-    assert ta.summarise(attributor.attribute(X, method="gradient"), by="predicted").class_name(int(result.predicted[0])) in NAMES
+    assert (
+        ta.summarise(attributor.attribute(X, method="gradient"), by="predicted").class_name(int(result.predicted[0])) in NAMES
+    )
     errors = ta.misclassified(attributor, (X, (result.predicted + 1) % 3), n=1)
     assert errors.classes == NAMES
     assert attributor.explaining("logits").attribute(X, 2, method="gradient").class_names[2] == "cup"

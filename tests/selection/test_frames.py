@@ -295,6 +295,11 @@ def test_columns_and_inputs_of_other_names_are_refused(by_name):
 
 
 def test_a_function_takes_columns_by_name():
+    assert_refused(
+        lambda: ta.Attributor(lambda x: x["age"] * x["income"]).attribute(FRAME),
+        "as one array",
+        "{name: frame[name] for name in frame.columns}",
+    )
     found = ta.Attributor(lambda x: x["age"] * x["income"]).attribute(
         {name: FRAME[name].astype("float32") for name in ("age", "income")}, verbose=False
     )
@@ -314,6 +319,21 @@ def test_text_of_whichever_dtype(by_name, name):
     found, expected = (by_name.attribute(x, target=1, verbose=False) for x in (ROWS.assign(city=DTYPES[name]), ROWS))
     np.testing.assert_array_equal(found.attributions["city"], expected.attributions["city"])
     assert found.attributions["city"].any()
+
+
+# files
+
+
+def test_exports_and_files_give_the_same(by_name, tmp_path):
+    by_name.model.export(tmp_path / "export", verbose=False)
+    by_name.model.save(tmp_path / "model.keras")
+    expected = by_name.attribute(ROWS, target=1, baselines=ROWS.iloc[::-1], verbose=False)
+    for path in ("export", "model.keras"):
+        found = ta.Attributor(tmp_path / path).attribute(ROWS, target=1, baselines=ROWS.iloc[::-1], verbose=False)
+        assert set(found.by_column) == set(ROWS)
+        for name, total in expected.by_column.items():
+            np.testing.assert_allclose(found.by_column[name], total, atol=1e-5)
+        assert "income" in {one.name for one in found.top(20)[0]}
 
 
 # other tables than those of pandas

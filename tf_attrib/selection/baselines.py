@@ -195,7 +195,7 @@ def token(id: int) -> Baseline:
     return Baseline(f"token {id} everywhere", make, shared=None, at_model_input=True)
 
 
-def dataset(samples: Any, n: int | None = None) -> Baseline | OfFrame:
+def dataset(samples: Any, n: int | None = None) -> Any:
     """`n` of `samples`, drawn without replacement (all of them by default), averaged over.
 
     Args:
@@ -301,7 +301,7 @@ def _replaced(inputs: dict, keys: list, value: float) -> dict:
     return {key: np.full_like(x[rows], value) if key in keys else x[rows] for key, x in inputs.items()}
 
 
-def at_input(x: Any) -> Baseline | OfFrame:
+def at_input(x: Any) -> Any:
     """An array in the structure of the model's inputs, one for all (...) or one for each example (n, ...); of a DataFrame one
     row or one for each example, or a row such as `frame.mean()`."""
     if is_frame(x):

@@ -22,10 +22,19 @@ Specs = Mapping[Any, tf.TensorSpec] | None
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Given:
-    """Inputs as they were read: (n, ...) by the user's keys, and the names of columns that stand side by side in one."""
+    """Inputs as they were read.
+
+    Attributes:
+        arrays: (n, ...) by the user's keys.
+        names: of columns that stand side by side in one of them, by the same.
+        written: how each of them is written as an array, for errors.
+        pictures: whether they came as a list of PIL images.
+    """
 
     arrays: dict[Any, np.ndarray]
     names: Names = dataclasses.field(default_factory=dict)
+    written: dict[Any, str] = dataclasses.field(default_factory=dict)
+    pictures: bool = False
 
     def of_examples(self, which: Any) -> "Given":
         """Those of some of the examples: a slice, or indices (m,), which may come more than once."""
@@ -33,12 +42,15 @@ class Given:
 
 
 def is_frame(value: Any) -> bool:
-    """Whether `value` is a table with named columns, each of which can become an array."""
+    """Whether `value` is a table with named columns, each of which can become an array; a lazy one is not."""
+    shape = getattr(value, "shape", ())
     return (
         hasattr(value, "columns")
         and hasattr(value, "dtypes")
         and hasattr(value, "__getitem__")
-        and len(getattr(value, "shape", ())) == 2
+        and isinstance(shape, tuple)
+        and len(shape) == 2
+        and isinstance(shape[0], int)
     )
 
 

@@ -9,7 +9,18 @@ import tensorflow as tf
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten, is_nested_list
-from .frames import Names, as_column, is_column
+from .frames import Given, Specs, as_column, is_column, without_frames
+from .input_hints import are_pictures, list_hint, shape_hint, written
+
+
+def read(inputs: Any, specs: Specs = None, any_width: bool = False) -> Given:
+    """Inputs as a user gives them, or as they were read before, as arrays; the arguments are those of `without_frames`."""
+    if isinstance(inputs, Given):
+        return inputs
+    found, names = without_frames(inputs, specs, any_width)
+    arrays = as_arrays(found)
+    leaves = {None: inputs} if None in arrays and not isinstance(inputs, dict) else flatten(found)
+    return Given(arrays, names, {key: written(key, leaf) for key, leaf in leaves.items()}, are_pictures(inputs))
 
 
 def as_arrays(inputs: Any, what: str = "input") -> dict[Any, np.ndarray]:
@@ -38,8 +49,14 @@ def as_array(value: Any, what: str) -> np.ndarray:
         kind = "sparse" if isinstance(value, tf.SparseTensor) else "ragged"
         raise AttributionError(
             f"{what} is {kind}: make it dense first, "
-            f"{'tf.sparse.to_dense(x)' if isinstance(value, tf.SparseTensor) else 'x.to_tensor()'}"
+            + (
+                "tf.sparse.to_dense(x)"
+                if isinstance(value, tf.SparseTensor)
+                else "x.to_tensor(), which pads with 0; x.to_tensor(shape=[None, length]) for a model of one length"
+            )
         )
+    if hasattr(value, "toarray") and hasattr(value, "nnz"):  # of scipy
+        raise AttributionError(f"{what} is sparse: make it dense first, x.toarray()")
     refuse_streams(value, what)
     if is_column(value) and not isinstance(value, np.ndarray) and not tf.is_tensor(value):
         return as_column(value, str(getattr(value, "name", None) or what))
@@ -64,7 +81,8 @@ def as_array(value: Any, what: str) -> np.ndarray:
         else f"it holds {type(wrong).__name__}"
     )
     raise AttributionError(
-        f"{what} is ragged or of mixed kinds ({came}): give one array of numbers in equal rows (pad sequences)"
+        f"{what} is ragged or of mixed kinds ({came}): give one array of numbers in equal rows (pad sequences: "
+        "keras.utils.pad_sequences(x, padding='post'))"
     )
 
 
@@ -114,8 +132,11 @@ def specs_of(arrays: dict[Any, np.ndarray]) -> dict[Any, tf.TensorSpec]:
     }
 
 
-def matched(arrays: dict[Any, np.ndarray], specs: dict[Any, tf.TensorSpec]) -> dict[Any, Any]:
+def matched(arrays: dict[Any, np.ndarray], specs: dict[Any, tf.TensorSpec], images: bool = False) -> dict[Any, Any]:
     """For each key of the model's inputs, the user's key: by name, else by position.
+
+    Args:
+        images: whether the arrays came as a list of PIL images.
 
     Raises:
         AttributionError: too many, too few, or unknown inputs.
@@ -131,45 +152,41 @@ def matched(arrays: dict[Any, np.ndarray], specs: dict[Any, tf.TensorSpec]) -> d
         return dict(zip(specs, given, strict=True))
     takes = ", ".join(f"{names[key]!r} {_shown(spec)}" for key, spec in specs.items())
     if len(specs) == 1 and len(given) > 1 and given == list(range(len(given))):
-        (spec,), shapes = specs.values(), {array.shape for array in arrays.values()}
-        if len(shapes) == 1 and spec.shape.rank is not None and spec.shape[1:].is_compatible_with(next(iter(shapes))):
-            raise AttributionError(
-                f"the model takes 1 input, {takes}; got {len(given)} arrays of shape {shapes.pop()}, which "
-                "look like its examples: np.stack(inputs) makes one batch of them"
-            )
-    raise AttributionError(f"the model takes {len(specs)} input(s), {takes}; got {len(given)}: {_shown_keys(arrays)}")
+        hint = list_hint(arrays, next(iter(specs.values())), images)
+        if hint:
+            shape = next(iter(arrays.values())).shape
+            raise AttributionError(f"the model takes 1 input, {takes}; got {len(given)} arrays, of shape {shape}, {hint}")
+    hint = ""
+    if len(specs) == 1 and len(given) == 2 and given == [0, 1] and arrays[0].ndim > 1 == arrays[1].ndim:
+        hint = "; of a pair (x, y) give x, and y as target=: attribute(x, target=y)"
+    elif len(specs) == len(given) == 1:
+        hint = f"; one input needs no name: inputs[{given[0]!r}]"
+    raise AttributionError(f"the model takes {len(specs)} input(s), {takes}; got {len(given)}: {_shown_keys(arrays)}{hint}")
 
 
-def prepared(
-    arrays: dict[Any, np.ndarray], specs: dict[Any, tf.TensorSpec], match: dict, names: Names | None = None
-) -> dict[Any, np.ndarray]:
+def prepared(given: Given, specs: dict[Any, tf.TensorSpec], match: dict) -> dict[Any, np.ndarray]:
     """The inputs by the model's keys, in the model's dtypes, checked.
-
-    Args:
-        names: of columns that stand side by side, by the user's key.
 
     Raises:
         AttributionError: wrong rank or shape, an empty batch, unequal batches, NaN or infinity.
     """
-    names = names or {}
-    ready = {key: _prepare(arrays[match[key]], spec, match[key], names.get(match[key])) for key, spec in specs.items()}
+    ready = {key: _prepare(given, match[key], spec) for key, spec in specs.items()}
     counts = {len(array) for array in ready.values()}
     if len(counts) > 1:
-        raise AttributionError(f"the inputs have different numbers of examples: {_shown_keys(arrays)}")
+        raise AttributionError(f"the inputs have different numbers of examples: {_shown_keys(given.arrays)}")
     if counts == {0}:
         raise AttributionError("the batch is empty: give at least one example")
     return ready
 
 
-def _prepare(array: np.ndarray, spec: tf.TensorSpec, key: Any, columns: tuple[str, ...] | None = None) -> np.ndarray:
-    wanted = list(spec.shape)
+def _prepare(given: Given, key: Any, spec: tf.TensorSpec) -> np.ndarray:
+    array, columns, wanted = given.arrays[key], given.names.get(key), list(spec.shape)
     fits = array.ndim == len(wanted) and all(
         size in (None, came) for size, came in zip(wanted[1:], array.shape[1:], strict=True)
     )
     if not fits:
-        raise AttributionError(
-            f"input{_named(key)} must be {_shown(spec)}, got {array.dtype} {array.shape}{_hint(array.shape, wanted)}"
-        )
+        hint = shape_hint(array.shape, wanted, array.dtype.kind in "OSU", given.written.get(key, "inputs"))
+        raise AttributionError(f"input{_named(key)} must be {_shown(spec)}, got {array.dtype} {array.shape}{hint}")
     if 0 in array.shape[1:]:
         raise AttributionError(f"input{_named(key)} of shape {array.shape} has no features: every axis needs an entry")
     if spec.dtype == tf.string:
@@ -193,7 +210,9 @@ def _prepare(array: np.ndarray, spec: tf.TensorSpec, key: Any, columns: tuple[st
         )
     dtype = spec.dtype.as_numpy_dtype
     if spec.dtype.is_integer and array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
-        raise AttributionError(f"input{_named(key)} must be {spec.dtype.name}, got fractions ({array.dtype})")
+        unit = spec.dtype == tf.uint8 and array.min() >= 0 and array.max() <= 1
+        hint = f"; images in [0, 1]: np.uint8(255 * {given.written.get(key, 'inputs')})" if unit else ""
+        raise AttributionError(f"input{_named(key)} must be {spec.dtype.name}, got fractions ({array.dtype}){hint}")
     with np.errstate(over="ignore"):
         cast = np.ascontiguousarray(array, dtype)
     kept = (
@@ -204,15 +223,6 @@ def _prepare(array: np.ndarray, spec: tf.TensorSpec, key: Any, columns: tuple[st
     if not kept:
         raise AttributionError(f"input{_named(key)} holds numbers beyond the range of {spec.dtype.name}, which the model takes")
     return cast
-
-
-def _hint(came: tuple, wanted: list) -> str:
-    """Which axis to add, where one is missing."""
-    if len(came) != len(wanted) - 1:
-        return ""
-    if wanted[-1] == 1 and all(size in (None, other) for size, other in zip(wanted[1:-1], came[1:], strict=True)):
-        return f"; add the channel axis: inputs[{'..., ' if len(wanted) > 2 else ':, '}None]"
-    return "; add the batch axis: inputs[None]"
 
 
 def few(examples: np.ndarray) -> str:

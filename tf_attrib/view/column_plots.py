@@ -71,6 +71,7 @@ def waterfall(result: Result, example: int, k: int, names: Sequence[str] | None)
             axes.annotate(
                 f"{value:+.3g}", (below, row), xytext=(4 if value >= 0 else -4, 0), textcoords="offset points",
                 ha="left" if value >= 0 else "right", va="center", fontsize=7.5,
+                bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8},
             )  # fmt: skip
         for place, style in ((start, ":"), (end, "-")):
             axes.axvline(place, color="#555555", linewidth=0.8, linestyle=style, zorder=0)
@@ -117,7 +118,7 @@ def waterfall_bars(result: Result, table: Columns, example: int, k: int) -> tupl
 
 def _span(start: float, bars: Sequence[tuple]) -> tuple[float, float]:
     ends = start + np.cumsum([0.0, *(value for _, value, _ in bars)])
-    return float(ends.min()), max(float(ends.max()), float(ends.min()) + np.finfo(np.float32).tiny)
+    return float(ends.min()), max(float(ends.max()), float(ends.min()) + float(np.finfo(np.float32).tiny))
 
 
 def _labelled(table: Columns, example: int, column: int) -> str:

@@ -110,7 +110,7 @@ def check_range(case: Examination) -> list[Finding]:
         low, high = float(x.min()), float(x.max())
         if not low < high:  # one value everywhere: no range is known
             continue
-        used = case.work.tables.references.tables[key]
+        used, of = case.work.tables.references.tables[key], f" of {key!r}" if len(case.x) > 1 else ""
         least, most = float(used.min()), float(used.max())
         seen[str("input" if key is None else key)] = [low, high]
         evidence = {"inputs": [low, high], "baseline": [least, most]}
@@ -121,7 +121,7 @@ def check_range(case: Examination) -> list[Finding]:
                     "baseline_outside_the_data",
                     "warning",
                     evidence,
-                    f"The baseline lies in [{least:.3g}, "
+                    f"The baseline{of} lies in [{least:.3g}, "
                     f"{most:.3g}], the inputs in [{low:.3g}, {high:.3g}]: the path begins where the model was "
                     "not trained, if these inputs are like those of its training.",
                     remedies.attribute(case, baselines=remedies.other_baseline(case)),
@@ -183,14 +183,14 @@ def _columns_outside(case: Examination, key: Any, x: np.ndarray, used: np.ndarra
         return []
     i = int(outside[0])
     names = case.result.names_of(key)
-    column = repr(names[i]) if len(names) == x.shape[1] else i
+    column = repr(names[i]) if len(names) == x.shape[1] else repr(key) if x.shape[1] == 1 and key is not None else i
+    among = f"In {len(outside)} of {x.shape[1]} columns the" if x.shape[1] > 1 else "The"
     return [
         finding(
             "baseline_outside_the_data",
             "warning",
             {"columns": outside, "of": x.shape[1]},
-            f"In {len(outside)} of "
-            f"{x.shape[1]} columns the baseline lies outside the range of the inputs, such as "
+            f"{among} baseline lies outside the range of the inputs, such as "
             f"{used[beyond[:, i].argmax(), i]:.3g} where column "
             f"{column} has {low[i]:.3g} to {high[i]:.3g}: the path begins where the model was not trained.",
             remedies.attribute(case, baselines=remedies.some_inputs(case)),
