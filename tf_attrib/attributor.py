@@ -13,7 +13,7 @@ import tensorflow as tf
 from .attribution import Attribution
 from .common.checks import whole_or_none
 from .common.class_names import as_class_names
-from .common.errors import AttributionError, plain, printed
+from .common.errors import AttributionError, printed
 from .common.failures import plain_failures
 from .common.progress import progress
 from .engine.assemble import assemble
@@ -40,8 +40,6 @@ from .selection.references import of_frames
 
 # The batch that a function is traced with where it cannot be traced for any.
 FIXED_ROWS = 16
-# Why a model is called, where its user wants it.
-ASKED = "eager=True"
 CALLS_PYTHON = "it calls Python, tf.py_function"
 # Bytes of gradients that are kept on the host.
 MEMORY = 2**30
@@ -416,18 +414,18 @@ class Attributor:
         if key not in self._traces:
             own = {key: ready[key] for key in specs}
             # what can be traced looks at no values; of all else its user may say how many rows see each other
-            together = bool(self.batch_size) or (traced == ASKED and self._can_be_traced(specs))
+            together = bool(self.batch_size) or (not traced and self._can_be_traced(specs))
             self._traces[key] = call_as_graph(self.model, specs, own, self.preprocess, traced, together)
         return self._traces[key]
 
     def _traced(self, specs: dict) -> Traced | str:
-        """The model traced for inputs of these specs, or why it is to be called instead.
+        """The model traced for inputs of these specs, or why it is to be called instead, "" where that was asked for.
 
         Raises:
             AttributionError: it cannot be traced, and must not be called.
         """
         if self.eager:
-            return ASKED
+            return ""
         signature = _signature(specs)
         if signature not in self._traces:
             try:
@@ -438,7 +436,7 @@ class Attributor:
             except AttributionError as error:
                 if self.eager is False or isinstance(self.model, Exported):
                     raise
-                self._traces[signature] = plain(error)
+                self._traces[signature] = str(error)
         return self._traces[signature]
 
     def _can_be_traced(self, specs: dict) -> bool:

@@ -273,7 +273,7 @@ MODELS = [
     ("weights alone", lambda kit: ta.Attributor("model.weights.h5"), ["model.weights.h5"]),
     ("a model's method", lambda kit: ta.Attributor(kit.models.table.predict), ["method 'predict'", "ta.Attributor(table)"]),
     ("never built", lambda kit: ta.Attributor(keras.Sequential([layers.Dense(2)], name="bare")), ["'bare'", "never built"]),
-    ("a function in NumPy", lambda kit: ta.Attributor(lambda x: np.tanh(x)[:, 0]).attribute(X), ["could not be traced"]),
+    ("a function in NumPy", lambda kit: ta.Attributor(lambda x: np.tanh(x)[:, 0]).attribute(X), ["no gradient", ".numpy()"]),
     ("a function of nothing", lambda kit: ta.Attributor(lambda x: None).attribute(X), ["must return a tensor", "NoneType"]),
     ("a function of text", lambda kit: ta.Attributor(lambda x: "text").attribute(X), ["must return a tensor", "str"]),
     ("a function without a batch", lambda kit: ta.Attributor(tf.reduce_sum).attribute(X), ["(batch, ...)", "()"]),
@@ -302,7 +302,7 @@ MODELS = [
     (
         "preprocessing in NumPy",
         lambda kit: ta.Attributor(kit.models.table, preprocess=np.asarray).attribute(X),
-        ["could not be traced"],
+        ["no gradient", "tf.custom_gradient"],
     ),
     (
         "preprocessing of nothing",

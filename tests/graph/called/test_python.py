@@ -46,6 +46,13 @@ def test_each_example_takes_its_own_branch(function):
         np.testing.assert_array_equal(alone.attributions, found.attributions[i : i + 1])
 
 
+def test_a_branch_that_the_first_examples_do_not_take():
+    attributor = ta.Attributor(branch_by_numpy)
+    attributor.attribute(X[X.sum(1) > 0], method="gradient")
+    found = attributor.attribute(X, method="gradient")
+    np.testing.assert_allclose(found.attributions, slopes(X), rtol=1e-5)
+
+
 def test_a_batch_that_its_user_vouches_for_is_still_looked_at():
     together = ta.Attributor(branch, batch_size=4).attribute(X, method="gradient")
     np.testing.assert_allclose(together.attributions, slopes(X), rtol=1e-5)

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ...common.errors import AttributionError, one_line
+from ...common.errors import AttributionError, one_line, plain
 from ..traced import keras_model
 from ..traced.heads_and_lookups import LEADS, Lookup
 from ..traced.tf_private import let_go_of_bodies
@@ -21,6 +21,8 @@ from .nodes import Nodes
 from .record import Record, recorded
 from .running import Runner
 
+# Why a model is called, where its user wants it.
+ASKED = "eager=True"
 # How far an example's output may differ with its company, relative to the largest: sums are taken in another order.
 ROUNDING = 1e-4
 
@@ -38,7 +40,7 @@ def call_as_graph(
     Args:
         specs: the inputs' TensorSpec by key; sizes that they leave open become those of the examples, but for the batch.
         examples: the inputs at hand: the model is called on the first few, to know what it does.
-        why: the model is not traced.
+        why: the model is not traced; "" where it was asked for.
         together: whether examples may be evaluated together, unless they are seen to depend on each other.
 
     Raises:
@@ -57,7 +59,10 @@ def call_as_graph(
     except AttributionError:
         raise
     except Exception as error:
-        raise AttributionError(f"the model could not be called on inputs of {shown(specs)}: {one_line(error)}") from error
+        failed = one_line(error)
+        if not why:
+            raise AttributionError(f"the model could not be called on inputs of {shown(specs)}: {failed}") from error
+        raise AttributionError(why if failed in why else f"{why}; called eagerly, it fails too: {failed}") from error
     function = let_go_of_bodies(tf.compat.v1.wrap_function(lambda *tensors: [], list(specs.values())))
     inputs = dict(zip(specs, function.inputs[: len(specs)], strict=True))
     names = keras_model.output_names(model, one.outputs)
@@ -69,7 +74,7 @@ def call_as_graph(
         lookups = _lookups(nodes, one)
     LEADS[function.graph] = nodes.leads
     called = Called(
-        why,
+        plain(why) if why else ASKED,
         _alone(runner, one, specs, examples, fixed, together),
         _lost(nodes.losses, one),
         lookups,
