@@ -21,6 +21,9 @@ WITHOUT_SIGN = ("smoothgrad_squared", "vargrad")
 # where the default would be a single pixel
 INSTANCES = {
     "occlusion": ta.Occlusion(window=2, stride=1),
+    "shapley_sampling": ta.ShapleySampling(ta.tiles((8, 8), 2)),
+    "kernel_shap": ta.KernelSHAP(ta.tiles((8, 8), 2)),
+    "lime": ta.LIME(ta.tiles((8, 8), 2)),
     "ablation": ta.Ablation(np.kron(np.arange(16).reshape(4, 4), np.ones((2, 2), int))),
 }
 

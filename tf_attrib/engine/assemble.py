@@ -50,6 +50,7 @@ def assemble(
         "forward_evaluations": outcome.forward_evaluations + 1,
         "error_estimate": outcome.error_estimate,
         "status": status,
+        "standard_error": _deviations(outcome, finite),
         "residual": outcome.residual,
         "residual_clipped": outcome.residual_clipped,
         "narrow_at": outcome.narrow_at,
@@ -78,6 +79,16 @@ def assemble(
     if method.uses_baseline:
         found |= _against_baseline(found, method, function, outcome, tables, compared)
     return found
+
+
+def _deviations(outcome: Outcome, finite: np.ndarray) -> Any:
+    """The standard errors of the attributions in their structure, where the method states them."""
+    if outcome.standard_error is None:
+        return None
+    found = {key: leaf[:, 0] for key, leaf in outcome.standard_error.items()}
+    for leaf in found.values():
+        leaf[~finite] = np.nan
+    return rebuild(found)
 
 
 def _against_baseline(

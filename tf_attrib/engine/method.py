@@ -16,6 +16,7 @@ from ..selection.references import References
 from ..selection.score_function import ScoreFunction
 from .copies import Cloud
 from .integral import points
+from .integral.integrator import Integrator
 from .integral.refined import Control
 from .row import RowFunction
 from .session import Session
@@ -38,7 +39,8 @@ class Method:
         exact: whether they do to rounding, so that a gap says that something is wrong.
         linear: whether the attribution of a weighted sum of functions is the weighted sum of theirs.
         symmetric: whether features that the function treats alike, equal in x and x', get the same; not only in the mean over
-            what is drawn.
+            what is drawn, where there are few of them.
+        dummies: whether a feature that the function does not depend on gets exactly nothing, where there are few.
         at_features: whether there is a number for each feature of the selected tensors; Grad-CAM gives one for each position.
         kind: what the attributions are, as `Result.kind` has it: contribution, slope, effect, map or square (without sign).
         in_score_units: whether their sum is in the unit of the score, so that a gap has a meaning.
@@ -61,6 +63,7 @@ class Method:
     exact: ClassVar[bool] = False
     linear: ClassVar[bool] = True
     symmetric: ClassVar[bool] = True
+    dummies: ClassVar[bool] = True
     at_features: ClassVar[bool] = True
     kind: ClassVar[str] = "contribution"
     in_score_units: ClassVar[bool] = True
@@ -83,6 +86,15 @@ class Method:
             kind: of the selected tensors: inputs, embeddings, layer or tensor.
         """
         raise AttributionError(f"{type(self).__name__} says no points(self, references, rng, features, kind)")
+
+    def integrator(self, work: Work, seed: int | None) -> Integrator | None:
+        """What decides which rows are evaluated, where these are not the rows of `points`; None where they are."""
+        return None
+
+    @property
+    def has_integrator(self) -> bool:
+        """Whether `integrator` gives one."""
+        return type(self).integrator is not Method.integrator
 
     def row(self, features: Features, kind: str) -> RowFunction:
         """What is computed at each row, such as `ta.extend.GradientIntegrand()`; the arguments are as in `points`."""
@@ -152,7 +164,7 @@ def _made(name: str, method: Any) -> type[Method]:
     """`method`, where it can be the method called `name`."""
     if not (isinstance(method, type) and issubclass(method, Method)):
         raise AttributionError(f"METHODS[{name!r}] takes a class of methods, a subclass of ta.Method; got {method!r}")
-    for part in ("points", "row"):
+    for part in ("row",) if method.integrator is not Method.integrator else ("points", "row"):
         if getattr(method, part) is getattr(Method, part):
             raise AttributionError(f"{method.__name__} must say {part}: {getattr(Method, part).__doc__.splitlines()[0]}")
     try:

@@ -95,11 +95,13 @@ def put_back(result: AnyResult, omitted: Omitted) -> AnyResult:
     status = np.full(len(good), NOT_FINITE, "U15")
     status[good] = "" if result.status is None else result.status
     positive = None if result.positive is None else map_leaves(lambda leaf: wide(leaf, np.nan), result.positive)
+    error = None if result.standard_error is None else map_leaves(lambda leaf: wide(leaf, np.nan), result.standard_error)
     attributions = map_leaves(lambda leaf: wide(leaf, np.nan), result.attributions)
     return dataclasses.replace(
         result,
         attributions=attributions,
         positive=positive,
+        standard_error=error,
         inputs=rebuild(omitted.arrays),
         **found | {"status": status} | omitted.placed,
     )

@@ -80,7 +80,8 @@ class Program:
         # integers of a row: example, slot, number, a reference for each table, target; floats: alpha, weight, score
         integers = tf.TensorSpec([None, 3 + len(tables) + function.target_rank], tf.int32)
         more = [tf.TensorSpec([None] * value.ndim, value.dtype) for value in (extra or {}).values()]
-        self._signature = [tables, tables, context, more, integers, tf.TensorSpec([None, 3], dtype)]
+        present = [tf.TensorSpec([None, None], tf.bool)] if getattr(row, "takes_present", False) else []
+        self._signature = [tables, tables, context, more, present, integers, tf.TensorSpec([None, 3], dtype)]
 
         def flat(*tensors):
             return self._block(*tf.nest.pack_sequence_as(self._signature, tensors))
@@ -107,11 +108,17 @@ class Program:
         context = [tables.context[key][part] for key in self.function.context]
         extra = [tables.extra[name][part] for name in self._extra]
         *sums, scores, slopes = self._compiled(
-            *(value[part] for value in tables.x.values()), *references, *context, *extra, integers, floats
+            *(value[part] for value in tables.x.values()),
+            *references,
+            *context,
+            *extra,
+            *([] if rows.present is None else [rows.present]),
+            integers,
+            floats,
         )
         return slots, sums, scores[:count], slopes[:count]
 
-    def _block(self, x, references, context, extra, integers, floats):
+    def _block(self, x, references, context, extra, present, integers, floats):
         keys, many = self.function.place.ports, len(references)
         example, slot, number, *index = tf.unstack(integers[:, : 3 + many], axis=1)
         alpha, weight, score = tf.unstack(floats, axis=1)
@@ -124,6 +131,7 @@ class Program:
             score,
             number,
             {name: tf.gather(value, example) for name, value in zip(self._extra, extra, strict=True)},
+            *present,
         )
         with code_of(f"the row function {getattr(self._row, '__name__', type(self._row).__name__)}"):
             found = self._row(self.function, row)

@@ -21,6 +21,7 @@ class Row:
         score: (rows,), the score at the example itself.
         number: int32 (rows,), the number of the row within its example.
         extra: what else the method said of each example, by name (`engine.Tables`).
+        present: bool (rows, groups), which groups of features are there, where rows are coalitions (`takes_present`).
     """
 
     x: dict[Any, tf.Tensor]
@@ -31,6 +32,7 @@ class Row:
     score: tf.Tensor
     number: tf.Tensor
     extra: dict[Any, tf.Tensor] = dataclasses.field(default_factory=dict)
+    present: tf.Tensor | None = None
 
     def difference(self) -> dict[Any, tf.Tensor]:
         """x - x' by key."""
@@ -44,7 +46,8 @@ class Row:
 
 
 class RowFunction(Protocol):
-    """What a method evaluates on a block of rows: a frozen dataclass or a function; equal ones are compiled once."""
+    """What a method evaluates on a block of rows: a frozen dataclass or a function; equal ones are compiled once. One whose
+    `takes_present` is true is given who is present in each row's coalition."""
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict[Any, tf.Tensor]]:
         """Score (rows,), derivative of what is integrated along the path (rows,), zeros where that means nothing, and what each

@@ -6,6 +6,7 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.own_code import code_of
+from ..common.types import Features
 from ..selection.score_function import ScoreFunction
 from .copies import digest, drawn, in_clouds, joined
 from .integral.integrator import Fixed, Outcome
@@ -36,7 +37,7 @@ def run(method: Method, work: Work, seed: int | None, memory: int, advance: Call
 
 def row_count(method: Method, work: Work) -> int | None:
     """How many rows `method` evaluates; None where it refines."""
-    if method.control is not None:
+    if method.control is not None or method.has_integrator:
         return None
     rng = np.random.default_rng(0) if method.random else None  # how many there are does not depend on what is drawn
     references = work.tables.references.count
@@ -48,8 +49,11 @@ def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance:
     session, tables, control = work.session, work.tables, method.control
     function = session.function
     dtype, odds = function.dtype.as_numpy_dtype, control is not None and function.log_odds is not None
-    sums = method.sum_shapes(work.features, work)
-    if control is not None:
+    sums: Features | None = method.sum_shapes(work.features, work)
+    own = method.integrator(work, seed)
+    if own is not None:
+        integrator, sums = own, None  # it sums scores itself
+    elif control is not None:
         integrator = Refined(
             control,
             tables.score,

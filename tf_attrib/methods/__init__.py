@@ -5,6 +5,7 @@ loop of its own: see `engine`. In the formulas F is the explained score, x the s
 """
 
 from ..engine.method import METHODS, Method, as_method
+from .coalitions.methods import LIME, KernelSHAP, ShapleySampling
 from .conductance import Conductance, GradCam, InternalInfluence
 from .deeplift.method import DeepLift, DeepShap
 from .gradients import Gradient, GradientTimesInput, GuidedBackprop, InteriorGradients
@@ -24,6 +25,9 @@ METHODS.fill(
         "vargrad": VarGrad,
         "occlusion": Occlusion,
         "ablation": Ablation,
+        "shapley_sampling": ShapleySampling,
+        "kernel_shap": KernelSHAP,
+        "lime": LIME,
         "deeplift": DeepLift,
         "deepshap": DeepShap,
         "guided_backprop": GuidedBackprop,

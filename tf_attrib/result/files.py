@@ -24,7 +24,7 @@ MAX_BYTES, EXPANSION = 2**32, 20
 PATH = "the path runs at "
 PLACES = {"input": "inputs", "embedding": "embeddings", "layer": "layer", "tensor": "layer"}
 Kind = TypeVar("Kind", bound=Result)
-STRUCTURED = ("attributions", "positive", "inputs")
+STRUCTURED = ("attributions", "positive", "standard_error", "inputs")
 
 
 def save(result: Result, path: str | os.PathLike, overwrite: bool = False) -> Path:

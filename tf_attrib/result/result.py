@@ -63,6 +63,9 @@ class Result:
         gap: (batch,), the sum of `attributions` less (score - mean baseline score), in `unit`.
         error_estimate: (batch,), estimated L1 error of `attributions` relative to their L1 norm. After a reduction it is a
             bound: the same absolute error over the norm of what is shown.
+        standard_error: of `attributions`, in the same structure and unit, where they are estimated from draws: their standard
+            deviation over draws. Those of features that share what their group got add up to that of the group. After `sum` it
+            is the sum of those summed: that of the sum where they are of one group, and of several an upper bound.
         format_error: (batch,), of nets that compute in float16 or bfloat16 (`format`): how far `attributions` are from those of
             the same net in float32, as an L1 error relative to their L1 norm, measured at points of the path. `error_estimate`
             does not know of it: it is about the function that the net computes.
@@ -117,6 +120,7 @@ class Result:
     baseline_scores: np.ndarray | None = None
     gap: np.ndarray | None = None
     error_estimate: np.ndarray | None = None
+    standard_error: Any = None
     format_error: np.ndarray | None = None
     format: str = ""
     eager: str = ""
@@ -170,10 +174,12 @@ class Result:
         changes = {name: value[index] for name in PER_EXAMPLE if (value := getattr(self, name)) is not None}
         pick = lambda leaf: np.asarray(leaf)[index]  # noqa: E731
         inputs = None if self.inputs is None else map_leaves(pick, self.inputs)
-        positive = None if self.positive is None else map_leaves(pick, self.positive)
-        return dataclasses.replace(
-            self, attributions=map_leaves(pick, self.attributions), inputs=inputs, positive=positive, **changes
-        )
+        like = {
+            name: map_leaves(pick, value)
+            for name in ("positive", "standard_error")
+            if (value := getattr(self, name)) is not None
+        }
+        return dataclasses.replace(self, attributions=map_leaves(pick, self.attributions), inputs=inputs, **like, **changes)
 
     @property
     def explained(self) -> str:
@@ -289,7 +295,7 @@ class Result:
 
     def abs(self) -> Self:
         """Magnitudes: the sign is lost."""
-        return self._with(map_leaves(np.abs, self.attributions))
+        return self._with(map_leaves(np.abs, self.attributions), error=self.standard_error)
 
     def _reduce(self, reduce: Callable, axis: int | Sequence[int], scaled: bool = False, linear: bool = False) -> Self:
         if axis is None:
@@ -310,8 +316,10 @@ class Result:
         leaves = list(flatten(self.attributions).values())
         reduced = map_leaves(apply, self.attributions)
         # a mean scales the error down with the sum; with several tensors by the least of them, to stay a bound
+        scale = max(shares[1:]) if scaled else 1.0
         positive = map_leaves(apply, self.positive) if linear and self.positive is not None else None
-        new = self._with(reduced, max(shares[1:]) if scaled else 1.0, positive)
+        error = map_leaves(apply, self.standard_error) if linear and self.standard_error is not None else None
+        new = self._with(reduced, scale, positive, error)
         kept = {
             _said(key)
             for key, leaf in flatten(self.attributions).items()
@@ -325,9 +333,9 @@ class Result:
             new, steps=self.steps and not any(a % leaf.ndim == 1 for leaf in leaves for a in axes), **names
         )
 
-    def _with(self, attributions: Any, scale: float = 1.0, positive: Any = None) -> Self:
+    def _with(self, attributions: Any, scale: float = 1.0, positive: Any = None, error: Any = None) -> Self:
         """The same result with other numbers: the gap anew, and the same absolute error times `scale` over the new norm."""
-        new = dataclasses.replace(self, attributions=attributions, positive=positive)
+        new = dataclasses.replace(self, attributions=attributions, positive=positive, standard_error=error)
         gap = None if self.gap is None else new.totals - present(self.difference)
         relative = scale * self.magnitudes / np.maximum(new.magnitudes, np.finfo(float).tiny)
         errors = {

@@ -119,11 +119,15 @@ def _accuracy(result: Result) -> list[str]:
         worst = result.error_estimate[result.converged].max()
         all_of = "all" if present(result.converged).all() else f"{int(present(result.converged).sum())} of {len(result)}"
         lines.append(f"  estimated error {worst:.2%} at most ({all_of} converged)")
-        if result.evaluations is not None and result.forward_evaluations is not None:
+        if result.evaluations is not None and not result.evaluations.any() and result.forward_evaluations is not None:
+            lines[-1] += f", {_range(result.forward_evaluations, 'd')} forward evaluations an example"
+        elif result.evaluations is not None and result.forward_evaluations is not None:
             lines[-1] += (
                 f", {_range(result.evaluations, 'd')} gradient and {_range(result.forward_evaluations, 'd')} forward "
                 "evaluations an example"
             )
+    if result.standard_error is not None:
+        lines.append(_standard_error(result))
     if result.format_error is not None and np.isfinite(result.format_error).any():
         worst = np.nanmax(result.format_error)
         beyond = "" if result.error_estimate is None else " beyond that"
@@ -139,6 +143,19 @@ def _accuracy(result: Result) -> list[str]:
             head, _, tail = words.partition(":" if ":" in words else ";")
             lines.append(f"  {head.upper()}: {shown}: {tail.strip()}")
     return lines
+
+
+def _standard_error(result: Result) -> str:
+    """Where the largest standard error is, beside the attribution that it is of."""
+    leaves = zip(flatten(result.standard_error).values(), flatten(result.attributions).values(), strict=True)
+    pairs = [(error.ravel(), value.ravel()) for error, value in leaves]
+    errors, values = (np.concatenate([pair[which] for pair in pairs]) for which in (0, 1))
+    if not np.isfinite(errors).any():
+        return "  standard errors not known: neither are the attributions"
+    if not np.nanmax(errors) > 0:
+        return "  standard errors 0: nothing was left to chance"
+    worst = int(np.nanargmax(errors))
+    return f"  standard error {errors[worst]:.2g} at most, of {values[worst]:.4g}; result.standard_error has that of each"
 
 
 def _baseline(result: Result) -> str:

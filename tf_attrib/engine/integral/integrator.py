@@ -18,7 +18,8 @@ from .points import Points
 class Batch:
     """Rows to evaluate, (rows,) each, in ascending order of example and, within it, of slot.
 
-    `forward_only` rows give their scores and nothing else.
+    `forward_only` rows give their scores and nothing else. Of rows that are coalitions, `present` (rows, groups), bool, says
+    which groups of features are those of the example.
     """
 
     example: np.ndarray
@@ -28,6 +29,7 @@ class Batch:
     slot: np.ndarray
     number: np.ndarray
     forward_only: bool = False
+    present: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.example)
@@ -41,6 +43,7 @@ class Batch:
             self.slot[part],
             self.number[part],
             self.forward_only,
+            None if self.present is None else self.present[part],
         )
 
 
@@ -56,6 +59,7 @@ class Outcome:
         alphas, path_scores, path_slopes: (n, rows), where each row lies, its score and slope, where all examples have the
             same rows.
         error_estimate, status, residual, residual_clipped, narrow_at: (n,) each, where the rule states them: see `Attribution`.
+        standard_error: of the totals, in their structure, where they are estimated from draws.
     """
 
     totals: Leaves
@@ -71,6 +75,7 @@ class Outcome:
     residual: np.ndarray | None = None
     residual_clipped: np.ndarray | None = None
     narrow_at: np.ndarray | None = None
+    standard_error: Leaves | None = None
 
 
 class Integrator(Protocol):

@@ -1,0 +1,232 @@
+"""Shapley values and LIME: against all orders by hand, scikit-learn, and the spread over seeds."""
+
+import functools
+import itertools
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_attrib as ta
+
+from ..conftest import assert_refused
+
+RNG = np.random.default_rng(4)
+A, B, C = (RNG.normal(size=shape).astype("float32") for shape in ((12, 6), (6,), (12,)))
+X = RNG.normal(size=(2, 12)).astype("float32")
+SAMPLED = {
+    "shapley_sampling": ta.ShapleySampling,
+    "orders alone": lambda **options: ta.ShapleySampling(antithetic=False, **options),
+    "kernel_shap": ta.KernelSHAP,
+    "unpaired": lambda **options: ta.KernelSHAP(paired=False, **options),
+}
+
+
+@pytest.fixture(scope="module")
+def attributor():
+    """A function in which features interact."""
+    return ta.Attributor(lambda x: tf.linalg.matvec(tf.tanh(x @ A), B) + x[:, 0] * x[:, 1] * x[:, 2] + tf.linalg.matvec(x, C))
+
+
+@pytest.fixture(scope="module")
+def exact(attributor):
+    return attributor.attribute(X, method=ta.ShapleySampling(exact_up_to=12))
+
+
+def by_orders(value, players):
+    """Shapley values by the definition: the mean over every order of what each player adds."""
+    found, value = np.zeros(players), functools.cache(value)
+    for order in itertools.permutations(range(players)):
+        there: tuple = ()
+        for player in order:
+            with_it = tuple(sorted((*there, player)))
+            found[player] += value(with_it) - value(there)
+            there = with_it
+    return found / math.factorial(players)
+
+
+# exact
+
+
+@pytest.mark.parametrize("method", [ta.ShapleySampling, ta.KernelSHAP])
+def test_few_players_are_enumerated(attributor, method):
+    groups = np.array([0, 0, 1, 1, 1, 2, 2, 3, 3, 3, 4, 4])
+    bases = np.stack([np.zeros(12), RNG.normal(size=12)]).astype("float32")
+    result = attributor.attribute(X, None, ta.several(bases), method(groups))
+    for x, row in zip(X, result.attributions, strict=True):
+
+        def value(there, x=x):
+            rows = np.where(np.isin(groups, there), x, bases)
+            return float(np.mean(attributor.model(tf.constant(rows))))
+
+        expected = by_orders(value, 5)
+        np.testing.assert_allclose([row[groups == group].sum() for group in range(5)], expected, atol=2e-5)
+        np.testing.assert_allclose(row, (expected / np.bincount(groups))[groups], atol=2e-5)
+    assert np.all(result.forward_evaluations == 2 * (2**5 - 2) + 3)
+    assert np.all(result.standard_error == 0)
+    assert np.all(result.status == "converged")
+
+
+def test_the_line_is_that_of_weighted_ridge(attributor):
+    """All coalitions of four players, with the weights that they have in the mean over draws, through scikit-learn."""
+    from sklearn.linear_model import Ridge
+
+    groups, width, ridge, draws = np.repeat(np.arange(4), 3), 0.6, 0.3, 500
+    method = ta.LIME(groups, n_samples=draws, kernel_width=width, ridge=ridge)
+    found = attributor.attribute(X[:1], method=method)
+    masks = np.array(list(itertools.product([0, 1], repeat=4)))
+    sizes = masks.sum(1)
+    distance = 1 - np.sqrt(sizes / 4)
+    chance = np.array([draws / (4 * math.comb(4, size)) if size < 4 else 1 for size in sizes])
+    scores = np.asarray(attributor.model(tf.constant(np.where(masks[:, groups] == 1, X[0], 0).astype("float32"))))
+    line = Ridge(alpha=ridge).fit(masks, scores, sample_weight=chance * np.exp(-((distance / width) ** 2)))
+    np.testing.assert_allclose(found.attributions[0], line.coef_[groups], rtol=1e-4)
+    assert found.kind == "effect"
+    # drawn, they come to the same within what is said of them
+    groups = np.arange(12)
+    all_of = attributor.attribute(X[:1], method=ta.LIME(groups, n_samples=4096))
+    drawn = [attributor.attribute(X[:1], method=ta.LIME(groups, n_samples=2000), seed=seed) for seed in range(8)]
+    off = np.stack([(one.attributions - all_of.attributions) / one.standard_error for one in drawn])
+    assert 0.7 < np.sqrt((off**2).mean()) < 1.4
+
+
+# drawn
+
+
+@pytest.mark.parametrize("name", SAMPLED)
+def test_standard_errors_are_the_spread_over_seeds(attributor, exact, name):
+    method = SAMPLED[name](exact_up_to=0, max_evaluations=1500, tolerance=1e-6)
+    runs = [attributor.attribute(X, method=method, seed=seed) for seed in range(16)]
+    values = np.stack([run.attributions for run in runs]).astype(float)
+    stated = np.sqrt(np.mean([run.standard_error.astype(float) ** 2 for run in runs], 0))
+    assert 0.75 < np.sqrt((values.var(0, ddof=1) / stated**2).mean()) < 1.3
+    off = (values - exact.attributions) / stated
+    assert 0.75 < np.sqrt((off**2).mean()) < 1.35
+    assert np.abs(off.mean(0)).max() < 4 / math.sqrt(16)
+    for run in runs:
+        np.testing.assert_allclose(run.totals, run.difference, atol=1e-5)
+        assert np.all(run.status == "max_evaluations")
+        assert np.all(run.forward_evaluations <= 1502)
+
+
+@pytest.mark.parametrize("name", ["shapley_sampling", "kernel_shap"])
+def test_draws_stop_at_the_tolerance(attributor, exact, name):
+    size = np.abs(exact.attributions).sum(1)
+    for tolerance in (0.1, 0.03):
+        method = SAMPLED[name](exact_up_to=0, tolerance=tolerance, max_evaluations=10**6)
+        runs = [attributor.attribute(X, method=method, seed=seed) for seed in range(6)]
+        wrong = np.stack([np.abs(run.attributions - exact.attributions).sum(1) / size for run in runs])
+        assert all(np.all(run.converged) and np.all(run.error_estimate <= tolerance) for run in runs)
+        assert (wrong > tolerance).mean() < 0.2
+        assert wrong.max() < 1.5 * tolerance
+        few = np.mean([run.forward_evaluations for run in runs])
+        assert few < (1500 if tolerance == 0.1 else 12000)
+    assert "standard error" in repr(runs[0])
+    assert "converged" in repr(runs[0])
+
+
+def test_antithetic_orders_and_pairs_are_worth_it(attributor):
+    def error(name):
+        method = SAMPLED[name](exact_up_to=0, max_evaluations=4000, tolerance=1e-6)
+        return attributor.attribute(X, method=method, seed=0).standard_error.mean()
+
+    assert error("shapley_sampling") < 0.9 * error("orders alone")
+    assert error("kernel_shap") < 0.9 * error("unpaired")
+
+
+@pytest.mark.parametrize("name", [*SAMPLED, "lime"])
+def test_what_equals_the_baseline_takes_no_part(attributor, name):
+    x = X.copy()
+    x[:, 4:] = 0
+    method = {"lime": ta.LIME}.get(name, SAMPLED.get(name))()
+    result = attributor.attribute(x, method=method, seed=0)
+    assert np.all(result.attributions[:, 4:] == 0)
+    assert np.all(result.attributions[:, :4] != 0)
+    assert np.all(result.forward_evaluations <= 2**4 + 1)
+    nothing = attributor.attribute(np.zeros((1, 12), "float32"), method=method)
+    assert not nothing.attributions.any()
+
+
+@pytest.mark.parametrize("name", ["shapley_sampling", "kernel_shap"])
+def test_several_baselines_are_averaged(attributor, name):
+    bases = RNG.normal(size=(3, 12)).astype("float32")
+    each = [attributor.attribute(X, None, base, ta.ShapleySampling(exact_up_to=12)).attributions for base in bases]
+    method = SAMPLED[name](exact_up_to=0, max_evaluations=40_000, tolerance=0.01)
+    result = attributor.attribute(X, None, ta.several(bases), method, seed=1)
+    assert np.all(np.abs(result.attributions - np.mean(each, 0)) < 5 * result.standard_error)
+    np.testing.assert_allclose(result.gap, 0, atol=1e-5)
+
+
+def test_text_numbers_and_groups_for_each_example():
+    names = ["a", "bb", "cc"]
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(names, [1.0, -2.0, 5.0]), 0.5)
+    attributor = ta.Attributor(lambda x: table.lookup(x["word"][:, 0]) * x["size"][:, 0] + x["size"][:, 1] ** 2)
+    x = {"word": np.array([["bb"], ["cc"]]), "size": np.array([[2.0, 3.0], [1.0, -1.0]], "float32")}
+    result = attributor.attribute(x, method="shapley_sampling")
+    word, one = np.array([-2.0, 5.0]), x["size"][:, 0]
+    np.testing.assert_allclose(result.attributions["word"][:, 0], (word - 0.5) * one / 2, rtol=1e-5)
+    np.testing.assert_allclose(result.attributions["size"][:, 0], (word + 0.5) * one / 2, rtol=1e-5)
+    np.testing.assert_allclose(result.attributions["size"][:, 1], x["size"][:, 1] ** 2, rtol=1e-5)
+    images = RNG.uniform(0.1, 1, (2, 4, 4, 1)).astype("float32")
+    own = np.stack([np.arange(16).reshape(4, 4) // 8, ta.tiles((4, 4), 2)])
+    total = ta.Attributor(lambda x: tf.reduce_sum(x, (1, 2, 3)) ** 2)
+    found = total.attribute(images, method=ta.KernelSHAP(own)).attributions[..., 0]
+    for i in range(2):
+        for group in range(own[i].max() + 1):  # of (a + b)², a gets a² + ab
+            part = images[i, ..., 0][own[i] == group].sum()
+            np.testing.assert_allclose(found[i][own[i] == group].sum(), part * images[i].sum(), rtol=1e-4)
+
+
+def test_results_are_kept_cut_and_summed_with_their_errors(attributor, tmp_path):
+    method = ta.ShapleySampling(exact_up_to=0, max_evaluations=500)
+    result = attributor.attribute(X, method=method, seed=0)
+    assert result.standard_error.shape == X.shape
+    assert np.all(result.standard_error > 0)
+    again = ta.load(result.save(tmp_path / "kept"))
+    np.testing.assert_array_equal(again.standard_error, result.standard_error)
+    assert repr(again) == repr(result)
+    np.testing.assert_array_equal(result[1].standard_error, result.standard_error[1:])
+    np.testing.assert_allclose(result.sum(1).standard_error, result.standard_error.sum(1))
+    assert result.norm(1).standard_error is None
+    bad = X.copy()
+    bad[0, 0] = np.nan
+    marked = attributor.attribute(bad, method=method, seed=0, on_error="mark")
+    assert np.isnan(marked.standard_error[0]).all()
+    np.testing.assert_array_equal(marked.standard_error[1], result.standard_error[1])
+
+
+@pytest.mark.parametrize(
+    ("make", "words"),
+    [
+        (lambda: ta.ShapleySampling(tolerance=0), ["tolerance", "0.05"]),
+        (lambda: ta.KernelSHAP(max_evaluations=1.5), ["max_evaluations", "1.5"]),
+        (lambda: ta.ShapleySampling(exact_up_to=30), ["exact_up_to", "20", "30"]),
+        (lambda: ta.ShapleySampling(max_evaluations=40), ["12 players", "at least 44", "groups="]),
+        (lambda: ta.KernelSHAP(max_evaluations=40), ["12 players", "at least 48", "groups="]),
+        (lambda: ta.LIME(n_samples=10), ["12 players", "n_samples"]),
+        (lambda: ta.LIME(kernel_width=0), ["kernel_width", "above 0"]),
+        (lambda: ta.KernelSHAP(np.zeros(5, int)), ["groups", "(12,)"]),
+        (lambda: ta.KernelSHAP(ta.tiles((12,), 0)), ["ta.tiles", "at least 1"]),
+        (lambda: ta.KernelSHAP(ta.superpixels(X)), ["ta.superpixels", "(2, 12)"]),
+    ],
+)
+def test_what_does_not_fit_is_refused(attributor, make, words):
+    assert_refused(lambda: attributor.attribute(X, method=make()), *words)
+
+
+def test_tiles_and_superpixels(monkeypatch):
+    assert ta.tiles((3, 4), 2).tolist() == [[0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 3, 3]]
+    assert ta.tiles((5,), 2).tolist() == [0, 0, 1, 1, 2]
+    monkeypatch.setitem(__import__("sys").modules, "skimage.segmentation", None)
+    with pytest.raises(ta.MissingExtra, match=r"scikit-image.*tf_attrib\[superpixels\]"):
+        ta.superpixels(np.zeros((1, 8, 8, 3)))
+
+
+def test_superpixels_are_regions_of_like_colour():
+    pytest.importorskip("skimage")
+    images = np.zeros((2, 16, 16, 3), "uint8")
+    images[:, :, 8:] = 255
+    found = ta.superpixels(images, n=4)
+    assert found.shape == (2, 16, 16)
+    assert not set(np.unique(found[0, :, :7])) & set(np.unique(found[0, :, 9:]))

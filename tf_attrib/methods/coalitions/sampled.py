@@ -1,0 +1,184 @@
+"""The integrator of methods that evaluate coalitions: it draws for each example until what it gives is sure enough."""
+
+import dataclasses
+import math
+from collections.abc import Generator
+
+import numpy as np
+
+from ...engine.integral.integrator import Batch, Outcome
+from ...engine.integral.refined import CONVERGED, MAX_EVALUATIONS
+from ...engine.work import Work
+from .estimators import Estimator
+from .game import Game, handed_out
+
+# The estimated L1 error is so many times the mean one, that of normal deviations with these standard errors.
+SAFETY = 1.5
+MEAN_DEVIATION = math.sqrt(2 / math.pi)
+# Draws before the first judgement, where `max_evaluations` allows: fewer say too little of their own spread.
+FIRST = 12
+# How many times the draws so far one round may add.
+GROWTH = 1.0
+# Entries of the table of who is present that are evaluated together.
+TOGETHER = 2**25
+
+
+@dataclasses.dataclass(eq=False)
+class _Example:
+    """One example's game, its estimator (None where no one plays), and how many draws were taken."""
+
+    number: int
+    game: Game
+    estimator: Estimator | None
+    draws: int = 0
+    evaluations: int = 0
+    finite: bool = True
+    found: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    deviation: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+
+    @property
+    def error(self) -> float:
+        """The estimated L1 error relative to the L1 norm."""
+        if not self.finite:
+            return math.nan
+        wrong, size = SAFETY * MEAN_DEVIATION * self.deviation.sum(), np.abs(self.found).sum()
+        return 0.0 if wrong == 0 else float(wrong / size) if size > 0 else math.inf
+
+
+class Sampled:
+    """Draws coalitions until the estimated error of each example is at most `tolerance`, or `most` coalitions were evaluated.
+
+    Args:
+        games: those of the examples.
+        estimators: one for each game; None where no one plays.
+        tolerance: None: `draws` are taken, and no error is stated.
+        most: coalitions of one example.
+        draws: where there is no tolerance.
+        split: whether features of one group share what it gets (`game.handed_out`).
+    """
+
+    def __init__(
+        self,
+        work: Work,
+        games: list[Game],
+        estimators: list[Estimator | None],
+        tolerance: float | None,
+        most: int,
+        split: bool,
+        draws: int = 0,
+    ) -> None:
+        self._work, self._tolerance, self._most, self._split, self._draws = work, tolerance, most, split, draws
+        self._examples = [_Example(i, *both) for i, both in enumerate(zip(games, estimators, strict=True))]
+        self._groups = 1 + max(int(work.tables.extra["group", i].max(initial=0)) for i in range(len(work.tables.x)))
+        self._scores = np.zeros(0)
+        self._rounds = self._all_rounds()
+
+    def first(self) -> Batch:
+        found = self.refine()
+        # where no one plays anywhere a row of everyone is evaluated, since something must be
+        return self._batch([0], [np.zeros(1, int)], [np.ones((1, self._groups), bool)]) if found is None else found
+
+    def accept(self, rows: Batch, slots: np.ndarray, sums: list[np.ndarray], scores: np.ndarray, slopes: np.ndarray) -> None:
+        self._scores[rows.number] = scores
+
+    def refine(self) -> Batch | None:
+        return next(self._rounds, None)
+
+    def _all_rounds(self) -> Generator[Batch, None, None]:
+        waiting = [one for one in self._examples if one.estimator is not None]
+        while waiting:
+            yield from self._round([(one, self._wanted(one)) for one in waiting])
+            waiting = [one for one in waiting if self._wanted(one) > 0]
+
+    def _wanted(self, one: _Example) -> int:
+        """How many draws are taken next: by what this example alone gave so far."""
+        estimator = one.estimator
+        assert estimator is not None
+        if one.draws == 0:
+            if estimator.exact:
+                return estimator.least
+            return self._draws or min(max(estimator.least, FIRST), max(self._most // estimator.cost, estimator.least))
+        if estimator.exact or self._tolerance is None or not one.finite or one.error <= self._tolerance:
+            return 0
+        left = min(self._most - one.evaluations, TOGETHER // one.game.count) // estimator.cost
+        more = one.draws * min(GROWTH, 1.1 * (one.error / self._tolerance) ** 2 - 1)
+        return min(left, max(1, one.draws // 8, math.ceil(more)))
+
+    def _round(self, wanted: list[tuple[_Example, int]]) -> Generator[Batch, None, None]:
+        """Evaluates the draws of several examples, so many coalitions at a time as memory has room for."""
+        drawn = []
+        for one, count in wanted:
+            assert one.estimator is not None
+            drawn.append((one, count, *one.estimator.draw(count)))
+        most = max(1, TOGETHER // max(self._groups, 1))
+        parts = [
+            (one, reference[start : start + most], present[start : start + most])
+            for one, _, reference, present in drawn
+            for start in range(0, len(reference), most)
+        ]
+        scores: list[np.ndarray] = []
+        while parts:
+            rows = np.cumsum([len(reference) for _, reference, _ in parts])
+            now = parts[: max(1, int(np.searchsorted(rows, most, side="right")))]
+            parts = parts[len(now) :]
+            yield self._batch(
+                [one.number for one, _, _ in now],
+                [reference for _, reference, _ in now],
+                [self._everyone(one.game, present) for one, _, present in now],
+            )
+            scores.append(self._scores)
+        found = np.split(
+            np.concatenate(scores) if scores else np.zeros(0), np.cumsum([len(reference) for _, _, reference, _ in drawn])[:-1]
+        )
+        for (one, count, _, _), values in zip(drawn, found, strict=True):
+            self._take(one, count, values)
+
+    def _take(self, one: _Example, count: int, values: np.ndarray) -> None:
+        assert one.estimator is not None
+        one.draws, one.evaluations = one.draws + count, one.evaluations + len(values)
+        one.finite &= bool(np.isfinite(values).all() and np.isfinite(one.game.moves))
+        if one.finite:
+            one.estimator.take(values)
+            one.found, one.deviation = one.estimator.estimate()
+
+    def _everyone(self, game: Game, present: np.ndarray) -> np.ndarray:
+        """(rows, groups): those that do not play are present."""
+        found = np.ones((len(present), self._groups), bool)
+        found[:, game.players] = present
+        return found
+
+    def _batch(self, numbers: list[int], references: list[np.ndarray], present: list[np.ndarray]) -> Batch:
+        example = np.repeat(numbers, [len(one) for one in references])
+        count = len(example)
+        self._scores = np.zeros(count)
+        one = np.ones(count)
+        return Batch(example, np.concatenate(references), one, one, example, np.arange(count), False, np.concatenate(present))
+
+    def outcome(self) -> Outcome:
+        dtype, examples = self._work.session.function.dtype.as_numpy_dtype, self._examples
+        found, deviation = (
+            handed_out(self._work, [self._wide(one, name) for one in examples], self._split, dtype)
+            for name in ("found", "deviation")
+        )
+        evaluations = np.array([one.evaluations for one in examples])
+        error = status = None
+        if self._tolerance is not None:
+            error = np.array([one.error for one in examples])
+            status = np.where(error <= self._tolerance, CONVERGED, MAX_EVALUATIONS)
+        return Outcome(
+            found,
+            np.zeros(len(examples), int),
+            evaluations,
+            np.array([one.finite for one in examples]),
+            np.full(len(examples), np.nan),
+            error_estimate=error,
+            status=status,
+            standard_error=deviation,
+        )
+
+    def _wide(self, one: _Example, name: str) -> np.ndarray:
+        """What players have under `name`, (groups,): 0 for those that do not play."""
+        found, values = np.zeros(self._groups), getattr(one, name)
+        if len(values):
+            found[one.game.players] = values
+        return found
