@@ -103,8 +103,8 @@ def test_shapley_values(net, method):
 
 def test_lime(net):
     """captum 0.9.0: LimeBase(net, SkLearnRidge(alpha=0.01), similarity, perturb, True, lambda z, x: z * x, None).attribute(x,
-    target=1, n_samples=20000), with similarity exp(-D²/0.75²), D = 1 - sqrt(sum(z) / 4), and perturb drawing how many are absent
-    evenly from 1 to 4, and then which (numpy seed 0): so it is drawn, and to about 0.003."""
+    target=1, n_samples=20000), with similarity exp(-D²/0.75²), D = 1 - sqrt(sum(z) / 4), and perturb drawing how many are
+    absent evenly from 1 to 4, and then which (numpy seed 0): so it is drawn, and to about 0.003."""
     captum = [[0.0693082, 0.0424298, -0.3219234, 0.0419002], [0.2483787, -0.0430687, 0.0130349, -0.3002235]]
     found = ta.Attributor(net).attribute(X, 1, method=ta.LIME(n_samples=20000, kernel_width=0.75, ridge=0.01))
     np.testing.assert_allclose(found.attributions, captum, atol=0.003)
