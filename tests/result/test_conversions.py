@@ -1,6 +1,8 @@
 """A result as plain Python, and as pandas, xarray and shap have it: the same numbers, names and values."""
 
+import dataclasses
 import json
+from typing import Any
 
 import keras
 import matplotlib.pyplot as plt
@@ -143,6 +145,27 @@ def test_an_xarray_dataset_has_names(encoded, wide):
     assert steps.to_xarray().attributions.dims == ("example", "step", "feature")
     assert steps.to_xarray().inputs.dims[:1] == ("example",)
     assert steps.to_xarray().alphas.dims == ("example", "step")
+
+
+# standard errors
+
+
+@dataclasses.dataclass(frozen=True, eq=False, repr=False)
+class Drawn(ta.Attribution):
+    """A result of a method that draws, and knows how far it may be off."""
+
+    standard_error: Any = None
+
+
+def test_standard_errors_go_along(wide):
+    error = np.full(wide.attributions.shape, 0.25)
+    result = Drawn(**{field.name: getattr(wide, field.name) for field in dataclasses.fields(wide)} | {"standard_error": error})
+    assert result.to_dict()["standard_error"] == error.tolist()
+    assert result.to_dataframe(long=True).standard_error.tolist() == [0.25] * error.size
+    assert "standard_error" not in wide.to_dataframe(long=True)
+    pytest.importorskip("xarray", reason="xarray is not installed: pip install 'tf_attrib[xarray]'")
+    assert result.to_xarray().standard_error.dims == ("example", "feature")
+    assert "standard_error" not in wide.to_xarray()
 
 
 # shap

@@ -8,10 +8,10 @@ import numpy as np
 from ..common.errors import AttributionError, missing_extra
 from ..common.nested import flatten, rebuild
 from ..common.types import present
-from .columns import columns
+from .columns import STANDARD_ERROR, columns
 from .result import PER_EXAMPLE, Result
 
-STRUCTURED = ("attributions", "positive", "inputs")
+STRUCTURED = ("attributions", "positive", "inputs", STANDARD_ERROR)
 # What is left of a score beyond this share of its difference gets a column of its own, so that columns add up to the score.
 SHORT = 0.01
 NOT_ATTRIBUTED = "(not attributed)"
@@ -94,7 +94,7 @@ def to_xarray(result: Result) -> Any:
     found, coordinates = {}, {}
     shapes = {key: np.shape(leaf) for key, leaf in flatten(result.attributions).items()}
     for name in STRUCTURED:
-        value = getattr(result, name)
+        value = getattr(result, name, None)
         for key, leaf in ({} if value is None else flatten(value)).items():
             same = shapes.get(key) == np.shape(leaf)
             dimensions = _dimensions(key, np.ndim(leaf), result.steps and same, "" if same else "input_")
