@@ -3,7 +3,7 @@
     python benchmarks/shapley.py [--seeds 12] [--evaluations 2000]
 
 A dense net of 30 columns (breast cancer, as scikit-learn ships it) against the average row, and a convolutional net of digits
-whose 16 tiles play against black. The spread over seeds of each player's value is measured, not what the methods say of it, with
+whose 16 tiles play against black. What is measured is the spread over seeds of each player's value, not what methods say, with
 about as many evaluations for each; the table has the evaluations that would bring its root mean square over players to 1% of
 the difference of scores, as variance falls with their number. Of shap and captum, where they are installed, the estimators for
 any function are called on the same score with the same baseline.
