@@ -12,6 +12,7 @@ _PUBLIC = {
     "attribution": ("Attribution", "load"),
     "attributor": ("Attributor",),
     "common.errors": ("AttributionError", "MissingExtra"),
+    "datasets.feature_permutation": ("feature_permutation",),
     "datasets.misclassified": ("misclassified",),
     "datasets.saturation": ("saturation",),
     "datasets.summarise": ("summarise",),

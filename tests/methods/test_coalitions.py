@@ -158,6 +158,12 @@ def test_several_baselines_are_averaged(attributor, name):
     np.testing.assert_allclose(result.gap, 0, atol=1e-5)
 
 
+def test_a_feature_that_equals_one_baseline_and_not_another_plays(attributor):
+    found = attributor.attribute(X[:1], None, [X[0], np.zeros(12, "float32")], ta.ShapleySampling(exact_up_to=12))
+    alone = attributor.attribute(X[:1], method=ta.ShapleySampling(exact_up_to=12))
+    np.testing.assert_allclose(found.attributions, alone.attributions / 2, atol=1e-5)
+
+
 def test_text_numbers_and_groups_for_each_example():
     names = ["a", "bb", "cc"]
     table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(names, [1.0, -2.0, 5.0]), 0.5)

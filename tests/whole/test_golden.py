@@ -84,9 +84,8 @@ BASELINES = np.array([[0.2, 0.1, -0.3, 0.4], [-0.5, 0.6, 0.1, 0.0], [1.0, 0.0, 0
 
 @pytest.mark.parametrize("method", [ta.ShapleySampling, ta.KernelSHAP])
 def test_shapley_values(net, method):
-    """ShapleyValues(net).attribute(x, target=1) of captum 0.9.0 (torch 2.14.1), float32; with feature_mask=[[0, 1, 1, 2]]
-    each feature has the whole of its group; the mean over baselines=b of the three is that of
-    shap.KernelExplainer(net, BASELINES).shap_values(x) of shap 0.51.0."""
+    """ShapleyValues(net).attribute(x, target=1) of captum 0.9.0 (torch 2.14.1), float32; feature_mask=[[0, 1, 1, 2]] gives each
+    feature the whole of its group. The mean over baselines is KernelExplainer(net, BASELINES).shap_values(x) of shap 0.51.0."""
     exact = [[0.064904146, 0.036285687, -0.324490070, 0.032572437], [0.245032251, -0.047074448, 0.005485257, -0.307686299]]
     masked = [[0.066051625, -0.286065072, -0.286065072, 0.029285645], [0.241436899, -0.038668603, -0.038668603, -0.307011515]]
     averaged = [[0.032830572, 0.057288954, -0.288752981, 0.055741623], [0.209996230, -0.015029753, 0.011372634, -0.262746366]]
@@ -102,9 +101,9 @@ def test_shapley_values(net, method):
 
 
 def test_lime(net):
-    """captum 0.9.0: LimeBase(net, SkLearnRidge(alpha=0.01), similarity, perturb, True, lambda z, x: z * x, None).attribute(x,
-    target=1, n_samples=20000), with similarity exp(-D²/0.75²), D = 1 - sqrt(sum(z) / 4), and perturb drawing how many are
-    absent evenly from 1 to 4, and then which (numpy seed 0): so it is drawn, and to about 0.003."""
+    """captum 0.9.0, LimeBase(net, SkLearnRidge(alpha=0.01), similarity, perturb, True, lambda z, x: z * x, None) with
+    attribute(x, target=1, n_samples=20000). similarity: exp(-D²/0.75²), D = 1 - sqrt(sum(z) / 4). perturb draws how many are
+    absent evenly from 1 to 4, and then which (numpy, seed 0): so it is right to about 0.003."""
     captum = [[0.0693082, 0.0424298, -0.3219234, 0.0419002], [0.2483787, -0.0430687, 0.0130349, -0.3002235]]
     found = ta.Attributor(net).attribute(X, 1, method=ta.LIME(n_samples=20000, kernel_width=0.75, ridge=0.01))
     np.testing.assert_allclose(found.attributions, captum, atol=0.003)
