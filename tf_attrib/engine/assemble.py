@@ -7,8 +7,8 @@ import tensorflow as tf
 
 from ..common.nested import flatten, rebuild
 from ..result.completeness import judged
-from ..selection.baselines import describe_zeros
 from ..selection.score_function import ScoreFunction
+from ..selection.zeros_in_words import describe_zeros
 from .compared import Compared
 from .integral.integrator import Outcome
 from .integral.refined import CONVERGED, NOT_FINITE, Control

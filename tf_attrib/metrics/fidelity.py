@@ -12,7 +12,8 @@ from ..common.checks import is_whole
 from ..common.errors import AttributionError
 from ..common.nested import flatten
 from ..engine.method import Method
-from ..selection.baselines import Baseline, describe_zeros
+from ..selection.baselines import Baseline
+from ..selection.zeros_in_words import describe_zeros
 from .examples import Examples, attributed, case_of, given_of, relevance
 from .metric import Curves
 from .units import Units, units_of

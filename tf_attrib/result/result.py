@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Self, TypeVar
 import numpy as np
 
 from ..common.nested import flatten, map_leaves, rebuild
-from ..common.types import present
+from .reductions import named, reduced, with_numbers
 
 PER_EXAMPLE = (
     "scores",
@@ -252,7 +252,7 @@ class Result:
         for key, leaf in flatten(self.attributions).items():
             names = self.names_of(key)
             parts = (
-                {self.columns.get(_said(key), _said(key)): np.asarray(leaf)}
+                {self.columns.get(named(key), named(key)): np.asarray(leaf)}
                 if np.shape(leaf)[1:] != (len(names),)
                 else dict(zip(names, np.asarray(leaf).T, strict=True))
             )
@@ -262,18 +262,18 @@ class Result:
 
     def names_of(self, key: Any) -> tuple[str, ...]:
         """The names of the places of the last axis of the tensor `key`, where these are columns of a DataFrame; else none."""
-        return self.feature_names.get(_said(key), ()) if self.place in ("inputs", "encoded") else ()
+        return self.feature_names.get(named(key), ()) if self.place in ("inputs", "encoded") else ()
 
     def name_of(self, key: Any, index: tuple[int, ...]) -> str:
         """The name of a feature that has one, at a place of the tensor `key`: that of its column, or of its category, such as
         "city=a"; "" where it has none."""
-        columns, names = self.names_of(key), self.categories.get(_said(key), ())
+        columns, names = self.names_of(key), self.categories.get(named(key), ())
         if columns and len(index) <= 1 and (not index or index[0] < len(columns)):
             return columns[index[0] if index else 0] if index or len(columns) == 1 else ""
         if not names or not index or index[-1] >= len(names):
             return ""
         positions = f"[{', '.join(map(str, index[:-1]))}]" if index[:-1] else ""
-        return f"{self.columns.get(_said(key), _said(key))}{positions}={names[index[-1]]}"
+        return f"{self.columns.get(named(key), named(key))}{positions}={names[index[-1]]}"
 
     # reductions
 
@@ -283,66 +283,19 @@ class Result:
         Args:
             axis: an int or a tuple of ints, counted as in NumPy; the batch, axis 0, cannot be summed away.
         """
-        return self._reduce(np.sum, axis, linear=True)
+        return reduced(self, np.sum, axis, linear=True)
 
     def mean(self, axis: int | Sequence[int]) -> Self:
         """The mean over feature axes. It no longer sums to the difference of scores: `gap` says by how much."""
-        return self._reduce(np.mean, axis, scaled=True, linear=True)
+        return reduced(self, np.mean, axis, scaled=True, linear=True)
 
     def norm(self, axis: int | Sequence[int]) -> Self:
         """The Euclidean norm over feature axes: the sign is lost."""
-        return self._reduce(lambda leaf, axis: np.sqrt((leaf.astype(np.float64) ** 2).sum(axis)).astype(leaf.dtype), axis)
+        return reduced(self, lambda leaf, axis: np.sqrt((leaf.astype(np.float64) ** 2).sum(axis)).astype(leaf.dtype), axis)
 
     def abs(self) -> Self:
         """Magnitudes: the sign is lost."""
-        return self._with(map_leaves(np.abs, self.attributions), error=self.standard_error)
-
-    def _reduce(self, reduce: Callable, axis: int | Sequence[int], scaled: bool = False, linear: bool = False) -> Self:
-        if axis is None:
-            raise ValueError("name the feature axes, such as axis=-1; axis 0 is the batch")
-        axes = (axis,) if isinstance(axis, int | np.integer) else tuple(axis)
-        shares = [1.0]
-
-        def apply(leaf: np.ndarray) -> np.ndarray:
-            bad = [a for a in axes if not -leaf.ndim < a < leaf.ndim or a == 0]
-            if bad:
-                raise ValueError(
-                    f"axis {bad[0]} of attributions of shape {leaf.shape}: feature axes are "
-                    f"1 to {leaf.ndim - 1} (or -1 to {1 - leaf.ndim}); axis 0 is the batch"
-                )
-            shares.append(1 / np.prod([leaf.shape[a] for a in axes]))
-            return reduce(leaf, axis=axes)
-
-        leaves = list(flatten(self.attributions).values())
-        reduced = map_leaves(apply, self.attributions)
-        # a mean scales the error down with the sum; with several tensors by the least of them, to stay a bound
-        scale = max(shares[1:]) if scaled else 1.0
-        positive = map_leaves(apply, self.positive) if linear and self.positive is not None else None
-        error = map_leaves(apply, self.standard_error) if linear and self.standard_error is not None else None
-        new = self._with(reduced, scale, positive, error)
-        kept = {
-            _said(key)
-            for key, leaf in flatten(self.attributions).items()
-            if not any(a % leaf.ndim == leaf.ndim - 1 for a in axes)
-        }
-        names = {
-            name: {key: value for key, value in getattr(self, name).items() if key in kept}
-            for name in ("categories", "feature_names")
-        }
-        return dataclasses.replace(
-            new, steps=self.steps and not any(a % leaf.ndim == 1 for leaf in leaves for a in axes), **names
-        )
-
-    def _with(self, attributions: Any, scale: float = 1.0, positive: Any = None, error: Any = None) -> Self:
-        """The same result with other numbers: the gap anew, and the same absolute error times `scale` over the new norm."""
-        new = dataclasses.replace(self, attributions=attributions, positive=positive, standard_error=error)
-        gap = None if self.gap is None else new.totals - present(self.difference)
-        relative = scale * self.magnitudes / np.maximum(new.magnitudes, np.finfo(float).tiny)
-        errors = {
-            name: None if (error := getattr(self, name)) is None else error * relative
-            for name in ("error_estimate", "format_error")
-        }
-        return dataclasses.replace(new, gap=gap, **errors)
+        return with_numbers(self, map_leaves(np.abs, self.attributions), error=self.standard_error)
 
     # ranking
 
@@ -385,11 +338,6 @@ class Result:
             [Feature(name(i, int(j)), float(flat[i, j]), float(abs(flat[i, j]) / norms[i])) for j in row]
             for i, row in enumerate(order)
         ]
-
-
-def _said(key: Any) -> str:
-    """The key of a tensor as words of a result have it."""
-    return "" if key is None else str(key)
 
 
 # What functions that change a result hand back: a result of the same class.

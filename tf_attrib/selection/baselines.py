@@ -15,6 +15,7 @@ import scipy.ndimage
 
 from ..common.checks import number, whole
 from ..common.errors import AttributionError
+from .fitting import fits, is_in, same_keys
 from .frames import column_names, is_frame, is_row
 from .inputs import as_array, as_arrays
 
@@ -163,7 +164,7 @@ def several(baselines: Any) -> Any:
     array = as_array(baselines, "ta.several(baselines)")
     if array.ndim == 0 or not len(array):
         raise AttributionError(f"ta.several takes an array (k, ...) or a list of baselines, got {baselines!r}")
-    return Baseline(f"{len(array)} given baselines", lambda x, rng: _fits(array, x.shape[1:], x.dtype, several=True))
+    return Baseline(f"{len(array)} given baselines", lambda x, rng: fits(array, x.shape[1:], x.dtype, several=True))
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -221,8 +222,8 @@ def dataset(samples: Any, n: int | None = None) -> Any:
     def make(inputs, rng):
         chosen = np.arange(total) if n is None else np.sort(rng.choice(total, n, replace=False))
         return {
-            key: _fits(value[chosen], inputs[key].shape[1:], inputs[key].dtype, several=True)
-            for key, value in _same_keys(leaves, inputs).items()
+            key: fits(value[chosen], inputs[key].shape[1:], inputs[key].dtype, several=True)
+            for key, value in same_keys(leaves, inputs).items()
         }
 
     return Baseline(f"{n or total} samples of a data set", make, at_model_input=True)
@@ -241,8 +242,8 @@ def typical(samples: Any) -> Baseline:
 
     def make(inputs, rng):
         return {
-            key: _fits(_typical(value), inputs[key].shape[1:], inputs[key].dtype)
-            for key, value in _same_keys(leaves, inputs).items()
+            key: fits(_typical(value), inputs[key].shape[1:], inputs[key].dtype)
+            for key, value in same_keys(leaves, inputs).items()
         }
 
     return Baseline("the typical sample: medians, and most frequent values", make, at_model_input=True)
@@ -288,7 +289,7 @@ def _level(word: str, value_range: tuple[float, float], end: int) -> Baseline:
             kinds = ", ".join(str(x.dtype) for x in inputs.values())
             raise AttributionError(f"ta.{word} is for images, these inputs are {kinds}: baselines=ta.token(0) or ta.zeros()")
         for key in floats:
-            if inputs[key].dtype.kind in "iu" and not _is_in(value, inputs[key].dtype):
+            if inputs[key].dtype.kind in "iu" and not is_in(value, inputs[key].dtype):
                 raise AttributionError(f"ta.{word}({value_range}) of {inputs[key].dtype} images: {value} is no such number")
         return _replaced(inputs, floats, value)
 
@@ -312,8 +313,8 @@ def at_input(x: Any) -> Any:
 
     def make(inputs, rng):
         made = {}
-        for key, value in _same_keys(leaves, inputs).items():
-            value = _fits(value, inputs[key].shape[1:], inputs[key].dtype, count=len(inputs[key]))
+        for key, value in same_keys(leaves, inputs).items():
+            value = fits(value, inputs[key].shape[1:], inputs[key].dtype, count=len(inputs[key]))
             made[key] = np.broadcast_to(value, inputs[key].shape)
         return made
 
@@ -323,104 +324,8 @@ def at_input(x: Any) -> Any:
 def given(array: np.ndarray, x: np.ndarray) -> Baseline:
     """A baseline that came as an array: (...) is one for all, (n, ...) one for each example."""
     if array.ndim < x.ndim:
-        return Baseline("an array given by the user", lambda x, rng: _fits(array, x.shape[1:], x.dtype))
-    each = _fits(array, x.shape[1:], x.dtype, count=len(x))
+        return Baseline("an array given by the user", lambda x, rng: fits(array, x.shape[1:], x.dtype))
+    each = fits(array, x.shape[1:], x.dtype, count=len(x))
     if len(each) == 1:
         return Baseline("an array given by the user", lambda x, rng: each)
     return Baseline("an array for each example, given by the user", lambda x, rng: each[:, None], shared=False)
-
-
-def _fits(array: np.ndarray, features: tuple, dtype, count: int | None = None, several: bool = False) -> np.ndarray:
-    """`array` as (k, *features), checked."""
-    leading = array.shape[: array.ndim - len(features)]
-    shaped = array.shape[len(leading) :] == tuple(features)
-    right = (
-        len(leading) == 1
-        if several
-        else leading == () or (len(leading) == 1 and count in (None, leading[0])) or leading == (1,)
-    )
-    text = np.dtype(dtype).kind in "OSU"
-    if not shaped or not right or array.dtype.kind not in ("OSU" if text else "biuf"):
-        wanted = (
-            f"({', '.join(['k', *map(str, features)])})"
-            if several
-            else f"{tuple(features)} for all examples" + (f" or {(count, *features)} for each" if count else "")
-        )
-        hint = "" if array.ndim or several else "; ta.zeros() or ta.constant(value) give one value everywhere"
-        raise AttributionError(f"a baseline must be of shape {wanted}; got {array.dtype} {array.shape}{hint}")
-    if np.dtype(dtype).kind in "iu" and not np.array_equal(array, array.astype(dtype)):
-        raise AttributionError(f"a baseline for inputs of {np.dtype(dtype)} must hold such numbers, not fractions or others")
-    return array.reshape(-1, *features) if text else array.reshape(-1, *features).astype(dtype)
-
-
-def as_made(baseline: Baseline, made: Any, rows: tuple, features: tuple) -> np.ndarray:
-    """What `baseline` made, where it is references of the right shape.
-
-    Args:
-        rows: how many there must be along the axes in front, None for any number of at least one.
-        features: the shape of one.
-
-    Raises:
-        AttributionError: it is not.
-    """
-    try:
-        made = np.asarray(made)
-    except ValueError as error:
-        raise AttributionError(
-            f"the baseline ({baseline.words}) must make an array, and what it made is none: {error}"
-        ) from None
-    if made.dtype.kind not in "biufOSU":
-        raise AttributionError(f"the baseline ({baseline.words}) must make numbers or strings; it made {made.dtype}")
-    ahead = made.shape[: len(rows)]
-    fits = len(ahead) == len(rows) and all(
-        size > 0 and wanted in (None, size) for size, wanted in zip(ahead, rows, strict=True)
-    )
-    if not fits or made.shape[len(rows) :] != tuple(features):
-        wanted = ", ".join("k" if size is None else str(size) for size in (*rows, *features))
-        raise AttributionError(
-            f"the baseline ({baseline.words}) must make references of shape ({wanted}), where shared={baseline.shared}; "
-            f"it made {made.shape}"
-        )
-    return made
-
-
-def _is_in(value: float, dtype) -> bool:
-    """Whether an integer `dtype` has this number."""
-    return value == int(value) and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
-
-
-def _same_keys(leaves: dict, inputs: dict) -> dict:
-    """`leaves` under the keys of the model's inputs; one array serves a model of one input."""
-    if len(leaves) == len(inputs) == 1:
-        return dict(zip(inputs, leaves.values(), strict=True))
-    if set(leaves) != set(inputs):
-        raise AttributionError(f"the samples have the inputs {list(leaves)}, the model has {list(inputs)}")
-    return {key: leaves[key] for key in inputs}
-
-
-# What stands for nothing of each kind that is not float.
-NOTHING = {"O": "'' for text", "b": "False for booleans", "i": "0 for ids", "u": "0 for ids"}
-
-
-def describe_zeros(x: dict[Any, np.ndarray], kind: str) -> str:
-    """What a baseline of zeros is for this model, in words, judged by the examples at hand."""
-    if kind == "embeddings":
-        return "zeros: the zero vector in place of every token's embedding"
-    if kind == "encoded":
-        return "zeros: 0 for numbers, and none of the categories of what is encoded"
-    others = {what for value in x.values() if (what := NOTHING.get(value.dtype.kind))}
-    if others:
-        numbers = {"0 for numbers"} if any(value.dtype.kind == "f" for value in x.values()) else set()
-        return f"zeros: {', '.join(sorted(others | numbers))}"
-    if kind == "layer" or len(x) > 1:
-        return "zeros"
-    (values,) = x.values()
-    low, high = float(values.min()), float(values.max())
-    image = values.ndim == 4 and values.shape[-1] in (1, 3, 4)
-    if low >= 0:
-        shade = "black" if image else "the low end"
-    elif low >= -1 and high <= 1:
-        low, high, shade = -1.0, 1.0, "gray" if image else "the middle"
-    else:
-        shade = "gray, about the middle" if image else "inside the range"
-    return f"zeros: {shade}, inputs lie in [{low:.4g}, {high:.4g}]"

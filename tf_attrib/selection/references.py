@@ -10,7 +10,8 @@ from ..common.errors import AttributionError
 from ..common.nested import flatten, is_array, is_nested_list
 from ..common.own_code import code_of
 from ..graph.traced.heads_and_lookups import layer_names
-from .baselines import Baseline, OfFrame, Several, as_made, at_input, given, zeros
+from .baselines import Baseline, OfFrame, Several, at_input, given, zeros
+from .fitting import as_made
 from .frames import is_frame, is_row
 from .inputs import as_array, encoded, few
 
@@ -148,7 +149,7 @@ def _made_at_input(baseline: Baseline, made: Any, inputs: dict) -> dict:
         )
     count = len(next(iter(inputs.values())))
     rows = (count,) if baseline.shared is False else (None,)
-    found = {key: as_made(baseline, value, rows, inputs[key].shape[1:]) for key, value in made.items()}
+    found = {key: as_made(baseline.words, baseline.shared, value, rows, inputs[key].shape[1:]) for key, value in made.items()}
     lengths = {len(value) for value in found.values()}
     if len(lengths) > 1 or (baseline.shared is None and lengths - {1, count}):
         raise AttributionError(
@@ -233,7 +234,7 @@ def _one(baseline, key, values, at_model_input, rng, mark) -> tuple[np.ndarray, 
         table = table if shared else table[:, None]
     else:
         table, shared = _made(baseline, x, rng), bool(baseline.shared)
-        table = as_made(baseline, table, (None,) if shared else (len(x), None), x.shape[1:])
+        table = as_made(baseline.words, baseline.shared, table, (None,) if shared else (len(x), None), x.shape[1:])
     if x.dtype == object:
         table = encoded(table)
     bad = np.flatnonzero(~_finite_rows(table))
