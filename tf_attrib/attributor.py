@@ -24,13 +24,13 @@ from .engine.run import row_count, run
 from .engine.session import Session, check_finite
 from .engine.tokens import tokens
 from .engine.work import Work
-from .graph.called.trace import call_as_graph
+from .graph.called.route import Route, signature_of
 from .graph.saved.exported import Exported, load_exported
 from .graph.saved.file import is_export
 from .graph.saved.keras_file import load_model
 from .graph.traced import keras_model
 from .graph.traced.states import check_stateless
-from .graph.traced.trace import Traced, trace
+from .graph.traced.trace import Traced
 from .methods import Method, as_method
 from .selection.at_and_of import At, Of, OwnRows, as_at, as_of, for_any_type
 from .selection.frames import Given, Specs, without_frames
@@ -38,9 +38,6 @@ from .selection.inputs import matched, prepared, raw_specs, read, specs_of
 from .selection.outputs import data_key, leaf_type, resolve_of
 from .selection.references import of_frames
 
-# The batch that a function is traced with where it cannot be traced for any.
-FIXED_ROWS = 16
-CALLS_PYTHON = "it calls Python, tf.py_function"
 # Bytes of gradients that are kept on the host.
 MEMORY = 2**30
 
@@ -119,7 +116,7 @@ class Attributor:
         self.memory = MEMORY if memory is None else int(memory)
         self.at, self.of = as_at(at), as_of(of)
         self.class_names = as_class_names(class_names)
-        self._traces: dict[tuple, Traced | str] = {}
+        self._route = Route(model, preprocess, batch_size, self.eager)
         self._sessions: dict[tuple, Session] = {}
         self._others: dict[Any, Attributor] = {}
         self._specs = None
@@ -129,7 +126,7 @@ class Attributor:
         if isinstance(model, Exported) and all(spec.shape.rank is not None for spec in model.specs.values()):
             self._specs = model.specs
         if self._specs is not None and preprocess is None:
-            traced = self._traced(self._specs)
+            traced = self._route.traced(self._specs)
             if isinstance(traced, Traced):  # a model that is called waits for the first examples
                 resolve_of(traced, self.of)  # a name that does not exist fails here, not at the first call
 
@@ -351,7 +348,7 @@ class Attributor:
         match = matched(arrays, specs, given.pictures)
         ready = prepared(given, specs, match)
         rows = self._own_rows(len(next(iter(ready.values()))))
-        signature = _signature(specs), tuple((key, leaf.dtype, leaf.shape[1:]) for key, leaf in rows.items())
+        signature = signature_of(specs), tuple((key, leaf.dtype, leaf.shape[1:]) for key, leaf in rows.items())
         shapes = tuple(ready[key].shape[1:] for key in specs)
         ready |= rows
         if (signature, shapes) not in self._sessions:
@@ -390,9 +387,9 @@ class Attributor:
         return {data_key(key): leaf.astype(leaf_type(leaf).as_numpy_dtype, copy=False) for key, leaf in data.leaves.items()}
 
     def _traced_for(self, specs: dict, ready: dict, given: Given) -> Traced:
-        """The same as `_trace`, with an error that knows of frames."""
+        """The graph for inputs of these specs, or an error that knows of frames."""
         try:
-            return self._trace(specs, ready)
+            return self._route.graph(specs, ready)
         except AttributionError as error:
             if None not in given.names or self._specs is not None:
                 raise
@@ -400,71 +397,6 @@ class Attributor:
                 f"{error}; the frame went in as one array, (batch, columns); where the model takes columns by name, give "
                 "{name: frame[name] for name in frame.columns}"
             ) from error
-
-    def _trace(self, specs: dict, ready: dict) -> Traced:
-        """The graph for inputs of these specs; one that calls the model where it is not, or cannot be, traced.
-
-        Args:
-            ready: examples, by the model's keys.
-        """
-        traced = self._traced(specs)
-        if isinstance(traced, Traced):
-            return traced
-        key = _signature(specs), tuple(ready[key].shape[1:] for key in specs)
-        if key not in self._traces:
-            own = {key: ready[key] for key in specs}
-            # what can be traced looks at no values; of all else its user may say how many rows see each other
-            together = bool(self.batch_size) or (not traced and self._can_be_traced(specs))
-            self._traces[key] = call_as_graph(self.model, specs, own, self.preprocess, traced, together)
-        return self._traces[key]
-
-    def _traced(self, specs: dict) -> Traced | str:
-        """The model traced for inputs of these specs, or why it is to be called instead, "" where that was asked for.
-
-        Raises:
-            AttributionError: it cannot be traced, and must not be called.
-        """
-        if self.eager:
-            return ""
-        signature = _signature(specs)
-        if signature not in self._traces:
-            try:
-                traced = self._traced_now(specs)
-                # of a Python function without a gradient, a graph takes zeros for one
-                called = self.eager is None and not isinstance(self.model, Exported) and traced.calls_python
-                self._traces[signature] = CALLS_PYTHON if called else traced
-            except AttributionError as error:
-                if self.eager is False or isinstance(self.model, Exported):
-                    raise
-                self._traces[signature] = str(error)
-        return self._traces[signature]
-
-    def _can_be_traced(self, specs: dict) -> bool:
-        try:
-            self._traced_now(specs)
-        except AttributionError:
-            return False
-        return True
-
-    def _traced_now(self, specs: dict) -> Traced:
-        model, before = self.model, self.preprocess
-        if isinstance(model, Exported):
-            return model.trace(specs, before)
-        try:
-            return trace(model, specs, before)
-        except AttributionError as error:
-            if keras_model.is_keras(model):
-                raise
-            # a function may need to know its batch: then every block has that many rows
-            fixed = {
-                key: tf.TensorSpec([self.batch_size or FIXED_ROWS, *spec.shape[1:]], spec.dtype) for key, spec in specs.items()
-            }
-            try:
-                return trace(model, fixed, before)
-            except AttributionError:
-                wide = any(spec.dtype == tf.float64 for spec in specs.values())
-                hint = "; the inputs are float64, perhaps it wants inputs.astype('float32')" if wide else ""
-                raise AttributionError(f"{error}{hint}") from error
 
     def _tokens(self, session: Session, ready: dict) -> np.ndarray | None:
         """(n, length), the words behind one lookup's indices, where the model knows them."""
@@ -486,7 +418,3 @@ def as_attributor(value: Any, who: str) -> Attributor:
 def _kind(of: Of | None) -> Of | None:
     """`of` without the rows that a score has of its own."""
     return None if of is None else dataclasses.replace(of, data=None)
-
-
-def _signature(specs: dict) -> tuple:
-    return tuple((key, spec.dtype, tuple(spec.shape)) for key, spec in specs.items())

@@ -1,0 +1,104 @@
+"""Which way a model goes: traced into a graph where it can be, else called by operations of one."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ...common.errors import AttributionError
+from ..saved.exported import Exported
+from ..traced import keras_model
+from ..traced.trace import Traced, trace
+from .trace import call_as_graph
+
+# The batch that a function is traced with where it cannot be traced for any.
+FIXED_ROWS = 16
+CALLS_PYTHON = "it calls Python, tf.py_function"
+
+
+class Route:
+    """The graphs of `model(preprocess(inputs))`, one for each kind of inputs, made when they are first asked for.
+
+    Args:
+        batch_size: as its user says, or None.
+        eager: True calls the model, False traces it, None traces it where that can be done.
+    """
+
+    def __init__(
+        self, model: Callable | Exported, preprocess: Callable | None, batch_size: int | None, eager: bool | None
+    ) -> None:
+        self._model, self._preprocess, self._batch_size, self._eager = model, preprocess, batch_size, eager
+        self._traces: dict[tuple, Traced | str] = {}
+        self._called: dict[tuple, Traced] = {}
+
+    def graph(self, specs: dict[Any, tf.TensorSpec], examples: dict[Any, np.ndarray]) -> Traced:
+        """The graph for inputs of these specs; one that calls the model where it is not, or cannot be, traced.
+
+        Args:
+            examples: by the model's keys.
+
+        Raises:
+            AttributionError: the model can be neither traced nor called.
+        """
+        traced = self.traced(specs)
+        if isinstance(traced, Traced):
+            return traced
+        key = signature_of(specs), tuple(examples[key].shape[1:] for key in specs)
+        if key not in self._called:
+            own = {key: examples[key] for key in specs}
+            # what can be traced looks at no values; of all else its user may say how many rows see each other
+            together = bool(self._batch_size) or (not traced and self._can_be_traced(specs))
+            self._called[key] = call_as_graph(self._model, specs, own, self._preprocess, traced, together)
+        return self._called[key]
+
+    def traced(self, specs: dict[Any, tf.TensorSpec]) -> Traced | str:
+        """The model traced for inputs of these specs, or why it is to be called instead, "" where that was asked for.
+
+        Raises:
+            AttributionError: it cannot be traced, and must not be called.
+        """
+        if self._eager:
+            return ""
+        key, bound = signature_of(specs), self._eager is False or isinstance(self._model, Exported)
+        if key not in self._traces:
+            try:
+                traced = self._traced_now(specs)
+                # of a Python function without a gradient, a graph takes zeros for one
+                self._traces[key] = CALLS_PYTHON if not bound and traced.calls_python else traced
+            except AttributionError as error:
+                if bound:
+                    raise
+                self._traces[key] = str(error)
+        return self._traces[key]
+
+    def _can_be_traced(self, specs: dict) -> bool:
+        try:
+            self._traced_now(specs)
+        except AttributionError:
+            return False
+        return True
+
+    def _traced_now(self, specs: dict) -> Traced:
+        model, before = self._model, self._preprocess
+        if isinstance(model, Exported):
+            return model.trace(specs, before)
+        try:
+            return trace(model, specs, before)
+        except AttributionError as error:
+            if keras_model.is_keras(model):
+                raise
+            # a function may need to know its batch: then every block has that many rows
+            rows = self._batch_size or FIXED_ROWS
+            fixed = {key: tf.TensorSpec([rows, *spec.shape[1:]], spec.dtype) for key, spec in specs.items()}
+            try:
+                return trace(model, fixed, before)
+            except AttributionError:
+                wide = any(spec.dtype == tf.float64 for spec in specs.values())
+                hint = "; the inputs are float64, perhaps it wants inputs.astype('float32')" if wide else ""
+                raise AttributionError(f"{error}{hint}") from error
+
+
+def signature_of(specs: dict[Any, tf.TensorSpec]) -> tuple:
+    """What tells one kind of inputs from another."""
+    return tuple((key, spec.dtype, tuple(spec.shape)) for key, spec in specs.items())
