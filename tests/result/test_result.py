@@ -178,8 +178,8 @@ def test_every_array_of_a_result_is_selected_with_it():
     fields = {field.name for field in dataclasses.fields(ta.Attribution)}
     words = {"method", "at", "of", "unit", "baseline", "notes", "attribution_unit", "class_zero", "format", "eager"}
     typed = {"kind", "steps", "place", "path_at", "baseline_is_zero", "taken_away", "left_out", "columns", "categories"}
-    typed |= {"feature_names", "eager", "class_names", "standard_error"}
-    assert fields == {*PER_EXAMPLE, *typed, "attributions", "positive", "inputs", *words}
+    typed |= {"feature_names", "class_names"}
+    assert fields == {*PER_EXAMPLE, *typed, "attributions", "positive", "standard_error", "inputs", *words}
 
 
 # words

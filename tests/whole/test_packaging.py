@@ -14,7 +14,12 @@ import tf_attrib
 
 ROOT = next(folder for folder in Path(__file__).parents if (folder / "setup.cfg").exists())
 PACKAGE = Path(tf_attrib.__file__).parent
-DISTRIBUTIONS = {"PIL": "pillow", "google": "protobuf", "sklearn": "scikit-learn"}  # whose name is not that of the import
+DISTRIBUTIONS = {
+    "skimage": "scikit-image",
+    "PIL": "pillow",
+    "google": "protobuf",
+    "sklearn": "scikit-learn",
+}  # whose name is not that of the import
 FOR_WORK_ON_IT = {"test", "lint", "types", "docs", "release"}  # extras that a user has no use for
 
 

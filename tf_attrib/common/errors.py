@@ -27,7 +27,8 @@ def nearest(name: str, choices: Iterable[str] | Mapping[str, tuple], limit: int 
     shapes = choices if isinstance(choices, Mapping) else {}
     choices = [str(choice) for choice in choices]
     # cutoff 0 keeps every choice in the running: the order is what helps, not the filter
-    near = difflib.get_close_matches(str(name), choices, n=limit, cutoff=0.0)
+    near = [choice for choice in choices if "".join(word[:1] for word in choice.split("_")) == str(name)]  # by initials
+    near += [one for one in difflib.get_close_matches(str(name), choices, n=limit, cutoff=0.0) if one not in near]
     near += [choice for choice in choices if choice not in near]
     text = ", ".join(
         f"{choice!r} {shapes[choice]}" if isinstance(shapes.get(choice), tuple) else repr(choice) for choice in near[:limit]
