@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import is_whole, number, whole
+from ..common.checks import number, whole
 from ..common.errors import AttributionError
 from ..common.nested import flatten
 from ..common.types import Features, Leaves
@@ -73,11 +73,13 @@ class Occlusion(Method):
         spatial, window, stride = positions(shape), self.window, self.stride
         if window is None:
             window = tuple(1 if kind == "embeddings" or len(shape) == 1 else max(1, size // 8) for size in spatial)
-        elif several and is_whole(window):  # of tensors of several sizes, one that is smaller is covered whole
+        elif several and isinstance(
+            window, int | np.integer
+        ):  # of tensors of several sizes, one that is smaller is covered whole
             window = tuple(min(int(window), size) for size in spatial)
         if stride is None:
             stride = max(1, window // 2) if isinstance(window, int | np.integer) else tuple(max(1, w // 2) for w in window)
-        elif several and is_whole(stride):
+        elif several and isinstance(stride, int | np.integer) and not isinstance(window, int | np.integer):
             stride = tuple(min(int(stride), w) for w in window)
         return make_windows(shape, window, stride)
 

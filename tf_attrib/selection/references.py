@@ -137,7 +137,7 @@ def _finite_rows(table: np.ndarray) -> np.ndarray:
     """(m,), which rows are finite: of text and whole numbers all."""
     if table.dtype.kind != "f":
         return np.ones(len(table), bool)
-    return np.isfinite(table).reshape(len(table), -1).all(1)
+    return np.asarray(np.isfinite(table).reshape(len(table), -1).all(1))
 
 
 def _made_at_input(baseline: Baseline, made: Any, inputs: dict) -> dict:

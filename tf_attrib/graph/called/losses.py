@@ -1,6 +1,7 @@
 """Gradients that a tape does not find: whether that is a zero, or a gradient that was lost on its way."""
 
 import dataclasses
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -78,7 +79,7 @@ class Losses:
         with tf.GradientTape() as tape:
             tape.watch(floats)
             total = score(sources)
-        slopes = tape.gradient(total, floats)
+        slopes: Any = tape.gradient(total, floats)
         ahead, behind = ([moved(source, move) for source in sources] for move in (MOVE, -MOVE))
         difference = float(score(ahead) - score(behind)) / 2
         steps = [moved(source, MOVE) - source for source in floats]

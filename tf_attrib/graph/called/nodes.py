@@ -1,6 +1,6 @@
 """The operations of a graph that call a model: one for each tensor of it that has a name, and what follows from which."""
 
-from typing import Any
+from typing import Any, cast
 
 import tensorflow as tf
 
@@ -132,5 +132,5 @@ class Nodes:
         tensor = self._one.tensor(name)
         other = self._sizes.get(name, tensor.shape)
         if other.rank != tensor.shape.rank:
-            return tf.TensorSpec(None, tensor.dtype)
+            return tf.TensorSpec(cast(Any, None), tensor.dtype)
         return tf.TensorSpec([a if a == b else None for a, b in zip(tensor.shape, other, strict=True)], tensor.dtype)

@@ -59,7 +59,8 @@ class Operation:
 
             return found, backward
 
-        return list(forward(*sources))
+        found: Any = forward(*sources)
+        return list(found)
 
     def _pulled(self, given: list, ticket: tf.Tensor, upstream: list) -> list[tf.Tensor]:
         """The products of `upstream` with the Jacobian, at those of `given` that are differentiated at."""
@@ -86,7 +87,8 @@ class Operation:
 
             return found, forward_mode
 
-        return list(product(*given, *upstream))
+        found: Any = product(*given, *upstream)
+        return list(found)
 
     @as_failure
     def _forward(self, *sources: tf.Tensor) -> list[tf.Tensor]:
@@ -137,7 +139,7 @@ class Operation:
                 found = self._run(tensors[:count])
                 found = [found[number] for number in self._floats]
             ends = [tensors[number] for number in floats]
-            slopes = inner.gradient(found, ends, tensors[count:])
+            slopes: Any = inner.gradient(found, ends, tensors[count:])
         known = [(slope, move) for slope, move in zip(slopes, moves, strict=True) if slope is not None]
         ends = [tensors[number] for number in where]
         if not known:

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ...common.types import present
 from ..traced.heads_and_lookups import HEADS, PASS, SHAPES
 from ..traced.layer_calls import around_calls, handed_on, identities
 from ..traced.tf_private import operations_noted, reads_noted, writes_noted
@@ -88,11 +89,11 @@ class Record:
             head = self.head(name[1])
             return self.outputs[name[1]] if name[0] == "output" or head is None else head[1]
         (call,) = (one for one in self.calls if (one.path, one.number) == name[1:3])
-        return call.ids if name[0] == "ids" else call.outputs[name[3]]
+        return present(call.ids) if name[0] == "ids" else call.outputs[name[3]]
 
     def names(self) -> dict[Name, tf.Tensor]:
         """The outputs of layers, and what else can be fetched of a run."""
-        found = {("output", key): tensor for key, tensor in self.outputs.items()}
+        found: dict[Name, tf.Tensor] = {("output", key): tensor for key, tensor in self.outputs.items()}
         found |= {("logits", key): head[1] for key in self.outputs if (head := self.head(key)) is not None}
         for call in self.calls:
             found |= {("layer", call.path, call.number, key): tensor for key, tensor in call.outputs.items()}
@@ -185,7 +186,7 @@ class Record:
         if maker is None or maker.kind not in ("GatherV2", "ResourceGather"):
             return None
         if maker.kind == "ResourceGather":
-            return None, int(tensor.shape[-1])
+            return None, tensor.shape[-1]
         table = maker.inputs[0]
         return tuple(table.shape) if table.dtype.is_floating and table.shape.rank == 2 else None
 

@@ -1,7 +1,7 @@
 """Which way a model goes: traced into a graph where it can be, else called by operations of one."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -49,7 +49,7 @@ class Route:
             own = {key: examples[key] for key in specs}
             # what can be traced looks at no values; of all else its user may say how many rows see each other
             together = bool(self._batch_size) or (not traced and self._can_be_traced(specs))
-            self._called[key] = call_as_graph(self._model, specs, own, self._preprocess, traced, together)
+            self._called[key] = call_as_graph(cast(Callable, self._model), specs, own, self._preprocess, traced, together)
         return self._called[key]
 
     def traced(self, specs: dict[Any, tf.TensorSpec]) -> Traced | str:

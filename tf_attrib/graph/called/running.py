@@ -62,7 +62,7 @@ class Runner:
         inputs = self.preprocess(inputs) if self.preprocess else inputs
         found = self.model(inputs, training=False) if self.is_keras else self.model(inputs)
         leaves = {
-            key: tf.convert_to_tensor(leaf) if isinstance(leaf, np.ndarray | np.generic) else leaf
+            key: tf.convert_to_tensor(np.asarray(leaf)) if isinstance(leaf, np.ndarray | np.generic) else leaf
             for key, leaf in flatten(found).items()
         }
         return tensors(leaves if len(leaves) != 1 else rebuild(leaves))

@@ -6,7 +6,7 @@ What `trace` gives, all else is built on: places, outputs, cuts, gradients and b
 import contextlib
 import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import tensorflow as tf
@@ -47,7 +47,9 @@ def call_as_graph(
         AttributionError: the model fails on the examples.
     """
     specs = {
-        key: tf.TensorSpec([spec.shape[0], *examples[key].shape[1:]] if spec.shape.rank else None, spec.dtype, spec.name)
+        key: tf.TensorSpec(
+            cast(Any, [spec.shape[0], *examples[key].shape[1:]] if spec.shape.rank else None), spec.dtype, spec.name
+        )
         for key, spec in specs.items()
     }
     is_keras = keras_model.is_keras(model)

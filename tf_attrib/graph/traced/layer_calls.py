@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import tensorflow as tf
 
@@ -69,7 +69,7 @@ def handed_on(output: tf.Tensor, named: tf.Tensor) -> tuple[tf.Tensor, dict[Any,
     """`named` in place of `output`, with the mask that Keras put on that."""
     mask = getattr(output, "_keras_mask", None)
     if mask is not None:  # a nested model's output brings its mask along; nobody would compute it again
-        named._keras_mask = mask
+        cast(Any, named)._keras_mask = mask
     return named, {None: named}
 
 

@@ -6,7 +6,7 @@ import itertools
 import threading
 import weakref
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, cast
 
 import tensorflow as tf
 
@@ -95,7 +95,7 @@ def reads_noted(note: Callable[[tf.Tensor], None]) -> Iterator[None]:
 
     Not for two threads at a time.
     """
-    eager, thread = framework._EagerTensorBase, threading.get_ident()
+    eager, thread = cast(Any, framework._EagerTensorBase), threading.get_ident()
     original = eager._numpy
 
     def read(tensor):
