@@ -2,9 +2,7 @@
 
 import copy
 import dataclasses
-import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +16,7 @@ from .common.failures import plain_failures
 from .common.progress import progress
 from .engine.assemble import assemble
 from .engine.formats import with_format
+from .engine.model import as_model, check_ways
 from .engine.omission import put_back
 from .engine.planning import Examples, planned, usable
 from .engine.run import row_count, run
@@ -25,9 +24,7 @@ from .engine.session import Session, check_finite
 from .engine.tokens import tokens
 from .engine.work import Work
 from .graph.called.route import Route, signature_of
-from .graph.saved.exported import Exported, load_exported
-from .graph.saved.file import is_export
-from .graph.saved.keras_file import load_model
+from .graph.saved.exported import Exported
 from .graph.traced import keras_model
 from .graph.traced.states import check_stateless
 from .graph.traced.trace import Traced
@@ -35,7 +32,7 @@ from .methods import Method, as_method
 from .selection.at_and_of import At, Of, OwnRows, as_at, as_of, for_any_type
 from .selection.frames import Given, Specs, without_frames
 from .selection.inputs import matched, prepared, raw_specs, read, specs_of
-from .selection.outputs import data_key, leaf_type, resolve_of
+from .selection.outputs import own_rows, resolve_of
 from .selection.references import of_frames
 
 # Bytes of gradients that are kept on the host.
@@ -88,27 +85,8 @@ class Attributor:
         class_names: Any = None,
         allow_unsafe: bool = False,
     ) -> None:
-        if isinstance(model, str | os.PathLike):
-            exported = is_export(Path(model))
-            model = load_exported(model, signature, allow_unsafe) if exported else load_model(model, allow_unsafe)
-        if signature is not None and not isinstance(model, Exported):
-            raise AttributionError(f"signature={signature!r} is for the path of a SavedModel; leave it out")
-        owner: Any = getattr(model, "__self__", None)
-        if keras_model.is_keras(owner):
-            raise AttributionError(
-                f"model is the method {getattr(model, '__name__', '')!r} of a Keras model: "
-                f"give the model itself, ta.Attributor({owner.name})"
-            )
-        if not callable(model) and not isinstance(model, Exported):
-            raise AttributionError(f"model must be a Keras model, a path to one, or a function; got {type(model).__name__}")
-        if preprocess is not None and not callable(preprocess):
-            raise AttributionError(
-                f"preprocess must be a function of the inputs, such as that of keras.applications; got {preprocess!r}"
-            )
-        if eager not in (None, True, False):
-            raise AttributionError(f"eager must be None, True or False, got {eager!r}")
-        if eager and isinstance(model, Exported):
-            raise AttributionError("eager=True is for Keras models and functions; what is exported is a graph: leave it out")
+        model = as_model(model, signature, allow_unsafe)
+        check_ways(model, preprocess, eager)
         whole_or_none("batch_size", batch_size)
         whole_or_none("memory (in bytes)", memory)
         self.model, self.batch_size, self.preprocess = model, batch_size, preprocess
@@ -228,29 +206,11 @@ class Attributor:
             check_finite("score or gradient", np.where(outcome.finite, 0, np.nan)[:, None])
         function = work.session.function
         fields = assemble(method, function, outcome, work, self._tokens(work.session, work.ready))
-        fields["class_names"] = self._names_of(work, fields)
+        if self.class_names is not None and function.output.has_classes:
+            self.class_names.check(work.session.shape(work.ready)[-1])
+            fields["class_names"] = self.class_names.among(fields["target"], fields["predicted"])
         result = with_format(method, work, Attribution(**fields))
         return result if work.omitted is None else put_back(result, work.omitted)
-
-    def _names_of(self, work: "Work", fields: dict[str, Any]) -> dict[int, str]:
-        """The names of those classes that are explained or predicted."""
-        if self.class_names is None or not work.session.function.output.has_classes:
-            return {}
-        self.class_names.check(work.session.shape(work.ready)[-1])
-        there = [
-            part[..., -1].ravel() if part.ndim > 1 else part
-            for part in (fields["target"], fields["predicted"])
-            if part is not None
-        ]
-        return (
-            {
-                int(number): self.class_names.of[int(number)]
-                for number in np.unique(np.concatenate(there))
-                if int(number) in self.class_names.of
-            }
-            if there
-            else {}
-        )
 
     @plain_failures()
     def check(
@@ -347,7 +307,7 @@ class Attributor:
         specs = self._specs_for(arrays)
         match = matched(arrays, specs, given.pictures)
         ready = prepared(given, specs, match)
-        rows = self._own_rows(len(next(iter(ready.values()))))
+        rows = own_rows(self.of, len(next(iter(ready.values()))))
         signature = signature_of(specs), tuple((key, leaf.dtype, leaf.shape[1:]) for key, leaf in rows.items())
         shapes = tuple(ready[key].shape[1:] for key in specs)
         ready |= rows
@@ -373,18 +333,6 @@ class Attributor:
     def _takes_others(self, arrays: dict) -> bool:
         """Whether any of the inputs is not float."""
         return any(not spec.dtype.is_floating for spec in self._specs_for(arrays).values())
-
-    def _own_rows(self, count: int) -> dict[Any, np.ndarray]:
-        """The rows that a score has of its own, by the key under which they go with the inputs."""
-        data = None if self.of is None else self.of.data
-        if data is None:
-            return {}
-        if len(data) != count:
-            raise AttributionError(
-                f"ta.score(function, data=...) has {len(data)} rows, and there are {count} examples: row i "
-                "goes with example i; for others, attributor.explaining(ta.score(function, data=theirs))"
-            )
-        return {data_key(key): leaf.astype(leaf_type(leaf).as_numpy_dtype, copy=False) for key, leaf in data.leaves.items()}
 
     def _traced_for(self, specs: dict, ready: dict, given: Given) -> Traced:
         """The graph for inputs of these specs, or an error that knows of frames."""

@@ -38,6 +38,11 @@ class ClassNames:
                 + (f"; there is no class {beyond[0]}" if beyond and not self.all else "")
             )
 
+    def among(self, *classes: np.ndarray | None) -> dict[int, str]:
+        """The names of the classes in these arrays, (n,) or (n, r) with the class last."""
+        there = [np.ravel(part if part.ndim == 1 else part[..., -1]) for part in classes if part is not None]
+        return {number: self.of[number] for part in there for number in sorted(map(int, np.unique(part))) if number in self.of}
+
     def check_known(self, number: int) -> None:
         """Raises AttributionError where a list of names ends before this class."""
         if self.all and number not in self.of:

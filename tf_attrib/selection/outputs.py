@@ -319,6 +319,19 @@ def data_key(key: Any) -> tuple:
     return "data", key
 
 
+def own_rows(of: Of | None, count: int) -> dict[Any, np.ndarray]:
+    """The rows that a score has of its own, by the key under which they go with the inputs."""
+    data = None if of is None else of.data
+    if data is None:
+        return {}
+    if len(data) != count:
+        raise AttributionError(
+            f"ta.score(function, data=...) has {len(data)} rows, and there are {count} examples: row i "
+            "goes with example i; for others, attributor.explaining(ta.score(function, data=theirs))"
+        )
+    return {data_key(key): leaf.astype(leaf_type(leaf).as_numpy_dtype, copy=False) for key, leaf in data.leaves.items()}
+
+
 def leaf_type(leaf: np.ndarray) -> tf.DType:
     """The dtype that a score's own rows have in the graph: floats as models compute, in float32."""
     return tf.string if leaf.dtype.kind in "OSU" else tf.float32 if leaf.dtype == np.float64 else tf.as_dtype(leaf.dtype)
