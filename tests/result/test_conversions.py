@@ -2,7 +2,6 @@
 
 import dataclasses
 import json
-from typing import Any
 
 import keras
 import matplotlib.pyplot as plt
@@ -14,6 +13,7 @@ from keras import layers
 import tf_attrib as ta
 from tf_attrib.result.columns import columns
 from tf_attrib.result.conversions import NOT_ATTRIBUTED
+from tf_attrib.result.reductions import with_numbers
 
 from ..conftest import assert_refused, make_text, spread
 
@@ -150,16 +150,11 @@ def test_an_xarray_dataset_has_names(encoded, wide):
 # standard errors
 
 
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Drawn(ta.Attribution):
-    """A result of a method that draws, and knows how far it may be off."""
-
-    standard_error: Any = None
-
-
 def test_standard_errors_go_along(wide):
     error = np.full(wide.attributions.shape, 0.25)
-    result = Drawn(**{field.name: getattr(wide, field.name) for field in dataclasses.fields(wide)} | {"standard_error": error})
+    result = ta.Attribution(
+        **{field.name: getattr(wide, field.name) for field in dataclasses.fields(wide)} | {"standard_error": error}
+    )
     assert result.to_dict()["standard_error"] == error.tolist()
     assert result.to_dataframe(long=True).standard_error.tolist() == [0.25] * error.size
     assert "standard_error" not in wide.to_dataframe(long=True)
@@ -188,7 +183,7 @@ def test_an_explanation_adds_up_and_has_names_and_values(shap, encoded, wide):
 
 
 def test_what_is_missed_is_a_feature_of_its_own(shap, wide):
-    off = wide._with(wide.attributions * 0.5)
+    off = with_numbers(wide, wide.attributions * 0.5)
     found = off.to_shap()
     assert found.feature_names == [*WIDE.columns, NOT_ATTRIBUTED]
     np.testing.assert_allclose(found.base_values + found.values.sum(1), off.scores, rtol=1e-5)

@@ -1,7 +1,6 @@
 """Waterfalls add up, dots lie at the values of their columns, heat maps have the colours of their numbers."""
 
 import dataclasses
-from typing import Any
 
 import matplotlib.colors
 import numpy as np
@@ -42,13 +41,6 @@ def wide(count=5, width=9, **changes):
     fields = {"scores": values.sum(1) + 1, "baseline_scores": np.ones(count), "gap": np.zeros(count), "kind": "contribution"}
     names = {"feature_names": {"": tuple(f"column {number}" for number in range(width))}, "place": "inputs"}
     return ta.Attribution(values, **{"inputs": RNG.normal(size=values.shape)} | fields | names | changes)
-
-
-@dataclasses.dataclass(frozen=True, eq=False, repr=False)
-class Drawn(ta.Attribution):
-    """A result of a method that draws, and knows how far it may be off."""
-
-    standard_error: Any = None
 
 
 def axes_of(figure):
@@ -171,7 +163,7 @@ def test_many_rows_have_no_numbers():
 def test_standard_errors_are_drawn_where_there_are_some():
     plain = wide()
     fields = {field.name: getattr(plain, field.name) for field in dataclasses.fields(plain)}
-    result = Drawn(**fields, standard_error=np.full(plain.attributions.shape, 0.25))
+    result = ta.Attribution(**fields | {"standard_error": np.full(plain.attributions.shape, 0.25)})
     np.testing.assert_array_equal(columns(result).errors, np.full((5, 9), 0.25))
     for kind, more in (("waterfall", {"example": 0}), ("scatter", {"feature": "column 1"})):
         figure = result.plot(kind=kind, **more)

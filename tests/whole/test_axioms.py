@@ -272,8 +272,9 @@ def test_every_argument_of_attributor_changes_some_result(cnn, images):
     blocks.attribute(images)
     assert next(iter(blocks._sessions.values())).block == 3
     named = set(inspect.signature(ta.Attributor.__init__).parameters) - {"self"}
-    # memory: test_accuracy; signature: test_exported; allow_unsafe: test_keras_file
-    assert named == {"model", "at", "of", "batch_size", "preprocess", "memory", "signature", "allow_unsafe"}
+    # memory: test_accuracy; signature: test_exported; allow_unsafe: test_keras_file; eager: test_eager_routes
+    others = {"memory", "signature", "allow_unsafe", "eager", "class_names"}  # class_names: test_class_names
+    assert named == {"model", "at", "of", "batch_size", "preprocess"} | others
 
 
 @pytest.mark.parametrize("method", ALL)
@@ -302,5 +303,7 @@ def test_the_model_is_left_as_it_was_after_an_exception(images):
     model = keras.Sequential([keras.Input((8, 8, 1)), layers.Conv2D(2, 3), fails, layers.Flatten(), layers.Dense(2)])
     fails.ready = True
     with pytest.raises(ta.AttributionError, match="could not be traced"):
-        ta.Attributor(model)
+        ta.Attributor(model, eager=False)
+    with pytest.raises(ta.AttributionError, match="no"):
+        ta.Attributor(model).attribute(images)
     assert all("call" not in vars(layer) for layer in model.layers)

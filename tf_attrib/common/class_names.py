@@ -47,7 +47,7 @@ class ClassNames:
         """Raises AttributionError where a list of names ends before this class."""
         if self.all and number not in self.of:
             raise AttributionError(
-                f"class_names holds {len(self.of)} names and class {number} is explained: give one for each class"
+                f"class_names holds {len(self.of)} names, and there are {number + 1} classes at least: give one for each class"
             )
 
 

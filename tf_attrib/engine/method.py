@@ -207,6 +207,11 @@ def as_method(method: str | Method) -> Method:
             f"method is the class {method.__name__}: give an instance, method={method.__name__}(), or a name such as 'gradient'"
         )
     raise AttributionError(
-        f"no method is called {method!r}; there are: {nearest(method, METHODS)}, or an instance such as "
+        f"no method is called {method!r}; there are: {_some(method)}, or an instance such as "
         "ta.IntegratedGradients(tolerance=0.01)"
     )
+
+
+def _some(method: Any) -> str:
+    """Names of methods: those that are nearest, or of what is no name all."""
+    return nearest(method, METHODS) if isinstance(method, str) else ", ".join(map(repr, METHODS))

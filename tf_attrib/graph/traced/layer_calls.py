@@ -76,7 +76,8 @@ def handed_on(output: tf.Tensor, named: tf.Tensor) -> tuple[tf.Tensor, dict[Any,
 def alike(outputs: list | tuple | dict, values: dict[Any, Any]) -> Any:
     """`values`, by the keys of `flatten`, in a structure of the type of `outputs`."""
     # a subclass of dict may give its entries as attributes too
-    return type(outputs)(values if isinstance(outputs, dict) else values.values())  # pyright: ignore[reportCallIssue]
+    made: Any = type(outputs)
+    return made(values if isinstance(outputs, dict) else values.values())
 
 
 def _scope(name: str) -> str:
