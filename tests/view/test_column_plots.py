@@ -8,7 +8,7 @@ import pytest
 
 import tf_attrib as ta
 from tf_attrib.result.columns import columns
-from tf_attrib.view import colour
+from tf_attrib.view import colour, features_html
 from tf_attrib.view.column_plots import NOT_ATTRIBUTED, waterfall_bars
 
 from ..conftest import assert_refused
@@ -195,3 +195,17 @@ def test_numbers_that_are_not_finite_do_not_break_a_picture(kind):
     values = result.attributions.copy()
     values[1, 2] = np.nan
     dataclasses.replace(result, attributions=values).plot(kind=kind)._repr_png_()
+
+
+def test_bars_tables_and_captions_have_standard_errors_too():
+    plain = wide()
+    result = dataclasses.replace(plain, standard_error=np.full(plain.attributions.shape, 0.25))
+    figure = result.plot(kind="table", example=0, k=3)
+    (bars,) = (axes for axes in axes_of(figure) if axes.patches)
+    (lines,) = (one for one in bars.collections if hasattr(one, "get_segments"))
+    np.testing.assert_allclose([np.ptp(segment[:, 0]) for segment in lines.get_segments()], [0.5] * 3)
+    assert "one standard error to either side" in figure.caption
+    assert "standard error 0.25 of a feature at most" in figure.caption
+    assert "± 0.25" in features_html(result)
+    assert "standard error" not in plain.plot(kind="table", example=0).caption
+    assert "±" not in features_html(plain)

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ..common.nested import flatten
 from ..common.types import present
 from ..result.result import Result
 from ..result.words import class_words
@@ -124,6 +125,10 @@ def numbers(result: Result, example: int, interior: bool = False) -> list[str]:
         parts.append(gap_words(result, example))
     if result.error_estimate is not None and present(result.converged)[example]:
         parts.append(f"estimated error {percent(result.error_estimate[example])} of the sum of magnitudes")
+    if result.standard_error is not None:
+        errors = np.concatenate([np.ravel(leaf[example]) for leaf in flatten(result.standard_error).values()])
+        if np.isfinite(errors).any():
+            parts.append(f"standard error {number(float(np.nanmax(errors)))} of a feature at most")
     sentences = [f"{', '.join(parts)}; unit: {result.unit}."]
     status = status_words(result, example)
     if status:

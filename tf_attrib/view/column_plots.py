@@ -23,7 +23,6 @@ SHORT = 1e-3
 NOT_ATTRIBUTED = "(not attributed)"
 # More rows have no room for their numbers, and more categories none for their names.
 MOST_LABELS, MOST_CATEGORIES = 30, 20
-ERROR = {"ecolor": "#333333", "elinewidth": 0.9, "capsize": 2}
 
 
 def table_of(result: Result, names: Sequence[str] | None) -> Columns:
@@ -64,7 +63,7 @@ def waterfall(result: Result, example: int, k: int, names: Sequence[str] | None)
         for row, (_, value, error) in enumerate(bars):
             axes.barh(row, value, left=below, height=0.66, color=colour.sign_colours([value])[0])
             if np.isfinite(error):
-                axes.errorbar(below + value, row, xerr=error, fmt="none", **ERROR)
+                axes.errorbar(below + value, row, xerr=error, fmt="none", **draw.ERROR)
             below += value
             if row + 1 < len(bars):
                 axes.plot([below, below], [row - 0.33, row + 1.33], color="#999999", linewidth=0.7, zorder=0)
@@ -190,7 +189,9 @@ def _dots(axes, table: Columns, chosen: Sequence[int], column: int, shade: tuple
     shades = colour.sign_colours(height) if shade is None else shade[0]
     axes.axhline(0, color="#999999", linewidth=0.7, zorder=0)
     if table.errors is not None:
-        axes.errorbar(places, height, yerr=np.nan_to_num(table.errors[list(chosen), column]), fmt="none", zorder=1, **ERROR)
+        axes.errorbar(
+            places, height, yerr=np.nan_to_num(table.errors[list(chosen), column]), fmt="none", zorder=1, **draw.ERROR
+        )
     axes.scatter(places, height, s=14, c=shades, linewidths=0, zorder=3)
     axes.set_xlabel(shortened(table.names[column]), fontsize=8, parse_math=False)
     draw.plain(axes)

@@ -5,6 +5,7 @@ import dataclasses
 import io
 import textwrap
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -16,6 +17,8 @@ from . import colour
 from .image import Picture
 
 WIDTH = 9.0  # inches
+# Lines that show a standard error.
+ERROR: Any = {"ecolor": "#333333", "elinewidth": 0.9, "capsize": 2}
 CAPTION_SIZE = 8.0  # points
 TITLE_SIZE = 10.0
 OUTLINE = "#1740d4"  # neither of the pair

@@ -23,6 +23,7 @@ class Block:
         values: (batch, ...) attributions.
         inputs: (batch, ...) the input in the same place, or None where none fits.
         kind: one of KINDS, or "" where the shape suits none.
+        errors: (batch, ...) the standard errors of the values, None where there are none.
         named: from (key, index) to the name of a column or category, "" where there is none.
     """
 
@@ -31,6 +32,7 @@ class Block:
     inputs: np.ndarray | None
     kind: str
     named: Callable[[Any, tuple[int, ...]], str] = lambda key, index: ""
+    errors: np.ndarray | None = None
 
     def feature(self, index: tuple[int, ...]) -> str:
         """The name of a feature: of its column or category, else its place."""
@@ -44,11 +46,11 @@ class Block:
 def blocks(result: Result) -> list[Block]:
     """Each tensor of the result with its input and its kind, in order."""
     inputs = {} if result.inputs is None else {key: np.asarray(leaf) for key, leaf in flatten(result.inputs).items()}
-    found = []
+    found, errors = [], {} if result.standard_error is None else flatten(result.standard_error)
     for key, leaf in flatten(result.attributions).items():
         values = np.asarray(leaf)
         own = _own_input(key, values, inputs, has_steps(result, values))
-        found.append(Block(key, values, own, _kind(result, key, values, own, inputs), result.name_of))
+        found.append(Block(key, values, own, _kind(result, key, values, own, inputs), result.name_of, errors.get(key)))
     return found
 
 

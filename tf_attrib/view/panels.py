@@ -222,22 +222,25 @@ def _strongest(magnitudes: np.ndarray, limit: int, noun: str) -> tuple[np.ndarra
 
 def _table(part: Part) -> list[draw.Panel]:
     rows, caption = ranked(part.group, part.example, part.options.k, part.options.names)
-    names = [name if value is None else f"{name} = {_short(value)}" for name, value, _, _ in rows]
+    names = [name if value is None else f"{name} = {_short(value)}" for name, value, _, _, _ in rows]
     if any(row[1] is not None for row in rows):
         caption = [*caption, "After the name: the feature's value."]
     caption = [*caption, *colour.not_finite([row[2] for row in rows], "feature", "no bar")]
-    return [_bar_chart(part, names, [row[2] for row in rows], caption)]
+    errors = None if any(row[3] is None for row in rows) else [row[3] for row in rows]
+    if errors is not None:
+        caption = [*caption, "Lines: one standard error to either side."]
+    return [_bar_chart(part, names, [row[2] for row in rows], caption, errors)]
 
 
 def _short(value) -> str:
     return captions.number(value) if isinstance(value, float | np.floating) else coloured_words.as_text(value)[:16]
 
 
-def _bar_chart(part: Part, names: Sequence[str], values, caption: Sequence[str]) -> draw.Panel:
+def _bar_chart(part: Part, names: Sequence[str], values, caption: Sequence[str], errors=None) -> draw.Panel:
     return part.panel(
         (colour.meaning(part.result.kind) + ".", *caption),
         0.6 + 0.2 * len(names),
-        lambda figure: plots.draw_bars(figure.subplots(), names, values, part.unit),
+        lambda figure: plots.draw_bars(figure.subplots(), names, values, part.unit, errors),
     )
 
 

@@ -91,11 +91,16 @@ def _printable(token: str) -> str:
     return text if len(text) <= LINE_CHARACTERS - 6 else text[: LINE_CHARACTERS - 9] + "..."
 
 
-def draw_bars(axes: Axes, names: Sequence[str], values: npt.ArrayLike, unit: str) -> None:
-    """A horizontal bar for each feature, first on top: green to the right of zero, red to the left."""
+def draw_bars(axes: Axes, names: Sequence[str], values: npt.ArrayLike, unit: str, errors: npt.ArrayLike | None = None) -> None:
+    """A horizontal bar for each feature, first on top: green to the right of zero, red to the left; a line of one standard
+    error to either side where `errors` (features,) are given."""
     values = np.asarray(values, np.float64)
     places = np.arange(len(values))
     axes.barh(places, colour.finite(values), color=colour.sign_colours(values), height=0.72)
+    if errors is not None:
+        axes.errorbar(
+            colour.finite(values), places, xerr=np.nan_to_num(np.asarray(errors, np.float64)), fmt="none", **draw.ERROR
+        )
     axes.axvline(0, color="#555555", linewidth=0.8)
     axes.set_yticks(places, labels=[shortened(name) for name in names], parse_math=False)
     axes.set_ylim(len(values) - 0.4, -0.6)

@@ -22,7 +22,8 @@ def ranked(found: Sequence[Block], example: int, k: int, names: Sequence[str] | 
         names: one for each feature, over all tensors in order; default: key and index.
 
     Returns:
-        Rows (name, value or None, attribution, share of the sum of magnitudes), largest first; sentences.
+        Rows (name, value or None, attribution, standard error or None, share of the sum of magnitudes), largest first;
+        sentences.
 
     Raises:
         AttributionError: for k below 1 or another number of names.
@@ -56,11 +57,12 @@ def _features(block: Block, example: int):
     same = block.inputs is not None and block.inputs.shape == block.values.shape
     for index in np.ndindex(values.shape):
         value = present(block.inputs)[example][index] if same else None
-        yield block.feature(index), value, float(values[index])
+        error = None if block.errors is None else float(block.errors[example][index])
+        yield block.feature(index), value, float(values[index]), error
 
 
 def table_html(rows: Sequence[tuple]) -> Markup:
-    """Rows (name, value, attribution, share) as an HTML table, escaped, attributions in their colours."""
+    """Rows (name, value, attribution, error, share) as an HTML table, escaped, attributions in their colours."""
     limit = max((abs(row[2]) for row in rows if np.isfinite(row[2])), default=0.0)
     backgrounds = colour.hex_colours(colour.scale([row[2] for row in rows], limit=limit))
     cell = Markup('<td style="text-align:right;padding:0.15em 0.7em">{}</td>')
@@ -70,10 +72,12 @@ def table_html(rows: Sequence[tuple]) -> Markup:
         line.format(
             name,
             cell.format("" if value is None else _value(value)),
-            coloured.format(background, colour.text_colour(background), f"{attribution:+.3g}"),
+            coloured.format(
+                background, colour.text_colour(background), f"{attribution:+.3g}" + ("" if error is None else f" ± {error:.2g}")
+            ),
             cell.format(captions.percent(share)),
         )
-        for (name, value, attribution, share), background in zip(rows, backgrounds, strict=True)
+        for (name, value, attribution, error, share), background in zip(rows, backgrounds, strict=True)
     ]
     return Markup(
         '<table style="border-collapse:collapse;font-family:sans-serif;font-size:0.9em"><thead><tr>'
