@@ -15,9 +15,7 @@ import tensorflow as tf
 from ..attributor import Attributor, as_attributor
 from ..common.errors import AttributionError, printed
 from ..common.types import present
-from ..engine.integral.integrator import Fixed
 from ..engine.integral.points import Points
-from ..engine.row import ScoreOnly
 from ..engine.session import check_finite
 from ..engine.work import Work
 from ..graph.traced.cut import Port
@@ -209,8 +207,7 @@ def _slopes(work: Work, near: float) -> np.ndarray:
     """(n,), relative slopes of the score."""
     tables, k = work.tables, work.tables.references.count
     points = Points(np.full(k, 1 - near), np.zeros(k), np.arange(k), np.zeros(k, int))
-    rule = Fixed([points] * len(tables.score), {}, work.session.function.dtype.as_numpy_dtype, forward_only=True)
-    before = present(work.session.run(ScoreOnly(), tables, rule).path_scores).mean(1)
+    before = work.session.path_scores(tables, points).mean(1)
     return relative_slopes(work.compared.baseline_scores.mean(1), before, work.compared.scores, near)
 
 

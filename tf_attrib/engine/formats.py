@@ -20,10 +20,9 @@ from ..graph.traced.trace import TRACING
 from ..graph.traced.widening import widened, written_by_author
 from ..result.result import AnyResult
 from ..selection.score_function import ScoreFunction
-from .integral.integrator import Fixed
 from .integral.points import Points
 from .method import Method
-from .row import GradientIntegrand, ScoreOnly
+from .row import GradientIntegrand
 from .work import Work
 
 # Points of each path that are compared, and cells of the scan that places them where the score moves.
@@ -102,8 +101,7 @@ def _placed(work: Work) -> tuple[np.ndarray, np.ndarray]:
     session, tables, count = work.session, work.tables, len(work.tables.score)
     cells, rows = np.linspace(0, 1, CELLS + 1), np.zeros(CELLS + 1, int)
     points = Points(cells, np.ones(CELLS + 1), rows, rows)
-    rule = Fixed([points] * count, {}, session.function.dtype.as_numpy_dtype, forward_only=True)
-    moved = np.sqrt(np.abs(np.diff(present(session.run(ScoreOnly(), tables, rule).path_scores), axis=1)))
+    moved = np.sqrt(np.abs(np.diff(session.path_scores(tables, points), axis=1)))
     moved = np.where(np.isfinite(moved), moved, 0)
     share = (1 - EVEN) * moved / np.maximum(moved.sum(1, keepdims=True), np.finfo(float).tiny) + EVEN / CELLS
     passed = np.concatenate([np.zeros((count, 1)), np.cumsum(share, 1)], 1)

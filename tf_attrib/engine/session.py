@@ -26,7 +26,8 @@ from ..selection.score_function import ScoreFunction
 from . import program
 from .compared import Compared
 from .fetching import Fetching
-from .integral.integrator import Integrator, Outcome
+from .integral.integrator import Fixed, Integrator, Outcome
+from .integral.points import Points, at_input
 from .row import RowFunction, ScoreOnly
 
 
@@ -261,6 +262,22 @@ class Session(Fetching):
 
         program.run(program_for, tables, integrator, self.block, advance)
         return integrator.outcome()
+
+    def path_scores(self, tables: program.Tables, points: Points) -> np.ndarray:
+        """(n, rows), the scores at these points of the paths of each example: forward passes alone."""
+        rule = Fixed([points] * len(tables.score), {}, self.function.dtype.as_numpy_dtype, forward_only=True)
+        return present(self.run(ScoreOnly(), tables, rule).path_scores)
+
+    def scores(self, at: Leaves, inputs: Leaves, target: np.ndarray) -> np.ndarray:
+        """(n,), the scores of examples whose selected tensors are `at`, by key.
+
+        Args:
+            inputs: the model's inputs of the same examples, by key: those that the score needs beside `at` are read.
+            target: (n, r).
+        """
+        context = {key: inputs[key] for key in self.function.context}
+        tables = program.Tables(at, context, target, np.zeros(len(target)), References.unused(at))
+        return self.path_scores(tables, at_input())[:, 0]
 
     def compared(self, x: dict, inputs: dict, references: References, target: Any, with_baseline: bool) -> Compared:
         """Targets, and scores at the examples and at their references, in one forward pass over all of them.

@@ -12,13 +12,8 @@ from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
 from ..common.errors import AttributionError
 from ..common.nested import flatten
-from ..common.types import present
 from ..engine.copies import drawn
-from ..engine.integral.integrator import Fixed
-from ..engine.integral.points import at_input
 from ..engine.method import Method
-from ..engine.program import Tables
-from ..engine.row import ScoreOnly
 from ..engine.session import Session
 from ..methods import as_method
 from ..selection.each_position import EachPosition
@@ -97,19 +92,10 @@ class Examples:
         return found
 
     def _block(self, example: np.ndarray, rows: np.ndarray) -> np.ndarray:
-        count, dtype = len(example), self.session.function.dtype.as_numpy_dtype
+        dtype = self.session.function.dtype.as_numpy_dtype
         at = {key: np.ascontiguousarray(part, dtype) for key, part in parted(rows, self.x).items()}
-        none = References(
-            {key: np.zeros((1, *value.shape[1:]), dtype) for key, value in at.items()},
-            {key: np.zeros((count, 1), int) for key in at},
-            1,
-            True,
-            "",
-        )
-        context = {key: self.ready[key][example] for key in self.session.function.context}
-        tables = Tables(at, context, self.target[example], np.zeros(count), none)
-        rule = Fixed([at_input()] * count, {}, dtype, forward_only=True)
-        return present(self.session.run(ScoreOnly(), tables, rule).path_scores)[:, 0]
+        inputs = {key: self.ready[key][example] for key in self.session.function.context}
+        return self.session.scores(at, inputs, self.target[example])
 
     def generators(self, seed: int | None) -> Iterator[np.random.Generator]:
         """A random generator for each example, seeded by its own values too: its company does not matter."""

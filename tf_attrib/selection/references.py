@@ -36,6 +36,12 @@ class References:
     words: str
     default: bool = False
 
+    @classmethod
+    def unused(cls, values: dict[Any, np.ndarray]) -> "References":
+        """Those of rows that lie at `values` (n, ...) themselves: there is one, and it is not looked at."""
+        tables = {key: np.zeros((1, *value.shape[1:]), value.dtype) for key, value in values.items()}
+        return cls(tables, {key: np.zeros((len(value), 1), int) for key, value in values.items()}, 1, True, "", True)
+
     def chosen(self, which: np.ndarray) -> "References":
         """Of each example's references those at these positions."""
         return dataclasses.replace(
