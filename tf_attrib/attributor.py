@@ -286,7 +286,7 @@ class Attributor:
             return raw.work(inputs, target, baselines, method, seed, on_error)
         arrays, good = usable(given.arrays, on_error == "mark")
         session, ready, match = self.prepare(dataclasses.replace(given, arrays=arrays))
-        baselines = of_frames(baselines, lambda value: without_frames(value, *self._takes, given.names)[0])
+        baselines = of_frames(baselines, lambda value: without_frames(value, *self._takes, given.names)[0], given.names)
         at = method.placed_at(self.at, session.function)
         if at != self.at:
             return self.observing(at).work(inputs, target, baselines, method, seed, on_error)

@@ -4,7 +4,7 @@ import pytest
 import tensorflow as tf
 
 from tf_attrib.common.errors import AttributionError
-from tf_attrib.common.failures import plain_failures
+from tf_attrib.common.failures import as_failure, plain_failures
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,29 @@ def test_an_error_of_tensorflow_is_one_line_of_ours(error, words):
 def test_other_errors_pass():
     with pytest.raises(KeyError), plain_failures():
         raise KeyError("x")
+
+
+def test_an_error_of_python_that_tensorflow_called_comes_back_as_it_was_raised():
+    @as_failure
+    def raising():
+        raise KeyError("x")
+
+    for _ in range(20):  # of older ones none is kept
+        with pytest.raises(RuntimeError, match="raised in Python, number"):
+            raising()
+    with pytest.raises(RuntimeError) as raised:
+        raising()
+    with pytest.raises(AttributionError, match="KeyError: 'x'") as told, plain_failures():
+        raise tf.errors.UnknownError(None, None, f"at node\n{raised.value}")
+    assert isinstance(told.value.__cause__, KeyError)
+
+
+def test_an_error_of_ours_passes_through_tensorflow():
+    @as_failure
+    def raising():
+        raise AttributionError("ours")
+
+    with pytest.raises(RuntimeError) as raised:
+        raising()
+    with pytest.raises(AttributionError, match="ours"), plain_failures():
+        raise tf.errors.UnknownError(None, None, str(raised.value))

@@ -333,3 +333,12 @@ def test_files_that_are_no_results(tmp_path):
 def test_a_folder_that_does_not_exist(tmp_path):
     with pytest.raises(ta.AttributionError, match="nowhere"):
         made().save(tmp_path / "nowhere" / "result.npz")
+
+
+def test_an_empty_slice_is_printed_and_ranked():
+    baseline = np.zeros((3, 2))
+    empty = made(baseline_scores=baseline, gap=np.zeros(3))[3:]
+    assert len(empty) == 0
+    assert empty.difference.shape == (0,)
+    assert empty.top(1) == []
+    assert "0 examples" in repr(empty)

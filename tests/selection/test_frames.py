@@ -8,6 +8,7 @@ import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
+from tf_attrib.common.nested import flatten
 
 from ..conftest import assert_refused, spread
 
@@ -357,3 +358,55 @@ def test_polars_gives_the_same(plain, by_name):
     dated = same.with_columns(age=polars.date(2024, 1, 1))
     assert_refused(lambda: plain.attribute(dated), "'age'", "Date")
     assert ta.saturation(plain, same).scores.shape == (3,)
+
+
+# columns in another order, wherever a frame or a row of one can stand
+
+ORDERS = {
+    "typical": (False, ta.typical),
+    "row": (False, lambda frame: frame.mean()),
+    "several": (False, lambda frame: ta.several([ta.at_input(frame.mean()), ta.typical(frame)])),
+    "by key: row": (True, lambda frame: {"m": frame.mean()}),
+    "by key: frame": (True, lambda frame: {"m": frame}),
+    "by key: dataset": (True, lambda frame: {"m": ta.dataset(frame, 6)}),
+    "row for a key": (True, lambda frame: frame.mean()),
+    "dataset of keys": (True, lambda frame: ta.dataset({"m": frame}, 6)),
+    "dataset for a key": (True, lambda frame: ta.dataset(frame.iloc[:2], 2)),
+    "at_input of keys": (True, lambda frame: ta.at_input({"m": frame * 0 + frame.mean()})),
+    "at_input of a row": (True, lambda frame: ta.at_input({"m": frame.mean()})),
+}
+
+
+@pytest.fixture(scope="module")
+def three_columns():
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((3,), name="m"), keras.layers.Dense(5, "tanh"), keras.layers.Dense(1)])
+    frame = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 3)).astype("float32"), columns=list("abc"))
+    return ta.Attributor(model), frame
+
+
+def of_one(result):
+    (leaf,) = flatten(result.attributions).values()
+    return leaf
+
+
+@pytest.mark.parametrize("name", ORDERS)
+def test_the_order_of_a_baselines_columns_does_not_matter(three_columns, name):
+    (attributor, frame), (by_key, make) = three_columns, ORDERS[name]
+    inputs = {"m": frame} if by_key else frame
+    first, second = (
+        of_one(attributor.attribute(inputs, baselines=make(columns), method="occlusion", seed=0))
+        for columns in (frame, frame[["c", "a", "b"]])
+    )
+    np.testing.assert_array_equal(first, second)
+    assert np.abs(first).max() > 0.1 or name == "by key: frame"  # there the baseline is the input itself
+
+
+def test_a_baseline_whose_names_are_not_those_of_the_columns_is_refused(three_columns):
+    attributor, frame = three_columns
+    other = frame.rename(columns={"a": "other"})
+    for baselines in (ta.typical(other), ta.dataset(other), other.mean()):
+        assert_refused(lambda given=baselines: attributor.attribute(frame, baselines=given), "the same columns", "'other'")
+    assert_refused(lambda: ta.constant(frame.mean()), "ta.at_input(row)")
+    by_number = frame.set_axis([0, 1, 2], axis=1)
+    assert_refused(lambda: attributor.attribute(by_number, baselines=by_number[[2, 0, 1]].mean()), ".to_numpy()")

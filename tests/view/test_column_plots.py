@@ -209,3 +209,10 @@ def test_bars_tables_and_captions_have_standard_errors_too():
     assert "± 0.25" in features_html(result)
     assert "standard error" not in plain.plot(kind="table", example=0).caption
     assert "±" not in features_html(plain)
+
+
+def test_no_waterfall_of_scores_that_are_not_finite():
+    plain = wide()
+    bad = dataclasses.replace(plain, scores=np.where(np.arange(len(plain)) == 1, np.nan, plain.scores))
+    assert_refused(lambda: bad.plot(kind="waterfall", example=1), "example 1 are not finite", "kind='table'")
+    assert bad.plot(kind="waterfall", example=0).caption

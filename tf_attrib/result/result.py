@@ -203,7 +203,8 @@ class Result:
         """(batch,), score less the mean of the baseline scores: what a complete attribution sums to."""
         if self.baseline_scores is None:
             return None
-        return self.scores - self.baseline_scores.reshape(len(self), -1).mean(1)
+        below = self.baseline_scores.reshape(len(self), -1).mean(1) if len(self) else np.zeros(0)
+        return self.scores - below
 
     @property
     def relative_gap(self) -> np.ndarray | None:
@@ -240,7 +241,10 @@ class Result:
         return self._over_features(lambda leaf: np.abs(leaf).sum(1))
 
     def _over_features(self, reduce: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
-        leaves = [leaf.reshape(len(self), -1).astype(np.float64) for leaf in flatten(self.attributions).values()]
+        leaves = [
+            leaf.reshape(len(self), int(np.prod(leaf.shape[1:]))).astype(np.float64)
+            for leaf in flatten(self.attributions).values()
+        ]
         return sum((reduce(leaf) for leaf in leaves), np.zeros(len(self)))
 
     @property

@@ -16,7 +16,7 @@ import scipy.ndimage
 from ..common.checks import number, whole
 from ..common.errors import AttributionError
 from .fitting import fits, is_in, same_keys
-from .frames import column_names, is_frame, is_row
+from .frames import column_names, holds_frames, is_frame, is_row
 from .inputs import as_array, as_arrays
 
 
@@ -66,6 +66,11 @@ class OfFrame:
 
 def constant(value: float | np.ndarray) -> Baseline:
     """`value` everywhere in the selected tensor: a number, for text a string, or an array that broadcasts to one example."""
+    if is_row(value) or is_frame(value):
+        raise AttributionError(
+            "ta.constant takes a number or an array, whose places are those of the input; a row of a table goes by the names "
+            "of its columns as it is: baselines=row, or ta.at_input(row)"
+        )
     array = as_array(value, "the value of ta.constant")
     text = array.dtype.kind in "OSU"
     if not text and array.dtype.kind not in "biuf":
@@ -207,6 +212,7 @@ def dataset(samples: Any, n: int | None = None) -> Any:
         column_names(samples)
         if n is not None:
             whole(f"the n of ta.dataset, of {len(samples)} samples,", n, 1, len(samples))
+    if holds_frames(samples):
         return OfFrame(functools.partial(dataset, n=n), samples)
     leaves = as_arrays(samples, "sample of ta.dataset")
     lengths = {len(leaf) if leaf.ndim else 0 for leaf in leaves.values()}
@@ -229,13 +235,15 @@ def dataset(samples: Any, n: int | None = None) -> Any:
     return Baseline(f"{n or total} samples of a data set", make, at_model_input=True)
 
 
-def typical(samples: Any) -> Baseline:
+def typical(samples: Any) -> Any:
     """The typical example of `samples`: of each float feature the median, of text, whole numbers and booleans the value that is
     most frequent (of several the least).
 
     Args:
         samples: data in the structure of the model's inputs, (m, ...) each.
     """
+    if holds_frames(samples):
+        return OfFrame(typical, samples)
     leaves = as_arrays(samples, "sample of ta.typical")
     if any(not leaf.ndim or not len(leaf) for leaf in leaves.values()):
         raise AttributionError("ta.typical(samples) takes arrays (m, ...) of at least one sample each")
@@ -309,6 +317,8 @@ def at_input(x: Any) -> Any:
         return OfFrame(at_input, x)
     if is_row(x):
         return OfFrame(at_input, x.to_frame().T)
+    if holds_frames(x):
+        return OfFrame(at_input, x)
     leaves = as_arrays(x, "baseline of ta.at_input")
 
     def make(inputs, rng):

@@ -3,11 +3,14 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from ..common.errors import AttributionError
 
 
-def fits(array: np.ndarray, features: tuple, dtype, count: int | None = None, several: bool = False) -> np.ndarray:
+def fits(
+    array: np.ndarray, features: tuple, dtype: npt.DTypeLike, count: int | None = None, several: bool = False
+) -> np.ndarray:
     """`array` as (k, *features), checked."""
     leading = array.shape[: array.ndim - len(features)]
     shaped = array.shape[len(leading) :] == tuple(features)
@@ -59,7 +62,7 @@ def as_made(words: str, shared: bool | None, made: Any, rows: tuple, features: t
     return made
 
 
-def is_in(value: float, dtype) -> bool:
+def is_in(value: float, dtype: npt.DTypeLike) -> bool:
     """Whether an integer `dtype` has this number."""
     return value == int(value) and np.iinfo(dtype).min <= value <= np.iinfo(dtype).max
 

@@ -70,6 +70,14 @@ def is_row(value: Any) -> bool:
     )
 
 
+def holds_frames(value: Any) -> bool:
+    """Whether `value` is a table or a row of one, or a dict or list with such in it."""
+    if is_frame(value) or is_row(value):
+        return True
+    parts = value.values() if isinstance(value, Mapping) else value if isinstance(value, list | tuple) else ()
+    return any(holds_frames(part) for part in parts)
+
+
 def column_names(frame: Any) -> tuple[str, ...]:
     """The names of its columns.
 
@@ -128,7 +136,9 @@ def without_frames(inputs: Any, specs: Specs, any_width: bool = False, names: Na
             arrays = _by_name(inputs, by_name)
             return arrays, {name: (name,) for name in arrays}
         spec = None if specs is None else next(iter(specs.values()))
-        array, found = side_by_side(inputs, spec, any_width, names.get(None))
+        # the columns of a model's only input, whatever key the examples had it under
+        order = names.get(None, next(iter(names.values())) if len(names) == 1 else None)
+        array, found = side_by_side(inputs, spec, any_width, order)
         return array, {None: found}
     if is_array(inputs):
         return inputs, {}
@@ -137,6 +147,8 @@ def without_frames(inputs: Any, specs: Specs, any_width: bool = False, names: Na
     made = {}
     for key, leaf in leaves.items():
         spec = by_name.get(key, (specs or {}).get(key, by_key.get(key)))
+        if is_row(leaf) and len(names.get(key, ())) > 1:  # of the columns that the examples have side by side
+            leaf = leaf.to_frame().T
         if is_frame(leaf):
             leaf, found[key] = side_by_side(leaf, spec, any_width, names.get(key))
         elif is_column(leaf) and spec is not None and not tf.is_tensor(leaf):

@@ -1,6 +1,7 @@
 """What baselines come to for a batch: references at each selected tensor, and which of them each example has."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -12,7 +13,7 @@ from ..common.own_code import code_of
 from ..graph.traced.heads_and_lookups import layer_names
 from .baselines import Baseline, OfFrame, Several, at_input, given, zeros
 from .fitting import as_made
-from .frames import is_frame, is_row
+from .frames import Names, is_column, is_frame, is_row
 from .inputs import as_array, encoded, few
 
 
@@ -67,24 +68,40 @@ class References:
         return dataclasses.replace(self, index={key: index[which] for key, index in self.index.items()})
 
 
-def of_frames(baselines: Any, arrays: Callable[[Any], Any]) -> Any:
+def of_frames(baselines: Any, arrays: Callable[[Any], Any], names: Names) -> Any:
     """`baselines` without frames: recipes that were made of one, and frames and rows themselves, which mean `ta.at_input`.
 
     Args:
         arrays: from a frame in the structure of the model's inputs, or a dict with frames in it, to arrays.
+        names: of the columns that stand side by side in the examples, by key.
     """
     if is_frame(baselines) or is_row(baselines):
-        return of_frames(at_input(baselines), arrays)
+        return of_frames(at_input(baselines), arrays, names)
     if isinstance(baselines, OfFrame):
         return baselines.recipe(arrays(baselines.frame))
     if isinstance(baselines, Several):
-        return Several(tuple(of_frames(part, arrays) for part in baselines.parts))
+        return Several(tuple(of_frames(part, arrays, names) for part in baselines.parts))
     if isinstance(baselines, list | tuple) and not is_nested_list(baselines):
-        return type(baselines)(of_frames(part, arrays) for part in baselines)
+        return type(baselines)(of_frames(part, arrays, names) for part in baselines)
     if isinstance(baselines, dict):  # by selected tensor: a frame holds the columns of one
-        leaves = arrays({key: leaf for key, leaf in baselines.items() if is_frame(leaf)})
-        return {key: leaves[key] if key in leaves else of_frames(leaf, arrays) for key, leaf in baselines.items()}
+        found = {
+            key: leaf for key, leaf in baselines.items() if is_frame(leaf) or (is_row(leaf) and len(names.get(key, ())) > 1)
+        }
+        leaves = arrays(found) if found else {}
+        return {
+            key: leaves[key] if key in leaves else of_frames(leaf, functools.partial(_of_key, arrays, key), names)
+            for key, leaf in baselines.items()
+        }
+    if is_column(baselines) and list(getattr(baselines, "index", ())) not in ([], list(range(len(baselines)))):
+        raise AttributionError(
+            "a Series as a baseline goes by its index, the names of columns as text; for places in order give .to_numpy()"
+        )
     return baselines
+
+
+def _of_key(arrays: Callable[[Any], Any], key: Any, value: Any) -> Any:
+    """A frame that is for the tensor `key` alone, as an array."""
+    return arrays({key: value})[key] if is_frame(value) else arrays(value)
 
 
 def resolve(

@@ -54,6 +54,11 @@ def waterfall(result: Result, example: int, k: int, names: Sequence[str] | None)
             "kind='waterfall' leads from the score at the baseline to the score, by attributions that are parts of their "
             f"difference; those of {result.method} are not: take integrated gradients or DeepLIFT, or kind='table'"
         )
+    if not np.isfinite([result.scores[example], present(captions.mean_baseline(result, example))]).all():
+        raise AttributionError(
+            f"the scores of example {example} are not finite, so that no waterfall leads from one to the other: take another "
+            "example, or kind='table'"
+        )
     bars, sentences = waterfall_bars(result, table_of(result, names), example, k)
     start, end = float(present(captions.mean_baseline(result, example))), float(result.scores[example])
 

@@ -47,8 +47,8 @@ class Route:
         key = signature_of(specs), tuple(examples[key].shape[1:] for key in specs)
         if key not in self._called:
             own = {key: examples[key] for key in specs}
-            # what can be traced looks at no values; of all else its user may say how many rows see each other
-            together = bool(self._batch_size) or (not traced and self._can_be_traced(specs))
+            # no finite number of calls shows that examples do not see each other: its user may say how many may
+            together = bool(self._batch_size)
             self._called[key] = call_as_graph(cast(Callable, self._model), specs, own, self._preprocess, traced, together)
         return self._called[key]
 
