@@ -194,7 +194,8 @@ def test_numbers_that_are_not_finite_do_not_break_a_picture(kind):
     result = wide()
     values = result.attributions.copy()
     values[1, 2] = np.nan
-    dataclasses.replace(result, attributions=values).plot(kind=kind)._repr_png_()
+    picture = dataclasses.replace(result, attributions=values).plot(kind=kind)._repr_png_()
+    assert picture.startswith(b"\x89PNG")
 
 
 def test_bars_tables_and_captions_have_standard_errors_too():

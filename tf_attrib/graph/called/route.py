@@ -72,13 +72,6 @@ class Route:
                 self._traces[key] = str(error)
         return self._traces[key]
 
-    def _can_be_traced(self, specs: dict) -> bool:
-        try:
-            self._traced_now(specs)
-        except AttributionError:
-            return False
-        return True
-
     def _traced_now(self, specs: dict) -> Traced:
         model, before = self._model, self._preprocess
         if isinstance(model, Exported):
