@@ -230,7 +230,6 @@ def test_tiles_and_superpixels(monkeypatch):
 
 
 def test_superpixels_are_regions_of_like_colour():
-    pytest.importorskip("skimage")
     images = np.zeros((2, 16, 16, 3), "uint8")
     images[:, :, 8:] = 255
     found = ta.superpixels(images, n=4)
