@@ -9,6 +9,7 @@ from keras import layers
 import tf_attrib as ta
 
 from ..conftest import assert_refused, make_text
+from ..helpers.bins import one_hot_bins
 
 CITIES = ["ulm", "bonn", "köln"]
 X = {
@@ -28,7 +29,7 @@ def model():
     kinds = {"age": "float32", "city": "string", "grade": "int32", "income": "float32"}
     given = {name: keras.Input((1,), name=name, dtype=kind) for name, kind in kinds.items()}
     parts = [
-        layers.Discretization(bin_boundaries=[30.0, 40.0, 50.0], output_mode="one_hot")(given["age"]),
+        one_hot_bins([30.0, 40.0, 50.0])(given["age"]),
         layers.StringLookup(vocabulary=CITIES, output_mode="one_hot")(given["city"]),
         layers.CategoryEncoding(num_tokens=4, output_mode="one_hot")(given["grade"]),
         given["income"],

@@ -16,6 +16,7 @@ from tf_attrib.result.conversions import NOT_ATTRIBUTED
 from tf_attrib.result.reductions import with_numbers
 
 from ..conftest import assert_refused, make_text, spread
+from ..helpers.bins import one_hot_bins
 
 FRAME = pd.DataFrame({"age": [25.0, 45.0, 35.0], "city": ["a", "c", "b"], "rooms": [3, 1, 4]})
 WIDE = pd.DataFrame(np.random.default_rng(0).normal(size=(6, 3)), columns=["height", "width", "depth"])
@@ -27,7 +28,7 @@ def encoded():
     age, rooms = (keras.Input((1,), name=name) for name in ("age", "rooms"))
     city = keras.Input((1,), dtype="string", name="city")
     parts = [
-        layers.Discretization([30.0, 40.0], output_mode="one_hot")(age),
+        one_hot_bins([30.0, 40.0])(age),
         layers.StringLookup(vocabulary=["a", "b", "c"], output_mode="one_hot")(city),
         rooms,
     ]

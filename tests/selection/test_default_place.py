@@ -9,6 +9,7 @@ import tf_attrib as ta
 from tf_attrib.view import features_html
 
 from ..conftest import assert_refused
+from ..helpers.bins import one_hot_bins
 
 L = keras.layers
 EDGES = [30.0, 40.0, 50.0]
@@ -29,7 +30,7 @@ def columns():
 
 
 def encoded(age, city, income):
-    bins = L.Discretization(bin_boundaries=EDGES, output_mode="one_hot")(age)
+    bins = one_hot_bins(EDGES)(age)
     words = L.StringLookup(vocabulary=["a", "b", "c"], output_mode="one_hot")(city)
     return L.Concatenate()([bins, words, income])
 
@@ -139,7 +140,7 @@ def test_a_column_that_is_embedded_encoded_and_compared():
 
 def test_a_number_that_is_also_binned():
     x = keras.Input((1,), name="x")
-    bins = L.Discretization(bin_boundaries=[0.0, 1.0], output_mode="one_hot")(x)
+    bins = one_hot_bins([0.0, 1.0])(x)
     model = keras.Model(x, L.Dense(1)(L.Concatenate()([2 * x, bins])))
     values, base = np.float32([[2], [-1]]), np.float32([[0.5], [0.5]])
     result = ta.Attributor(model).attribute(values, baselines=ta.at_input(base))

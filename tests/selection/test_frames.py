@@ -11,6 +11,7 @@ import tf_attrib as ta
 from tf_attrib.common.nested import flatten
 
 from ..conftest import assert_refused, spread
+from ..helpers.bins import one_hot_bins
 
 COLUMNS = ["age", "income", "member"]
 FRAME = pd.DataFrame({"age": [25.0, 45, 61], "income": [3, 1, 2], "member": [True, False, True]})
@@ -38,7 +39,7 @@ def columns_net(rank=2):
     age, income = (keras.Input(shape, name=name) for name in ("age", "income"))
     city = keras.Input(shape, dtype="string", name="city")
     parts = [
-        layers.Discretization([30.0, 40.0], output_mode="one_hot")(age if rank == 2 else layers.Reshape((1,))(age)),
+        one_hot_bins([30.0, 40.0])(age if rank == 2 else layers.Reshape((1,))(age)),
         layers.StringLookup(vocabulary=["a", "b", "c"], output_mode="one_hot")(city),
         income if rank == 2 else layers.Reshape((1,))(income),
     ]

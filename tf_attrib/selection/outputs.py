@@ -143,7 +143,7 @@ def _raw(head: TracedHead, name: str) -> Output:
 
     def finish(values):
         value = values[None]
-        return tf.squeeze(value, -1) if value.shape.rank > 1 and value.shape[-1] == 1 else value
+        return tf.squeeze(value, -1) if (value.shape.rank or 0) > 1 and value.shape[-1] == 1 else value
 
     return Output(f"output {name!r}", "raw", {None: head.output}, finish)
 

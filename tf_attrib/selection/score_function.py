@@ -65,6 +65,11 @@ class ScoreFunction:
         self.dtype = tf.float64 if any(tensor.dtype == tf.float64 for tensor in fetched) else tf.float32
         with TRACING, traced.function.graph.as_default():
             self.explained = self._finished(dict(output.fetches))
+        if self.explained.shape.rank is None:
+            raise AttributionError(
+                f"how many axes {output.words} has is known only when it runs, and must be known before: give its shape, "
+                "such as of=ta.score(lambda outputs: tf.ensure_shape(outputs, [None, 10])[:, 3])"
+            )
         if not self.explained.shape.rank:
             raise AttributionError(
                 f"{output.words} must have one entry for each example, shape (batch, ...); it is a single number, shape ()"

@@ -164,7 +164,7 @@ def _encoded(picture: Image.Image) -> tuple[bytes, tuple[int, int]]:
 
 @functools.cache
 def _font() -> ImageFont.FreeTypeFont:
-    return ImageFont.truetype(FONT, SIZE)
+    return ImageFont.truetype(str(FONT), SIZE)  # a path is not taken by the lowest Pillow
 
 
 @functools.cache

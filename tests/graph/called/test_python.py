@@ -8,6 +8,8 @@ from keras import layers
 
 import tf_attrib as ta
 
+from ...conftest import assert_refused
+
 RNG = np.random.default_rng(5)
 W = RNG.normal(size=3).astype("float32")
 X = RNG.normal(size=(5, 3)).astype("float32")
@@ -29,6 +31,12 @@ def branch_by_numpy(x):
 def slopes(x):
     """The gradients of `branch`, each example by itself."""
     return np.where(x.sum(1, keepdims=True) > 0, 2 * W, 2 * (x @ W)[:, None] * W)
+
+
+def shapeless(x):
+    """tanh(linear(x)) of shape (batch, 1), which a graph knows when it runs and not before."""
+    sizes = tf.shape(x)
+    return tf.reshape(tf.tanh(linear(x)), tf.boolean_mask(tf.stack([sizes[0], 1]), tf.stack([sizes[0], 1]) > 0))
 
 
 @pytest.mark.parametrize("function", [branch, branch_by_numpy])
@@ -85,6 +93,30 @@ def test_the_bottom_of_a_parabola_is_no_lost_gradient():
 def test_eager_false_refuses_and_says_why():
     with pytest.raises(ta.AttributionError, match="could not be traced"):
         ta.Attributor(branch, eager=False).attribute(X)
+
+
+def test_an_output_whose_axes_are_known_only_when_it_runs():
+    found = ta.Attributor(shapeless).attribute(X, method="gradient")
+    np.testing.assert_allclose(found.attributions, W / np.cosh(X @ W)[:, None] ** 2, rtol=1e-5)
+    assert "axes" in found.eager
+    assert_refused(lambda: ta.Attributor(shapeless, eager=False).attribute(X, method="gradient"), "axes", "tf.ensure_shape")
+    told = ta.score(lambda outputs: tf.ensure_shape(outputs, [None, 1])[:, 0])
+    same = ta.Attributor(shapeless, of=told, eager=False).attribute(X, method="gradient")
+    np.testing.assert_allclose(same.attributions, found.attributions, rtol=1e-6)
+    assert not same.eager
+
+
+def shaped(x):
+    sizes = tf.shape(x)
+    value = tf.reshape(tf.tanh(linear(x)), [sizes[0], tf.size(x) // tf.size(x)])
+    value.set_shape([None, 1])
+    return value
+
+
+def test_a_shape_set_by_hand_is_heeded_behind_a_cut():
+    found = ta.Attributor(shaped, eager=False).attribute(X, method=ta.IntegratedGradients(tolerance=0.01))
+    ends = np.tanh(X @ W)
+    np.testing.assert_allclose(found.attributions, X * W * (ends / (X @ W))[:, None], atol=0.01 * np.abs(ends).max())
 
 
 def lost_numpy(x):

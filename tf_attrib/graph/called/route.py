@@ -64,8 +64,7 @@ class Route:
         if key not in self._traces:
             try:
                 traced = self._traced_now(specs)
-                # of a Python function without a gradient, a graph takes zeros for one
-                self._traces[key] = CALLS_PYTHON if not bound and traced.calls_python else traced
+                self._traces[key] = traced if bound else _why_to_call(traced) or traced
             except AttributionError as error:
                 if bound:
                     raise
@@ -90,6 +89,14 @@ class Route:
                 wide = any(spec.dtype == tf.float64 for spec in specs.values())
                 hint = "; the inputs are float64, perhaps it wants inputs.astype('float32')" if wide else ""
                 raise AttributionError(f"{error}{hint}") from error
+
+
+def _why_to_call(traced: Traced) -> str:
+    """Why a model that can be traced is called all the same, or ""."""
+    if traced.calls_python:
+        return CALLS_PYTHON  # of a Python function without a gradient, a graph takes zeros for one
+    lost = [name for name, tensor in traced.outputs.items() if tensor.shape.rank is None]
+    return f"how many axes its output {lost[0]!r} has is known only when it runs" if lost else ""
 
 
 def signature_of(specs: dict[Any, tf.TensorSpec]) -> tuple:
