@@ -4,6 +4,7 @@ import json
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 
@@ -25,13 +26,22 @@ def model():
 
 def test_what_names_may_be(tmp_path, monkeypatch):
     (tmp_path / "names.txt").write_text("cat\ndog\ncup\n\n", encoding="utf-8")
-    for given in (NAMES, tuple(NAMES), np.array(NAMES), tmp_path / "names.txt", str(tmp_path / "names.txt")):
+    for given in (
+        NAMES,
+        tuple(NAMES),
+        np.array(NAMES),
+        tmp_path / "names.txt",
+        str(tmp_path / "names.txt"),
+        pd.Index(NAMES),
+        pd.Series(NAMES),
+    ):
         found = as_class_names(given)
         assert dict(found.of) == dict(enumerate(NAMES))
         assert found.all
     some = as_class_names({2: "cup"})
     assert dict(some.of) == {2: "cup"}
     assert not some.all
+    assert dict(as_class_names(pd.Series(["cup"], [2])).of) == {2: "cup"}
     assert as_class_names(None) is None
     (tmp_path / "models").mkdir()
     index = {str(i): [f"n{i}", f"class_{i}"] for i in range(1000)}

@@ -210,6 +210,7 @@ def test_results_are_kept_cut_and_summed_with_their_errors(attributor, tmp_path)
         (lambda: ta.ShapleySampling(exact_up_to=30), ["exact_up_to", "20", "30"]),
         (lambda: ta.ShapleySampling(max_evaluations=40), ["12 players", "at least 44", "groups="]),
         (lambda: ta.KernelSHAP(max_evaluations=40), ["12 players", "at least 48", "groups="]),
+        (lambda: ta.ShapleySampling(exact_up_to=12, max_evaluations=4000), ["exact_up_to=12", "4,094", "12 players"]),
         (lambda: ta.LIME(n_samples=10), ["12 players", "n_samples"]),
         (lambda: ta.LIME(kernel_width=0), ["kernel_width", "above 0"]),
         (lambda: ta.KernelSHAP(np.zeros(5, int)), ["groups", "(12,)"]),

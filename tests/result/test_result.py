@@ -176,7 +176,19 @@ def test_every_array_of_a_result_is_selected_with_it():
     for name in arrays:
         assert getattr(part, name).tolist() == [2], name
     fields = {field.name for field in dataclasses.fields(ta.Attribution)}
-    words = {"method", "at", "of", "unit", "baseline", "notes", "attribution_unit", "class_zero", "format", "eager"}
+    words = {
+        "method",
+        "at",
+        "of",
+        "unit",
+        "baseline",
+        "notes",
+        "attribution_unit",
+        "class_zero",
+        "format",
+        "eager",
+        "batch_dependence",
+    }
     typed = {"kind", "steps", "place", "path_at", "baseline_is_zero", "taken_away", "left_out", "columns", "categories"}
     typed |= {"feature_names", "class_names"}
     assert fields == {*PER_EXAMPLE, *typed, "attributions", "positive", "standard_error", "inputs", *words}

@@ -126,6 +126,7 @@ def test_dots_of_a_category_lie_above_its_name():
 
 def test_a_scatter_needs_columns_and_values():
     assert_refused(lambda: wide().plot(kind="scatter", feature="column"), "no column is called 'column'", "'column 1'")
+    assert_refused(lambda: wide().plot(kind="scatter", feature=0), "name of a column", "got 0", "'column 1'")
     assert_refused(lambda: wide(inputs=None).plot(kind="scatter"), "needs the values")
     many = made(inputs={"age": AGES, "city": CITIES})
     assert_refused(lambda: many.plot(kind="scatter", tokens=[["a"]]), "tokens=", "means nothing")

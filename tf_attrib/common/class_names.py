@@ -63,11 +63,14 @@ def as_class_names(given: Any) -> ClassNames | None:
         return ClassNames(dict(enumerate(_imagenet())))
     if isinstance(given, str | os.PathLike):
         return ClassNames(dict(enumerate(_lines(Path(given)))))
+    if hasattr(given, "to_dict") and hasattr(given, "index"):  # a pandas Series: by its index
+        given = given.to_dict()
+        given = list(given.values()) if list(given) == list(range(len(given))) else given
     if isinstance(given, Mapping):
         keys, names = list(given), list(given.values())
         if not all(isinstance(key, int | np.integer) and not isinstance(key, bool) and key >= 0 for key in keys):
             raise AttributionError(f"class_names as a dict has numbers of classes as keys, got {keys[:3]!r}")
-    elif isinstance(given, Sequence | np.ndarray):
+    elif isinstance(given, Sequence | np.ndarray) or hasattr(given, "to_list"):  # and a pandas Index, a polars Series
         keys, names = list(range(len(given))), list(given)
     else:
         raise AttributionError(f"class_names must be {CHOICES}; got {given!r}")

@@ -69,6 +69,7 @@ def assemble(
         "place": (function.place if function.observed is None else function.observed).kind,
         "left_out": function.place.left_out,
         "eager": "" if function.traced.called is None else function.traced.called.why,
+        "batch_dependence": work.session.company.words,
         **_columns(function),
         "feature_names": work.session.feature_names(work.names, work.match),
         **method.fields(work),

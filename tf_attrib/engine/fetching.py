@@ -14,6 +14,7 @@ from ..graph.traced.heads_and_lookups import connected
 from ..graph.traced.trace import TRACING
 from ..selection.score_function import ScoreFunction
 from . import program
+from .company import Company
 
 
 class Fetching:
@@ -24,6 +25,7 @@ class Fetching:
         function: from the selected tensors to scores.
         block: how many rows a block holds, for inputs of the shapes that it was made or `sized` for; `whole_block`: where the
             whole output of each row is held, at every position.
+        company: whether rows may share a block.
     """
 
     def __init__(self, function: ScoreFunction, batch_size: int | None) -> None:
@@ -31,12 +33,27 @@ class Fetching:
         self._cuts: dict[Any, Cut] = {}
         self._passes: dict[str, Compiled] = {}
         self._batch_size = function.together or batch_size
-        self.block = self.whole_block = self._batch_size or 1
+        self.company = Company(function.rows or batch_size)
+        self._block = self._whole_block = self._batch_size or 1
+
+    @property
+    def block(self) -> int:
+        return 1 if self.company.alone else self._block
+
+    @property
+    def whole_block(self) -> int:
+        return 1 if self.company.alone else self._whole_block
 
     def sized(self, examples: dict) -> Self:
         """The same for inputs of other shapes. What is compiled is shared; how many rows a block holds is not."""
         other = copy.copy(self)
-        other.block, other.whole_block = self._blocks(examples)
+        other._block, other._whole_block = self._blocks(examples)
+        return other
+
+    def in_company(self) -> Self:
+        """The same, whose rows share blocks whatever was found: for a look at what they do to each other."""
+        other = copy.copy(self)
+        other.company = Company(self.company.batch_size)
         return other
 
     def _blocks(self, examples: dict) -> tuple[int, int]:

@@ -51,7 +51,7 @@ class Session(Fetching):
                 output, functools.partial(self.fetch, "output", _ports(self.function.output)), examples, self.function.rows
             )
         self._check_number(examples)
-        self.block, self.whole_block = self._blocks(self._one)
+        self._block, self._whole_block = self._blocks(self._one)
 
     @property
     def any_shape(self) -> bool:
@@ -132,7 +132,7 @@ class Session(Fetching):
         if self._others[name].whole_block == self.whole_block and self._others[name].block == self.block:
             return self._others[name]
         other = copy.copy(self._others[name])
-        other.block, other.whole_block = self.block, self.whole_block
+        other._block, other._whole_block = self._block, self._whole_block
         return other
 
     def observed(self, inputs: dict, match: dict) -> Features:
@@ -302,6 +302,12 @@ class Session(Fetching):
             }
 
         values = self._values(at, example, inputs, targets)
+        if not self.company.seen and min(len(example), self.block) > 1:
+            size = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+            narrow = bool(self.function.formats)
+            self.company.look(values[0], lambda: self._values(at, example[:1], inputs, targets)[0], size, narrow)
+            if self.company.alone:
+                values = self._values(at, example, inputs, targets)
         highest = values[:count].argmax(1).astype(np.int32)
         predicted = highest if values.shape[1] > 1 and self.function.output.has_classes else None
         targets = highest[:, None] if targets is None else targets

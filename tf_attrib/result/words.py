@@ -40,7 +40,7 @@ LISTED = 8
 
 def summary(result: Result) -> str:
     """What was attributed to what; score and gap; accuracy; baseline and saturation; notes. A line each."""
-    lines = [_what(result), _left_out(result), _score(result), *_accuracy(result), _baseline(result)]
+    lines = [_what(result), _left_out(result), _batch(result), _score(result), *_accuracy(result), _baseline(result)]
     return "\n".join([line for line in lines if line] + [f"  note: {note}" for note in result.notes])
 
 
@@ -50,6 +50,10 @@ def _what(result: Result) -> str:
     )
     examples = f"{len(result)} example{'s' if len(result) != 1 else ''}"
     return f"Attribution of {examples}: {result.explained}, at {result.at} {shapes}, by {result.method}"
+
+
+def _batch(result: Result) -> str:
+    return f"  UNSTABLE SCORES: {result.batch_dependence}" if result.batch_dependence else ""
 
 
 def _left_out(result: Result) -> str:

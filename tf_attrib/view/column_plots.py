@@ -1,6 +1,6 @@
 """Pictures of tables: a waterfall for one row, attributions against values, and a heat map of rows by features."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -292,7 +292,11 @@ def _strongest(table: Columns, chosen: Sequence[int], k: int) -> list[int]:
 
 def _places(table: Columns, features: str | Sequence[str]) -> list[int]:
     """The columns of these names."""
-    wanted = [features] if isinstance(features, str) else list(features)
+    wanted = [features] if isinstance(features, str) or not isinstance(features, Iterable) else list(features)
+    if not all(isinstance(name, str) for name in wanted):
+        raise AttributionError(
+            f"feature= is the name of a column, or several; got {features!r}; there are: {nearest('', table.names)}"
+        )
     for name in wanted:
         if name not in table.names:
             raise AttributionError(f"no column is called {name!r}; there are: {nearest(str(name), table.names)}")

@@ -22,6 +22,7 @@ def check_repeatable(attributor: Attributor, session: Session, inputs: dict) -> 
 
     Random numbers whose seed the trace has frozen are the same in every call, and yet others in each row.
     """
+    session = session.in_company()
     first, second = (_logits(session, inputs) for _ in range(2))
     scale = max(float(np.abs(first).max(initial=0)), 1e-12)
     twice = float(np.abs(first - second).max(initial=0)) / scale

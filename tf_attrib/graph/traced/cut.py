@@ -52,9 +52,7 @@ class Cut:
 
     def _batch_first(self, fetched: list[tf.Tensor]) -> dict[Any, tf.Tensor]:
         for port, value in zip(self.fetches.values(), fetched, strict=True):
-            if (
-                not value.shape.is_fully_defined()
-            ):  # a cut loses what was set by hand, or is behind a loop of v1
+            if not value.shape.is_fully_defined():  # a cut loses what was set by hand, or is behind a loop of v1
                 value.set_shape(port.tensor.shape)
         return {key: port.from_graph(value) for (key, port), value in zip(self.fetches.items(), fetched, strict=True)}
 

@@ -24,6 +24,8 @@ from .surrogate import Surrogate
 
 # Beyond so many players all their coalitions are never evaluated.
 MOST_ENUMERATED = 20
+# With no more players than this, all are evaluated where nothing else is asked for.
+EXACT = 10
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -64,12 +66,12 @@ class ShapleyMethod(Coalitions):
         tolerance: draws are added until the estimated L1 error, relative to the L1 norm of the attributions, is at most this.
         max_evaluations: coalitions of one example; one that needs more is marked as not converged.
         exact_up_to: with no more players than this, all coalitions are evaluated and nothing is left to chance; at most 20,
-            and where all of them are no more than `max_evaluations`.
+            and where all of them are no more than `max_evaluations` (more than 10 players: else an error).
     """
 
     tolerance: float = dataclasses.field(default=0.05, kw_only=True)
     max_evaluations: int = dataclasses.field(default=10_000, kw_only=True)
-    exact_up_to: int = dataclasses.field(default=10, kw_only=True)
+    exact_up_to: int = dataclasses.field(default=EXACT, kw_only=True)
     complete = True
     exact = True
 
@@ -91,6 +93,12 @@ class ShapleyMethod(Coalitions):
         every = (2**game.count - 2) * len(game.below) if game.count <= MOST_ENUMERATED else np.inf
         if game.count == 1 or (game.count <= self.exact_up_to and every <= self.max_evaluations):
             return Enumerated(game)
+        if game.count <= self.exact_up_to and self.exact_up_to > EXACT:  # asked for, and not the usual
+            raise AttributionError(
+                f"exact_up_to={self.exact_up_to} asks for all {int(every):,} coalitions of {game.count} players and "
+                f"{len(game.below)} baseline(s), max_evaluations={self.max_evaluations:,} allows fewer: raise it, or leave "
+                "exact_up_to out to draw some of them"
+            )
         found = self.sampling(game)
         if found.least * found.cost > self.max_evaluations:
             raise AttributionError(
@@ -132,7 +140,7 @@ class KernelSHAP(ShapleyMethod):
         tolerance: draws are added until the estimated L1 error, relative to the L1 norm of the attributions, is at most this.
         max_evaluations: coalitions of one example; one that needs more is marked as not converged.
         exact_up_to: with no more players than this, all coalitions are evaluated and nothing is left to chance; at most 20,
-            and where all of them are no more than `max_evaluations`.
+            and where all of them are no more than `max_evaluations` (more than 10 players: else an error).
         paired: whether each coalition is evaluated with its complement, which cancels much of the noise.
     """
 

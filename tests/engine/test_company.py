@@ -1,0 +1,85 @@
+"""Scores that depend on the batch, and models that draw at random, are found by any method; numbers are of one row each."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers, ops
+
+import tf_attrib as ta
+
+from ..conftest import assert_refused, make_cnn
+
+W = np.float32([0.3, -0.7, 1.1])
+X = np.random.default_rng(1).normal(size=(4, 3)).astype("float32")
+
+
+def with_batch_mean(x):
+    return tf.reduce_sum(tf.tanh(x * W), 1) - 2 * tf.reduce_mean(x) ** 2
+
+
+def alone_gradient():
+    """d/dx of sum tanh(w x) - 2 mean(x)^2, of each example as a batch of one."""
+    return W / np.cosh(X * W) ** 2 - 4 / 3 * X.mean(1, keepdims=True)
+
+
+class Spread(layers.Layer):
+    """The variance over the minibatch as a further feature, as discriminators have it."""
+
+    def call(self, x):
+        spread = ops.mean(ops.var(x, axis=0))
+        return ops.concatenate([x, ops.ones_like(x[:, :1]) * spread], -1)
+
+
+class Noise(layers.Layer):
+    """Noise that is there in inference too."""
+
+    def call(self, x):
+        return x + tf.random.normal(tf.shape(x))
+
+
+def behind(layer):
+    entry = keras.Input((3,))
+    return keras.Model(entry, layers.Dense(2, name="head")(layer(entry)))
+
+
+@pytest.mark.parametrize("method", ["gradient", "integrated_gradients", "occlusion", "deeplift"])
+def test_a_score_that_depends_on_the_batch_is_taken_alone(method):
+    result = ta.Attributor(with_batch_mean).attribute(X, method=method)
+    np.testing.assert_allclose(result.scores, [with_batch_mean(x[None])[0] for x in X], rtol=1e-5, atol=1e-6)
+    assert "depends on the others in its batch" in result.batch_dependence
+    assert "UNSTABLE SCORES" in repr(result).splitlines()[1]
+    alone = [ta.Attributor(with_batch_mean, batch_size=1).attribute(X[i : i + 1], method=method).attributions for i in range(4)]
+    np.testing.assert_allclose(result.attributions, np.concatenate(alone), rtol=1e-4, atol=1e-5)
+    if method == "gradient":
+        np.testing.assert_allclose(result.attributions, alone_gradient(), rtol=1e-4)
+
+
+def test_it_is_found_when_company_comes_and_the_doctor_still_sees_it():
+    attributor = ta.Attributor(with_batch_mean)
+    assert not attributor.attribute(X[:1], method="gradient").batch_dependence
+    assert attributor.attribute(X, method="gradient").batch_dependence
+    assert "depends_on_company" in {one.name for one in ta.diagnose(attributor, X).findings}
+
+
+def test_a_layer_of_keras_that_looks_at_its_batch():
+    result = ta.Attributor(behind(Spread()), at=ta.layer("head")).attribute(X, target=0, method="conductance")
+    assert result.batch_dependence
+
+
+def test_a_batch_size_that_would_mix_rows_is_refused():
+    assert_refused(lambda: ta.Attributor(with_batch_mean, batch_size=3).attribute(X), "depends on the others", "batch_size=1")
+    assert not ta.Attributor(with_batch_mean, batch_size=1).attribute(X).batch_dependence
+
+
+def test_a_model_that_draws_at_random_says_so():
+    result = ta.Attributor(behind(Noise())).attribute(X, target=0, method="gradient")
+    assert "same score twice" in result.batch_dependence
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e-6, 1e6])
+def test_a_model_of_rows_alone_is_not_suspected(scale, images):
+    assert not ta.Attributor(make_cnn()).attribute(images, method="gradient").batch_dependence
+    assert (
+        not ta.Attributor(lambda x: scale * tf.reduce_sum(tf.tanh(x * W), 1)).attribute(X, method="gradient").batch_dependence
+    )
