@@ -2,6 +2,7 @@
 
 import keras
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from keras import layers
@@ -31,6 +32,24 @@ def test_the_squared_error_of_a_line(line):
     assert np.all(found.importance[2:] == 0)
     assert [name for name, _, _ in found.top(2)] == ["column 0", "column 1"]
     assert "column 0" in repr(found)
+
+
+def test_columns_of_a_frame_have_their_names_in_print_and_picture(line):
+    frame = pd.DataFrame(X, columns=["age", "rooms", "height", "width"])
+    found = ta.feature_permutation(line, (frame, Y), repeats=3, seed=0)
+    same = ta.feature_permutation(line, (X, Y), repeats=3, seed=0)
+    assert found.names == tuple(frame.columns)
+    np.testing.assert_array_equal(found.importance, same.importance)
+    figure = found.plot(k=3)
+    (axes,) = [axes for axes in figure.axes if axes.get_yticklabels()]
+    assert [label.get_text() for label in axes.get_yticklabels()] == [name for name, _, _ in found.top(3)]
+    np.testing.assert_allclose([bar.get_width() for bar in axes.patches], [value for _, value, _ in found.top(3)])
+    lines = [
+        text for text in figure.findobj(match=lambda artist: hasattr(artist, "get_text")) if "1 more feature" in text.get_text()
+    ]
+    assert lines
+    ends = axes.collections[0].get_segments()
+    np.testing.assert_allclose([np.ptp(end[:, 0]) for end in ends], [2 * error for _, _, error in found.top(3)], rtol=1e-6)
 
 
 def test_standard_errors_are_the_spread_over_data_sets(line):

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -14,8 +14,12 @@ from ..engine.session import Session
 from ..graph.traced.cut import Port
 from ..methods.groups import COUNT, grouped
 from ..selection.at_and_of import At
-from ..selection.inputs import as_array, as_arrays
+from ..selection.frames import Names
+from ..selection.inputs import as_array
 from .batches import as_labels
+
+if TYPE_CHECKING:
+    from ..view.draw import Drawing
 
 # A probability of 0 costs no more than this, in natural logarithms.
 MOST_CROSS_ENTROPY = 50.0
@@ -51,6 +55,19 @@ class Importance:
         """The k features of largest importance: name, importance, standard error."""
         order = np.argsort(-self.importance, kind="stable")[: whole("k", k)]
         return [(self.names[i], float(self.importance[i]), float(self.standard_error[i])) for i in order]
+
+    def plot(self, k: int = LISTED) -> "Drawing":
+        """Bars of the k features of largest importance, with one standard error to either side, as a matplotlib figure."""
+        from ..view.data_summary import draw_importance
+
+        found = self.top(k)
+        more = [f"{len(self) - len(found)} more features are not drawn."] if len(found) < len(self) else []
+        caption = [
+            f"How much {self.loss_name} rises above {self.loss:.4g} when the feature is shuffled among {self.examples} "
+            f"examples, {self.repeats} times; lines: one standard error to either side.",
+            *more,
+        ]
+        return draw_importance(*zip(*found, strict=True), f"rise of {self.loss_name}", caption)
 
     @printed
     def __repr__(self) -> str:
@@ -88,7 +105,8 @@ def feature_permutation(
         groups: as `ta.Ablation` takes them, the same for all examples. Default: every column of an input (n, columns), and
             inputs of other shapes as a whole.
         repeats: how many times each feature is shuffled.
-        names: one for each feature or group; default: those of inputs, with the number of the column.
+        names: one for each feature or group; default: those of inputs and of a frame's columns, else the number of the
+            column.
         seed: of what is drawn.
 
     Raises:
@@ -97,8 +115,9 @@ def feature_permutation(
     attributor = as_attributor(attributor, "feature_permutation")
     if not isinstance(data, tuple | list) or len(data) != 2:
         raise AttributionError(f"feature_permutation takes data=(inputs, labels), got {type(data).__name__}")
-    arrays, labels = as_arrays(data[0]), as_array(data[1], "labels")
-    session, ready, match = attributor.observing(At("inputs", raw=True)).prepare(arrays)
+    observing, labels = attributor.observing(At("inputs", raw=True)), as_array(data[1], "labels")
+    given = observing.read(data[0])
+    session, ready, match = observing.prepare(given)
     count = len(next(iter(ready.values())))
     if count < 2 or len(np.atleast_1d(labels)) != count:
         raise AttributionError(f"feature_permutation needs two examples and a label for each; got {count}, {labels.shape}")
@@ -114,7 +133,7 @@ def feature_permutation(
     if not before.ndim and repeats < 2:
         raise AttributionError(f"{name} is one number for all examples, so its error is that over repeats: give at least 2")
     called, found, errors = [], [], []
-    for own, places in _features(user, groups):
+    for own, places in _features(user, groups, given.names):
         orders = [rng.permutation(count) for _ in range(repeats)]
         rises = np.stack([losses(_shuffled(user, places, order)) for order in orders]) - before
         found.append(rises.mean())
@@ -133,16 +152,21 @@ def feature_permutation(
     )
 
 
-def _features(inputs: Leaves, groups: Any) -> Iterator[tuple[str, dict[Any, np.ndarray]]]:
-    """The name of each feature, and where it is in one example of each input: bool, of the shape of that example."""
+def _features(inputs: Leaves, groups: Any, names: Names) -> Iterator[tuple[str, dict[Any, np.ndarray]]]:
+    """The name of each feature, and where it is in one example of each input: bool, of the shape of that example.
+
+    Args:
+        names: of the columns of inputs that came as frames.
+    """
     if groups is None:
         for key, leaf in inputs.items():
             said = "input" if key is None else str(key)
             if leaf.ndim != 2 or leaf.shape[1] == 1:
                 yield said, {key: np.ones(leaf.shape[1:], bool)}
                 continue
-            for column in range(leaf.shape[1]):
-                yield (f"column {column}" if key is None else f"{key}[{column}]"), {key: np.arange(leaf.shape[1]) == column}
+            usual = [f"column {column}" if key is None else f"{key}[{column}]" for column in range(leaf.shape[1])]
+            for column, own in enumerate(names.get(key, usual)):
+                yield own, {key: np.arange(leaf.shape[1]) == column}
         return
     made = grouped(groups, inputs)
     parts = [made["group", i] for i in range(len(inputs))]

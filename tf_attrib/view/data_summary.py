@@ -174,6 +174,24 @@ def draw_means(parts: Sequence[tuple[str, Sequence[str], np.ndarray]], unit: str
     return draw.stack(panels, caption, width=7.5)
 
 
+def draw_importance(
+    names: Sequence[str], values: Sequence[float], errors: Sequence[float], unit: str, caption: Sequence[str]
+) -> draw.Drawing:
+    """A bar for each feature, first on top, with a line of one standard error to either side.
+
+    Args:
+        unit: what stands at the axis.
+        caption: sentences beneath.
+    """
+
+    def paint(part):
+        axes = part.subplots()
+        draw_bars(axes, names, values, unit, errors)
+        axes.set_xlabel(unit, fontsize=8, parse_math=False)
+
+    return draw.stack([draw.Panel("", (), 0.65 + 0.25 * len(names), paint)], caption, width=7.5)
+
+
 def draw_maps(parts: Sequence[tuple[str, np.ndarray, np.ndarray]], unit: str, caption: Sequence[str]) -> draw.Drawing:
     """For each group the map of the mean attribution and that of the mean magnitude, each kind on one scale.
 
