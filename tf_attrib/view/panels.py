@@ -8,8 +8,9 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.types import present
+from ..result.regions import label_maps
 from ..result.result import Result
-from . import along_path, captions, colour, coloured_words, draw, plots
+from . import along_path, areas, captions, colour, coloured_words, draw, plots
 from .image import Picture, diverging, infer_range, mask, overlay, sum_channels, to_display, window
 from .kinds import Block, is_words
 from .tables import ranked
@@ -39,6 +40,8 @@ class ShowOptions:
     limit: int
     feature: str | Sequence[str] | None = None
     colour_by: str | None = None
+    sigma: float | None = None
+    regions: Any = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,6 +125,55 @@ def _window(part: Part) -> list[draw.Panel]:
     return [_row(part, [_original(part), ("soft window", picture)], picture.caption)]
 
 
+def _smooth(part: Part) -> list[draw.Panel]:
+    alone, options = _map_picture(part), part.options
+    values, image = part.values, part.given
+    known = {"unit": part.unit, "kind": part.result.kind}
+    if image is None:
+        values, summed = sum_channels(values)
+        found, words = areas.smoothed(colour.finite(values), options.sigma)
+        broad = diverging(found, limit=colour.limit_of(found, 0.0), **known)
+        broad = dataclasses.replace(broad, caption=(broad.caption[0], *summed, *words, *broad.caption[1:]))
+    else:
+        broad = areas.smooth(image, values, sigma=options.sigma, value_range=part.value_range, **known)
+    columns = [("smoothed", broad), ("each pixel", alone)]
+    columns = columns if image is None else [_original(part), ("smoothed, over the image", broad), columns[1]]
+    caption = (*broad.caption, f"Each pixel: full colour at ±{captions.number(present(alone.limit))}.", *alone.hidden)
+    return [_row(part, columns, caption, bar=True)]
+
+
+def _regions(part: Part) -> list[draw.Panel]:
+    maps = label_maps(part.result, part.options.regions, part.block.values.shape)
+    known = {"unit": part.unit, "kind": part.result.kind}
+    alone = areas.by_region(None, part.values, maps[part.example], **known)
+    if part.given is None:
+        return [_row(part, [("by region", alone)], alone.caption, bar=True)]
+    over = areas.by_region(part.given, part.values, maps[part.example], value_range=part.value_range, **known)
+    columns = [_original(part), ("by region, over the image", over), ("by region", alone)]
+    return [_row(part, columns, over.caption, bar=True)]
+
+
+def _layer(part: Part) -> list[draw.Panel]:
+    options, limit = part.options, _limit(part)
+    sign = "positive" if options.sign == "both" else options.sign
+    hot = areas.heat(
+        present(part.given),
+        part.values,
+        sign=sign,
+        clip=None if options.common_scale else options.clip,
+        limit=limit,
+        value_range=part.value_range,
+        unit=part.unit,
+    )
+    alone = _map_picture(part)
+    columns = [_original(part), (f"{sign} part, upsampled", hot), ("both signs, cell by cell", alone)]
+    if options.sign != "both":
+        columns[2] = ("cell by cell", alone)
+    seen = set(hot.caption)
+    caption = (*hot.caption, f"Cell by cell: {alone.caption[0]}", *(words for words in alone.caption[1:] if words not in seen))
+    return [_row(part, columns, caption, bar=True)]
+
+
 def _overlay_picture(part: Part) -> Picture:
     options = part.options
     return overlay(
@@ -172,7 +224,8 @@ def _original(part: Part) -> tuple[str, Picture]:
 
 def _row(part: Part, columns: list[tuple[str, Picture]], caption: Sequence[str], bar: bool = False) -> draw.Panel:
     size = columns[0][1].pixels.shape
-    height = min(3.2, draw.WIDTH / 3.6 * size[0] / size[1])
+    bars = bar + sum(bool(picture.heat) for _, picture in columns)
+    height = min(3.2, draw.WIDTH / (3.3 + 0.35 * bars) * size[0] / size[1])
 
     def paint(figure):
         row = figure.subplots(1, 3, squeeze=False)[0]
@@ -180,6 +233,8 @@ def _row(part: Part, columns: list[tuple[str, Picture]], caption: Sequence[str],
             axes.set_axis_off()
         for axes, (heading, picture) in zip(row, columns, strict=False):
             draw.draw_picture(axes, picture, heading)
+            if picture.heat:
+                draw.colour_bar(figure, axes, present(picture.limit), picture.clipped, part.unit, heat=picture.heat)
         if bar:
             last = columns[-1][1]
             draw.colour_bar(figure, row[len(columns) - 1], present(last.limit), last.clipped, part.unit)
@@ -291,6 +346,9 @@ PANELS: dict[str, Callable[[Part], list[draw.Panel]]] = {
     "map": _map,
     "mask": _mask,
     "window": _window,
+    "smooth": _smooth,
+    "regions": _regions,
+    "layer": _layer,
     "words": _words,
     "bars": _bars,
     "signal": _signal,

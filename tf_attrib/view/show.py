@@ -26,6 +26,9 @@ USES = {
     "map": PICTURE,
     "mask": ("sign", "keep", "clean", "value_range"),
     "window": ("percentile", "value_range"),
+    "smooth": ("sigma", "value_range"),
+    "regions": ("regions", "value_range"),
+    "layer": (*PICTURE, "value_range"),
     "words": ("tokens",),
     "bars": ("tokens",),
     "signal": ("style", "names", "times", "time_unit"),
@@ -74,6 +77,8 @@ def show(
     frequencies: Sequence[float] | None = None,
     feature: str | Sequence[str] | None = None,
     colour_by: str | None = None,
+    sigma: float | None = None,
+    regions: npt.ArrayLike | None = None,
 ) -> draw.Drawing:
     """A figure that suits the kind of data, with captions that state scale, unit, gap, status, and what is hidden.
 
@@ -81,7 +86,9 @@ def show(
         result: any result. Several tensors give one part each (those of tables are ranked together).
         example: an index, several, or None for the first `limit` of the batch (for "scatter" and "heatmap" all).
         kind: "auto" chooses by shape. "image" (image, overlay and symmetric map in a row), "overlay", "map", "mask",
-            "window"; "words", "bars" (one for each word); "signal" (waveforms without an axis of channels too);
+            "window", "smooth" (a map whose sum is kept, beside that of pixels), "regions" (what each is worth); "layer" (a
+            layer's coarse map, upsampled over its image: what "auto" draws of one);
+            "words", "bars" (one for each word); "signal" (waveforms without an axis of channels too);
             "spectrogram" (an "image" with time to the right and frequency upwards); "table" (the strongest features);
             "waterfall" (from the score at the baseline to the score, column by column), and of all examples at once "scatter"
             (attributions of columns against their values) and "heatmap" (examples by columns);
@@ -107,6 +114,9 @@ def show(
         time_unit: what `times` are counted in, for the label.
         feature: of "scatter", the name of a column, or several; default: those of largest mean magnitude.
         colour_by: of "scatter", the name of a column whose value colours the dots.
+        sigma: of "smooth", the Gaussian's standard deviation in pixels; default: 3% of the image's shorter side, at least 1.
+        regions: of "regions", whole numbers (height, width), or (batch, height, width) with one map for each example, such as
+            `ta.superpixels(images)` or `ta.tiles(shape, size)`; default: what the method itself took away together.
         frequencies: of spectrograms, the frequency of each bin in hertz, increasing; default: the numbers of the bins.
 
     Returns:
@@ -134,6 +144,8 @@ def show(
         limit=limit,
         feature=feature,
         colour_by=colour_by,
+        sigma=sigma,
+        regions=regions,
     )
     scales = Scales(times, time_unit, frequencies)
     colour.one_of("kind", kind, ("auto", *USES))
@@ -265,7 +277,7 @@ def _kind(block: Block, kind: str, options: ShowOptions) -> str:
     if kind == "auto":
         if not block.kind:
             raise refuse(block.values.shape)
-        return block.kind
+        return "layer" if block.coarse else block.kind
     axes = block.values.ndim
     steps = block.kind == "steps"
     suits = {
@@ -280,7 +292,7 @@ def _kind(block: Block, kind: str, options: ShowOptions) -> str:
     image = axes == 3 or (axes == 4 and block.values.shape[-1] in (1, 3))
     if not suits.get(kind, image) or (steps and kind not in ("steps", "saturation")):
         raise refuse(block.values.shape, kind)
-    if kind in ("overlay", "mask", "window") and block.inputs is None:
+    if kind in ("overlay", "mask", "window", "layer") and block.inputs is None:
         raise AttributionError(
             f"kind={kind!r} needs the images, and the result holds no inputs of a shape that fits "
             f"attributions of {block.values.shape}; kind='map' draws the attribution alone"
