@@ -27,6 +27,8 @@ PER_EXAMPLE = (
     "forward_evaluations",
     "target",
     "predicted",
+    "top_classes",
+    "top_scores",
     "alphas",
     "path_scores",
     "path_gradients",
@@ -83,6 +85,8 @@ class Result:
         evaluations, forward_evaluations: (batch,) of int, gradient rows and forward-only rows that were evaluated.
         target: (batch,) class indices, or (batch, r) indices into an output of rank r + 1.
         predicted: (batch,) the class of the highest value at the input, where the explained output has one of each class.
+        top_classes: (batch, k) of int, the five classes of the highest values there, or all of fewer, the highest first.
+        top_scores: (batch, k), these values of the explained output, such as probabilities.
         alphas: (batch, n_steps), where on the path each interior gradient lies (0 baseline, 1 input).
         path_scores: (batch, n_steps), the score there.
         path_gradients: (batch, n_steps), the derivative of the score along the path there (in `unit` per unit of alpha).
@@ -135,6 +139,8 @@ class Result:
     forward_evaluations: np.ndarray | None = None
     target: np.ndarray | None = None
     predicted: np.ndarray | None = None
+    top_classes: np.ndarray | None = None
+    top_scores: np.ndarray | None = None
     alphas: np.ndarray | None = None
     path_scores: np.ndarray | None = None
     path_gradients: np.ndarray | None = None
