@@ -127,7 +127,7 @@ def test_the_top_classes_are_those_of_the_models_output(model, tmp_path):
     np.testing.assert_allclose(result.top_scores, -np.sort(-output, 1)[:, :5], rtol=1e-5)
     np.testing.assert_array_equal(result.top_classes[:, 0], result.predicted)
     first, second = result.top_classes[1, :2]
-    assert f"top classes of example 1: {first} (kind {first}) {result.top_scores[1, 0]:.3g}, {second} (kind" in repr(result)
+    assert f"top classes of example 1: {first} (kind {first}): {result.top_scores[1, 0]:.4g}, {second} (kind" in repr(result)
     assert ta.Attributor(model).attribute(X, method="gradient").top_classes.shape == (4, 3)
     assert ta.Attributor(lambda x: tf.reduce_sum(x, 1)).attribute(X, method="gradient").top_classes is None
 

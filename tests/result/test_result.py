@@ -351,9 +351,9 @@ def ranked(**more):
 
 def test_the_top_classes_are_told_with_their_names_and_scores():
     text = repr(ranked(class_names={7: "espresso"}))
-    assert "  top classes of example 0: 7 (espresso) 0.9, 2 0.06, 0 0.01" in text
-    assert "  top classes of example 2: 1 0.7, 0 0.2, 7 (espresso) 0.1" in text
-    assert "  top classes: 2 0.8, 7 0.1, 1 0" in repr(ranked()[1])
+    assert "  top classes of example 0: 7 (espresso): 0.9, 2: 0.06, 0: 0.01" in text
+    assert "  top classes of example 2: 1: 0.7, 0: 0.2, 7 (espresso): 0.1" in text
+    assert "  top classes: 2: 0.8, 7: 0.1, 1: 0" in repr(ranked()[1])
     assert "top classes" not in repr(made(top_classes=np.array([[0, 1]] * 3), top_scores=np.array([[0.9, 0.1]] * 3)))
 
 

@@ -91,11 +91,11 @@ def _score(result: Result) -> str:
 
 
 def top_words(result: Result, example: int, count: int) -> str:
-    """ "967 (espresso) 0.984, 969 (eggnog) 0.00414": the classes of the highest values of an example; "" where not known."""
+    """ "967 (espresso): 0.984, 969 (eggnog): 0.00414": the classes of the highest values of an example; "" where not known."""
     if result.top_classes is None or result.top_scores is None or not np.isfinite(result.top_scores[example]).all():
         return ""
     best = zip(result.top_classes[example][:count], result.top_scores[example], strict=False)
-    return ", ".join(f"{class_words(result, number).removeprefix('class ')} {score:.3g}" for number, score in best)
+    return ", ".join(f"{class_words(result, number).removeprefix('class ')}: {score:.4g}" for number, score in best)
 
 
 def _top(result: Result) -> list[str]:
