@@ -7,7 +7,7 @@ import numpy as np
 
 from ..attributor import Attributor
 from ..common.checks import whole
-from ..common.class_names import ClassNames
+from ..common.class_names import ClassNames, numbered
 from ..common.errors import AttributionError, printed
 from ..common.nested import flatten, rebuild
 from ..selection.frames import is_frame, take
@@ -53,8 +53,7 @@ class MostConfident:
         return "\n".join(lines)
 
     def _name(self, number: int) -> str:
-        name = None if self.names is None else self.names.of.get(int(number))
-        return f"class {number}" + (f" ({name})" if name is not None else "")
+        return numbered(number, {} if self.names is None else self.names.of)
 
 
 def most_confident(attributor: Any, inputs: Any, labels: Any, per_class: int = 1) -> MostConfident:

@@ -55,9 +55,9 @@ def reduced(
     }
     regions = result.regions
     if regions is not None and any(np.shape(leaf)[: regions.ndim] != regions.shape for leaf in flatten(reduced).values()):
-        names["regions"] = None  # their positions are no more
+        regions = None  # their positions are no more
     return dataclasses.replace(
-        new, steps=result.steps and not any(a % leaf.ndim == 1 for leaf in leaves for a in axes), **names
+        new, steps=result.steps and not any(a % leaf.ndim == 1 for leaf in leaves for a in axes), regions=regions, **names
     )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..common.class_names import numbered
 from ..common.nested import flatten
 from ..common.types import present
 from .completeness import MOST_CANCELLED
@@ -66,8 +67,7 @@ def _left_out(result: Result) -> str:
 
 def class_words(result: Result, number: int) -> str:
     """ "class 967 (espresso)", or without the name where it is not known."""
-    name = result.class_names.get(int(number))
-    return f"class {number}" + (f" ({name})" if name is not None else "")
+    return numbered(number, result.class_names)
 
 
 def _score(result: Result) -> str:

@@ -195,7 +195,8 @@ def _texts(found, regions: np.ndarray) -> tuple[tuple[float, float, str], ...]:
     for i in np.argsort(-np.abs(found.values), kind="stable")[:LABELLED]:
         if found.values[i]:
             inside = np.pad(regions == found.labels[i], 1)
-            row, column = np.unravel_index(ndimage.distance_transform_edt(inside).argmax(), inside.shape)
+            depth = np.asarray(ndimage.distance_transform_edt(inside))
+            row, column = np.unravel_index(depth.argmax(), inside.shape)
             texts.append((float(column - 1), float(row - 1), f"{found.values[i]:+.2g}"))
     return tuple(texts)
 

@@ -128,7 +128,7 @@ def _window(part: Part) -> list[draw.Panel]:
 def _smooth(part: Part) -> list[draw.Panel]:
     alone, options = _map_picture(part), part.options
     values, image = part.values, part.given
-    known = {"unit": part.unit, "kind": part.result.kind}
+    known: Any = {"unit": part.unit, "kind": part.result.kind}
     if image is None:
         values, summed = sum_channels(values)
         found, words = areas.smoothed(colour.finite(values), options.sigma)
@@ -144,7 +144,7 @@ def _smooth(part: Part) -> list[draw.Panel]:
 
 def _regions(part: Part) -> list[draw.Panel]:
     maps = label_maps(part.result, part.options.regions, part.block.values.shape)
-    known = {"unit": part.unit, "kind": part.result.kind}
+    known: Any = {"unit": part.unit, "kind": part.result.kind}
     alone = areas.by_region(None, part.values, maps[part.example], **known)
     if part.given is None:
         return [_row(part, [("by region", alone)], alone.caption, bar=True)]
