@@ -24,6 +24,7 @@ WIDTH = 9.0  # inches
 ERROR: Any = {"ecolor": "#333333", "elinewidth": 0.9, "capsize": 2}
 CAPTION_SIZE = 8.0  # points
 TITLE_SIZE = 10.0
+BOLD = 1.15  # how much wider bold letters are
 OUTLINE = "#1740d4"  # neither of the pair
 BORDER = "#ffffffb0"  # between regions
 
@@ -61,7 +62,8 @@ class Panel:
 def stack(panels: Sequence[Panel], caption: Sequence[str] = (), width: float = WIDTH) -> Drawing:
     """Panels one beneath the other, as high as each of them needs, and a caption for all of them."""
     heights = [
-        panel.height + text_height([panel.title], width, TITLE_SIZE) + text_height(panel.caption, width) for panel in panels
+        panel.height + text_height([panel.title], width, TITLE_SIZE * BOLD) + text_height(panel.caption, width)
+        for panel in panels
     ]
     figure = drawing(width, sum(heights) + (text_height(caption, width) if caption else 0))
     parts = figure.subfigures(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -96,7 +98,7 @@ def drawing(width: float = WIDTH, height: float = 3.0) -> Drawing:
 def set_title(part: FigureBase, text: str) -> None:
     """A title at the left of a figure or subfigure, wrapped, as plain text ("$" included)."""
     part.suptitle(
-        wrap(text, _width(part), TITLE_SIZE),
+        wrap(text, _width(part), TITLE_SIZE * BOLD),
         x=0.008,
         ha="left",
         fontsize=TITLE_SIZE,

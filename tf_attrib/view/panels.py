@@ -17,6 +17,8 @@ from .tables import ranked
 
 MAX_BARS = 60
 MAX_CHANNELS = 6
+# In figures that are narrower, in inches, pictures stand one beneath the other.
+NARROW = 6.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -42,6 +44,7 @@ class ShowOptions:
     colour_by: str | None = None
     sigma: float | None = None
     regions: Any = None
+    width: float = draw.WIDTH
 
 
 @dataclasses.dataclass(frozen=True)
@@ -223,24 +226,25 @@ def _original(part: Part) -> tuple[str, Picture]:
 
 
 def _row(part: Part, columns: list[tuple[str, Picture]], caption: Sequence[str], bar: bool = False) -> draw.Panel:
-    size = columns[0][1].pixels.shape
-    bars = bar + sum(bool(picture.heat) for _, picture in columns)
-    height = min(3.2, draw.WIDTH / (3.3 + 0.35 * bars) * size[0] / size[1])
+    size, width = columns[0][1].pixels.shape, part.options.width
+    bars, narrow = bar + sum(bool(picture.heat) for _, picture in columns), width < NARROW
+    each = min(3.2, width / (1.3 if narrow else 3.3 + 0.35 * bars) * size[0] / size[1])
+    rows, across = (len(columns), 1) if narrow else (1, 3)
 
     def paint(figure):
-        row = figure.subplots(1, 3, squeeze=False)[0]
-        for axes in row[len(columns) :]:
+        cells = figure.subplots(rows, across, squeeze=False).ravel()
+        for axes in cells[len(columns) :]:
             axes.set_axis_off()
-        for axes, (heading, picture) in zip(row, columns, strict=False):
+        for axes, (heading, picture) in zip(cells, columns, strict=False):
             draw.draw_picture(axes, picture, heading)
             if picture.heat:
                 draw.colour_bar(figure, axes, present(picture.limit), picture.clipped, part.unit, heat=picture.heat)
         if bar:
             last = columns[-1][1]
-            draw.colour_bar(figure, row[len(columns) - 1], present(last.limit), last.clipped, part.unit)
+            draw.colour_bar(figure, cells[len(columns) - 1], present(last.limit), last.clipped, part.unit)
 
     scale = ["All examples on one scale."] if part.options.common_scale else []
-    return part.panel((*caption, *scale), height + 0.3, paint)
+    return part.panel((*caption, *scale), rows * (each + 0.3), paint)
 
 
 def _words(part: Part) -> list[draw.Panel]:

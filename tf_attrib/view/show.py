@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
+from ..common.checks import number as checked
 from ..common.errors import AttributionError
 from ..common.types import Tokens
 from ..result.result import Result
@@ -18,17 +19,18 @@ from .panels import PANELS, Part, ShowOptions
 # kinds that are drawn as another, and then given axes
 BASE = {"spectrogram": "image"}
 SPECTROGRAM_HEIGHT = 2.4  # inches
-# kind -> the options that it heeds; any other that is given raises, so that none is taken in silence
+SHAPED = ("value_range", "width")
 PICTURE = ("sign", "clip", "keep", "clean", "outlined", "common_scale")
+# kind -> the options that it heeds; any other that is given raises, so that none is taken in silence
 USES = {
-    "image": (*PICTURE, "value_range"),
-    "overlay": (*PICTURE, "value_range"),
-    "map": PICTURE,
-    "mask": ("sign", "keep", "clean", "value_range"),
-    "window": ("percentile", "value_range"),
-    "smooth": ("sigma", "value_range"),
-    "regions": ("regions", "value_range"),
-    "layer": (*PICTURE, "value_range"),
+    "image": (*PICTURE, *SHAPED),
+    "overlay": (*PICTURE, *SHAPED),
+    "map": (*PICTURE, "width"),
+    "mask": ("sign", "keep", "clean", *SHAPED),
+    "window": ("percentile", *SHAPED),
+    "smooth": ("sigma", *SHAPED),
+    "regions": ("regions", *SHAPED),
+    "layer": (*PICTURE, *SHAPED),
     "words": ("tokens",),
     "bars": ("tokens",),
     "signal": ("style", "names", "times", "time_unit"),
@@ -79,6 +81,7 @@ def show(
     colour_by: str | None = None,
     sigma: float | None = None,
     regions: npt.ArrayLike | None = None,
+    width: float = draw.WIDTH,
 ) -> draw.Drawing:
     """A figure that suits the kind of data, with captions that state scale, unit, gap, status, and what is hidden.
 
@@ -117,6 +120,8 @@ def show(
         sigma: of "smooth", the Gaussian's standard deviation in pixels; default: 3% of the image's shorter side, at least 1.
         regions: of "regions", whole numbers (height, width), or (batch, height, width) with one map for each example, such as
             `ta.superpixels(images)` or `ta.tiles(shape, size)`; default: what the method itself took away together.
+        width: of figures of images, in inches; below 6 pictures stand one beneath the other, so that what is 3 inches wide can
+            be read on 300 pixels.
         frequencies: of spectrograms, the frequency of each bin in hertz, increasing; default: the numbers of the bins.
 
     Returns:
@@ -146,6 +151,7 @@ def show(
         colour_by=colour_by,
         sigma=sigma,
         regions=regions,
+        width=checked("width (in inches)", width, above=1),
     )
     scales = Scales(times, time_unit, frequencies)
     colour.one_of("kind", kind, ("auto", *USES))
@@ -163,7 +169,7 @@ def show(
     panels = []
     for number in chosen:
         panels += _example_panels(result, found, number, options, chosen, scales)
-    return draw.stack(panels, left_out)
+    return draw.stack(panels, left_out, options.width)
 
 
 def _of_columns(result: Result, example: int | Sequence[int] | None, kind: str, options: ShowOptions) -> draw.Drawing:
