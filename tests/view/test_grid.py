@@ -44,6 +44,9 @@ def test_methods_stand_beside_each_other_under_their_names():
     named = ta.grid({"ours": first, "theirs": second}, [2, -3], across=1)
     assert titles(named) == [f"class 2 {first.scores[2]:.3g}", "ours", "theirs", f"class 0 {first.scores[0]:.3g}", "", ""]
     assert titles(ta.grid([first, second], 0))[1:] == ["integrated_gradients", "Var Grad"]
+    slopes = result(first.attributions, first.inputs, kind="slope")
+    both = ta.grid({"parts": first, "slopes": slopes}).caption
+    assert "raises the score, dark red lowers it (parts). Light green: the score rises" in " ".join(both.split())
     own, common = (ta.grid([first, second], common_scale=flag) for flag in (False, True))
     assert "each picture on its own scale" in own.caption
     assert f"full colour at ±{2 * np.abs(first.attributions).max():.3g} (probability)" in " ".join(common.caption.split())
@@ -101,3 +104,12 @@ def test_a_narrow_grid_is_as_wide_as_it_says_and_its_caption_is_whole():
 def test_what_cannot_be_drawn_side_by_side_is_refused(call, message):
     with pytest.raises(AttributionError, match=message):
         call()
+
+
+@pytest.mark.parametrize(("count", "rows"), [(1, 1), (4, 1), (6, 2), (10, 2), (11, 3)])
+def test_rows_are_balanced_and_few_examples_are_not_blown_up(count, rows):
+    figure = ta.grid(digits(count))
+    figure.canvas.draw()
+    boxes = [axes.get_window_extent() for axes in figure.subfigs[0].axes]
+    assert len({round(box.y0) for box in boxes}) == rows
+    assert max(box.width for box in boxes) < 2.2 * 0.82 * figure.dpi

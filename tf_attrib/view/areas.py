@@ -177,15 +177,15 @@ def by_region(
 
 def _region_words(found, kind: str) -> list[str]:
     """The sentences on what the colour of a region is, and how much the strongest carry."""
-    regions = count(len(found.labels), "region")
+    each = "The only region" if len(found.labels) == 1 else f"Each of {count(len(found.labels), 'region')}"
     strongest = np.sort(np.abs(found.values))[::-1][:LABELLED]
     share = percent(strongest.sum() / max(np.abs(found.values).sum(), np.finfo(float).tiny))
-    named = f"the {len(strongest)} strongest carry {share} of the magnitude of these"
+    named = f"; the {len(strongest)} strongest carry {share} of their magnitude" if len(strongest) > 1 else ""
     if not are_summed(kind):
-        return [f"Each of {regions} has the colour of the mean over its pixels, which do not add up; {named}."]
+        return [f"{each} has the colour of the mean over its pixels, which do not add up{named}."]
     return [
-        f"Each of {regions} has the colour of its sum over pixels and channels; all sum to {number(found.values.sum())}, as "
-        f"pixels do; {named}."
+        f"{each} has the colour of its sum over pixels and channels; all sum to {number(found.values.sum())}, as "
+        f"pixels do{named}."
     ]
 
 

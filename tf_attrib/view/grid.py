@@ -1,6 +1,7 @@
 """`ta.grid`: examples side by side, each with its image, its class and score, and a picture by each of several methods."""
 
 import dataclasses
+import math
 import re
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -20,6 +21,7 @@ from .kinds import Block, blocks
 KINDS = ("auto", "overlay", "map", "window", "smooth", "layer")
 # Inches of a picture, at least: of small images, and of large ones (`colour.MANY` pixels).
 SMALL, LARGE = 0.82, 1.4
+LARGER = 2.0  # and at most so many times that, of few examples
 GAP = 0.12  # between examples, in units of a picture
 LETTERS = 15.5  # so many letters of a heading in an inch
 LINE = 0.135  # inches of a line of headings
@@ -84,11 +86,15 @@ def grid(
     edges = infer_range(inputs) if value_range is None else value_range
     each = 1 + len(columns)
     side = LARGE if np.prod(inputs.shape[1:3]) >= colour.MANY else SMALL
-    fitting = max(1, int(checked("width (in inches)", width, above=0.5) / (each * side + GAP)))
-    across = whole_or_none("across", across) or min(fitting, len(chosen))
+    checked("width (in inches)", width, above=0.5)
+    most, least = max(1, int(width / (each * side + GAP))), math.ceil(width / (each * LARGER * side + GAP))
+    fewest_rows = -(-len(chosen) // most)
+    across = whole_or_none("across", across)
+    columns_wide = across or max(min(least, most), -(-len(chosen) // fewest_rows))
+    across = across or -(-len(chosen) // fewest_rows)
     made = [[_picture(column, one, edges, chosen, common_scale) for one in chosen] for column in columns]
     images = [Picture(to_display(inputs[one], edges)[0], ()) for one in chosen]
-    side = (width - GAP * across) / (across * each)
+    side = (width - GAP * columns_wide) / (columns_wide * each)
     labels = [_wrapped(_label(columns[0].result, one), side) for one in chosen]
     headings = [_wrapped(column.heading, side) for column in columns]
     lines = 1 + max(text.count("\n") for text in [*labels, *headings])
@@ -97,7 +103,7 @@ def grid(
     caption = _caption(columns, made, chosen, common_scale)
 
     def paint(part):
-        ratios = ([1.0] * each + [GAP]) * across
+        ratios = ([1.0] * each + [GAP]) * columns_wide
         cells = part.add_gridspec(rows, len(ratios) - 1, width_ratios=ratios[:-1])
         for place, picture in enumerate(images):
             row, left = place // across, place % across * (each + 1)
@@ -197,8 +203,11 @@ def _caption(columns: list[Column], made: list[list[Picture]], chosen: Sequence[
     """What colours mean and where they are full; what is clipped, smoothed or did not converge."""
     sentences = ["Above each image: the class explained and its score."]
     kinds = {column.kind for column in columns}
-    if kinds - {"layer", "window"}:
-        sentences.append(colour.meaning(next(c.result.kind for c in columns if c.kind not in ("layer", "window"))) + ".")
+    meant: dict[str, list[str]] = {}
+    for column in columns:
+        if column.kind not in ("layer", "window"):
+            meant.setdefault(colour.meaning(column.result.kind), []).append(column.heading)
+    sentences += [meaning + (f" ({', '.join(names)})." if len(meant) > 1 else ".") for meaning, names in meant.items()]
     if "layer" in kinds:
         sentences.append("Of layers the positive part alone, upsampled: dark is 0, yellow the largest.")
     if "window" in kinds:
