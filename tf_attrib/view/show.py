@@ -14,7 +14,8 @@ from ..common.types import Tokens
 from ..result.result import Result
 from . import captions, colour, coloured_words, column_plots, draw, plots, position_map
 from .kinds import Block, blocks, has_steps, refuse, suited
-from .panels import PANELS, Part, ShowOptions
+from .panels import PANELS
+from .parts import Part, ShowOptions
 
 # kinds that are drawn as another, and then given axes
 BASE = {"spectrogram": "image"}
