@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from markupsafe import Markup
 
 from ..common.checks import number as checked
 from ..common.errors import AttributionError
 from ..common.types import Tokens
 from ..result.result import Result
-from . import captions, colour, coloured_words, column_plots, draw, plots, position_map
+from . import captions, colour, column_plots, draw, plots, position_map
 from .kinds import Block, blocks, has_steps, refuse, suited
 from .panels import PANELS
 from .parts import Part, ShowOptions
@@ -328,34 +327,3 @@ def _check_heeded(kinds: set[str], *given: ShowOptions | Scales) -> None:
                 raise AttributionError(
                     f"{field.name}= means nothing for kind {', '.join(sorted(kinds))}, which takes {', '.join(sorted(heeded))}"
                 )
-
-
-def notebook(result: Result, limit: int = 2) -> Markup:
-    """What a notebook shows for a result: its repr, and words or a small picture of the first examples.
-
-    Never raises: where nothing can be drawn it is the repr alone.
-    """
-    try:
-        head = Markup('<pre style="white-space:pre-wrap">{}</pre>').format(repr(result))
-    except Exception:  # a notebook must show something, whatever is wrong with a result made by hand
-        head = Markup("<pre>{}</pre>").format(object.__repr__(result))
-    try:
-        return head + _notebook_picture(result, limit)
-    except Exception:  # the same: a picture is an extra here, and `plot()` raises with the reason
-        return head
-
-
-def _notebook_picture(result: Result, limit: int) -> Markup:
-    if result.position is not None:
-        figure = position_map.show_positions(result, limit=limit)
-        return Markup('<img alt="" style="max-width:100%" src="{}">').format(draw.data_uri(figure, dpi=80))
-    few = result[:limit]
-    if all(block.kind == "words" for block in blocks(few)):
-        picture = coloured_words.to_html(few)
-    else:
-        picture = Markup('<img alt="" style="max-width:100%" src="{}">').format(draw.data_uri(show(few, limit=limit), dpi=80))
-    if len(result) <= limit:
-        return picture
-    return picture + Markup("<div>{}</div>").format(
-        f"{captions.count(len(result) - limit, 'example')} more: result.plot(limit=...)."
-    )
