@@ -28,10 +28,10 @@ INSTANCES = {
 }
 
 
-def after(page: str, count: int, namespace: dict | None = None) -> dict:
-    """What the first `count` blocks of a page leave behind, on top of what another page has left."""
+def after(page: str, count: int, namespace: dict | None = None, first: int = 0) -> dict:
+    """What the first `count` blocks of a page, from `first` on, leave behind, on top of what is there already."""
     namespace = {"ta": ta} if namespace is None else namespace
-    for code in re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.M | re.S)[:count]:
+    for code in re.findall(r"^```python\n(.*?)^```$", (DOCS / page).read_text("utf-8"), re.M | re.S)[first:count]:
         exec(code, namespace)
     return namespace
 
@@ -85,6 +85,9 @@ def start_pictures(start: dict) -> None:
 def task_pictures() -> None:
     image = after("tasks/images.md", 2)
     save(image["result"].plot(example=0, outlined=0.5), "pictures/image.png")
+    after("tasks/images.md", 5, image, first=2)
+    save(image["result"].plot(kind="regions", regions=image["parts"], example=0), "pictures/regions.png")
+    save(ta.grid({"integrated gradients": image["found"], "Grad-CAM": image["cam"]}), "pictures/grid.png")
     text = after("tasks/text.md", 2)
     save(text["result"].plot(kind="bars", tokens=text["in_words"], example=0), "pictures/words.png")
     (DOCS / "pictures" / "words.html").write_text(text["coloured"] + "\n", "utf-8")

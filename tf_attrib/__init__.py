@@ -14,6 +14,7 @@ _PUBLIC = {
     "common.errors": ("AttributionError", "MissingExtra"),
     "datasets.feature_permutation": ("feature_permutation",),
     "datasets.misclassified": ("misclassified",),
+    "datasets.most_confident": ("most_confident",),
     "datasets.saturation": ("saturation",),
     "datasets.summarise": ("summarise",),
     "datasets.summary": ("DataSummary",),
@@ -70,6 +71,7 @@ _PUBLIC = {
     "training.callback": ("AttributionCallback",),
     "training.in_a_loss": ("integrated_gradients",),
     "training.tensorboard": ("log_attributions",),
+    "view.grid": ("grid",),
 }
 _HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
 

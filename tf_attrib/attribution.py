@@ -5,9 +5,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy.typing as npt
+
 from .common.errors import printed
 from .common.types import Tokens
 from .result import conversions, files
+from .result.regions import Regions, by_region
 from .result.result import Result
 from .result.words import summary
 
@@ -56,6 +59,22 @@ class Attribution(Result):  # noqa: D101 -- the fields are described once, in Re
             AttributionError: attributions that do not add up from the score at a baseline to the score.
         """
         return conversions.to_shap(self)
+
+    def by_region(self, regions: npt.ArrayLike | None = None) -> list[Regions]:
+        """What each region of an example is worth: labels, values and sizes of the regions of each example.
+
+        Values are sums over the positions and channels of a region, so that they add up to what the attributions do; of effects
+        (occlusion, ablation, LIME), squares and maps (Grad-CAM), which do not add up, they are means.
+
+        Args:
+            regions: whole numbers, (height, width) for all examples or (batch, height, width) with one map for each, such as
+                `ta.superpixels(images)`, `ta.tiles(shape, size)` or a segmentation of yours; default: what the method itself
+                took away together (`regions`).
+
+        Raises:
+            AttributionError: several tensors, or regions that are missing or do not fit.
+        """
+        return by_region(self, regions)
 
     def plot(self, **options: Any) -> "Drawing":
         """A matplotlib figure that suits the kind of data: images, words, signals, tables. See `tf_attrib.view.show`."""

@@ -208,7 +208,8 @@ class Attributor:
         fields = assemble(method, function, outcome, work, self._tokens(work.session, work.ready))
         if self.class_names is not None and function.output.has_classes:
             self.class_names.check(work.session.shape(work.ready)[-1])
-            fields["class_names"] = self.class_names.among(fields["target"], fields["predicted"])
+            top = fields["top_classes"]
+            fields["class_names"] = self.class_names.among(fields["target"], None if top is None else top.ravel())
         result = with_format(method, work, Attribution(**fields))
         return result if work.omitted is None else put_back(result, work.omitted)
 

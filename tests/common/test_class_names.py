@@ -127,3 +127,26 @@ def test_on_the_command_line(model, tmp_path, capsys):
     told = capsys.readouterr().out
     assert "(class 2 (cup))" in told
     assert "of class 2 (cup) " in told
+
+
+def test_the_top_classes_are_those_of_the_models_output(model, tmp_path):
+    many = keras.Sequential([keras.Input((5,)), keras.layers.Dense(12, activation="softmax")])
+    result = ta.Attributor(many, class_names=[f"kind {i}" for i in range(12)]).attribute(X, method="gradient")
+    output = many.predict(X, verbose=0)
+    np.testing.assert_array_equal(result.top_classes, np.argsort(-output, 1)[:, :5])
+    np.testing.assert_allclose(result.top_scores, -np.sort(-output, 1)[:, :5], rtol=1e-5)
+    np.testing.assert_array_equal(result.top_classes[:, 0], result.predicted)
+    first, second = result.top_classes[1, :2]
+    assert f"top classes of example 1: {first} (kind {first}): {result.top_scores[1, 0]:.4g}, {second} (kind" in repr(result)
+    assert ta.Attributor(model).attribute(X, method="gradient").top_classes.shape == (4, 3)
+    assert ta.Attributor(lambda x: tf.reduce_sum(x, 1)).attribute(X, method="gradient").top_classes is None
+
+
+def test_the_top_classes_of_a_broken_example_are_not_told(model):
+    broken = X.copy()
+    broken[1, 0] = np.nan
+    result = ta.Attributor(model).attribute(broken, method="gradient", on_error="mark")
+    assert result.top_classes[1].tolist() == [-1, -1, -1]
+    assert np.isnan(result.top_scores[1]).all()
+    assert "of example 0" in repr(result)
+    assert "of example 1:" not in repr(result)

@@ -8,6 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import pytest
+import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
@@ -146,6 +147,10 @@ def test_an_xarray_dataset_has_names(encoded, wide):
     assert steps.to_xarray().attributions.dims == ("example", "step", "feature")
     assert steps.to_xarray().inputs.dims[:1] == ("example",)
     assert steps.to_xarray().alphas.dims == ("example", "step")
+    flat = lambda x: tf.nn.softmax(tf.reshape(x, [-1, 8])[:, :4])  # noqa: E731
+    tiled = ta.Attributor(flat).attribute(np.ones((2, 2, 4, 1), "float32"), 0, method=ta.Ablation(ta.tiles((2, 4), 2)))
+    assert tiled.to_xarray().regions.dims == ("example", "axis_1", "axis_2")
+    assert tiled.to_xarray().top_classes.dims == tiled.to_xarray().top_scores.dims == ("example", "rank")
 
 
 # standard errors

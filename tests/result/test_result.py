@@ -354,3 +354,29 @@ def test_an_empty_slice_is_printed_and_ranked():
     assert empty.difference.shape == (0,)
     assert empty.top(1) == []
     assert "0 examples" in repr(empty)
+
+
+def ranked(**more):
+    classes = np.array([[7, 2, 0], [2, 7, 1], [1, 0, 7]])
+    return made(top_classes=classes, top_scores=np.array([[0.9, 0.06, 0.01], [0.8, 0.1, 0.0], [0.7, 0.2, 0.1]]), **more)
+
+
+def test_the_top_classes_are_told_with_their_names_and_scores():
+    text = repr(ranked(class_names={7: "espresso"}))
+    assert "  top classes of example 0: 7 (espresso): 0.9, 2: 0.06, 0: 0.01" in text
+    assert "  top classes of example 2: 1: 0.7, 0: 0.2, 7 (espresso): 0.1" in text
+    assert "  top classes: 2: 0.8, 7: 0.1, 1: 0" in repr(ranked()[1])
+    assert "top classes" not in repr(made(top_classes=np.array([[0, 1]] * 3), top_scores=np.array([[0.9, 0.1]] * 3)))
+
+
+def test_the_top_classes_go_through_a_file_and_an_older_file_has_none(tmp_path):
+    loaded = ta.load(ranked().save(tmp_path / "new"))
+    np.testing.assert_array_equal(loaded.top_classes, ranked().top_classes)
+    assert repr(loaded) == repr(ranked())
+    assert ta.load(made().save(tmp_path / "old")).top_classes is None
+
+
+def test_regions_do_not_outlive_their_positions():
+    regions = np.zeros((3, 4), int)
+    assert made(regions=regions).sum(-1).regions is regions
+    assert made(regions=regions).sum(1).regions is None

@@ -186,8 +186,8 @@ def test_colours_say_the_sign_and_zero_is_gray():
     # without a heading: 8 white, then the image, the overlay and the map, of 8 × 13 pixels each, with 8 white between
     assert drawn.shape[1] == 350  # as TensorBoard shows it, pixel by pixel
     alone = drawn[8:112, 8 + 2 * 112 : 8 + 2 * 112 + 104]
-    assert alone[2 * 13 + 6, 3 * 13 + 6].tolist() == [0x21, 0xC4, 0x5A]
-    assert alone[5 * 13 + 6, 6 * 13 + 6].tolist() == [0xB0, 0x0D, 0x23]
+    assert alone[2 * 13 + 6, 3 * 13 + 6].tolist() == [0x3C, 0xC7, 0x3C]
+    assert alone[5 * 13 + 6, 6 * 13 + 6].tolist() == [0xB0, 0x08, 0x46]
     assert alone[0, 0].tolist() == [0xE4] * 3
     assert (drawn[8:112, 8:112] == 0).all()  # the image is black
 

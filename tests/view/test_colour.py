@@ -218,3 +218,33 @@ def test_percentages_in_words(share, text):
 
 def test_times_in_words():
     assert [captions.times(ratio) for ratio in (1.3, 26, 110.2, 4012)] == ["1.3 times", "26 times", "110 times", "4,000 times"]
+
+
+EYES = (None, "deuteranomaly", "protanomaly", "tritanomaly")
+
+
+def seen(rgb, eyes):
+    """Colours (..., 3) in CAM02-UCS, where a distance of 1 is barely seen, for all eyes or those that lack one cone."""
+    spaces = pytest.importorskip("colorspacious")
+    if eyes is not None:
+        space = {"name": "sRGB1+CVD", "cvd_type": eyes, "severity": 100}
+        rgb = np.clip(spaces.cspace_convert(np.asarray(rgb), space, "sRGB1"), 0, 1)
+    return spaces.cspace_convert(np.asarray(rgb), "sRGB1", "CAM02-UCS")
+
+
+@pytest.mark.parametrize("eyes", EYES)
+def test_the_sign_is_seen_by_eyes_that_lack_a_cone(eyes):
+    ramp = seen(colour.DIVERGING(np.linspace(0, 1, 257))[:, :3], eyes)
+    differences = np.linalg.norm(ramp[129:] - ramp[127::-1], axis=1)
+    assert differences[-1] > 25, "full colours"
+    assert differences[31] > 9, "a quarter of full colour"
+    assert (np.diff(ramp[:129, 0]) > 0).all(), "the lightness rises from red to gray"
+    assert (np.diff(ramp[128:, 0]) < 0).all(), "and falls from gray to green, less far"
+    assert ramp[-1, 0] - ramp[0, 0] > 25
+
+
+@pytest.mark.parametrize("eyes", EYES)
+def test_the_sign_is_seen_over_any_gray_by_eyes_that_lack_a_cone(eyes):
+    grays = np.linspace(0.15, 0.7, 12)[:, None]  # those of the image beneath an overlay
+    green, red = (seen(grays / 2 + np.array(to_rgba(one)[:3]) / 2, eyes) for one in (colour.GREEN, colour.RED))
+    assert np.linalg.norm(green[:, None] - red[None], axis=-1).min() > 10

@@ -283,3 +283,27 @@ def test_no_large_image_has_less_than_nothing_to_draw():
     assert diverging(one).limit == 2.0
     assert not diverging(one).clipped
     assert colour.limit_of(one, sign="positive") == 0.0
+
+
+@pytest.mark.parametrize("kind", ["image", "overlay", "map", "mask", "window", "smooth"])
+def test_a_narrow_figure_stands_upright_and_nothing_sticks_out(kind):
+    photo = result(
+        RNG.normal(size=(1, 64, 64, 3)), RNG.random((1, 64, 64, 3)), class_names={0: "a rather long name of a class"}
+    )
+    figure = show(photo, kind=kind, width=3)
+    assert figure.get_size_inches()[0] == 3
+    figure.canvas.draw()
+    pictures = [axes for axes in figure.subfigs[0].axes if axes.images]
+    assert len({round(axes.get_window_extent().x0) for axes in pictures}) == 1
+    assert min(axes.get_window_extent().width for axes in pictures) > 0.6 * figure.bbox.width
+    texts = [figure.subfigs[0]._suptitle, figure.subfigs[0]._supxlabel]
+    assert max(text.get_window_extent().x1 for text in texts) <= figure.bbox.width
+    boxes = [one.get_window_extent() for one in [*pictures, *texts]]
+    assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
+
+
+def test_a_width_means_something_for_images_alone():
+    with pytest.raises(AttributionError, match="width= means nothing for kind table"):
+        show(result(np.ones((2, 5))), width=3)
+    with pytest.raises(AttributionError, match="above 1"):
+        show(digits(), width=0)

@@ -59,7 +59,7 @@ def test_nothing_is_fetched_from_elsewhere():
 def test_pictures_have_their_caption_as_alternative_text():
     html = page("Report", sections())
     (text,) = re.findall(r'<img src="data:image/png[^"]*" width="\d+" height="\d+" alt="([^"]*)"', html)
-    assert text.startswith("Pictures. Green raises the score")
+    assert text.startswith("Pictures. Light green raises the score")
 
 
 def test_contents_appear_from_three_sections_on():

@@ -92,6 +92,12 @@ def class_name(value: Any, names: ClassNames | None) -> str:
     return f"{known:.4g}" if isinstance(known, float) else str(known)
 
 
+def numbered(number: int, names: Mapping[int, str]) -> str:
+    """ "class 967 (espresso)", or without the name where it is not known."""
+    name = names.get(int(number))
+    return f"class {int(number)}" + (f" ({name})" if name is not None else "")
+
+
 def _lines(path: Path) -> list[str]:
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()

@@ -18,10 +18,10 @@ from ..common.checks import is_whole
 from ..common.errors import AttributionError, printed
 from ..common.nested import rebuild
 from ..common.types import present
-from ..engine.session import check_finite
-from ..methods import Gradient, Method, as_method
+from ..methods import Method, as_method
 from ..selection.frames import Given
 from .batches import labelled_batches
+from .predictions import predictions
 
 TITLE = "The most confident errors"
 
@@ -235,31 +235,12 @@ class _Errors:
 
 def _errors(attributor: Attributor, inputs: Any, labels: np.ndarray, first: int) -> tuple[_Errors, str, int]:
     """The errors of one batch, the unit of the confidence, and how many classes there are."""
-    given = attributor.read(inputs)
-    work = attributor.work(given, method=Gradient())  # a forward pass: a gradient needs no baseline
-    compared, output = work.compared, work.session.function.output
-    check_finite("score", compared.scores[:, None])
-    if compared.predicted is None:
-        raise AttributionError(
-            f"{output.words} has no classes of which one is predicted: misclassified needs a classifier, "
-            "such as of=ta.probability(output)"
-        )
-    count = work.session.shape(work.ready)[-1]
-    if len(labels) != len(compared.scores):
-        raise AttributionError(f"{len(labels)} labels for {len(compared.scores)} inputs: give one for each")
-    if labels.min() < 0 or labels.max() >= count:
-        raise AttributionError(f"labels are classes from 0 to {count - 1}; got {labels.min()} to {labels.max()}")
-    missed = np.flatnonzero(compared.predicted != labels)
+    found = predictions(attributor, inputs, labels, "misclassified")
+    missed = np.flatnonzero(found.predicted != labels)
     return (
-        _Errors(
-            first + missed,
-            labels[missed],
-            compared.predicted[missed].astype(np.int64),
-            compared.scores[missed],
-            given.of_examples(missed),
-        ),
-        output.unit,
-        count,
+        _Errors(first + missed, labels[missed], found.predicted[missed], found.scores[missed], found.given.of_examples(missed)),
+        found.unit,
+        found.classes,
     )
 
 

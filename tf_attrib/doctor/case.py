@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from ..attribution import Attribution
 from ..attributor import Attributor
+from ..common.class_names import numbered
 from ..common.errors import AttributionError
 from ..common.nested import flatten, map_leaves, rebuild
 from ..common.types import present
@@ -103,6 +104,11 @@ class Examination:
         """(n, ...), one of each example's references at a tensor, by its number."""
         references = self.work.tables.references
         return references.tables[key][references.index[key][:, number]]
+
+    def class_words(self, number: int) -> str:
+        """ "class 3", with its name where the attributor knows it."""
+        names = self.attributor.class_names
+        return numbered(number, {} if names is None else names.of)
 
     def again(
         self, method: IntegratedGradients, which: np.ndarray, attributor: Attributor | None = None, baselines: Any = None

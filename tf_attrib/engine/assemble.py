@@ -56,6 +56,8 @@ def assemble(
         "narrow_at": outcome.narrow_at,
         "target": None if target.shape[1] == 0 else target[:, 0] if target.shape[1] == 1 else target,
         "predicted": compared.predicted,
+        "top_classes": compared.top_classes,
+        "top_scores": compared.top_scores,
         **work.placed,
         "tokens": tokens,
         "method": repr(method),

@@ -11,7 +11,8 @@ class Compared:
 
     `largest` (n,) is the largest magnitude of the output at the example and its references: the scale that its scores are on.
     `distributions` says whether the output's values look like probabilities of classes: in [0, 1], with a sum of one;
-    `predicted` (n,) is the class of the highest value, where there is one value for each class.
+    `predicted` (n,) is the class of the highest value, where there is one value for each class; `top_classes` (n, k) are those
+    of the k highest values at the example, the highest first, and `top_scores` (n, k) these values.
     """
 
     target: np.ndarray
@@ -21,10 +22,12 @@ class Compared:
     largest: np.ndarray
     distributions: bool
     predicted: np.ndarray | None = None
+    top_classes: np.ndarray | None = None
+    top_scores: np.ndarray | None = None
 
     def of_examples(self, which: np.ndarray) -> "Compared":
         """Those of some of the examples."""
-        predicted = None if self.predicted is None else self.predicted[which]
+        ranked = (None if one is None else one[which] for one in (self.predicted, self.top_classes, self.top_scores))
         return Compared(
             self.target[which],
             self.scores[which],
@@ -32,5 +35,5 @@ class Compared:
             self.highest[which],
             self.largest[which],
             self.distributions,
-            predicted,
+            *ranked,
         )

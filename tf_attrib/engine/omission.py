@@ -86,7 +86,7 @@ def put_back(result: AnyResult, omitted: Omitted) -> AnyResult:
 
     fills = {"f": np.nan, "i": 0, "u": 0, "b": False, "U": "", "O": ""}
     found = {
-        name: wide(value, -1 if name in ("target", "predicted") else fills[value.dtype.kind])
+        name: wide(value, -1 if name in ("target", "predicted", "top_classes") else fills[value.dtype.kind])
         for name in PER_EXAMPLE
         if (value := getattr(result, name)) is not None
     }

@@ -30,6 +30,9 @@ from .integral.integrator import Fixed, Integrator, Outcome
 from .integral.points import Points, at_input
 from .row import RowFunction, ScoreOnly
 
+# So many classes of the highest values are kept.
+TOP = 5
+
 
 class Session(Fetching):
     """What a call of `attribute` works on: the tensors that were selected, the rows that are run, and what is compared."""
@@ -309,7 +312,8 @@ class Session(Fetching):
             if self.company.alone:
                 values = self._values(at, example, inputs, targets)
         highest = values[:count].argmax(1).astype(np.int32)
-        predicted = highest if values.shape[1] > 1 and self.function.output.has_classes else None
+        classes = values.shape[1] > 1 and self.function.output.has_classes
+        ranked = np.argsort(-values[:count], axis=1, kind="stable")[:, :TOP].astype(np.int32) if classes else None
         targets = highest[:, None] if targets is None else targets
         column = targets[:, 0] if rank == 1 else np.zeros(count, int)
         scores = values[np.arange(count), column].astype(np.float64)
@@ -318,7 +322,17 @@ class Session(Fetching):
         baseline_scores = np.take_along_axis(below, column[:, None, None], 2)[:, :, 0].astype(np.float64)
         distributions = values.shape[1] > 1 and values.min() >= 0 and np.allclose(values.sum(1), 1, atol=1e-3)
         largest = np.maximum(np.abs(values[:count]).max(1), np.abs(below).max((1, 2), initial=0))
-        return Compared(targets, scores, baseline_scores, below.max(2), largest, bool(distributions), predicted)
+        return Compared(
+            targets,
+            scores,
+            baseline_scores,
+            below.max(2),
+            largest,
+            bool(distributions),
+            highest if classes else None,
+            ranked,
+            None if ranked is None else np.take_along_axis(values[:count], ranked, 1).astype(np.float64),
+        )
 
 
 def _ports(output: Output) -> dict[Any, Port]:

@@ -67,6 +67,15 @@ def grouped(groups: Any, x: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
     }
 
 
+def label_map(groups: Any, made: dict[Any, np.ndarray]) -> np.ndarray | None:
+    """(n, *positions), the group of each position as `grouped` made them of `groups`; None where there are none, of several
+    tensors, or where channels of one position are in groups of their own."""
+    if groups is None or ("group", 1) in made:
+        return None
+    numbers = made["group", 0]
+    return numbers[..., 0] if numbers.ndim > 2 and numbers.shape[-1] == 1 else numbers if numbers.ndim < 4 else None
+
+
 def _ordered(groups: Any, like: dict) -> list[np.ndarray]:
     """The groups of each tensor of `like`, in its order."""
     given: dict[Any, Any] = {None: groups} if list(like) == [None] and is_nested_list(groups) else flatten(groups)

@@ -17,7 +17,7 @@ from ..engine.work import Work
 from ..selection import baselines
 from ..selection.baselines import Baseline
 from ..selection.inputs import as_arrays
-from .groups import COUNT, group_count, grouped, positions
+from .groups import COUNT, group_count, grouped, label_map, positions
 from .windows import AblationIntegrand, OcclusionIntegrand, Windows, make_windows
 
 
@@ -127,4 +127,5 @@ class Ablation(Method):
         return AblationIntegrand()
 
     def fields(self, work: Work) -> dict[str, Any]:
-        return {"taken_away": "positions" if self.groups is None else "groups", "groups": work.tables.extra[COUNT]}
+        taken, made = "positions" if self.groups is None else "groups", work.tables.extra
+        return {"taken_away": taken, "groups": made[COUNT], "regions": label_map(self.groups, made)}

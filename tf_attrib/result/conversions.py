@@ -17,6 +17,7 @@ SHORT = 0.01
 NOT_ATTRIBUTED = "(not attributed)"
 # The second axis of what each example has several of.
 INNER = {"baseline_scores": "baseline", "baseline_confidence": "baseline"}
+INNER |= dict.fromkeys(("top_classes", "top_scores"), "rank")
 INNER |= dict.fromkeys(("alphas", "path_scores", "path_gradients"), "step")
 
 
@@ -103,8 +104,10 @@ def to_xarray(result: Result) -> Any:
             if same and np.ndim(leaf) > 1 and len(names) == np.shape(leaf)[-1]:
                 coordinates[dimensions[-1]] = list(names)
     for name in PER_EXAMPLE:
-        if (value := getattr(result, name)) is not None:
+        if name != "regions" and (value := getattr(result, name)) is not None:
             found[name] = ("example", *([INNER.get(name, f"{name}_axis")] if value.ndim == 2 else [])), value
+    if result.regions is not None:
+        found["regions"] = _dimensions(next(iter(shapes)), result.regions.ndim, False, ""), result.regions
     texts = {field.name: getattr(result, field.name) for field in dataclasses.fields(result) if field.type is str}
     return xarray.Dataset(found, coordinates, texts | {"notes": list(result.notes), "left_out": list(result.left_out)})
 

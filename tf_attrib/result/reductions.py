@@ -53,8 +53,11 @@ def reduced(
         name: {key: value for key, value in getattr(result, name).items() if key in kept}
         for name in ("categories", "feature_names")
     }
+    regions = result.regions
+    if regions is not None and any(np.shape(leaf)[: regions.ndim] != regions.shape for leaf in flatten(reduced).values()):
+        regions = None  # their positions are no more
     return dataclasses.replace(
-        new, steps=result.steps and not any(a % leaf.ndim == 1 for leaf in leaves for a in axes), **names
+        new, steps=result.steps and not any(a % leaf.ndim == 1 for leaf in leaves for a in axes), regions=regions, **names
     )
 
 

@@ -27,6 +27,8 @@ PER_EXAMPLE = (
     "forward_evaluations",
     "target",
     "predicted",
+    "top_classes",
+    "top_scores",
     "alphas",
     "path_scores",
     "path_gradients",
@@ -36,6 +38,7 @@ PER_EXAMPLE = (
     "example",
     "position",
     "groups",
+    "regions",
 )
 
 
@@ -82,6 +85,8 @@ class Result:
         evaluations, forward_evaluations: (batch,) of int, gradient rows and forward-only rows that were evaluated.
         target: (batch,) class indices, or (batch, r) indices into an output of rank r + 1.
         predicted: (batch,) the class of the highest value at the input, where the explained output has one of each class.
+        top_classes: (batch, k) of int, the five classes of the highest values there, or all of fewer, the highest first.
+        top_scores: (batch, k), these values of the explained output, such as probabilities.
         alphas: (batch, n_steps), where on the path each interior gradient lies (0 baseline, 1 input).
         path_scores: (batch, n_steps), the score there.
         path_gradients: (batch, n_steps), the derivative of the score along the path there (in `unit` per unit of alpha).
@@ -100,6 +105,7 @@ class Result:
         baseline_is_zero: whether the baseline is zeros, or the method knows no other.
         taken_away: of effects, what was taken away at once: "windows", "positions" (with all their channels) or "groups".
         groups: (batch,) of int, how many groups each example has that were taken away one at a time.
+        regions: (batch, *positions) of int, of which group or segment each position is, of methods that attribute to such.
         left_out: names of inputs that the score may depend on and that got no attribution.
         columns: by the key of a tensor ("" for an only one), the input that it is made from; " × " joins crossed ones.
         categories: by the key of a tensor that encodes a column, what the places of its last axis stand for.
@@ -136,6 +142,8 @@ class Result:
     forward_evaluations: np.ndarray | None = None
     target: np.ndarray | None = None
     predicted: np.ndarray | None = None
+    top_classes: np.ndarray | None = None
+    top_scores: np.ndarray | None = None
     alphas: np.ndarray | None = None
     path_scores: np.ndarray | None = None
     path_gradients: np.ndarray | None = None
@@ -159,6 +167,7 @@ class Result:
     baseline_is_zero: bool = False
     taken_away: str = ""
     groups: np.ndarray | None = None
+    regions: np.ndarray | None = None
     left_out: tuple[str, ...] = ()
     columns: dict[str, str] = dataclasses.field(default_factory=dict)
     categories: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ..common.class_names import numbered
 from ..common.nested import flatten
 from ..common.types import present
 from .completeness import MOST_CANCELLED
@@ -34,13 +35,16 @@ WHERE = (
     "data, or at= a layer behind the normalisation",
     "the score jumps or peaks along the path{at} within less than a step can resolve",
 )
+# So many classes of the highest scores are told, of so many examples.
+RANKED = 3
 # No more examples than this are listed.
 LISTED = 8
 
 
 def summary(result: Result) -> str:
     """What was attributed to what; score and gap; accuracy; baseline and saturation; notes. A line each."""
-    lines = [_what(result), _left_out(result), _batch(result), _score(result), *_accuracy(result), _baseline(result)]
+    first = [_what(result), _left_out(result), _batch(result)]
+    lines = [*first, _score(result), *_top(result), *_accuracy(result), _baseline(result)]
     return "\n".join([line for line in lines if line] + [f"  note: {note}" for note in result.notes])
 
 
@@ -68,8 +72,7 @@ def _left_out(result: Result) -> str:
 
 def class_words(result: Result, number: int) -> str:
     """ "class 967 (espresso)", or without the name where it is not known."""
-    name = result.class_names.get(int(number))
-    return f"class {number}" + (f" ({name})" if name is not None else "")
+    return numbered(number, result.class_names)
 
 
 def _score(result: Result) -> str:
@@ -90,6 +93,23 @@ def _score(result: Result) -> str:
             gap = f"{gaps[worst]:+.2%}" if abs(gaps[worst]) >= 1e-4 else "below 0.01%"
             line += f"gap {gap} of the difference" + (f" at most (example {worst})" if len(result) > 1 else "")
     return line
+
+
+def top_words(result: Result, example: int, count: int) -> str:
+    """ "967 (espresso): 0.984, 969 (eggnog): 0.00414": the classes of the highest values of an example; "" where not known."""
+    if result.top_classes is None or result.top_scores is None or not np.isfinite(result.top_scores[example]).all():
+        return ""
+    best = zip(result.top_classes[example][:count], result.top_scores[example], strict=False)
+    return ", ".join(f"{class_words(result, number).removeprefix('class ')}: {score:.4g}" for number, score in best)
+
+
+def _top(result: Result) -> list[str]:
+    """The classes of the highest values of the first examples, where there are more than two."""
+    if result.top_classes is None or result.top_classes.shape[1] < 3:
+        return []
+    told = [(i, top_words(result, i, RANKED)) for i in range(min(len(result), RANKED))]
+    lines = [f"  top classes{f' of example {i}' if len(result) > 1 else ''}: {words}" for i, words in told if words]
+    return lines if len(result) <= RANKED or not lines else [*lines[:-1], f"{lines[-1]}; ..."]
 
 
 def status_words(result: Result, example: int, share: Callable[[float], str]) -> str:

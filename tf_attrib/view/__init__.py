@@ -5,13 +5,16 @@ scale, the unit, and in numbers what clipping, thresholds and separate scales hi
 """
 
 from .along_path import gradient_strip, running_sum, saturation, scaled_inputs, strips
+from .areas import by_region, heat, smooth
 from .colour import DIVERGING, GRAY, GREEN, RED, Scaled, colours, scale
 from .coloured_words import to_html, word_spans
 from .draw import Drawing, data_uri, png
+from .grid import grid
 from .image import Picture, diverging, infer_range, mask, overlay, to_display, window
+from .notebook import notebook
 from .page import Code, Section, Table, page, write_page
 from .shares import clean_up, outline, regions, share_of, strongest, threshold
-from .show import notebook, show
+from .show import show
 from .tables import features_html, ranked, table_html
 
 __all__ = [
@@ -25,12 +28,15 @@ __all__ = [
     "Scaled",
     "Section",
     "Table",
+    "by_region",
     "clean_up",
     "colours",
     "data_uri",
     "diverging",
     "features_html",
     "gradient_strip",
+    "grid",
+    "heat",
     "infer_range",
     "mask",
     "notebook",
@@ -46,6 +52,7 @@ __all__ = [
     "scaled_inputs",
     "share_of",
     "show",
+    "smooth",
     "strips",
     "strongest",
     "table_html",

@@ -12,9 +12,12 @@ from ..common.errors import AttributionError, nearest
 from .captions import count, number, percent
 from .shares import clean_up, strongest, threshold
 
-# The green is much lighter than the red (L* 71 and 37), so that eyes and printers without colour tell them apart.
-GREEN = "#21c45a"
-RED = "#b00d23"
+# The green is much lighter than the red (L* 71 and 37), so that printers without colour tell them apart; captions say so. It
+# leans to yellow and the red to blue, so that eyes that do not tell green from red do too where both lie half transparent over
+# grays, whose lightness hides theirs. With a pure red and a bluer green half of either was the same to these eyes (a difference
+# of 3 in CAM02-UCS, of which 1 is barely seen; now over 10).
+GREEN = "#3cc73c"
+RED = "#b00846"
 GRAY = "#e4e4e4"
 NOT_FINITE = "#7b5cff"
 # 257 levels have a middle one: zero is GRAY exactly
@@ -236,12 +239,15 @@ def hex_colours(scaled: Scaled) -> list[str]:
 
 
 def meaning(kind: str) -> str:
-    """What the two colours mean for attributions of this kind (see `Result.kind`), without a full stop."""
+    """What the two colours mean for attributions of this kind (see `Result.kind`), without a full stop.
+
+    Light and dark are said beside green and red: they carry the sign for those who do not see these as two colours.
+    """
     if kind == "square":
         return "Green: the score changes with the value, the sign is lost"
     if kind == "slope":
-        return "Green: the score rises with the value, red: it falls"
-    return "Green raises the score, red lowers it"
+        return "Light green: the score rises with the value, dark red: it falls"
+    return "Light green raises the score, dark red lowers it"
 
 
 def full_colour(limit: float, unit: str, kind: str, zero: str) -> str:

@@ -11,9 +11,12 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.cm import ScalarMappable
 from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, FigureBase
+from matplotlib.patheffects import withStroke
 
 from . import colour
+from .areas import HEAT
 from .image import Picture
 
 WIDTH = 9.0  # inches
@@ -21,7 +24,9 @@ WIDTH = 9.0  # inches
 ERROR: Any = {"ecolor": "#333333", "elinewidth": 0.9, "capsize": 2}
 CAPTION_SIZE = 8.0  # points
 TITLE_SIZE = 10.0
+BOLD = 1.15  # how much wider bold letters are
 OUTLINE = "#1740d4"  # neither of the pair
+BORDER = "#ffffffb0"  # between regions
 
 
 class Drawing(Figure):
@@ -57,7 +62,8 @@ class Panel:
 def stack(panels: Sequence[Panel], caption: Sequence[str] = (), width: float = WIDTH) -> Drawing:
     """Panels one beneath the other, as high as each of them needs, and a caption for all of them."""
     heights = [
-        panel.height + text_height([panel.title], width, TITLE_SIZE) + text_height(panel.caption, width) for panel in panels
+        panel.height + text_height([panel.title], width, TITLE_SIZE * BOLD) + text_height(panel.caption, width)
+        for panel in panels
     ]
     figure = drawing(width, sum(heights) + (text_height(caption, width) if caption else 0))
     parts = figure.subfigures(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
@@ -92,7 +98,7 @@ def drawing(width: float = WIDTH, height: float = 3.0) -> Drawing:
 def set_title(part: FigureBase, text: str) -> None:
     """A title at the left of a figure or subfigure, wrapped, as plain text ("$" included)."""
     part.suptitle(
-        wrap(text, _width(part), TITLE_SIZE),
+        wrap(text, _width(part), TITLE_SIZE * BOLD),
         x=0.008,
         ha="left",
         fontsize=TITLE_SIZE,
@@ -131,7 +137,7 @@ def text_height(sentences: Sequence[str], width: float = WIDTH, size: float = CA
 
 
 def draw_picture(axes: Axes, picture: Picture, heading: str = "") -> None:
-    """A picture's pixels and outlines on axes without ticks."""
+    """A picture's pixels, outlines, borders and words on axes without ticks."""
     axes.imshow(picture.pixels, interpolation="nearest", aspect="equal")
     axes.set_axis_off()
     axes.set_title(heading, fontsize=9, parse_math=False)
@@ -141,16 +147,26 @@ def draw_picture(axes: Axes, picture: Picture, heading: str = "") -> None:
         for colour_name, extra in (("white", 1.4), (OUTLINE, 0.0)):
             lines = LineCollection(list(picture.lines), colors=colour_name, linewidths=width + extra, capstyle="projecting")
             axes.add_collection(lines, autolim=False)
+    if picture.borders is not None:
+        axes.add_collection(LineCollection(list(picture.borders), colors=BORDER, linewidths=0.5), autolim=False)
+    for x, y, words in picture.texts:
+        halo = [withStroke(linewidth=2, foreground="white")]
+        axes.text(x, y, words, fontsize=8, ha="center", va="center", path_effects=halo, clip_on=True, parse_math=False)
 
 
 def colour_bar(
-    part: FigureBase, axes: Axes | Sequence[Axes], limit: float, clipped: bool, unit: str, shrink: float = 0.85
+    part: FigureBase, axes: Axes | Sequence[Axes], limit: float, clipped: bool, unit: str, shrink: float = 0.85, heat: str = ""
 ) -> None:
-    """The colour bar of a symmetric map, with its unit, and arrows where values are clipped."""
-    mappable = ScalarMappable(colour.norm(limit), colour.DIVERGING)
-    bar = part.colorbar(mappable, ax=axes, extend="both" if clipped else "neither", shrink=shrink, aspect=14)
+    """The colour bar of a symmetric map, or of one sign (`heat`, as in `Picture`), with its unit, and arrows where values are
+    clipped."""
     edge = limit if limit > 0 else 1.0
-    bar.set_ticks([-edge, 0, edge], labels=[f"{-edge:.2g}", "0", f"{edge:.2g}"])
+    ends = [-edge, 0, edge]
+    if heat:
+        ends = [0, edge if heat == "positive" else -edge]
+    mappable = ScalarMappable(Normalize(0, edge), HEAT) if heat else ScalarMappable(colour.norm(limit), colour.DIVERGING)
+    arrows = "neither" if not clipped else "max" if heat else "both"
+    bar = part.colorbar(mappable, ax=axes, extend=arrows, shrink=shrink, aspect=14)
+    bar.set_ticks([0, edge] if heat else ends, labels=[f"{end:.2g}" for end in ends])
     bar.ax.tick_params(labelsize=8)
     bar.set_label(f"attribution ({unit})", fontsize=8, parse_math=False)
 

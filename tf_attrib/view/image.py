@@ -11,6 +11,7 @@ from scipy import ndimage
 from ..common.errors import AttributionError
 from . import colour
 from .captions import count, number, percent
+from .kinds import is_coarser
 from .shares import outline, regions, share_of
 
 HIDDEN = "#9aa4b2"  # a bluish gray: what a mask hides is not to be taken for a part of the image
@@ -27,6 +28,9 @@ class Picture:
         clipped: whether magnitudes above `limit` exist.
         hidden: those sentences of the caption that say what clipping, thresholds, signs and clean-up hide.
         lines: (n, 2, 2) outlines as segments of (x, y), or None.
+        borders: (n, 2, 2) thin lines between regions, likewise.
+        texts: (x, y, words) that are written into the picture.
+        heat: "positive" or "negative" where the colours are those of one sign, from dark to bright; "" elsewhere.
     """
 
     pixels: np.ndarray
@@ -35,6 +39,9 @@ class Picture:
     clipped: bool = False
     hidden: tuple[str, ...] = ()
     lines: np.ndarray | None = None
+    borders: np.ndarray | None = None
+    texts: tuple[tuple[float, float, str], ...] = ()
+    heat: str = ""
 
 
 def as_image(image: npt.ArrayLike) -> np.ndarray:
@@ -296,8 +303,7 @@ def enlarge(values: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, lis
     """
     if values.shape == tuple(shape):
         return values, []
-    finer = any(grid > pixels for grid, pixels in zip(values.shape, shape, strict=True))
-    if finer or abs(values.shape[0] * shape[1] - values.shape[1] * shape[0]) > max(shape):
+    if not is_coarser(values.shape, shape):
         raise AttributionError(
             f"attributions of {values.shape} do not fit an image of {tuple(shape)}: height and width "
             "must be equal, or a coarser grid of the same proportion"

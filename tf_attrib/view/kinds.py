@@ -39,6 +39,11 @@ class Block:
         return self.named(self.key, index) or feature_name(self.key, index)
 
     @property
+    def coarse(self) -> bool:
+        """Whether this is the map of a layer that has fewer positions than the image beneath it."""
+        return self.kind == "image" and self.inputs is not None and self.values.shape[1:3] != self.inputs.shape[1:3]
+
+    @property
     def name(self) -> str:
         return "" if self.key is None else str(self.key)
 
@@ -75,8 +80,15 @@ def _fits(leaf: np.ndarray, shape: tuple[int, ...]) -> bool:
         return leaf.ndim == 2 and leaf.shape == shape[:2]
     if leaf.ndim == 4 and leaf.shape[-1] in (1, 3) and len(shape) in (3, 4) and leaf.shape[0] == shape[0]:
         # channels were summed, or a layer's coarser map belongs to the whole image
-        return (leaf.shape[:3] == shape[:3]) or (len(shape) == 3 and leaf.shape[1] * shape[2] == leaf.shape[2] * shape[1])
+        return leaf.shape[:3] == shape[:3] or (len(shape) == 3 and is_coarser(shape[1:3], leaf.shape[1:3]))
     return False
+
+
+def is_coarser(grid: tuple[int, ...], image: tuple[int, ...]) -> bool:
+    """Whether a grid (height, width) has no more cells than an image has pixels along either axis, and its proportion but for
+    the part of a cell by which layers round."""
+    (rows, columns), (height, width) = grid, image
+    return rows <= height and columns <= width and abs(rows * width - columns * height) <= max(height, width)
 
 
 def is_words(leaf: np.ndarray | None) -> bool:

@@ -1,191 +1,19 @@
 """The parts of a figure for one example: one function for each kind of picture that `show` knows."""
 
-import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any
 
 import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.types import present
-from ..result.result import Result
 from . import along_path, captions, colour, coloured_words, draw, plots
-from .image import Picture, diverging, infer_range, mask, overlay, sum_channels, to_display, window
-from .kinds import Block, is_words
+from .image_panels import IMAGE_PANELS
+from .kinds import is_words
+from .parts import Part
 from .tables import ranked
 
 MAX_BARS = 60
 MAX_CHANNELS = 6
-
-
-@dataclasses.dataclass(frozen=True)
-class ShowOptions:
-    """What `show` takes besides result, example and kind; see there, where the defaults are, too."""
-
-    sign: str
-    clip: float | None
-    keep: float | None
-    clean: int
-    outlined: float | None
-    value_range: tuple[float, float] | None
-    percentile: float
-    common_scale: bool
-    style: str
-    k: int
-    names: Sequence[str] | None
-    tokens: Any
-    baseline: Any
-    columns: int
-    limit: int
-    feature: str | Sequence[str] | None = None
-    colour_by: str | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class Part:
-    """One example of one tensor (of several, for tables) that is to be drawn.
-
-    Attributes:
-        result: what it is a part of.
-        group: the tensors.
-        example: which example.
-        name: what the title begins with.
-        options: as given to `show`.
-        drawn: all examples of the figure, for a common scale.
-    """
-
-    result: Result
-    group: Sequence[Block]
-    example: int
-    name: str
-    options: ShowOptions
-    drawn: Sequence[int]
-
-    @property
-    def block(self) -> Block:
-        return self.group[0]
-
-    @property
-    def values(self) -> np.ndarray:
-        return self.block.values[self.example]
-
-    @property
-    def given(self) -> np.ndarray | None:
-        """The example's input, or None."""
-        return None if self.block.inputs is None else self.block.inputs[self.example]
-
-    @property
-    def unit(self) -> str:
-        return captions.attribution_unit(self.result)
-
-    @property
-    def value_range(self) -> tuple[float, float]:
-        # from all examples: one dark image alone would be mistaken for another range
-        return self.options.value_range if self.options.value_range is not None else infer_range(present(self.block.inputs))
-
-    def panel(self, caption: Sequence[str], height: float, paint: Callable) -> draw.Panel:
-        """A panel with this example's title."""
-        return draw.Panel(captions.title(self.result, self.example, self.name), tuple(caption), height, paint)
-
-
-def _image(part: Part) -> list[draw.Panel]:
-    alone = _map_picture(part)
-    if part.given is None:
-        return _map(part)
-    over = _overlay_picture(part)
-    caption = (over.caption[0].replace("zero is the gray image", "zero is gray"), *over.caption[1:])
-    columns = [_original(part), ("attribution over the image", over), ("attribution alone", alone)]
-    return [_row(part, columns, caption, bar=True)]
-
-
-def _overlay(part: Part) -> list[draw.Panel]:
-    over = _overlay_picture(part)
-    return [_row(part, [_original(part), ("attribution over the image", over)], over.caption)]
-
-
-def _map(part: Part) -> list[draw.Panel]:
-    alone = _map_picture(part)
-    return [_row(part, [("attribution alone", alone)], alone.caption, bar=True)]
-
-
-def _mask(part: Part) -> list[draw.Panel]:
-    options = part.options
-    keep = 0.9 if options.keep is None else options.keep
-    picture = mask(
-        present(part.given), part.values, sign=options.sign, keep=keep, clean=options.clean, value_range=part.value_range
-    )
-    return [_row(part, [_original(part), ("pixels that carry it", picture)], picture.caption)]
-
-
-def _window(part: Part) -> list[draw.Panel]:
-    picture = window(present(part.given), part.values, percentile=part.options.percentile, value_range=part.value_range)
-    return [_row(part, [_original(part), ("soft window", picture)], picture.caption)]
-
-
-def _overlay_picture(part: Part) -> Picture:
-    options = part.options
-    return overlay(
-        present(part.given),
-        part.values,
-        sign=options.sign,
-        clip=None if options.common_scale else options.clip,
-        keep=_keep(options),
-        clean=options.clean,
-        outlined=options.outlined,
-        value_range=part.value_range,
-        limit=_limit(part),
-        unit=part.unit,
-        kind=part.result.kind,
-    )
-
-
-def _map_picture(part: Part) -> Picture:
-    options = part.options
-    return diverging(
-        part.values,
-        sign=options.sign,
-        clip=None if options.common_scale else options.clip,
-        keep=_keep(options),
-        clean=options.clean,
-        outlined=options.outlined,
-        limit=_limit(part),
-        unit=part.unit,
-        kind=part.result.kind,
-    )
-
-
-def _keep(options: ShowOptions) -> float:
-    return 1.0 if options.keep is None else options.keep
-
-
-def _limit(part: Part) -> float | None:
-    if not part.options.common_scale:
-        return None
-    options = part.options
-    maps = [sum_channels(part.block.values[index])[0] for index in part.drawn]
-    return max(colour.limit_of(values, options.clip, options.sign) for values in maps)
-
-
-def _original(part: Part) -> tuple[str, Picture]:
-    return "image", Picture(to_display(present(part.given), part.value_range)[0], ())
-
-
-def _row(part: Part, columns: list[tuple[str, Picture]], caption: Sequence[str], bar: bool = False) -> draw.Panel:
-    size = columns[0][1].pixels.shape
-    height = min(3.2, draw.WIDTH / 3.6 * size[0] / size[1])
-
-    def paint(figure):
-        row = figure.subplots(1, 3, squeeze=False)[0]
-        for axes in row[len(columns) :]:
-            axes.set_axis_off()
-        for axes, (heading, picture) in zip(row, columns, strict=False):
-            draw.draw_picture(axes, picture, heading)
-        if bar:
-            last = columns[-1][1]
-            draw.colour_bar(figure, row[len(columns) - 1], present(last.limit), last.clipped, part.unit)
-
-    scale = ["All examples on one scale."] if part.options.common_scale else []
-    return part.panel((*caption, *scale), height + 0.3, paint)
 
 
 def _words(part: Part) -> list[draw.Panel]:
@@ -285,12 +113,7 @@ def _saturation(part: Part) -> list[draw.Panel]:
     return [along_path.saturation_panel(part.result, part.example, part.name)]
 
 
-PANELS: dict[str, Callable[[Part], list[draw.Panel]]] = {
-    "image": _image,
-    "overlay": _overlay,
-    "map": _map,
-    "mask": _mask,
-    "window": _window,
+PANELS: dict[str, Callable[[Part], list[draw.Panel]]] = IMAGE_PANELS | {
     "words": _words,
     "bars": _bars,
     "signal": _signal,

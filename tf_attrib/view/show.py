@@ -6,26 +6,31 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
-from markupsafe import Markup
 
+from ..common.checks import number as checked
 from ..common.errors import AttributionError
 from ..common.types import Tokens
 from ..result.result import Result
-from . import captions, colour, coloured_words, column_plots, draw, plots, position_map
+from . import captions, colour, column_plots, draw, plots, position_map
 from .kinds import Block, blocks, has_steps, refuse, suited
-from .panels import PANELS, Part, ShowOptions
+from .panels import PANELS
+from .parts import Part, ShowOptions
 
 # kinds that are drawn as another, and then given axes
 BASE = {"spectrogram": "image"}
 SPECTROGRAM_HEIGHT = 2.4  # inches
-# kind -> the options that it heeds; any other that is given raises, so that none is taken in silence
+SHAPED = ("value_range", "width")
 PICTURE = ("sign", "clip", "keep", "clean", "outlined", "common_scale")
+# kind -> the options that it heeds; any other that is given raises, so that none is taken in silence
 USES = {
-    "image": (*PICTURE, "value_range"),
-    "overlay": (*PICTURE, "value_range"),
-    "map": PICTURE,
-    "mask": ("sign", "keep", "clean", "value_range"),
-    "window": ("percentile", "value_range"),
+    "image": (*PICTURE, *SHAPED),
+    "overlay": (*PICTURE, *SHAPED),
+    "map": (*PICTURE, "width"),
+    "mask": ("sign", "keep", "clean", *SHAPED),
+    "window": ("percentile", *SHAPED),
+    "smooth": ("sigma", *SHAPED),
+    "regions": ("regions", *SHAPED),
+    "layer": (*PICTURE, *SHAPED),
     "words": ("tokens",),
     "bars": ("tokens",),
     "signal": ("style", "names", "times", "time_unit"),
@@ -74,6 +79,9 @@ def show(
     frequencies: Sequence[float] | None = None,
     feature: str | Sequence[str] | None = None,
     colour_by: str | None = None,
+    sigma: float | None = None,
+    regions: npt.ArrayLike | None = None,
+    width: float = draw.WIDTH,
 ) -> draw.Drawing:
     """A figure that suits the kind of data, with captions that state scale, unit, gap, status, and what is hidden.
 
@@ -81,7 +89,9 @@ def show(
         result: any result. Several tensors give one part each (those of tables are ranked together).
         example: an index, several, or None for the first `limit` of the batch (for "scatter" and "heatmap" all).
         kind: "auto" chooses by shape. "image" (image, overlay and symmetric map in a row), "overlay", "map", "mask",
-            "window"; "words", "bars" (one for each word); "signal" (waveforms without an axis of channels too);
+            "window", "smooth" (a map whose sum is kept, beside that of pixels), "regions" (what each is worth); "layer" (a
+            layer's coarse map, upsampled over its image: what "auto" draws of one);
+            "words", "bars" (one for each word); "signal" (waveforms without an axis of channels too);
             "spectrogram" (an "image" with time to the right and frequency upwards); "table" (the strongest features);
             "waterfall" (from the score at the baseline to the score, column by column), and of all examples at once "scatter"
             (attributions of columns against their values) and "heatmap" (examples by columns);
@@ -107,6 +117,11 @@ def show(
         time_unit: what `times` are counted in, for the label.
         feature: of "scatter", the name of a column, or several; default: those of largest mean magnitude.
         colour_by: of "scatter", the name of a column whose value colours the dots.
+        sigma: of "smooth", the Gaussian's standard deviation in pixels; default: 3% of the image's shorter side, at least 1.
+        regions: of "regions", whole numbers (height, width), or (batch, height, width) with one map for each example, such as
+            `ta.superpixels(images)` or `ta.tiles(shape, size)`; default: what the method itself took away together.
+        width: of figures of images, in inches; below 6 pictures stand one beneath the other, so that what is 3 inches wide can
+            be read on 300 pixels.
         frequencies: of spectrograms, the frequency of each bin in hertz, increasing; default: the numbers of the bins.
 
     Returns:
@@ -134,6 +149,9 @@ def show(
         limit=limit,
         feature=feature,
         colour_by=colour_by,
+        sigma=sigma,
+        regions=regions,
+        width=checked("width (in inches)", width, above=1),
     )
     scales = Scales(times, time_unit, frequencies)
     colour.one_of("kind", kind, ("auto", *USES))
@@ -151,7 +169,7 @@ def show(
     panels = []
     for number in chosen:
         panels += _example_panels(result, found, number, options, chosen, scales)
-    return draw.stack(panels, left_out)
+    return draw.stack(panels, left_out, options.width)
 
 
 def _of_columns(result: Result, example: int | Sequence[int] | None, kind: str, options: ShowOptions) -> draw.Drawing:
@@ -265,7 +283,7 @@ def _kind(block: Block, kind: str, options: ShowOptions) -> str:
     if kind == "auto":
         if not block.kind:
             raise refuse(block.values.shape)
-        return block.kind
+        return "layer" if block.coarse else block.kind
     axes = block.values.ndim
     steps = block.kind == "steps"
     suits = {
@@ -280,7 +298,7 @@ def _kind(block: Block, kind: str, options: ShowOptions) -> str:
     image = axes == 3 or (axes == 4 and block.values.shape[-1] in (1, 3))
     if not suits.get(kind, image) or (steps and kind not in ("steps", "saturation")):
         raise refuse(block.values.shape, kind)
-    if kind in ("overlay", "mask", "window") and block.inputs is None:
+    if kind in ("overlay", "mask", "window", "layer") and block.inputs is None:
         raise AttributionError(
             f"kind={kind!r} needs the images, and the result holds no inputs of a shape that fits "
             f"attributions of {block.values.shape}; kind='map' draws the attribution alone"
@@ -309,34 +327,3 @@ def _check_heeded(kinds: set[str], *given: ShowOptions | Scales) -> None:
                 raise AttributionError(
                     f"{field.name}= means nothing for kind {', '.join(sorted(kinds))}, which takes {', '.join(sorted(heeded))}"
                 )
-
-
-def notebook(result: Result, limit: int = 2) -> Markup:
-    """What a notebook shows for a result: its repr, and words or a small picture of the first examples.
-
-    Never raises: where nothing can be drawn it is the repr alone.
-    """
-    try:
-        head = Markup('<pre style="white-space:pre-wrap">{}</pre>').format(repr(result))
-    except Exception:  # a notebook must show something, whatever is wrong with a result made by hand
-        head = Markup("<pre>{}</pre>").format(object.__repr__(result))
-    try:
-        return head + _notebook_picture(result, limit)
-    except Exception:  # the same: a picture is an extra here, and `plot()` raises with the reason
-        return head
-
-
-def _notebook_picture(result: Result, limit: int) -> Markup:
-    if result.position is not None:
-        figure = position_map.show_positions(result, limit=limit)
-        return Markup('<img alt="" style="max-width:100%" src="{}">').format(draw.data_uri(figure, dpi=80))
-    few = result[:limit]
-    if all(block.kind == "words" for block in blocks(few)):
-        picture = coloured_words.to_html(few)
-    else:
-        picture = Markup('<img alt="" style="max-width:100%" src="{}">').format(draw.data_uri(show(few, limit=limit), dpi=80))
-    if len(result) <= limit:
-        return picture
-    return picture + Markup("<div>{}</div>").format(
-        f"{captions.count(len(result) - limit, 'example')} more: result.plot(limit=...)."
-    )

@@ -65,6 +65,10 @@ def test_a_target_that_is_not_predicted():
     assert found.severity == "note"
     assert found.examples == (2,)
     assert ta.diagnose(attributor, PLAIN, target=[0, 1, 2])["target_not_predicted"].severity == "passed"
+    named = ta.Attributor(attributor.model, class_names=["cat", "dog", "cup"])
+    said = ta.diagnose(named, PLAIN, target=[0, 1, 0])["target_not_predicted"].meaning
+    assert "is class 2 (cup) with" in said
+    assert "explained is class 0 (cat) with" in said
 
 
 def test_too_few_evaluations():

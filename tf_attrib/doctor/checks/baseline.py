@@ -93,21 +93,21 @@ def _default_class(case: Examination, mean: np.ndarray) -> Finding:
             f"default_class={wanted}: there are classes 0 to {classes - 1}"
             + (" (the explained unit, off and on)" if case.of_one_unit else "")
         )
-    own = mean[:, int(present(wanted))]
+    own, words = mean[:, int(present(wanted))], case.class_words(int(present(wanted)))
     evidence = {"default_class": int(present(wanted)), "probability": float(own.min())}
     if own.min() >= SURE:
         return finding(
             "baseline_default_class",
             "passed",
             evidence,
-            f"The baseline has the default class {int(present(wanted))} with "
+            f"The baseline has the default {words} with "
             f"{own.min():.1%}: what is attributed is the evidence against it, over the whole range of the score.",
         )
     return finding(
         "baseline_default_class",
         "warning",
         evidence,
-        f"The default class {int(present(wanted))} has only {own.min():.1%} "
+        f"The default {words} has only {own.min():.1%} "
         "at the baseline: the model sees a signal in it. Better are real inputs without one: "
         "ta.dataset(samples).",
         remedies.examine(case, baselines=remedies.other_baseline(case)),
@@ -122,7 +122,7 @@ def _favoured(case: Examination, mean: np.ndarray, which: np.ndarray, evidence: 
     neutral, at_baseline = 1 / classes, mean[np.arange(case.count), explained]
     at_input = case.result.scores if case.output.unit == "probability" else None
     evidence = {"class": favourite, "probability": highest, "neutral": neutral, **evidence}
-    name = f"{'on' if favourite else 'off'} in the explained unit" if case.of_one_unit else f"class {favourite}"
+    name = f"{'on' if favourite else 'off'} in the explained unit" if case.of_one_unit else case.class_words(favourite)
     said = f"The model takes the baseline for {name}, with {highest:.1%} in place of {neutral:.3g}"
     own_share = 1.0
     if at_input is not None:

@@ -152,6 +152,7 @@ def check_target(case: Examination) -> list[Finding]:
     if not len(others):
         return [finding("target_not_predicted", "passed", {"examples": 0}, "The explained class is the predicted one.")]
     i = others[0]
+    said, explained = (case.class_words(int(classes[i])) for classes in (predicted, target))
     highest = float(case.values[i].max())
     evidence = {"examples": len(others), "of": case.count, "score": float(case.result.scores[i]), "score_of_predicted": highest}
     return [
@@ -160,8 +161,8 @@ def check_target(case: Examination) -> list[Finding]:
             "note",
             evidence,
             f"In {len(others)} of {case.count} examples another class is predicted than the explained one: example "
-            f"{i} is class {int(predicted[i])} with {highest:.3g}, explained is class {int(target[i])} with "
-            f"{case.result.scores[i]:.3g}. Green is what spoke for a class that lost.",
+            f"{i} is {said} with {highest:.3g}, explained is {explained} with {case.result.scores[i]:.3g}. "
+            "Green is what spoke for a class that lost.",
             f"{remedies.attribute(case, target='None')}  # explains the predicted class",
             others,
         )

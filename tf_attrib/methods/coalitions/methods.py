@@ -16,7 +16,7 @@ from ...engine.row import RowFunction
 from ...engine.session import Session
 from ...engine.work import Work
 from ...selection.inputs import as_arrays
-from ..groups import COUNT, grouped
+from ..groups import COUNT, grouped, label_map
 from .estimators import Enumerated, Estimator, Permutations, Regression
 from .game import CoalitionScore, Game, games_of
 from .sampled import Sampled
@@ -54,6 +54,9 @@ class Coalitions(Method):
 
     def row(self, features: Features, kind: str) -> RowFunction:
         return CoalitionScore()
+
+    def fields(self, work: Work) -> dict[str, Any]:
+        return {"regions": label_map(self.groups, work.tables.extra)}
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -191,4 +194,5 @@ class LIME(Coalitions):
         return Sampled(work, games, made, None, most, split=False, draws=most)
 
     def fields(self, work: Work) -> dict[str, Any]:
-        return {"taken_away": "positions" if self.groups is None else "groups", "groups": work.tables.extra[COUNT]}
+        taken = "positions" if self.groups is None else "groups"
+        return super().fields(work) | {"taken_away": taken, "groups": work.tables.extra[COUNT]}
