@@ -288,6 +288,21 @@ def test_channels_in_front_are_channels(method, eager):
     np.testing.assert_allclose(found if found.ndim == 3 else found.transpose(0, 2, 3, 1), expected, atol=1e-6)
 
 
+def test_channels_that_are_turned_to_the_front():
+    """What a transposition makes of a layer is seen where no convolution says it."""
+    last = pooled(2)
+    image = keras.Input((2, 9, 8))
+    seen = last.get_layer("conv")(layers.Permute((2, 3, 1))(image))
+    seen = layers.ReLU()(last.layers[1](seen, training=False))
+    turned = layers.Permute((3, 1, 2), name="turned")(seen)
+    pool = layers.Lambda(lambda y: tf.reduce_mean(y, (2, 3)), output_shape=(3,))(turned)
+    model, x = keras.Model(image, last.layers[-1](pool)), RNG.normal(size=(3, 9, 8, 2))
+    for method in [*CAMS, ta.GuidedGradCam]:
+        found = ta.Attributor(model).attribute(x.transpose(0, 3, 1, 2), TARGETS, method=method("turned")).attributions
+        expected = ta.Attributor(last).attribute(x, TARGETS, method=method("seen")).attributions
+        np.testing.assert_allclose(found if found.ndim == 3 else found.transpose(0, 2, 3, 1), expected, atol=1e-12)
+
+
 # other ways in
 
 
