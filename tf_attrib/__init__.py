@@ -73,6 +73,7 @@ _PUBLIC = {
         "zeros",
     ),
     "selection.each_position": ("each_position",),
+    "selection.scores": ("box_score", "segmentation_score"),
     "training.callback": ("AttributionCallback",),
     "training.in_a_loss": ("integrated_gradients",),
     "training.tensorboard": ("log_attributions",),
