@@ -244,6 +244,7 @@ def test_signals_and_volumes(rank, method):
         np.testing.assert_allclose(found, expected, atol=1e-12)
     elif method is ta.GuidedGradCam:
         assert found.shape == x.shape
+        return  # what it is of a signal the next test says
     else:
         assert found.shape == (3, *(7, 6, 5)[:rank])
     assert np.abs(found).max() > 0
@@ -251,7 +252,7 @@ def test_signals_and_volumes(rank, method):
 
 def test_a_signal_is_an_image_of_one_row():
     """Along one axis the masks of Score-CAM and the enlarged maps of guided Grad-CAM are those of an image with one row."""
-    signal, x = pooled(1), RNG.normal(size=(3, 9, 2))
+    signal, x = pooled(1), np.random.default_rng(0).normal(size=(12, 9, 2))
     image = keras.Sequential(
         [
             keras.Input((1, 9, 2)),
@@ -264,9 +265,10 @@ def test_a_signal_is_an_image_of_one_row():
     )
     image.set_weights([weight[None] if weight.ndim == 3 else weight for weight in signal.get_weights()])
     for method in ("score_cam", "guided_grad_cam"):
-        one = ta.Attributor(signal).attribute(x, TARGETS, method=method).attributions
-        two = ta.Attributor(image).attribute(x[:, None], TARGETS, method=method).attributions
+        one = ta.Attributor(signal).attribute(x, 1, method=method).attributions
+        two = ta.Attributor(image).attribute(x[:, None], 1, method=method).attributions
         np.testing.assert_allclose(one, two[:, 0], atol=1e-12)
+        assert np.abs(one).max() > 1e-4
 
 
 @pytest.mark.parametrize("method", [*CAMS, ta.GuidedGradCam])
@@ -301,6 +303,23 @@ def test_channels_that_are_turned_to_the_front():
         found = ta.Attributor(model).attribute(x.transpose(0, 3, 1, 2), TARGETS, method=method("turned")).attributions
         expected = ta.Attributor(last).attribute(x, TARGETS, method=method("seen")).attributions
         np.testing.assert_allclose(found if found.ndim == 3 else found.transpose(0, 2, 3, 1), expected, atol=1e-12)
+
+
+def test_tokens_that_are_mixed_by_transpositions_keep_their_channels():
+    """(positions, channels) turned, mixed and turned back, as mixers do, and attention, whose heads are transposed."""
+    signal = keras.Input((9, 4))
+    mixed = layers.Permute((2, 1))(layers.Conv1D(6, 1)(signal))
+    mixed = layers.Permute((2, 1))(layers.Dense(9, activation="relu", name="turned")(mixed))
+    seen = layers.Add(name="seen")([mixed, layers.MultiHeadAttention(2, 3)(mixed, mixed)])
+    model = keras.Model(signal, layers.Dense(3)(layers.GlobalAveragePooling1D()(seen)))
+    attributor, x = ta.Attributor(model), RNG.normal(size=(3, 9, 4))
+    for method in CAMS:
+        assert attributor.attribute(x, TARGETS, method=method("seen")).attributions.shape == (3, 9)
+        assert attributor.attribute(x, TARGETS, method=method("turned")).attributions.shape == (3, 9)
+    a = np.asarray(keras.Model(signal, seen)(x))
+    weight = model.layers[-1].get_weights()[0][:, TARGETS].T[:, None] / 9
+    found = attributor.attribute(x, TARGETS, method=ta.GradCam("seen")).attributions
+    np.testing.assert_allclose(found, (weight * a).sum(-1), atol=1e-12)
 
 
 # other ways in

@@ -162,7 +162,7 @@ def looked_at(method: Any, function: ScoreFunction) -> At:
         AttributionError: none is named, and none is found.
     """
     if method.layer is not None:
-        return as_at(method.layer)
+        return present(as_at(method.layer))
     name = type(method).__name__
     if function.target_rank > 1:
         raise AttributionError(

@@ -107,4 +107,4 @@ def sizes_of(x: tf.Tensor, first: bool) -> tf.Tensor:
 
 def over_channels(maps: tf.Tensor, first: bool) -> tf.Tensor:
     """`maps` (rows, *positions) with an axis for the channels."""
-    return maps[:, None] if first else maps[..., None]
+    return tf.expand_dims(maps, 1 if first else -1)

@@ -109,8 +109,8 @@ class RandomMasks:
         self._finite = np.ones(len(self._x), bool)
         self._rounds = self._all_rounds()
 
-    def first(self) -> Batch | None:
-        return self.refine()
+    def first(self) -> Batch:
+        return next(self._rounds)
 
     def _all_rounds(self) -> Generator[Batch, None, None]:
         examples, size, references = len(self._x), math.prod(self._cells), self._work.tables.references.count
@@ -121,7 +121,8 @@ class RandomMasks:
             drawn = np.stack([rng.random((len(number), size + len(self._cells))) for rng in self._rngs])
             drawn = drawn.reshape(-1, size + len(self._cells))
             seen = (drawn[:, :size] < self._probability).astype(np.float32)
-            begin = np.ravel_multi_index(tuple((drawn[:, size:] * self._sides).astype(int).T), tuple(self._sides))
+            places = tuple((drawn[:, size:] * self._sides).astype(int).T)
+            begin = np.asarray(np.ravel_multi_index(places, tuple(self._sides)))
             example = np.repeat(np.arange(examples), len(number))
             one = np.ones(len(example))
             turn = np.tile(number % references, examples)

@@ -113,8 +113,8 @@ class ChannelScores:
         self._scores = np.zeros((len(maps), maps.shape[1], work.tables.references.count))
         self._rounds = self._all_rounds()
 
-    def first(self) -> Batch | None:
-        return self.refine()
+    def first(self) -> Batch:
+        return next(self._rounds)
 
     def _all_rounds(self) -> Generator[Batch, None, None]:
         count, channels, references = self._scores.shape

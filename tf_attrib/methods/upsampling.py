@@ -20,7 +20,7 @@ def enlarged(maps: tf.Tensor, sizes: tf.Tensor, whole: tf.Tensor | None = None, 
             fine += tf.cast(start[:, axis, None], dtype)
         centre = fine * size / tf.cast((sizes if whole is None else whole)[axis], dtype) - 0.5
         centre = tf.clip_by_value(centre, 0, size - 1)
-        weights = tf.nn.relu(1 - tf.abs(centre[..., None] - tf.range(size)))
+        weights = tf.nn.relu(1 - tf.abs(tf.expand_dims(centre, -1) - tf.range(size)))
         # the axis done goes to the end: in turn all are in their place again
         maps = tf.tensordot(maps, weights, [[1], [1]]) if start is None else tf.einsum("ri...,roi->r...o", maps, weights)
     return maps
