@@ -264,9 +264,10 @@ def test_a_signal_is_an_image_of_one_row():
         ]
     )
     image.set_weights([weight[None] if weight.ndim == 3 else weight for weight in signal.get_weights()])
+    target = int(signal.layers[-1].get_weights()[0].sum(0).argmax())  # a class with positive weights, whose map is not empty
     for method in ("score_cam", "guided_grad_cam"):
-        one = ta.Attributor(signal).attribute(x, 1, method=method).attributions
-        two = ta.Attributor(image).attribute(x[:, None], 1, method=method).attributions
+        one = ta.Attributor(signal).attribute(x, target, method=method).attributions
+        two = ta.Attributor(image).attribute(x[:, None], target, method=method).attributions
         np.testing.assert_allclose(one, two[:, 0], atol=1e-12)
         assert np.abs(one).max() > 1e-4
 
