@@ -25,7 +25,7 @@ ALL = list(METHODS)
 
 def those(needs_layer=False, **properties):
     """The names of the methods whose properties are these: what a method is exempt from, it says itself. What looks at a layer
-    is held on models with positions, in test_cam."""
+    is held on models with positions, in test_cam and test_cam_layouts."""
     properties |= {"needs_layer": needs_layer}
     return [name for name, method in METHODS.items() if all(getattr(method, key) == value for key, value in properties.items())]
 
