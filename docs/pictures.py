@@ -20,6 +20,7 @@ AT_LAYER = ("conductance", "internal_influence")
 WITHOUT_SIGN = ("smoothgrad_squared", "vargrad")
 # where the default would be a single pixel
 INSTANCES = {
+    "rise": ta.RISE(4000, grid=4),
     "occlusion": ta.Occlusion(window=2, stride=1),
     "shapley_sampling": ta.ShapleySampling(ta.tiles((8, 8), 2)),
     "kernel_shap": ta.KernelSHAP(ta.tiles((8, 8), 2)),

@@ -29,6 +29,9 @@ METHODS = {
     "smoothgrad": ta.SmoothGrad("integrated_gradients", 2),
     "vargrad": ta.VarGrad("gradient", 2),
     "grad_cam": "grad_cam",
+    "guided_grad_cam": "guided_grad_cam",
+    "rise": ta.RISE(20, 3),
+    "deconvolution": "deconvolution",
     "guided_backprop": "guided_backprop",
 }
 
@@ -87,12 +90,14 @@ def test_other_words_are_no_other_numbers(attributor, results, name):
     assert before.keys() == after.keys()
     for what in before:
         np.testing.assert_equal(after[what], before[what], err_msg=what)
-    assert isinstance(before["infidelity"], str) == (name in ("interior_gradients", "vargrad", "grad_cam"))
+    assert isinstance(before["infidelity"], str) == (
+        name in ("interior_gradients", "vargrad", "grad_cam", "guided_grad_cam", "rise")
+    )
 
 
 def test_what_each_method_gives(results):
     kinds = {name: result.kind for name, result in results.items()}
-    slopes = {"gradient", "interior_gradients", "guided_backprop"}
+    slopes = {"gradient", "interior_gradients", "guided_backprop", "deconvolution"}
     assert {name for name, kind in kinds.items() if kind == "slope"} == slopes
     assert {name for name, kind in kinds.items() if kind == "effect"} == {"occlusion", "ablation", "groups", "lime"}
     assert (kinds["vargrad"], kinds["grad_cam"], kinds["smoothgrad"]) == ("square", "map", "contribution")
@@ -109,7 +114,9 @@ def test_what_each_method_gives(results):
         "lime": "positions",
     }
     np.testing.assert_array_equal(results["groups"].groups, [64, 64, 64])
+    assert {kinds[name] for name in ("guided_grad_cam", "rise")} == {"map"}
     assert results["grad_cam"].place == "layer"
+    assert {results[name].place for name in ("guided_grad_cam", "rise")} == {"inputs"}
     assert results["gradient"].place == "inputs"
 
 
@@ -159,7 +166,9 @@ def as_format_1(path):
     np.savez_compressed(path, header=np.asarray(json.dumps(header)), **arrays)
 
 
-@pytest.mark.parametrize("name", [name for name in METHODS if name != "lime"])  # which no earlier version had
+@pytest.mark.parametrize(
+    "name", [name for name in METHODS if name not in ("lime", "rise", "guided_grad_cam", "deconvolution")]
+)  # newer ones
 def test_files_of_format_1_are_read(results, name, tmp_path):
     result = results[name]
     path = result.save(tmp_path / "result.npz")

@@ -50,9 +50,15 @@ METHODS = {
     "deeplift": {},
     "deepshap": {"baselines": ta.dataset(X)},
     "guided_backprop": {},
+    "deconvolution": {},
     "conductance": {},
     "internal_influence": {},
     "grad_cam": {},
+    "grad_cam_plus_plus": {},
+    "layer_cam": {},
+    "score_cam": {},
+    "guided_grad_cam": {},
+    "rise": {},
 }
 
 

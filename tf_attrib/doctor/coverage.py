@@ -11,7 +11,7 @@ from ..common.nested import map_leaves, rebuild
 from ..common.types import present
 from ..engine.method import Method
 from ..engine.session import Session
-from ..methods import as_method
+from ..methods import METHODS, as_method
 from ..methods.deeplift.marking import Marked
 from ..methods.deeplift.multipliers import layer_of, ruled
 
@@ -81,7 +81,8 @@ def coverage(attributor: Attributor, method: str | Method = "deeplift", inputs: 
 
     Args:
         attributor: the model with `at` and `of`.
-        method: "deeplift", "deepshap", "guided_backprop", or an instance such as `ta.DeepLift("reveal_cancel")`.
+        method: one that has rules: "deeplift", "deepshap", "guided_backprop", "deconvolution", or an instance such as
+            `ta.DeepLift("reveal_cancel")`.
         inputs: an example or more; needed where the model does not say what it takes.
 
     Raises:
@@ -90,7 +91,8 @@ def coverage(attributor: Attributor, method: str | Method = "deeplift", inputs: 
     as_attributor(attributor, "coverage")
     method = as_method(method)
     if method.rules is None:
-        raise AttributionError(f"{method!r} has no rules: coverage is of 'deeplift', 'deepshap' or 'guided_backprop'")
+        known = ", ".join(repr(name) for name in METHODS if METHODS[name].rules is not None)
+        raise AttributionError(f"{method!r} has no rules: coverage is of {known}")
     session = _session(attributor, inputs)
     session = method.session_for(session)
     function = session.function

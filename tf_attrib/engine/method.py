@@ -42,6 +42,7 @@ class Method:
             what is drawn, where there are few of them.
         dummies: whether a feature that the function does not depend on gets exactly nothing, where there are few.
         at_features: whether there is a number for each feature of the selected tensors; Grad-CAM gives one for each position.
+        needs_layer: whether it looks at a layer that has positions, so that a plain function has nothing for it.
         kind: what the attributions are, as `Result.kind` has it: contribution, slope, effect, map or square (without sign).
         in_score_units: whether their sum is in the unit of the score, so that a gap has a meaning.
         on_path: whether rows lie on the path from x' to x, x among them, and give the slope of the score along it: that at x
@@ -65,6 +66,7 @@ class Method:
     symmetric: ClassVar[bool] = True
     dummies: ClassVar[bool] = True
     at_features: ClassVar[bool] = True
+    needs_layer: ClassVar[bool] = False
     kind: ClassVar[str] = "contribution"
     in_score_units: ClassVar[bool] = True
     on_path: ClassVar[bool] = False

@@ -80,7 +80,8 @@ class Program:
         # integers of a row: example, slot, number, a reference for each table, target; floats: alpha, weight, score
         integers = tf.TensorSpec([None, 3 + len(tables) + function.target_rank], tf.int32)
         more = [tf.TensorSpec([None] * value.ndim, value.dtype) for value in (extra or {}).values()]
-        present = [tf.TensorSpec([None, None], tf.bool)] if getattr(row, "takes_present", False) else []
+        taken = getattr(row, "takes_present", None)
+        present = [] if taken is None else [taken]
         self._signature = [tables, tables, context, more, present, integers, tf.TensorSpec([None, 3], dtype)]
 
         def flat(*tensors):

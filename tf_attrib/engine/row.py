@@ -21,7 +21,8 @@ class Row:
         score: (rows,), the score at the example itself.
         number: int32 (rows,), the number of the row within its example.
         extra: what else the method said of each example, by name (`engine.Tables`).
-        present: bool (rows, groups), which groups of features are there, where rows are coalitions (`takes_present`).
+        present: what is there of each row's example: bool (rows, groups), which groups of features, where rows are coalitions;
+            float32 (rows, ...), a coarse mask, where they are masked (`takes_present`).
     """
 
     x: dict[Any, tf.Tensor]
@@ -47,7 +48,7 @@ class Row:
 
 class RowFunction(Protocol):
     """What a method evaluates on a block of rows: a frozen dataclass or a function; equal ones are compiled once. One whose
-    `takes_present` is true is given who is present in each row's coalition."""
+    `takes_present` is a TensorSpec is given what is there of each row's example, of that type and rank."""
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict[Any, tf.Tensor]]:
         """Score (rows,), derivative of what is integrated along the path (rows,), zeros where that means nothing, and what each
@@ -76,20 +77,6 @@ class GradientIntegrand:
         if self.velocity == "input":
             return score, slope, {key: gradient * row.x[key] for key, gradient in gradients.items()}
         return score, slope, gradients
-
-
-@dataclasses.dataclass(frozen=True)
-class PooledIntegrand:
-    """Activations weighed by their channel's mean gradient over positions, and summed over channels."""
-
-    def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
-        """Score (rows,), zeros (rows,), and (rows, *positions) by key."""
-        score, gradients = function.gradients(row.x, row.context, row.target)
-        maps = {}
-        for key, gradient in gradients.items():
-            weights = tf.reduce_mean(gradient, axis=list(range(1, gradient.shape.rank - 1)), keepdims=True)
-            maps[key] = tf.reduce_sum(weights * row.x[key], -1)
-        return score, tf.zeros_like(score), maps
 
 
 @dataclasses.dataclass(frozen=True)

@@ -117,8 +117,7 @@ class Session(Fetching):
             tensors = [port.tensor for port in seen.ports.values()]
             if len(tensors) > 1:
                 raise AttributionError(
-                    f"{seen.words}: conductance passes through one of them, name it, such as "
-                    f"ta.layer({next(iter(seen.ports))!r}, unit=...)"
+                    f"{seen.words}: one of them is to be passed through, name it, such as ta.layer({next(iter(seen.ports))!r})"
                 )
             if not any(connected(port.tensor, tensors) for port in function.place.ports.values()):
                 raise AttributionError(f"{seen.words} does not depend on {function.place.words}: choose a layer behind it")

@@ -5,12 +5,15 @@ loop of its own: see `engine`. In the formulas F is the explained score, x the s
 """
 
 from ..engine.method import METHODS, Method, as_method
+from .cam import GradCam, GradCamPlusPlus, GuidedGradCam, LayerCam
 from .coalitions.methods import LIME, KernelSHAP, ShapleySampling
-from .conductance import Conductance, GradCam, InternalInfluence
+from .conductance import Conductance, InternalInfluence
 from .deeplift.method import DeepLift, DeepShap
-from .gradients import Gradient, GradientTimesInput, GuidedBackprop, InteriorGradients
+from .gradients import Deconvolution, Gradient, GradientTimesInput, GuidedBackprop, InteriorGradients
 from .masks import Ablation, Occlusion
 from .paths import ExpectedGradients, IntegratedGradients
+from .rise import RISE
+from .score_cam import ScoreCam
 from .smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad
 
 METHODS.fill(
@@ -31,9 +34,15 @@ METHODS.fill(
         "deeplift": DeepLift,
         "deepshap": DeepShap,
         "guided_backprop": GuidedBackprop,
+        "deconvolution": Deconvolution,
         "conductance": Conductance,
         "internal_influence": InternalInfluence,
         "grad_cam": GradCam,
+        "grad_cam_plus_plus": GradCamPlusPlus,
+        "layer_cam": LayerCam,
+        "score_cam": ScoreCam,
+        "guided_grad_cam": GuidedGradCam,
+        "rise": RISE,
     }
 )
 

@@ -1,18 +1,14 @@
-"""Rows that look at a layer."""
+"""Rows whose path runs at one place and which look at another: conductance and internal influence."""
 
 import dataclasses
 from typing import Any
 
-import numpy as np
-
 from ..common.errors import AttributionError
 from ..common.types import Features, Leaves, present
-from ..engine.integral import points
-from ..engine.method import Method
-from ..engine.row import PooledIntegrand, RowFunction
+from ..engine.row import RowFunction
 from ..engine.session import Session
 from ..engine.work import Work
-from ..graph.traced.layers import last_with_positions, written
+from ..graph.traced.layers import written
 from ..selection.at_and_of import At, as_at
 from ..selection.score_function import ScoreFunction
 from .conductance_rows import UNIT, ConductanceIntegrand, InfluenceIntegrand, ThroughIntegrand, separated, unit_rows
@@ -136,60 +132,6 @@ class InternalInfluence(LayerPathMethod):
 
     def row(self, features: Features, kind: str) -> RowFunction:
         return InfluenceIntegrand()
-
-
-@dataclasses.dataclass(frozen=True)
-class GradCam(Method):
-    """Sum over channels k of w_k · A_k, with w_k the mean of dF/dA_k over positions (Selvaraju et al. 2017, arXiv:1610.02391,
-    equations 1 and 2), before the ReLU: signed, at the layer's own positions, (batch, *positions). Positions of padding count.
-
-    Attributes:
-        layer: whose output A is, (batch, ..., channels). Default: the attributor's `at` where that is a layer, else the last
-            layer that has positions; pooling, padding and dropout are passed over.
-    """
-
-    layer: Any = None
-    kind = "map"
-    at_features = False
-    takes_baselines = False
-    uses_baseline = False
-    in_score_units = False
-
-    def __post_init__(self) -> None:
-        if self.layer is not None:
-            as_at(self.layer)
-
-    def placed_at(self, at: At | None, function: ScoreFunction) -> At | None:
-        if self.layer is not None:
-            return as_at(self.layer)
-        if at is not None and at.kind in ("layer", "tensor"):
-            return at
-        if at is not None and at.kind == "places":
-            if all(part.kind in ("layer", "tensor") for part in at.name):
-                return at
-            raise AttributionError("Grad-CAM looks at layers: at= a layer, or a list of layers alone, or ta.GradCam(layer=...)")
-        if function.target_rank > 1:
-            raise AttributionError(
-                f"{function.output.words} has positions of its own, and no layer behind which they are "
-                "mixed is known: name the layer, ta.GradCam(layer=...)"
-            )
-        return At("layer", last_with_positions(function.traced, list(function.output.fetches.values())))
-
-    def sum_shapes(self, features: Features, work: Work) -> Features:
-        for shape in features.values():
-            if len(shape) < 2:
-                raise AttributionError(
-                    f"Grad-CAM needs a layer with positions and channels, (batch, ..., channels); "
-                    f"{work.session.function.place.words} is of shape {tuple(shape)} for each example: name "
-                    "another, ta.GradCam(layer=...)"
-                )
-        return {key: shape[:-1] for key, shape in features.items()}
-
-    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
-        return points.at_input()
-
-    def row(self, features: Features, kind: str) -> RowFunction:
-        return PooledIntegrand()
 
 
 def _shown(place: Any) -> str:

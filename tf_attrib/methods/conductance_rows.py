@@ -44,14 +44,14 @@ class ConductanceIntegrand:
         """Score and its derivative along the path (rows,), and the integrand by key of the observed tensors."""
         whole = separated(function)
 
-        def fetches(graph: _Ends) -> dict[Any, Port]:
+        def fetches(graph: Ends) -> dict[Any, Port]:
             inner = graph.inner()
             outputs = graph.observed if whole else [*graph.observed, graph.score]
             moved = pushed_forward(outputs, graph.selected, graph.directions, graph.failure)
             products = [_product(slope, move, function.dtype) for slope, move in zip(inner, moved, strict=False)]
             return _ports(present(function.observed), products) | ({} if whole else {"slope": Port(moved[-1])})
 
-        found = _evaluated(function, row, fetches)
+        found = evaluated(function, row, fetches)
         score, slope = found.pop("score"), found.pop("slope", None)
         return score, tf.add_n([per_row_sum(value) for value in found.values()]) if slope is None else slope, found
 
@@ -64,13 +64,13 @@ class InfluenceIntegrand:
         """Score and its derivative along the path (rows,), and the integrand by key of the observed tensors."""
         whole = separated(function)
 
-        def fetches(graph: _Ends) -> dict[Any, Port]:
+        def fetches(graph: Ends) -> dict[Any, Port]:
             inner = graph.inner()
             outer = gradients(graph.observed, graph.selected, graph.failure, inner) if whole else graph.outer()
             outer = _ports(function.place, [_or_zeros(*pair) for pair in zip(outer, graph.selected, strict=True)])
             return _ports(present(function.observed), inner) | {("outer", key): port for key, port in outer.items()}
 
-        found = _evaluated(function, row, fetches)
+        found = evaluated(function, row, fetches)
         difference = row.difference()
         slope = tf.add_n([per_row_sum(found.pop(("outer", key)) * value) for key, value in difference.items()])
         return found.pop("score"), slope, found
@@ -86,7 +86,7 @@ class ThroughIntegrand:
         """Score and its derivative along the path (rows,), and the integrand by key of the selected tensors."""
         (port,) = present(function.observed).ports.values()
 
-        def fetches(graph: _Ends) -> dict[Any, Port]:
+        def fetches(graph: Ends) -> dict[Any, Port]:
             (tensor,), (slope,) = graph.observed, graph.inner()
             mask = port.to_graph(_mask(port.from_graph(tensor), present(graph.unit)))
             through = gradients([tensor], graph.selected, graph.failure, [slope * tf.cast(mask, slope.dtype)])
@@ -96,7 +96,7 @@ class ThroughIntegrand:
             )
             return through | {("all", key): port for key, port in whole.items()}
 
-        found = _evaluated(function, row, fetches)
+        found = evaluated(function, row, fetches)
         difference = row.difference()
         slope = tf.add_n([per_row_sum(found.pop(("all", key)) * value) for key, value in difference.items()])
         return found.pop("score"), slope, {key: found[key] * value for key, value in difference.items()}
@@ -123,7 +123,7 @@ def _mask(like: tf.Tensor, unit: tf.Tensor) -> tf.Tensor:
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
-class _Ends:
+class Ends:
     """What a row function works with in the traced graph: the score, the selected and the observed tensors, directions in which
     the selected ones move, the unit that is passed, and what an error begins with."""
 
@@ -148,17 +148,22 @@ class _Ends:
         return gradients(self.score, tensors, self.failure, None if self.scale is None else [self.scale])
 
 
-def _evaluated(function: ScoreFunction, row: Row, fetches: Callable[["_Ends"], dict[Any, Port]]) -> dict[Any, tf.Tensor]:
+def evaluated(
+    function: ScoreFunction, row: Row, fetches: Callable[["Ends"], dict[Any, Port]], plain: tuple[Any, ...] = ()
+) -> dict[Any, tf.Tensor]:
     """What `fetches` finds in the traced graph, and the score, at the point of each row, in the dtype of paths.
 
     As with plain gradients, it is found in the traced graph itself and cut out afterwards.
+
+    Args:
+        plain: keys of what is no gradient, and not scaled as one.
     """
     ports, seen = function.place.ports, present(function.observed)
     score, target = function.chosen()
     with TRACING, function.traced.function.graph.as_default():
         unit = tf.compat.v1.placeholder(tf.int32, [None, row.extra[UNIT].shape[1]]) if UNIT in row.extra else None
         moves = {key: tf.compat.v1.placeholder(port.tensor.dtype, port.tensor.shape) for key, port in ports.items()}
-        ends = _Ends(
+        ends = Ends(
             score,
             [port.tensor for port in ports.values()],
             [port.tensor for port in seen.ports.values()],
@@ -173,7 +178,7 @@ def _evaluated(function: ScoreFunction, row: Row, fetches: Callable[["_Ends"], d
     if unit is not None:
         feeds, given = feeds | {UNIT: Port(unit)}, given | {UNIT: row.extra[UNIT]}
     feeds |= {} if ends.scale is None else {SCALE: Port(ends.scale)}
-    cut, beside = function.cut(found, feeds), [key for key in found if key in ("score", "slope")]
+    cut, beside = function.cut(found, feeds), [key for key in found if key in ("score", "slope", *plain)]
     scaled = [key for key in found if key not in beside]
 
     def backward(scale: tf.Tensor | None) -> tuple[list[tf.Tensor], list[tf.Tensor]]:

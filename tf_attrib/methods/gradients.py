@@ -1,6 +1,7 @@
 """Rows whose points are gradients taken as they are: at the input, or along the path."""
 
 import dataclasses
+from typing import ClassVar
 
 import numpy as np
 
@@ -12,7 +13,7 @@ from ..engine.integral.quadrature import make_rule
 from ..engine.method import Method
 from ..engine.row import GradientIntegrand, RowFunction
 from ..selection.score_function import ScoreFunction
-from .deeplift.multipliers import GuidedIntegrand, replaced_gradients
+from .deeplift.multipliers import RectifierIntegrand, replaced_gradients
 
 PER_INPUT = "{} per unit of input"
 
@@ -79,16 +80,15 @@ class InteriorGradients(Method):
 
 
 @dataclasses.dataclass(frozen=True)
-class GuidedBackprop(Method):
-    """dF/dx at the input, with negative gradients stopped at every rectifier: max(g, 0) · 1[x > 0] passes a ReLU (Springenberg
-    et al. 2014, arXiv:1412.6806, section 3.4). Pictures are sharp and hardly depend on the class; it claims no completeness."""
+class ThroughRectifiers(Method):
+    """What methods share that change gradients at rectifiers, and nowhere else."""
 
     takes_baselines = False
     uses_baseline = False
     kind = "slope"
     in_score_units = False
     linear = False  # what counts is the sign of what comes from above
-    rules = "guided"
+    rules: ClassVar[str] = ""
 
     def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         return points.at_input()
@@ -97,7 +97,24 @@ class GuidedBackprop(Method):
         return PER_INPUT.format(of_score)
 
     def row(self, features: Features, kind: str) -> RowFunction:
-        return GuidedIntegrand()
+        return RectifierIntegrand(self.rules)
 
     def notes(self, function: ScoreFunction) -> tuple[str, ...]:
         return replaced_gradients(function)
+
+
+@dataclasses.dataclass(frozen=True)
+class GuidedBackprop(ThroughRectifiers):
+    """dF/dx at the input, with negative gradients stopped at every rectifier: max(g, 0) · 1[x > 0] passes a ReLU (Springenberg
+    et al. 2014, arXiv:1412.6806, section 3.4). Pictures are sharp and hardly depend on the class; it claims no completeness."""
+
+    rules = "guided"
+
+
+@dataclasses.dataclass(frozen=True)
+class Deconvolution(ThroughRectifiers):
+    """dF/dx at the input, with every rectifier's own derivative replaced by a rectifier of what comes from above: max(g, 0)
+    passes a ReLU, whether or not it was active (Zeiler & Fergus 2014, arXiv:1311.2901, section 2.1). Maxima hand down where
+    they were taken, as gradients do. Pictures hardly depend on the class; it claims no completeness."""
+
+    rules = "deconvolution"

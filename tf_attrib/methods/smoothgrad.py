@@ -45,10 +45,10 @@ class SmoothGrad(Method):
     def __post_init__(self) -> None:
         if isinstance(self.inner, str):
             object.__setattr__(self, "inner", as_method(self.inner))
-        if not isinstance(self.inner, Method) or self.inner.forward_only or self.inner.cloud is not None:
+        inner = self.inner
+        if not isinstance(inner, Method) or inner.forward_only or inner.has_integrator or inner.cloud is not None:
             raise AttributionError(
-                "inner must be a method that takes gradients, such as 'gradient' or "
-                f"ta.IntegratedGradients(); got {self.inner!r}"
+                f"inner must be a method that takes gradients, such as 'gradient' or ta.IntegratedGradients(); got {inner!r}"
             )
         n, stddev = self.n_samples, self.stddev
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:

@@ -86,6 +86,10 @@ METHODS = {
     "conductance": {"at": "conv"},
     "internal_influence": {"at": "conv"},
     "grad_cam": {},
+    "grad_cam_plus_plus": {},
+    "layer_cam": {},
+    "score_cam": {},
+    "guided_grad_cam": {},
     "through": {},
 }
 

@@ -18,8 +18,8 @@ from .points import Points
 class Batch:
     """Rows to evaluate, (rows,) each, in ascending order of example and, within it, of slot.
 
-    `forward_only` rows give their scores and nothing else. Of rows that are coalitions, `present` (rows, groups), bool, says
-    which groups of features are those of the example.
+    `forward_only` rows give their scores and nothing else. `present` (rows, ...) says what is there of each row's example: of
+    coalitions which groups of features, of masked rows how much of each part.
     """
 
     example: np.ndarray

@@ -72,30 +72,38 @@ def some_layers(traced: Traced, name: str = "", fetches: Iterable[tf.Tensor] | N
     return nearest(str(name), listed)
 
 
-def last_with_positions(traced: Traced, fetches: list[tf.Tensor]) -> str:
+def last_with_positions(traced: Traced, fetches: list[tf.Tensor], method: str = "GradCam") -> str:
     """The name of the last layer whose output has positions (batch, ..., channels) and leads to `fetches`.
+
+    Args:
+        method: which is to look at it, for people.
 
     Raises:
         AttributionError: there is none.
     """
-    found = [
-        name
+    found = with_positions(traced, fetches)
+    if not found:
+        known = (
+            f"ta.{method}(layer=...); layers: {some_layers(traced)}"
+            if traced.calls
+            else f"ta.{method}(ta.tensor(name)); tf-attrib inspect lists the tensors of an export"
+        )
+        raise AttributionError(
+            f"{method} needs the output of a layer with positions and channels, (batch, ..., channels), and "
+            f"none was found: name one, {known}"
+        )
+    return list(found)[-1]
+
+
+def with_positions(traced: Traced, fetches: list[tf.Tensor]) -> dict[str, tuple]:
+    """The layers whose output has positions and leads to `fetches`, in the order of the trace, with its shape."""
+    return {
+        name: tuple(tensor.shape)
         for name, call, _, tensor in named_outputs(traced)
         if _has_positions(tensor)
         and not any(word in type(call.layer).__name__ for word in PASSED_OVER)
         and connected(tensor, fetches)
-    ]
-    if not found:
-        known = (
-            f"ta.GradCam(layer=...); layers: {some_layers(traced)}"
-            if traced.calls
-            else "ta.GradCam(ta.tensor(name)); tf-attrib inspect lists the tensors of an export"
-        )
-        raise AttributionError(
-            "Grad-CAM needs the output of a layer with positions and channels, (batch, ..., channels), and "
-            f"none was found: name one, {known}"
-        )
-    return found[-1]
+    }
 
 
 def _has_positions(tensor: tf.Tensor) -> bool:

@@ -13,6 +13,7 @@ from ...graph.graphdef.bodies import Dependence, FlatBody
 from ...graph.graphdef.flatten import FRAMES, Flat
 from .rules import table
 from .rules.exponents import own_exponent
+from .rules.guided import RECTIFIERS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,8 +94,9 @@ def _alone_before(node: Any, varying: set[str], body: FlatBody) -> Any | None:
     return owners[0]
 
 
-def guided(flat: Flat, selected: Iterable[str]) -> list[Marked]:
-    """Marks the rectifiers of a flat graph with the guided rule, those in loops and branches too; returns all on the path."""
+def at_rectifiers(flat: Flat, selected: Iterable[str], name: str) -> list[Marked]:
+    """Marks the rectifiers of a flat graph with the rule of this name (`table.AT_RECTIFIERS`), those in loops and branches too;
+    returns all on the path."""
     depends = Dependence({function.signature.name: function for function in flat.graph.library.function})
     found = depends.dependent(FlatBody({node.name: node for node in flat.graph.node}), set(selected))
     marked = []
@@ -104,7 +106,7 @@ def guided(flat: Flat, selected: Iterable[str]) -> list[Marked]:
         for node in inside:
             if "_gradient_op_type" in node.attr:
                 del node.attr["_gradient_op_type"]
-            rule = table.GUIDED_RULES.get(node.op)
+            rule = table.AT_RECTIFIERS[name] if node.op in RECTIFIERS else None
             if rule is not None:
                 node.attr["_gradient_op_type"].s = present(rule.gradient).encode()
             if where or any(reference in found for reference in nodes.data_inputs(node)):

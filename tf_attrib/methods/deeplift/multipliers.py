@@ -1,4 +1,4 @@
-"""DeepLIFT and guided backpropagation: row functions whose gradients pass every operation by a rule."""
+"""DeepLIFT, guided backpropagation and deconvolution: row functions whose gradients pass operations by a rule."""
 
 import dataclasses
 import itertools
@@ -14,9 +14,10 @@ from ...graph.traced.gradients import gradients
 from ...graph.traced.heads_and_lookups import ancestors, needs_graph
 from ...graph.traced.trace import TRACING, Traced
 from ...selection.score_function import ScoreFunction
-from .marking import Marked, guided
+from .marking import Marked, at_rectifiers
 from .pairing import Pairing
 from .rules.common import REFERENCE, SCOPE
+from .rules.table import AT_RECTIFIERS
 
 _NUMBERS = itertools.count()
 # How many gradients of an author's are on the path of a score function, counted once.
@@ -52,10 +53,12 @@ def ruled(function: ScoreFunction, rule: str) -> Ruled:
     """The graph from the selected tensors to the score.
 
     Args:
-        rule: "rescale" or "reveal_cancel" (both once at the input and once at the reference), or "guided".
+        rule: "rescale" or "reveal_cancel" (both once at the input and once at the reference), "guided" or "deconvolution".
     """
     if function.traced.called is not None:
-        raise AttributionError(needs_graph(function.traced, "a method that hands multipliers down by rules (DeepLIFT, guided)"))
+        raise AttributionError(
+            needs_graph(function.traced, "a method that hands multipliers down by rules (DeepLIFT, guided, deconvolution)")
+        )
     graph, ports = function.traced.function.graph, function.place.ports
     score, target = function.chosen()
     with TRACING, graph.as_default():
@@ -66,8 +69,8 @@ def ruled(function: ScoreFunction, rule: str) -> Ruled:
     fed |= {port.tensor.name: ("at", key) for key, port in ports.items()}
     flat = Flattening(definition, fed).flat([score.name], f"_rules_{next(_NUMBERS)}")
     selected = [port.tensor.name for port in ports.values()]
-    if rule == "guided":
-        return Ruled(flat, fed, tuple(guided(flat, selected)))
+    if rule in AT_RECTIFIERS:
+        return Ruled(flat, fed, tuple(at_rectifiers(flat, selected, rule)))
     pairing = Pairing(flat, selected, rule == "reveal_cancel")
     fed |= {REFERENCE + name: ("reference", fed[name][1]) for name in selected}
     made = {node.name for node in pairing.graph.node}
@@ -181,12 +184,14 @@ class DeepLiftIntegrand:
 
 
 @dataclasses.dataclass(frozen=True)
-class GuidedIntegrand:
-    """Gradients at the input that pass rectifiers by the guided rule."""
+class RectifierIntegrand:
+    """Gradients at the input that pass rectifiers by a rule of `AT_RECTIFIERS`."""
+
+    rule: str
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), zeros (rows,), and gradients by key."""
-        score, found = multipliers(function, row, "guided")
+        score, found = multipliers(function, row, self.rule)
         return score, tf.zeros_like(score), found
 
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from ....common.errors import AttributionError
 from ....common.registry import Registry
 from . import choosing, elementwise, linear, products, reveal_cancel, softmax, spectra
-from .guided import RECTIFIERS, guided
+from .guided import deconvolved, guided
 
 # Of arXiv:1704.02685 (version 2).
 LINEAR, RESCALE, MULTIPLIERS = "section 3.5.1", "section 3.5.2", "section 3.2"
@@ -76,6 +76,7 @@ PASS = registered("Pass", _pass)
 STEP = registered("Step", elementwise.step)
 VARYING_SELECT = registered("SelectByVarying", choosing.select_by_varying)
 GUIDED = registered("Guided", guided)
+DECONVOLVED = registered("Deconvolved", deconvolved)
 REVEAL_CANCEL = registered("RevealCancel", reveal_cancel.reveal_cancel)
 HAND_ON = registered("HandOn", reveal_cancel.hand_on)
 _SECANT = registered("Secant", elementwise.secant)
@@ -273,9 +274,10 @@ CHOICE = OperationRule("choice by a condition that varies: a product, at the mid
 # Of a linear operation that an activation follows, and of what is between the two and the activation itself.
 CANCEL = OperationRule("RevealCancel with the activation behind it", "sections 3.5.3 and 3.5.1", REVEAL_CANCEL, (0,))
 WITHIN = OperationRule("RevealCancel, with the linear operation before it", "section 3.5.3", HAND_ON)
-GUIDED_RULES = {
-    name: OperationRule("guided: max(g, 0) times its own derivative", "arXiv:1412.6806, section 3.4", GUIDED)
-    for name in RECTIFIERS
+# Rules that stand in at rectifiers alone, everything else keeps its own gradient: by the name that methods know them by.
+AT_RECTIFIERS = {
+    "guided": OperationRule("guided: max(g, 0) times its own derivative", "arXiv:1412.6806, section 3.4", GUIDED),
+    "deconvolution": OperationRule("deconvolution: max(g, 0)", "arXiv:1311.2901, section 2.1", DECONVOLVED),
 }
 
 
