@@ -35,6 +35,7 @@ class Method:
         takes_baselines: whether a user may choose x'.
         needs_data: whether x' must be drawn from data, so that nothing stands in where no baselines are given.
         uses_baseline: whether the score at x' says something about the attribution.
+        baseline_of_input: whether x' is made of x, so that noisy copies of x would need others.
         complete: whether the attributions claim to sum to F(x) - F(x').
         exact: whether they do to rounding, so that a gap says that something is wrong.
         linear: whether the attribution of a weighted sum of functions is the weighted sum of theirs.
@@ -59,6 +60,7 @@ class Method:
     takes_baselines: ClassVar[bool] = True
     needs_data: ClassVar[bool] = False
     uses_baseline: ClassVar[bool] = True
+    baseline_of_input: ClassVar[bool] = False
     complete: ClassVar[bool] = False
     exact: ClassVar[bool] = False
     linear: ClassVar[bool] = True
@@ -95,6 +97,11 @@ class Method:
     def has_integrator(self) -> bool:
         """Whether `integrator` gives one."""
         return type(self).integrator is not Method.integrator
+
+    def path_lengths(self, work: Work) -> np.ndarray | None:
+        """(n · k, cells), where curved paths run far (`curves.lengths`), after a check that they lead where they must; None of
+        straight ones, and of those that are known to run evenly."""
+        return None
 
     def row(self, features: Features, kind: str) -> RowFunction:
         """What is computed at each row, such as `ta.extend.GradientIntegrand()`; the arguments are as in `points`."""
