@@ -28,6 +28,7 @@ _PUBLIC = {
     "graph.saved.vocabulary": ("vocabulary",),
     "methods": (
         "Ablation",
+        "BlurIG",
         "Conductance",
         "DeepLift",
         "DeepShap",

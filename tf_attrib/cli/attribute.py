@@ -34,7 +34,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         default="integrated_gradients",
         metavar="NAME",
         help="integrated_gradients (default), gradient, gradient_times_input, interior_gradients, expected_gradients, "
-        "smoothgrad, smoothgrad_squared, vargrad, occlusion, ablation, shapley_sampling, kernel_shap, lime, deeplift, "
+        "blur_ig, smoothgrad, smoothgrad_squared, vargrad, occlusion, ablation, shapley_sampling, kernel_shap, lime, deeplift, "
         "deepshap, guided_backprop, conductance, internal_influence, grad_cam",
     )
     option("--out", default="attributions", metavar="DIR", help="folder to write to (default: attributions)")

@@ -5,6 +5,7 @@ loop of its own: see `engine`. In the formulas F is the explained score, x the s
 """
 
 from ..engine.method import METHODS, Method, as_method
+from .blur import BlurIG
 from .coalitions.methods import LIME, KernelSHAP, ShapleySampling
 from .conductance import Conductance, GradCam, InternalInfluence
 from .deeplift.method import DeepLift, DeepShap
@@ -20,6 +21,7 @@ METHODS.fill(
         "interior_gradients": InteriorGradients,
         "integrated_gradients": IntegratedGradients,
         "expected_gradients": ExpectedGradients,
+        "blur_ig": BlurIG,
         "smoothgrad": SmoothGrad,
         "smoothgrad_squared": SmoothGradSquared,
         "vargrad": VarGrad,

@@ -50,6 +50,11 @@ class SmoothGrad(Method):
                 "inner must be a method that takes gradients, such as 'gradient' or "
                 f"ta.IntegratedGradients(); got {self.inner!r}"
             )
+        if self.inner.baseline_of_input:
+            raise AttributionError(
+                f"{self.inner!r} makes its baseline of the input, and each noisy copy would have another: average "
+                "'integrated_gradients', against ta.blur(sigma) for one"
+            )
         n, stddev = self.n_samples, self.stddev
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise AttributionError(f"n_samples must be a whole number of at least 1, got {n!r}")
