@@ -1,4 +1,4 @@
-"""Blur IG: its path against scipy's filter, its integral against a dense sum of finite differences, what it says and refuses."""
+"""Blur IG: its path against scipy's filter, its integral against a dense sum of differences, what it says and refuses."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Figures of saliency 0.2.1 (numpy 2.4.6, scikit-image 0.26.0, float64) on the same functions, with the calls that gave them."""
+"""Figures of saliency 0.2.1 (numpy 2.4.6, scikit-image 0.26.0) on the same functions in float64, with the calls behind."""
 
 import numpy as np
 import tensorflow as tf

@@ -74,8 +74,8 @@ def point_of(curve: Curve, reference: tf.Tensor, x: tf.Tensor, alpha: tf.Tensor)
     if not tf.is_tensor(point) or point.dtype != x.dtype or not point.shape.is_compatible_with(x.shape):
         shown = f"a tensor {point.dtype.name} {point.shape}" if tf.is_tensor(point) else type(point).__name__
         raise AttributionError(
-            f"path(baseline, x, alpha) must return a tensor {x.dtype.name} {x.shape} by operations of TensorFlow, where alpha is "
-            f"{alpha.shape}: such as lambda baseline, x, alpha: baseline + alpha**2 * (x - baseline); it returned {shown}"
+            f"path(baseline, x, alpha) must return a tensor {x.dtype.name} {x.shape} by operations of TensorFlow, where alpha "
+            f"is {alpha.shape}: such as lambda baseline, x, alpha: baseline + alpha**2 * (x - baseline); it returned {shown}"
         )
     return point
 
@@ -87,8 +87,8 @@ def point_and_velocity(curve: Curve, reference: tf.Tensor, x: tf.Tensor, alpha: 
     velocity = moving.jvp(point)
     if velocity is None:
         raise AttributionError(
-            "path(baseline, x, alpha) has no derivative by alpha: its points must follow from alpha by operations that TensorFlow "
-            "can differentiate, not by rounding, comparing, or NumPy"
+            "path(baseline, x, alpha) has no derivative by alpha: its points must follow from alpha by operations that "
+            "TensorFlow can differentiate, not by rounding, comparing, or NumPy"
         )
     return point, velocity
 
@@ -153,8 +153,8 @@ class _Measured:
         off = np.abs(point - wanted).max(initial=0)
         if not off <= OFF * max(np.abs(self.start).max(initial=0), np.abs(self.end).max(initial=0)):
             raise AttributionError(
-                f"path(baseline, x, alpha) must lead from the baseline, at alpha = 0, to x, at alpha = 1, or attributions do not "
-                f"sum to the difference of their scores; at {alpha} it is off {name} by {off:.3g} (example {self.example})"
+                f"path(baseline, x, alpha) must lead from the baseline, at alpha = 0, to x, at alpha = 1, or attributions do "
+                f"not sum to the difference of their scores; at {alpha} it is off {name} by {off:.3g} (example {self.example})"
             )
 
     def _check_run(self, alphas: np.ndarray, step: np.ndarray, speed: np.ndarray, length: float) -> None:
@@ -167,14 +167,14 @@ class _Measured:
             raise AttributionError(f"path(baseline, x, alpha) jumps by {left / length:.0%} of its length {where}")
         if step[most] > SUDDEN * length:
             raise AttributionError(
-                f"path(baseline, x, alpha) runs {step[most] / length:.0%} of its length within {alphas[1]:.2g} of alpha, {where}: "
-                "no step would see what lies there. Let alpha go on with the length of the path: the integral stays the same"
+                f"path(baseline, x, alpha) runs {step[most] / length:.0%} of its length within {alphas[1]:.2g} of alpha, "
+                f"{where}: no step would see what lies there. Let alpha go on with the length of the path: the integral stays the same"
             )
         if not np.isfinite(speed).all():
             raise AttributionError(
-                f"the derivative of path(baseline, x, alpha) is not finite at alpha = {alphas[~np.isfinite(speed)][0]:.3g} (example "
-                f"{self.example}). Let alpha go on with the length of the path, as alpha**2 in place of alpha: the integral stays "
-                "the same"
+                f"the derivative of path(baseline, x, alpha) is not finite at alpha = {alphas[~np.isfinite(speed)][0]:.3g} "
+                f"(example {self.example}). Let alpha go on with the length of the path, as alpha**2 in place of alpha: the "
+                "integral stays the same"
             )
         travelled = speed.mean()
         if not STILL * length < travelled < length / STILL:
