@@ -48,9 +48,11 @@ _PUBLIC = {
         "SmoothGrad",
         "SmoothGradSquared",
         "VarGrad",
+        "XRAI",
     ),
     "methods.segments": ("superpixels", "tiles"),
     "result.result": ("Feature",),
+    "result.top_regions": ("top_regions",),
     "selection.at_and_of": ("embeddings", "inputs", "layer", "logits", "output", "probability", "score", "softmax", "tensor"),
     "selection.baselines": (
         "Baseline",

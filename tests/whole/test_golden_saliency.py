@@ -4,6 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 import tf_attrib as ta
+from tf_attrib.methods import ranking, segments
 
 from .test_golden import weights
 
@@ -33,3 +34,27 @@ def test_blur_ig():
     refined = ta.Attributor(net).attribute(IMAGE, 1, method=ta.BlurIG(0.002, max_sigma=2, border="zeros"))
     assert refined.converged[0]
     np.testing.assert_allclose(refined.attributions[0].sum(-1), saliency, atol=5e-4)
+
+
+def test_xrai():
+    """XRAI().GetMaskWithDetails(image, None, base_attribution=attributions, extra_parameters=XRAIParameters(
+    return_xrai_segments=True)). It takes the largest of the channels of each pixel, where ours are summed."""
+    sizes = [191, 112, 297, 86, 62, 123, 80, 50, 132, 85, 152, 175, 154, 73, 59, 56, 106, 59, 104, 59, 50, 39]
+    first = [0.5101740957134274, 0.26941901788060857, 0.0705530647492245, 0.06605576302092046, 0.06471717709767291]
+    last = [0.0029021773527453253, 0.014992886796953821]  # of what no segment of 50 pixels was left for
+    pixels = [
+        [0.014992887, 0.047457889, 0.038112438, 0.063068592],
+        [0.017679459, 0.070553065, 0.024206632, 0.035731688],
+        [0.070553065, 0.070553065, 0.510174096, 0.035731688],
+        [0.066055763, 0.016940782, 0.027637693, 0.031308136],
+    ]
+    i, j = np.mgrid[:48, :48]
+    near = (i - 20) ** 2 + (j - 30) ** 2
+    image = np.stack([((i // 12 + j // 16) % 3) / 2, near < 150, np.sin(j / 9) * 0.2 + 0.5], -1)
+    values = np.sin(i * 0.21) * np.cos(j * 0.13) * (near < 200) + 0.1 * np.sin(i * j * 0.01)
+    values = np.stack([values, 0.5 * values - 0.02, values * 0], -1).max(-1)
+    masks = ranking.masks_of(segments.at_scales(image), 5)
+    found = ranking.ranked(values, masks, 50)
+    assert np.bincount(found.labels.ravel())[1:].tolist() == sizes
+    np.testing.assert_allclose(np.r_[found.values[:5], found.values[-2:]], [*first, *last], rtol=1e-9)
+    np.testing.assert_allclose(found.values[found.labels - 1][::12, ::12], pixels, atol=1e-8)

@@ -78,7 +78,7 @@ def assemble(
         found |= {"alphas": outcome.alphas, "path_scores": outcome.path_scores, "path_gradients": outcome.path_slopes}
     if method.uses_baseline:
         found |= _against_baseline(found, method, function, outcome, tables, compared)
-    return found
+    return found | method.afterwards(found["attributions"], work)
 
 
 def _deviations(outcome: Outcome, finite: np.ndarray) -> Any:

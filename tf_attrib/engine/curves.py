@@ -168,7 +168,8 @@ class _Measured:
         if step[most] > SUDDEN * length:
             raise AttributionError(
                 f"path(baseline, x, alpha) runs {step[most] / length:.0%} of its length within {alphas[1]:.2g} of alpha, "
-                f"{where}: no step would see what lies there. Let alpha go on with the length of the path: the integral stays the same"
+                f"{where}: no step would see what lies there. Let alpha go on with the length of the path: "
+                "the integral stays the same"
             )
         if not np.isfinite(speed).all():
             raise AttributionError(

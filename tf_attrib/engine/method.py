@@ -43,6 +43,7 @@ class Method:
             what is drawn, where there are few of them.
         dummies: whether a feature that the function does not depend on gets exactly nothing, where there are few.
         at_features: whether there is a number for each feature of the selected tensors; Grad-CAM gives one for each position.
+        needs_images: whether it is for images alone, (height, width, channels) for each example.
         kind: what the attributions are, as `Result.kind` has it: contribution, slope, effect, map or square (without sign).
         in_score_units: whether their sum is in the unit of the score, so that a gap has a meaning.
         on_path: whether rows lie on the path from x' to x, x among them, and give the slope of the score along it: that at x
@@ -67,6 +68,7 @@ class Method:
     symmetric: ClassVar[bool] = True
     dummies: ClassVar[bool] = True
     at_features: ClassVar[bool] = True
+    needs_images: ClassVar[bool] = False
     kind: ClassVar[str] = "contribution"
     in_score_units: ClassVar[bool] = True
     on_path: ClassVar[bool] = False
@@ -149,6 +151,15 @@ class Method:
     def fields(self, work: Work) -> dict[str, Any]:
         """What this method alone knows of its result: fields of `Result`, by name."""
         return {}
+
+    def afterwards(self, attributions: Any, work: Work) -> dict[str, Any]:
+        """What follows from the attributions: fields of `Result`, by name."""
+        return {}
+
+    @property
+    def gives_more(self) -> bool:
+        """Whether it goes on from its attributions."""
+        return type(self).afterwards is not Method.afterwards
 
     def unit(self, of_score: str) -> str:
         """The unit of the attributions, given that of the score."""

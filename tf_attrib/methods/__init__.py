@@ -13,6 +13,7 @@ from .gradients import Gradient, GradientTimesInput, GuidedBackprop, InteriorGra
 from .masks import Ablation, Occlusion
 from .paths import ExpectedGradients, IntegratedGradients
 from .smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad
+from .xrai import XRAI
 
 METHODS.fill(
     {
@@ -36,6 +37,7 @@ METHODS.fill(
         "conductance": Conductance,
         "internal_influence": InternalInfluence,
         "grad_cam": GradCam,
+        "xrai": XRAI,
     }
 )
 

@@ -36,6 +36,10 @@ PER_EXAMPLE = (
     "example",
     "position",
     "groups",
+    "regions",
+    "region_values",
+    "region_areas",
+    "region_totals",
 )
 
 
@@ -100,6 +104,11 @@ class Result:
         baseline_is_zero: whether the baseline is zeros, or the method knows no other.
         taken_away: of effects, what was taken away at once: "windows", "positions" (with all their channels) or "groups".
         groups: (batch,) of int, how many groups each example has that were taken away one at a time.
+        regions: (batch, *positions) of int, of which group or segment each position is, of methods that attribute to such.
+        region_values: (batch, k), of regions that are ranked (XRAI) the mean attribution of their pixels, in `attribution_unit`
+            per pixel: that of region r (1 is the first) at r - 1; NaN behind an example's last.
+        region_areas, region_totals: (batch, k), the part of the image that the first r regions cover, and the sum of what is
+            attributed to them: the curve of attribution over area.
         left_out: names of inputs that the score may depend on and that got no attribution.
         columns: by the key of a tensor ("" for an only one), the input that it is made from; " × " joins crossed ones.
         categories: by the key of a tensor that encodes a column, what the places of its last axis stand for.
@@ -156,6 +165,10 @@ class Result:
     baseline_is_zero: bool = False
     taken_away: str = ""
     groups: np.ndarray | None = None
+    regions: np.ndarray | None = None
+    region_values: np.ndarray | None = None
+    region_areas: np.ndarray | None = None
+    region_totals: np.ndarray | None = None
     left_out: tuple[str, ...] = ()
     columns: dict[str, str] = dataclasses.field(default_factory=dict)
     categories: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)
