@@ -37,6 +37,7 @@ _PUBLIC = {
         "Gradient",
         "GradientTimesInput",
         "GuidedBackprop",
+        "GuidedIG",
         "IntegratedGradients",
         "InteriorGradients",
         "InternalInfluence",

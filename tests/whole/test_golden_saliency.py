@@ -58,3 +58,17 @@ def test_xrai():
     assert np.bincount(found.labels.ravel())[1:].tolist() == sizes
     np.testing.assert_allclose(np.r_[found.values[:5], found.values[-2:]], [*first, *last], rtol=1e-9)
     np.testing.assert_allclose(found.values[found.labels - 1][::12, ::12], pixels, atol=1e-8)
+
+
+def test_guided_ig():
+    """GuidedIG().GetMask(image, call, x_steps=40, fraction=0.25, max_dist=0.1), summed over channels; with np.quantile's
+    interpolation= handed on as method=, which numpy 2.4 calls it."""
+    saliency = [
+        [0.134621588, -0.037326379, 0.020132279, -0.121161726],
+        [0.126537785, 0.007092614, 0.000617135, -0.067531582],
+        [0.07175156, 0.079181205, -0.055518264, -0.010391428],
+        [-0.000144027, 0.138635015, -0.105774548, 0.014028974],
+        [-0.046080619, 0.150981367, -0.119436209, -0.012160066],
+    ]
+    found = ta.Attributor(net).attribute(IMAGE, 1, method=ta.GuidedIG(40, fraction=0.25, max_distance=0.1))
+    np.testing.assert_allclose(found.attributions[0].sum(-1), saliency, atol=1e-8)

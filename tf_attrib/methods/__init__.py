@@ -10,6 +10,7 @@ from .coalitions.methods import LIME, KernelSHAP, ShapleySampling
 from .conductance import Conductance, GradCam, InternalInfluence
 from .deeplift.method import DeepLift, DeepShap
 from .gradients import Gradient, GradientTimesInput, GuidedBackprop, InteriorGradients
+from .guided_ig import GuidedIG
 from .masks import Ablation, Occlusion
 from .paths import ExpectedGradients, IntegratedGradients
 from .smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad
@@ -31,6 +32,7 @@ METHODS.fill(
         "shapley_sampling": ShapleySampling,
         "kernel_shap": KernelSHAP,
         "lime": LIME,
+        "guided_ig": GuidedIG,
         "deeplift": DeepLift,
         "deepshap": DeepShap,
         "guided_backprop": GuidedBackprop,

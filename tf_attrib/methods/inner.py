@@ -7,6 +7,7 @@ import numpy as np
 
 from ..common.types import Features, Leaves
 from ..engine.integral import points
+from ..engine.integral.integrator import Integrator
 from ..engine.integral.refined import Control
 from ..engine.method import Method
 from ..engine.row import RowFunction
@@ -97,3 +98,13 @@ class OfInner(Method):
 
     def words(self, function: ScoreFunction) -> str:
         return self._inner.words(function)
+
+    @property
+    def has_integrator(self) -> bool:
+        return self._inner.has_integrator
+
+    def integrator(self, work: Work, seed: int | None) -> Integrator | None:
+        return self._inner.integrator(work, seed)
+
+    def path_lengths(self, work: Work) -> np.ndarray | None:
+        return self._inner.path_lengths(work)

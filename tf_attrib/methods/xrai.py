@@ -8,7 +8,6 @@ import numpy as np
 from ..common.checks import whole
 from ..common.errors import AttributionError
 from ..common.types import Features, Leaves, present
-from ..engine.integral.integrator import Integrator
 from ..engine.method import Method, as_method
 from ..engine.work import Work
 from ..selection.baselines import Baseline
@@ -102,16 +101,6 @@ class XRAI(OfInner):
     @property
     def cloud(self):
         return self._inner.cloud
-
-    @property
-    def has_integrator(self) -> bool:
-        return self._inner.has_integrator
-
-    def integrator(self, work: Work, seed: int | None) -> Integrator | None:
-        return self._inner.integrator(work, seed)
-
-    def path_lengths(self, work: Work) -> np.ndarray | None:
-        return self._inner.path_lengths(work)
 
     def when_incomplete(self, function: ScoreFunction) -> str | None:
         return self._inner.when_incomplete(function)
