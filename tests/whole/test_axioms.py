@@ -61,7 +61,7 @@ def baselines_for(name, inputs):
 
 
 def exact(name):
-    """A method to rounding, where by itself it is to a tolerance; and free to go where it likes, where it is held near a line."""
+    """A method to rounding, where by itself it is to a tolerance; and free to go where by itself it is held near a line."""
     if name == "guided_ig":
         return ta.GuidedIG(40, max_distance=1)
     return ta.METHODS[name](n_steps=40) if METHODS[name].control is not None else METHODS[name]
