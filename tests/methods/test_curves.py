@@ -1,12 +1,15 @@
 """Integrated gradients along a path of one's own: the same total, other parts, and an accuracy that holds."""
 
 import functools
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
+from tf_attrib.engine.curves import CurveScore
+from tf_attrib.engine.row import Row
 
 from ..conftest import assert_refused
 
@@ -107,10 +110,10 @@ def test_what_is_no_path_and_what_knows_none_is_refused():
 
 
 def test_where_a_path_runs_fast_nodes_crowd():
-    """A path that goes all its way between 0.4 and 0.45 where features cancel, so that no score tells where to look."""
+    """A path that goes all its way between 0.41 and 0.46 where features cancel, so that no score tells where to look."""
 
     def sudden(baseline, x, alpha):
-        return baseline + tf.clip_by_value((alpha - 0.4) * 20, 0, 1) * (x - baseline)
+        return baseline + tf.clip_by_value((alpha - 0.41) * 20, 0, 1) * (x - baseline)
 
     def bump(x):
         """exp(-((x - 0.5) / 0.1)²) of the first feature less the second"""
@@ -119,6 +122,16 @@ def test_where_a_path_runs_fast_nodes_crowd():
     found = ta.Attributor(bump).attribute(np.ones((1, 2), "float32"), method=ta.IntegratedGradients(0.05, path=sudden))
     assert found.converged[0]
     np.testing.assert_allclose(found.attributions[0], [2, -2], rtol=0.05)
+
+
+def test_the_scores_that_tell_where_to_look_are_those_of_the_path(monkeypatch):
+    seen, usual = [], CurveScore.__call__
+    monkeypatch.setattr(CurveScore, "__call__", lambda self, *given: seen.append(self.curve) or usual(self, *given))
+    product().attribute(X, method=ta.IntegratedGradients(path=second_late))
+    assert seen == [second_late]
+    row = Row({None: tf.constant(X)}, {None: tf.zeros([1, 2])}, {}, None, tf.constant([0.5]), None, None)
+    function = types.SimpleNamespace(scores=lambda at, context, target: at[None][:, 0] * at[None][:, 1])
+    np.testing.assert_allclose(usual(CurveScore(second_late), function, row)[0], [0.5 * 2 * 0.25 * 3])
 
 
 def net(seed, activation, head):

@@ -8,6 +8,7 @@ import numpy as np
 from ..common.checks import whole
 from ..common.errors import AttributionError
 from ..common.types import Features, Leaves, present
+from ..engine.copies import Cloud
 from ..engine.method import Method, as_method
 from ..engine.work import Work
 from ..selection.baselines import Baseline
@@ -99,7 +100,7 @@ class XRAI(OfInner):
         return self._inner.baseline_of_input
 
     @property
-    def cloud(self):
+    def cloud(self) -> Cloud | None:
         return self._inner.cloud
 
     def when_incomplete(self, function: ScoreFunction) -> str | None:
