@@ -72,7 +72,7 @@ def _blurred(x: tf.Tensor, axis: int, size: int, sigma: tf.Tensor, most: float, 
 @dataclasses.dataclass(frozen=True, repr=False)
 class BlurIG(PathMethod):
     """Integral of dF/dx · dx/dalpha along x(alpha), x blurred by a Gaussian that narrows from `max_sigma` to nothing (Xu et al.
-    2020, arXiv:2004.03383, equations 5 and 6): positions are blurred, channels are not. The baseline is x blurred by
+    2020, arXiv:2004.03383): positions are blurred, channels are not. The baseline is x blurred by
     `max_sigma`.
 
     Attributes:

@@ -25,7 +25,7 @@ ARRIVED = {tf.float32: 1e-6, tf.float64: 1e-9}
 @dataclasses.dataclass(frozen=True)
 class GuidedIG(Method):
     """Sum over steps of dF/dx at the last point times the step, along a path on which those features come in first whose
-    gradient is smallest (Kapishnikov et al. 2021, arXiv:2106.09788, algorithm 1), so that steep places pass by fewer of them.
+    gradient is smallest (Kapishnikov et al. 2021, arXiv:2106.09788), so that steep places pass by fewer of them.
 
     Each step goes 1 / `n_steps` of the L1 distance. The next point follows from the gradients at the last: there is no path to
     refine, `status` is "not_estimated", and `gap` says by how much the sum misses the difference of scores.

@@ -85,7 +85,7 @@ def felzenszwalb() -> Callable[..., Any]:
 
 def at_scales(image: np.ndarray) -> list[np.ndarray]:
     """Segments of an image (height, width, channels) at each of `SCALES` as label maps (height, width), where it is scaled to
-    224 x 224 pixels of -1 to 1: what the scales were chosen for (Kapishnikov et al. 2019, arXiv:1906.02825, section 3.1)."""
+    224 x 224 pixels of -1 to 1: what the scales were chosen for (Kapishnikov et al. 2019, arXiv:1906.02825)."""
     segmented = felzenszwalb()
     from skimage.transform import resize
 

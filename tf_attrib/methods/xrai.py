@@ -24,7 +24,7 @@ SIDE, DILATION, FEWEST = 224, 5, 50
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class XRAI(OfInner):
-    """Regions of an image in the order of their attribution per pixel (Kapishnikov et al. 2019, arXiv:1906.02825, algorithm 1).
+    """Regions of an image in the order of their attribution per pixel (Kapishnikov et al. 2019, arXiv:1906.02825).
 
     The image is segmented at six scales (Felzenszwalb & Huttenlocher 2004, Int. J. Comput. Vision 59), segments are
     dilated, and the one whose new pixels have the highest mean attribution is added, again and again. Attributions are those
