@@ -163,14 +163,18 @@ class Fetching:
         if "shape" not in self._cuts:
             with TRACING, self.function.traced.function.graph.as_default():
                 self._cuts["shape"] = self._from_inputs({None: Port(tf.shape(self.function.explained))})
-        output, filled = self.function.output, {key: self._filled(value) for key, value in examples.items()}
-        shape, count = tuple(self._cuts["shape"].evaluate(filled)[None].tolist()), len(next(iter(filled.values())))
+        filled = {key: self._filled(value) for key, value in examples.items()}
+        shape = tuple(self._cuts["shape"].evaluate(filled)[None].tolist())
+        self.check_number(shape, len(next(iter(filled.values()))))
+        return shape
+
+    def check_number(self, shape: tuple, count: int) -> None:
+        """Raises AttributionError where an output of this shape has not one entry for each of so many examples."""
         if shape[:1] != (count,):
             raise AttributionError(
-                f"{output.words} must have one entry for each example, shape (batch, ...); for {count} "
+                f"{self.function.output.words} must have one entry for each example, shape (batch, ...); for {count} "
                 f"examples it is of shape {shape}: do not sum or average over the batch"
             )
-        return shape
 
     def _values(
         self, at: Callable[[np.ndarray], dict], example: np.ndarray, inputs: dict, targets: np.ndarray | None

@@ -75,10 +75,10 @@ class Session(Fetching):
         that refers to an array with a row for each: blocks hold rows of any examples in any number."""
         count = self.function.rows or (3 if len(next(iter(examples.values()))) == 2 else 2)
         try:
-            self._finished({key: np.repeat(value, count, axis=0) for key, value in self._one.items()})
+            self._pass({key: np.repeat(value, count, axis=0) for key, value in self._one.items()})
         except (tf.errors.OpError, AttributionError) as error:
             try:
-                self._finished(examples)
+                self._pass(examples)
             except (tf.errors.OpError, AttributionError):
                 raise error from None
             raise AttributionError(
@@ -87,6 +87,14 @@ class Session(Fetching):
                 "Attributor(lambda inputs: f(inputs['x'], inputs['rows']), at=ta.inputs('x')), or as "
                 "ta.score(function, data=rows)"
             ) from error
+
+    def _pass(self, examples: dict) -> None:
+        """A forward pass over all of these in one block."""
+        filled = {key: self._filled(value) for key, value in examples.items()}
+        self._block = self._whole_block = count = len(next(iter(filled.values())))
+        at, context = self.selected(filled).values(), [filled[key] for key in self.function.context]
+        target = [np.zeros((count, self.function.target_rank), np.int32)] if self.function.target_rank > 1 else []
+        self.check_number(self._forward(*at, *context, *target)[0].shape[:1], count)
 
     def centred(self) -> "Session":
         """The same of the output less its mean over classes."""

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..common.errors import AttributionError
-from ..graph.traced.activations import counted_bytes, static_bytes
+from ..graph.traced.activations import counted_bytes, inferred_bytes, static_bytes
 from ..graph.traced.compiled import Compiled
 from ..graph.traced.cut import Cut, Port
 from ..graph.traced.gradients import gradients
@@ -121,6 +121,8 @@ class ScoreFunction:
             return self.traced.called.row_bytes, self.traced.called.row_bytes
         selected = [port.tensor for port in self.place.ports.values()]
         scored, whole = (static_bytes(ends, selected) for ends in self._ends)
+        if scored is None or whole is None:
+            scored, whole = self._inferred(inputs, selected)
         if scored is not None and whole is not None:
             return scored, whole
         # what two examples take beyond one: an axis of unknown size may hold rows, positions, or both
@@ -132,6 +134,14 @@ class ScoreFunction:
             for count in (1, 2)
         )
         return int(two[0] - one[0]), int(two[1] - one[1])
+
+    def _inferred(self, inputs: dict[Any, np.ndarray], selected: list[tf.Tensor]) -> list[int | None]:
+        shapes: dict[Any, tuple] = {tensor.ref(): inputs[key].shape[1:] for key, tensor in self.traced.inputs.items()}
+        if self.target_rank > 1:
+            shapes[self.chosen()[1].ref()] = (self.target_rank,)
+        scored, whole = self._ends
+        found = inferred_bytes(self.traced.function, shapes, whole, selected)
+        return [found if scored is whole else inferred_bytes(self.traced.function, shapes, scored, selected), found]
 
     @property
     def _ends(self) -> tuple[list[tf.Tensor], list[tf.Tensor]]:

@@ -138,7 +138,7 @@ class Exported:
         graph = self.loaded.graph
         inputs = {name: graph.get_tensor_by_name(reference) for name, reference in self.inputs.items()}
         outputs = {name: graph.get_tensor_by_name(reference) for name, reference in self.outputs.items()}
-        return self._traced(self.loaded, inputs, outputs)
+        return self._traced(self.loaded.prune.__self__, inputs, outputs)  # the wrapped function that was loaded
 
     def _traced(self, function: Any, inputs: dict[str, tf.Tensor], outputs: dict[str, tf.Tensor]) -> Traced:
         floats = {name: tensor for name, tensor in outputs.items() if tensor.dtype.is_floating}

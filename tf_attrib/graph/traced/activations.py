@@ -2,11 +2,13 @@
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import tensorflow as tf
 
 from ...common.types import present
 from .heads_and_lookups import PASS, ancestors
+from .tf_private import imported
 
 LOOPS = frozenset({"While", "StatelessWhile"})
 # What leads into a loop of TensorFlow 1, inside of which nothing can be fetched.
@@ -37,6 +39,29 @@ def static_bytes(ends: list[tf.Tensor], selected: list[tf.Tensor]) -> int | None
     if any(tensor.shape.rank is None or None in tensor.shape[1:] for tensor in tensors) or _loops(ends, selected):
         return None
     return sum(tensor.dtype.size * math.prod(map(present, tensor.shape[1:])) for tensor in tensors)
+
+
+def inferred_bytes(function: Any, shapes: dict[Any, tuple], ends: list[tf.Tensor], selected: list[tf.Tensor]) -> int | None:
+    """The same where shapes follow from those of one example, which TensorFlow infers from them without running anything; None
+    where it cannot.
+
+    Args:
+        function: the wrapped function that the graph is of.
+        shapes: of one example of each input, without its batch, by the input's reference.
+    """
+    tensors, feeds = activations(ends, selected), [key.deref() for key in shapes]
+    if _loops(ends, selected):
+        return None
+    totals = []
+    for rows in (1, 2):  # what two take beyond one: an axis of unknown size may hold rows, positions, or both
+        try:
+            _, found = imported(function, feeds, [tf.TensorShape([rows, *shape]) for shape in shapes.values()], tensors)
+        except (ValueError, tf.errors.OpError):  # a model of another, fixed number of rows
+            return None
+        if not all(tensor.shape.is_fully_defined() for tensor in found):
+            return None
+        totals.append(sum(tensor.dtype.size * present(tensor.shape.num_elements()) for tensor in found))
+    return totals[1] - totals[0]
 
 
 def counted_bytes(ends: list[tf.Tensor], selected: list[tf.Tensor], rows: tf.Tensor) -> tf.Tensor:

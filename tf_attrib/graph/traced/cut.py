@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .tf_private import caller, let_go_of_bodies
+from .tf_private import caller, cut_out, let_go_of_bodies
 from .trace import Traced
 
 
@@ -37,7 +37,7 @@ class Cut:
     def __init__(self, traced: Traced, feeds: dict[Any, Port], fetches: dict[Any, Port]) -> None:
         self.feeds, self.fetches = feeds, fetches
         self._function = let_go_of_bodies(
-            traced.function.prune([port.tensor for port in feeds.values()], [port.tensor for port in fetches.values()])
+            cut_out(traced.function, [port.tensor for port in feeds.values()], [port.tensor for port in fetches.values()])
         )
 
     def __call__(self, values: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:

@@ -5,7 +5,7 @@ import functools
 import itertools
 import threading
 import weakref
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from typing import Any, cast
 
 import tensorflow as tf
@@ -51,6 +51,73 @@ def let_go_of_bodies(function: Any) -> Any:
         names = [body.signature.name for body in graph.as_graph_def().library.function]
         weakref.finalize(function, _remove, names).atexit = False
     return function
+
+
+def cut_out(function: Any, feeds: list[tf.Tensor], fetches: list[tf.Tensor]) -> Any:
+    """The part of a wrapped function's graph from `feeds` to `fetches`, as `function.prune` gives it, in a tenth of its time:
+    TensorFlow imports in C++ what `prune` copies in Python, an operation after the other.
+
+    Variables stay live. Only what is needed is captured.
+    """
+    new, found = imported(function, feeds, [tensor.shape for tensor in feeds], fetches)
+    new.outputs.extend(found)
+    new.structured_outputs, new.structured_input_signature = list(new.outputs), None
+    new.variables = function.graph.variables
+    cut = type(function)(new, variable_holder=function._variable_holder)
+    cut._num_positional_args, cut._arg_keywords = len(feeds), [tensor.op.name for tensor in feeds]
+    return cut
+
+
+def imported(
+    function: Any, feeds: list[tf.Tensor], shapes: list[tf.TensorShape], fetches: list[tf.Tensor]
+) -> tuple[Any, list[tf.Tensor]]:
+    """A graph of its own of that part, whose inputs are of these shapes, from which others follow; and the fetched tensors."""
+    graph, fed = function.graph, {tensor.name: tensor for tensor in feeds}
+    captured = {inside.name: outside for outside, inside in graph.captures if inside.name not in fed}
+    part, used = _part(graph, [tensor.name for tensor in fetches], fed.keys() | captured.keys())
+    with graph.as_default():
+        new = tf.__internal__.FuncGraph("cut")
+    for body in graph._functions.values():
+        new._add_function(body)
+    with new.as_default():
+        handed = {
+            name: tf.compat.v1.placeholder(tensor.dtype, shape, f"tf_attrib_fed_{number}")
+            for number, ((name, tensor), shape) in enumerate(zip(fed.items(), shapes, strict=True))
+        }
+        new.inputs.extend(handed.values())
+        wanted = used | {tensor.name for tensor in fetches}
+        handed |= {name: new.capture(captured[name]) for name in captured if name in wanted}
+        inside = list(dict.fromkeys(tensor.name for tensor in fetches if tensor.name not in handed))
+        begin = {name: value for name, value in handed.items() if name in used}
+        found = tf.graph_util.import_graph_def(part, begin, return_elements=inside, name="")
+    handed |= dict(zip(inside, found, strict=True))
+    return new, [handed[tensor.name] for tensor in fetches]
+
+
+def _part(graph: Any, fetches: list[str], stop: Set[str]) -> tuple[Any, set[str]]:
+    """What `fetches` are computed from, as a GraphDef without its library, and which of the tensors `stop` they begin at."""
+    whole, used, needed = graph.as_graph_def(), set(), set()
+    nodes, ends = {node.name: node for node in whole.node}, {name.rpartition(":")[0] for name in stop}
+    ahead = [name for name in fetches if name not in stop]
+    while ahead:
+        name = ahead.pop()
+        tensor = name if ":" in name or name[0] == "^" else f"{name}:0"
+        if tensor in stop:
+            used.add(tensor)
+            continue
+        node = name.lstrip("^").rpartition(":")[0] if ":" in name else name.lstrip("^")
+        if node in needed or (name[0] == "^" and node in ends):
+            continue
+        needed.add(node)
+        ahead.extend(nodes[node].input)
+    part = tf.compat.v1.GraphDef(versions=whole.versions)
+    part.node.extend(node for node in whole.node if node.name in needed)
+    for node in part.node:
+        node.attr.pop("_class", None)  # beside operations that may not be here
+        kept = [one for one in node.input if one[0] != "^" or one[1:] in needed]
+        if len(kept) < len(node.input):
+            node.input[:] = kept
+    return part, used
 
 
 def operation_types(graph: Any) -> set[str]:

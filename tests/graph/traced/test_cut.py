@@ -1,0 +1,92 @@
+"""What is cut out of a graph computes what the whole does, stops where it is fed, and is no larger than it must be."""
+
+import gc
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import tf_attrib as ta
+from tf_attrib.graph.traced import activations
+from tf_attrib.graph.traced.cut import Cut, Port
+from tf_attrib.graph.traced.trace import trace
+
+from ...conftest import make_cnn, make_text
+
+IMAGES = np.random.default_rng(0).uniform(size=(3, 8, 8, 1)).astype("float32")
+
+
+def traced_cnn():
+    model = make_cnn()
+    return model, trace(model, {None: tf.TensorSpec((None, 8, 8, 1), tf.float32)})
+
+
+def test_values_are_those_of_the_model_and_its_variables_are_live():
+    model, traced = traced_cnn()
+    (output,), (entry,) = traced.outputs.values(), traced.inputs.values()
+    cut = Cut(traced, {"x": Port(entry)}, {"y": Port(output)})
+    for _ in range(2):
+        np.testing.assert_allclose(cut.evaluate({"x": IMAGES})["y"], model(IMAGES), rtol=1e-6)
+        model.get_layer("head").kernel.assign(model.get_layer("head").kernel * 2.0)
+
+
+def test_a_cut_stops_at_what_is_fed_and_captures_what_it_reads():
+    model, traced = traced_cnn()
+    (output,) = traced.outputs.values()
+    conv = next(call for call in traced.calls if call.name == "conv").outputs[None]
+    cut = Cut(traced, {"x": Port(conv)}, {"y": Port(output)})
+    graph = cut._function.graph
+    assert "Conv2D" not in {operation.type for operation in graph.get_operations()}
+    assert 0 < len(graph.captures) < len(traced.function.graph.captures)
+    behind = keras.Sequential([keras.Input(conv.shape[1:]), *model.layers[1:]])
+    activation = model.layers[0](IMAGES)
+    np.testing.assert_allclose(cut.evaluate({"x": activation.numpy()})["y"], behind(activation), rtol=1e-6)
+
+
+def test_what_is_fed_and_what_is_read_may_be_fetched():
+    _, traced = traced_cnn()
+    (entry,) = traced.inputs.values()
+    cut = Cut(traced, {"x": Port(entry)}, {"same": Port(entry), "again": Port(entry)})
+    found = cut.evaluate({"x": IMAGES})
+    np.testing.assert_array_equal(found["same"], IMAGES)
+    np.testing.assert_array_equal(found["again"], IMAGES)
+
+
+def test_loops_lookups_and_masks(ids):
+    model = make_text()
+    traced = trace(model, {None: tf.TensorSpec((None, 10), tf.int32)})
+    (output,), (entry,) = traced.outputs.values(), traced.inputs.values()
+    cut = Cut(traced, {"x": Port(entry)}, {"y": Port(output)})
+    np.testing.assert_allclose(cut.evaluate({"x": ids})["y"], model(ids), rtol=1e-5)
+    del cut
+    gc.collect()  # the bodies of loops that it registered go with it, and not those of others
+    again = Cut(traced, {"x": Port(entry)}, {"y": Port(output)})
+    np.testing.assert_allclose(again.evaluate({"x": ids})["y"], model(ids), rtol=1e-5)
+
+
+def attention_net(pool):
+    entry = keras.Input((None, 6), name="x")
+    hidden = layers.MultiHeadAttention(2, 3)(entry, entry)
+    hidden = layers.Dense(5, activation="gelu")(layers.LayerNormalization()(entry + hidden))
+    return keras.Model(entry, layers.Dense(3)(hidden[:, 0] if pool else hidden))
+
+
+@pytest.mark.parametrize("pool", [True, False], ids=["one score", "each position"])
+def test_inferred_sizes_are_those_of_a_run(pool, monkeypatch):
+    x = np.random.default_rng(1).normal(size=(2, 7, 6)).astype("float32")
+    target = 0 if pool else (3, 0)
+
+    def blocks():
+        attributor = ta.Attributor(attention_net(pool))
+        attributor.attribute(x, target=target, method="gradient")
+        (session,) = attributor._sessions.values()
+        return session.function.row_bytes({None: x[:1]}), session.function
+
+    ((sizes, function),) = [blocks()]
+    selected = [port.tensor for port in function.place.ports.values()]
+    assert activations.static_bytes(function._ends[1], selected) is None
+    monkeypatch.setattr("tf_attrib.selection.score_function.inferred_bytes", lambda *args: None)
+    assert sizes == blocks()[0]
+    assert min(sizes) > 1000
