@@ -241,7 +241,7 @@ def test_an_example_does_not_depend_on_its_company(kind, method):
 @pytest.mark.parametrize(("kind", "method"), RUNS)
 def test_block_size_changes_rounding_alone(kind, method):
     _, inputs, target = MODELS[kind]
-    # blocks of 3 cut through examples; those of 7, through pairs of them, where a program is cheap
+    # rows are cut into blocks in two ways where a program is cheap, and in one elsewhere
     attributors = [attributor_of(kind, size) for size in ((None, 3, 7) if kind == "mlp" else (None, 3))]
     results = [attribute(one, method, inputs, quick(method), target=target).attributions for one in attributors]
     for other in results[1:]:
