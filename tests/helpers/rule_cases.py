@@ -47,8 +47,12 @@ def scores(case: Case, x: tf.Tensor) -> tf.Tensor:
     """(n,), the same for all rows, in TensorFlow."""
     value = case.function(x)
     parts = [tf.math.real(value), tf.math.imag(value)] if value.dtype.is_complex else [value]
-    flat = tf.concat([tf.reshape(tf.cast(part, tf.float64), [tf.shape(x)[0], -1]) for part in parts], 1)
-    return tf.reduce_sum(flat * tf.constant(WEIGHTS)[: tf.shape(flat)[1]], 1)
+    size = value.shape[1:].num_elements()  # where it is known, so is the shape: hundreds of cases share a graph
+    rows = [tf.shape(x)[0], -1] if size is None else [-1, size]
+    flat = [tf.reshape(tf.cast(part, tf.float64), rows) for part in parts]
+    flat = tf.concat(flat, 1) if len(flat) > 1 else flat[0]
+    weights = tf.constant(WEIGHTS)[: tf.shape(flat)[1]] if size is None else WEIGHTS[: flat.shape[1]]
+    return tf.linalg.matvec(flat, weights)
 
 
 def alone(f: Callable, x: np.ndarray, reference: np.ndarray, at: np.ndarray | None = None) -> np.ndarray:

@@ -11,12 +11,21 @@ from keras import layers
 
 import tf_attrib as ta
 
-from ..conftest import make_cnn, make_mlp, make_text
+from ..conftest import make_cnn, make_mlp, spread
 
 RNG = np.random.default_rng(5)
 IMAGES = RNG.uniform(size=(5, 8, 8, 1)).astype("float32")
 TOKENS = RNG.integers(1, 30, (5, 10)).astype("int32")
 FEATURES = RNG.normal(size=(5, 5)).astype("float32")
+
+
+def make_text():
+    """A recurrent net of tokens with a mask: a loop of few operations, which is traced and cut for every method."""
+    ids = keras.Input((10,), dtype="int32", name="tokens")
+    embedded = layers.Embedding(30, 6, mask_zero=True, name="words", embeddings_initializer=spread())(ids)
+    state = layers.SimpleRNN(5, name="rnn")(embedded)
+    return keras.Model(ids, layers.Dense(1, activation="sigmoid", name="head", kernel_initializer=spread())(state))
+
 
 MODELS = {"cnn": (make_cnn, IMAGES, None), "text": (make_text, TOKENS, None), "mlp": (make_mlp, FEATURES, 1)}
 METHODS = {name: method() for name, method in ta.METHODS.items()}
@@ -249,9 +258,9 @@ def test_an_example_does_not_depend_on_its_company(kind, method):
 @pytest.mark.parametrize(("kind", "method"), RUNS)
 def test_block_size_changes_rounding_alone(kind, method):
     _, inputs, target = MODELS[kind]
-    results = [
-        attribute(attributor_of(kind, size), method, inputs, quick(method), target=target).attributions for size in (None, 3, 7)
-    ]
+    # rows are cut into blocks in two ways where a program is cheap, and in one elsewhere
+    attributors = [attributor_of(kind, size) for size in ((None, 3, 7) if kind == "mlp" else (None, 3))]
+    results = [attribute(one, method, inputs, quick(method), target=target).attributions for one in attributors]
     for other in results[1:]:
         np.testing.assert_allclose(results[0], other, atol=1e-6 * max(1, np.abs(results[0]).max()))
 
@@ -294,17 +303,28 @@ def test_every_argument_of_attributor_changes_some_result(cnn, images):
     assert named == {"model", "at", "of", "batch_size", "preprocess"} | others
 
 
+def state_of(model):
+    """What must stay: weights, the names of what each layer has, and the prediction."""
+    weights = [weight.copy() for weight in model.get_weights()]
+    return weights, {layer.name: set(vars(layer)) for layer in model.layers}, model.predict(IMAGES, verbose=0)
+
+
+@functools.cache
+def watched():
+    """A model, its state before anything looked at it, and its attributor."""
+    cnn = make_cnn()
+    return cnn, state_of(cnn), ta.Attributor(cnn)
+
+
 @pytest.mark.parametrize("method", ALL)
-def test_the_model_is_left_as_it_was(method, images):
-    cnn = model_of("cnn")
-    before = [weight.copy() for weight in cnn.get_weights()]
-    attributes = {layer.name: set(vars(layer)) for layer in cnn.layers}
-    prediction = cnn.predict(images, verbose=0)
-    attribute(ta.Attributor(cnn), method, images, quick(method))
-    for weight, was in zip(cnn.get_weights(), before, strict=True):
+def test_the_model_is_left_as_it_was(method):
+    cnn, (weights, attributes, prediction), attributor = watched()
+    attribute(attributor, method, IMAGES, quick(method))
+    found, its, now = state_of(cnn)
+    for weight, was in zip(found, weights, strict=True):
         assert np.array_equal(weight, was)
-    assert attributes == {layer.name: set(vars(layer)) for layer in cnn.layers}
-    assert np.array_equal(prediction, cnn.predict(images, verbose=0))
+    assert attributes == its
+    assert np.array_equal(prediction, now)
 
 
 def test_the_model_is_left_as_it_was_after_an_exception(images):
