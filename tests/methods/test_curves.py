@@ -40,7 +40,9 @@ def around(baseline, x, alpha):
 
 
 @pytest.mark.parametrize(
-    ("path", "expected"), [(straight, (3, 3)), (second_late, (2, 4)), (one_after_the_other, (0, 6))], ids=lambda p: str(p)
+    ("path", "expected"),
+    [(straight, (3, 3)), (second_late, (2, 4)), (one_after_the_other, (0, 6))],
+    ids=["straight", "second late", "one after the other"],
 )
 @pytest.mark.parametrize("accuracy", [{"tolerance": 0.01}, {"rule": "midpoint", "n_steps": 200}])
 def test_the_total_does_not_depend_on_the_path_and_the_parts_do(path, expected, accuracy):
