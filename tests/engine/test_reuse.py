@@ -1,0 +1,102 @@
+"""What was traced, cut and compiled for one call serves the next: counted, not timed."""
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import tf_attrib as ta
+from tf_attrib.graph.called import route
+from tf_attrib.graph.traced import cut
+from tf_attrib.graph.traced.compiled import Compiled
+
+X = np.random.default_rng(0).uniform(size=(6, 8, 8, 1)).astype("float32")
+LABELS = np.arange(6) % 4
+
+
+@pytest.fixture
+def counted(monkeypatch):
+    """How many traces of models, cuts of their graphs and compiled functions there were."""
+    found = dict.fromkeys(("traces", "cuts", "compiled"), 0)
+
+    def count(owner, name, key):
+        usual = getattr(owner, name)
+
+        def counting(*args, **kwargs):
+            found[key] += 1
+            return usual(*args, **kwargs)
+
+        monkeypatch.setattr(owner, name, counting)
+
+    count(route, "trace", "traces")
+    count(cut, "cut_out", "cuts")
+    count(Compiled, "__init__", "compiled")
+    return found
+
+
+@pytest.fixture
+def attributor():
+    net = [layers.Conv2D(4, 3, activation="relu", name="conv"), layers.GlobalAveragePooling2D(), layers.Dense(4, "softmax")]
+    return ta.Attributor(keras.Sequential([keras.Input((8, 8, 1)), *net]))
+
+
+def new(counted, call):
+    """What `call` made."""
+    before = dict(counted)
+    call()
+    return {key: number - before[key] for key, number in counted.items()}
+
+
+def test_the_first_gradient_makes_no_more_than_it_needs(counted, attributor):
+    made = new(counted, lambda: attributor.attribute(X, method="gradient"))
+    assert made == {"traces": 0, "cuts": 2, "compiled": 2}  # the forward pass, and its gradient
+    assert counted["traces"] == 1
+
+
+@pytest.mark.parametrize("method", ["gradient", "integrated_gradients", "occlusion", "deeplift", "rise", ta.GradCam("conv")])
+def test_a_second_call_makes_nothing(counted, attributor, method):
+    attributor.attribute(X, method=method)
+    for call in (
+        lambda: attributor.attribute(X, method=method),
+        lambda: attributor.attribute(X[:2], target=1, method=method),
+        lambda: attributor.attribute(X * 0.5, target=LABELS, method=method, seed=1),
+    ):
+        assert not any(new(counted, call).values())
+
+
+def test_another_baseline_makes_nothing(counted, attributor):
+    attributor.attribute(X)
+    assert not any(new(counted, lambda: attributor.attribute(X, baselines=X[3])).values())
+
+
+def test_methods_share_what_they_can(counted, attributor):
+    attributor.attribute(X, method="gradient")
+    assert new(counted, lambda: attributor.attribute(X, method="gradient_times_input")) == {
+        "traces": 0,
+        "cuts": 0,
+        "compiled": 1,
+    }
+    attributor.attribute(X)
+    for method in ("interior_gradients", "smoothgrad"):
+        assert not any(new(counted, lambda method=method: attributor.attribute(X, method=method)).values())
+
+
+def test_what_attributes_several_times_reuses(counted, attributor):
+    attributor.attribute(X)
+    assert not any(new(counted, lambda: ta.misclassified(attributor, (X, LABELS))).values())
+    attributor.attribute(X, method="gradient")
+    ta.metrics.compare(attributor, X, methods=["gradient", "integrated_gradients"])
+    again = lambda: ta.metrics.compare(attributor, X, methods=["gradient", "integrated_gradients"])  # noqa: E731
+    assert not any(new(counted, again).values())
+    first = new(counted, lambda: ta.diagnose(attributor, X))
+    assert first["traces"] == 0
+    assert first["compiled"] <= 3
+    assert not any(new(counted, lambda: ta.diagnose(attributor, X)).values())
+
+
+def test_another_output_is_another_trace_and_no_more(counted, attributor):
+    attributor.attribute(X)
+    other = ta.Attributor(attributor.model, of="logits")
+    made = new(counted, lambda: other.attribute(X))
+    assert made["traces"] <= 1
+    assert made["cuts"] <= 2
