@@ -59,7 +59,7 @@ _PUBLIC = {
         "XRAI",
     ),
     "methods.segments": ("superpixels", "tiles"),
-    "result.result": ("Feature",),
+    "result.ranking": ("Feature",),
     "result.top_regions": ("top_regions",),
     "selection.at_and_of": ("embeddings", "inputs", "layer", "logits", "output", "probability", "score", "softmax", "tensor"),
     "selection.baselines": (

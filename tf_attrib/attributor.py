@@ -15,12 +15,13 @@ from .common.errors import AttributionError, printed
 from .common.failures import plain_failures
 from .common.progress import progress
 from .engine.assemble import assemble
+from .engine.compared import check_finite
 from .engine.formats import with_format
 from .engine.model import as_model, check_ways
 from .engine.omission import put_back
 from .engine.planning import Examples, planned, usable
 from .engine.run import row_count, run
-from .engine.session import Session, check_finite
+from .engine.session import Session
 from .engine.tokens import tokens
 from .engine.work import Work
 from .graph.called.route import Route, signature_of

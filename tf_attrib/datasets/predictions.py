@@ -7,7 +7,7 @@ import numpy as np
 
 from ..attributor import Attributor
 from ..common.errors import AttributionError
-from ..engine.session import check_finite
+from ..engine.compared import check_finite
 from ..methods import Gradient
 from ..selection.frames import Given
 

@@ -15,8 +15,8 @@ import tensorflow as tf
 from ..attributor import Attributor, as_attributor
 from ..common.errors import AttributionError, printed
 from ..common.types import present
+from ..engine.compared import check_finite
 from ..engine.integral.points import Points
-from ..engine.session import check_finite
 from ..engine.work import Work
 from ..graph.traced.cut import Port
 from ..graph.traced.heads_and_lookups import connected

@@ -4,6 +4,9 @@ import dataclasses
 
 import numpy as np
 
+from ..common.errors import AttributionError
+from ..selection.inputs import few
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Compared:
@@ -36,4 +39,14 @@ class Compared:
             self.largest[which],
             self.distributions,
             *ranked,
+        )
+
+
+def check_finite(what: str, values: np.ndarray) -> None:
+    """Raises AttributionError naming the examples whose `values` (n, rows) hold NaN or infinity."""
+    bad = np.flatnonzero(~np.isfinite(values).all(1))
+    if len(bad):
+        raise AttributionError(
+            f"the {what} is NaN or infinite for example(s) {few(bad)}; look at these inputs, at the model's "
+            "weights, and for float16 at overflow"
         )

@@ -197,5 +197,5 @@ def block_rows(function: ScoreFunction, inputs: dict[Any, np.ndarray]) -> tuple[
     """
     if function.rows:
         return function.rows, function.rows
-    scored, whole = (min(max(ACTIVATION_BYTES // max(size, 1), 1), MOST_ROWS) for size in function.row_bytes(inputs))
+    scored, whole = (min(max(ACTIVATION_BYTES // max(size, 1), 1), MOST_ROWS) for size in function.row_sizes.of(inputs))
     return scored, whole

@@ -17,7 +17,7 @@ from ..graph.traced.trace import Traced
 from ..selection.at_and_of import At, Of
 from ..selection.each_position import EachPosition, expanded
 from ..selection.frames import Names
-from ..selection.inputs import encoded, few
+from ..selection.inputs import encoded
 from ..selection.outputs import Output, centred, check_each_alone, resolve_of
 from ..selection.place import Place
 from ..selection.places import resolve_at
@@ -345,13 +345,3 @@ class Session(Fetching):
 def _ports(output: Output) -> dict[Any, Port]:
     """What the explained output is made of."""
     return {key: Port(tensor) for key, tensor in output.fetches.items()}
-
-
-def check_finite(what: str, values: np.ndarray) -> None:
-    """Raises AttributionError naming the examples whose `values` (n, rows) hold NaN or infinity."""
-    bad = np.flatnonzero(~np.isfinite(values).all(1))
-    if len(bad):
-        raise AttributionError(
-            f"the {what} is NaN or infinite for example(s) {few(bad)}; look at these inputs, at the model's "
-            "weights, and for float16 at overflow"
-        )

@@ -6,11 +6,12 @@ absolute values by itself.
 
 import dataclasses
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple, Self, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 
 from ..common.nested import flatten, map_leaves, rebuild
+from .ranking import Feature, ranked
 from .reductions import named, reduced, with_numbers
 
 PER_EXAMPLE = (
@@ -43,14 +44,6 @@ PER_EXAMPLE = (
     "region_areas",
     "region_totals",
 )
-
-
-class Feature(NamedTuple):
-    """One ranked feature: its place, its attribution, and its share of the sum of magnitudes over all features."""
-
-    name: Any
-    attribution: float
-    share: float
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -337,34 +330,7 @@ class Result:
         Returns:
             For each example a list of Feature(name, attribution, share).
         """
-        if k < 1:
-            raise ValueError(f"k must be at least 1, got {k}")
-        leaves = flatten(self.attributions)
-        sizes = [int(np.prod(leaf.shape[1:])) for leaf in leaves.values()]
-        if names is not None and len(names) != sum(sizes):
-            raise ValueError(f"{len(names)} names for {sum(sizes)} features; sum over an axis first, or name them all")
-        flat = np.concatenate([leaf.reshape(len(self), size) for leaf, size in zip(leaves.values(), sizes, strict=True)], 1)
-        norms = np.maximum(self.magnitudes, np.finfo(float).tiny)
-        offsets = np.cumsum([0, *sizes])
-
-        def name(example: int, position: int):
-            if names is not None:
-                return names[position]
-            part = int(np.searchsorted(offsets, position, side="right")) - 1
-            key, leaf = list(leaves.items())[part]
-            index = tuple(int(i) for i in np.unravel_index(position - offsets[part], leaf.shape[1:]))
-            if self.tokens is not None and self.tokens.shape == leaf.shape:
-                return str(self.tokens[example][index])
-            if own := self.name_of(key, index):
-                return own
-            index = index[0] if len(index) == 1 else index
-            return index if key is None else (key, index)
-
-        order = np.argsort(-np.abs(flat), axis=1, kind="stable")[:, :k]
-        return [
-            [Feature(name(i, int(j)), float(flat[i, j]), float(abs(flat[i, j]) / norms[i])) for j in row]
-            for i, row in enumerate(order)
-        ]
+        return ranked(self, k, names)
 
 
 # What functions that change a result hand back: a result of the same class.

@@ -9,7 +9,6 @@ import numpy as np
 import tensorflow as tf
 
 from ..common.errors import AttributionError
-from ..graph.traced.activations import counted_bytes, inferred_bytes, static_bytes
 from ..graph.traced.compiled import Compiled
 from ..graph.traced.cut import Cut, Port
 from ..graph.traced.gradients import gradients
@@ -19,6 +18,7 @@ from ..graph.traced.scaling import scaled
 from ..graph.traced.trace import TRACING, Called, Traced
 from .outputs import Output
 from .place import Place
+from .row_sizes import RowSizes
 
 # Under which name cuts are fed with a factor of the score.
 SCALE = "scale"
@@ -110,53 +110,12 @@ class ScoreFunction:
         the graph."""
         return Cut(self.traced, self._feeds | (feeds or {}), fetches)
 
-    def row_bytes(self, inputs: dict[Any, np.ndarray]) -> tuple[int, int]:
-        """About how many bytes one row's forward activations take, to the score and to the whole output, at every position.
-
-        Args:
-            inputs: those of one example, by the model's keys. Where the graph does not say how large its tensors are (images of
-                any size, sequences of any length, loops), the model is run on them to know.
-        """
-        if self.traced.called is not None:
-            return self.traced.called.row_bytes, self.traced.called.row_bytes
-        selected = [port.tensor for port in self.place.ports.values()]
-        scored, whole = (static_bytes(ends, selected) for ends in self._ends)
-        if scored is None or whole is None:
-            scored, whole = self._inferred(inputs, selected)
-        if scored is not None and whole is not None:
-            return scored, whole
-        # what two examples take beyond one: an axis of unknown size may hold rows, positions, or both
-        one, two = (
-            self._bytes.evaluate(
-                {key: np.repeat(value[:1], count, 0) for key, value in inputs.items()}
-                | {"target": np.zeros((count, self.target_rank), np.int32)}
-            )
-            for count in (1, 2)
-        )
-        return int(two[0] - one[0]), int(two[1] - one[1])
-
-    def _inferred(self, inputs: dict[Any, np.ndarray], selected: list[tf.Tensor]) -> list[int | None]:
-        shapes: dict[Any, tuple] = {tensor.ref(): inputs[key].shape[1:] for key, tensor in self.traced.inputs.items()}
-        if self.target_rank > 1:
-            shapes[self.chosen()[1].ref()] = (self.target_rank,)
-        scored, whole = self._ends
-        found = inferred_bytes(self.traced.function, shapes, whole, selected)
-        return [found if scored is whole else inferred_bytes(self.traced.function, shapes, scored, selected), found]
-
-    @property
-    def _ends(self) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-        whole = list(self.output.fetches.values())
-        return whole if self.target_rank < 2 else [self.chosen()[0]], whole
-
     @functools.cached_property
-    def _bytes(self) -> Cut:
-        """The cut from the model's inputs, and "target", to what `row_bytes` wants of all rows."""
-        selected, inputs = [port.tensor for port in self.place.ports.values()], self.traced.inputs
-        with TRACING, self.traced.function.graph.as_default():
-            rows = tf.shape(next(iter(inputs.values())), tf.int64)[0]
-            totals = [counted_bytes(ends, selected, rows) for ends in self._ends]
-        feeds = {key: Port(tensor) for key, tensor in inputs.items()} | {"target": Port(self.chosen()[1])}
-        return Cut(self.traced, feeds, {number: Port(total) for number, total in enumerate(totals)})
+    def row_sizes(self) -> RowSizes:
+        """How much memory a row takes."""
+        whole, target = list(self.output.fetches.values()), self.chosen()[1]
+        scored = whole if self.target_rank < 2 else [self.chosen()[0]]
+        return RowSizes(self.traced, [port.tensor for port in self.place.ports.values()], scored, whole, target)
 
     @functools.cached_property
     def log_odds(self) -> "ScoreFunction | None":

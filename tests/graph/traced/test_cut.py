@@ -82,11 +82,11 @@ def test_inferred_sizes_are_those_of_a_run(pool, monkeypatch):
         attributor = ta.Attributor(attention_net(pool))
         attributor.attribute(x, target=target, method="gradient")
         (session,) = attributor._sessions.values()
-        return session.function.row_bytes({None: x[:1]}), session.function
+        return session.function.row_sizes.of({None: x[:1]}), session.function
 
     ((sizes, function),) = [blocks()]
     selected = [port.tensor for port in function.place.ports.values()]
-    assert activations.static_bytes(function._ends[1], selected) is None
-    monkeypatch.setattr("tf_attrib.selection.score_function.inferred_bytes", lambda *args: None)
+    assert activations.static_bytes(function.row_sizes._ends[1], selected) is None
+    monkeypatch.setattr("tf_attrib.selection.row_sizes.inferred_bytes", lambda *args: None)
     assert sizes == blocks()[0]
     assert min(sizes) > 1000
