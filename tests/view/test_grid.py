@@ -42,7 +42,7 @@ def test_methods_stand_beside_each_other_under_their_names():
     first = digits(3)
     second = result(first.attributions * 2, first.inputs, method="VarGrad(x)")
     named = ta.grid({"ours": first, "theirs": second}, [2, -3], across=1)
-    assert titles(named) == [f"class 2 {first.scores[2]:.3g}", "ours", "theirs", f"class 0 {first.scores[0]:.3g}", "", ""]
+    assert titles(named) == [f"class 2: {first.scores[2]:.3g}", "ours", "theirs", f"class 0: {first.scores[0]:.3g}", "", ""]
     assert titles(ta.grid([first, second], 0))[1:] == ["integrated_gradients", "Var Grad"]
     slopes = result(first.attributions, first.inputs, kind="slope")
     both = ta.grid({"parts": first, "slopes": slopes}).caption

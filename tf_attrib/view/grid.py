@@ -161,11 +161,11 @@ def _kind(block: Block, kind: str) -> str:
 
 
 def _label(result: Result, example: int) -> str:
-    """ "espresso 0.984", or "class 967 0.984" where the class has no name."""
+    """ "espresso: 0.984", or "class 967: 0.984" where the class has no name."""
     words = captions.target_words(result, example)
     if result.target is not None and np.ndim(result.target[example]) == 0:
         words = result.class_names.get(int(result.target[example]), words)
-    return f"{words} {captions.number(result.scores[example])}".strip()
+    return f"{words}: {captions.number(result.scores[example])}".removeprefix(": ")
 
 
 def _wrapped(text: str, side: float) -> str:
