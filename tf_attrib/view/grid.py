@@ -220,7 +220,8 @@ def _caption(columns: list[Column], made: list[list[Picture]], chosen: Sequence[
         limits = [picture.limit for picture in pictures if picture.limit is not None]
         if limits:
             low, high = captions.number(min(limits)), captions.number(max(limits))
-            span = f"from ±{low} to ±{high}, each picture on its own scale" if low != high else f"at ±{high}"
+            sign = "" if column.kind == "layer" else "±"  # of layers the positive part is drawn
+            span = f"from {sign}{low} to {sign}{high}, each picture on its own scale" if low != high else f"at {sign}{high}"
             sentences.append(f"{column.heading}: full colour {span} ({column.unit}).")
         if clipped := sum(picture.clipped for picture in pictures):
             sentences.append(
