@@ -53,6 +53,20 @@ def test_what_is_missing_is_said(net):
     assert_refused(lambda: ta.most_confident(net, X[:3], (predicted[:3] + 1) % 4), "none of 3 examples")
 
 
+def test_scores_that_are_the_same_are_said():
+    """A softmax that is sure is 1 to the last bit, of one example as of the next; its logits are not."""
+    net = keras.Sequential([keras.Input((2,)), layers.Dense(2, activation="softmax", kernel_initializer="identity")])
+    x = np.array([[100, 0], [0, 1], [300, 0], [0, 90], [200, 0]], "float32")
+    found = ta.most_confident(net, x, [0, 1, 0, 1, 0])
+    assert (found.indices.tolist(), found.tied.tolist()) == ([0, 3], [2, 0])
+    assert "class 0: example 0, probability 1 as 2 more\n" in repr(found)
+    assert "logits tell them apart" in repr(found)
+    assert ta.most_confident(net, x, [0, 1, 0, 1, 0], per_class=2).tied.tolist() == [2, 2, 0, 0]
+    by_logits = ta.most_confident(ta.Attributor(net, of="logits"), x, [0, 1, 0, 1, 0])
+    assert (by_logits.indices.tolist(), by_logits.tied.tolist()) == ([2, 3], [0, 0])
+    assert "the same" not in repr(by_logits)
+
+
 def test_frames_stay_frames_and_one_hot_labels_do(net, labels):
     frame = pd.DataFrame(X, columns=list("abcdef"))
     found = ta.most_confident(net, frame, np.eye(4)[labels])

@@ -7,7 +7,7 @@ import pytest
 
 from tf_attrib.attribution import Attribution
 from tf_attrib.common.errors import AttributionError
-from tf_attrib.view import gradient_strip, saturation, strips
+from tf_attrib.view import gradient_strip, saturation, show, strips
 from tf_attrib.view.along_path import gradient_magnitude, steps_panel
 from tf_attrib.view.kinds import blocks
 
@@ -93,3 +93,15 @@ def test_strips_of_large_images_are_clipped_and_say_so():
         assert any("20% of its attribution at most, are clipped" in words for words in told)
         assert f"{np.abs(maps).max():.3g}" in told[-1]
         assert all(picture.limit < np.abs(maps[i]).max() for i, picture in enumerate(pictures)) or scale == "common"
+
+
+def test_saturation_is_as_wide_as_it_is_told_and_what_it_says_fits():
+    figure = show(interior([4, 3, 2, 1, 1]), kind="saturation", width=3)
+    assert figure.get_size_inches()[0] == 3
+    figure.canvas.draw()
+    part = figure.subfigs[0]
+    texts = [part._suptitle, part._supxlabel, *(axes.yaxis.label for axes in part.axes), part.axes[0].xaxis.label]
+    for text in texts:
+        box = text.get_window_extent()
+        assert box.x0 >= 0
+        assert max(box.x1 - figure.bbox.x1, -box.y0, box.y1 - figure.bbox.y1) <= 0

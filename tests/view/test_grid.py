@@ -1,5 +1,7 @@
 """Examples side by side: each with its image, class and score, and what each method attributes, on stated scales."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -42,7 +44,7 @@ def test_methods_stand_beside_each_other_under_their_names():
     first = digits(3)
     second = result(first.attributions * 2, first.inputs, method="VarGrad(x)")
     named = ta.grid({"ours": first, "theirs": second}, [2, -3], across=1)
-    assert titles(named) == [f"class 2 {first.scores[2]:.3g}", "ours", "theirs", f"class 0 {first.scores[0]:.3g}", "", ""]
+    assert titles(named) == [f"class 2: {first.scores[2]:.3g}", "ours", "theirs", f"class 0: {first.scores[0]:.3g}", "", ""]
     assert titles(ta.grid([first, second], 0))[1:] == ["integrated_gradients", "Var Grad"]
     slopes = result(first.attributions, first.inputs, kind="slope")
     both = ta.grid({"parts": first, "slopes": slopes}).caption
@@ -60,7 +62,9 @@ def test_what_suits_the_data_is_drawn():
         figure.caption.split()
     )
     coarse = result(np.abs(RNG.normal(size=(2, 4, 4))), large.inputs)
-    assert "Of layers the positive part alone" in ta.grid([large, coarse]).caption
+    layer = " ".join(ta.grid([large, coarse]).caption.split())
+    assert "Of layers the positive part alone" in layer
+    assert re.search(r": full colour from \d\S+ to \d\S+, each picture on its own scale", layer)
     for kind in ("map", "window", "smooth", "overlay"):
         pixels = ta.grid(large, kind=kind).subfigs[0].axes[1].images[0].get_array()
         shown = large.plot(kind=kind, example=0)

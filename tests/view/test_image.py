@@ -302,7 +302,7 @@ def test_a_narrow_figure_stands_upright_and_nothing_sticks_out(kind):
     assert not any(one.overlaps(other) for i, one in enumerate(boxes) for other in boxes[:i])
 
 
-def test_a_width_means_something_for_images_alone():
+def test_a_width_that_means_nothing_is_refused():
     with pytest.raises(AttributionError, match="width= means nothing for kind table"):
         show(result(np.ones((2, 5))), width=3)
     with pytest.raises(AttributionError, match="above 1"):

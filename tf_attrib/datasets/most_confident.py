@@ -26,6 +26,7 @@ class MostConfident:
         confidence: (k,), the explained score of these, in `unit`.
         inputs: (k, ...), in the structure of the inputs.
         missing: the classes, of those among the labels, of which fewer than asked for are classified correctly.
+        tied: (k,), how many others of the class are classified correctly with the very same score: the first are taken.
         unit: of the confidence: probability or logit.
         names: of the classes, or None.
     """
@@ -35,6 +36,7 @@ class MostConfident:
     confidence: np.ndarray
     inputs: Any
     missing: tuple[int, ...]
+    tied: np.ndarray
     unit: str
     names: ClassNames | None = None
 
@@ -45,9 +47,12 @@ class MostConfident:
     def __repr__(self) -> str:
         lines = [f"The most confident correctly classified examples, {len(self)} of {len(np.unique(self.labels))} classes:"]
         lines += [
-            f"  {self._name(label)}: example {index}, {self.unit} {score:.4g}"
-            for index, label, score in zip(self.indices, self.labels, self.confidence, strict=True)
+            f"  {self._name(label)}: example {index}, {self.unit} {score:.4g}" + (f" as {tied} more" if tied else "")
+            for index, label, score, tied in zip(self.indices, self.labels, self.confidence, self.tied, strict=True)
         ]
+        if self.tied.any():
+            hint = ": logits tell them apart, attributor.explaining('logits')" if self.unit == "probability" else ""
+            lines.append(f"  of the same scores the first are taken{hint}")
         if self.missing:
             lines.append(f"  fewer than asked for are classified correctly of {', '.join(map(self._name, self.missing))}")
         return "\n".join(lines)
@@ -79,10 +84,11 @@ def most_confident(attributor: Any, inputs: Any, labels: Any, per_class: int = 1
     known, predicted, scores = (
         np.concatenate([getattr(part, name) for part in parts]) for name in ("labels", "predicted", "scores")
     )
-    best, missing = [], []
+    best, tied, missing = [], [], []
     for label in np.unique(known):
         right = np.flatnonzero((known == label) & (predicted == label))
         best.append(right[np.argsort(-scores[right], kind="stable")][:per_class])
+        tied += [np.count_nonzero(scores[right] == score) - 1 for score in scores[best[-1]]]
         missing += [int(label)] if len(right) < per_class else []
     indices = np.concatenate(best)
     if not len(indices):
@@ -94,6 +100,7 @@ def most_confident(attributor: Any, inputs: Any, labels: Any, per_class: int = 1
         scores[indices],
         take(kept, indices),
         tuple(missing),
+        np.array(tied),
         parts[0].unit,
         attributor.class_names,
     )

@@ -23,7 +23,9 @@ def describe_zeros(x: dict[Any, np.ndarray], kind: str) -> str:
     (values,) = x.values()
     low, high = float(values.min()), float(values.max())
     image = values.ndim == 4 and values.shape[-1] in (1, 3, 4)
-    if low >= 0:
+    if high < 0 or (low > 0 and not image):
+        shade = "above the range" if high < 0 else "below the range"
+    elif low >= 0:
         shade = "black" if image else "the low end"
     elif low >= -1 and high <= 1:
         low, high, shade = -1.0, 1.0, "gray" if image else "the middle"

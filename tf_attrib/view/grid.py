@@ -161,11 +161,11 @@ def _kind(block: Block, kind: str) -> str:
 
 
 def _label(result: Result, example: int) -> str:
-    """ "espresso 0.984", or "class 967 0.984" where the class has no name."""
+    """ "espresso: 0.984", or "class 967: 0.984" where the class has no name."""
     words = captions.target_words(result, example)
     if result.target is not None and np.ndim(result.target[example]) == 0:
         words = result.class_names.get(int(result.target[example]), words)
-    return f"{words} {captions.number(result.scores[example])}".strip()
+    return f"{words}: {captions.number(result.scores[example])}".removeprefix(": ")
 
 
 def _wrapped(text: str, side: float) -> str:
@@ -220,7 +220,8 @@ def _caption(columns: list[Column], made: list[list[Picture]], chosen: Sequence[
         limits = [picture.limit for picture in pictures if picture.limit is not None]
         if limits:
             low, high = captions.number(min(limits)), captions.number(max(limits))
-            span = f"from ±{low} to ±{high}, each picture on its own scale" if low != high else f"at ±{high}"
+            sign = "" if column.kind == "layer" else "±"  # of layers the positive part is drawn
+            span = f"from {sign}{low} to {sign}{high}, each picture on its own scale" if low != high else f"at {sign}{high}"
             sentences.append(f"{column.heading}: full colour {span} ({column.unit}).")
         if clipped := sum(picture.clipped for picture in pictures):
             sentences.append(

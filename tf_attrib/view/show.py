@@ -37,7 +37,7 @@ USES = {
     "spectrogram": (*PICTURE, "value_range", "times", "time_unit", "frequencies"),
     "table": ("k", "names"),
     "steps": ("baseline", "columns", "value_range"),
-    "saturation": (),
+    "saturation": ("width",),
     "positions": ("tokens", "names"),
     "waterfall": ("k", "names"),
     "scatter": ("k", "names", "feature", "colour_by"),
@@ -120,8 +120,8 @@ def show(
         sigma: of "smooth", the Gaussian's standard deviation in pixels; default: 3% of the image's shorter side, at least 1.
         regions: of "regions", whole numbers (height, width), or (batch, height, width) with one map for each example, such as
             `ta.superpixels(images)` or `ta.tiles(shape, size)`; default: what the method itself took away together.
-        width: of figures of images, in inches; below 6 pictures stand one beneath the other, so that what is 3 inches wide can
-            be read on 300 pixels.
+        width: of figures of images and of "saturation", in inches; below 6 pictures stand one beneath the other, so that what
+            is 3 inches wide can be read on 300 pixels.
         frequencies: of spectrograms, the frequency of each bin in hertz, increasing; default: the numbers of the bins.
 
     Returns:
