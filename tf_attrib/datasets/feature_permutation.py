@@ -67,7 +67,8 @@ class Importance:
             f"examples, {self.repeats} times; lines: one standard error to either side.",
             *more,
         ]
-        return draw_importance(*zip(*found, strict=True), f"rise of {self.loss_name}", caption)
+        names, values, errors = [one[0] for one in found], [one[1] for one in found], [one[2] for one in found]
+        return draw_importance(names, values, errors, f"rise of {self.loss_name}", caption)
 
     @printed
     def __repr__(self) -> str:

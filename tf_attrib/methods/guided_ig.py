@@ -89,7 +89,7 @@ class GuidedSum:
         shapes = {key: tf.shape(x) for key, x in row.x.items()}
         end, start = _flat(row.x), _flat(row.reference)
         walk = _Walk(start, end, self.fraction, self.max_distance, ARRIVED.get(end.dtype, ARRIVED[tf.float32]))
-        sizes = [int(np.prod(x.shape[1:])) if x.shape[1:].is_fully_defined() else None for x in row.x.values()]
+        sizes = tf.stack([tf.reduce_prod(shape[1:]) for shape in shapes.values()])
 
         def parts(values: tf.Tensor) -> dict[Any, tf.Tensor]:
             split = [values] if len(shapes) == 1 else tf.split(values, sizes, axis=1)
@@ -147,7 +147,7 @@ class _Walk:
             part = tf.math.divide_no_nan(left - target, way)[:, None]
             # where all that is chosen does not suffice it goes as far as it may, and others are chosen
             further = tf.where((part > 1) | (way == 0)[:, None], last, at + part * (last - at))
-            return tf.where(chosen, further, at), open_rows & tf.reduce_any(chosen, 1) & ~((part[:, 0] <= 1) & (way > 0))
+            return tf.where(chosen, further, at), open_rows & tf.reduce_any(chosen, 1) & ((part[:, 0] > 1) | (way <= 0))
 
         rows = tf.ones(tf.shape(at)[:1], tf.bool)
         at, _ = tf.while_loop(going, on, (at, rows), shape_invariants=(self.end.shape, tf.TensorShape([None])))
@@ -160,8 +160,5 @@ class _Walk:
 
 def _flat(values: dict[Any, tf.Tensor]) -> tf.Tensor:
     """(rows, features) of all tensors side by side."""
-    flat = [
-        tf.reshape(value, [tf.shape(value)[0], int(np.prod(value.shape[1:])) if value.shape[1:].is_fully_defined() else -1])
-        for value in values.values()
-    ]
+    flat = [tf.reshape(value, [tf.shape(value)[0], value.shape[1:].num_elements() or -1]) for value in values.values()]
     return flat[0] if len(flat) == 1 else tf.concat(flat, 1)

@@ -92,7 +92,7 @@ def at_scales(image: np.ndarray) -> list[np.ndarray]:
     exact = {"preserve_range": True, "mode": "constant"}
     square = resize(2 * _scaled(image.astype(float)) - 1, (SIDE, SIDE), order=3, anti_aliasing=True, **exact)
     maps = [segmented(square, scale=scale, sigma=0.8, min_size=SMALLEST) for scale in SCALES]
-    return [resize(labels, image.shape[:2], order=0, anti_aliasing=False, **exact).astype(int) for labels in maps]
+    return [np.asarray(resize(labels, image.shape[:2], order=0, anti_aliasing=False, **exact)).astype(int) for labels in maps]
 
 
 def _scaled(image: np.ndarray) -> np.ndarray:

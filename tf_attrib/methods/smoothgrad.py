@@ -42,12 +42,12 @@ class SmoothGrad(OfInner):
             raise AttributionError(
                 f"inner must be a method that takes gradients, such as 'gradient' or ta.IntegratedGradients(); got {inner!r}"
             )
-        if self.inner.gives_more:
+        if inner.gives_more:
             raise AttributionError(
                 f"{self.inner!r} goes on from the attributions of another method: smooth that one, "
                 "ta.XRAI(ta.SmoothGrad('integrated_gradients'))"
             )
-        if self.inner.baseline_of_input:
+        if inner.baseline_of_input:
             raise AttributionError(
                 f"{self.inner!r} makes its baseline of the input, and each noisy copy would have another: average "
                 "'integrated_gradients', against ta.blur(sigma) for one"

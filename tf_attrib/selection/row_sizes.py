@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..common.types import present
 from ..graph.traced.activations import counted_bytes, inferred_bytes, static_bytes
 from ..graph.traced.cut import Cut, Port
 from ..graph.traced.trace import TRACING, Traced
@@ -38,7 +39,7 @@ class RowSizes:
         if scored is None or whole is None:
             scored, whole = self._inferred(inputs)
         if scored is None or whole is None:
-            scored, whole = self._counted(inputs)
+            return self._counted(inputs)
         return scored, whole
 
     def _inferred(self, inputs: dict[Any, np.ndarray]) -> tuple[int | None, int | None]:
@@ -53,7 +54,7 @@ class RowSizes:
         one, two = (
             self._run.evaluate(
                 {key: np.repeat(value[:1], count, 0) for key, value in inputs.items()}
-                | {"target": np.zeros((count, self._target.shape[1]), np.int32)}
+                | {"target": np.zeros((count, present(self._target.shape[1])), np.int32)}
             )
             for count in (1, 2)
         )
