@@ -59,6 +59,21 @@ def maps(images: np.ndarray, result: ta.Attribution, signed: bool):
     return figure
 
 
+def heat(images: np.ndarray, result: ta.Attribution, area: float):
+    """Each image beside its regions of the highest attribution per pixel, which cover no more than that part of it."""
+    figure, axes = plt.subplots(1, 2 * len(images), figsize=(7.4, 1.55), layout="constrained")
+    for example, (image, top) in enumerate(zip(images, ta.top_regions(result, area), strict=True)):
+        values = result.region_values[example][result.regions[example] - 1]
+        axes[2 * example].imshow(image[..., 0], cmap="gray_r")
+        axes[2 * example + 1].imshow(image[..., 0], cmap="gray_r", alpha=0.3)
+        shown = axes[2 * example + 1].imshow(np.where(top, values, np.nan), cmap="cividis", vmin=0, vmax=values.max())
+        figure.colorbar(shown, ax=axes[2 * example + 1], orientation="horizontal", fraction=0.06).ax.tick_params(labelsize=5)
+    for axis in axes:
+        axis.set_xticks([])
+        axis.set_yticks([])
+    return figure
+
+
 def methods(start: dict) -> None:
     """One picture for each row of the table of methods."""
     model, images = start["model"], start["images"]
@@ -69,6 +84,8 @@ def methods(start: dict) -> None:
         result = attributor.attribute(shown, baselines=baselines, method=INSTANCES.get(name, name), seed=0, verbose=False)
         if name == "interior_gradients":
             figure = result.plot(kind="steps", example=1)
+        elif name == "xrai":
+            figure = heat(shown, result, 0.3)
         else:
             figure = maps(shown, result, name not in WITHOUT_SIGN)
         save(figure, f"methods/pictures/{name}.png")

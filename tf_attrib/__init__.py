@@ -29,6 +29,7 @@ _PUBLIC = {
     "graph.saved.vocabulary": ("vocabulary",),
     "methods": (
         "Ablation",
+        "BlurIG",
         "Conductance",
         "Deconvolution",
         "DeepLift",
@@ -40,6 +41,7 @@ _PUBLIC = {
         "GradientTimesInput",
         "GuidedBackprop",
         "GuidedGradCam",
+        "GuidedIG",
         "IntegratedGradients",
         "InteriorGradients",
         "InternalInfluence",
@@ -54,9 +56,11 @@ _PUBLIC = {
         "SmoothGrad",
         "SmoothGradSquared",
         "VarGrad",
+        "XRAI",
     ),
     "methods.segments": ("superpixels", "tiles"),
     "result.result": ("Feature",),
+    "result.top_regions": ("top_regions",),
     "selection.at_and_of": ("embeddings", "inputs", "layer", "logits", "output", "probability", "score", "softmax", "tensor"),
     "selection.baselines": (
         "Baseline",

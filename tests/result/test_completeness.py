@@ -72,6 +72,8 @@ ONES = np.full((2, 5), 0.5, "float32")
 INCOMPLETE_CALLS = {
     "integrated_gradients, steps": (steep, ta.IntegratedGradients(rule="left", n_steps=2), None, "too_few_steps"),
     "integrated_gradients": (lambda x: tf.reduce_sum(rounded(x), 1), ta.IntegratedGradients(), None, None),
+    "blur_ig, steps": (steep, ta.BlurIG(rule="left", n_steps=2, max_sigma=100, border="zeros"), None, "too_few_steps"),
+    "guided_ig": (steep, ta.GuidedIG(2), None, "too_few_steps"),
     "expected_gradients": (steep, ta.ExpectedGradients(1), ta.dataset(np.zeros((1, 5), "float32")), "too_few_samples"),
     "deeplift": (turning, "deeplift", None, INCOMPLETE),
     "deepshap": (turning, "deepshap", ta.dataset(np.zeros((2, 5), "float32")), INCOMPLETE),
@@ -105,7 +107,7 @@ def test_conductance_by_a_fixed_rule(layered, conductance):
 def test_every_method_that_claims_completeness_is_here():
     # scores alone add up whatever the gradients are
     claimed = {name for name, method in ta.METHODS.items() if method.complete and not method.forward_only}
-    claimed |= {"expected_gradients"}
+    claimed |= {"expected_gradients", "guided_ig"}
     assert claimed == {name.partition(",")[0] for name in INCOMPLETE_CALLS} | {"conductance"}
 
 

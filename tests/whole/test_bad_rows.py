@@ -44,6 +44,9 @@ METHODS = {
     "interior_gradients": {},
     "integrated_gradients": {},
     "smoothgrad": {},
+    "blur_ig": {},
+    "guided_ig": {},
+    "xrai": {},
     "expected_gradients": {"baselines": ta.dataset(X)},
     "occlusion": {},
     "ablation": {},
@@ -74,7 +77,7 @@ def test_every_method_marks_them_and_does_the_others_to_the_last_bit(method, mod
     assert np.isnan(result.attributions[BAD]).all()
     np.testing.assert_array_equal(result.attributions[GOOD], alone.attributions)
     np.testing.assert_array_equal(result.inputs, spoiled())
-    for name in ("scores", "gap", "error_estimate", "evaluations", "target"):
+    for name in ("scores", "gap", "error_estimate", "evaluations", "target", "regions", "region_values"):
         values, expected = getattr(result, name), getattr(alone, name)
         assert (values is None) == (expected is None)
         if values is not None:

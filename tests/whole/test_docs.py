@@ -179,7 +179,7 @@ def test_a_method_has_a_page_with_formula_source_picture_and_cost(method):
     assert picture
     assert (DOCS / "methods" / "pictures" / picture[1]).is_file()
     claims = "**Adds up**: yes" in text
-    assert claims == kind.complete
+    assert claims == kind().complete
     assert f"methods/{method}.md" in (ROOT / "mkdocs.yml").read_text()
 
 

@@ -34,9 +34,9 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         default="integrated_gradients",
         metavar="NAME",
         help="integrated_gradients (default), gradient, gradient_times_input, interior_gradients, expected_gradients, "
-        "smoothgrad, smoothgrad_squared, vargrad, occlusion, ablation, shapley_sampling, kernel_shap, lime, deeplift, "
-        "deepshap, guided_backprop, deconvolution, conductance, internal_influence, grad_cam, grad_cam_plus_plus, layer_cam, "
-        "score_cam, guided_grad_cam, rise",
+        "blur_ig, guided_ig, smoothgrad, smoothgrad_squared, vargrad, occlusion, ablation, shapley_sampling, kernel_shap, "
+        "lime, deeplift, deepshap, guided_backprop, deconvolution, conductance, internal_influence, grad_cam, "
+        "grad_cam_plus_plus, layer_cam, score_cam, guided_grad_cam, rise, xrai",
     )
     option("--out", default="attributions", metavar="DIR", help="folder to write to (default: attributions)")
     option("--pictures", type=int, default=PICTURES, metavar="N", help=f"draw at most N examples (default: {PICTURES})")

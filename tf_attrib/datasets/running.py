@@ -10,6 +10,7 @@ from ..attribution import Attribution
 from ..common.checks import whole
 from ..common.errors import AttributionError
 from ..common.types import present
+from ..result.completeness import NOT_ESTIMATED
 from . import reading
 from .features import FeatureSums, degenerate
 from .phrase_rules import read_off
@@ -85,7 +86,7 @@ class Running:
             raise AttributionError("some results are of words and others are not: summarise them one by one")
         finite = np.all([np.isfinite(block.values.reshape(len(result), -1)).all(1) for block in found], 0)
         if result.status is not None:
-            self._unfinished += int((~np.isin(result.status, ("converged", ""))[finite]).sum())
+            self._unfinished += int((~np.isin(result.status, ("converged", NOT_ESTIMATED, ""))[finite]).sum())
         groups, targets = self._groups(result, labels), _keys(result.target, len(result))
         classes = _keys(result.predicted if labels is None else labels, len(result))
         self._measure_on(labels, result)

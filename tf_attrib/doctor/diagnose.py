@@ -99,6 +99,10 @@ def diagnose(
             f"diagnose examines integrated gradients; got {method!r}: leave method out, or give one such "
             "as ta.IntegratedGradients(n_steps=20)"
         )
+    if method.path is not None:
+        raise AttributionError(
+            f"diagnose examines straight paths, which its findings are about; got {method!r}: leave path out"
+        )
     own = {id(one): one for one in (*ADDED.values(), *given_checks(checks))}  # each once
     session, ready, _ = attributor.prepare(inputs)
     chosen = chosen_target(session, ready) if target is None else None

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..common.nested import flatten, rebuild
-from ..result.completeness import judged
+from ..result.completeness import NOT_ESTIMATED, judged
 from ..selection.score_function import ScoreFunction
 from ..selection.zeros_in_words import describe_zeros
 from .compared import Compared
@@ -81,7 +81,7 @@ def assemble(
         found |= {"alphas": outcome.alphas, "path_scores": outcome.path_scores, "path_gradients": outcome.path_slopes}
     if method.uses_baseline:
         found |= _against_baseline(found, method, function, outcome, tables, compared)
-    return found
+    return found | method.afterwards(found["attributions"], work)
 
 
 def _deviations(outcome: Outcome, finite: np.ndarray) -> Any:
@@ -122,7 +122,9 @@ def _against_baseline(
             status = judged(more["gap"], difference, size, compared.largest, method.exact, short)
             known = found["status"]
             more["status"] = (
-                status if known is None else np.where(np.isin(known, ("", CONVERGED)) & (status != ""), status, known)
+                status
+                if known is None
+                else np.where(np.isin(known, ("", CONVERGED, NOT_ESTIMATED)) & (status != ""), status, known)
             )
     if method.on_path:
         more["gradient_share"] = np.divide(

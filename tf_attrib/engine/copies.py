@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..common.types import Leaves, present
+from ..result.completeness import NOT_ESTIMATED
 from .integral.integrator import Outcome
 from .integral.refined import WORST
 
@@ -122,5 +123,6 @@ def _noisy(value: np.ndarray, count: int, stddev: float, rng: np.random.Generato
 
 def _worst(status: np.ndarray) -> np.ndarray:
     """The worst status of each example's copies."""
-    ranks = np.vectorize(WORST.index)(status)
-    return np.array(WORST)[ranks.max(1)]
+    worst = (NOT_ESTIMATED, *WORST)
+    ranks = np.vectorize(worst.index)(status)
+    return np.array(worst)[ranks.max(1)]

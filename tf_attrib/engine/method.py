@@ -35,6 +35,7 @@ class Method:
         takes_baselines: whether a user may choose x'.
         needs_data: whether x' must be drawn from data, so that nothing stands in where no baselines are given.
         uses_baseline: whether the score at x' says something about the attribution.
+        baseline_of_input: whether x' is made of x, so that noisy copies of x would need others.
         complete: whether the attributions claim to sum to F(x) - F(x').
         exact: whether they do to rounding, so that a gap says that something is wrong.
         linear: whether the attribution of a weighted sum of functions is the weighted sum of theirs.
@@ -43,6 +44,7 @@ class Method:
         dummies: whether a feature that the function does not depend on gets exactly nothing, where there are few.
         at_features: whether there is a number for each feature of the selected tensors; Grad-CAM gives one for each position.
         needs_layer: whether it looks at a layer that has positions, so that a plain function has nothing for it.
+        needs_images: whether it is for images alone, (height, width, channels) for each example.
         kind: what the attributions are, as `Result.kind` has it: contribution, slope, effect, map or square (without sign).
         in_score_units: whether their sum is in the unit of the score, so that a gap has a meaning.
         on_path: whether rows lie on the path from x' to x, x among them, and give the slope of the score along it: that at x
@@ -60,6 +62,7 @@ class Method:
     takes_baselines: ClassVar[bool] = True
     needs_data: ClassVar[bool] = False
     uses_baseline: ClassVar[bool] = True
+    baseline_of_input: ClassVar[bool] = False
     complete: ClassVar[bool] = False
     exact: ClassVar[bool] = False
     linear: ClassVar[bool] = True
@@ -67,6 +70,7 @@ class Method:
     dummies: ClassVar[bool] = True
     at_features: ClassVar[bool] = True
     needs_layer: ClassVar[bool] = False
+    needs_images: ClassVar[bool] = False
     kind: ClassVar[str] = "contribution"
     in_score_units: ClassVar[bool] = True
     on_path: ClassVar[bool] = False
@@ -97,6 +101,11 @@ class Method:
     def has_integrator(self) -> bool:
         """Whether `integrator` gives one."""
         return type(self).integrator is not Method.integrator
+
+    def path_lengths(self, work: Work) -> np.ndarray | None:
+        """(n · k, cells), where curved paths run far (`curves.lengths`), after a check that they lead where they must; None of
+        straight ones, and of those that are known to run evenly."""
+        return None
 
     def row(self, features: Features, kind: str) -> RowFunction:
         """What is computed at each row, such as `ta.extend.GradientIntegrand()`; the arguments are as in `points`."""
@@ -144,6 +153,15 @@ class Method:
     def fields(self, work: Work) -> dict[str, Any]:
         """What this method alone knows of its result: fields of `Result`, by name."""
         return {}
+
+    def afterwards(self, attributions: Any, work: Work) -> dict[str, Any]:
+        """What follows from the attributions: fields of `Result`, by name."""
+        return {}
+
+    @property
+    def gives_more(self) -> bool:
+        """Whether it goes on from its attributions."""
+        return type(self).afterwards is not Method.afterwards
 
     def unit(self, of_score: str) -> str:
         """The unit of the attributions, given that of the score."""

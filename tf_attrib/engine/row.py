@@ -48,7 +48,8 @@ class Row:
 
 class RowFunction(Protocol):
     """What a method evaluates on a block of rows: a frozen dataclass or a function; equal ones are compiled once. One whose
-    `takes_present` is a TensorSpec is given what is there of each row's example, of that type and rank."""
+    `takes_present` is a TensorSpec is given what is there of each row's example, of that type and rank; `score_only` is the
+    row function that gives the score alone where rows do not lie on the straight path."""
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict[Any, tf.Tensor]]:
         """Score (rows,), derivative of what is integrated along the path (rows,), zeros where that means nothing, and what each

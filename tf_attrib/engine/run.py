@@ -50,7 +50,7 @@ def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance:
     function = session.function
     dtype, odds = function.dtype.as_numpy_dtype, control is not None and function.log_odds is not None
     sums: Features | None = method.sum_shapes(work.features, work)
-    own = method.integrator(work, seed)
+    own, lengths = method.integrator(work, seed), method.path_lengths(work)
     if own is not None:
         integrator, sums = own, None  # it sums scores itself
     elif control is not None:
@@ -65,6 +65,7 @@ def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance:
             method.shares_residual(function),
             1 if method.cloud is None else method.cloud.judged_together,
             _rounding(function),
+            lengths,
         )
     else:
         integrator = Fixed(_points(method, work, seed), sums, dtype, method.forward_only)

@@ -256,7 +256,7 @@ class Session(Fetching):
         """
 
         def program_for(forward_only: bool) -> program.Program:
-            key = (ScoreOnly(), False) if forward_only else (row, odds)
+            key = (getattr(row, "score_only", ScoreOnly()), False) if forward_only else (row, odds)
             if key not in self._programs:
                 explained = present(self.function.log_odds) if key[1] else self.function
                 self._programs[key] = program.Program(explained, key[0], tables.extra, None if forward_only else sums)

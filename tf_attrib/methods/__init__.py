@@ -5,16 +5,19 @@ loop of its own: see `engine`. In the formulas F is the explained score, x the s
 """
 
 from ..engine.method import METHODS, Method, as_method
+from .blur import BlurIG
 from .cam import GradCam, GradCamPlusPlus, GuidedGradCam, LayerCam
 from .coalitions.methods import LIME, KernelSHAP, ShapleySampling
 from .conductance import Conductance, InternalInfluence
 from .deeplift.method import DeepLift, DeepShap
 from .gradients import Deconvolution, Gradient, GradientTimesInput, GuidedBackprop, InteriorGradients
+from .guided_ig import GuidedIG
 from .masks import Ablation, Occlusion
 from .paths import ExpectedGradients, IntegratedGradients
 from .rise import RISE
 from .score_cam import ScoreCam
 from .smoothgrad import SmoothGrad, SmoothGradSquared, VarGrad
+from .xrai import XRAI
 
 METHODS.fill(
     {
@@ -23,6 +26,7 @@ METHODS.fill(
         "interior_gradients": InteriorGradients,
         "integrated_gradients": IntegratedGradients,
         "expected_gradients": ExpectedGradients,
+        "blur_ig": BlurIG,
         "smoothgrad": SmoothGrad,
         "smoothgrad_squared": SmoothGradSquared,
         "vargrad": VarGrad,
@@ -31,6 +35,7 @@ METHODS.fill(
         "shapley_sampling": ShapleySampling,
         "kernel_shap": KernelSHAP,
         "lime": LIME,
+        "guided_ig": GuidedIG,
         "deeplift": DeepLift,
         "deepshap": DeepShap,
         "guided_backprop": GuidedBackprop,
@@ -43,6 +48,7 @@ METHODS.fill(
         "score_cam": ScoreCam,
         "guided_grad_cam": GuidedGradCam,
         "rise": RISE,
+        "xrai": XRAI,
     }
 )
 

@@ -6,11 +6,13 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.types import Features, present
-from ..engine.integral import points
+from ..engine.curves import Curve, CurveIntegrand, lengths
+from ..engine.integral import placing, points
 from ..engine.integral.quadrature import DEFAULT_RULE, DEFAULT_STEPS, Rule, make_rule
 from ..engine.integral.refined import Control
 from ..engine.method import Method
 from ..engine.row import GradientIntegrand, RowFunction
+from ..engine.work import Work
 from ..selection.score_function import ScoreFunction
 
 # What integrated gradients aim at unless told otherwise.
@@ -19,7 +21,7 @@ TOLERANCE, MOST_EVALUATIONS = 0.05, 1025
 
 @dataclasses.dataclass(frozen=True, repr=False)
 class PathMethod(Method):
-    """What methods share that integrate along straight paths from x' to x.
+    """What methods share that integrate along paths from x' to x.
 
     Each path is refined until its estimated L1 error, relative to the L1 norm of its attributions, is at most `tolerance`; the
     result states the estimate, and a status for each example. `rule` or `n_steps` select a rule with fixed nodes instead.
@@ -88,14 +90,45 @@ class PathMethod(Method):
 class IntegratedGradients(PathMethod):
     """(x - x') · integral over alpha in [0, 1] of dF/dx at x' + alpha (x - x').
 
-    Sundararajan et al. 2017, arXiv:1703.01365, equation 1. Several baselines: the mean over them.
+    Sundararajan et al. 2017, arXiv:1703.01365, equation 1. Several baselines: the mean over them. Along another path x(alpha)
+    each feature i gets the integral of dF/dx_i at x(alpha) times dx_i/dalpha (section 4): the total stays the same, the parts
+    do not; features that are treated alike get the same where the path moves them alike.
+
+    Attributes:
+        path: a function of (baseline, x, alpha) to the points of another path, by operations of TensorFlow: tensors (rows, ...)
+            and alpha (rows, 1, ...), the baseline at alpha = 0 and x at 1; no row may depend on another. Of several tensors
+            each goes it by itself. Its derivative is taken by TensorFlow. A function is compiled once: keep it.
     """
 
+    path: Curve | None = dataclasses.field(default=None, kw_only=True)
     complete = True
-    measured_format = True
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.path is not None and (not callable(self.path) or getattr(self.path, "__hash__", None) is None):
+            raise AttributionError(
+                "path must be a function of (baseline, x, alpha) to points between them, such as path=lambda baseline, x, "
+                f"alpha: baseline + alpha**2 * (x - baseline), or a frozen dataclass with __call__; got {self.path!r}"
+            )
+
+    @property
+    def _accuracy(self) -> str:
+        shown = getattr(self.path, "__name__", type(self.path).__name__)
+        return super()._accuracy + ("" if self.path is None else f", path={shown}")
+
+    @property
+    def on_path(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (of a constant)
+        return self.path is None  # how fast another path comes in says nothing of the gradient at the input
+
+    @property
+    def measured_format(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (of a constant)
+        return self.path is None
+
+    def path_lengths(self, work: Work) -> np.ndarray | None:
+        return None if self.path is None else lengths(self.path, work.tables, placing.CELLS)
 
     def row(self, features: Features, kind: str) -> RowFunction:
-        return GradientIntegrand("difference")
+        return GradientIntegrand("difference") if self.path is None else CurveIntegrand(self.path)
 
 
 @dataclasses.dataclass(frozen=True)

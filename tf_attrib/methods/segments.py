@@ -1,5 +1,6 @@
 """Groups of features for methods that take them away together: tiles of a grid, and the superpixels of images."""
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -7,6 +8,9 @@ import numpy as np
 from ..common.checks import is_whole, number, whole
 from ..common.errors import AttributionError, missing_extra
 from ..selection.inputs import as_array
+
+# At which scales an image is segmented, at how many pixels a side, and of how many pixels a segment is at least.
+SCALES, SIDE, SMALLEST = (50, 100, 150, 250, 500, 1200), 224, 150
 
 
 def tiles(shape: tuple[int, ...], size: int | tuple[int, ...]) -> np.ndarray:
@@ -59,9 +63,39 @@ def superpixels(images: Any, n: int = 50, compactness: float = 10.0) -> np.ndarr
         from skimage.segmentation import slic
     except ImportError:
         raise missing_extra("scikit-image", "superpixels", "ta.superpixels") from None
-    found = []
-    for image in array.astype(float):
-        low, high = image.min(), image.max()
-        scaled = (image - low) / (high - low) if high > low else image * 0
-        found.append(slic(scaled, n_segments=n, compactness=compactness, channel_axis=-1, start_label=0))
+    found = [
+        slic(_scaled(image), n_segments=n, compactness=compactness, channel_axis=-1, start_label=0)
+        for image in array.astype(float)
+    ]
     return np.stack(found)
+
+
+def felzenszwalb() -> Callable[..., Any]:
+    """That of scikit-image.
+
+    Raises:
+        MissingExtra: it is not installed.
+    """
+    try:
+        from skimage.segmentation import felzenszwalb
+    except ImportError:
+        raise missing_extra("scikit-image", "superpixels", "ta.XRAI without segments=") from None
+    return felzenszwalb
+
+
+def at_scales(image: np.ndarray) -> list[np.ndarray]:
+    """Segments of an image (height, width, channels) at each of `SCALES` as label maps (height, width), where it is scaled to
+    224 x 224 pixels of -1 to 1: what the scales were chosen for (Kapishnikov et al. 2019, arXiv:1906.02825)."""
+    segmented = felzenszwalb()
+    from skimage.transform import resize
+
+    exact = {"preserve_range": True, "mode": "constant"}
+    square = resize(2 * _scaled(image.astype(float)) - 1, (SIDE, SIDE), order=3, anti_aliasing=True, **exact)
+    maps = [segmented(square, scale=scale, sigma=0.8, min_size=SMALLEST) for scale in SCALES]
+    return [resize(labels, image.shape[:2], order=0, anti_aliasing=False, **exact).astype(int) for labels in maps]
+
+
+def _scaled(image: np.ndarray) -> np.ndarray:
+    """Its values from 0 to 1; zeros where all are the same."""
+    low, high = image.min(), image.max()
+    return (image - low) / (high - low) if high > low else image * 0

@@ -1,30 +1,22 @@
 """Rows that average another method over noisy copies of the input."""
 
 import dataclasses
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 
 from ..common.errors import AttributionError
-from ..common.types import Features, Leaves
 from ..engine.copies import Cloud
-from ..engine.integral import points
-from ..engine.integral.refined import Control
 from ..engine.method import Method, as_method
-from ..engine.row import RowFunction
-from ..engine.session import Session
-from ..engine.work import Work
-from ..selection.at_and_of import At
-from ..selection.baselines import Baseline
-from ..selection.references import References
 from ..selection.score_function import ScoreFunction
+from .inner import OfInner
 
-# What other methods state once for all as constants of the class, this one takes from its inner method, as properties.
+# What other methods state once for all as constants of the class, these take from their inner method, as properties.
 # pyright: reportIncompatibleVariableOverride=false
 
 
 @dataclasses.dataclass(frozen=True)
-class SmoothGrad(Method):
+class SmoothGrad(OfInner):
     """The mean of an inner method over x + noise (Smilkov et al. 2017, arXiv:1706.03825, section 3).
 
     The target is that of x itself, and so are `scores`. Noise is normal, drawn for each example alone, and added where the
@@ -50,6 +42,16 @@ class SmoothGrad(Method):
             raise AttributionError(
                 f"inner must be a method that takes gradients, such as 'gradient' or ta.IntegratedGradients(); got {inner!r}"
             )
+        if self.inner.gives_more:
+            raise AttributionError(
+                f"{self.inner!r} goes on from the attributions of another method: smooth that one, "
+                "ta.XRAI(ta.SmoothGrad('integrated_gradients'))"
+            )
+        if self.inner.baseline_of_input:
+            raise AttributionError(
+                f"{self.inner!r} makes its baseline of the input, and each noisy copy would have another: average "
+                "'integrated_gradients', against ta.blur(sigma) for one"
+            )
         n, stddev = self.n_samples, self.stddev
         if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
             raise AttributionError(f"n_samples must be a whole number of at least 1, got {n!r}")
@@ -60,34 +62,12 @@ class SmoothGrad(Method):
             )
 
     @property
-    def _inner(self) -> Method:
-        """The inner method: its name has become one."""
-        assert isinstance(self.inner, Method)
-        return self.inner
-
-    @property
     def cloud(self) -> Cloud:
         return Cloud(int(self.n_samples), float(self.stddev), self.form)
 
     @property
-    def takes_baselines(self) -> bool:
-        return self._inner.takes_baselines
-
-    @property
-    def needs_data(self) -> bool:
-        return self._inner.needs_data
-
-    @property
     def linear(self) -> bool:
         return self.form == "mean" and self._inner.linear
-
-    @property
-    def at_features(self) -> bool:
-        return self._inner.at_features
-
-    @property
-    def uses_baseline(self) -> bool:
-        return self._inner.uses_baseline
 
     @property
     def kind(self) -> str:
@@ -101,53 +81,8 @@ class SmoothGrad(Method):
     def tells_signs(self) -> bool:
         return self._inner.tells_signs and self.form == "mean"
 
-    @property
-    def random(self) -> bool:
-        return self._inner.random
-
-    @property
-    def rules(self) -> str | None:
-        return self._inner.rules
-
-    @property
-    def control(self) -> Control | None:
-        return self._inner.control
-
-    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
-        return self._inner.points(references, rng, features, kind)
-
-    def row(self, features: Features, kind: str) -> RowFunction:
-        return self._inner.row(features, kind)
-
-    def placed_at(self, at: At | None, function: ScoreFunction) -> At | None:
-        return self._inner.placed_at(at, function)
-
-    def session_for(self, session: Session) -> Session:
-        return self._inner.session_for(session)
-
-    def sum_shapes(self, features: Features, work: Work) -> Features:
-        return self._inner.sum_shapes(features, work)
-
-    def row_extras(self, x: Leaves, session: Session) -> Leaves:
-        return self._inner.row_extras(x, session)
-
-    def shares_residual(self, function: ScoreFunction) -> bool:
-        return self._inner.shares_residual(function)
-
-    def default_baseline(self) -> Baseline:
-        return self._inner.default_baseline()
-
-    def references_used(self, references: References, seed: int | None) -> References:
-        return self._inner.references_used(references, seed)
-
-    def fields(self, work: Work) -> dict[str, Any]:
-        return self._inner.fields(work)
-
     def unit(self, of_score: str) -> str:
         return self._inner.unit(of_score) if self.form == "mean" else f"({self._inner.unit(of_score)})²"
-
-    def words(self, function: ScoreFunction) -> str:
-        return self._inner.words(function)
 
     def notes(self, function: ScoreFunction) -> tuple[str, ...]:
         notes = self._inner.notes(function)

@@ -13,6 +13,8 @@ ROUNDING = 1e-5
 # near zero seldom beyond 300; stacks of normalisations against zeros begin there, and multiply it with every block.
 MOST_CANCELLED = 300
 INCOMPLETE, CANCELLING = "incomplete", "cancelling"
+# Of sums along a path that gradients choose: what single attributions are off by is not known.
+NOT_ESTIMATED = "not_estimated"
 
 
 def judged(

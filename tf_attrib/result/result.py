@@ -39,6 +39,9 @@ PER_EXAMPLE = (
     "position",
     "groups",
     "regions",
+    "region_values",
+    "region_areas",
+    "region_totals",
 )
 
 
@@ -76,7 +79,8 @@ class Result:
             be refined further, did not fit together); "too_narrow" (the score jumps or peaks along the path within less than a
             step can resolve); "incomplete" (the sum is off by more than the method can explain: rounding, or the stated
             accuracy); "cancelling" (of a method that is exact: parts of both signs are far larger than the scores);
-            "too_few_steps", "too_few_samples" (of fixed rules and of draws: the sum is off by more than 5%); "not_finite"; ""
+            "too_few_steps", "too_few_samples" (of fixed rules and of draws: the sum is off by more than 5%); "not_estimated"
+            (of a path that gradients choose, as of guided IG: `gap` is all that is known of its accuracy); "not_finite"; ""
             where nothing is wrong, or the method states none.
         residual: (batch,), (score - baseline score) less the sum of the integral, before it was handed out, in `unit`.
         residual_clipped: (batch,) of bool, whether the residual was more than the integrand can explain (the model rounds,
@@ -106,6 +110,10 @@ class Result:
         taken_away: of effects, what was taken away at once: "windows", "positions" (with all their channels) or "groups".
         groups: (batch,) of int, how many groups each example has that were taken away one at a time.
         regions: (batch, *positions) of int, of which group or segment each position is, of methods that attribute to such.
+        region_values: (batch, k), of regions that are ranked (XRAI) the mean attribution of their pixels, in `attribution_unit`
+            per pixel: that of region r (1 is the first) at r - 1; NaN behind an example's last.
+        region_areas, region_totals: (batch, k), the part of the image that the first r regions cover, and the sum of what is
+            attributed to them: the curve of attribution over area.
         left_out: names of inputs that the score may depend on and that got no attribution.
         columns: by the key of a tensor ("" for an only one), the input that it is made from; " × " joins crossed ones.
         categories: by the key of a tensor that encodes a column, what the places of its last axis stand for.
@@ -168,6 +176,9 @@ class Result:
     taken_away: str = ""
     groups: np.ndarray | None = None
     regions: np.ndarray | None = None
+    region_values: np.ndarray | None = None
+    region_areas: np.ndarray | None = None
+    region_totals: np.ndarray | None = None
     left_out: tuple[str, ...] = ()
     columns: dict[str, str] = dataclasses.field(default_factory=dict)
     categories: dict[str, tuple[str, ...]] = dataclasses.field(default_factory=dict)

@@ -7,7 +7,7 @@ import numpy as np
 from ..common.class_names import numbered
 from ..common.nested import flatten
 from ..common.types import present
-from .completeness import MOST_CANCELLED
+from .completeness import MOST_CANCELLED, NOT_ESTIMATED
 from .result import Result
 
 # Below this share of the score the gradient at the input says next to nothing.
@@ -22,9 +22,10 @@ STATUS = {
     "cancelling": f"cancelling: positive and negative parts are more than {MOST_CANCELLED} times as large as the scores, and "
     "cancel: single ones mean little (normalisation at a zero baseline does this; try ta.token, baselines from "
     "data, at= behind it, or integrated gradients)",
-    "too_few_steps": "too few steps: the sum misses the difference of scores by more than 5%; raise n_steps, or leave rule= "
-    "and n_steps= out, and steps are found",
+    "too_few_steps": "too few steps: the sum misses the difference of scores by more than 5%; raise n_steps; integrated "
+    "gradients without rule= and n_steps= find out how many",
     "too_few_samples": "too few samples: the sum misses the difference of scores by more than 5%; raise n_samples",
+    NOT_ESTIMATED: "accuracy not estimated: the path follows the gradients, so that the gap is all that is known of it",
     "not_finite": "not finite: a NaN or an infinity came up in this example, so its numbers mean nothing",
 }
 # What is said of a path that could not be followed, by where: so close to the baseline, or elsewhere.

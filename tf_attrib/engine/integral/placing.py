@@ -23,13 +23,15 @@ FEWEST = 8
 TINY = np.finfo(float).tiny
 
 
-def first_nodes(scores: np.ndarray, odds: bool, most: int) -> list[np.ndarray]:
+def first_nodes(scores: np.ndarray, odds: bool, most: int, lengths: np.ndarray | None = None) -> list[np.ndarray]:
     """Where the first gradients of paths are taken.
 
     Args:
         scores: float64 (paths, CELLS + 1), F at equal distances, both ends included.
         odds: whether F is a probability whose log-odds are followed: then what lies where it is flat counts little.
         most: no more nodes than these, at least 2.
+        lengths: (paths, CELLS), the part of its length that a curved path runs in each cell; None of straight ones. What may be
+            missed between nodes lies no further apart on the curve than it may on a straight path.
 
     Returns:
         Ascending alphas of each path, from 0 to 1.
@@ -42,6 +44,8 @@ def first_nodes(scores: np.ndarray, odds: bool, most: int) -> list[np.ndarray]:
     weight = np.where(np.isfinite(weight), weight, 0)
     counts = weight * CELLS * WIDEST > SHARE * weight.sum(1, keepdims=True)
     panels = np.maximum(panels, np.where(counts, 1 / (CELLS * WIDEST), 0))
+    if lengths is not None:
+        panels = np.maximum(panels, lengths / WIDEST)
     return [_spread(one, most) for one in panels]
 
 

@@ -40,6 +40,7 @@ class Refined:
         hand_out: whether what rows give sums to the slope, so that a residual tells by how much it is wrong.
         copies: how many examples, one after the other, are copies of one, whose mean is wanted.
         rounding: the relative precision of scores and slopes; default: some units of the last place of `dtype`.
+        lengths: (n · k, cells of the scan), of curved paths, see `placing.first_nodes`.
     """
 
     def __init__(
@@ -54,7 +55,9 @@ class Refined:
         hand_out: bool = True,
         copies: int = 1,
         rounding: float | None = None,
+        lengths: np.ndarray | None = None,
     ) -> None:
+        self._lengths = lengths
         self._control, self._odds, self._dtype, self._hand_out = control, odds, np.dtype(dtype), hand_out
         self._rounding = rounds.ROUNDING * float(np.finfo(self._dtype.type).eps) if rounding is None else rounding
         self._examples, self._references = baseline_scores.shape
@@ -148,9 +151,9 @@ class Refined:
         """The first nodes of paths that start now: so many as fit into `free` rows, one at least if there are no others
         (`alone`). Paths whose mean is wanted start together where all of them fit."""
         if not self._first:
-            self._first = [
-                self._rounded(nodes) for nodes in placing.first_nodes(self._scan, self._odds, self._control.max_evaluations)
-            ]
+            most = self._control.max_evaluations
+            found = placing.first_nodes(self._scan, self._odds, most, self._lengths)
+            self._first = [self._rounded(nodes) for nodes in found]
         counts = np.array([len(nodes) for nodes in self._first[self._next :]], int)
         new = int(np.searchsorted(np.cumsum(counts), max(free, 0), "right"))
         largest = max(map(len, self._first)) * self._members
