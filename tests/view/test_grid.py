@@ -49,7 +49,7 @@ def test_methods_stand_beside_each_other_under_their_names():
     assert "raises the score, dark red lowers it (parts). Light green: the score rises" in " ".join(both.split())
     own, common = (ta.grid([first, second], common_scale=flag) for flag in (False, True))
     assert "each picture on its own scale" in own.caption
-    assert f"full colour at ±{2 * np.abs(first.attributions).max():.3g} (probability)" in " ".join(common.caption.split())
+    assert f"at ±{2 * np.abs(first.attributions).max():.3g} (probability)." in " ".join(common.caption.split())
 
 
 def test_what_suits_the_data_is_drawn():
@@ -59,6 +59,9 @@ def test_what_suits_the_data_is_drawn():
     assert "In 2 of 2 pictures of attribution the strongest pixels are clipped: 20% of the attribution at most" in " ".join(
         figure.caption.split()
     )
+    twice = " ".join(ta.grid({"one": large, "other": large}).caption.split())
+    assert twice.count("In all pictures the strongest pixels are clipped: 20% of the attribution at most.") == 1
+    assert "of one" not in twice
     coarse = result(np.abs(RNG.normal(size=(2, 4, 4))), large.inputs)
     assert "Of layers the positive part alone" in ta.grid([large, coarse]).caption
     for kind in ("map", "window", "smooth", "overlay"):
