@@ -29,7 +29,7 @@ NOISY = "noisy"
 RELATIVE_TOLERANCE = 1e-3
 LARGEST = 400_000  # bytes of a notebook
 LEVELS = 16  # of 255, by which a colour may be off in a picture that is stored with a palette
-QUALITY = 50  # of JPEG
+QUALITY, MUCH_LESS = 40, 0.6  # of JPEG, and the part of the bytes of a PNG from which on it is taken
 PICTURE = re.compile("image/(?:png|jpeg)")
 SECONDS = 3600  # that a cell may take
 
@@ -181,20 +181,18 @@ def joined(outputs: list[dict]) -> list[dict]:
 
 
 def smaller(encoded: str) -> tuple[str, str]:
-    """A picture, as base64 of a PNG, in a third of the bytes, and its kind: with a palette where that shows the same; else
-    compressed, or as a JPEG where that takes less than half, as of photographs."""
+    """A picture, as base64 of a PNG, in a third of the bytes, and its kind: with a palette where that shows the same, else
+    compressed; or as a JPEG where that takes much less, as of photographs."""
     picture = Image.open(io.BytesIO(base64.b64decode(encoded)))
     if picture.mode == "P":
         return "image/png", encoded
     picture = picture.convert("RGB")  # figures are drawn on white
     palette = picture.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
     off = max(high for _, high in ImageChops.difference(picture, palette.convert("RGB")).getextrema())
-    if off <= LEVELS:
-        return "image/png", written(palette, "PNG", optimize=True)
-    whole = written(picture, "PNG", optimize=True)
+    whole = written(palette if off <= LEVELS else picture, "PNG", optimize=True)
     # hues that are averaged over neighbours would mix green and red
     photograph = written(picture, "JPEG", optimize=True, quality=QUALITY, subsampling=0)
-    return ("image/jpeg", photograph) if len(photograph) < len(whole) / 2 else ("image/png", whole)
+    return ("image/jpeg", photograph) if len(photograph) < MUCH_LESS * len(whole) else ("image/png", whole)
 
 
 def written(picture: Image.Image, kind: str, **options) -> str:

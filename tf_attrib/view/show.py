@@ -36,7 +36,7 @@ USES = {
     "signal": ("style", "names", "times", "time_unit"),
     "spectrogram": (*PICTURE, "value_range", "times", "time_unit", "frequencies"),
     "table": ("k", "names"),
-    "steps": ("baseline", "columns", "value_range"),
+    "steps": ("baseline", "columns", *SHAPED),
     "saturation": (),
     "positions": ("tokens", "names"),
     "waterfall": ("k", "names"),
