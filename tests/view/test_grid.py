@@ -52,6 +52,17 @@ def test_methods_stand_beside_each_other_under_their_names():
     assert f"at ±{2 * np.abs(first.attributions).max():.3g} (probability)." in " ".join(common.caption.split())
 
 
+@pytest.mark.parametrize("width", [3.0, 5.4, 9.0])
+def test_no_heading_is_cut_off(width):
+    one = result(RNG.normal(size=(4, 64, 64, 1)), RNG.random((4, 64, 64, 1)))
+    figure = ta.grid({"integrated gradients": one, "gradient × input": one}, width=width)
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    tops = [axes.title.get_window_extent(renderer).y1 for axes in figure.subfigs[0].axes if axes.get_title()]
+    assert len(tops) >= 6
+    assert max(tops) < figure.bbox.height - 1
+
+
 def test_what_suits_the_data_is_drawn():
     values = np.stack([heavy_tailed(64, seed)[..., None] for seed in range(2)])
     large = result(values, RNG.random((2, 64, 64, 1)))

@@ -24,7 +24,7 @@ SMALL, LARGE = 0.82, 1.4
 LARGER = 2.0  # and at most so many times that, of few examples
 GAP = 0.12  # between examples, in units of a picture
 LETTERS = 15.5  # so many letters of a heading in an inch
-LINE, ABOVE = 0.135, 0.05  # inches of a line of headings, and of the space above them
+LINE, ABOVE = 0.135, 0.1  # inches of a line of headings, and of the space above them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +114,9 @@ def grid(
                 draw.draw_picture(axes, one)
                 axes.set_title(heading, fontsize=7.5, parse_math=False, pad=2)
 
-    return draw.stack([draw.Panel("", tuple(caption), height, paint)], width=width)
+    figure = draw.stack([draw.Panel("", tuple(caption), height, paint)], width=width)
+    present(figure.get_layout_engine()).set(h_pad=ABOVE)  # by default the tops of headings are cut off
+    return figure
 
 
 def _columns(results: Any, kind: str) -> list[Column]:
