@@ -29,7 +29,8 @@ NOISY = "noisy"
 RELATIVE_TOLERANCE = 1e-3
 LARGEST = 400_000  # bytes of a notebook
 LEVELS = 16  # of 255, by which a colour may be off in a picture that is stored with a palette
-QUALITY, MUCH_LESS = 40, 0.6  # of JPEG, and the part of the bytes of a PNG from which on it is taken
+QUALITY, SCALE = 45, 0.75  # of JPEG, and of the sides of a picture that is stored so
+MUCH_LESS = 0.6  # the part of the bytes of a PNG from which on it is stored so
 PICTURE = re.compile("image/(?:png|jpeg)")
 SECONDS = 3600  # that a cell may take
 
@@ -182,7 +183,7 @@ def joined(outputs: list[dict]) -> list[dict]:
 
 def smaller(encoded: str) -> tuple[str, str]:
     """A picture, as base64 of a PNG, in a third of the bytes, and its kind: with a palette where that shows the same, else
-    compressed; or as a JPEG where that takes much less, as of photographs."""
+    compressed; or as a smaller JPEG where that takes much less, as of photographs."""
     picture = Image.open(io.BytesIO(base64.b64decode(encoded)))
     if picture.mode == "P":
         return "image/png", encoded
@@ -190,8 +191,9 @@ def smaller(encoded: str) -> tuple[str, str]:
     palette = picture.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
     off = max(high for _, high in ImageChops.difference(picture, palette.convert("RGB")).getextrema())
     whole = written(palette if off <= LEVELS else picture, "PNG", optimize=True)
+    fewer = picture.resize([round(side * SCALE) for side in picture.size], Image.Resampling.LANCZOS)
     # hues that are averaged over neighbours would mix green and red
-    photograph = written(picture, "JPEG", optimize=True, quality=QUALITY, subsampling=0)
+    photograph = written(fewer, "JPEG", optimize=True, quality=QUALITY, subsampling=0)
     return ("image/jpeg", photograph) if len(photograph) < MUCH_LESS * len(whole) else ("image/png", whole)
 
 

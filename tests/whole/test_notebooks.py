@@ -264,7 +264,7 @@ def test_photographs_are_stored_as_jpeg_and_drawings_are_not(refresh):
     photograph = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
     kind, stored = refresh.smaller(as_png(photograph))
     assert kind == "image/jpeg"
-    assert Image.open(io.BytesIO(base64.b64decode(stored))).size == (120, 90)
+    assert Image.open(io.BytesIO(base64.b64decode(stored))).size == (90, 68)
 
 
 def test_executing_stores_what_is_shown_and_not_when(refresh, tmp_path):
