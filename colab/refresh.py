@@ -29,10 +29,19 @@ NOISY = "noisy"
 RELATIVE_TOLERANCE = 1e-3
 LARGEST = 400_000  # bytes of a notebook
 LEVELS = 16  # of 255, by which a colour may be off in a picture that is stored with a palette
+QUALITY, SCALE = 45, 0.75  # of JPEG, and of the sides of a picture that is stored so
+MUCH_LESS = 0.6  # the part of the bytes of a PNG from which on it is stored so
+PICTURE = re.compile("image/(?:png|jpeg)")
 SECONDS = 3600  # that a cell may take
 
 # Modules that a notebook may import and TensorFlow does not bring, and the packages that have them.
-PACKAGES = {"sklearn": "scikit-learn", "logomaker": "logomaker", "rdkit": "rdkit", "pandas": "pandas"}
+PACKAGES = {
+    "sklearn": "scikit-learn",
+    "skimage": "scikit-image",
+    "logomaker": "logomaker",
+    "rdkit": "rdkit",
+    "pandas": "pandas",
+}
 INSTALL = """\
 # Installs what is missing: tf_attrib from the clone that this notebook lies in, else from the project's repository.
 import importlib.util
@@ -152,7 +161,8 @@ def execute(path: pathlib.Path) -> dict:
             cell["outputs"] = joined(cell["outputs"])
             for output in cell["outputs"]:
                 if "image/png" in output.get("data", ()):
-                    output["data"]["image/png"] = smaller(output["data"]["image/png"])
+                    kind, picture = smaller(output["data"].pop("image/png"))
+                    output["data"][kind] = picture
     return {**executed, "metadata": read(path)["metadata"]}
 
 
@@ -171,17 +181,27 @@ def joined(outputs: list[dict]) -> list[dict]:
     return kept
 
 
-def smaller(encoded: str) -> str:
-    """A picture, as base64 of a PNG, in a third of the bytes: with a palette where that shows the same, else compressed."""
+def smaller(encoded: str) -> tuple[str, str]:
+    """A picture, as base64 of a PNG, in a third of the bytes, and its kind: with a palette where that shows the same, else
+    compressed; or as a smaller JPEG where that takes much less, as of photographs."""
     picture = Image.open(io.BytesIO(base64.b64decode(encoded)))
     if picture.mode == "P":
-        return encoded
+        return "image/png", encoded
     picture = picture.convert("RGB")  # figures are drawn on white
     palette = picture.quantize(256, Image.Quantize.MAXCOVERAGE, kmeans=1, dither=Image.Dither.NONE)
     off = max(high for _, high in ImageChops.difference(picture, palette.convert("RGB")).getextrema())
-    written = io.BytesIO()
-    (palette if off <= LEVELS else picture).save(written, "PNG", optimize=True)
-    return base64.b64encode(written.getvalue()).decode()
+    whole = written(palette if off <= LEVELS else picture, "PNG", optimize=True)
+    fewer = picture.resize([round(side * SCALE) for side in picture.size], Image.Resampling.LANCZOS)
+    # hues that are averaged over neighbours would mix green and red
+    photograph = written(fewer, "JPEG", optimize=True, quality=QUALITY, subsampling=0)
+    return ("image/jpeg", photograph) if len(photograph) < MUCH_LESS * len(whole) else ("image/png", whole)
+
+
+def written(picture: Image.Image, kind: str, **options) -> str:
+    """A picture as base64 of a file."""
+    file = io.BytesIO()
+    picture.save(file, kind, **options)
+    return base64.b64encode(file.getvalue()).decode()
 
 
 # whether it still holds
@@ -209,8 +229,9 @@ def shown(cell: dict) -> list[str]:
         elif "text" in output:
             texts.append("".join(output["text"]))
         elif "data" in output:
-            said = "" if "image/png" in output["data"] else "".join(output["data"].get("text/plain", ""))
-            texts.append("\n".join([*sorted(output["data"]), said]))
+            kinds = sorted({PICTURE.sub("picture", kind) for kind in output["data"]})
+            said = "" if "picture" in kinds else "".join(output["data"].get("text/plain", ""))
+            texts.append("\n".join([*kinds, said]))
     return texts
 
 

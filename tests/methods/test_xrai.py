@@ -156,3 +156,9 @@ def test_what_does_not_fit_is_refused(monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.segmentation", None)
     with pytest.raises(ta.MissingExtra, match=r"segments=.*scikit-image.*tf_attrib\[superpixels\]"):
         attributor().attribute(IMAGES, method="xrai")
+
+
+def test_the_picture_is_of_regions_unless_another_is_asked_for():
+    found = attributor().attribute(IMAGES[:1], method=ta.XRAI(segments=ta.tiles((16, 12), 4)))
+    assert "regions has the colour of its sum" in " ".join(found.plot().caption.split())
+    assert "regions" not in found.plot(kind="image").caption

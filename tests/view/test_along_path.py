@@ -73,6 +73,12 @@ def test_without_a_baseline_the_sum_is_of_gradients():
     assert "times (input - baseline)" not in titles[-1]
 
 
+def test_strips_have_the_width_that_is_asked_for():
+    wide, narrow = (interior([1, 2, 3, 4, 5], shape=(4, 4, 1)).plot(kind="steps", columns=5, width=width) for width in (9, 5))
+    assert narrow.get_size_inches()[0] == 5
+    assert narrow.get_size_inches()[1] < wide.get_size_inches()[1]
+
+
 def test_strips_of_what_has_none():
     with pytest.raises(AttributionError, match="no tensor 'mask' in the result"):
         strips(interior([1, 1, 1, 1, 1]), key="mask")

@@ -51,7 +51,18 @@ def test_methods_stand_beside_each_other_under_their_names():
     assert "raises the score, dark red lowers it (parts). Light green: the score rises" in " ".join(both.split())
     own, common = (ta.grid([first, second], common_scale=flag) for flag in (False, True))
     assert "each picture on its own scale" in own.caption
-    assert f"full colour at ±{2 * np.abs(first.attributions).max():.3g} (probability)" in " ".join(common.caption.split())
+    assert f"at ±{2 * np.abs(first.attributions).max():.3g} (probability)." in " ".join(common.caption.split())
+
+
+@pytest.mark.parametrize("width", [3.0, 5.4, 9.0])
+def test_no_heading_is_cut_off(width):
+    one = result(RNG.normal(size=(4, 64, 64, 1)), RNG.random((4, 64, 64, 1)))
+    figure = ta.grid({"integrated gradients": one, "gradient × input": one}, width=width)
+    figure.canvas.draw()
+    renderer = figure.canvas.get_renderer()
+    tops = [axes.title.get_window_extent(renderer).y1 for axes in figure.subfigs[0].axes if axes.get_title()]
+    assert len(tops) >= 6
+    assert max(tops) < figure.bbox.height - 1
 
 
 def test_what_suits_the_data_is_drawn():
@@ -61,6 +72,9 @@ def test_what_suits_the_data_is_drawn():
     assert "In 2 of 2 pictures of attribution the strongest pixels are clipped: 20% of the attribution at most" in " ".join(
         figure.caption.split()
     )
+    twice = " ".join(ta.grid({"one": large, "other": large}).caption.split())
+    assert twice.count("In all pictures the strongest pixels are clipped: 20% of the attribution at most.") == 1
+    assert "of one" not in twice
     coarse = result(np.abs(RNG.normal(size=(2, 4, 4))), large.inputs)
     layer = " ".join(ta.grid([large, coarse]).caption.split())
     assert "Of layers the positive part alone" in layer

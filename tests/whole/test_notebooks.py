@@ -1,15 +1,19 @@
 """The notebooks as they are stored: what is the same in all of them, what they show, and the script that sees to it."""
 
 import ast
+import base64
 import configparser
 import copy
 import importlib.util
+import io
 import json
 import pathlib
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+from PIL import Image
 
 COLAB = pathlib.Path(__file__).parents[2] / "colab"
 pytestmark = pytest.mark.skipif(not COLAB.is_dir(), reason="the notebooks are in a clone of the project")
@@ -95,7 +99,7 @@ def test_a_notebook_shows_what_it_does(path, refresh):
         assert "execution" not in cell["metadata"]
     assert not [output for output in outputs if output.get("name") == "stderr" or output["output_type"] == "error"]
     assert not [kind for output in outputs for kind in output.get("data", ()) if "widget" in kind]
-    assert any("image/png" in output.get("data", ()) or "text/html" in output.get("data", ()) for output in outputs)
+    assert any({"image/png", "image/jpeg", "text/html"} & set(output.get("data", ())) for output in outputs)
     assert any(output.get("name") == "stdout" for output in outputs)
 
 
@@ -139,6 +143,10 @@ def printed(text):
 
 def drawn(text):
     return {"output_type": "display_data", "data": {"image/png": "iVBORw0KGgo=", "text/plain": [text]}, "metadata": {}}
+
+
+def photographed(text):
+    return {**drawn(text), "data": {"image/jpeg": "/9j/", "text/plain": [text]}}
 
 
 def notebook_of(*outputs, tags=(), source="show()"):
@@ -189,6 +197,7 @@ def test_the_check_compares_words_and_numbers_that_are_not_noisy(refresh, text, 
         ([printed(STORED[:9]), {**printed("50%"), "name": "stderr"}, printed(STORED[9:]), drawn("<Figure>")], True),
         ([printed(STORED), drawn("<Figure>"), {**printed("UserWarning: oh\n"), "name": "stderr"}], True),
         ([printed(STORED), drawn("<Figure of another height>")], True),
+        ([printed(STORED), photographed("<Figure>")], True),  # stored in fewer bytes
         ([printed(STORED)], False),
         ([drawn("<Figure>"), printed(STORED)], False),
         ([printed(STORED), {**drawn("<Figure>"), "data": {"text/plain": ["<Figure>"]}}], False),
@@ -238,6 +247,24 @@ def test_log_lines_are_dropped_and_warnings_are_kept(refresh):
     assert refresh.joined([{**printed(log), "name": "stderr"}]) == []
     kept = refresh.joined([{**printed(log + "UserWarning: oh\n"), "name": "stderr"}])
     assert [output["text"] for output in kept] == [["UserWarning: oh\n"]]
+
+
+def as_png(pixels):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def test_photographs_are_stored_as_jpeg_and_drawings_are_not(refresh):
+    drawing = np.full((90, 120, 3), 255, np.uint8)
+    drawing[20:40, 10:100] = (31, 63, 143)
+    kind, stored = refresh.smaller(as_png(drawing))
+    assert kind == "image/png"
+    assert np.array_equal(np.asarray(Image.open(io.BytesIO(base64.b64decode(stored))).convert("RGB")), drawing)
+    photograph = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    kind, stored = refresh.smaller(as_png(photograph))
+    assert kind == "image/jpeg"
+    assert Image.open(io.BytesIO(base64.b64decode(stored))).size == (90, 68)
 
 
 def test_executing_stores_what_is_shown_and_not_when(refresh, tmp_path):

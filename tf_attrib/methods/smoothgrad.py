@@ -38,7 +38,10 @@ class SmoothGrad(OfInner):
         if isinstance(self.inner, str):
             object.__setattr__(self, "inner", as_method(self.inner))
         inner = self.inner
-        if not isinstance(inner, Method) or inner.forward_only or inner.cloud is not None:
+        masked = (
+            isinstance(inner, Method) and inner.kind == "map" and inner.has_integrator
+        )  # rows that draw masks for themselves
+        if not isinstance(inner, Method) or inner.forward_only or masked or inner.cloud is not None:
             raise AttributionError(
                 f"inner must be a method that takes gradients, such as 'gradient' or ta.IntegratedGradients(); got {inner!r}"
             )

@@ -241,8 +241,9 @@ def strip_panels(
     columns: int = 8,
     value_range: tuple[float, float] | None = None,
     name: str | None = None,
+    width: float = draw.WIDTH,
 ) -> list[draw.Panel]:
-    """The strips of one example as parts of a figure. Arguments as for `strips`; `name` begins the title."""
+    """The strips of one example as parts of a figure of so many inches. Arguments as for `strips`; `name` begins the title."""
     if not has_steps(result, block.values) or block.values.ndim not in (4, 5):
         raise AttributionError(
             "strips are of interior gradients of images, (batch, n_steps, h, w[, channels]); got "
@@ -265,7 +266,7 @@ def strip_panels(
     product = "times (input - baseline), " if velocity is not None else ""
     rows.append((f"running sum of the interior gradients, {product}from alpha {captions.number(alphas[0])}", sums, about))
     drawn = [] if len(steps) == len(alphas) else [f"{len(steps)} of {len(alphas)} steps are drawn; the sum is over all."]
-    height = draw.WIDTH / columns * block.values.shape[2] / block.values.shape[3]
+    height = width / columns * block.values.shape[2] / block.values.shape[3]
     panels = [_strip_panel(heading, pictures, about, alphas[steps], columns, height) for heading, pictures, about in rows]
     first = dataclasses.replace(panels[0], title=f"{captions.title(result, example, name)}\n{panels[0].title}")
     return draw.with_caption([first, *panels[1:]], drawn)

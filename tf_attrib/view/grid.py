@@ -24,7 +24,7 @@ SMALL, LARGE = 0.82, 1.4
 LARGER = 2.0  # and at most so many times that, of few examples
 GAP = 0.12  # between examples, in units of a picture
 LETTERS = 15.5  # so many letters of a heading in an inch
-LINE = 0.135  # inches of a line of headings
+LINE, ABOVE = 0.135, 0.1  # inches of a line of headings, and of the space above them
 
 
 @dataclasses.dataclass(frozen=True)
@@ -99,7 +99,7 @@ def grid(
     headings = [_wrapped(column.heading, side) for column in columns]
     lines = 1 + max(text.count("\n") for text in [*labels, *headings])
     rows = -(-len(chosen) // across)
-    height = rows * (side * inputs.shape[1] / inputs.shape[2] + lines * LINE)
+    height = rows * (side * inputs.shape[1] / inputs.shape[2] + lines * LINE + ABOVE)
     caption = _caption(columns, made, chosen, common_scale)
 
     def paint(part):
@@ -114,7 +114,9 @@ def grid(
                 draw.draw_picture(axes, one)
                 axes.set_title(heading, fontsize=7.5, parse_math=False, pad=2)
 
-    return draw.stack([draw.Panel("", tuple(caption), height, paint)], width=width)
+    figure = draw.stack([draw.Panel("", tuple(caption), height, paint)], width=width)
+    present(figure.get_layout_engine()).set(h_pad=ABOVE)  # by default the tops of headings are cut off
+    return figure
 
 
 def _columns(results: Any, kind: str) -> list[Column]:
@@ -216,19 +218,39 @@ def _caption(columns: list[Column], made: list[list[Picture]], chosen: Sequence[
         )
     if "smooth" in kinds:
         sentences.append(f"Smoothed by a Gaussian, sigma {areas.SIGMA:.0%} of the shorter side, with the sums kept.")
+    sentences += _scale_words(columns, made)
+    sentences += _clip_words(columns, made, chosen)
+    return [*sentences, *_beside(columns, chosen)]
+
+
+def _scale_words(columns: list[Column], made: list[list[Picture]]) -> list[str]:
+    """Where colours are full, each unit named once."""
+    spans: dict[str, list[str]] = {}
     for column, pictures in zip(columns, made, strict=True):
         limits = [picture.limit for picture in pictures if picture.limit is not None]
         if limits:
             low, high = captions.number(min(limits)), captions.number(max(limits))
             sign = "" if column.kind == "layer" else "±"  # of layers the positive part is drawn
             span = f"from {sign}{low} to {sign}{high}, each picture on its own scale" if low != high else f"at {sign}{high}"
-            sentences.append(f"{column.heading}: full colour {span} ({column.unit}).")
-        if clipped := sum(picture.clipped for picture in pictures):
-            sentences.append(
-                f"In {clipped} of {len(pictures)} pictures of {column.heading} the strongest pixels are clipped: "
-                f"{captions.percent(_clipped_share(column, pictures, chosen))} of the attribution at most."
-            )
-    return [*sentences, *_beside(columns, chosen)]
+            spans.setdefault(column.unit, []).append(f"{column.heading} {span}")
+    return [f"Full colour: {'; '.join(found)} ({unit})." for unit, found in spans.items()]
+
+
+def _clip_words(columns: list[Column], made: list[list[Picture]], chosen: Sequence[int]) -> list[str]:
+    """In which pictures the strongest pixels are clipped, and how much of the attribution: once, where it is so in all."""
+    rows = [
+        (column.heading, sum(picture.clipped for picture in pictures), _clipped_share(column, pictures, chosen))
+        for column, pictures in zip(columns, made, strict=True)
+        if any(picture.clipped for picture in pictures)
+    ]
+    if len(rows) > 1 and all(count == len(chosen) for _, count, _ in rows) and len(rows) == len(columns):
+        most = captions.percent(max(share for *_, share in rows))
+        return [f"In all pictures the strongest pixels are clipped: {most} of the attribution at most."]
+    return [
+        f"In {count} of {len(chosen)} pictures of {heading} the strongest pixels are clipped: "
+        f"{captions.percent(share)} of the attribution at most."
+        for heading, count, share in rows
+    ]
 
 
 def _clipped_share(column: Column, pictures: list[Picture], chosen: Sequence[int]) -> float:

@@ -105,6 +105,7 @@ def _steps(part: Part) -> list[draw.Panel]:
             columns=options.columns,
             value_range=options.value_range,
             name=part.name,
+            width=options.width,
         )
     return [along_path.steps_panel(part.result, block, part.example, part.name)]
 

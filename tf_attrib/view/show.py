@@ -36,7 +36,7 @@ USES = {
     "signal": ("style", "names", "times", "time_unit"),
     "spectrogram": (*PICTURE, "value_range", "times", "time_unit", "frequencies"),
     "table": ("k", "names"),
-    "steps": ("baseline", "columns", "value_range"),
+    "steps": ("baseline", "columns", *SHAPED),
     "saturation": ("width",),
     "positions": ("tokens", "names"),
     "waterfall": ("k", "names"),
@@ -89,8 +89,8 @@ def show(
         result: any result. Several tensors give one part each (those of tables are ranked together).
         example: an index, several, or None for the first `limit` of the batch (for "scatter" and "heatmap" all).
         kind: "auto" chooses by shape. "image" (image, overlay and symmetric map in a row), "overlay", "map", "mask",
-            "window", "smooth" (a map whose sum is kept, beside that of pixels), "regions" (what each is worth); "layer" (a
-            layer's coarse map, upsampled over its image: what "auto" draws of one);
+            "window", "smooth" (a map whose sum is kept, beside that of pixels), "regions" (what each is worth: what "auto"
+            draws of XRAI); "layer" (a layer's coarse map, upsampled over its image: what "auto" draws of one);
             "words", "bars" (one for each word); "signal" (waveforms without an axis of channels too);
             "spectrogram" (an "image" with time to the right and frequency upwards); "table" (the strongest features);
             "waterfall" (from the score at the baseline to the score, column by column), and of all examples at once "scatter"
@@ -161,6 +161,8 @@ def show(
     if kind in column_plots.KINDS:
         _check_heeded({kind}, options, scales)
         return _of_columns(result, example, kind, options)
+    if kind == "auto" and result.region_values is not None:
+        kind = "regions"  # what the method ranks; its pixels are another method's
     chosen, left_out = _examples(result, example, limit)
     kinds = [(block, _kind(block, kind, options)) for block in blocks(result)]
     found = _merged([(suited(block, own), own) for block, own in kinds])
