@@ -288,6 +288,12 @@ def test_several_tables_are_ranked_together():
     assert labels == ["pay[1]", "pay", "age"]
 
 
+@pytest.mark.parametrize(("kind", "said"), [("contribution", True), ("map", False)])
+def test_a_map_is_no_part_of_the_score_and_has_no_sum(kind, said):
+    result = Attribution(np.full((1, 8, 8), 0.5), np.ones(1), inputs=np.zeros((1, 8, 8, 1)), kind=kind)
+    assert ("sum of attributions 32" in caption(show(result, kind="map"))) is said
+
+
 def test_image_and_table_have_a_part_each_with_its_share():
     result = Attribution(
         {"scan": np.full((1, 8, 8, 1), 0.01), "age": np.array([[-0.36]])},

@@ -119,7 +119,7 @@ def numbers(result: Result, example: int, interior: bool = False) -> list[str]:
         several = np.size(present(result.baseline_scores)[example])
         mean = f" (mean over {several} baselines)" if several > 1 else ""
         parts.append(f"baseline score {number(baseline)}{mean}")
-    if not interior:
+    if not interior and result.kind != "map":  # a map is no part of the score
         parts.append(f"sum of attributions {number(result.totals[example])}")
     if gap_words(result, example):
         parts.append(gap_words(result, example))
