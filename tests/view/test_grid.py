@@ -78,7 +78,7 @@ def test_what_suits_the_data_is_drawn():
     coarse = result(np.abs(RNG.normal(size=(2, 4, 4))), large.inputs)
     layer = " ".join(ta.grid([large, coarse]).caption.split())
     assert "Of layers the positive part alone" in layer
-    assert re.search(r": full colour from \d\S+ to \d\S+, each picture on its own scale", layer)
+    assert re.search(r"Full colour: .* from \d\S+ to \d\S+, each picture on its own scale", layer)
     for kind in ("map", "window", "smooth", "overlay"):
         pixels = ta.grid(large, kind=kind).subfigs[0].axes[1].images[0].get_array()
         shown = large.plot(kind=kind, example=0)

@@ -137,3 +137,9 @@ def test_no_name_of_a_file_acts_on_a_terminal(tmp_path, capsys):
     with pytest.raises(ta.AttributionError) as raised:
         ta.Attributor(path, of="nothing")
     assert not ESCAPES & set(str(raised.value))
+
+
+def test_a_notebook_shows_something_of_a_result_that_is_broken():
+    broken = ta.Attribution(np.ones((1, 2)), np.ones(1))
+    object.__setattr__(broken, "scores", None)
+    assert broken._repr_html_().startswith("<pre>")
