@@ -115,7 +115,8 @@ def grid(
                 axes.set_title(heading, fontsize=7.5, parse_math=False, pad=2)
 
     figure = draw.stack([draw.Panel("", tuple(caption), height, paint)], width=width)
-    present(figure.get_layout_engine()).set(h_pad=ABOVE)  # by default the tops of headings are cut off
+    engine: Any = figure.get_layout_engine()
+    engine.set(h_pad=ABOVE)  # by default the tops of headings are cut off
     return figure
 
 
