@@ -21,8 +21,17 @@ def attributor_of(kind, at=None):
 def nets(kind):
     """A model, the model up to its layer "seen", the model behind it, and inputs at which the path ends.
 
-    Made once, so nobody may change them, and where the fixture `double` holds.
+    Made once and of float64, whoever asks first, so nobody may change them.
     """
+    usual = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float64")
+    try:
+        return _made(kind)
+    finally:
+        keras.config.set_dtype_policy(usual)
+
+
+def _made(kind):
     keras.utils.set_random_seed(11)
     if kind == "mlp":
         shape, front, back = (5,), [layers.Dense(7, activation="tanh", name="seen")], [layers.Dense(6, activation="softplus")]
