@@ -40,15 +40,17 @@ class Company:
         Raises:
             AttributionError: rows should be evaluated one at a time, and `batch_size` says otherwise.
         """
-        self.seen, first = True, alone()
+        first = alone()
         apart = _apart(here, first)
         if apart <= (ALIKE_NARROW if narrow else ALIKE) * size:
+            self.seen = True
             return
         if _apart(first, alone()) > SAME * size:
             self.words = (
                 f"the model does not give the same score twice (it differed by {apart:.2g} for one example): it draws at "
                 "random or changes a state, and attributions are those of such draws"
             )
+            self.seen = True
             return
         found = f"an example's score depends on the others in its batch (by {apart:.2g} for one example)"
         if self.batch_size not in (None, 1):
@@ -57,7 +59,7 @@ class Company:
                 "Attributor(model, batch_size=1) rows are evaluated one at a time"
             )
         self.words = f"{found}: rows are evaluated one at a time, as a batch of one each"
-        self.alone = True
+        self.seen = self.alone = True  # not where it raises: the next call is refused too
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> float:
