@@ -14,8 +14,8 @@ from .upsampling import enlarged
 
 
 @dataclasses.dataclass(frozen=True)
-class MaskedScore:
-    """The score under the mask of each row, which is scaled to lie between 0 and 1; one that is constant masks nothing.
+class Masked:
+    """A row under a coarse map of its own.
 
     Attributes:
         axes: of positions.
@@ -28,6 +28,11 @@ class MaskedScore:
         """The coarse map of each row."""
         return tf.TensorSpec([None] * (1 + self.axes), tf.float32)
 
+
+@dataclasses.dataclass(frozen=True)
+class MaskedScore(Masked):
+    """The score under the mask of each row, which is scaled to lie between 0 and 1; one that is constant masks nothing."""
+
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), zeros (rows,), and no integrands."""
         masks = enlarged(tf.cast(present(row.present), function.dtype), positions_of(function, row))
@@ -39,20 +44,9 @@ class MaskedScore:
 
 
 @dataclasses.dataclass(frozen=True)
-class MaskedSums:
+class MaskedSums(Masked):
     """The score under the mask of each row times the mask, and its square. Coarse cells are enlarged to one cell more than
-    there are positions; where among these a mask begins, the number of the row says.
-
-    Attributes:
-        axes: of positions.
-    """
-
-    axes: int
-
-    @property
-    def takes_present(self) -> tf.TensorSpec:
-        """The coarse cells of each row."""
-        return tf.TensorSpec([None] * (1 + self.axes), tf.float32)
+    there are positions; where among these a mask begins, the number of the row says."""
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), zeros (rows,), and (rows, *positions) under "sum" and "squares"."""
