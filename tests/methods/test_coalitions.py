@@ -19,7 +19,7 @@ SAMPLED = {
     "shapley_sampling": ta.ShapleySampling,
     "orders alone": lambda **options: ta.ShapleySampling(antithetic=False, **options),
     "kernel_shap": ta.KernelSHAP,
-    "unpaired": lambda **options: ta.KernelSHAP(paired=False, **options),
+    "unpaired": lambda *groups, **options: ta.KernelSHAP(*groups, paired=False, **options),
 }
 
 
@@ -124,6 +124,19 @@ def test_draws_stop_at_the_tolerance(attributor, exact, name):
         assert few < (1500 if tolerance == 0.1 else 12000)
     assert "standard error" in repr(runs[0])
     assert "converged" in repr(runs[0])
+
+
+@pytest.mark.parametrize("name", ["kernel_shap", "unpaired"])
+def test_a_regression_that_has_met_every_coalition_is_exact(attributor, name):
+    groups = np.repeat(np.arange(6), 2)
+    method = SAMPLED[name](groups, exact_up_to=0, tolerance=1e-6, max_evaluations=10**4)
+    result = attributor.attribute(X, method=method, seed=0)
+    exact = attributor.attribute(X, method=ta.ShapleySampling(groups))
+    np.testing.assert_allclose(result.attributions, exact.attributions, atol=1e-5)
+    assert np.all(result.standard_error == 0)
+    assert np.all(result.converged)
+    # coalitions of a size that is drawn before all of it is listed are met again
+    assert np.all(result.forward_evaluations < 3 * 2**6)
 
 
 def test_antithetic_orders_and_pairs_are_worth_it(attributor):

@@ -1,5 +1,6 @@
 """Shapley values of one game, exactly or from coalitions that are drawn, with a standard error for each player. NumPy alone."""
 
+import itertools
 import math
 from typing import Protocol
 
@@ -108,6 +109,9 @@ class Regression:
     (Lundberg & Lee 2017, arXiv:1705.07874, theorem 2), and sums to what the score differs by. Coalitions are drawn by these
     weights, each with its complement (Covert & Lee 2021, arXiv:2012.01536, sections 3.2 and 4.2); references take turns.
 
+    Against one reference, coalitions of a size (and their complements) are all evaluated once where no more of them exist than
+    draws of that size are due, smallest first: they are then weighed as they are, and chance is left to the others.
+
     Standard errors are those of a least squares fit whose residuals are of any size, by pair (White 1980, 10.2307/1912934):
     what is left of a game that is not linear is as random as the coalitions.
     """
@@ -120,35 +124,84 @@ class Regression:
         sizes = np.arange(1, game.count)
         weights = 1 / (sizes * (game.count - sizes))
         self._sizes, self._chances = sizes, weights / weights.sum()
+        self._listed = 0  # coalitions of so few players, and their complements, are all evaluated
         self._present: list[np.ndarray] = []
         self._gains: list[np.ndarray] = []
+        self._by_chance: list[np.ndarray] = []
         self._turn: np.ndarray = np.zeros(0, int)
 
     def draw(self, count: int) -> tuple[np.ndarray, np.ndarray]:
-        game = self._game
-        size = game.rng.choice(self._sizes, count, p=self._chances)
-        ranks = np.argsort(game.rng.random((count, game.count)), 1).argsort(1)
-        one = ranks < size[:, None]
-        present = np.stack([one, ~one][: self._ways], 1).reshape(-1, game.count)
-        start = sum(map(len, self._present)) // self._ways
-        self._turn = np.repeat((start + np.arange(count)) % len(game.below), self._ways)
+        game, ways = self._game, self._ways
+        listed, left = self._listed_now(count * ways)
+        drawn = self._drawn(left // ways)
+        present = np.concatenate([*listed, drawn])
+        start = sum(map(len, self._present)) // ways
+        self._turn = (start + np.arange(len(present)) // ways) % len(game.below)
         self._present.append(present)
+        self._by_chance.append(np.arange(len(present)) >= len(present) - len(drawn))
         return self._turn, present
+
+    def _listed_now(self, rows: int) -> tuple[list[np.ndarray], int]:
+        """Coalitions of sizes that are listed from now on, with their complements, and how many of `rows` are left."""
+        m, listed = self._game.count, []
+        while len(self._game.below) == 1 and 2 * self._listed < m - 1:
+            size, open_chance = self._listed + 1, self._chances[self._open()].sum()
+            either = 1 if 2 * size == m else 2
+            due = rows * either * self._chances[size - 1] / open_chance
+            if either * math.comb(m, size) > due:
+                break
+            of_size = np.array(list(itertools.combinations(range(m), size)))
+            chosen = np.zeros((len(of_size), m), bool)
+            np.put_along_axis(chosen, of_size, True, 1)
+            listed.append(np.concatenate([chosen, ~chosen][:either]))
+            self._listed, rows = size, rows - len(listed[-1])
+        return listed, rows
+
+    def _open(self) -> np.ndarray:
+        """Which of `_sizes` are drawn."""
+        return (self._sizes > self._listed) & (self._sizes < self._game.count - self._listed)
+
+    def _drawn(self, count: int) -> np.ndarray:
+        """Coalitions of sizes that are drawn, each with its complement where they come in pairs."""
+        m, rng, open_sizes = self._game.count, self._game.rng, self._open()
+        if not open_sizes.any():
+            return np.zeros((0, m), bool)
+        chances = self._chances[open_sizes]
+        size = rng.choice(self._sizes[open_sizes], count, p=chances / chances.sum())
+        ranks = np.argsort(rng.random((count, m)), 1).argsort(1)
+        one = ranks < size[:, None]
+        return np.stack([one, ~one][: self._ways], 1).reshape(-1, m)
 
     def take(self, scores: np.ndarray) -> None:
         self._gains.append(scores - self._game.below[self._turn])
 
     def estimate(self) -> tuple[np.ndarray, np.ndarray]:
-        present, gains = np.concatenate(self._present).astype(float), np.concatenate(self._gains)
-        rows, m = present.shape
+        present, gains, weight, by_chance = self._weighed()
+        m = present.shape[1]
+        weighed = present * weight[:, None]
         try:
-            inverse = np.linalg.inv(present.T @ present / rows)
+            inverse = np.linalg.inv(present.T @ weighed)
         except np.linalg.LinAlgError:
             return np.full(m, self._game.moves / m), np.full(m, np.inf)
         ones = inverse.sum(1)
-        free = inverse @ (present.T @ gains / rows)
+        free = inverse @ (weighed.T @ gains)
         found = free - ones * (free.sum() - self._game.moves) / ones.sum()
-        pull = present * (gains - present @ found)[:, None]
-        pull = pull.reshape(-1, self._ways, m).sum(1) @ (inverse - np.outer(ones, ones) / ones.sum())
+        bound = inverse - np.outer(ones, ones) / ones.sum()
+        pull = (weighed * (gains - present @ found)[:, None])[by_chance] @ bound
+        pull = pull.reshape(-1, self._ways, m).sum(1)
+        # what those that were drawn take of the m - 1 degrees of freedom
+        taken = ((weighed @ bound) * present)[by_chance].sum()
         pairs = len(pull)
-        return found, np.sqrt((pull**2).sum(0) * pairs / max(pairs - m + 1, 1)) / rows
+        spread = ((pull - pull.mean(0)) ** 2).sum(0) if pairs else np.zeros(m)
+        return found, np.sqrt(spread * pairs / max(pairs - taken, 1))
+
+    def _weighed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Who is present (rows, m), gains, weights that sum to 1, and which rows chance has drawn. Rows of a size that was
+        drawn before it was listed are left out."""
+        present, gains = np.concatenate(self._present), np.concatenate(self._gains)
+        by_chance, size, m = np.concatenate(self._by_chance), present.sum(1), self._game.count
+        heeded = ~by_chance | self._open()[size - 1]
+        present, gains, by_chance, size = present[heeded].astype(float), gains[heeded], by_chance[heeded], size[heeded]
+        each = self._chances / [math.comb(m, int(s)) for s in self._sizes]
+        drawn = self._chances[self._open()].sum() / max(by_chance.sum(), 1)
+        return present, gains, np.where(by_chance, drawn, each[size - 1]), by_chance
