@@ -196,7 +196,8 @@ def _check_methods(
         if any(one.of_features for one in columns.values()) and (given or method.kind == "map"):
             session, ready, _ = attributor.prepare(inputs)
             one = method if given else attributor.check(inputs, target, None, method, seed)
-            fitting(one, session.selected({key: value[:1] for key, value in ready.items()}))
+            selected = session.selected({key: value[:1] for key, value in ready.items()})
+            fitting(one, selected, session.function.place.encodes)
 
 
 def _check_result(result: Attribution, columns: dict[str, Column], baselines: Any) -> None:

@@ -3,7 +3,7 @@
 import dataclasses
 import functools
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -52,6 +52,11 @@ class Examples:
     def kind(self) -> str:
         """Of the selected tensors: inputs, embeddings, layer or tensor."""
         return self.session.function.place.kind
+
+    @property
+    def encodes(self) -> dict[Any, str]:
+        """By key of the selected tensors, the column that each encodes, where they encode one."""
+        return self.session.function.place.encodes
 
     @property
     def unit(self) -> str:
@@ -178,10 +183,11 @@ def is_slope(result: Attribution) -> bool:
 def relevance(result: Attribution, case: Examples) -> np.ndarray:
     """(n, features), the attributions over all selected tensors.
 
-    Where axes were reduced, such as colours or embedding dimensions, each part of a feature gets an equal share.
+    Where axes were reduced, such as colours or embedding dimensions, each part of a feature gets an equal share; so does each
+    part of what a column is encoded to, where the result is of columns as they are.
     """
     leaves = {}
-    for key, leaf in fitting(result, case.x).items():
+    for key, leaf in fitting(result, case.x, case.encodes).items():
         x, leaf = case.x[key], np.asarray(leaf, np.float64)
         missing = x.shape[leaf.ndim :]
         leaves[key] = np.broadcast_to(leaf.reshape(*leaf.shape, *[1] * len(missing)), x.shape) / int(np.prod(missing))
@@ -191,8 +197,16 @@ def relevance(result: Attribution, case: Examples) -> np.ndarray:
     return found
 
 
-def fitting(result: Attribution, x: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
+def of_raw_columns(result: Attribution, case: Examples) -> bool:
+    """Whether a result is of columns as they are, such as text, that are encoded where the case is."""
+    return result.place == "inputs" and case.kind == "encoded"
+
+
+def fitting(result: Attribution, x: dict[Any, np.ndarray], encodes: Mapping[Any, str]) -> dict[Any, np.ndarray]:
     """The attributions by the keys of the selected tensors `x`, (n, ...).
+
+    Args:
+        encodes: by key, the column that a tensor encodes; attributions to the column itself fit it, (n,).
 
     Raises:
         AttributionError: they are of other tensors, or of another shape.
@@ -207,6 +221,9 @@ def fitting(result: Attribution, x: dict[Any, np.ndarray]) -> dict[Any, np.ndarr
         leaves = dict(zip(x, leaves.values(), strict=True))
     for key, leaf in leaves.items():
         shape, wanted = np.shape(leaf), x[key].shape
+        if key in encodes and np.size(leaf) == len(leaf):
+            leaves[key] = np.reshape(leaf, len(leaf))
+            continue
         if shape[1:] != wanted[1 : len(shape)] or len(shape) < 2 <= len(wanted):
             raise AttributionError(
                 f"attributions by {result.method} have shape {shape[1:]} for each example, and the examples "

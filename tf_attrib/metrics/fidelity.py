@@ -71,7 +71,8 @@ def aopc(
         replacement: what stands in for what is taken away: as `baselines` of `attribute` (a number, an array, `ta.blur(sigma)`,
             `ta.uniform(...)`, `ta.token(0)` for the embedding of padding), or "mean", the mean of these examples; of several,
             scores are averaged. Default: `baselines`, which are zeros unless given.
-        units: "features", "pixels", "patches" (with `patch`, their side), "tokens"; default: by the kind of the examples.
+        units: "features", "pixels", "patches" (with `patch`, their side), "tokens", "columns" (with all that they are encoded
+            to); default: by the kind of the examples.
         steps: L; default: one for each part, 100 at most.
         share: of the parts that are taken away in the end.
         seed: of the random order, and of random baselines and methods.

@@ -13,7 +13,7 @@ from ..common.errors import AttributionError
 from ..common.types import present
 from ..engine.method import Method
 from ..methods import as_method
-from .examples import Examples, attributed, case_of, given_of, is_slope, joined, relevance
+from .examples import Examples, attributed, case_of, given_of, is_slope, joined, of_raw_columns, relevance
 from .metric import Metric
 
 # Noise is this part of the range of the examples, unless told otherwise.
@@ -192,6 +192,11 @@ class Slope:
     def of(cls, result: Attribution, case: Examples) -> "Slope":
         """That of a result: its attributions, or where these are in the unit of the score, divided by x - x'."""
         check_measurable(result)
+        if of_raw_columns(result, case):
+            raise AttributionError(
+                f"infidelity perturbs what columns are encoded to, and {result.method} is of the columns as they are: leave "
+                'this method or the metric out, such as metrics=["aopc", "deletion", "insertion"]'
+            )
         values = relevance(result, case)
         if is_slope(result):
             return cls(result.method, values, np.zeros(values.shape, bool))

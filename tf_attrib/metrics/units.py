@@ -1,4 +1,4 @@
-"""What is taken away at once: single features, pixels with all their channels, square patches, tokens."""
+"""What is taken away at once: single features, pixels with all their channels, square patches, tokens, columns of a table."""
 
 import dataclasses
 import math
@@ -9,7 +9,7 @@ from ..common.checks import is_whole
 from ..common.errors import AttributionError
 from .examples import Examples
 
-UNITS = ("features", "pixels", "patches", "tokens")
+UNITS = ("features", "pixels", "patches", "tokens", "columns")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -44,7 +44,8 @@ def units_of(case: Examples, units: str | None = None, patch: int | tuple[int, .
 
     Args:
         units: "features", "pixels" (with all channels), "patches", "tokens" (with all embedding dimensions, or the channels of
-            a time step); default: tokens for embeddings, pixels where the last axis holds channels, else features.
+            a time step), "columns" (a column with all that it is encoded to); default: columns where some are encoded, tokens
+            for embeddings, pixels where the last axis holds channels, else features.
         patch: side of a patch in pixels, or one for each axis; the patches at the far edges may be smaller.
 
     Raises:
@@ -58,6 +59,8 @@ def units_of(case: Examples, units: str | None = None, patch: int | tuple[int, .
         raise AttributionError(
             "units='patches' needs patch=, the side of a patch in pixels, such as patch=4; other units take none"
         )
+    if units == "columns" or (units is None and case.kind == "encoded"):
+        return _of_columns(case)
     parts, names, start = [], [], 0
     for key, value in case.x.items():
         labels, name = _of_one(value.shape[1:], units, patch, case.kind, key)
@@ -65,6 +68,25 @@ def units_of(case: Examples, units: str | None = None, patch: int | tuple[int, .
         start += int(labels.max()) + 1
         names.append(name)
     return Units(np.concatenate(parts), start, " and ".join(dict.fromkeys(names)))
+
+
+def _of_columns(case: Examples) -> Units:
+    """A part for each column that is encoded, with all its tensors, for each token of text, and for each other feature."""
+    parts, known, start = [], {}, 0
+    for key, value in case.x.items():
+        places, column = (math.prod(value.shape[1:-1]) if value.ndim > 2 else 1), case.encodes.get(key)
+        if column is None and value.ndim > 2:
+            raise AttributionError(
+                f"examples of shape {value.shape[1:]} are no columns: units={'tokens' if value.ndim == 3 else 'pixels'!r}"
+            )
+        if column is None:
+            labels = np.arange(math.prod(value.shape[1:])) + start
+        else:
+            first = known.setdefault(column, start) if places == 1 else start
+            labels = np.repeat(np.arange(places) + first, math.prod(value.shape[1:]) // places)
+        start = max(start, int(labels.max()) + 1)
+        parts.append(labels)
+    return Units(np.concatenate(parts), start, "columns")
 
 
 def _of_one(shape: tuple, units: str | None, patch, kind: str, key) -> tuple[np.ndarray, str]:

@@ -40,6 +40,15 @@ class Place:
     indices_axis: int | None = 0
     stand_ins: dict[Any, Any] = dataclasses.field(default_factory=dict)
 
+    @property
+    def encodes(self) -> dict[Any, str]:
+        """By port, the column that it encodes: that of its input, where it is not that input itself."""
+        return {
+            key: column
+            for key, column in self.columns.items()
+            if self.ports[key].tensor.op.type != "Placeholder" and key not in self.stand_ins
+        }
+
 
 def unused(tensors: dict, names: dict, fetches: list) -> list[str]:
     """A note for inputs that the output does not depend on: they get zeros."""
