@@ -1,4 +1,4 @@
-"""Tables whose columns are encoded: every method is measured by column, whether it attributes to the text or to its encoding."""
+"""Tables whose columns are encoded: methods are measured by column, whether they attribute to text or to its encoding."""
 
 import keras
 import numpy as np
