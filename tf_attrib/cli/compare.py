@@ -37,7 +37,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         help="of aopc, aopc_between, deletion, insertion, infidelity, max_sensitivity, sparseness, randomisation, with "
         "commas between them (default: all but max_sensitivity and randomisation)",
     )
-    option("--units", metavar="NAME", help="what is taken away at once: features, pixels, tokens or columns (default: by the inputs)")
+    option(
+        "--units",
+        metavar="NAME",
+        help="what is taken away at once: features, pixels, tokens or columns (default: by the inputs)",
+    )
     option("--patch", type=int, metavar="SIDE", help="take square patches of SIDE pixels away at once")
     option(
         "--curve-steps", type=int, metavar="N", help="steps of a perturbation curve (default: one for each unit, at most 100)"
