@@ -285,3 +285,24 @@ def test_a_head_that_another_branch_does_not_have():
         attributor.attribute(X, method="gradient")
     score = ta.Attributor(f, of=ta.score(lambda outputs: outputs[:, 0])).attribute(X, method="gradient")
     np.testing.assert_allclose(score.scores, [float(f(tf.constant(x[None]))[0, 0]) for x in X], rtol=1e-6)
+
+
+def letters(texts):
+    """A score that Python takes from text: how many letters each of the two columns has, the second counting double."""
+    sizes = [[len(text) for text in row] for row in np.asarray(texts)]
+    return tf.constant(np.array(sizes) @ [1.0, 2.0], tf.float32)
+
+
+def thirds(ids):
+    return tf.constant([float(sum(i * i for i in row if i % 3 == 0)) for row in ids.numpy().tolist()])
+
+
+@pytest.mark.parametrize("method", ["occlusion", "ablation", "shapley_sampling", "kernel_shap"])
+def test_text_and_integers_that_python_reads_need_no_gradient(method):
+    text = np.array([["a", "bcd"], ["efghi", ""]])
+    found = ta.Attributor(letters).attribute(text, method=method)
+    np.testing.assert_allclose(found.attributions, [[1, 6], [5, 0]], atol=1e-5)
+    ids = np.array([[3, 4, 6], [9, 9, 1]], np.int32)
+    found = ta.Attributor(thirds).attribute(ids, method=method)
+    np.testing.assert_allclose(found.attributions, [[9, 0, 36], [81, 81, 0]], atol=1e-4)
+    np.testing.assert_allclose(found.scores, [45, 162])

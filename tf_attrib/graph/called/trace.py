@@ -136,12 +136,22 @@ def _names(model: Callable) -> dict[int, str]:
 def _carried(runner: Runner, record: Record, sources: list[tf.Tensor]) -> frozenset[int]:
     """The ids of what Python made of the inputs: it differs where these differ."""
     rolled = [tf.reshape(tf.roll(tf.reshape(one, [-1]), 1, 0), one.shape) for one in sources]
+    others = [[moved(one, MOVE) for one in sources], rolled]
     found: set[int] = set()
-    for other in ([moved(one, MOVE) for one in sources], rolled):
+    if any(one.dtype.is_integer or one.dtype.is_bool for one in sources):  # their order may not matter, nor a small move
+        others += [list(map(_lower, sources))]
+    for other in others:
         with contextlib.suppress(Exception):  # values of another example may not do in this place
             differing = record.differing(recorded(runner, other))
             found |= {id(tensor) for tensor in (record.foreign() if differing is None else differing)}
     return frozenset(found)
+
+
+def _lower(tensor: tf.Tensor) -> tf.Tensor:
+    """Whole numbers less one, so that ids stay within their table, and 1 in place of what would be below 0; booleans turned."""
+    if tensor.dtype.is_bool:
+        return tf.logical_not(tensor)
+    return tf.where(tensor > 0, tensor - 1, tf.ones_like(tensor)) if tensor.dtype.is_integer else tensor
 
 
 def _alone(runner: Runner, one: Record, specs: dict, examples: dict, fixed: int, together: bool) -> str:
