@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 import tensorflow as tf
+from scipy.integrate import trapezoid
 
 import tf_attrib as ta
 from tf_attrib.engine.integral.integrator import Batch, Fixed
@@ -46,7 +47,7 @@ class Doubling:
             if i in self.done:
                 continue
             alphas = np.array(sorted(kept))
-            value = np.trapezoid(np.stack([kept[a] for a in alphas]), alphas, axis=0)
+            value = trapezoid(np.stack([kept[a] for a in alphas]), alphas, axis=0)
             if i in self.last and np.abs(value - self.last[i]).sum() < self.tolerance:
                 self.done[i] = value
             else:

@@ -34,7 +34,7 @@ def test_it_gives_what_the_attributor_gives():
 
 
 def test_a_frame_is_watched_by_the_names_of_its_columns():
-    frame = pd.DataFrame(X[:5], columns=[f"column {number}" for number in range(X.shape[1])], index=np.linspace(3, 4, 5))
+    frame = pd.DataFrame(X[:5].copy(), columns=[f"column {number}" for number in range(X.shape[1])], index=np.linspace(3, 4, 5))
     callback = Noted((frame, Y[:5]))
     model = make()
     model.evaluate(X, Y, verbose=0, callbacks=[callback])

@@ -27,7 +27,7 @@ from tf_attrib import view
 from tf_attrib.doctor.diagnose import ADDED
 from tf_attrib.methods.deeplift.rules.table import RULES as OPERATIONS
 
-ROOT = Path(ta.__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 pytestmark = pytest.mark.skipif(not (ROOT / "mkdocs.yml").is_file(), reason="the pages are in a clone of the project")
 

@@ -9,7 +9,7 @@ import tf_attrib as ta
 from tf_attrib.doctor.diagnose import ADDED
 from tf_attrib.methods.deeplift.rules.table import RULES as OPERATIONS
 
-PAGE = Path(ta.__file__).parents[1] / "docs" / "extending.md"
+PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 TABLES = (ta.extend.RULES, ta.extend.METHODS, ta.extend.METRICS, ta.extend.FINDINGS, OPERATIONS, ADDED)
 
 

@@ -127,11 +127,15 @@ def run_install_cell(source, monkeypatch, folder, present):
 
 def test_the_install_cell_takes_the_clone_that_it_lies_in_else_the_repository(monkeypatch, tmp_path, url):
     source = "".join(read(COLAB / "quickstart.ipynb")["cells"][1]["source"])
-    clone = f"tf_attrib @ {COLAB.parent.as_uri()}"
-    assert run_install_cell(source, monkeypatch, COLAB, set()) == [clone, "scikit-learn"]
-    assert run_install_cell(source, monkeypatch, tmp_path, set()) == [f"tf_attrib @ git+{url}", "scikit-learn"]
-    assert run_install_cell(source, monkeypatch, tmp_path, {"tf_attrib"}) == ["scikit-learn"]
-    assert run_install_cell(source, monkeypatch, tmp_path, {"tf_attrib", "sklearn"}) == []
+    clone, elsewhere = tmp_path / "clone", tmp_path / "elsewhere"
+    for folder in (clone / "tf_attrib", clone / "colab", elsewhere):
+        folder.mkdir(parents=True)
+    (clone / "tf_attrib" / "__init__.py").touch()
+    own = f"tf_attrib @ {clone.as_uri()}"
+    assert run_install_cell(source, monkeypatch, clone / "colab", set()) == [own, "scikit-learn"]
+    assert run_install_cell(source, monkeypatch, elsewhere, set()) == [f"tf_attrib @ git+{url}", "scikit-learn"]
+    assert run_install_cell(source, monkeypatch, elsewhere, {"tf_attrib"}) == ["scikit-learn"]
+    assert run_install_cell(source, monkeypatch, elsewhere, {"tf_attrib", "sklearn"}) == []
 
 
 # the script

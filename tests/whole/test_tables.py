@@ -12,7 +12,7 @@ from tf_attrib.metrics.table import METRICS
 
 from . import test_axioms
 
-README = Path(ta.__file__).parents[1] / "README.md"
+README = Path(__file__).parents[2] / "README.md"
 ROWS = [name for name in ta.METHODS if name not in ta.METHODS.added]
 
 

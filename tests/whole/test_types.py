@@ -94,7 +94,7 @@ def test_ignored_errors_name_their_rule_and_reason():
 
 
 def test_pyright_is_told_to_look_at_the_whole_package():
-    settings = json.loads((PACKAGE.parent / "pyrightconfig.json").read_text())
+    settings = json.loads((Path(__file__).parents[2] / "pyrightconfig.json").read_text())
     assert settings["include"] == ["tf_attrib"]
     assert settings["typeCheckingMode"] in ("standard", "strict")
     assert not settings.get("exclude")

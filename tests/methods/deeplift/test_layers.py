@@ -100,7 +100,6 @@ LAYERS = {
         for name in ("Max", "Average", "GlobalMax", "GlobalAverage")
         for rank in (1, 2, 3)
     },
-    "AdaptivePooling": lambda: image(layers.AdaptiveAveragePooling2D(3), layers.AdaptiveMaxPooling2D(2)),
     **{
         name: lambda name=name: merged(getattr(layers, name)())
         for name in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
@@ -127,6 +126,8 @@ LAYERS = {
     "EinsumDense": lambda: sequence(layers.EinsumDense("abc,cd->abd", output_shape=(6, 5))),
     "regularisation": lambda: sequence(layers.Dropout(0.5), layers.GaussianNoise(1), layers.SpatialDropout1D(0.3)),
 }
+if hasattr(layers, "AdaptiveMaxPooling2D"):  # since Keras 3.13
+    LAYERS["AdaptivePooling"] = lambda: image(layers.AdaptiveAveragePooling2D(3), layers.AdaptiveMaxPooling2D(2))
 
 
 @pytest.mark.parametrize("name", LAYERS)
@@ -154,7 +155,7 @@ def test_a_mask_that_is_read_off_the_selected_inputs_is_refused_by_name():
     model, shape = sequence(layers.Masking(), layers.LSTM(3))
     attributor = ta.Attributor(model)
     rows = ta.coverage(attributor).uncovered
-    assert {row.operation for row in rows} == {"SelectV2"}
+    assert "SelectV2" in {row.operation for row in rows}  # and in Keras before 3.14 the cast of the mask
     assert {row.reason for row in rows} == {"its input 0 depends on the selected tensors"}
     assert_refused(
         lambda: attributor.attribute(np.ones((1, *shape), "float32"), method="deeplift"),
