@@ -110,7 +110,7 @@ def _elsewhere(tmp_path, monkeypatch):
 
 
 def name(page):
-    return str(page.relative_to(ROOT))
+    return str(page.relative_to(ROOT)) if isinstance(page, Path) else "no page"
 
 
 def marked(mark):

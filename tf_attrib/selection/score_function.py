@@ -61,7 +61,7 @@ class ScoreFunction:
         feeds = {("at", key): port for key, port in place.ports.items()}
         feeds |= {("input", key): Port(traced.inputs[key]) for key in self.context}
         self._feeds = feeds
-        self._forward = self.cut({key: Port(tensor) for key, tensor in output.fetches.items()})
+        self._forward = self.cut({key: Port(tensor) for key, tensor in output.fetches.items()}, folded=True)
         self.dtype = tf.float64 if any(tensor.dtype == tf.float64 for tensor in fetched) else tf.float32
         with TRACING, traced.function.graph.as_default():
             self.explained = self._finished(dict(output.fetches))
@@ -105,10 +105,10 @@ class ScoreFunction:
         kinds = {key: port.tensor.dtype for key, port in self.place.ports.items()}
         return {key: self.dtype if kind.is_floating else kind for key, kind in kinds.items()}
 
-    def cut(self, fetches: dict[Any, Port], feeds: dict[Any, Port] | None = None) -> Cut:
+    def cut(self, fetches: dict[Any, Port], feeds: dict[Any, Port] | None = None, folded: bool = False) -> Cut:
         """From the selected tensors, fed as ("at", key), those beside them, ("input", key), and further `feeds`, to others of
         the graph."""
-        return Cut(self.traced, self._feeds | (feeds or {}), fetches)
+        return Cut(self.traced, self._feeds | (feeds or {}), fetches, folded)
 
     @functools.cached_property
     def row_sizes(self) -> RowSizes:
@@ -144,7 +144,7 @@ class ScoreFunction:
     def _at_target(self) -> Cut:
         """The cut from the selected tensors and a target to the score: no other position of the output is computed."""
         score, target = self.chosen()
-        return self.cut({None: Port(score)}, {"target": Port(target)})
+        return self.cut({None: Port(score)}, {"target": Port(target)}, folded=True)
 
     def gradients(self, at: dict, context: dict, target: tf.Tensor) -> tuple[tf.Tensor, dict[Any, tf.Tensor]]:
         """Scores (rows,), and their gradients at the selected tensors by key, for rows of these and of targets."""
@@ -222,7 +222,8 @@ class ScoreFunction:
             for key, gradient, port in zip(keys, found, self.place.ports.values(), strict=True):
                 gradient = tf.zeros_like(port.tensor) if gradient is None else tf.convert_to_tensor(gradient)
                 fetches["gradient", key] = Port(gradient, port.batch_axis)
-        return self.cut(fetches, {"target": Port(target)} | ({} if scale is None else {SCALE: Port(scale)}))
+        feeds = {"target": Port(target)} | ({} if scale is None else {SCALE: Port(scale)})
+        return self.cut(fetches, feeds, folded=True)
 
     def scale(self) -> tf.Tensor | None:
         """A placeholder in the graph at hand for a factor of the score (rows,), where gradients need one."""

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from .folding import fold
 from .tf_private import caller, cut_out, let_go_of_bodies
 from .trace import Traced
 
@@ -32,13 +33,16 @@ class Port:
 
 
 class Cut:
-    """A callable from fed to fetched tensors, both batch first. Built once, then called in any trace."""
+    """A callable from fed to fetched tensors, both batch first. Built once, then called in any trace.
 
-    def __init__(self, traced: Traced, feeds: dict[Any, Port], fetches: dict[Any, Port]) -> None:
+    Args:
+        folded: whether factors of channels are multiplied into weights (`folding`), which differs by rounding.
+    """
+
+    def __init__(self, traced: Traced, feeds: dict[Any, Port], fetches: dict[Any, Port], folded: bool = False) -> None:
         self.feeds, self.fetches = feeds, fetches
-        self._function = let_go_of_bodies(
-            cut_out(traced.function, [port.tensor for port in feeds.values()], [port.tensor for port in fetches.values()])
-        )
+        fed, fetched = ([port.tensor for port in ports.values()] for ports in (feeds, fetches))
+        self._function = let_go_of_bodies(cut_out(traced.function, fed, fetched, fold if folded else None))
 
     def __call__(self, values: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:
         fed = [port.to_graph(values[key]) for key, port in self.feeds.items()]

@@ -1,0 +1,188 @@
+"""Batch normalisation in the weights of what stands before it: the same numbers, and no pass over activations."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_attrib as ta
+from tf_attrib.graph.traced import cut
+from tf_attrib.graph.traced.folding import LINEAR
+from tf_attrib.graph.traced.heads_and_lookups import ancestors
+
+layers = keras.layers
+RNG = np.random.default_rng(5)
+NETS = {
+    "bias": lambda: [layers.Conv2D(4, 3)],
+    "no bias": lambda: [layers.Conv2D(4, 3, use_bias=False)],
+    "depthwise": lambda: [layers.DepthwiseConv2D(3, depth_multiplier=2)],
+    "transposed": lambda: [layers.Conv2DTranspose(4, 3, strides=2)],
+    "grouped": lambda: [layers.Conv2D(6, 3, groups=3)],
+    "strided": lambda: [layers.Conv2D(4, 3, strides=2, padding="same", dilation_rate=1)],
+    "volume": lambda: [layers.Reshape((6, 6, 2, 3)), layers.Conv3D(4, 2)],
+    "no scale": lambda: [layers.Conv2D(4, 3), layers.Conv2D(4, 1)],
+}
+SHAPE = (6, 12, 3)
+
+
+def net(parts, norm=layers.BatchNormalization, **options):
+    """The parts, each followed by a normalisation with statistics of its own and an activation."""
+    x = given = keras.Input(SHAPE)
+    for part in parts:
+        x = part(x)
+        if not isinstance(part, layers.Reshape):
+            x = layers.Activation("gelu")(norm(**options)(x))
+    model = keras.Model(given, layers.Dense(3)(layers.Flatten()(x)))
+    moved(model)
+    return model
+
+
+def moved(model):
+    """Every weight another one: of variances a positive one."""
+    for variable in model.variables:
+        low, high = (0.5, 1.5) if "variance" in variable.name or "gamma" in variable.name else (-0.6, 0.6)
+        variable.assign(RNG.uniform(low, high, variable.shape))
+
+
+def images(model, count=2):
+    return RNG.uniform(size=(count, *SHAPE)).astype(model.compute_dtype)
+
+
+def by_tape(model, x):
+    """Scores and their gradients for class 1, as TensorFlow has them."""
+    x = tf.constant(x)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        score = model(x, training=False)[:, 1]
+    return score.numpy(), tape.gradient(score, x).numpy()
+
+
+def assert_as_by_tape(attributor, x, rounding):
+    found = attributor.attribute(x, 1, method="gradient")
+    scores, gradients = by_tape(attributor.model, x)
+    np.testing.assert_allclose(found.scores, scores, rtol=rounding, atol=rounding)
+    np.testing.assert_allclose(found.attributions, gradients, rtol=0, atol=rounding * np.abs(gradients).max())
+
+
+def kernels(attributor):
+    """How many linear operations of the gradients' graph have weights that are a product, and how many there are."""
+    (session,) = attributor._sessions.values()
+    found = [one for one in session.function._backward._function.graph.get_operations() if one.type in LINEAR]
+    return sum(one.inputs[LINEAR[one.type][0]].op.type == "Mul" for one in found), len(found)
+
+
+@pytest.fixture
+def as_written(monkeypatch):
+    """Cuts that fold nothing."""
+
+    def use():
+        monkeypatch.setattr(cut, "fold", lambda *graph: None)
+
+    return use
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("name", NETS)
+def test_numbers_are_those_of_the_model_as_it_is_written(name):
+    model = net(NETS[name](), scale=name != "no scale")
+    attributor = ta.Attributor(model)
+    assert_as_by_tape(attributor, images(model), 1e-12)
+    folded, count = kernels(attributor)
+    # Keras hides grouped convolutions on a CPU in a function that is compiled by XLA
+    assert folded == count == (0 if name == "grouped" else 2 * sum(not isinstance(one, layers.Reshape) for one in NETS[name]()))
+
+
+@pytest.mark.usefixtures("double")
+def test_every_kind_of_attribution_is_as_without_folding(as_written):
+    model = net([layers.Conv2D(4, 3), layers.DepthwiseConv2D(3)])
+    x = images(model)
+    methods = ["integrated_gradients", ta.IntegratedGradients(n_steps=7), "occlusion", "deeplift", "grad_cam"]
+    found = [ta.Attributor(model).attribute(x, 0, method=method) for method in methods]
+    as_written()
+    for method, one in zip(methods, found, strict=True):
+        other = ta.Attributor(model).attribute(x, 0, method=method)
+        np.testing.assert_allclose(one.attributions, other.attributions, rtol=1e-10, atol=1e-13, err_msg=str(method))
+        np.testing.assert_array_equal(one.evaluations, other.evaluations)
+
+
+def test_variables_stay_live():
+    model = net([layers.Conv2D(4, 3), layers.DepthwiseConv2D(3)])
+    attributor = ta.Attributor(model)
+    for _ in range(2):
+        assert_as_by_tape(attributor, images(model), 1e-5)
+        moved(model)
+    assert kernels(attributor) == (4, 4)
+
+
+def test_the_fused_operation_of_older_models():
+    import tf_keras
+
+    given = tf_keras.Input(SHAPE)
+    inner = tf_keras.layers.BatchNormalization()(tf_keras.layers.Conv2D(4, 3)(given))
+    inner = tf_keras.layers.BatchNormalization()(tf_keras.layers.DepthwiseConv2D(3, use_bias=False)(tf.nn.relu(inner)))
+    model = tf_keras.Model(given, tf_keras.layers.Dense(3)(tf_keras.layers.Flatten()(tf.nn.relu(inner))))
+    for variable in model.variables:
+        variable.assign(RNG.uniform(0.5, 1.5, variable.shape))
+    attributor = ta.Attributor(model)
+    for _ in range(2):
+        assert_as_by_tape(attributor, images(model), 1e-5)
+        model.variables[2].assign(RNG.uniform(0.5, 1.5, model.variables[2].shape))
+    assert kernels(attributor) == (4, 4)
+    (session,) = attributor._sessions.values()
+    graph = session.function._backward._function.graph
+    assert not [one.type for one in ancestors(graph.outputs, graph.inputs) if "BatchNorm" in one.type]
+
+
+class Excite(layers.Layer):
+    """Channels times factors of the example's own."""
+
+    def call(self, x):
+        return x * tf.sigmoid(tf.reduce_mean(x, [1, 2], keepdims=True))
+
+
+class Twice(layers.Layer):
+    """A convolution whose output is taken in front of the normalisation too."""
+
+    def __init__(self):
+        super().__init__()
+        self.linear, self.norm = layers.Conv2D(4, 3), layers.BatchNormalization()
+
+    def call(self, x):
+        x = self.linear(x)
+        return tf.nn.relu(x) + self.norm(x)
+
+
+def test_what_other_operations_take_and_what_rows_change_stays():
+    for parts, backward in (([layers.Conv2D(4, 3), Excite()], 0), ([Twice()], 0)):
+        model = net(parts, layers.Identity)
+        attributor = ta.Attributor(model)
+        assert_as_by_tape(attributor, images(model), 1e-5)
+        assert kernels(attributor)[0] == backward
+
+
+def test_an_output_in_front_of_the_factor_can_be_selected_and_explained():
+    model = net([layers.Conv2D(4, 3, name="inner")])
+    x = images(model)
+    inner = keras.Model(model.input, model.get_layer("inner").output)
+    found = ta.Attributor(model, of=ta.layer("inner", unit=(..., 2))).attribute(x, method="gradient", target=None)
+    np.testing.assert_allclose(found.scores, inner(x).numpy()[..., 2].sum((1, 2)), rtol=1e-4)
+    found = ta.Attributor(model, at="inner").attribute(x, 1, method=ta.IntegratedGradients(n_steps=300))
+    assert np.all(np.abs(found.gap) < 1e-2 * np.abs(found.difference).max())
+
+
+def test_weights_larger_than_what_is_saved_are_left():
+    model = net([layers.Conv2D(64, (6, 12), use_bias=False)])  # one position
+    attributor = ta.Attributor(model)
+    assert_as_by_tape(attributor, images(model), 1e-5)
+    assert kernels(attributor)[0] == 0
+
+
+def test_half_precision_is_left():
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        model = net([layers.Conv2D(4, 3)])
+    finally:
+        keras.config.set_dtype_policy("float32")
+    attributor = ta.Attributor(model)
+    attributor.attribute(images(model).astype("float32"), 1, method="gradient")
+    assert kernels(attributor)[0] == 0
