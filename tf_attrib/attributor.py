@@ -55,6 +55,9 @@ class Attributor:
             `ta.logits(output)`, `ta.output(name)`, `ta.score(function)`. Default: the probability head, where there is
             one, else the output as it is.
         batch_size: gradient rows in a block; default: by the size of the model's activations.
+        jit_compile: whether XLA compiles what rows are run by, for blocks of a few sizes. The first call takes longer, numbers
+            differ by rounding. It pays on transformers; convolutions on a CPU are slower, and loops such as those of recurrent
+            layers are refused.
         preprocess: a differentiable function applied to the inputs before the model, such as keras.applications'
             `preprocess_input`: path, baselines and pictures then live in raw pixels.
         memory: bytes that gradients kept on the host may take while paths are refined, beside the blocks that are evaluated;
@@ -79,6 +82,7 @@ class Attributor:
         of: Any = None,
         batch_size: int | None = None,
         *,
+        jit_compile: bool = False,
         preprocess: Callable | None = None,
         memory: int | None = None,
         signature: str | None = None,
@@ -87,11 +91,12 @@ class Attributor:
         allow_unsafe: bool = False,
     ) -> None:
         model = as_model(model, signature, allow_unsafe)
-        check_ways(model, preprocess, eager)
+        check_ways(model, preprocess, eager, jit_compile)
         whole_or_none("batch_size", batch_size)
         whole_or_none("memory (in bytes)", memory)
         self.model, self.batch_size, self.preprocess = model, batch_size, preprocess
         self.eager = None if eager is None else bool(eager)
+        self.jit_compile = bool(jit_compile)
         self.memory = MEMORY if memory is None else int(memory)
         self.at, self.of = as_at(at), as_of(of)
         self.class_names = as_class_names(class_names)
@@ -316,14 +321,14 @@ class Attributor:
         if (signature, shapes) not in self._sessions:
             # one trace serves inputs of all shapes, but how many rows are worth a block follows these
             alike = next((one for (kind, _), one in self._sessions.items() if kind == signature and one.any_shape), None)
-            names = {key: spec.name or str("input" if key is None else key) for key, spec in specs.items()}
-            self._sessions[signature, shapes] = (
-                alike.sized(ready)
-                if alike is not None
-                else Session(self._traced_for(specs, ready, given), self.at, self.of, names, ready, self.batch_size)
-            )
+            self._sessions[signature, shapes] = alike.sized(ready) if alike else self._session(specs, ready, given)
         check_stateless(self._sessions[signature, shapes].function)
         return self._sessions[signature, shapes], ready, match
+
+    def _session(self, specs: dict, ready: dict, given: Given) -> Session:
+        names = {key: spec.name or str("input" if key is None else key) for key, spec in specs.items()}
+        traced = self._traced_for(specs, ready, given)
+        return Session(traced, self.at, self.of, names, ready, self.batch_size, self.jit_compile)
 
     def _specs_for(self, arrays: dict) -> dict:
         """What the model takes, given inputs by the user's keys."""

@@ -14,6 +14,7 @@ from ..graph.traced.heads_and_lookups import connected
 from ..graph.traced.trace import TRACING
 from ..selection.score_function import ScoreFunction
 from . import program
+from .blocks import in_blocks
 from .company import Company
 
 
@@ -70,20 +71,19 @@ class Fetching:
         if name not in self._cuts:
             self._cuts[name] = self._from_inputs(ports)
         count, size = len(next(iter(inputs.values()))), self.function.together or self.whole_block
-        parts = []
-        for start in range(0, count, size):
-            part = {key: value[start : start + size] for key, value in inputs.items()}
-            real = min(size, count - start)
-            part = {key: self._filled(value) for key, value in part.items()}
-            fetched = self._cuts[name].evaluate(part)
-            fed = len(next(iter(part.values())))
+
+        def evaluate(part: slice) -> dict[Any, np.ndarray]:
+            filled = {key: self._filled(value[part]) for key, value in inputs.items()}
+            fetched, fed = self._cuts[name].evaluate(filled), len(next(iter(filled.values())))
             for value in fetched.values():
                 if not value.ndim or len(value) != fed:
                     raise AttributionError(
                         f"the model must return one entry for each example, shape (batch, ...); for {fed} "
                         f"examples it returned shape {tuple(value.shape)}: do not sum over the batch"
                     )
-            parts.append({key: value[:real] for key, value in fetched.items()})
+            return {key: value[: part.stop - part.start] for key, value in fetched.items()}
+
+        parts = [found for _, found in in_blocks(count, size, evaluate, self.function.rows or 1)]
         return {key: _joined([part[key] for part in parts]) for key in ports}
 
     def _from_inputs(self, ports: dict[Any, Port]) -> Cut:
@@ -134,15 +134,17 @@ class Fetching:
 
     def gradients(self, at: dict, inputs: dict, target: np.ndarray) -> dict[Any, np.ndarray]:
         """Gradients of the score, (rows, ...) by key, for rows of the selected tensors and the first so many of the others."""
-        count, parts = len(next(iter(at.values()))), []
-        for start in range(0, count, self.block):
-            part = slice(start, min(start + self.block, count))
+
+        def evaluate(part: slice) -> dict[Any, np.ndarray]:
             found = self.function.gradients_now(
                 {key: self._filled(value[part]) for key, value in at.items()},
                 {key: self._filled(inputs[key][part]) for key in self.function.context},
                 self._filled(target[part]),
             )
-            parts.append({key: value[: part.stop - part.start] for key, value in found.items()})
+            return {key: value[: part.stop - part.start] for key, value in found.items()}
+
+        count = len(next(iter(at.values())))
+        parts = [found for _, found in in_blocks(count, self.block, evaluate, self.function.rows or 1)]
         return {key: np.concatenate([part[key] for part in parts]) for key in at}
 
     def predicted(self, inputs: dict) -> np.ndarray:
@@ -186,16 +188,14 @@ class Fetching:
             example: the example that each row belongs to.
         """
         targets = np.zeros((len(example), 0), np.int32) if targets is None else targets
-        parts, block = [], self.block
-        for start in range(0, len(example), block):
-            part = np.arange(start, min(start + block, len(example)))
-            real = len(part)
-            if self.function.rows:
-                part = np.append(part, np.full(self.function.rows - real, part[-1]))
-            context = [inputs[key][example[part]] for key in self.function.context]
-            chosen = [targets[example[part]]] if self.function.target_rank > 1 else []
-            parts.append(self._forward(*at(part).values(), *context, *chosen)[0][:real])
-        return np.concatenate(parts)
+
+        def evaluate(part: slice) -> np.ndarray:
+            rows = self._filled(np.arange(part.start, part.stop))
+            context = [inputs[key][example[rows]] for key in self.function.context]
+            chosen = [targets[example[rows]]] if self.function.target_rank > 1 else []
+            return self._forward(*at(rows).values(), *context, *chosen)[0][: part.stop - part.start]
+
+        return np.concatenate([found for _, found in in_blocks(len(example), self.block, evaluate, self.function.rows or 1)])
 
     def _filled(self, value: np.ndarray) -> np.ndarray:
         """`value` with its last row repeated up to the number of rows that a model of fixed batch size takes."""

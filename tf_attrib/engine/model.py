@@ -34,7 +34,7 @@ def as_model(model: Any, signature: str | None = None, allow_unsafe: bool = Fals
     return model
 
 
-def check_ways(model: Callable | Exported, preprocess: Any, eager: Any) -> None:
+def check_ways(model: Callable | Exported, preprocess: Any, eager: Any, jit_compile: Any = False) -> None:
     """Raises AttributionError where the model cannot be preprocessed for, or called, in this way."""
     if preprocess is not None and not callable(preprocess):
         raise AttributionError(
@@ -42,5 +42,9 @@ def check_ways(model: Callable | Exported, preprocess: Any, eager: Any) -> None:
         )
     if eager not in (None, True, False):
         raise AttributionError(f"eager must be None, True or False, got {eager!r}")
+    if jit_compile not in (True, False):
+        raise AttributionError(f"jit_compile must be True or False, got {jit_compile!r}")
+    if eager and jit_compile:
+        raise AttributionError("XLA compiles graphs, and eager=True asks for none: leave jit_compile or eager out")
     if eager and isinstance(model, Exported):
         raise AttributionError("eager=True is for Keras models and functions; what is exported is a graph: leave it out")

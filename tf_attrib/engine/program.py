@@ -4,6 +4,7 @@ What is evaluated, and what becomes of it, an integrator decides.
 """
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -14,6 +15,7 @@ from ..common.own_code import code_of
 from ..graph.traced.compiled import Compiled
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
+from .blocks import in_blocks
 from .integral.integrator import Batch, Integrator
 from .row import Row, RowFunction, checked, per_row
 
@@ -64,6 +66,8 @@ class Program:
     Args:
         extra: what of `Tables.extra` rows are given, by its name.
         sums: shapes of what one row gives, by key.
+        by_xla: whether XLA compiles it: blocks, and their tables, are then padded to powers of 2, so that it has few sizes to
+            compile for.
     """
 
     def __init__(
@@ -72,7 +76,9 @@ class Program:
         row: RowFunction,
         extra: dict[Any, np.ndarray] | None = None,
         sums: dict[Any, tuple] | None = None,
+        by_xla: bool = False,
     ) -> None:
+        self._by_xla = by_xla
         self.function, self._row, self._extra, self._sums = function, row, list(extra or {}), sums
         dtype, inputs, dtypes = function.dtype, function.traced.inputs, function.dtypes
         tables = [tf.TensorSpec([None, *features], dtypes[key]) for key, features in function.features().items()]
@@ -87,13 +93,19 @@ class Program:
         def flat(*tensors):
             return self._block(*tf.nest.pack_sequence_as(self._signature, tensors))
 
-        self._compiled = Compiled(flat, tf.nest.flatten(self._signature))
+        self._compiled = Compiled(flat, tf.nest.flatten(self._signature), by_xla)
+
+    @property
+    def padded(self) -> bool:
+        """Whether blocks that are not full cost as much as those that are."""
+        return self._by_xla or bool(self.function.rows)
 
     def __call__(self, tables: Tables, rows: Batch) -> tuple[np.ndarray, list, np.ndarray, np.ndarray]:
         """Slots, their sums in the order of the row function's integrands, and scores and slopes of the rows."""
         count = len(rows)
-        if self.function.rows and count < self.function.rows:
-            rows = rows[np.minimum(np.arange(self.function.rows), count - 1)]
+        size = _power(count) if self._by_xla and not self.function.rows else self.function.rows or count
+        if count < size:
+            rows = rows[np.minimum(np.arange(size), count - 1)]
             rows.weight[count:] = 0
         first, part = rows.example[0], slice(rows.example[0], rows.example[-1] + 1)
         slots, slot = _ranked(rows.slot)
@@ -102,14 +114,14 @@ class Program:
         integers[:, 0], integers[:, 1], integers[:, 2] = rows.example - first, slot, rows.number
         for column, (key, table) in enumerate(tables.references.tables.items(), 3):
             used, integers[:, column] = _used(tables.references.index[key], rows, len(table))
-            references.append(table[used])
+            references.append(self._padded(table[used], size))
         integers[:, fixed:] = tables.target[rows.example]
         floats = np.empty((len(rows), 3), self.function.dtype.as_numpy_dtype)
         floats[:, 0], floats[:, 1], floats[:, 2] = rows.alpha, rows.weight, tables.score[rows.example]
-        context = [tables.context[key][part] for key in self.function.context]
-        extra = [tables.extra[name][part] for name in self._extra]
+        context = [self._padded(tables.context[key][part], size) for key in self.function.context]
+        extra = [self._padded(tables.extra[name][part], size) for name in self._extra]
         *sums, scores, slopes = self._compiled(
-            *(value[part] for value in tables.x.values()),
+            *(self._padded(value[part], size) for value in tables.x.values()),
             *references,
             *context,
             *extra,
@@ -117,7 +129,12 @@ class Program:
             integers,
             floats,
         )
-        return slots, sums, scores[:count], slopes[:count]
+        return slots, [found[: len(slots)] for found in sums], scores[:count], slopes[:count]
+
+    def _padded(self, table: np.ndarray, size: int) -> np.ndarray:
+        """A table as long as its block has rows, so that XLA compiles for one length: its last entry is repeated."""
+        missing = max(size, _power(len(table))) - len(table) if self._by_xla else 0
+        return np.concatenate([table, np.repeat(table[-1:], missing, 0)]) if missing else table
 
     def _block(self, x, references, context, extra, present, integers, floats):
         keys, many = self.function.place.ports, len(references)
@@ -138,7 +155,8 @@ class Program:
             found = self._row(self.function, row)
         # a caller who says no sums takes what the row gives, in its order
         scores, slopes, integrands = found if self._sums is None else checked(self._row, row, found, self._sums, self.function)
-        slots = tf.reduce_max(slot) + 1
+        # XLA must know how many there are before it runs
+        slots = tf.shape(slot)[0] if self._by_xla else tf.reduce_max(slot) + 1
         sums = [
             tf.math.unsorted_segment_sum(tf.math.multiply_no_nan(integrand, per_row(weight, integrand)), slot, slots)
             for integrand in integrands.values()
@@ -153,6 +171,11 @@ def _used(index: np.ndarray, rows: Batch, size: int) -> tuple[Any, Any]:
     return np.unique(index[rows.example, rows.reference], return_inverse=True)
 
 
+def _power(count: int) -> int:
+    """The least power of 2 that is not less."""
+    return 1 << (count - 1).bit_length()
+
+
 def _ranked(slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The distinct values of an ascending array, and the rank of each element among them."""
     starts = np.empty(len(slot), bool)
@@ -163,27 +186,37 @@ def _ranked(slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def run(
     program_for: Callable[[bool], Program], tables: Tables, integrator: Integrator, block: int, advance: Callable[[int], None]
-) -> None:
-    """Evaluates all rows that `integrator` asks for, in blocks of about `block` rows, and hands it what they give.
+) -> int:
+    """Evaluates all rows that `integrator` asks for, in blocks of about `block` rows, and hands it what they give. Where the
+    device has no memory for a block, its rows go on in halves of it, as do those that follow.
 
     Args:
         program_for: the program for rows that are forward-only, or not.
+
+    Returns:
+        How many rows a block could hold: `block` or fewer.
+
+    Raises:
+        tf.errors.ResourceExhaustedError: there is no memory for a single row.
     """
     rows = integrator.first()
     while rows is not None:
-        program = program_for(rows.forward_only)
-        blocks = -(-len(rows) // block)
+        program, total = program_for(rows.forward_only), len(rows)
         # even blocks waste nothing: 50 rows in blocks of 32 become 25 and 25
-        ends = (
-            np.arange(1, blocks + 1) * len(rows) // blocks
-            if not program.function.rows
-            else np.minimum(np.arange(1, blocks + 1) * block, len(rows))
-        )
-        for start, end in zip([0, *ends[:-1]], ends, strict=True):
-            part = rows[start:end] if blocks > 1 else rows
-            integrator.accept(part, *program(tables, part))
-            advance(len(part))
+        size = block if program.padded else -(-total // -(-total // block))
+        evaluate = functools.partial(_evaluated, program, tables, rows)
+        for part, found in in_blocks(total, size, evaluate, program.function.rows or 1):
+            integrator.accept(rows if part == slice(0, total) else rows[part], *found)
+            count = part.stop - part.start
+            advance(count)
+            if count < min(size, total - part.start):  # there was no memory for more
+                block = min(block, count)
         rows = integrator.refine()
+    return block
+
+
+def _evaluated(program: Program, tables: Tables, rows: Batch, part: slice) -> tuple[np.ndarray, list, np.ndarray, np.ndarray]:
+    return program(tables, rows if part == slice(0, len(rows)) else rows[part])
 
 
 def block_rows(function: ScoreFunction, inputs: dict[Any, np.ndarray]) -> tuple[int, int]:

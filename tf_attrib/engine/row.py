@@ -1,6 +1,7 @@
 """Row functions: one row is (example, reference, alpha) -> (score, integrand). Methods differ in these and in points."""
 
 import dataclasses
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import tensorflow as tf
@@ -98,6 +99,16 @@ def per_row(values: tf.Tensor, like: tf.Tensor) -> tf.Tensor:
 def per_row_sum(values: tf.Tensor) -> tf.Tensor:
     """(rows,), the sum over all axes but the first."""
     return tf.reduce_sum(values, axis=list(range(1, values.shape.rank)))
+
+
+def unravelled(number: tf.Tensor, sizes: Sequence[int | tf.Tensor]) -> list[tf.Tensor]:
+    """The indices (rows,) along each axis of these sizes, of entries that are counted row by row: `tf.unravel_index`, which XLA
+    does not know."""
+    found: list[tf.Tensor] = []
+    for size in reversed(sizes):
+        found.insert(0, number % size)
+        number //= size
+    return found
 
 
 def checked(

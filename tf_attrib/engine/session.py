@@ -35,11 +35,27 @@ TOP = 5
 
 
 class Session(Fetching):
-    """What a call of `attribute` works on: the tensors that were selected, the rows that are run, and what is compared."""
+    """What a call of `attribute` works on: the tensors that were selected, the rows that are run, and what is compared.
+
+    Args:
+        by_xla: whether XLA compiles what rows are run by.
+    """
 
     def __init__(
-        self, traced: Traced, at: At | None, of: Of | None, names: dict, examples: dict, batch_size: int | None
+        self,
+        traced: Traced,
+        at: At | None,
+        of: Of | None,
+        names: dict,
+        examples: dict,
+        batch_size: int | None,
+        by_xla: bool = False,
     ) -> None:
+        self._by_xla = by_xla
+        if by_xla and traced.called is not None:
+            raise AttributionError(
+                f"jit_compile=True: XLA compiles graphs, and this model is called eagerly ({traced.called.why}): leave it out"
+            )
         output = resolve_of(traced, of)
         self._one, self._names, self._traced = {key: value[:1].copy() for key, value in examples.items()}, names, traced
         place = self._resolved(at, list(output.fetches.values()))
@@ -267,10 +283,13 @@ class Session(Fetching):
             key = (getattr(row, "score_only", ScoreOnly()), False) if forward_only else (row, odds)
             if key not in self._programs:
                 explained = present(self.function.log_odds) if key[1] else self.function
-                self._programs[key] = program.Program(explained, key[0], tables.extra, None if forward_only else sums)
+                shapes = None if forward_only else sums
+                self._programs[key] = program.Program(explained, key[0], tables.extra, shapes, self._by_xla)
             return self._programs[key]
 
-        program.run(program_for, tables, integrator, self.block, advance)
+        block = program.run(program_for, tables, integrator, self.block, advance)
+        if block < self.block:  # the device has no memory for more, and a later call need not find that out again
+            self._block = block
         return integrator.outcome()
 
     def path_scores(self, tables: program.Tables, points: Points) -> np.ndarray:

@@ -7,7 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..common.types import present
-from ..engine.row import Row, per_row
+from ..engine.row import Row, per_row, unravelled
 from ..graph.traced.channels import channels_first
 from ..selection.score_function import ScoreFunction
 from .upsampling import enlarged
@@ -53,7 +53,7 @@ class MaskedSums(Masked):
         cells, sizes = tf.cast(present(row.present), function.dtype), positions_of(function, row)
         number = tf.shape(cells)[1:]
         side = -(-sizes // number)
-        start = tf.transpose(tf.unravel_index(row.number, side))
+        start = tf.stack(unravelled(row.number, tf.unstack(side)), 1)
         masks = enlarged(cells, sizes, (number + 1) * side, start)
         score = function.scores(under(function, row, masks), row.context, row.target)
         seen = masks * per_row(score, masks)

@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from ..common.checks import is_whole
 from ..common.errors import AttributionError
-from ..engine.row import Row, per_row
+from ..engine.row import Row, per_row, unravelled
 from ..selection.score_function import ScoreFunction
 from .groups import COUNT
 
@@ -43,7 +43,7 @@ class Windows:
         mask = tf.reshape(tf.cast(known, dtype), [-1] + [1] * len(self.features))
         if not self.features:
             return mask
-        position = tf.unravel_index(tf.where(known, number, 0), self.steps)
+        position = unravelled(tf.where(known, number, 0), self.steps)
         for axis, size in enumerate(self.features):
             inside = self._inside(axis, position[axis])
             mask *= tf.reshape(tf.cast(inside, dtype), [-1] + [size if a == axis else 1 for a in range(len(self.features))])

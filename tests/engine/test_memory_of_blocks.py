@@ -1,0 +1,91 @@
+"""A device that has no memory for a block: halves go on, nothing is lost or done twice."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_attrib as ta
+from tf_attrib.engine.blocks import in_blocks
+from tf_attrib.engine.program import Program
+from tf_attrib.graph.traced.compiled import Compiled
+
+from ..conftest import assert_refused
+
+OUT = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+
+def test_blocks_are_halved_and_go_on_from_where_they_were():
+    seen, given = [], []
+
+    def evaluate(part):
+        seen.append((part.start, part.stop))
+        if part.stop - part.start > 3:
+            raise OUT
+        return list(range(part.start, part.stop))
+
+    for part, found in in_blocks(20, 16, evaluate):
+        assert found == list(range(part.start, part.stop))
+        given += found
+    assert given == list(range(20))
+    assert seen[:4] == [(0, 16), (0, 8), (0, 4), (0, 2)]
+    assert all(stop - start == 2 for start, stop in seen[3:])
+
+
+def test_the_least_block_is_the_last_try():
+    tried = []
+
+    def evaluate(part):
+        tried.append(part.stop - part.start)
+        raise OUT
+
+    with pytest.raises(tf.errors.ResourceExhaustedError):
+        list(in_blocks(20, 16, evaluate, least=4))
+    assert tried == [16, 8, 4]
+
+
+class Small:
+    """A device with room for so many rows: everything that is compiled for more runs out of memory."""
+
+    def __init__(self, monkeypatch, kind, rows):
+        self.sizes, call = [], kind.__call__
+
+        def called(this, *arrays):
+            count = len(arrays[-1])
+            self.sizes.append(count)
+            if count > rows:
+                raise OUT
+            return call(this, *arrays)
+
+        monkeypatch.setattr(kind, "__call__", called)
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", ta.IntegratedGradients(n_steps=50), "occlusion", "deeplift"])
+def test_attributions_are_those_of_a_device_with_room(cnn, images, monkeypatch, method):
+    expected = ta.Attributor(cnn).attribute(images, 1, method=method)
+    attributor = ta.Attributor(cnn)
+    device = Small(monkeypatch, Program, 3)  # its last argument is a batch of rows
+    found = attributor.attribute(images, 1, method=method)
+    np.testing.assert_allclose(found.attributions, expected.attributions, rtol=1e-4, atol=1e-6)
+    np.testing.assert_array_equal(found.forward_evaluations, expected.forward_evaluations)
+    assert max(device.sizes) > 3  # it was tried
+    device.sizes.clear()
+    again = attributor.attribute(images, 1, method=method)
+    np.testing.assert_array_equal(again.attributions, found.attributions)
+    assert max(device.sizes) <= 3  # and is not tried again
+
+
+def test_scores_go_on_in_halves_too(cnn, images, monkeypatch):
+    expected = ta.Attributor(cnn).attribute(images, 1, method="gradient")
+    attributor = ta.Attributor(cnn)
+    attributor.check(images, 1)
+    Small(monkeypatch, Compiled, 3)
+    found = attributor.attribute(images, 1, method="gradient")
+    np.testing.assert_allclose(found.attributions, expected.attributions, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
+
+
+def test_no_room_for_one_row_is_an_error(cnn, images, monkeypatch):
+    attributor = ta.Attributor(cnn)
+    attributor.check(images, 1)
+    Small(monkeypatch, Program, 0)
+    assert_refused(lambda: attributor.attribute(images, 1), "more memory than there is", "OOM")
