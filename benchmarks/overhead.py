@@ -18,7 +18,8 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 STEPS = 50
-BLOCKS = {"digits CNN": (32, 50, 64, 100, 128, 200, 256), "MobileNetV2": (8, 16, 32, 50)}
+BLOCKS = {"digits CNN": (32, 50, 64, 100, 128, 200, 256), "transformer": (32, 64, 128, 256)}
+LARGE = (8, 16, 32, 50)
 
 
 def digits_cnn():
@@ -36,13 +37,35 @@ def mobilenet():
     return keras.applications.MobileNetV2(input_shape=(128, 128, 3), weights=None), (128, 128, 3)
 
 
+def resnet():
+    """ResNet50 on 128×128 images, random weights."""
+    import keras
+
+    keras.utils.set_random_seed(0)
+    return keras.applications.ResNet50(input_shape=(128, 128, 3), weights=None), (128, 128, 3)
+
+
+def transformer():
+    """Four post-norm blocks of width 64 over 32 positions."""
+    from keras import Input, Model, layers
+
+    x = given = Input((32, 64))
+    for _ in range(4):
+        x = layers.LayerNormalization()(x + layers.MultiHeadAttention(4, 16)(x, x))
+        x = layers.LayerNormalization()(x + layers.Dense(64)(layers.Dense(256, activation="gelu")(x)))
+    return Model(given, layers.Dense(5, activation="softmax")(x[:, 0])), (32, 64)
+
+
+NETS = {"digits CNN": digits_cnn, "transformer": transformer, "MobileNetV2": mobilenet, "ResNet50": resnet}
+
+
 def floor(model, examples):
     """A function that takes all gradients in blocks of a given size."""
     import numpy as np
     import tensorflow as tf
 
     alphas = (np.arange(STEPS) + 0.5) / STEPS
-    rows = np.concatenate([alphas[:, None, None, None] * x for x in examples]).astype("float32")
+    rows = np.concatenate([alphas.reshape([-1] + [1] * x.ndim) * x for x in examples]).astype("float32")
     classes = np.argmax(model(examples, training=False).numpy(), 1)
     target = tf.constant(np.repeat(classes, STEPS), tf.int32)
     rows = tf.constant(rows)
@@ -67,18 +90,18 @@ def seconds(function, *arguments):
     return time.perf_counter() - start
 
 
-def compare(name, make, count, rounds):
+def compare(name, count, rounds, by_xla):
     """Prints the ratio of `attribute` to the floor for `count` examples."""
     import numpy as np
 
     import tf_attrib as ta
 
-    model, shape = make()
+    model, shape = NETS[name]()
     examples = np.random.default_rng(0).uniform(size=(count, *shape)).astype("float32")
     evaluate = floor(model, examples)
-    attributor = ta.Attributor(model)
+    attributor = ta.Attributor(model, jit_compile=by_xla)
     method = ta.IntegratedGradients(rule="gauss_legendre", n_steps=STEPS)
-    candidates = [block for block in BLOCKS[name] if block <= STEPS * count]
+    candidates = [block for block in BLOCKS.get(name, LARGE) if block <= STEPS * count]
     evaluate(candidates[0])
     attributor.attribute(examples, method=method, verbose=False)
     best = min(candidates, key=lambda block: min(seconds(evaluate, block) for _ in range(2)))
@@ -233,16 +256,20 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rounds", type=int, default=7, help="rounds to take the median of")
     parser.add_argument("--quick", action="store_true", help="the digits CNN alone")
+    parser.add_argument("--nets", metavar="NAMES", help=f"the overhead of these alone, of {', '.join(NETS)}")
+    parser.add_argument("--xla", action="store_true", help="with jit_compile=True")
     parser.add_argument("--memory", type=int, metavar="EXAMPLES", help="print the growth of peak memory in MB and stop")
     options = parser.parse_args()
     if options.memory:
         peak_memory(options.memory)
         return
-    import_seconds()
-    for name, make in (("digits CNN", digits_cnn), ("MobileNetV2", mobilenet)):
+    names = options.nets.split(",") if options.nets else ["digits CNN"] if options.quick else list(NETS)
+    for name in names:
         for count in (1, 32):
-            if name == "digits CNN" or not options.quick:
-                compare(name, make, count, options.rounds)
+            compare(name, count, options.rounds, options.xla)
+    if options.nets:
+        return
+    import_seconds()
     accuracy(options.rounds)
     if not options.quick:
         mobilenet_scheduling(3)

@@ -27,6 +27,8 @@ from tf_attrib import view
 from tf_attrib.doctor.diagnose import ADDED
 from tf_attrib.methods.deeplift.rules.table import RULES as OPERATIONS
 
+from ..helpers.bins import one_hot_bins
+
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 pytestmark = pytest.mark.skipif(not (ROOT / "mkdocs.yml").is_file(), reason="the pages are in a clone of the project")
@@ -119,6 +121,8 @@ def marked(mark):
 
 @pytest.mark.parametrize("page", [page for page in PAGES if parsed(page)[1]], ids=name)
 def test_the_code_of_a_page_runs(page):
+    if "Discretization(" in page.read_text("utf-8"):
+        one_hot_bins([0.0])  # skips where Keras cannot build the page's model
     finished(page)
 
 
@@ -218,7 +222,8 @@ FILES = re.compile(r"`((?:tf_attrib|tests|benchmarks|docs|colab|\.ci)/[\w./-]*)`
 @pytest.mark.parametrize("page", [*PAGES, *(ROOT / one for one in ("SECURITY.md", "CONTRIBUTING.md"))], ids=name)
 def test_files_that_a_page_names_are_there(page):
     named = {one or other for one, other in FILES.findall(page.read_text("utf-8"))}
-    assert not {one for one in named if "ROOM" not in one and not (ROOT / one).exists()}
+    roots = ROOT, Path(ta.__file__).parents[1]
+    assert not {one for one in named if "ROOM" not in one and not any((root / one).exists() for root in roots)}
 
 
 def test_the_picture_of_rooms_is_that_of_the_imports():

@@ -96,7 +96,7 @@ def test_shapley_values(net, method):
     several = attributor.attribute(X, 1, ta.several(BASELINES), method()).attributions
     np.testing.assert_allclose(several, averaged, atol=1e-7)
     drawn = attributor.attribute(X, 1, method=method(exact_up_to=0, tolerance=0.002, max_evaluations=10**6), seed=0)
-    assert np.all(np.abs(drawn.attributions - exact) < 4 * drawn.standard_error)
+    assert np.all(np.abs(drawn.attributions - exact) <= 4 * drawn.standard_error + 1e-7)
     assert drawn.standard_error.max() < 1e-3
 
 
