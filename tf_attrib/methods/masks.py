@@ -38,6 +38,7 @@ class Occlusion(Method):
     stride: int | tuple[int, ...] | None = None
     value: float | None = None
     kind = "effect"
+    in_score_units = False
     forward_only = True
 
     def __post_init__(self) -> None:

@@ -40,7 +40,8 @@ class RISE(Method):
     n_masks: int = 4000
     grid: int | tuple[int, ...] = 7
     probability: float = 0.5
-    kind = "map"  # masks are fractions: what is not float is masked behind where it becomes so, unlike what is forward_only
+    # masks are fractions: what is not float is masked behind where it becomes so, unlike what is forward_only
+    kind = "expectation"
     in_score_units = False
     symmetric = False
     dummies = False

@@ -12,7 +12,7 @@ from ..common.nested import flatten
 from ..common.types import present
 from ..result.result import Result
 from . import captions, colour, draw
-from .image import Picture, clip_words, diverging, infer_range, sum_channels, to_display
+from .image import Picture, clip_words, diverging, flat, infer_range, to_display
 from .kinds import Block, blocks, has_steps
 
 SCORE, GRADIENT = "#1f3f8f", "#c2690a"  # two axes, two colours, neither of them green or red
@@ -154,7 +154,7 @@ def gradient_strip(
     """
     colour.one_of("scale", scale, SCALES)
     gradients = np.asarray(gradients)
-    sums = [sum_channels(step) for step in gradients]
+    sums = [flat(step) for step in gradients]
     limits = np.array([colour.limit_of(values) for values, _ in sums])
     common = float(limits.max()) if scale == "common" else None
     pictures = [diverging(values, limit=common, unit=unit) for values, _ in sums]

@@ -15,7 +15,7 @@ from ..common.errors import AttributionError
 from ..common.types import present
 from ..result.result import Result
 from . import areas, captions, colour, draw
-from .image import Picture, diverging, infer_range, overlay, sum_channels, to_display, window
+from .image import Picture, diverging, infer_range, overlay, per_pixel, to_display, window
 from .kinds import Block, blocks
 
 KINDS = ("auto", "overlay", "map", "window", "smooth", "layer")
@@ -41,7 +41,8 @@ class Column:
         return captions.attribution_unit(self.result)
 
     def map(self, example: int) -> np.ndarray:
-        return sum_channels(self.block.values[example])[0]
+        """What is drawn, (h, w)."""
+        return per_pixel(self.block.values[example], self.result.kind).values
 
 
 def grid(
@@ -180,10 +181,9 @@ def _wrapped(text: str, side: float) -> str:
 def _picture(column: Column, example: int, edges: tuple[float, float], chosen: Sequence[int], common: bool) -> Picture:
     values, image = column.block.values[example], present(column.block.inputs)[example]
     limit = max(_limit(column, one) for one in chosen) if common else None
-    known = {"limit": limit, "unit": column.unit}
+    known: Any = {"limit": limit, "unit": column.unit, "kind": column.result.kind}
     if column.kind == "layer":
         return areas.heat(image, values, value_range=edges, **known)
-    known |= {"kind": column.result.kind}
     if column.kind == "map":
         return diverging(values, **known)
     if column.kind == "window":
@@ -199,7 +199,7 @@ def _limit(column: Column, example: int) -> float:
         return colour.limit_of(areas.smoothed(values)[0], 0.0)
     if column.kind == "layer":
         return colour.limit_of(values, 0.0, "positive")
-    return colour.limit_of(values)
+    return colour.limit_of(values, kind=column.result.kind)
 
 
 def _caption(columns: list[Column], made: list[list[Picture]], chosen: Sequence[int], common: bool) -> list[str]:
@@ -231,9 +231,10 @@ def _scale_words(columns: list[Column], made: list[list[Picture]]) -> list[str]:
         limits = [picture.limit for picture in pictures if picture.limit is not None]
         if limits:
             low, high = captions.number(min(limits)), captions.number(max(limits))
-            sign = "" if column.kind == "layer" else "±"  # of layers the positive part is drawn
+            beyond = any(picture.least for picture in pictures)
+            sign = "" if column.kind == "layer" or beyond else "±"  # of layers the positive part is drawn
             span = f"from {sign}{low} to {sign}{high}, each picture on its own scale" if low != high else f"at {sign}{high}"
-            spans.setdefault(column.unit, []).append(f"{column.heading} {span}")
+            spans.setdefault(column.unit, []).append(f"{column.heading} {span}{', beyond the least of it' if beyond else ''}")
     return [f"Full colour: {'; '.join(found)} ({unit})." for unit, found in spans.items()]
 
 

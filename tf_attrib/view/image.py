@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -9,6 +10,7 @@ from matplotlib.colors import to_rgb
 from scipy import ndimage
 
 from ..common.errors import AttributionError
+from ..result import channels
 from . import colour
 from .captions import count, number, percent
 from .kinds import is_coarser
@@ -25,6 +27,7 @@ class Picture:
         pixels: float (h, w, 3) in [0, 1].
         caption: sentences: what the colours mean, in which unit, and what scaling or clipping hides.
         limit: the magnitude in full colour, in the attribution's unit; None where nothing is coloured by sign.
+        least: what `limit` counts from and has no colour: 0, but of expected scores the least of them.
         clipped: whether magnitudes above `limit` exist.
         hidden: those sentences of the caption that say what clipping, thresholds, signs and clean-up hide.
         lines: (n, 2, 2) outlines as segments of (x, y), or None.
@@ -42,6 +45,21 @@ class Picture:
     borders: np.ndarray | None = None
     texts: tuple[tuple[float, float, str], ...] = ()
     heat: str = ""
+    least: float = 0.0
+
+
+class Map(NamedTuple):
+    """Attributions as one number for each pixel, to be drawn.
+
+    Attributes:
+        values: float64 (h, w), 0 is drawn without colour.
+        least: what was taken off: of expected scores, whose differences alone tell, the least of them; else 0.
+        sentences: what became of the channels.
+    """
+
+    values: np.ndarray
+    least: float
+    sentences: list[str]
 
 
 def as_image(image: npt.ArrayLike) -> np.ndarray:
@@ -58,25 +76,36 @@ def as_image(image: npt.ArrayLike) -> np.ndarray:
     raise AttributionError(f"an image is (height, width), (height, width, 1) or (height, width, 3); got {image.shape}")
 
 
-def sum_channels(attributions: npt.ArrayLike) -> tuple[np.ndarray, list[str]]:
-    """Attributions (h, w) or (h, w, channels) summed, with sign, to (h, w); and the sentence that says so.
+def flat(attributions: npt.ArrayLike, kind: str = "") -> tuple[np.ndarray, list[str]]:
+    """Attributions (h, w) or (h, w, channels) as one number for each pixel, (h, w), and the sentence on what channels came to.
 
-    The sum, never the mean: so the pixels still add up to the difference of scores.
+    What adds up is summed, never averaged: so the pixels still add up to the difference of scores. What channels have in full,
+    as effects, is averaged, never summed.
+
+    Args:
+        kind: as in `Result`.
 
     Raises:
         AttributionError: for another number of axes.
     """
     values = np.asarray(attributions, np.float64)
-    if values.ndim == 2:
-        return values, []
-    if values.ndim != 3:
+    if values.ndim not in (2, 3):
         raise AttributionError(
             f"attributions of an image are (height, width) or (height, width, channels); got "
             f"{values.shape}. Sum over other axes first: result.sum(axis)"
         )
-    if values.shape[-1] == 1:
-        return values[..., 0], []
-    return values.sum(-1), [f"The {values.shape[-1]} channels are summed, with their signs."]
+    if values.ndim == 2:
+        return values, []
+    sentences = [channels.in_words(values.shape[-1], kind)] if values.shape[-1] > 1 else []
+    return channels.over_channels(values, kind), sentences
+
+
+def per_pixel(attributions: npt.ArrayLike, kind: str = "") -> Map:
+    """Attributions as `flat` has them, as they are drawn: expected scores as what they have beyond the least of them."""
+    values, sentences = flat(attributions, kind)
+    known = values[np.isfinite(values)]
+    least = float(known.min()) if kind == "expectation" and known.size else 0.0
+    return Map(values - least, least, sentences)
 
 
 def infer_range(images: npt.ArrayLike) -> tuple[float, float]:
@@ -145,9 +174,11 @@ def overlay(
 
     Args:
         image: (h, w), (h, w, 1) or (h, w, 3), in any range.
-        attributions: (h, w) or (h, w, channels), channels are summed; or a coarser grid, whose cells are enlarged.
+        attributions: (h, w) or (h, w, channels), whose channels are summed where they add up (`per_pixel`); or a coarser
+            grid, whose cells are enlarged.
         sign, keep, clean, limit: as in `colour.scale`.
-        clip: likewise; default: 0.2 of the attribution in images of 64 × 64 pixels and more, none in smaller ones.
+        clip: likewise; default: 0.2 of the attribution in images of 64 × 64 pixels and more, none in smaller ones, and none of
+            what groups, windows or masks are worth.
         outlined: draw outlines around the regions that carry this share (0 to 1) of the attribution.
         value_range: values of black and white in the image; default: inferred from it.
         unit, kind: of the attributions, for the caption; `kind` as in `Result`.
@@ -159,9 +190,9 @@ def overlay(
         AttributionError: for shapes that don't fit, shares outside 0 to 1, an unknown sign.
     """
     base, sentences = to_display(image, value_range)
-    values, summed = sum_channels(attributions)
+    values, least, summed = per_pixel(attributions, kind)
     noun = _noun(values, base)
-    clip = _clip(clip, limit, values)
+    clip = _clip(clip, limit, values, kind)
     scaled = colour.scale(values, sign=sign, clip=clip, keep=keep, clean=clean, limit=limit, noun=noun)
     enlarged, words = enlarge(scaled.values, base.shape[:2])
     tint = colour.tint(dataclasses.replace(scaled, values=enlarged))
@@ -170,14 +201,14 @@ def overlay(
     pixels = gray * (1 - tint[..., 3:]) + tint[..., :3] * tint[..., 3:]
     lines, about = _outlines(values, sign, outlined, clean, base.shape[:2], noun)
     caption = (
-        colour.full_colour(scaled.limit, unit, kind, "zero is the gray image"),
+        colour.full_colour(scaled.limit, unit, kind, "zero is the gray image", least),
         *summed,
         *words,
         *scaled.hidden,
         *about,
         *sentences,
     )
-    return Picture(pixels, caption, scaled.limit, scaled.clipped, scaled.hidden, lines)
+    return Picture(pixels, caption, scaled.limit, scaled.clipped, scaled.hidden, lines, least=least)
 
 
 def diverging(
@@ -193,17 +224,18 @@ def diverging(
     kind: str = "",
 ) -> Picture:
     """The symmetric map of the attribution alone: red below zero, gray at zero, green above. Arguments as for `overlay`."""
-    values, summed = sum_channels(attributions)
-    clip = _clip(clip, limit, values)
+    values, least, summed = per_pixel(attributions, kind)
+    clip = _clip(clip, limit, values, kind)
     scaled = colour.scale(values, sign=sign, clip=clip, keep=keep, clean=clean, limit=limit)
     lines, about = _outlines(values, sign, outlined, clean, values.shape)
     caption = (
-        colour.full_colour(scaled.limit, unit, kind, "zero is gray"),
+        colour.full_colour(scaled.limit, unit, kind, "zero is gray", least),
         *summed,
         *scaled.hidden,
         *about,
     )
-    return Picture(colour.colours(scaled)[..., :3], caption, scaled.limit, scaled.clipped, scaled.hidden, lines)
+    pixels = colour.colours(scaled)[..., :3]
+    return Picture(pixels, caption, scaled.limit, scaled.clipped, scaled.hidden, lines, least=least)
 
 
 def mask(
@@ -214,16 +246,19 @@ def mask(
     keep: float = 0.9,
     clean: int = 0,
     value_range: tuple[float, float] | None = None,
+    kind: str = "",
 ) -> Picture:
     """The image itself where the pixels carry the share `keep` of the attribution, a flat gray elsewhere.
 
     Args:
-        image, attributions, sign, clean, value_range: as in `overlay`.
+        image, attributions, sign, clean, value_range, kind: as in `overlay`.
         keep: share of the attribution, 0 to 1, that stays visible; with `clean` at least that, where it can be.
     """
     colour.check_share("keep", keep)
     base, sentences = to_display(image, value_range)
-    values, summed = sum_channels(attributions)
+    values, least, summed = per_pixel(attributions, kind)
+    if kind == "expectation":
+        summed = [*summed, f"The attribution is what an expected score has beyond the least, {number(least)}."]
     shown = colour.select_sign(colour.finite(values), sign)
     inside = regions(shown, keep, clean)
     visible, words = enlarge(inside.astype(float), base.shape[:2])
@@ -262,7 +297,7 @@ def window(
     base, sentences = to_display(image, value_range)
     values = np.abs(colour.finite(attributions))
     channels = values.shape[-1] if values.ndim == 3 else 1
-    values, _ = sum_channels(values)
+    values = per_pixel(values).values
     full = float(np.percentile(values, percentile))
     if full == 0:  # sparse attributions: fewer pixels than the percentile leaves have any
         full = float(values.max(initial=0))
@@ -313,10 +348,10 @@ def enlarge(values: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, lis
     return large, [f"Attributions are for {values.shape[0]} × {values.shape[1]} cells, drawn as blocks of pixels."]
 
 
-def _clip(clip: float | None, limit: float | None, values: np.ndarray) -> float:
+def _clip(clip: float | None, limit: float | None, values: np.ndarray, kind: str) -> float:
     """The share that is clipped: as asked for, or the usual one where nothing else says what has full colour."""
     if clip is None:
-        return colour.usual_clip(values.size) if limit is None else 0.0
+        return colour.usual_clip(values.size, kind) if limit is None else 0.0
     return clip
 
 
