@@ -19,6 +19,7 @@ from ..selection.place import Place
 from ..selection.score_function import ScoreFunction
 from .cam_rows import EACH, PLUS_PLUS, POOLED, GuidedCamIntegrand, MapIntegrand
 from .deeplift.multipliers import replaced_gradients
+from .groups import WITH_CHANNELS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -203,4 +204,5 @@ def check_positions(method: Any, function: ScoreFunction, rank: int) -> None:
                 f"{type(method).__name__} lays a map with {rank} ax{'i' if rank == 1 else 'e'}s of positions, of "
                 f"{present(function.observed).words}, over what it looks at, (batch, ..., channels);{named} "
                 f"{function.place.words} is of shape {tuple(shape)} for each example{one}"
+                + (f": {WITH_CHANNELS}" if len(shape) == rank else "")
             )

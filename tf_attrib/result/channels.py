@@ -10,6 +10,12 @@ from .result import AnyResult
 NOT_SUMMED = ("effect", "expectation", "map", "square")
 
 
+def is_signal(length: int, width: int) -> bool:
+    """Whether features (length, width) are more likely a signal with that many channels than an image (height, width): where
+    there are fewer than 8, or at least 4 times as many steps."""
+    return width < 8 or length >= 4 * width
+
+
 def are_summed(kind: str) -> bool:
     """Whether attributions of this kind add up over channels and positions (see `Result.kind`)."""
     return kind not in NOT_SUMMED

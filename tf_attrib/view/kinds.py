@@ -8,6 +8,7 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten
+from ..result.channels import is_signal
 from ..result.columns import feature_name
 from ..result.result import Result
 
@@ -120,8 +121,7 @@ def _is_text(leaf: np.ndarray, shape: tuple[int, ...]) -> bool:
 def feature_kind(shape: tuple[int, ...], own: np.ndarray | None, tokens: tuple[int, ...] | None = None) -> str:
     """The kind of features (batch, ...) of this shape: one of KINDS, or "" where none suits.
 
-    Three axes are a batch of images, or of signals (time, channels) where there are fewer than 8 channels or at least 4
-    times as many time steps as channels; `show(kind=...)` decides otherwise.
+    Three axes are a batch of images, or of signals (time, channels), see `is_signal`; `show(kind=...)` decides otherwise.
     """
     if len(shape) in (2, 3) and (is_words(own) or (tokens is not None and tokens == shape[:2])):
         return "words"
@@ -130,7 +130,7 @@ def feature_kind(shape: tuple[int, ...], own: np.ndarray | None, tokens: tuple[i
     if len(shape) == 3:
         if own is not None and own.ndim == 4:
             return "image"
-        return "signal" if shape[2] < 8 or shape[1] >= 4 * shape[2] else "image"
+        return "signal" if is_signal(*shape[1:]) else "image"
     return "image" if len(shape) == 4 and shape[-1] in (1, 3) else ""
 
 
