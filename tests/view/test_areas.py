@@ -71,6 +71,20 @@ def test_smooth_is_drawn_beside_each_pixel():
         show(one, kind="smooth", sigma=0)
 
 
+# maps of layers over images without an axis of channels
+
+
+def test_a_layers_map_is_laid_over_images_without_channels():
+    images = RNG.random((2, 20, 30))
+    maps = result(RNG.normal(size=(2, 10, 15)), images, kind="map", place="layer")
+    figure = show(maps, example=1)
+    assert [axes.get_title() for axes in figure.subfigs[0].axes[:2]] == ["image", "positive part, upsampled"]
+    expected = areas.heat(images[1], maps.attributions[1], value_range=(0, 1)).pixels
+    np.testing.assert_allclose(figure.subfigs[0].axes[1].images[0].get_array(), expected)
+    units = result(RNG.normal(size=(2, 20, 29)), images, place="layer")  # of a recurrent layer, for one
+    assert show(units, example=1).subfigs[0].axes[0].get_title() == "attribution alone"
+
+
 # regions
 
 
