@@ -1,5 +1,7 @@
 """What the channels of a pixel and the dimensions of a word come to: what adds up is summed, what each has in full is not."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from matplotlib.colors import to_rgb
 
 import tf_attrib as ta
 from tf_attrib.result.channels import over_channels, without_channels
-from tf_attrib.view import colour, show
+from tf_attrib.view import colour, pairs, show
 
 from .test_image import result
 
@@ -105,10 +107,27 @@ def test_expected_scores_on_a_common_scale():
     found = expected()
     limits = [np.ptp(found.attributions[example]) for example in range(2)]
     figure = show(found, common_scale=True)
+    assert "All examples with one span of colours." in figure.caption
     faint = figure.subfigs[0].axes[2].images[0].get_array()
     assert limits[1] > 1.5 * limits[0]
     strongest = np.abs(faint - to_rgb(colour.GRAY)).max() / np.abs(np.subtract(to_rgb(colour.GREEN), to_rgb(colour.GRAY))).max()
     assert strongest == pytest.approx(limits[0] / limits[1], rel=0.02)
+
+
+def test_two_maps_of_expected_scores_have_one_span_and_each_its_least():
+    found = expected()
+    other = dataclasses.replace(found, attributions=found.attributions + 1)
+    (figure,) = pairs.pair(found, other, 0, ("wrong", "right"))
+    values = found.attributions[0, ..., 0]
+    assert (
+        f"right: Light green: the expected score is higher while this is seen; full colour at {values.max() + 1:.3g}"
+        in figure.caption
+    )
+    assert "on one scale" not in figure.caption
+    ticks = [[text.get_text() for text in axes.get_yticklabels()] for axes in figure.subfigs[0].axes[-2:]]
+    assert ticks == [[f"{value + more:.2g}" for value in (values.min(), values.max())] for more in (0, 1)]
+    (plain,) = pairs.pair(*[dataclasses.replace(one, kind="contribution") for one in (found, other)], 0, ("wrong", "right"))
+    assert "Both on one scale." in plain.caption
 
 
 def test_a_grid_says_from_where_expected_scores_are_drawn():

@@ -94,7 +94,7 @@ def heat(
     limit: float | None = None,
     value_range: tuple[float, float] | None = None,
     unit: str = "raw",
-    kind: str = "map",
+    kind: str = "",
 ) -> Picture:
     """The map of a layer over the image, upsampled smoothly, from dark to bright in an order that all eyes see.
 

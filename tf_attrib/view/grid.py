@@ -212,7 +212,8 @@ def _caption(columns: list[Column], made: list[list[Picture]], chosen: Sequence[
             meant.setdefault(colour.meaning(column.result.kind), []).append(column.heading)
     sentences += [meaning + (f" ({', '.join(names)})." if len(meant) > 1 else ".") for meaning, names in meant.items()]
     if "layer" in kinds:
-        sentences.append("Of layers the positive part alone, upsampled: dark is 0, yellow the largest.")
+        darkest = "0, of expected scores the least" if "expectation" in {one.result.kind for one in columns} else "0"
+        sentences.append(f"Of layers the positive part alone, upsampled: dark is {darkest}, yellow the largest.")
     if "window" in kinds:
         sentences.append(
             "Windows: the image dimmed by the magnitude of the attribution, fully lit from the 99th percentile on."

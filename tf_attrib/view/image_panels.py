@@ -127,7 +127,8 @@ def _row(part: Part, columns: list[tuple[str, Picture]], caption: Sequence[str],
             if picture.heat or (bar and picture is columns[-1][1]):
                 draw.picture_bar(figure, axes, picture, part.unit)
 
-    scale = ["All examples on one scale."] if part.options.common_scale else []
+    one = "with one span of colours" if part.result.kind == "expectation" else "on one scale"
+    scale = [f"All examples {one}."] if part.options.common_scale else []
     return part.panel((*caption, *scale), rows * (each + 0.3), paint)
 
 
