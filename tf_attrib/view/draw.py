@@ -21,6 +21,7 @@ from .areas import HEAT
 from .image import Picture
 
 WIDTH = 9.0  # inches
+LABEL = 25  # letters beside a colour bar, which may be little more than an inch high
 # Lines that show a standard error.
 ERROR: Any = {"ecolor": "#333333", "elinewidth": 0.9, "capsize": 2}
 CAPTION_SIZE = 8.0  # points
@@ -178,7 +179,7 @@ def colour_bar(
     if least:
         bar.ax.set_ylim(0, edge)
     bar.ax.tick_params(labelsize=8)
-    bar.set_label(f"attribution ({unit})", fontsize=8, parse_math=False)
+    bar.set_label(textwrap.fill(f"attribution ({unit})", LABEL), fontsize=8, parse_math=False)
 
 
 def picture_bar(part: FigureBase, axes: Axes, picture: Picture, unit: str) -> None:
