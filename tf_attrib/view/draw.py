@@ -179,7 +179,8 @@ def colour_bar(
     if least:
         bar.ax.set_ylim(0, edge)
     bar.ax.tick_params(labelsize=8)
-    bar.set_label(textwrap.fill(f"attribution ({unit})", LABEL), fontsize=8, parse_math=False)
+    lines = [textwrap.fill(line, LABEL) for line in f"attribution ({unit})".split("\n")]
+    bar.set_label("\n".join(lines), fontsize=8, parse_math=False)
 
 
 def picture_bar(part: FigureBase, axes: Axes, picture: Picture, unit: str) -> None:
