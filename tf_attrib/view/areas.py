@@ -23,6 +23,7 @@ SIGMA = 0.03
 # A map's values in order of lightness, for all eyes (tests hold it); what is near zero is left to the image beneath.
 HEAT = matplotlib.colormaps["inferno"]
 FAINT, STRONG = 0.3, 0.8  # how opaque zero and the largest value are over the image
+PER_PIXEL = " per pixel"  # behind the unit of what regions are ranked by
 # As many regions have their value written into them.
 LABELLED = 5
 
@@ -152,6 +153,7 @@ def by_region(
     limit: float | None = None,
     unit: str = "raw",
     kind: str = "",
+    ranked: bool = False,
 ) -> Picture:
     """Each region in the colour of the sum of its attributions, over the image in gray, or alone where `image` is None.
 
@@ -160,18 +162,21 @@ def by_region(
     Args:
         image, attributions, value_range, limit, unit, kind: as in `overlay`.
         regions: whole numbers (height, width).
+        ranked: whether regions are ranked by attribution per pixel, as those of XRAI: that is the colour then.
 
     Raises:
         AttributionError: for shapes that do not fit.
     """
     values = np.asarray(attributions, np.float64)
     found = of_map(colour.finite(values), regions, kind)
-    place = np.searchsorted(found.labels, regions)
-    painted = found.values[place]
+    total = found.values.sum()
+    if ranked:
+        found, unit = found._replace(values=found.values / found.sizes), unit + PER_PIXEL
+    painted = found.values[np.searchsorted(found.labels, regions)]
     limit = colour.limit_of(per_pixel(painted, kind).values, 0.0) if limit is None else limit
     picture = _drawn(image, painted, value_range, limit, unit, kind)
     bad = colour.not_finite(values, "value", "taken as 0")
-    caption = (picture.caption[0], *_region_words(found, kind), *bad, *picture.caption[1:])
+    caption = (picture.caption[0], *_region_words(found, kind, total, ranked), *bad, *picture.caption[1:])
     texts = () if image is None else _texts(found, regions)
     return dataclasses.replace(picture, caption=caption, borders=borders(regions), texts=texts)
 
@@ -183,18 +188,19 @@ def _drawn(image: npt.ArrayLike | None, values: np.ndarray, value_range, limit: 
     return overlay(image, values, value_range=value_range, limit=limit, unit=unit, kind=kind)
 
 
-def _region_words(found, kind: str) -> list[str]:
+def _region_words(found, kind: str, total: float, ranked: bool) -> list[str]:
     """The sentences on what the colour of a region is, and how much the strongest carry."""
     each = "The only region" if len(found.labels) == 1 else f"Each of {count(len(found.labels), 'region')}"
+    if ranked:
+        return [
+            f"{each} has the colour of its attribution per pixel, by which they are ranked; all pixels sum to {number(total)}."
+        ]
     strongest = np.sort(np.abs(found.values))[::-1][:LABELLED]
     share = percent(strongest.sum() / max(np.abs(found.values).sum(), np.finfo(float).tiny))
     named = f"; the {len(strongest)} strongest carry {share} of their magnitude" if len(strongest) > 1 else ""
     if not are_summed(kind):
         return [f"{each} has the colour of the mean over its pixels, which do not add up{named}."]
-    return [
-        f"{each} has the colour of its sum over pixels and channels; all sum to {number(found.values.sum())}, as "
-        f"pixels do{named}."
-    ]
+    return [f"{each} has the colour of its sum over pixels and channels; all sum to {number(total)}, as pixels do{named}."]
 
 
 def _texts(found, regions: np.ndarray) -> tuple[tuple[float, float, str], ...]:

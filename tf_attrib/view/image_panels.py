@@ -59,12 +59,14 @@ def _smooth(part: Part) -> list[draw.Panel]:
 
 def _regions(part: Part) -> list[draw.Panel]:
     labels = label_maps(part.result, part.options.regions, part.block.values.shape)[part.example]
-    alone = areas.by_region(None, part.values, labels, **_known(part))
+    ranked = part.options.regions is None and part.result.region_values is not None
+    per = areas.PER_PIXEL if ranked else ""
+    alone = areas.by_region(None, part.values, labels, ranked=ranked, **_known(part))
     if part.given is None:
-        return [_row(part, [("by region", alone)], alone.caption, bar=True)]
-    over = areas.by_region(part.given, part.values, labels, **_known(part, over=True))
+        return [_row(part, [("by region", alone)], alone.caption, bar=True, per=per)]
+    over = areas.by_region(part.given, part.values, labels, ranked=ranked, **_known(part, over=True))
     columns = [_original(part), ("by region, over the image", over), ("by region", alone)]
-    return [_row(part, columns, over.caption, bar=True)]
+    return [_row(part, columns, over.caption, bar=True, per=per)]
 
 
 def _layer(part: Part) -> list[draw.Panel]:
@@ -112,7 +114,10 @@ def _original(part: Part) -> tuple[str, Picture]:
     return "image", Picture(to_display(present(part.given), part.value_range)[0], ())
 
 
-def _row(part: Part, columns: list[tuple[str, Picture]], caption: Sequence[str], bar: bool = False) -> draw.Panel:
+def _row(
+    part: Part, columns: list[tuple[str, Picture]], caption: Sequence[str], bar: bool = False, per: str = ""
+) -> draw.Panel:
+    """Pictures side by side; `per` is behind the unit of colour bars."""
     size, width = columns[0][1].pixels.shape, part.options.width
     bars, narrow = bar + sum(bool(picture.heat) for _, picture in columns), width < NARROW
     each = min(3.2, width / (1.3 if narrow else 3.3 + 0.35 * bars) * size[0] / size[1])
@@ -125,7 +130,7 @@ def _row(part: Part, columns: list[tuple[str, Picture]], caption: Sequence[str],
         for axes, (heading, picture) in zip(cells, columns, strict=False):
             draw.draw_picture(axes, picture, heading)
             if picture.heat or (bar and picture is columns[-1][1]):
-                draw.picture_bar(figure, axes, picture, part.unit)
+                draw.picture_bar(figure, axes, picture, part.unit + per)
 
     one = "with one span of colours" if part.result.kind == "expectation" else "on one scale"
     scale = [f"All examples {one}."] if part.options.common_scale else []
