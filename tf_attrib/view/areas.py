@@ -162,7 +162,8 @@ def by_region(
     Args:
         image, attributions, value_range, limit, unit, kind: as in `overlay`.
         regions: whole numbers (height, width).
-        ranked: whether regions are ranked by attribution per pixel, as those of XRAI: that is the colour then.
+        ranked: whether regions are numbered by their rank in attribution per pixel, as those of XRAI: that is the colour then,
+            full at the first, and the first bear their rank.
 
     Raises:
         AttributionError: for shapes that do not fit.
@@ -173,11 +174,14 @@ def by_region(
     if ranked:
         found, unit = found._replace(values=found.values / found.sizes), unit + PER_PIXEL
     painted = found.values[np.searchsorted(found.labels, regions)]
-    limit = colour.limit_of(per_pixel(painted, kind).values, 0.0) if limit is None else limit
+    if limit is None:
+        # what is left at last are often slivers that stand out against the class: they are not to set the scale
+        sign = "positive" if ranked and (painted > 0).any() else "both"
+        limit = colour.limit_of(per_pixel(painted, kind).values, 0.0, sign)
     picture = _drawn(image, painted, value_range, limit, unit, kind)
     bad = colour.not_finite(values, "value", "taken as 0")
     caption = (picture.caption[0], *_region_words(found, kind, total, ranked), *bad, *picture.caption[1:])
-    texts = () if image is None else _texts(found, regions)
+    texts = () if image is None else _texts(found, regions, ranked)
     return dataclasses.replace(picture, caption=caption, borders=borders(regions), texts=texts)
 
 
@@ -192,9 +196,8 @@ def _region_words(found, kind: str, total: float, ranked: bool) -> list[str]:
     """The sentences on what the colour of a region is, and how much the strongest carry."""
     each = "The only region" if len(found.labels) == 1 else f"Each of {count(len(found.labels), 'region')}"
     if ranked:
-        return [
-            f"{each} has the colour of its attribution per pixel, by which they are ranked; all pixels sum to {number(total)}."
-        ]
+        by = "of its attribution per pixel, by which they are ranked (1 is the first)"
+        return [f"{each} has the colour {by}; all pixels sum to {number(total)}."]
     strongest = np.sort(np.abs(found.values))[::-1][:LABELLED]
     share = percent(strongest.sum() / max(np.abs(found.values).sum(), np.finfo(float).tiny))
     named = f"; the {len(strongest)} strongest carry {share} of their magnitude" if len(strongest) > 1 else ""
@@ -203,15 +206,17 @@ def _region_words(found, kind: str, total: float, ranked: bool) -> list[str]:
     return [f"{each} has the colour of its sum over pixels and channels; all sum to {number(total)}, as pixels do{named}."]
 
 
-def _texts(found, regions: np.ndarray) -> tuple[tuple[float, float, str], ...]:
-    """(x, y, value) of the strongest regions, at the pixel of each that lies deepest inside it."""
+def _texts(found, regions: np.ndarray, ranked: bool) -> tuple[tuple[float, float, str], ...]:
+    """(x, y, value) of the strongest regions, or the ranks of the first, at the pixel of each that lies deepest inside it."""
     texts = []
-    for i in np.argsort(-np.abs(found.values), kind="stable")[:LABELLED]:
+    order = np.arange(len(found.labels)) if ranked else np.argsort(-np.abs(found.values), kind="stable")
+    for i in order[:LABELLED]:
         if found.values[i]:
             inside = np.pad(regions == found.labels[i], 1)
             depth = np.asarray(ndimage.distance_transform_edt(inside))
             row, column = np.unravel_index(depth.argmax(), inside.shape)
-            texts.append((float(column - 1), float(row - 1), f"{found.values[i]:+.2g}"))
+            words = str(found.labels[i]) if ranked else f"{found.values[i]:+.2g}"
+            texts.append((float(column - 1), float(row - 1), words))
     return tuple(texts)
 
 
