@@ -74,8 +74,7 @@ def smooth(
         AttributionError: for shapes that do not fit.
     """
     values, summed = flat(attributions, kind)
-    shape = np.shape(image)[:2]
-    if image is not None and values.shape != shape:
+    if image is not None and values.shape != (shape := np.shape(image)[:2]):
         raise AttributionError(
             f"attributions of {values.shape} are coarser than the image of {shape}: kind='layer' draws them smoothly"
         )
