@@ -13,7 +13,7 @@ import numpy as np
 
 import tf_attrib as ta
 from tf_attrib import view
-from tf_attrib.view.image import per_pixel
+from tf_attrib.view.pixels import per_pixel
 
 DOCS = Path(__file__).parent
 FROM_DATA = ("expected_gradients", "deepshap")

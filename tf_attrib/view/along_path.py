@@ -12,8 +12,9 @@ from ..common.nested import flatten
 from ..common.types import present
 from ..result.result import Result
 from . import captions, colour, draw
-from .image import Picture, clip_words, diverging, flat, infer_range, to_display
+from .image import Picture, clip_words, diverging
 from .kinds import Block, blocks, has_steps
+from .pixels import flat, infer_range, to_display
 
 SCORE, GRADIENT = "#1f3f8f", "#c2690a"  # two axes, two colours, neither of them green or red
 SCALES = ("each", "common")

@@ -15,7 +15,8 @@ from ..result.channels import are_summed
 from ..result.regions import of_map
 from . import colour
 from .captions import count, number, percent
-from .image import Picture, diverging, enlarge, flat, overlay, per_pixel, to_display
+from .image import Picture, diverging, overlay
+from .pixels import enlarge, flat, per_pixel, to_display
 
 # Of a smoothed map, where none is given: so many pixels, as a part of the shorter side, and one at least.
 # Looked at on photographs of 224 pixels: with 2% the map is as blotchy as pixels are, with 4% cup and saucer flow together.

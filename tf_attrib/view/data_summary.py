@@ -9,7 +9,8 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 
 from . import colour, draw
 from .curves import COLOURS
-from .image import clip_words, diverging, flat, per_pixel
+from .image import clip_words, diverging
+from .pixels import flat, per_pixel
 from .plots import draw_bars
 
 # low to high values of a feature: neither of the pair of attributions, apart for those who do not tell red from green

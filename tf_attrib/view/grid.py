@@ -15,8 +15,9 @@ from ..common.errors import AttributionError
 from ..common.types import present
 from ..result.result import Result
 from . import areas, captions, colour, draw
-from .image import Picture, diverging, infer_range, overlay, per_pixel, to_display, window
+from .image import Picture, diverging, overlay, window
 from .kinds import Block, blocks
+from .pixels import infer_range, per_pixel, to_display
 
 KINDS = ("auto", "overlay", "map", "window", "smooth", "layer")
 # Inches of a picture, at least: of small images, and of large ones (`colour.MANY` pixels).

@@ -6,8 +6,9 @@ from typing import Any
 from ..common.types import present
 from ..result.regions import label_maps
 from . import areas, captions, colour, draw
-from .image import Picture, diverging, mask, overlay, per_pixel, to_display, window
+from .image import Picture, diverging, mask, overlay, window
 from .parts import Part
+from .pixels import per_pixel, to_display
 
 # In figures that are narrower, in inches, pictures stand one beneath the other.
 NARROW = 6.0

@@ -8,9 +8,10 @@ from markupsafe import Markup
 from ..common.types import Tokens, present
 from ..result.result import Result
 from . import captions, colour, coloured_words, draw, plots
-from .image import Picture, diverging, infer_range, per_pixel, to_display
+from .image import Picture, diverging
 from .kinds import Block, blocks
 from .page import figure_html
+from .pixels import infer_range, per_pixel, to_display
 from .show import show
 
 # Of a table, so many features are shown.

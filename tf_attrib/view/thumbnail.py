@@ -22,8 +22,9 @@ from ..result.result import Result
 from . import captions, colour
 from .coloured_words import words_of
 from .draw import png as figure_png
-from .image import Picture, diverging, infer_range, overlay, to_display
+from .image import Picture, diverging, overlay
 from .kinds import Block, blocks, has_steps
+from .pixels import infer_range, to_display
 from .plots import OTHER_FONTS
 from .show import show
 
