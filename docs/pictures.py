@@ -13,6 +13,7 @@ import numpy as np
 
 import tf_attrib as ta
 from tf_attrib import view
+from tf_attrib.view.pixels import per_pixel
 
 DOCS = Path(__file__).parent
 FROM_DATA = ("expected_gradients", "deepshap")
@@ -48,11 +49,12 @@ def maps(images: np.ndarray, result: ta.Attribution, signed: bool):
     """Each image beside its map: colours are symmetric about zero, each on a scale of its own, which is written beneath."""
     figure, axes = plt.subplots(1, 2 * len(images), figsize=(7.4, 1.55), layout="constrained")
     for example, (image, values) in enumerate(zip(images, result.attributions, strict=True)):
-        values = values.sum(-1) if values.ndim == 3 else values
+        values, least, _ = per_pixel(values, result.kind)
         limit = np.abs(values).max()
+        scale = f"{least:.2g} to {least + limit:.2g}" if least else f"{'±' if signed else '0 to '}{limit:.2g}"
         axes[2 * example].imshow(image[..., 0], cmap="gray_r")
         axes[2 * example + 1].imshow(values, cmap=view.DIVERGING, vmin=-limit, vmax=limit)
-        axes[2 * example + 1].set_xlabel(f"{'±' if signed else '0 to '}{limit:.2g}", fontsize=7)
+        axes[2 * example + 1].set_xlabel(scale, fontsize=7)
     for axis in axes:
         axis.set_xticks([])
         axis.set_yticks([])

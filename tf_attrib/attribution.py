@@ -82,6 +82,13 @@ class Attribution(Result):  # noqa: D101 -- the fields are described once, in Re
 
         return show(self, **options)
 
+    def grid(self, **options: Any) -> "Drawing":
+        """All examples in few pixels: each image under its class and score, and what is attributed. See `ta.grid`, which sets
+        several methods side by side, too."""
+        from .view import grid
+
+        return grid(self, **options)
+
     def to_html(self, tokens: Tokens | None = None) -> str:
         """The words of each example, coloured green (raised the score) to red (lowered it), as escaped HTML.
 

@@ -69,6 +69,8 @@ def test_files_that_hold_no_names(tmp_path, monkeypatch):
     (tmp_path / "empty").write_text("\n", encoding="utf-8")
     (tmp_path / "latin").write_bytes(b"caf\xe9\n")
     assert_refused(lambda: as_class_names(tmp_path / "empty"), "is empty")
+    (tmp_path / "gap").write_text("ant\n\ncat\n", encoding="utf-8")
+    assert_refused(lambda: as_class_names(tmp_path / "gap"), "line 2 of", "is blank")
     assert_refused(lambda: as_class_names(tmp_path / "latin"), "cannot be read")
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     assert_refused(lambda: as_class_names("imagenet"), "decode_predictions")

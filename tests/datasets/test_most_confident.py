@@ -50,6 +50,8 @@ def test_what_is_missing_is_said(net):
     assert found.indices.tolist() == [0]
     assert found.missing == (one,)
     assert f"fewer than asked for are classified correctly of class {one} ({'abcd'[one]})" in repr(found)
+    labels = np.array([one, (predicted[chosen[1]] + 1) % 4, one])
+    assert "1 of 2 classes:" in repr(ta.most_confident(net, X[chosen], labels))  # none of the second is right
     assert_refused(lambda: ta.most_confident(net, X[:3], (predicted[:3] + 1) % 4), "none of 3 examples")
 
 

@@ -109,6 +109,27 @@ def test_small_gradients_are_no_zeros():
     np.testing.assert_allclose(found, 1e-30 / 2, rtol=1e-5)
 
 
+def test_grad_cam_plus_plus_has_no_pole_where_activations_are_negative():
+    """F = w · mean A of one channel that is -1 and 0.5: g Σ A = w · mean A = -2 at w = 8, and the formula would divide by 0."""
+    model = keras.Sequential([keras.Input((1, 2, 1)), layers.Conv2D(1, 1, name="seen"), layers.GlobalAveragePooling2D()])
+    model.add(layers.Dense(1))
+    x = np.array([-1.0, 0.5]).reshape(1, 1, 2, 1)
+    for w in (7.9, 8.0, 8.1):
+        model.set_weights([np.ones((1, 1, 1, 1)), np.zeros(1), np.full((1, 1), w), np.zeros(1)])
+        found = ta.Attributor(model).attribute(x, method=ta.GradCamPlusPlus("seen")).attributions
+        weight = 2 * (w / 2) / (2 + w / 2 * 0.5)  # of two positions with g = w / 2, and 0.5 as the sum over what is positive
+        np.testing.assert_allclose(found, weight * x[..., 0], rtol=1e-12)
+
+
+def test_units_say_of_what_maps_are():
+    """Gradients times activations are in the unit of the score, differences of scores times activations are not."""
+    units = {
+        method: ta.Attributor(net()).attribute(IMAGES[:1], 0, method=method).attribution_unit
+        for method in ("grad_cam", "grad_cam_plus_plus", "layer_cam", "score_cam", ta.ScoreCam(softmax=True), "rise")
+    }
+    assert list(units.values()) == ["raw, as gradient × activation"] * 3 + ["raw × activation", "activation", "raw"]
+
+
 def score_cam_by_hand(model, x, target, baseline, softmax=False):
     a, _ = activations_and_gradients(model, x, target)
     score = lambda images: np.asarray(model(images))[np.arange(len(target)), target]  # noqa: E731

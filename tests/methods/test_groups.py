@@ -126,3 +126,34 @@ def test_groups_that_may_be_read_in_two_ways():
     assert_refused(lambda: attributor.attribute(x, method=ta.Ablation(np.zeros((5, 5), int))), "(5, 5, 5)", "broadcast_to")
     full = np.broadcast_to(np.arange(5)[:, None], (5, 5, 5))
     assert np.all(attributor.attribute(x, method=ta.Ablation(full)).attributions == 5)
+
+
+# images without an axis of channels
+
+CORNER = lambda x: tf.reduce_mean(x[:, 2:6, 14:18], (1, 2))  # noqa: E731
+SIGHTED = [ta.Occlusion(), ta.Ablation(), ta.LIME(n_samples=60), ta.ShapleySampling(), ta.RISE(60), ta.BlurIG()]
+
+
+@pytest.mark.parametrize("method", SIGHTED, ids=lambda method: type(method).__name__)
+def test_that_a_width_is_taken_for_channels_is_said_and_what_helps(method):
+    images = np.random.default_rng(0).uniform(0.5, 1, (1, 20, 20)).astype("float32")
+    rows = ta.Attributor(CORNER).attribute(images, method=method, seed=0)
+    (note,) = [note for note in rows.notes if "taken for channels" in note]
+    assert "inputs (20, 20)" in note
+    helped = ta.Attributor(CORNER, preprocess=lambda x: x[..., 0])
+    if not isinstance(method, ta.LIME | ta.ShapleySampling):  # of 400 pixels these take many
+        found = helped.attribute(images[..., None], method=method, seed=0)
+        assert not any("taken for channels" in note for note in found.notes)
+        there = np.abs(found.attributions[0, ..., 0] - np.median(found.attributions))
+        assert there[2:6, 14:18].mean() > 4 * there[2:6, :10].mean()
+    signal = ta.Attributor(lambda x: tf.reduce_mean(x, (1, 2))).attribute(images[:, :, :6], method=method, seed=0)
+    assert not any("taken for channels" in note for note in signal.notes)
+
+
+def test_windows_and_cells_of_images_without_channels_say_what_helps():
+    images = np.ones((1, 20, 20), "float32")
+    for method in (ta.Occlusion((4, 4)), ta.RISE(grid=(4, 4)), ta.XRAI()):
+        assert_refused(
+            lambda method=method: ta.Attributor(CORNER).attribute(images, method=method), "preprocess=lambda x: x[..., 0]"
+        )
+    assert not ta.Attributor(CORNER).attribute(images, method=ta.Ablation(np.arange(400).reshape(20, 20))).notes

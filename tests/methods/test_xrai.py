@@ -158,7 +158,36 @@ def test_what_does_not_fit_is_refused(monkeypatch):
         attributor().attribute(IMAGES, method="xrai")
 
 
-def test_the_picture_is_of_regions_unless_another_is_asked_for():
-    found = attributor().attribute(IMAGES[:1], method=ta.XRAI(segments=ta.tiles((16, 12), 4)))
-    assert "regions has the colour of its sum" in " ".join(found.plot().caption.split())
+def test_the_picture_is_of_what_regions_are_ranked_by_unless_another_is_asked_for():
+    """The tiles at the right are half as large: of one attribution per pixel they have half the sum, and the same colour."""
+    tiles = np.zeros((16, 12), int)
+    tiles[:, 8:] = 1
+    attributor = ta.Attributor(lambda x: tf.reduce_sum(x, (1, 2, 3)))
+    images = np.full((1, 16, 12, 1), 0.5, "float32")
+    images[0, 0, 0], images[0, 0, -1] = 0.25, 0.25  # of one colour there would be no other baseline than the image
+    found = attributor.attribute(images, baselines=ta.zeros(), method=ta.XRAI(segments=tiles, min_pixels=1))
+    figure = found.plot()
+    values = found.region_values[0]
+    assert values == pytest.approx([63.75 / 128, 31.75 / 64][:: 1 if 63.75 / 128 > 31.75 / 64 else -1], rel=1e-4)
+    assert f"full colour at ±{values[0]:.3g} raw per pixel" in figure.caption
+    assert "per pixel, by which they are ranked (1 is the first); all pixels sum to 95.5" in " ".join(figure.caption.split())
+    assert [text.get_text() for text in figure.subfigs[0].axes[1].texts] == ["1", "2"]
+    drawn = figure.subfigs[0].axes[2].images[0].get_array()
+    assert np.ptp(drawn, axis=(0, 1)).max() < 0.01
+    assert "per pixel" in figure.subfigs[0].axes[-1].get_ylabel().replace("\n", " ")
+    of_mine = found.plot(kind="regions", regions=tiles)
+    assert "regions has the colour of its sum" in " ".join(of_mine.caption.split())
     assert "regions" not in found.plot(kind="image").caption
+
+
+def test_what_speaks_against_the_class_does_not_set_the_scale_of_ranked_regions():
+    tiles = ta.tiles((16, 12), 4)
+    weights = np.where(tiles == 5, -9.0, np.where(tiles == 7, 2.0, 0.5))[None, ..., None]
+    attributor = ta.Attributor(lambda x: tf.reduce_sum(x * weights.astype("float32"), (1, 2, 3)))
+    images = np.random.default_rng(0).uniform(0.4, 0.6, (1, 16, 12, 1)).astype("float32")
+    found = attributor.attribute(images, baselines=ta.zeros(), method=ta.XRAI(segments=tiles))
+    assert found.region_values[0][0] == pytest.approx(1.0, rel=0.1)
+    caption = found.plot().caption
+    assert f"full colour at ±{found.region_values[0][0]:.3g} raw per pixel" in caption
+    assert "The 16 strongest pixels" in caption
+    assert "are clipped" in caption

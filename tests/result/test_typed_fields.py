@@ -114,7 +114,7 @@ def test_what_each_method_gives(results):
         "lime": "positions",
     }
     np.testing.assert_array_equal(results["groups"].groups, [64, 64, 64])
-    assert {kinds[name] for name in ("guided_grad_cam", "rise")} == {"map"}
+    assert (kinds["guided_grad_cam"], kinds["rise"]) == ("map", "expectation")
     assert results["grad_cam"].place == "layer"
     assert {results[name].place for name in ("guided_grad_cam", "rise")} == {"inputs"}
     assert results["gradient"].place == "inputs"

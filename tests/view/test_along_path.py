@@ -1,6 +1,7 @@
 """What is said and drawn along the path, beside the usual case."""
 
 import dataclasses
+import itertools
 
 import numpy as np
 import pytest
@@ -77,6 +78,23 @@ def test_strips_have_the_width_that_is_asked_for():
     wide, narrow = (interior([1, 2, 3, 4, 5], shape=(4, 4, 1)).plot(kind="steps", columns=5, width=width) for width in (9, 5))
     assert narrow.get_size_inches()[0] == 5
     assert narrow.get_size_inches()[1] < wide.get_size_inches()[1]
+
+
+@pytest.mark.parametrize("width", [3, 9])
+def test_what_is_written_above_the_pictures_of_strips_does_not_run_together(width):
+    along = {name: np.linspace(0, 1, 17)[None] for name in ("alphas", "path_scores", "path_gradients")}
+    figure = interior(np.linspace(1, 2, 17), shape=(8, 8, 1), **along).plot(kind="steps", width=width)
+    figure.canvas.draw()
+    for part in figure.subfigs:
+        shown = [axes for axes in part.axes if axes.images]
+        assert len(shown) == 8
+        assert min(axes.get_window_extent().width for axes in shown) > 0.6 * figure.dpi
+        rows = {}
+        for axes in shown:
+            rows.setdefault(round(axes.get_window_extent().y0), []).append(axes.title.get_window_extent())
+        assert len(rows) == (3 if width == 3 else 1)
+        for titles in rows.values():
+            assert all(left.x1 < right.x0 for left, right in itertools.pairwise(titles))
 
 
 def test_strips_of_what_has_none():

@@ -71,6 +71,34 @@ def test_smooth_is_drawn_beside_each_pixel():
         show(one, kind="smooth", sigma=0)
 
 
+# maps of layers over images without an axis of channels
+
+
+def test_a_layers_map_is_laid_over_images_without_channels():
+    images = RNG.random((2, 20, 30))
+    maps = result(RNG.normal(size=(2, 10, 15)), images, kind="map", place="layer")
+    figure = show(maps, example=1)
+    assert [axes.get_title() for axes in figure.subfigs[0].axes[:2]] == ["image", "positive part, upsampled"]
+    expected = areas.heat(images[1], maps.attributions[1], value_range=(0, 1)).pixels
+    np.testing.assert_allclose(figure.subfigs[0].axes[1].images[0].get_array(), expected)
+    units = result(RNG.normal(size=(2, 20, 29)), images, place="layer")  # of a recurrent layer, for one
+    assert show(units, example=1).subfigs[0].axes[0].get_title() == "attribution alone"
+
+
+@pytest.mark.parametrize("width", [3, 5, 6, 9])
+def test_what_stands_beside_colour_bars_does_not_run_into_the_caption(width):
+    unit = "probability, as gradient × activation"
+    maps = result(RNG.normal(size=(1, 8, 8)), RNG.random((1, 64, 64, 3)), kind="map", place="layer", attribution_unit=unit)
+    figure = show(maps, width=width)
+    figure.canvas.draw()
+    (part,) = figure.subfigs
+    labels = [axes.yaxis.label.get_window_extent() for axes in part.axes if "gradient" in axes.get_ylabel()]
+    assert len(labels) == 2
+    below = part._supxlabel.get_window_extent()
+    assert min(label.y0 for label in labels) >= below.y1
+    assert max(label.x1 for label in labels) <= figure.bbox.x1
+
+
 # regions
 
 

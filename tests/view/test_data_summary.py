@@ -138,7 +138,7 @@ def test_maps_of_images():
     pictures = [axes.images[0] for axes in figure.axes if axes.images]
     assert len(pictures) == 4
     np.testing.assert_allclose(pictures[1].get_array(), found.mean_magnitude[0].reshape(8, 8, 3).sum(-1))
-    assert "Channels are summed" in figure.caption
+    assert "The 3 channels are summed" in figure.caption
     rows = found.plot(kind="beeswarm", k=5).axes[0]
     assert len(names_on(rows)) == 6  # never a row for each of 192
 

@@ -40,6 +40,11 @@ def test_ten_digits_stand_in_ten_cells():
     )
 
 
+def test_a_result_draws_a_grid_of_itself():
+    three = digits(3)
+    assert titles(three.grid(across=3, example=[2, 0])) == titles(ta.grid(three, [2, 0], across=3))
+
+
 def test_methods_stand_beside_each_other_under_their_names():
     first = digits(3)
     second = result(first.attributions * 2, first.inputs, method="VarGrad(x)")

@@ -288,8 +288,8 @@ def test_several_tables_are_ranked_together():
     assert labels == ["pay[1]", "pay", "age"]
 
 
-@pytest.mark.parametrize(("kind", "said"), [("contribution", True), ("map", False)])
-def test_a_map_is_no_part_of_the_score_and_has_no_sum(kind, said):
+@pytest.mark.parametrize(("kind", "said"), [("contribution", True), ("map", False), ("effect", False), ("expectation", False)])
+def test_what_is_no_part_of_the_score_has_no_sum(kind, said):
     result = Attribution(np.full((1, 8, 8), 0.5), np.ones(1), inputs=np.zeros((1, 8, 8, 1)), kind=kind)
     assert ("sum of attributions 32" in caption(show(result, kind="map"))) is said
 
@@ -351,6 +351,8 @@ def test_view_imports_no_tensorflow_no_pyplot_and_little_of_this_library():
         "common.nested",
         "common.tokens",
         "common.types",
+        "result",
+        "result.channels",
         "result.columns",
         "result.regions",
         "result.result",

@@ -107,14 +107,15 @@ def _write(result, out: Path, options: argparse.Namespace, vocabulary: list[str]
 
 
 def _drawable(result):
-    """The result, or where its shape cannot be drawn, as of a layer with many channels, that summed over the last axis."""
+    """The result, or where its shape cannot be drawn, as of a layer with many channels, that without the last axis."""
     from ..common.nested import flatten
+    from ..result.channels import are_summed, without_channels
     from ..view.kinds import blocks
 
     if all(block.kind for block in blocks(result)) or any(leaf.ndim < 3 for leaf in flatten(result.attributions).values()):
         return result
-    print("pictures: summed over the last axis")
-    return result.sum(-1)
+    print(f"pictures: {'summed' if are_summed(result.kind) else 'the mean'} over the last axis")
+    return without_channels(result)
 
 
 def _words(result, words: list[str] | None) -> list[list[str]] | None:

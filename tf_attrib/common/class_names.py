@@ -109,6 +109,12 @@ def _lines(path: Path) -> list[str]:
         lines.pop()
     if not lines:
         raise AttributionError(f"class_names: the file {plain(str(path))!r} is empty; it has one name a line")
+    blank = [number for number, line in enumerate(lines, 1) if not line.strip()]
+    if blank:
+        raise AttributionError(
+            f"class_names: line {blank[0]} of {plain(str(path))!r} is blank, and names behind it may be of other classes; it "
+            "has one name a line, the first of class 0"
+        )
     return lines
 
 

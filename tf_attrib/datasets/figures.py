@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..common.errors import AttributionError, nearest
+from ..result.channels import in_words
 from .text import SHOWN, degenerate_lines, headline, legend, targets, top_rows, trigger_rows
 
 if TYPE_CHECKING:
@@ -121,9 +122,10 @@ def _maps(summary: Any, chosen: Sequence[int], caption: Sequence[str]):
         )
         for group in chosen
     ]
-    summed = ["Channels are summed."] if summary.shape[2:] not in ((), (1,)) else []
+    kind = summary.attribution_kind
+    summed = [in_words(summary.shape[2], kind)] if summary.shape[2:] not in ((), (1,)) else []
     scales = f"{meaning(summary.attribution_kind)}; one scale for all means, one for all magnitudes."
-    return draw_maps(parts, summary.unit, [*caption, scales, *summed])
+    return draw_maps(parts, summary.unit, [*caption, scales, *summed], kind)
 
 
 def _beeswarm(summary: Any, places: Sequence[int], chosen: Sequence[int], caption: Sequence[str]):

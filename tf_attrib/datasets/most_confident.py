@@ -45,7 +45,9 @@ class MostConfident:
 
     @printed
     def __repr__(self) -> str:
-        lines = [f"The most confident correctly classified examples, {len(self)} of {len(np.unique(self.labels))} classes:"]
+        classes = len({*map(int, self.labels), *self.missing})
+        of = f"{len(np.unique(self.labels))} of {classes} class" + ("es" if classes > 1 else "")
+        lines = [f"The most confident correctly classified examples, {len(self)} of {of}:"]
         lines += [
             f"  {self._name(label)}: example {index}, {self.unit} {score:.4g}" + (f" as {tied} more" if tied else "")
             for index, label, score, tied in zip(self.indices, self.labels, self.confidence, self.tied, strict=True)

@@ -10,6 +10,7 @@ from ..attribution import Attribution
 from ..common.errors import AttributionError, nearest
 from ..common.tokens import is_padding
 from ..common.types import present
+from ..result.channels import over_channels
 from .words import WordBatch
 
 
@@ -140,7 +141,7 @@ class Vocabulary:
             first: the index of the first example among all.
         """
         values = block.values.astype(np.float64)
-        values = values.sum(-1) if values.ndim == 3 else values
+        values = over_channels(values, result.kind) if values.ndim == 3 else values
         ids = block.inputs if block.inputs is not None and block.inputs.dtype.kind in "iu" else None
         words, places, kept_values, texts = [], [], [], []
         for example, own in enumerate(values):

@@ -23,7 +23,7 @@ from .session import Session
 from .work import Work
 
 # What the numbers of a method may be: see `Result.kind`.
-KINDS = ("contribution", "slope", "effect", "map", "square")
+KINDS = ("contribution", "slope", "effect", "map", "expectation", "square")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +45,8 @@ class Method:
         at_features: whether there is a number for each feature of the selected tensors; Grad-CAM gives one for each position.
         needs_layer: whether it looks at a layer that has positions, so that a plain function has nothing for it.
         needs_images: whether it is for images alone, (height, width, channels) for each example.
-        kind: what the attributions are, as `Result.kind` has it: contribution, slope, effect, map or square (without sign).
+        kind: what the attributions are, as `Result.kind` has it: contribution, slope, effect, map, expectation, or square
+            (without sign).
         in_score_units: whether their sum is in the unit of the score, so that a gap has a meaning.
         on_path: whether rows lie on the path from x' to x, x among them, and give the slope of the score along it: that at x
             says how much the gradient there accounts for (`Result.gradient_share`).

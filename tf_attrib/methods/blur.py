@@ -13,7 +13,8 @@ from ..common.types import Features
 from ..engine.curves import CurveIntegrand
 from ..engine.row import RowFunction
 from ..selection.baselines import Baseline
-from .groups import positions
+from ..selection.score_function import ScoreFunction
+from .groups import positions, width_as_channels
 from .paths import PathMethod
 
 BORDERS = ("reflect", "zeros")
@@ -110,6 +111,9 @@ class BlurIG(PathMethod):
 
     def row(self, features: Features, kind: str) -> RowFunction:
         return CurveIntegrand(self._curve)
+
+    def notes(self, function: ScoreFunction) -> tuple[str, ...]:
+        return width_as_channels(function)
 
     def default_baseline(self) -> Baseline:
         """x at alpha = 0."""

@@ -19,22 +19,20 @@ from ..selection.place import Place
 from ..selection.score_function import ScoreFunction
 from .cam_rows import EACH, PLUS_PLUS, POOLED, GuidedCamIntegrand, MapIntegrand
 from .deeplift.multipliers import replaced_gradients
+from .groups import WITH_CHANNELS
 
 
 @dataclasses.dataclass(frozen=True)
-class LayerMap(Method):
-    """What methods share that give a number for each position of a layer, (batch, *positions): before the ReLU that pictures
-    put behind it, and at the layer's own positions. Positions of padding count.
+class OfLayer(Method):
+    """What methods share that look at the output A of a layer.
 
     Attributes:
-        layer: whose output A is, (batch, ..., channels), or (batch, channels, ...) where the model says so. Default: the
-            attributor's `at` where that is a layer, else the last layer that has positions; pooling, padding and dropout are
-            passed over.
+        layer: (batch, ..., channels), or (batch, channels, ...) where the model says so. Default: the last layer that has
+            positions; pooling, padding and dropout are passed over.
     """
 
     layer: Any = None
     kind = "map"
-    at_features = False
     needs_layer = True
     takes_baselines = False
     uses_baseline = False
@@ -43,6 +41,22 @@ class LayerMap(Method):
     def __post_init__(self) -> None:
         if self.layer is not None:
             as_at(self.layer)
+
+    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
+        return points.at_input()
+
+
+@dataclasses.dataclass(frozen=True)
+class LayerMap(OfLayer):
+    """What methods share that give a number for each position of a layer, (batch, *positions): before the ReLU that pictures
+    put behind it, and at the layer's own positions.
+
+    Attributes:
+        weights: how a map comes from activations and gradients, as `MapIntegrand` takes it.
+    """
+
+    at_features = False
+    weights: ClassVar[str] = POOLED
 
     def placed_at(self, at: At | None, function: ScoreFunction) -> At | None:
         if self.layer is None and at is not None and at.kind in ("layer", "tensor"):
@@ -57,8 +71,11 @@ class LayerMap(Method):
     def sum_shapes(self, features: Features, work: Work) -> Features:
         return map_shapes(self, work.session.function, work.session.function.place, features)
 
-    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
-        return points.at_input()
+    def row(self, features: Features, kind: str) -> RowFunction:
+        return MapIntegrand(self.weights)
+
+    def unit(self, of_score: str) -> str:
+        return f"{of_score}, as gradient × activation"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,9 +89,6 @@ class GradCam(LayerMap):
             passed over.
     """
 
-    def row(self, features: Features, kind: str) -> RowFunction:
-        return MapIntegrand(POOLED)
-
 
 @dataclasses.dataclass(frozen=True)
 class GradCamPlusPlus(LayerMap):
@@ -82,16 +96,15 @@ class GradCamPlusPlus(LayerMap):
     alpha = g² / (2 g² + g³ · sum of A_k over positions), 0 where g is (Chattopadhay et al. 2018, arXiv:1710.11063, section 3).
 
     The paper takes derivatives of exp(F): alpha is the same, and w would have the factor exp(F), one for all positions of an
-    example, which is left out. Before the ReLU, at the layer's own positions. It is made for activations that are not negative.
+    example, which is left out. Before the ReLU, at the layer's own positions. It is made for activations that are not negative:
+    of others the positive part is summed in alpha, which else grows beyond all bounds where g · sum of A_k comes near -2.
 
     Attributes:
         layer: as in `ta.GradCam`.
     """
 
     linear = False
-
-    def row(self, features: Features, kind: str) -> RowFunction:
-        return MapIntegrand(PLUS_PLUS)
+    weights = PLUS_PLUS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,13 +118,11 @@ class LayerCam(LayerMap):
     """
 
     linear = False
-
-    def row(self, features: Features, kind: str) -> RowFunction:
-        return MapIntegrand(EACH)
+    weights = EACH
 
 
 @dataclasses.dataclass(frozen=True)
-class GuidedGradCam(Method):
+class GuidedGradCam(OfLayer):
     """Guided backpropagation at the input, times the positive part of Grad-CAM at a layer, enlarged linearly to the input's
     positions (Selvaraju et al. 2017, arXiv:1610.02391, section 3.2). Signed, in the shape of the input.
 
@@ -119,18 +130,8 @@ class GuidedGradCam(Method):
         layer: of Grad-CAM, as in `ta.GradCam`, behind the attributor's `at`. Default: the last layer that has positions.
     """
 
-    layer: Any = None
-    kind = "map"
-    needs_layer = True
-    takes_baselines = False
-    uses_baseline = False
-    in_score_units = False
     linear = False
     rules: ClassVar[str] = "guided"
-
-    def __post_init__(self) -> None:
-        if self.layer is not None:
-            as_at(self.layer)
 
     def session_for(self, session: Session) -> Session:
         function = session.function
@@ -138,9 +139,6 @@ class GuidedGradCam(Method):
         (seen,) = map_shapes(self, found.function, present(found.function.observed)).values()
         check_positions(self, found.function, len(seen))
         return found
-
-    def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
-        return points.at_input()
 
     def row(self, features: Features, kind: str) -> RowFunction:
         return GuidedCamIntegrand()
@@ -206,4 +204,5 @@ def check_positions(method: Any, function: ScoreFunction, rank: int) -> None:
                 f"{type(method).__name__} lays a map with {rank} ax{'i' if rank == 1 else 'e'}s of positions, of "
                 f"{present(function.observed).words}, over what it looks at, (batch, ..., channels);{named} "
                 f"{function.place.words} is of shape {tuple(shape)} for each example{one}"
+                + (f": {WITH_CHANNELS}" if len(shape) == rank else "")
             )

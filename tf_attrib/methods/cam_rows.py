@@ -49,10 +49,11 @@ def class_map(weights: str, activation: tf.Tensor, gradient: tf.Tensor) -> tf.Te
     elif weights == EACH:
         weight = tf.nn.relu(gradient)
     else:
-        # alpha = g² / (2 g² + g³ Σ A) without the powers, which leave the range of float32 long before g does
-        alpha = 1 / (2 + gradient * tf.reduce_sum(activation, positions, keepdims=True))
-        rising = gradient > 0
-        weight = tf.reduce_sum(tf.where(rising, tf.where(rising, alpha, 0) * gradient, 0), positions, keepdims=True)
+        # alpha = g² / (2 g² + g³ Σ A) without the powers, which leave the range of float32 long before g does; A is rectified,
+        # as the paper has it, since with other activations there is a pole where g Σ A comes near -2
+        rising = tf.nn.relu(gradient)
+        alpha = 1 / (2 + rising * tf.reduce_sum(tf.nn.relu(activation), positions, keepdims=True))
+        weight = tf.reduce_sum(alpha * rising, positions, keepdims=True)
     return tf.reduce_sum(weight * activation, -1)
 
 

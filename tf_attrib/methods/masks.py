@@ -17,7 +17,8 @@ from ..engine.work import Work
 from ..selection import baselines
 from ..selection.baselines import Baseline
 from ..selection.inputs import as_arrays
-from .groups import COUNT, group_count, grouped, label_map, positions
+from ..selection.score_function import ScoreFunction
+from .groups import COUNT, group_count, grouped, label_map, positions, width_as_channels
 from .windows import AblationIntegrand, OcclusionIntegrand, Windows, make_windows
 
 
@@ -38,6 +39,7 @@ class Occlusion(Method):
     stride: int | tuple[int, ...] | None = None
     value: float | None = None
     kind = "effect"
+    in_score_units = False
     forward_only = True
 
     def __post_init__(self) -> None:
@@ -86,6 +88,9 @@ class Occlusion(Method):
     def fields(self, work: Work) -> dict[str, Any]:
         return {"taken_away": "windows"}
 
+    def notes(self, function: ScoreFunction) -> tuple[str, ...]:
+        return width_as_channels(function)
+
     def default_baseline(self) -> Baseline:
         return baselines.zeros() if self.value is None else baselines.constant(self.value)
 
@@ -129,3 +134,6 @@ class Ablation(Method):
     def fields(self, work: Work) -> dict[str, Any]:
         taken, made = "positions" if self.groups is None else "groups", work.tables.extra
         return {"taken_away": taken, "groups": made[COUNT], "regions": label_map(self.groups, made)}
+
+    def notes(self, function: ScoreFunction) -> tuple[str, ...]:
+        return width_as_channels(function) if self.groups is None else ()

@@ -16,6 +16,7 @@ from ..engine.row import RowFunction
 from ..engine.session import Session
 from ..engine.work import Work
 from ..selection.score_function import ScoreFunction
+from .groups import WITH_CHANNELS, width_as_channels
 from .masked_rows import MaskedSums, for_each_channel, positions_in
 
 # Entries of the coarse masks that are evaluated together.
@@ -40,7 +41,8 @@ class RISE(Method):
     n_masks: int = 4000
     grid: int | tuple[int, ...] = 7
     probability: float = 0.5
-    kind = "map"  # masks are fractions: what is not float is masked behind where it becomes so, unlike what is forward_only
+    # masks are fractions: what is not float is masked behind where it becomes so, unlike what is forward_only
+    kind = "expectation"
     in_score_units = False
     symmetric = False
     dummies = False
@@ -75,7 +77,8 @@ class RISE(Method):
         return MaskedSums(max(len(shape) - 1, 1))
 
     def notes(self, function: ScoreFunction) -> tuple[str, ...]:
-        return ("each number is an expected score: what tells is how they differ, not how far they are from 0",)
+        differ = "each number is an expected score: what tells is how they differ, not how far they are from 0"
+        return differ, *width_as_channels(function)
 
     def _cells(self, work: Work) -> tuple[int, ...]:
         """How many cells there are along each axis of positions."""
@@ -85,7 +88,10 @@ class RISE(Method):
         sizes = positions_in(work.session.function, x)
         given = tuple(self.grid) if isinstance(self.grid, tuple | list) else (self.grid,) * len(sizes)
         if len(given) != len(sizes):
-            raise AttributionError(f"grid={self.grid!r} for positions {sizes}: give one number, or {len(sizes)} of them")
+            raise AttributionError(
+                f"grid={self.grid!r} for positions {sizes}: give one number, or {len(sizes)} of them"
+                + (f"; of images without channels {WITH_CHANNELS}" if len(given) == x.ndim - 1 == 2 else "")
+            )
         return tuple(min(int(cells), size) for cells, size in zip(given, sizes, strict=True))
 
 

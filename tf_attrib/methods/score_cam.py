@@ -85,6 +85,9 @@ class ScoreCam(LayerMap):
         (shape,) = features.values()
         return MaskedScore(len(shape) - 1)
 
+    def unit(self, of_score: str) -> str:
+        return "activation" if self.softmax else f"{of_score} × activation"
+
     def words(self, function: ScoreFunction) -> str:
         return present(function.observed).words
 

@@ -39,7 +39,7 @@ class SmoothGrad(OfInner):
             object.__setattr__(self, "inner", as_method(self.inner))
         inner = self.inner
         masked = (
-            isinstance(inner, Method) and inner.kind == "map" and inner.has_integrator
+            isinstance(inner, Method) and inner.kind in ("map", "expectation") and inner.has_integrator
         )  # rows that draw masks for themselves
         if not isinstance(inner, Method) or inner.forward_only or masked or inner.cloud is not None:
             raise AttributionError(

@@ -9,7 +9,7 @@ from ..common.checks import is_whole
 from ..common.errors import AttributionError
 from ..engine.row import Row, per_row, unravelled
 from ..selection.score_function import ScoreFunction
-from .groups import COUNT
+from .groups import COUNT, WITH_CHANNELS
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +81,7 @@ def make_windows(features: tuple[int, ...], window: int | tuple[int, ...], strid
         if len(each) != len(spatial) or not all(is_whole(v, 1) for v in each):
             raise AttributionError(
                 f"{name} must be a whole number of at least 1, or {len(spatial)} of them, for features "
-                f"{features}; got {value!r}"
+                f"{features}; got {value!r}" + (f": {WITH_CHANNELS}" if len(each) == len(features) == 2 else "")
             )
         sizes[name] = tuple(int(v) for v in each)
     if any(w > size for w, size in zip(sizes["window"], spatial, strict=True)):

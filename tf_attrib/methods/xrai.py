@@ -15,6 +15,7 @@ from ..selection.baselines import Baseline
 from ..selection.inputs import as_array
 from ..selection.score_function import ScoreFunction
 from . import ranking, segments
+from .groups import WITH_CHANNELS
 from .inner import OfInner
 
 # pyright: reportIncompatibleVariableOverride=false
@@ -135,7 +136,10 @@ class XRAI(OfInner):
         """
         shapes = [np.shape(value) for value in x.values()]
         if len(shapes) != 1 or len(shapes[0]) != 4:
-            raise AttributionError(f"XRAI is for images, one tensor (n, height, width, channels); attributed are {shapes}")
+            raise AttributionError(
+                f"XRAI is for images, one tensor (n, height, width, channels); attributed are {shapes}"
+                + (f": {WITH_CHANNELS}" if [len(shape) for shape in shapes] == [3] else "")
+            )
         if self.segments is None:
             return None
         given, (shape,) = np.asarray(self.segments), shapes

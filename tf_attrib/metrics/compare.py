@@ -193,7 +193,7 @@ def _check_methods(
         if "infidelity" in columns:
             check_kind(method.method if given else repr(method), method.kind)
         # a map at a layer's own positions may be coarser than the examples
-        if any(one.of_features for one in columns.values()) and (given or method.kind == "map"):
+        if any(one.of_features for one in columns.values()) and (given or method.kind in ("map", "expectation")):
             session, ready, _ = attributor.prepare(inputs)
             one = method if given else attributor.check(inputs, target, None, method, seed)
             selected = session.selected({key: value[:1] for key, value in ready.items()})

@@ -213,7 +213,11 @@ class Slope:
 
 
 # Kinds of numbers of which infidelity means nothing, and why.
-UNFIT = {"map": "it is a map, which takes all channels together", "square": "its attributions are squares, without a sign"}
+UNFIT = {
+    "map": "it is a map, which takes all channels together",
+    "expectation": "its numbers are expected scores, which take all channels together",
+    "square": "its attributions are squares, without a sign",
+}
 
 
 def check_kind(method: str, kind: str) -> None:

@@ -7,10 +7,8 @@ import numpy.typing as npt
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten
+from .channels import are_summed, over_channels
 from .result import Result
-
-# Of these kinds, numbers of several positions do not add up to anything: each is of a whole window or group, or of no unit.
-NOT_SUMMED = ("effect", "map", "square")
 
 
 class Regions(NamedTuple):
@@ -25,11 +23,6 @@ class Regions(NamedTuple):
     labels: np.ndarray
     values: np.ndarray
     sizes: np.ndarray
-
-
-def are_summed(kind: str) -> bool:
-    """Whether attributions of this kind add up over positions (see `Result.kind`)."""
-    return kind not in NOT_SUMMED
 
 
 def by_region(result: Result, regions: npt.ArrayLike | None = None) -> list[Regions]:
@@ -60,7 +53,7 @@ def of_map(values: np.ndarray, labels: np.ndarray, kind: str = "") -> Regions:
     """
     values = np.asarray(values, np.float64)
     if values.ndim > labels.ndim:
-        values = values.sum(-1) if are_summed(kind) else values.mean(-1)
+        values = over_channels(values, kind)
     found, numbers, sizes = np.unique(labels, return_inverse=True, return_counts=True)
     sums = np.bincount(numbers.ravel(), values.ravel(), len(found))
     return Regions(found, sums if are_summed(kind) else sums / sizes, sizes)

@@ -95,7 +95,9 @@ class Result:
         method, at, of, unit, baseline: words: how, at which tensors, of which output, in which unit, against what.
         kind: what the numbers are: "contribution" (a part of the score, in its unit), "slope" (score per unit of what they
             are of), "effect" (what the score loses without a feature or its group, each in full), "map" (how much is where, no
-            part of the score: Grad-CAM and its kind, RISE), "square" (without sign, in squared units); "" where none is known.
+            part of the score: Grad-CAM and its kind), "expectation" (the expected score while a feature is seen, of which
+            differences alone tell: RISE), "square" (without sign, in squared units); "" where none is known. Over channels and
+            regions contributions and slopes are summed, the others averaged.
         steps: whether axis 1 of `attributions` are the steps along the path at `alphas`.
         place: what was selected: "inputs", "embeddings", "encoded" or "layer"; "" where it is not known.
         path_at: where path and baselines are, where that is not where the attributions are (`at`); "" elsewhere.

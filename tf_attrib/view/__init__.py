@@ -10,9 +10,10 @@ from .colour import DIVERGING, GRAY, GREEN, RED, Scaled, colours, scale
 from .coloured_words import to_html, word_spans
 from .draw import Drawing, data_uri, png
 from .grid import grid
-from .image import Picture, diverging, infer_range, mask, overlay, to_display, window
+from .image import Picture, diverging, mask, overlay, window
 from .notebook import notebook
 from .page import Code, Section, Table, page, write_page
+from .pixels import infer_range, to_display
 from .shares import clean_up, outline, regions, share_of, strongest, threshold
 from .show import show
 from .tables import features_html, ranked, table_html

@@ -12,11 +12,13 @@ from ..common.nested import flatten
 from ..common.types import present
 from ..result.result import Result
 from . import captions, colour, draw
-from .image import Picture, clip_words, diverging, infer_range, sum_channels, to_display
+from .image import Picture, clip_words, diverging
 from .kinds import Block, blocks, has_steps
+from .pixels import flat, infer_range, to_display
 
 SCORE, GRADIENT = "#1f3f8f", "#c2690a"  # two axes, two colours, neither of them green or red
 SCALES = ("each", "common")
+NARROWEST = 0.95  # inches of a picture in a strip, so that what is written above and beneath it does not run into the next
 
 
 def gradient_magnitude(result: Result, example: int) -> tuple[np.ndarray, str] | None:
@@ -154,7 +156,7 @@ def gradient_strip(
     """
     colour.one_of("scale", scale, SCALES)
     gradients = np.asarray(gradients)
-    sums = [sum_channels(step) for step in gradients]
+    sums = [flat(step) for step in gradients]
     limits = np.array([colour.limit_of(values) for values, _ in sums])
     common = float(limits.max()) if scale == "common" else None
     pictures = [diverging(values, limit=common, unit=unit) for values, _ in sums]
@@ -266,23 +268,25 @@ def strip_panels(
     product = "times (input - baseline), " if velocity is not None else ""
     rows.append((f"running sum of the interior gradients, {product}from alpha {captions.number(alphas[0])}", sums, about))
     drawn = [] if len(steps) == len(alphas) else [f"{len(steps)} of {len(alphas)} steps are drawn; the sum is over all."]
-    height = width / columns * block.values.shape[2] / block.values.shape[3]
-    panels = [_strip_panel(heading, pictures, about, alphas[steps], columns, height) for heading, pictures, about in rows]
+    across = max(1, min(columns, int(width / NARROWEST)))
+    height = width / across * block.values.shape[2] / block.values.shape[3]
+    panels = [_strip_panel(heading, pictures, about, alphas[steps], across, height) for heading, pictures, about in rows]
     first = dataclasses.replace(panels[0], title=f"{captions.title(result, example, name)}\n{panels[0].title}")
     return draw.with_caption([first, *panels[1:]], drawn)
 
 
 def _strip_panel(
-    heading: str, pictures: list[Picture], about: list[str], alphas: np.ndarray, columns: int, height: float
+    heading: str, pictures: list[Picture], about: list[str], alphas: np.ndarray, across: int, height: float
 ) -> draw.Panel:
+    """Pictures side by side, in as many rows as they take, each of `height` inches."""
     limits = [picture.limit for picture in pictures]
-    own = len(set(limits)) > 1
+    own, rows = len(set(limits)) > 1, -(-len(pictures) // across)
 
     def paint(part):
-        row = part.subplots(1, columns, squeeze=False)[0]
-        for axes in row[len(pictures) :]:
+        cells = part.subplots(rows, across, squeeze=False).ravel()
+        for axes in cells[len(pictures) :]:
             axes.set_axis_off()
-        for axes, picture, alpha in zip(row, pictures, alphas, strict=False):
+        for axes, picture, alpha in zip(cells, pictures, alphas, strict=False):
             draw.draw_picture(axes, picture, f"alpha {captions.number(alpha)}")
             if own:
                 axes.text(
@@ -295,7 +299,7 @@ def _strip_panel(
                     fontsize=8,
                 )
 
-    return draw.Panel(heading, tuple(about), height + (0.35 if own else 0.2), paint)
+    return draw.Panel(heading, tuple(about), rows * (height + (0.35 if own else 0.2)), paint)
 
 
 def steps_panel(result: Result, block: Block, example: int, name: str | None = None) -> draw.Panel:

@@ -4,6 +4,7 @@ import numpy as np
 
 from ..common.nested import flatten
 from ..common.types import present
+from ..result.channels import are_summed
 from ..result.result import Result
 from ..result.words import class_words
 from ..result.words import status_words as in_words
@@ -119,7 +120,7 @@ def numbers(result: Result, example: int, interior: bool = False) -> list[str]:
         several = np.size(present(result.baseline_scores)[example])
         mean = f" (mean over {several} baselines)" if several > 1 else ""
         parts.append(f"baseline score {number(baseline)}{mean}")
-    if not interior and result.kind != "map":  # a map is no part of the score
+    if not interior and are_summed(result.kind):  # of others the sum means nothing
         parts.append(f"sum of attributions {number(result.totals[example])}")
     if gap_words(result, example):
         parts.append(gap_words(result, example))

@@ -125,22 +125,26 @@ def scale(
     return Scaled(scaled, limit, bool(over.any()), tuple(hidden))
 
 
-def usual_clip(pixels: int) -> float:
-    """The share of an image's attribution whose strongest pixels have full colour alike, where nothing else is asked for."""
-    return CLIP if pixels >= MANY else 0.0
+def usual_clip(pixels: int, kind: str = "") -> float:
+    """The share of an image's attribution whose strongest pixels have full colour alike, where nothing else is asked for.
+
+    None of what groups, windows and masks are worth: that is the same over many pixels, and none stands out by itself.
+    """
+    return CLIP if pixels >= MANY and kind not in ("effect", "expectation") else 0.0
 
 
-def limit_of(values: npt.ArrayLike, clip: float | None = None, sign: str = "both") -> float:
+def limit_of(values: npt.ArrayLike, clip: float | None = None, sign: str = "both", kind: str = "") -> float:
     """The magnitude in full colour: the largest, or with `clip` the least of the strongest that carry this share.
 
     Args:
         values: (height, width), or of any shape.
         clip: default: as of an image of so many pixels, see `usual_clip`.
         sign: of those that are drawn.
+        kind: what they are, as in `Result`.
     """
     shown = select_sign(finite(values), sign)
     largest = float(np.abs(shown).max(initial=0))
-    clip = usual_clip(shown.size) if clip is None else clip
+    clip = usual_clip(shown.size, kind) if clip is None else clip
     return min(largest, threshold(shown, clip)) or largest
 
 
@@ -247,11 +251,20 @@ def meaning(kind: str) -> str:
         return "Green: the score changes with the value, the sign is lost"
     if kind == "slope":
         return "Light green: the score rises with the value, dark red: it falls"
+    if kind == "expectation":
+        return "Light green: the expected score is higher while this is seen"
     return "Light green raises the score, dark red lowers it"
 
 
-def full_colour(limit: float, unit: str, kind: str, zero: str) -> str:
-    """The sentence that states the scale: what the colours mean, the value of full colour, and how zero looks."""
+def full_colour(limit: float, unit: str, kind: str, zero: str, least: float = 0.0) -> str:
+    """The sentence that states the scale: what the colours mean, the value of full colour, and how zero looks.
+
+    Args:
+        least: what is drawn as zero, where that is not 0 (`Picture.least`).
+    """
     if limit == 0:
-        return "All attributions that are drawn are 0."
-    return f"{meaning(kind)}; full colour at ±{number(limit)} {unit}, {zero}."
+        return f"All attributions that are drawn are {number(least)}."
+    edge = f"±{number(limit)}"
+    if least:
+        edge, zero = number(least + limit), zero.replace("zero", f"the least of all ({number(least)})")
+    return f"{meaning(kind)}; full colour at {edge} {unit}, {zero}."

@@ -11,6 +11,7 @@ from markupsafe import Markup
 from ..common.errors import AttributionError
 from ..common.tokens import is_padding
 from ..common.types import Tokens, present
+from ..result import channels
 from ..result.result import Result
 from . import captions, colour
 from .kinds import Block, blocks, has_steps, is_words, refuse
@@ -57,8 +58,8 @@ def words_of(result: Result, block: Block, example: int, tokens: Sequence | None
         raise refuse(block.values.shape, "words")
     values, notes = block.values[example].astype(np.float64), []
     if values.ndim == 2:
-        notes.append(f"The {values.shape[1]} embedding dimensions are summed, with their signs.")
-        values = values.sum(-1)
+        notes.append(channels.in_words(values.shape[1], result.kind, "embedding dimensions", "word"))
+        values = channels.over_channels(values, result.kind)
     ids = present(block.inputs)[example] if is_words(block.inputs) else None
     if tokens is None:
         tokens = _default_tokens(result, block, example, len(values))

@@ -9,7 +9,8 @@ from matplotlib.colors import LinearSegmentedColormap, Normalize
 
 from . import colour, draw
 from .curves import COLOURS
-from .image import clip_words, diverging, sum_channels
+from .image import clip_words, diverging
+from .pixels import flat, per_pixel
 from .plots import draw_bars
 
 # low to high values of a feature: neither of the pair of attributions, apart for those who do not tell red from green
@@ -192,24 +193,27 @@ def draw_importance(
     return draw.stack([draw.Panel("", (), 0.65 + 0.25 * len(names), paint)], caption, width=7.5)
 
 
-def draw_maps(parts: Sequence[tuple[str, np.ndarray, np.ndarray]], unit: str, caption: Sequence[str]) -> draw.Drawing:
+def draw_maps(
+    parts: Sequence[tuple[str, np.ndarray, np.ndarray]], unit: str, caption: Sequence[str], kind: str = ""
+) -> draw.Drawing:
     """For each group the map of the mean attribution and that of the mean magnitude, each kind on one scale.
 
     Args:
-        parts: title, mean and mean magnitude, (h, w) or (h, w, channels), channels summed.
+        parts: title, mean and mean magnitude, (h, w) or (h, w, channels).
+        kind: of the attributions, as in `Result`.
         unit, caption: see above.
     """
-    parts = [(title, sum_channels(mean)[0], sum_channels(size)[0]) for title, mean, size in parts]
-    limit = max(colour.limit_of(mean) for _, mean, _ in parts)
+    parts = [(title, flat(mean, kind)[0], flat(size, kind)[0]) for title, mean, size in parts]
+    limit = max(colour.limit_of(per_pixel(mean, kind).values, kind=kind) for _, mean, _ in parts)
     most = max(float(size.max(initial=0)) for _, _, size in parts) or 1.0
-    maps = [diverging(mean, limit=limit or None, unit=unit) for _, mean, _ in parts]
+    maps = [diverging(mean, limit=limit or None, unit=unit, kind=kind) for _, mean, _ in parts]
     caption = [*caption, *clip_words([mean for _, mean, _ in parts], maps)]
 
     def painter(picture, size):
         def paint(part):
             left, right = part.subplots(1, 2)
             draw.draw_picture(left, picture, "mean")
-            draw.colour_bar(part, left, limit, picture.clipped, unit)
+            draw.picture_bar(part, left, picture, unit)
             right.imshow(size, cmap="Greys", vmin=0, vmax=most, interpolation="nearest")
             right.set_axis_off()
             right.set_title("mean magnitude", fontsize=9)

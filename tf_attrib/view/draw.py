@@ -15,11 +15,13 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, FigureBase
 from matplotlib.patheffects import withStroke
 
+from ..common.types import present
 from . import colour
 from .areas import HEAT
 from .image import Picture
 
 WIDTH = 9.0  # inches
+LABEL = 25  # letters beside a colour bar, which may be little more than an inch high
 # Lines that show a standard error.
 ERROR: Any = {"ecolor": "#333333", "elinewidth": 0.9, "capsize": 2}
 CAPTION_SIZE = 8.0  # points
@@ -155,20 +157,35 @@ def draw_picture(axes: Axes, picture: Picture, heading: str = "") -> None:
 
 
 def colour_bar(
-    part: FigureBase, axes: Axes | Sequence[Axes], limit: float, clipped: bool, unit: str, shrink: float = 0.85, heat: str = ""
+    part: FigureBase,
+    axes: Axes | Sequence[Axes],
+    limit: float,
+    clipped: bool,
+    unit: str,
+    shrink: float = 0.85,
+    heat: str = "",
+    least: float = 0.0,
 ) -> None:
-    """The colour bar of a symmetric map, or of one sign (`heat`, as in `Picture`), with its unit, and arrows where values are
-    clipped."""
+    """The colour bar of a symmetric map, or of one sign (`heat`, as in `Picture`), or from what has no colour upwards where
+    that is not 0 (`least`, likewise), with its unit, and arrows where values are clipped."""
     edge = limit if limit > 0 else 1.0
-    ends = [-edge, 0, edge]
-    if heat:
-        ends = [0, edge if heat == "positive" else -edge]
+    one_side = heat or least
+    ends = [0, edge] if one_side else [-edge, 0, edge]
     mappable = ScalarMappable(Normalize(0, edge), HEAT) if heat else ScalarMappable(colour.norm(limit), colour.DIVERGING)
-    arrows = "neither" if not clipped else "max" if heat else "both"
+    arrows = "neither" if not clipped else "max" if one_side else "both"
     bar = part.colorbar(mappable, ax=axes, extend=arrows, shrink=shrink, aspect=14)
-    bar.set_ticks([0, edge] if heat else ends, labels=[f"{end:.2g}" for end in ends])
+    sign = -1 if heat == "negative" else 1
+    bar.set_ticks(ends, labels=[f"{sign * end + least:.2g}" for end in ends])
+    if least:
+        bar.ax.set_ylim(0, edge)
     bar.ax.tick_params(labelsize=8)
-    bar.set_label(f"attribution ({unit})", fontsize=8, parse_math=False)
+    lines = [textwrap.fill(line, LABEL) for line in f"attribution ({unit})".split("\n")]
+    bar.set_label("\n".join(lines), fontsize=8, parse_math=False)
+
+
+def picture_bar(part: FigureBase, axes: Axes, picture: Picture, unit: str) -> None:
+    """The colour bar of a picture of attributions."""
+    colour_bar(part, axes, present(picture.limit), picture.clipped, unit, heat=picture.heat, least=picture.least)
 
 
 def plain(axes: Axes) -> None:

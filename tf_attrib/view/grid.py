@@ -15,8 +15,9 @@ from ..common.errors import AttributionError
 from ..common.types import present
 from ..result.result import Result
 from . import areas, captions, colour, draw
-from .image import Picture, diverging, infer_range, overlay, sum_channels, to_display, window
+from .image import Picture, diverging, overlay, window
 from .kinds import Block, blocks
+from .pixels import infer_range, per_pixel, to_display
 
 KINDS = ("auto", "overlay", "map", "window", "smooth", "layer")
 # Inches of a picture, at least: of small images, and of large ones (`colour.MANY` pixels).
@@ -41,7 +42,8 @@ class Column:
         return captions.attribution_unit(self.result)
 
     def map(self, example: int) -> np.ndarray:
-        return sum_channels(self.block.values[example])[0]
+        """What is drawn, (h, w)."""
+        return per_pixel(self.block.values[example], self.result.kind).values
 
 
 def grid(
@@ -180,10 +182,9 @@ def _wrapped(text: str, side: float) -> str:
 def _picture(column: Column, example: int, edges: tuple[float, float], chosen: Sequence[int], common: bool) -> Picture:
     values, image = column.block.values[example], present(column.block.inputs)[example]
     limit = max(_limit(column, one) for one in chosen) if common else None
-    known = {"limit": limit, "unit": column.unit}
+    known: Any = {"limit": limit, "unit": column.unit, "kind": column.result.kind}
     if column.kind == "layer":
         return areas.heat(image, values, value_range=edges, **known)
-    known |= {"kind": column.result.kind}
     if column.kind == "map":
         return diverging(values, **known)
     if column.kind == "window":
@@ -199,7 +200,7 @@ def _limit(column: Column, example: int) -> float:
         return colour.limit_of(areas.smoothed(values)[0], 0.0)
     if column.kind == "layer":
         return colour.limit_of(values, 0.0, "positive")
-    return colour.limit_of(values)
+    return colour.limit_of(values, kind=column.result.kind)
 
 
 def _caption(columns: list[Column], made: list[list[Picture]], chosen: Sequence[int], common: bool) -> list[str]:
@@ -212,7 +213,8 @@ def _caption(columns: list[Column], made: list[list[Picture]], chosen: Sequence[
             meant.setdefault(colour.meaning(column.result.kind), []).append(column.heading)
     sentences += [meaning + (f" ({', '.join(names)})." if len(meant) > 1 else ".") for meaning, names in meant.items()]
     if "layer" in kinds:
-        sentences.append("Of layers the positive part alone, upsampled: dark is 0, yellow the largest.")
+        darkest = "0, of expected scores the least" if "expectation" in {one.result.kind for one in columns} else "0"
+        sentences.append(f"Of layers the positive part alone, upsampled: dark is {darkest}, yellow the largest.")
     if "window" in kinds:
         sentences.append(
             "Windows: the image dimmed by the magnitude of the attribution, fully lit from the 99th percentile on."
@@ -231,9 +233,10 @@ def _scale_words(columns: list[Column], made: list[list[Picture]]) -> list[str]:
         limits = [picture.limit for picture in pictures if picture.limit is not None]
         if limits:
             low, high = captions.number(min(limits)), captions.number(max(limits))
-            sign = "" if column.kind == "layer" else "±"  # of layers the positive part is drawn
+            beyond = any(picture.least for picture in pictures)
+            sign = "" if column.kind == "layer" or beyond else "±"  # of layers the positive part is drawn
             span = f"from {sign}{low} to {sign}{high}, each picture on its own scale" if low != high else f"at {sign}{high}"
-            spans.setdefault(column.unit, []).append(f"{column.heading} {span}")
+            spans.setdefault(column.unit, []).append(f"{column.heading} {span}{', beyond the least of it' if beyond else ''}")
     return [f"Full colour: {'; '.join(found)} ({unit})." for unit, found in spans.items()]
 
 

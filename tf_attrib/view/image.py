@@ -6,12 +6,11 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 from matplotlib.colors import to_rgb
-from scipy import ndimage
 
 from ..common.errors import AttributionError
 from . import colour
 from .captions import count, number, percent
-from .kinds import is_coarser
+from .pixels import enlarge, per_pixel, to_display
 from .shares import outline, regions, share_of
 
 HIDDEN = "#9aa4b2"  # a bluish gray: what a mask hides is not to be taken for a part of the image
@@ -25,6 +24,7 @@ class Picture:
         pixels: float (h, w, 3) in [0, 1].
         caption: sentences: what the colours mean, in which unit, and what scaling or clipping hides.
         limit: the magnitude in full colour, in the attribution's unit; None where nothing is coloured by sign.
+        least: what `limit` counts from and has no colour: 0, but of expected scores the least of them.
         clipped: whether magnitudes above `limit` exist.
         hidden: those sentences of the caption that say what clipping, thresholds, signs and clean-up hide.
         lines: (n, 2, 2) outlines as segments of (x, y), or None.
@@ -42,87 +42,7 @@ class Picture:
     borders: np.ndarray | None = None
     texts: tuple[tuple[float, float, str], ...] = ()
     heat: str = ""
-
-
-def as_image(image: npt.ArrayLike) -> np.ndarray:
-    """The image as (h, w) or (h, w, 3).
-
-    Raises:
-        AttributionError: for any shape but (h, w), (h, w, 1) or (h, w, 3).
-    """
-    image = np.asarray(image)
-    if image.ndim == 3 and image.shape[-1] == 1:
-        return image[..., 0]
-    if image.ndim == 2 or (image.ndim == 3 and image.shape[-1] == 3):
-        return image
-    raise AttributionError(f"an image is (height, width), (height, width, 1) or (height, width, 3); got {image.shape}")
-
-
-def sum_channels(attributions: npt.ArrayLike) -> tuple[np.ndarray, list[str]]:
-    """Attributions (h, w) or (h, w, channels) summed, with sign, to (h, w); and the sentence that says so.
-
-    The sum, never the mean: so the pixels still add up to the difference of scores.
-
-    Raises:
-        AttributionError: for another number of axes.
-    """
-    values = np.asarray(attributions, np.float64)
-    if values.ndim == 2:
-        return values, []
-    if values.ndim != 3:
-        raise AttributionError(
-            f"attributions of an image are (height, width) or (height, width, channels); got "
-            f"{values.shape}. Sum over other axes first: result.sum(axis)"
-        )
-    if values.shape[-1] == 1:
-        return values[..., 0], []
-    return values.sum(-1), [f"The {values.shape[-1]} channels are summed, with their signs."]
-
-
-def infer_range(images: npt.ArrayLike) -> tuple[float, float]:
-    """The values of black and of white, from all images at hand: (0, 255), (0, 1), (-1, 1), or their own extremes.
-
-    Args:
-        images: array of any shape. One image alone may mislead (a dark one in [-1, 1]); give all there are.
-    """
-    images = np.asarray(images)
-    low, high = (float(f(colour.finite(images))) if images.size else 0.0 for f in (np.min, np.max))
-    if images.dtype == np.uint8 and high > 1:
-        return 0.0, 255.0
-    if low >= 0 and high <= 1:
-        return 0.0, 1.0
-    if low >= -1 and high <= 1:
-        return -1.0, 1.0
-    if low >= 0:
-        return 0.0, 255.0 if 128 <= high <= 255 else high
-    return low, high
-
-
-def to_display(image: npt.ArrayLike, value_range: tuple[float, float] | None = None) -> tuple[np.ndarray, list[str]]:
-    """An image (h, w), (h, w, 1) or (h, w, 3) as float RGB (h, w, 3) in [0, 1], and what was done to it in words.
-
-    Args:
-        image: any numbers.
-        value_range: values of black and white; default: inferred from this image alone (`infer_range`).
-
-    Raises:
-        AttributionError: for a shape that is no image, or a range that is not (low, high) with low < high.
-    """
-    image = as_image(image)
-    low, high = infer_range(image) if value_range is None else (float(edge) for edge in value_range)
-    if not low < high:
-        if value_range is not None:
-            raise AttributionError(f"value_range is (black, white) with black < white; got {value_range!r}")
-        high = low + 1
-    scaled = (colour.finite(image) - low) / (high - low)
-    outside = (scaled < -1e-9) | (scaled > 1 + 1e-9) | ~np.isfinite(image.astype(np.float64))
-    sentences = []
-    if (low, high) not in ((0.0, 1.0), (0.0, 255.0)):
-        sentences.append(f"The image is drawn from {number(low)} (black) to {number(high)} (white).")
-    if outside.any():
-        sentences.append(f"{count(int(outside.sum()), 'value')} of the image outside {number(low)} to {number(high)}, clipped.")
-    scaled = np.clip(scaled, 0, 1)
-    return (np.repeat(scaled[..., None], 3, -1) if scaled.ndim == 2 else scaled), sentences
+    least: float = 0.0
 
 
 def overlay(
@@ -145,9 +65,11 @@ def overlay(
 
     Args:
         image: (h, w), (h, w, 1) or (h, w, 3), in any range.
-        attributions: (h, w) or (h, w, channels), channels are summed; or a coarser grid, whose cells are enlarged.
+        attributions: (h, w) or (h, w, channels), whose channels are summed where they add up (`per_pixel`); or a coarser
+            grid, whose cells are enlarged.
         sign, keep, clean, limit: as in `colour.scale`.
-        clip: likewise; default: 0.2 of the attribution in images of 64 × 64 pixels and more, none in smaller ones.
+        clip: likewise; default: 0.2 of the attribution in images of 64 × 64 pixels and more, none in smaller ones, and none of
+            what groups, windows or masks are worth.
         outlined: draw outlines around the regions that carry this share (0 to 1) of the attribution.
         value_range: values of black and white in the image; default: inferred from it.
         unit, kind: of the attributions, for the caption; `kind` as in `Result`.
@@ -159,9 +81,9 @@ def overlay(
         AttributionError: for shapes that don't fit, shares outside 0 to 1, an unknown sign.
     """
     base, sentences = to_display(image, value_range)
-    values, summed = sum_channels(attributions)
+    values, least, summed = per_pixel(attributions, kind)
     noun = _noun(values, base)
-    clip = _clip(clip, limit, values)
+    clip = _clip(clip, limit, values, kind)
     scaled = colour.scale(values, sign=sign, clip=clip, keep=keep, clean=clean, limit=limit, noun=noun)
     enlarged, words = enlarge(scaled.values, base.shape[:2])
     tint = colour.tint(dataclasses.replace(scaled, values=enlarged))
@@ -170,14 +92,14 @@ def overlay(
     pixels = gray * (1 - tint[..., 3:]) + tint[..., :3] * tint[..., 3:]
     lines, about = _outlines(values, sign, outlined, clean, base.shape[:2], noun)
     caption = (
-        colour.full_colour(scaled.limit, unit, kind, "zero is the gray image"),
+        colour.full_colour(scaled.limit, unit, kind, "zero is the gray image", least),
         *summed,
         *words,
         *scaled.hidden,
         *about,
         *sentences,
     )
-    return Picture(pixels, caption, scaled.limit, scaled.clipped, scaled.hidden, lines)
+    return Picture(pixels, caption, scaled.limit, scaled.clipped, scaled.hidden, lines, least=least)
 
 
 def diverging(
@@ -193,17 +115,18 @@ def diverging(
     kind: str = "",
 ) -> Picture:
     """The symmetric map of the attribution alone: red below zero, gray at zero, green above. Arguments as for `overlay`."""
-    values, summed = sum_channels(attributions)
-    clip = _clip(clip, limit, values)
+    values, least, summed = per_pixel(attributions, kind)
+    clip = _clip(clip, limit, values, kind)
     scaled = colour.scale(values, sign=sign, clip=clip, keep=keep, clean=clean, limit=limit)
     lines, about = _outlines(values, sign, outlined, clean, values.shape)
     caption = (
-        colour.full_colour(scaled.limit, unit, kind, "zero is gray"),
+        colour.full_colour(scaled.limit, unit, kind, "zero is gray", least),
         *summed,
         *scaled.hidden,
         *about,
     )
-    return Picture(colour.colours(scaled)[..., :3], caption, scaled.limit, scaled.clipped, scaled.hidden, lines)
+    pixels = colour.colours(scaled)[..., :3]
+    return Picture(pixels, caption, scaled.limit, scaled.clipped, scaled.hidden, lines, least=least)
 
 
 def mask(
@@ -214,16 +137,19 @@ def mask(
     keep: float = 0.9,
     clean: int = 0,
     value_range: tuple[float, float] | None = None,
+    kind: str = "",
 ) -> Picture:
     """The image itself where the pixels carry the share `keep` of the attribution, a flat gray elsewhere.
 
     Args:
-        image, attributions, sign, clean, value_range: as in `overlay`.
+        image, attributions, sign, clean, value_range, kind: as in `overlay`.
         keep: share of the attribution, 0 to 1, that stays visible; with `clean` at least that, where it can be.
     """
     colour.check_share("keep", keep)
     base, sentences = to_display(image, value_range)
-    values, summed = sum_channels(attributions)
+    values, least, summed = per_pixel(attributions, kind)
+    if kind == "expectation":
+        summed = [*summed, f"The attribution is what an expected score has beyond the least, {number(least)}."]
     shown = colour.select_sign(colour.finite(values), sign)
     inside = regions(shown, keep, clean)
     visible, words = enlarge(inside.astype(float), base.shape[:2])
@@ -262,7 +188,7 @@ def window(
     base, sentences = to_display(image, value_range)
     values = np.abs(colour.finite(attributions))
     channels = values.shape[-1] if values.ndim == 3 else 1
-    values, _ = sum_channels(values)
+    values = per_pixel(values).values
     full = float(np.percentile(values, percentile))
     if full == 0:  # sparse attributions: fewer pixels than the percentile leaves have any
         full = float(values.max(initial=0))
@@ -295,28 +221,10 @@ def clip_words(maps: Sequence[np.ndarray], pictures: Sequence[Picture]) -> list[
     ]
 
 
-def enlarge(values: np.ndarray, shape: tuple[int, int]) -> tuple[np.ndarray, list[str]]:
-    """A grid of values as blocks of `shape` pixels, without interpolation (no new values), and a sentence where it did.
-
-    Raises:
-        AttributionError: where the grid is finer than the image, or of another proportion.
-    """
-    if values.shape == tuple(shape):
-        return values, []
-    if not is_coarser(values.shape, shape):
-        raise AttributionError(
-            f"attributions of {values.shape} do not fit an image of {tuple(shape)}: height and width "
-            "must be equal, or a coarser grid of the same proportion"
-        )
-    factors = [pixels / grid for pixels, grid in zip(shape, values.shape, strict=True)]
-    large = np.asarray(ndimage.zoom(values, factors, order=0, mode="nearest", grid_mode=True))
-    return large, [f"Attributions are for {values.shape[0]} × {values.shape[1]} cells, drawn as blocks of pixels."]
-
-
-def _clip(clip: float | None, limit: float | None, values: np.ndarray) -> float:
+def _clip(clip: float | None, limit: float | None, values: np.ndarray, kind: str) -> float:
     """The share that is clipped: as asked for, or the usual one where nothing else says what has full colour."""
     if clip is None:
-        return colour.usual_clip(values.size) if limit is None else 0.0
+        return colour.usual_clip(values.size, kind) if limit is None else 0.0
     return clip
 
 

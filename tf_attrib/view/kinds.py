@@ -8,6 +8,7 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten
+from ..result.channels import is_signal
 from ..result.columns import feature_name
 from ..result.result import Result
 
@@ -54,7 +55,7 @@ def blocks(result: Result) -> list[Block]:
     found, errors = [], {} if result.standard_error is None else flatten(result.standard_error)
     for key, leaf in flatten(result.attributions).items():
         values = np.asarray(leaf)
-        own = _own_input(key, values, inputs, has_steps(result, values))
+        own = _own_input(result, key, values, inputs)
         found.append(Block(key, values, own, _kind(result, key, values, own, inputs), result.name_of, errors.get(key)))
     return found
 
@@ -64,16 +65,16 @@ def has_steps(result: Result, values: np.ndarray) -> bool:
     return result.steps and result.alphas is not None and values.shape[:2] == np.shape(result.alphas)
 
 
-def _own_input(key, values: np.ndarray, inputs: dict, steps: bool) -> np.ndarray | None:
-    shape = values.shape[:1] + values.shape[2:] if steps else values.shape
-    fitting = {name: leaf for name, leaf in inputs.items() if _fits(leaf, shape)}
+def _own_input(result: Result, key, values: np.ndarray, inputs: dict) -> np.ndarray | None:
+    shape = values.shape[:1] + values.shape[2:] if has_steps(result, values) else values.shape
+    fitting = {name: leaf for name, leaf in inputs.items() if _fits(leaf, shape, result.kind == "map")}
     if key in fitting:
         return fitting[key]
     # embeddings are keyed by their layer, inputs by their own names: only an only candidate is certain
     return next(iter(fitting.values())) if len(fitting) == 1 else None
 
 
-def _fits(leaf: np.ndarray, shape: tuple[int, ...]) -> bool:
+def _fits(leaf: np.ndarray, shape: tuple[int, ...], is_map: bool) -> bool:
     if leaf.shape == shape:
         return True
     if is_words(leaf):
@@ -81,7 +82,8 @@ def _fits(leaf: np.ndarray, shape: tuple[int, ...]) -> bool:
     if leaf.ndim == 4 and leaf.shape[-1] in (1, 3) and len(shape) in (3, 4) and leaf.shape[0] == shape[0]:
         # channels were summed, or a layer's coarser map belongs to the whole image
         return leaf.shape[:3] == shape[:3] or (len(shape) == 3 and is_coarser(shape[1:3], leaf.shape[1:3]))
-    return False
+    # a map over images without an axis of channels; of other layers their second axis are units
+    return is_map and leaf.ndim == len(shape) == 3 and leaf.shape[0] == shape[0] and is_coarser(shape[1:3], leaf.shape[1:3])
 
 
 def is_coarser(grid: tuple[int, ...], image: tuple[int, ...]) -> bool:
@@ -120,17 +122,16 @@ def _is_text(leaf: np.ndarray, shape: tuple[int, ...]) -> bool:
 def feature_kind(shape: tuple[int, ...], own: np.ndarray | None, tokens: tuple[int, ...] | None = None) -> str:
     """The kind of features (batch, ...) of this shape: one of KINDS, or "" where none suits.
 
-    Three axes are a batch of images, or of signals (time, channels) where there are fewer than 8 channels or at least 4
-    times as many time steps as channels; `show(kind=...)` decides otherwise.
+    Three axes are a batch of images, or of signals (time, channels), see `is_signal`; `show(kind=...)` decides otherwise.
     """
     if len(shape) in (2, 3) and (is_words(own) or (tokens is not None and tokens == shape[:2])):
         return "words"
     if len(shape) <= 2:
         return "table"
     if len(shape) == 3:
-        if own is not None and own.ndim == 4:
+        if own is not None and (own.ndim == 4 or own.shape != shape):
             return "image"
-        return "signal" if shape[2] < 8 or shape[1] >= 4 * shape[2] else "image"
+        return "signal" if is_signal(*shape[1:]) else "image"
     return "image" if len(shape) == 4 and shape[-1] in (1, 3) else ""
 
 

@@ -8,9 +8,10 @@ from markupsafe import Markup
 from ..common.types import Tokens, present
 from ..result.result import Result
 from . import captions, colour, coloured_words, draw, plots
-from .image import Picture, diverging, infer_range, sum_channels, to_display
+from .image import Picture, diverging
 from .kinds import Block, blocks
 from .page import figure_html
+from .pixels import infer_range, per_pixel, to_display
 from .show import show
 
 # Of a table, so many features are shown.
@@ -75,27 +76,26 @@ def _limit(leaves: Sequence[np.ndarray], clip: float | None = 0.0) -> float:
 
 def _images(results: tuple, pair: tuple[Block, Block], example: int, headings: tuple[str, str]) -> draw.Drawing:
     values = [block.values[example] for block in pair]
-    limit = _limit([sum_channels(leaf)[0] for leaf in values], clip=None)
-    unit = captions.attribution_unit(results[0])
-    maps = [diverging(leaf, limit=limit, unit=unit, kind=results[0].kind) for leaf in values]
+    unit, kind = captions.attribution_unit(results[0]), results[0].kind
+    limit = max(colour.limit_of(per_pixel(leaf, kind).values, kind=kind) for leaf in values)
+    maps = [diverging(leaf, limit=limit, unit=unit, kind=kind) for leaf in values]
     columns = list(zip(headings, maps, strict=True))
     given = pair[0].inputs
     if given is not None:
         columns.insert(0, ("image", Picture(to_display(given[example], infer_range(given))[0], ())))
     clipped = [f"{heading}: {words}" for heading, one in zip(headings, maps, strict=True) for words in one.hidden]
-    caption = [
-        *(words for words in maps[0].caption if words not in maps[0].hidden),
-        *clipped,
-        "Both on one scale.",
-        *_numbers(results, example, headings),
-    ]
+    from_least = any(one.least for one in maps)
+    scale = [f"{headings[1]}: {maps[1].caption[0]}", "The same span of both."] if from_least else ["Both on one scale."]
+    said = [words for words in maps[0].caption if words not in maps[0].hidden]
+    caption = [*said, *clipped, *scale, *_numbers(results, example, headings)]
     size = columns[0][1].pixels.shape
 
     def paint(part):
         row = part.subplots(1, len(columns), squeeze=False)[0]
         for axes, (heading, picture) in zip(row, columns, strict=True):
             draw.draw_picture(axes, picture, draw.wrap(heading, draw.WIDTH / 3.4, 9))
-        draw.colour_bar(part, row[-1], limit, any(one.clipped for one in maps), unit)
+        for axes, one in list(zip(row[-2:], maps, strict=True))[0 if from_least else 1 :]:
+            draw.colour_bar(part, axes, limit, any(map.clipped for map in maps), unit, least=one.least)
 
     height = min(3.2, draw.WIDTH / 3.6 * size[0] / size[1]) + 0.45
     return draw.stack([draw.Panel("", tuple(caption), height, paint)])

@@ -9,8 +9,8 @@ import numpy as np
 from ..common.types import present
 from ..result.result import Result
 from . import captions, draw
-from .image import infer_range
 from .kinds import Block
+from .pixels import infer_range
 
 
 @dataclasses.dataclass(frozen=True)

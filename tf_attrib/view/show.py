@@ -10,6 +10,7 @@ import numpy.typing as npt
 from ..common.checks import number as checked
 from ..common.errors import AttributionError
 from ..common.types import Tokens
+from ..result.channels import are_summed
 from ..result.result import Result
 from . import captions, colour, column_plots, draw, plots, position_map
 from .kinds import Block, blocks, has_steps, refuse, suited
@@ -260,7 +261,8 @@ def _share_words(result: Result, group: list[Block], example: int) -> list[str]:
     total = sum(float(block.values[example].astype(np.float64).sum()) for block in group)
     magnitude = sum(float(np.abs(block.values[example]).sum()) for block in group)
     share = magnitude / max(float(result.magnitudes[example]), np.finfo(float).tiny)
-    return [f"This part sums to {captions.number(total)} and has {captions.percent(share)} of the attribution by magnitude."]
+    sums = f"sums to {captions.number(total)} and " if are_summed(result.kind) else ""
+    return [f"This part {sums}has {captions.percent(share)} of the attribution by magnitude."]
 
 
 def _examples(result: Result, example, limit: int) -> tuple[list[int], list[str]]:

@@ -17,12 +17,14 @@ from PIL import Image, ImageDraw, ImageFont
 
 from ..common.nested import flatten
 from ..common.tokens import is_padding
+from ..result.channels import without_channels
 from ..result.result import Result
 from . import captions, colour
 from .coloured_words import words_of
 from .draw import png as figure_png
-from .image import Picture, diverging, infer_range, overlay, to_display
+from .image import Picture, diverging, overlay
 from .kinds import Block, blocks, has_steps
+from .pixels import infer_range, to_display
 from .plots import OTHER_FONTS
 from .show import show
 
@@ -63,10 +65,10 @@ def board(
 
 
 def _maps(result: Result) -> Result:
-    """The result with a convolution's channels summed."""
+    """The result with a convolution's channels as one."""
     leaves = flatten(result.attributions)
     wide = len(leaves) == 1 and all(np.ndim(leaf) == 4 and np.shape(leaf)[-1] not in (1, 3) for leaf in leaves.values())
-    return result.sum(-1) if wide and not has_steps(result, *leaves.values()) else result
+    return without_channels(result) if wide and not has_steps(result, *leaves.values()) else result
 
 
 def _strip(result: Result, block: Block, example: int, heading: Sequence[str]) -> Image.Image:

@@ -16,7 +16,8 @@ from ...engine.row import RowFunction
 from ...engine.session import Session
 from ...engine.work import Work
 from ...selection.inputs import as_arrays
-from ..groups import COUNT, grouped, label_map
+from ...selection.score_function import ScoreFunction
+from ..groups import COUNT, grouped, label_map, width_as_channels
 from .estimators import Enumerated, Estimator, Permutations, Regression
 from .game import CoalitionScore, Game, games_of
 from .sampled import Sampled
@@ -57,6 +58,9 @@ class Coalitions(Method):
 
     def fields(self, work: Work) -> dict[str, Any]:
         return {"regions": label_map(self.groups, work.tables.extra)}
+
+    def notes(self, function: ScoreFunction) -> tuple[str, ...]:
+        return width_as_channels(function) if self.groups is None else ()
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)

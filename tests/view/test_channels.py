@@ -1,0 +1,162 @@
+"""What the channels of a pixel and the dimensions of a word come to: what adds up is summed, what each has in full is not."""
+
+import dataclasses
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+from matplotlib.colors import to_rgb
+
+import tf_attrib as ta
+from tf_attrib.result.channels import over_channels, without_channels
+from tf_attrib.view import colour, pairs, show
+
+from .test_image import result
+
+TILES = ta.tiles((6, 6), 3)
+IMAGES = np.stack([np.full((6, 6, 3), 1.0), np.full((6, 6, 3), 2.0)]).astype("float32")
+# Of the sum over an image of ones a tile of 9 pixels of 3 channels is 27; what a pixel is drawn with, and what a tile is worth.
+WORTH = {
+    ta.Occlusion(window=3, stride=3): (27, 27),
+    ta.Ablation(TILES): (27, 27),
+    ta.LIME(TILES, ridge=1e-6): (27, 27),
+    ta.KernelSHAP(TILES): (3, 27),
+    ta.IntegratedGradients(): (3, 27),
+}
+
+
+def brightness():
+    return ta.Attributor(lambda x: tf.reduce_sum(x, [1, 2, 3]))
+
+
+@pytest.mark.parametrize("method", WORTH, ids=lambda method: type(method).__name__)
+def test_a_pixel_has_what_its_window_or_group_is_worth_once(method):
+    pixel, tile = WORTH[method]
+    found = brightness().attribute(IMAGES, method=method, seed=0)
+    for example, times in enumerate((1, 2)):
+        figure = show(found, example=example)
+        assert f"full colour at ±{times * pixel} raw" in figure.caption
+        assert [text.get_text() for text in figure.subfigs[0].axes[-1].get_yticklabels()][-1] == f"{times * pixel}"
+        assert found.by_region(TILES)[example].values == pytest.approx([times * tile] * 4, rel=1e-4)
+    adds_up = type(method) in (ta.KernelSHAP, ta.IntegratedGradients)
+    assert ("The 3 channels are summed" in figure.caption, "mean of its 3 channels" in figure.caption) == (adds_up, not adds_up)
+    assert ("sum of attributions" in figure.caption) == (found.gap is not None) == adds_up
+    smooth = show(found, kind="smooth", example=0).caption
+    assert (f"the sum is {36 * 3}" if adds_up else "the mean is 27") + " as before" in smooth
+    assert f"at ±{2 * pixel} (raw)" in ta.grid(found, example=1).caption
+
+
+def test_what_groups_are_worth_is_not_clipped_in_large_images():
+    values = np.kron(np.arange(1.0, 17).reshape(1, 4, 4), np.ones((20, 20)))
+    assert "clipped" in show(result(values)).caption
+    assert "clipped" not in show(result(values, kind="effect")).caption
+    assert "clipped" in show(result(values, kind="effect"), clip=0.3).caption
+
+
+# expected scores, as of RISE
+
+
+def expected():
+    """The score is what the left half of an image sums to, so it is higher while that is seen, and never far from its mean."""
+    attributor = ta.Attributor(lambda x: 1 + tf.reduce_mean(x[:, :, :3], [1, 2, 3]))
+    return attributor.attribute(IMAGES, method=ta.RISE(n_masks=4000, grid=2), seed=0)
+
+
+def test_of_expected_scores_differences_are_drawn():
+    found = expected()
+    means = found.attributions[0, ..., 0]
+    assert means.min() > 1  # all are far from 0
+    figure = show(found, example=0)
+    alone = figure.subfigs[0].axes[2].images[0].get_array()
+    np.testing.assert_allclose(alone[np.unravel_index(means.argmin(), means.shape)], to_rgb(colour.GRAY), atol=1e-6)
+    np.testing.assert_allclose(alone[np.unravel_index(means.argmax(), means.shape)], to_rgb(colour.GREEN), atol=1e-6)
+    assert f"full colour at {means.max():.3g} raw, the least of all ({means.min():.3g}) is gray" in figure.caption
+    assert "dark red" not in figure.caption
+    bar = figure.subfigs[0].axes[-1]
+    assert [text.get_text() for text in bar.get_yticklabels()] == [f"{means.min():.2g}", f"{means.max():.2g}"]
+    assert bar.get_ylim() == pytest.approx((0, np.ptp(means)), rel=1e-5)
+
+
+def test_the_mask_of_expected_scores_is_of_what_they_have_beyond_the_least():
+    figure = show(expected(), kind="mask", keep=0.5, example=0)
+    assert "beyond the least" in figure.caption
+    drawn = figure.subfigs[0].axes[1].images[0].get_array()
+    visible = np.ptp(drawn, axis=-1) < 1e-6  # the image is white, what hides it bluish
+    assert visible[:, :3].any()
+    assert not visible[:, 4:].any()
+    assert visible.sum() < 12  # of what they are themselves 16 pixels would carry half
+
+
+def test_regions_and_smoothed_maps_of_expected_scores_bear_the_scores_themselves():
+    found = expected()
+    means = found.attributions[0, ..., 0].astype("float64")
+    regions = show(found, kind="regions", regions=TILES, example=0)
+    of_tiles = [means[tile == TILES].mean() for tile in range(4)]
+    assert found.by_region(TILES)[0].values == pytest.approx(of_tiles)
+    assert f"the least of all ({min(of_tiles):.3g}) is the gray image" in regions.caption
+    assert {f"{value:+.2g}" for value in of_tiles} == {text.get_text() for text in regions.subfigs[0].axes[1].texts}
+    smooth = show(found, kind="smooth", example=0).caption
+    assert f"the mean is {means.mean():.3g} as before" in smooth
+    assert f"Each pixel: full colour at {means.max():.3g}." in smooth
+
+
+def test_expected_scores_on_a_common_scale():
+    """The second image is twice as bright, so its scores differ twice as much."""
+    found = expected()
+    limits = [np.ptp(found.attributions[example]) for example in range(2)]
+    figure = show(found, common_scale=True)
+    assert "All examples with one span of colours." in figure.caption
+    faint = figure.subfigs[0].axes[2].images[0].get_array()
+    assert limits[1] > 1.5 * limits[0]
+    strongest = np.abs(faint - to_rgb(colour.GRAY)).max() / np.abs(np.subtract(to_rgb(colour.GREEN), to_rgb(colour.GRAY))).max()
+    assert strongest == pytest.approx(limits[0] / limits[1], rel=0.02)
+
+
+def test_two_maps_of_expected_scores_have_one_span_and_each_its_least():
+    found = expected()
+    other = dataclasses.replace(found, attributions=found.attributions + 1)
+    (figure,) = pairs.pair(found, other, 0, ("wrong", "right"))
+    values = found.attributions[0, ..., 0]
+    assert (
+        f"right: Light green: the expected score is higher while this is seen; full colour at {values.max() + 1:.3g}"
+        in figure.caption
+    )
+    assert "on one scale" not in figure.caption
+    ticks = [[text.get_text() for text in axes.get_yticklabels()] for axes in figure.subfigs[0].axes[-2:]]
+    assert ticks == [[f"{value + more:.2g}" for value in (values.min(), values.max())] for more in (0, 1)]
+    (plain,) = pairs.pair(*[dataclasses.replace(one, kind="contribution") for one in (found, other)], 0, ("wrong", "right"))
+    assert "Both on one scale." in plain.caption
+
+
+def test_a_grid_says_from_where_expected_scores_are_drawn():
+    found = expected()
+    low, high = (f"{np.ptp(found.attributions[example]):.3g}" for example in range(2))
+    assert f"attribution from {low} to {high}, each picture on its own scale, beyond the least of it" in ta.grid(found).caption
+
+
+# words, and layers of many channels
+
+
+def test_a_word_has_what_it_is_worth_once_whatever_the_dimensions():
+    model = keras.Sequential(
+        [keras.Input((3,), dtype="int32"), layers.Embedding(4, 5), layers.Lambda(lambda y: tf.reduce_sum(y, (1, 2))[:, None])]
+    )
+    model.layers[0].set_weights([np.arange(4)[:, None] * np.ones((4, 5), "float32")])
+    found = ta.Attributor(model).attribute(np.array([[1, 3, 2]]), 0, method="occlusion")
+    html = found.to_html()
+    assert "±15 raw" in html
+    assert "A word has the mean of its 5 embedding dimensions" in html
+    summary = ta.summarise(found)
+    assert sorted(np.ravel(summary.mean)) == pytest.approx([5, 10, 15])
+    added = ta.Attributor(model).attribute(np.array([[1, 3, 2]]), 0).to_html()
+    assert "±15 raw" in added
+    assert "The 5 embedding dimensions are summed" in added
+
+
+def test_layers_of_many_channels_lose_them_by_what_they_are():
+    values = np.full((1, 4, 4, 10), 2.0)
+    for kind, expected in (("contribution", 20), ("slope", 20), ("", 20), ("effect", 2), ("map", 2), ("square", 2)):
+        assert without_channels(result(values, kind=kind)).attributions.max() == expected
+        assert over_channels(values, kind).max() == expected
