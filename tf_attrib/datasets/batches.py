@@ -1,4 +1,4 @@
-"""Data in batches, one at a time: from arrays, from lists or generators of batches, from a `tf.data.Dataset`."""
+"""Data in batches, one at a time: from arrays, from lists or generators of batches, from a `tf.data.Dataset` or `PyDataset`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -25,10 +25,10 @@ def batches(attributor: Attributor, dataset: Any) -> Iterator[Any]:
             `tf.data.Dataset` or any iterable of batches. A batch that is a tuple is (inputs, labels, ...), as in Keras: its
             inputs are taken.
     """
-    if _is_whole(attributor, dataset):
+    if is_whole(attributor, dataset):
         yield from _cut(dataset)
         return
-    for element in _iterated(dataset):
+    for element in iterated(dataset):
         yield element[0] if isinstance(element, tuple) else element
 
 
@@ -49,7 +49,7 @@ def labelled_batches(dataset: Any) -> Iterator[tuple[Any, np.ndarray]]:
             yield part, labels[start : start + count]
             start += count
         return
-    for element in _iterated(dataset):
+    for element in iterated(dataset):
         if not isinstance(element, tuple | list) or len(element) not in (2, 3):
             raise AttributionError(
                 "misclassified needs labels: a tuple (inputs, labels), or a tf.data.Dataset (or another "
@@ -80,7 +80,7 @@ def as_labels(labels: Any) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _is_whole(attributor: Attributor, dataset: Any) -> bool:
+def is_whole(attributor: Attributor, dataset: Any) -> bool:
     """Whether `dataset` is the inputs of all examples at once, and no sequence of batches."""
     if isinstance(dataset, list | tuple):
         arrays = not any(isinstance(part, Mapping | tuple) for part in dataset)
@@ -106,7 +106,16 @@ def _cut(inputs: Any, expected: int | None = None) -> Iterator[Any]:
         yield take(rebuild(arrays) if arrays else inputs, slice(start, start + BATCH))
 
 
-def _iterated(dataset: Any) -> Iterator[Any]:
+def iterated(dataset: Any) -> Iterator[Any]:
+    """The batches of what gives batches; those of a `keras.utils.PyDataset` by their number.
+
+    Raises:
+        AttributionError: it gives none.
+    """
+    if hasattr(dataset, "on_epoch_end") and hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
+        return (dataset[number] for number in range(len(dataset)))
+    if isinstance(dataset, str | bytes):
+        raise AttributionError(f"a dataset is an array, a tf.data.Dataset, or an iterable of batches; got the text {dataset!r}")
     try:
         return iter(dataset)
     except TypeError:
