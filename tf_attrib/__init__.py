@@ -16,6 +16,8 @@ _PUBLIC = {
     "datasets.misclassified": ("misclassified",),
     "datasets.most_confident": ("most_confident",),
     "datasets.saturation": ("saturation",),
+    "datasets.shards.folder": ("AttributionSet", "open"),
+    "datasets.shards.run": ("attribute_dataset",),
     "datasets.summarise": ("summarise",),
     "datasets.summary": ("DataSummary",),
     "doctor.coverage": ("Coverage", "coverage"),

@@ -2,7 +2,9 @@
 
 import copy
 import dataclasses
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -86,6 +88,7 @@ class Attributor:
         class_names: Any = None,
         allow_unsafe: bool = False,
     ) -> None:
+        self.path = Path(model) if isinstance(model, str | os.PathLike) else None
         model = as_model(model, signature, allow_unsafe)
         check_ways(model, preprocess, eager)
         whole_or_none("batch_size", batch_size)
