@@ -150,12 +150,14 @@ class Kept:
 
 def _reduction(text: str) -> tuple[str, Sequence[Any]]:
     """The method of a result, and its arguments, that a text such as "sum(-1)" names."""
+    name, arguments = "", []
     try:
         call = ast.parse(text, mode="eval").body
-        name, arguments = call.func.id, [ast.literal_eval(one) for one in call.args]  # pyright: ignore[reportAttributeAccessIssue]
-        known = name in REDUCTIONS and not call.keywords and len(arguments) == (name != "abs")  # pyright: ignore[reportAttributeAccessIssue]
-    except (SyntaxError, AttributeError, ValueError, TypeError):
-        known, name, arguments = False, "", []
+        if isinstance(call, ast.Call) and isinstance(call.func, ast.Name) and not call.keywords:
+            name, arguments = call.func.id, [ast.literal_eval(one) for one in call.args]
+    except (SyntaxError, ValueError, TypeError):
+        pass
+    known = name in REDUCTIONS and len(arguments) == (name != "abs")
     if not known:
         raise AttributionError(f"reduce is one of 'sum(axis)', 'mean(axis)', 'norm(axis)', 'abs()', or None; got {text!r}")
     return name, arguments
