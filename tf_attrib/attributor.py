@@ -165,7 +165,8 @@ class Attributor:
 
         Args:
             inputs: (batch, ...), or a list or dict of such, as the model takes them; or a DataFrame (pandas, polars), whose
-                columns are the model's inputs by name, or side by side the features of its only one.
+                columns are the model's inputs by name, or side by side the features of its only one; or a `tf.data.Dataset` of
+                them, with labels or without, which is read into memory (`ta.attribute_dataset` takes larger ones).
             target: None (the predicted class), an int, one for each example (1-D); for outputs with positions a tuple
                 (position, class), an (n, 2) array of those, or `ta.each_position()`: one attribution for each position.
             baselines: None (zeros), an array (...) for all or (n, ...) one for each, one of `ta.zeros`, `ta.constant`,

@@ -12,6 +12,7 @@ from ..common.nested import flatten, is_nested_list, rebuild
 from ..graph.saved.exported import Exported
 from ..selection.frames import example_count, is_frame, take
 from ..selection.inputs import as_arrays
+from ..selection.streams import gathered
 
 # Examples of one batch where arrays are cut into batches.
 BATCH = 256
@@ -59,11 +60,14 @@ def labelled_batches(dataset: Any) -> Iterator[tuple[Any, np.ndarray]]:
 
 
 def as_labels(labels: Any) -> np.ndarray:
-    """(n,) int64 from whole numbers, a column of them, or one-hot rows.
+    """(n,) int64 from whole numbers, a column of them, or one-hot rows; or a `tf.data.Dataset` of them, or of (inputs, labels).
 
     Raises:
         AttributionError: for anything else.
     """
+    if isinstance(labels, tf.data.Dataset):
+        inputs, own = gathered(labels if 0 not in _ranks(labels) else labels.batch(BATCH), of="labels")
+        labels = inputs if own is None else own
     array = np.asarray(labels)
     if array.ndim == 2 and array.shape[1] > 1:
         if not np.all(np.isin(array, (0, 1))) or not np.all(array.sum(1) == 1):
@@ -78,6 +82,10 @@ def as_labels(labels: Any) -> np.ndarray:
             f"{array.dtype} {np.shape(labels)}"
         )
     return array.astype(np.int64)
+
+
+def _ranks(dataset: tf.data.Dataset) -> list[int | None]:
+    return [one.shape.rank for one in tf.nest.flatten(dataset.element_spec)]
 
 
 def is_whole(attributor: Attributor, dataset: Any) -> bool:

@@ -12,6 +12,7 @@ from ...common.errors import AttributionError, nearest
 from ...common.fingerprint import fingerprint
 from ...common.nested import flatten, is_nested_list, map_leaves
 from ...selection.frames import example_count, is_frame, take
+from ...selection.streams import batched
 from ..batches import as_labels, is_whole, iterated
 from .rows import Rows, Stream, counted
 
@@ -179,12 +180,8 @@ def in_batches(attributor: Attributor, data: Any, batch: int) -> Any:
         return data
     if data.cardinality().numpy() == tf.data.INFINITE_CARDINALITY:
         raise AttributionError("the tf.data.Dataset never ends: leave repeat() out, or say how many batches, dataset.take(100)")
-    spec = data.element_spec
-    inputs = tf.nest.flatten(spec[0] if isinstance(spec, tuple) else spec)
-    taken = [one.shape.rank for one in (attributor.input_specs or {}).values()]
-    ranks = [one.shape.rank for one in inputs]
-    single = 0 in ranks or (len(taken) == 1 == len(ranks) and None not in (*taken, *ranks) and ranks[0] == taken[0] - 1)
-    return data.batch(batch) if single else data
+    scalars = 0 in (one.shape.rank for one in tf.nest.flatten(data.element_spec))
+    return data.batch(batch) if scalars else batched(data, (attributor.input_specs or {}).values(), batch)
 
 
 def _as_numpy(leaf: Any) -> Any:
