@@ -67,7 +67,8 @@ def attribute_dataset(
         attributor: an `Attributor`, or the path of a model.
         data: arrays, a DataFrame, or a list or dict of such, as the model takes them; (inputs, labels); a `tf.data.Dataset`, a
             `keras.utils.PyDataset` or any iterable of batches (inputs, or tuples of inputs, labels, ...), whose order must be
-            the same each time; the path of Parquet, TFRecord or array files, "in/*.parquet"; a folder of images.
+            the same each time; the path of Parquet, TFRecord or array files, "in/*.parquet", or a list of
+            them; a folder of images.
         out: the folder; it is made where there is none.
         method, baselines: as `attribute` takes them; baselines are the same for all rows.
         target: None, a class, or a tuple or `ta.each_position()` as `attribute` takes them; or "label": the label of each row.
@@ -220,7 +221,9 @@ def _attributor(attributor: Any, at: Any, of: Any) -> Attributor:
 def _source(
     attributor: Attributor, data: Any, ids: Any, labels: Any, features: Any, value_range: Any, resize: bool, batch_size: int
 ) -> Source:
-    if isinstance(data, str | os.PathLike):
+    if isinstance(data, str | os.PathLike) or (
+        isinstance(data, list) and data and all(isinstance(one, str | os.PathLike) for one in data)
+    ):
         return from_files(attributor, data, ids, labels, features, image_reader(attributor, value_range, resize))
     if features is not None:
         raise AttributionError("features= is of files; data in memory and in batches have their inputs as the model takes them")

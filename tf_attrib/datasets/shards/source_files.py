@@ -23,12 +23,12 @@ PARQUET, RECORDS, ARRAYS = (".parquet", ".pq"), (".tfrecord", ".tfrecords", ".tf
 
 
 def from_files(
-    attributor: Attributor, pattern: str | os.PathLike, ids: Any, labels: Any, features: Any, read: Callable[[str], np.ndarray]
+    attributor: Attributor, pattern: Any, ids: Any, labels: Any, features: Any, read: Callable[[str], np.ndarray]
 ) -> Source:
     """The rows of the files that a pattern means, in the order of their names.
 
     Args:
-        pattern: a file, a folder of images, or a pattern such as "in/*.parquet".
+        pattern: a file, a folder of images, a pattern such as "in/*.parquet", or a list of files.
         ids, labels: names of columns, or None.
         features: of Parquet, the columns that are inputs, in order; of TFRecord, what `tf.io.parse_example` takes.
         read: one image from its path.
@@ -39,7 +39,7 @@ def from_files(
     paths = found(pattern)
     kinds = {_kind(path) for path in paths}
     if len(kinds) > 1:
-        raise AttributionError(f"{str(pattern)!r} means files of several kinds, {', '.join(sorted(kinds))}: name one kind")
+        raise AttributionError(f"{plain(pattern)} means files of several kinds, {', '.join(sorted(kinds))}: name one kind")
     for name, value in (("ids", ids), ("labels", labels)):
         if value is not None and not isinstance(value, str):
             raise AttributionError(f"{name} of rows in files are the name of a column, got {type(value).__name__}")
@@ -51,19 +51,22 @@ def from_files(
     if kind == "TFRecord":
         return RecordFiles(attributor, paths, ids, labels, features)
     if kind == "image":
-        return ImageFiles(Path(pattern) if Path(pattern).is_dir() else None, paths, ids, labels, read)
+        folder = None if isinstance(pattern, list) or not Path(pattern).is_dir() else Path(pattern)
+        return ImageFiles(folder, paths, ids, labels, read)
     if len(paths) > 1:
-        raise AttributionError(f"{str(pattern)!r} means {len(paths)} array files: give one, or arrays")
+        raise AttributionError(f"{plain(pattern)} means {len(paths)} array files: give one, or arrays")
     loaded = np.load(paths[0], mmap_mode="r", allow_pickle=False)
     return InMemory(loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}, ids, labels)
 
 
-def found(pattern: str | os.PathLike) -> list[Path]:
-    """The files that a pattern means, sorted; of a folder all images in it.
+def found(pattern: str | os.PathLike | list) -> list[Path]:
+    """The files that a pattern means, sorted; of a folder all images in it; of a list those in it, in their order.
 
     Raises:
         AttributionError: there are none.
     """
+    if isinstance(pattern, list):
+        return [path for one in pattern for path in found(one)]
     if Path(pattern).is_dir():
         paths = [path for path in Path(pattern).rglob("*") if path.suffix.lower() in IMAGES]
         sought = "images in the folder"
