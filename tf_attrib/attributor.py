@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import functools
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -88,7 +89,8 @@ class Attributor:
         class_names: Any = None,
         allow_unsafe: bool = False,
     ) -> None:
-        self.path = Path(model) if isinstance(model, str | os.PathLike) else None
+        self.path = Path(model).absolute() if isinstance(model, str | os.PathLike) else None
+        self._opened = {"signature": signature, "allow_unsafe": allow_unsafe}
         model = as_model(model, signature, allow_unsafe)
         check_ways(model, preprocess, eager)
         whole_or_none("batch_size", batch_size)
@@ -116,6 +118,22 @@ class Attributor:
     def __repr__(self) -> str:
         name = getattr(self.model, "name", getattr(self.model, "__name__", type(self.model).__name__))
         return f"Attributor({name!r}, at={self.at}, of={self.of})"
+
+    def __copy__(self) -> "Attributor":
+        found = object.__new__(type(self))
+        found.__dict__.update(self.__dict__)
+        return found
+
+    def __reduce__(self) -> tuple:
+        """The path of the model and the settings: what is unpickled, or copied deeply, reads the model anew."""
+        if self.path is None:
+            raise AttributionError(
+                "an Attributor of a model in memory cannot be pickled or copied deeply: save the model, "
+                "model.save('model.keras'), and make it from the path, ta.Attributor('model.keras')"
+            )
+        settings = {name: getattr(self, name) for name in ("preprocess", "memory", "eager", "class_names")}
+        made = functools.partial(type(self), **settings, **self._opened)
+        return made, (str(self.path), self.at, self.of, self.batch_size)
 
     @property
     def input_shape(self) -> tuple | None:

@@ -51,7 +51,7 @@ class Gathering:
         """The blocks of the shard, of rows that are numbered from `first` on."""
         gathered: list[_Piece] = []
         waiting: list[tuple[Rows, int, list]] = []  # rows that all failed, before it is known what a result is like
-        number, written = first, False
+        number, size, written = first, 0, False
         for rows in batches:
             result, places, failed = self._attribute(rows)
             self._note(rows, number, failed)
@@ -63,10 +63,11 @@ class Gathering:
                 for piece in (*earlier, self._piece(result, rows, number, places, first)):
                     if piece is None:
                         continue
-                    if gathered and (piece.shapes != gathered[0].shapes or sum(one.nbytes for one in gathered) > GATHERED):
+                    if gathered and (size > GATHERED or piece.shapes != gathered[0].shapes):
                         yield self._block(gathered)
-                        gathered, written = [], True
+                        gathered, size, written = [], 0, True
                     gathered.append(piece)
+                    size += piece.nbytes
             number += len(rows)
             advance(len(rows))
         if gathered:

@@ -102,7 +102,7 @@ class Isolated:
         if not done:
             return self.nothing(rows, failed), np.arange(len(rows)), failed
         result, which = joined([one for _, one in done]), np.concatenate([part for part, _ in done])
-        self._like = result[:1]
+        self._like = result
         if result.position is not None:
             return result, self._places(readable, done), failed
         failed += _not_finite(result, readable[which])

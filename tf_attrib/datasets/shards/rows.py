@@ -34,7 +34,7 @@ class Rows:
     @property
     def readable(self) -> np.ndarray:
         """(m,), the places of the rows that `inputs` holds."""
-        return np.array([place for place in range(len(self)) if place not in self.lost], int)
+        return np.delete(np.arange(len(self)), list(self.lost)) if self.lost else np.arange(len(self))
 
     @property
     def kind(self) -> tuple:
