@@ -32,6 +32,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     option("--method", default="integrated_gradients", metavar="NAME", help="as of attribute (default: integrated_gradients)")
     option("--out", required=True, metavar="DIR", help="folder of the shards; of another run it is refused")
     option("--shard", metavar="K/N", default="0/1", help="which part is done, 0/8 to 7/8 of eight (default: all)")
+    option("--processes", type=int, metavar="N", help="processes that share the work, each of which reads the model")
     option("--shard-size", type=int, default=10_000, metavar="ROWS", help="rows of a shard (default: 10000)")
     option("--rows", type=int, default=256, metavar="ROWS", help="rows of one call, as a batch (default: 256)")
     option("--ids", metavar="COLUMN", help="what rows are called (default: their number)")
@@ -62,6 +63,7 @@ def run(options: argparse.Namespace) -> None:
         batch_size=options.rows,
         shard_size=options.shard_size,
         shard=part,
+        processes=options.processes,
         keep=_names(options.keep),
         reduce=options.reduce,
         dtype=options.dtype,

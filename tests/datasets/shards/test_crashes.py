@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -16,7 +17,7 @@ import pytest
 import tf_attrib as ta
 from tf_attrib.common import atomic
 from tf_attrib.common.locks import locked
-from tf_attrib.datasets.shards import storage
+from tf_attrib.datasets.shards import several, storage
 
 from ...conftest import assert_refused
 
@@ -191,3 +192,51 @@ def test_a_file_is_on_the_disk_before_it_has_its_name(tmp_path, monkeypatch):
     done.clear()
     atomic.write_whole(tmp_path / "x", lambda file: file.write(b"x"))
     assert done == ["replace"]
+
+
+@pytest.mark.slow
+def test_processes_share_a_run_and_one_that_is_killed_is_started_again(tmp_path, capsys):
+    keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")]).save(tmp_path / "model.keras")
+    x, options = np.tile(X, (20, 1)), {"batch_size": 4, "shard_size": 40, "verbose": False}
+    ta.attribute_dataset(tmp_path / "model.keras", x, tmp_path / "whole", **options)
+    killed = []
+
+    def kill():
+        while not killed:
+            children = multiprocessing.active_children()
+            if len(list((tmp_path / "shared").glob("shard-*"))) > 2 and children:
+                killed.append(children[0].pid)
+                os.kill(children[0].pid, signal.SIGKILL)
+            time.sleep(0.01)
+
+    thread = threading.Thread(target=kill, daemon=True)
+    thread.start()
+    found = ta.attribute_dataset(tmp_path / "model.keras", x, tmp_path / "shared", processes=2, **options | {"verbose": True})
+    assert "8000" in capsys.readouterr().err  # how many rows there are, so that time left is known
+    assert killed
+    assert len(found) == len(x)
+    assert shards(tmp_path / "shared") == shards(tmp_path / "whole")
+    refused = lambda: ta.attribute_dataset(  # noqa: E731
+        tmp_path / "model.keras", x, tmp_path / "shared", processes=2, **options | {"batch_size": 8}
+    )
+    assert_refused(refused, "another run", "batch_size")
+
+
+def test_what_cannot_be_sent_to_processes_says_what_can(attributor, tmp_path):
+    attributor.model.save(tmp_path / "model.keras")
+    made, out = ta.Attributor(tmp_path / "model.keras"), tmp_path / "run"
+    assert_refused(lambda: ta.attribute_dataset(attributor, X, out, processes=2), "model.save(")
+    assert_refused(lambda: ta.attribute_dataset(made, (x for x in [X]), out, processes=2), "cannot be sent", "paths")
+    assert_refused(lambda: ta.attribute_dataset(made, X, out, devices="all"), "GPU", "processes=4")
+    assert_refused(lambda: ta.attribute_dataset(made, X, out, devices=[0]), "there are 0", "[0]")
+    assert_refused(lambda: ta.attribute_dataset(made, X, out, processes=0), "processes")
+    assert_refused(lambda: ta.attribute_dataset(made, X, out, processes=2, shard=(0, 2)), "shard=(k, n)")
+
+
+def test_a_process_sees_its_own_device(monkeypatch):
+    monkeypatch.setattr(several.tf.config, "list_physical_devices", lambda kind: ["a", "b"])
+    monkeypatch.delenv(several.VISIBLE, raising=False)
+    assert several._of_devices("all") == [{several.VISIBLE: "0"}, {several.VISIBLE: "1"}]
+    monkeypatch.setenv(several.VISIBLE, "3,5")
+    assert several._of_devices("all") == [{several.VISIBLE: "3"}, {several.VISIBLE: "5"}]
+    assert several._of_devices([1]) == [{several.VISIBLE: "5"}]

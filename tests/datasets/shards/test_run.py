@@ -304,3 +304,24 @@ def test_rows_that_are_tried_first_are_spread(attributor):
     result, _, failed = isolated.Isolated(call, False)(isolated.Rows(np.arange(8), spoiled))
     assert len(failed) == 7
     assert np.isfinite(result.attributions[7]).all()
+
+
+def test_progress_tells_how_many_rows_are_left(attributor, tmp_path, capsys):
+    frame = pandas.DataFrame(X, columns=list("abcd"))
+    for part in range(2):
+        frame[part * 25 : part * 25 + 25].to_parquet(tmp_path / f"{part}.parquet")
+    pattern, options = tmp_path / "*.parquet", FAST | {"verbose": True}
+    ta.attribute_dataset(attributor, pattern, tmp_path / "run", **options)
+    assert "/50 " in capsys.readouterr().err.replace("row", "")
+    next((tmp_path / "run").glob("shard-00001-00001*")).unlink()
+    ta.attribute_dataset(attributor, pattern, tmp_path / "run", **options)
+    assert "/5 " in capsys.readouterr().err.replace("row", "")
+
+
+def test_a_model_made_under_a_strategy_gives_the_same_bits(attributor):
+    with tf.distribute.MirroredStrategy(["CPU:0"]).scope():
+        mirrored = keras.models.clone_model(attributor.model)
+        mirrored.set_weights(attributor.model.get_weights())
+    found, expected = ta.Attributor(mirrored).attribute(X, verbose=False), attributor.attribute(X, verbose=False)
+    np.testing.assert_array_equal(found.attributions, expected.attributions)
+    np.testing.assert_array_equal(found.error_estimate, expected.error_estimate)

@@ -34,9 +34,9 @@ def failures_path(folder: Path, file: int, part: int) -> Path:
     return folder / f"failures-{file:05d}-{part:05d}.jsonl"
 
 
-def unreadable_path(folder: Path, file: int) -> Path:
-    """Where it is said that a file of data cannot be read."""
-    return folder / f"unreadable-{file:05d}.json"
+def unreadable_path(folder: Path, file: int, k: int, n: int) -> Path:
+    """Where the process that does part k of n says that a file of data cannot be read."""
+    return folder / f"unreadable-{file:05d}-{k}-{n}.json"
 
 
 def open(out: str | os.PathLike) -> "AttributionSet":
@@ -143,7 +143,8 @@ class AttributionSet:
         for path in sorted(self.folder.glob("failures-*.jsonl")):
             if any(other.stem == path.stem.replace("failures", "shard") for other in self.paths):
                 found += map(json.loads, path.read_text(encoding="utf-8").splitlines())
-        return found + [json.loads(path.read_text(encoding="utf-8")) for path in sorted(self.folder.glob("unreadable-*.json"))]
+        notes = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(self.folder.glob("unreadable-*.json"))]
+        return found + list({note["file"]: note for note in notes}.values())  # each process may have met with the file
 
     def summarise(self, **options: Any) -> DataSummary:
         """`ta.summarise` of all of them, batch by batch, with their labels where they have such; `options` are its own."""

@@ -23,10 +23,14 @@ from .folder import AttributionSet, failures_path, shard_path, unreadable_path
 from .gathering import Gathering
 from .isolated import Call, Isolated
 from .rows import Rows
-from .source_files import from_files, image_reader
+from .several import several
+from .source_files import are_paths, from_files, image_reader
 from .sources import Source, Unreadable, from_memory_or_stream
 
 LABEL = "label"
+# What every one of several processes is told.
+PASSED_ON = ("method", "target", "baselines", "at", "of", "seed", "batch_size", "shard_size", "keep", "reduce", "dtype")
+PASSED_ON += ("on_error", "ids", "labels", "features", "value_range", "resize")
 
 
 def attribute_dataset(
@@ -52,6 +56,8 @@ def attribute_dataset(
     features: Any = None,
     value_range: tuple[float, float] = (0.0, 255.0),
     resize: bool = False,
+    processes: int | None = None,
+    devices: str | Sequence[int] | None = None,
     verbose: str | bool = "auto",
 ) -> AttributionSet:
     """Attributes every row of a data set, and writes shards of results into a folder.
@@ -90,6 +96,10 @@ def attribute_dataset(
             what `tf.io.parse_example` takes.
         value_range: what black and white of image files are for the model.
         resize: whether image files are brought to the size that the model takes.
+        processes: how many processes share the work, each of which reads the model anew: the attributor is one of a path, and
+            the data can be sent to them (paths, arrays). One that dies is started again, and what it did stays. A script that
+            calls this needs `if __name__ == "__main__":`.
+        devices: "all", or numbers of GPUs: one process for each, which sees it alone.
         verbose: "auto" shows progress, rate and time left when it takes over two seconds; True always, False never.
 
     Returns:
@@ -105,7 +115,10 @@ def attribute_dataset(
     whole("seed", seed, 0)
     if on_error not in ("mark", "raise"):
         raise AttributionError(f"on_error must be 'mark' or 'raise', got {on_error!r}")
+    options = {name: value for name, value in locals().items() if name in PASSED_ON}
     kept = Kept(tuple(keep) if not isinstance(keep, str) else keep, reduce, dtype)
+    if processes is not None or devices is not None:  # the model is not read here: it would take the memory of every GPU
+        return several(attribute_dataset, attributor, data, out, options, (k, n), processes, devices, verbose)
     attributor = _attributor(attributor, at, of)
     call = Call(attributor, {"method": as_method(method), "baselines": baselines, "seed": seed}, _target(target), on_error)
     source = _source(attributor, data, ids, labels, features, value_range, resize, batch_size)
@@ -119,7 +132,7 @@ def attribute_dataset(
         manifest.settle(folder, told)
         run = _Run(folder, how, source, call, kept, (k, n), shard_size, batch_size)
         run.clear()
-        with progress(verbose, run.left()) as advance:
+        with progress(verbose, run.left() if verbose else None) as advance:
             run.all_files(advance)
     return AttributionSet(folder)
 
@@ -160,16 +173,16 @@ class _Run:
 
     def left(self) -> int | None:
         """How many rows are to be done, where that is known."""
-        rows = self._source.rows
-        if rows is None:
+        counts = self._source.counts
+        if counts is None:
             return None
-        parts = range(-(-rows // self._size))
-        return sum(min(self._size, rows - part * self._size) for part in parts if self._is_wanted(0, part))
+        parts = [(file, part) for file, count in enumerate(counts) for part in range(-(-count // self._size))]
+        return sum(min(self._size, counts[file] - part * self._size) for file, part in parts if self._is_wanted(file, part))
 
     def all_files(self, advance: Any) -> None:
         """All parts that are wanted; a file that cannot be read is noted, and the others are done."""
         for file, name in enumerate(self._source.names):
-            note = unreadable_path(self._folder, file)
+            note = unreadable_path(self._folder, file, *self._share)
             try:
                 wanted = lambda part, file=file: self._is_wanted(file, part)  # noqa: E731
                 for part, batches in self._source.parts(file, self._size, self._batch, wanted):
@@ -180,7 +193,9 @@ class _Run:
                 text = json.dumps({"file": name, "status": "unreadable", "reason": str(error)})
                 self._written(note, lambda file, text=text: file.write(text.encode()))
             else:
-                note.unlink(missing_ok=True)
+                notes = self._folder.glob(f"unreadable-{file:05d}-*.json") if self._share == (0, 1) else [note]
+                for note in notes:
+                    note.unlink(missing_ok=True)
 
     def _write(self, file: int, part: int, batches: Iterator[Rows], advance: Any) -> None:
         """One shard; what failed in it is written first, so that where there is a shard there is all about it."""
@@ -221,9 +236,7 @@ def _attributor(attributor: Any, at: Any, of: Any) -> Attributor:
 def _source(
     attributor: Attributor, data: Any, ids: Any, labels: Any, features: Any, value_range: Any, resize: bool, batch_size: int
 ) -> Source:
-    if isinstance(data, str | os.PathLike) or (
-        isinstance(data, list) and data and all(isinstance(one, str | os.PathLike) for one in data)
-    ):
+    if are_paths(data):
         return from_files(attributor, data, ids, labels, features, image_reader(attributor, value_range, resize))
     if features is not None:
         raise AttributionError("features= is of files; data in memory and in batches have their inputs as the model takes them")

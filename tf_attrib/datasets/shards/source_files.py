@@ -59,6 +59,29 @@ def from_files(
     return InMemory(loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}, ids, labels)
 
 
+def are_paths(data: Any) -> bool:
+    """Whether data are files: a path or a pattern, or a list of such."""
+    several = isinstance(data, list) and len(data) > 0
+    return isinstance(data, str | os.PathLike) or (several and all(isinstance(one, str | os.PathLike) for one in data))
+
+
+def rows_in(pattern: str | os.PathLike | list) -> int | None:
+    """How many rows files hold, where that is known without reading them."""
+    paths = found(pattern)
+    kinds = {_kind(path) for path in paths}
+    if kinds == {"Parquet"}:
+        return sum(map(_parquet_rows, paths))
+    return len(paths) if kinds == {"image"} else None
+
+
+def _parquet_rows(path: Path) -> int:
+    """How many rows a Parquet file says that it has; 0 of one that cannot be read."""
+    try:
+        return arrow()[1].read_metadata(path).num_rows
+    except (OSError, ValueError):
+        return 0
+
+
 def found(pattern: str | os.PathLike | list) -> list[Path]:
     """The files that a pattern means, sorted; of a folder all images in it; of a list those in it, in their order.
 
@@ -89,7 +112,7 @@ def _kind(path: Path) -> str:
 class _Files:
     """What files of rows have in common: each is read by itself, and one that cannot be read takes none of the others along."""
 
-    rows = None
+    counts = None
 
     def __init__(
         self, attributor: Attributor, paths: Sequence[Path], ids: str | None, labels: str | None, features: Any
@@ -144,6 +167,11 @@ class ParquetFiles(_Files):
         if features is not None and (isinstance(features, str | Mapping) or not all(isinstance(one, str) for one in features)):
             raise AttributionError(f"features of Parquet files are names of columns, ['a', 'b'], got {features!r}")
         self._columns = None if features is None else [*features, *(one for one in (ids, labels) if one is not None)]
+
+    @property
+    def counts(self) -> tuple[int, ...]:
+        """How many rows each file has; 0 of one that cannot be read."""
+        return tuple(map(_parquet_rows, self._paths))
 
     def parts(self, file: int, size: int, batch: int, wanted: Wanted) -> Parts:
         _, parquet = arrow()
@@ -229,7 +257,7 @@ class ImageFiles:
     ) -> None:
         if ids is not None or labels is not None:
             raise AttributionError("images have their paths as ids and their folders as labels: leave ids and labels out")
-        self._paths, self._read, self.rows = paths, read, len(paths)
+        self._paths, self._read, self.counts = paths, read, (len(paths),)
         self._ids = np.array([str(path.relative_to(folder)) if folder else path.name for path in paths])
         classes = sorted({path.parent for path in paths})
         self._labels = np.array([classes.index(path.parent) for path in paths]) if folder and folder not in classes else None

@@ -29,11 +29,13 @@ class Source(Protocol):
 
     Attributes:
         names: of its files; of what is in none, one name that is empty.
-        rows: how many there are, where that is known beforehand.
+        counts: how many rows each has, where that is known beforehand.
     """
 
     names: tuple[str, ...]
-    rows: int | None
+
+    @property
+    def counts(self) -> tuple[int, ...] | None: ...
 
     def fingerprint(self) -> str:
         """Tells these data from others."""
@@ -61,8 +63,9 @@ class InMemory:
         counts = {len(leaf) if np.ndim(leaf) else 0 for leaf in flatten(inputs).values()}
         if len(counts) != 1 or 0 in counts:
             raise AttributionError(f"data must be as many rows in each array, at least one; got {sorted(counts)}")
-        self.rows = example_count(inputs)
-        self._ids = np.arange(self.rows) if ids is None else as_ids(counted("ids", ids, inputs))
+        self._count = example_count(inputs)
+        self.counts = (self._count,)
+        self._ids = np.arange(self._count) if ids is None else as_ids(counted("ids", ids, inputs))
         self._labels = None if labels is None else as_label_column(counted("labels", labels, inputs))
 
     def fingerprint(self) -> str:
@@ -73,8 +76,8 @@ class InMemory:
         return fingerprint([list(map(str, flatten(self._inputs))), leaves, self._ids, self._labels])
 
     def parts(self, file: int, size: int, batch: int, wanted: Wanted) -> Parts:
-        for part in filter(wanted, range(-(-self.rows // size))):
-            yield part, self._batches(part * size, min((part + 1) * size, self.rows), batch)
+        for part in filter(wanted, range(-(-self._count // size))):
+            yield part, self._batches(part * size, min((part + 1) * size, self._count), batch)
 
     def _batches(self, start: int, stop: int, batch: int) -> Iterator[Rows]:
         for first in range(start, stop, batch):
@@ -87,7 +90,7 @@ class Streamed:
     beginning, also where parts of it are done: a part is known by how many rows come before it."""
 
     names = ("",)
-    rows = None
+    counts = None
 
     def __init__(self, elements: Iterator[Any], ids: str | int | None, labels: str | int | None) -> None:
         self._ids, self._labels, self._seen = ids, labels, 0
