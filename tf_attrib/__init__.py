@@ -17,6 +17,7 @@ _PUBLIC = {
     "datasets.misclassified": ("misclassified",),
     "datasets.most_confident": ("most_confident",),
     "datasets.saturation": ("saturation",),
+    "datasets.shards.batch_attributor": ("BatchAttributor",),
     "datasets.shards.folder": ("AttributionSet", "open"),
     "datasets.shards.run": ("attribute_dataset",),
     "datasets.summarise": ("summarise",),

@@ -150,6 +150,10 @@ class Isolated:
             return None
         return self._spread(self._like[:0], np.zeros(0, int), failed, len(rows))
 
+    def learn(self, inputs: Any, rows: Rows) -> None:
+        """Attributes inputs that stand for a row, to know what a result is like."""
+        self._like = self._call(inputs, None if rows.labels is None else rows.labels[:1])
+
     def _spread(self, result: Attribution, places: np.ndarray, failed: list, count: int) -> Attribution:
         """The result with an entry for each of `count` rows, given those at `places`, and the statuses of what failed."""
         if len(places) < count:

@@ -119,8 +119,8 @@ def attribute_dataset(
     kept = Kept(tuple(keep) if not isinstance(keep, str) else keep, reduce, dtype)
     if processes is not None or devices is not None:  # the model is not read here: it would take the memory of every GPU
         return several(attribute_dataset, attributor, data, out, options, (k, n), processes, devices, verbose)
-    attributor = _attributor(attributor, at, of)
-    call = Call(attributor, {"method": as_method(method), "baselines": baselines, "seed": seed}, _target(target), on_error)
+    attributor = as_attributor_at(attributor, at, of)
+    call = Call(attributor, {"method": as_method(method), "baselines": baselines, "seed": seed}, check_target(target), on_error)
     source = _source(attributor, data, ids, labels, features, value_range, resize, batch_size)
     folder, how = Path(out), storage.kind()
     told = manifest.made(call, kept, source, batch_size, shard_size, how)
@@ -220,7 +220,7 @@ class _Run:
             ) from error
 
 
-def _attributor(attributor: Any, at: Any, of: Any) -> Attributor:
+def as_attributor_at(attributor: Any, at: Any, of: Any) -> Attributor:
     """What attributes, at and of what is asked for."""
     if isinstance(attributor, str | os.PathLike):
         return Attributor(attributor, at, of)
@@ -243,7 +243,8 @@ def _source(
     return from_memory_or_stream(attributor, data, ids, labels, batch_size)
 
 
-def _target(target: Any) -> Any:
+def check_target(target: Any) -> Any:
+    """`target`, where it is one for all rows, or "label"."""
     if isinstance(target, str) and target != LABEL:
         raise AttributionError(f"target is a class, {LABEL!r} (that of each row), or as attribute takes it; got {target!r}")
     if isinstance(target, np.ndarray | list) or hasattr(target, "__array__"):
