@@ -59,7 +59,7 @@ def compare_runs(
     common = [own[which] for own, which in zip(ids, shared, strict=True)]
     if not len(common[0]):
         raise AttributionError(f"the runs have no ids in common; ids of a: {ids[0][:3].tolist()}, of b: {ids[1][:3].tolist()}")
-    if not np.array_equal(*common):
+    if not np.array_equal(common[0], common[1]):
         raise AttributionError("the runs have the same examples in another order: attribute both from the data in one order")
     found = _Found(names, sample, seed)
     for own, one, other in _paired(*(_kept(run, which) for run, which in zip(runs, shared, strict=True))):
@@ -122,7 +122,7 @@ class _Found:
             scores=np.stack([one.scores[finite], other.scores[finite]], 1),
         )
         if one.target is not None and other.target is not None:
-            self._note(targets=np.stack([_classes(result.target[finite]) for result in (one, other)], 1))
+            self._note(targets=np.stack([_classes(target[finite]) for target in (one.target, other.target)], 1))
         self._class_names |= one.class_names | other.class_names
         self._add_features(one, first, second)
 
@@ -141,7 +141,7 @@ class _Found:
                 f"{units[1]}"
             )
         if self._told is None:
-            self._told = units[0], tuple(f"{each.of}, at {each.at}, by {each.method}" for each in (one, other))
+            self._told = units[0], (_subject(one), _subject(other))
             self._shapes = kinds[0]
         self._one_shape &= self._shapes == kinds[0]
 
@@ -194,6 +194,10 @@ class _Found:
             subjects=self._told[1],
             class_names=self._class_names,
         )
+
+
+def _subject(result: Attribution) -> str:
+    return f"{result.of}, at {result.at}, by {result.method}"
 
 
 def _flat(result: Attribution) -> np.ndarray:

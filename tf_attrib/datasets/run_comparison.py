@@ -114,7 +114,7 @@ class RunComparison:
                 "mean_b": float(self.means[1, place]),
                 "magnitude_a": float(self.magnitudes[0, place]),
                 "magnitude_b": float(self.magnitudes[1, place]),
-                "cosine": float(self.feature_cosine[place]),
+                "cosine": float(present(self.feature_cosine)[place]),
                 **({} if rank is None else {"rank_correlation": float(rank[place])}),
             }
             for place in order

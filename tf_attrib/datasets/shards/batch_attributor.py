@@ -12,7 +12,7 @@ from ...common.errors import AttributionError, nearest
 from ...common.nested import map_leaves
 from ...methods import Method, as_method
 from ...selection.frames import Given, is_frame, take
-from .blocks import Kept
+from .blocks import kept_as
 from .isolated import Call, Isolated
 from .rows import Rows
 from .run import LABEL, as_attributor_at, check_target
@@ -69,7 +69,7 @@ class BatchAttributor:
         self._made_of = attributor if isinstance(attributor, Attributor) else os.fspath(attributor), at, of
         self._features, self._labels, self._target = features, labels, check_target(target)
         self._settings = {"method": as_method(method), "baselines": baselines, "seed": seed}
-        self._kept = Kept(tuple(keep) if not isinstance(keep, str) else keep, reduce, dtype)
+        self._kept = kept_as(keep, reduce, dtype)
         self._on_error = on_error
         self._isolated: Isolated | None = None
 

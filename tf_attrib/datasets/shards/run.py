@@ -18,7 +18,7 @@ from ...common.locks import locked
 from ...common.progress import progress
 from ...methods import Method, as_method
 from . import manifest, storage
-from .blocks import Kept
+from .blocks import Kept, kept_as
 from .folder import AttributionSet, failures_path, shard_path, unreadable_path
 from .gathering import Gathering
 from .isolated import Call, Isolated
@@ -116,7 +116,7 @@ def attribute_dataset(
     if on_error not in ("mark", "raise"):
         raise AttributionError(f"on_error must be 'mark' or 'raise', got {on_error!r}")
     options = {name: value for name, value in locals().items() if name in PASSED_ON}
-    kept = Kept(tuple(keep) if not isinstance(keep, str) else keep, reduce, dtype)
+    kept = kept_as(keep, reduce, dtype)
     if processes is not None or devices is not None:  # the model is not read here: it would take the memory of every GPU
         return several(attribute_dataset, attributor, data, out, options, (k, n), processes, devices, verbose)
     attributor = as_attributor_at(attributor, at, of)
