@@ -2,7 +2,10 @@
 
 import copy
 import dataclasses
+import functools
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -90,6 +93,8 @@ class Attributor:
         class_names: Any = None,
         allow_unsafe: bool = False,
     ) -> None:
+        self.path = Path(model).absolute() if isinstance(model, str | os.PathLike) else None
+        self._opened = {"signature": signature, "allow_unsafe": allow_unsafe}
         model = as_model(model, signature, allow_unsafe)
         check_ways(model, preprocess, eager, jit_compile)
         whole_or_none("batch_size", batch_size)
@@ -118,6 +123,22 @@ class Attributor:
     def __repr__(self) -> str:
         name = getattr(self.model, "name", getattr(self.model, "__name__", type(self.model).__name__))
         return f"Attributor({name!r}, at={self.at}, of={self.of})"
+
+    def __copy__(self) -> "Attributor":
+        found = object.__new__(type(self))
+        found.__dict__.update(self.__dict__)
+        return found
+
+    def __reduce__(self) -> tuple:
+        """The path of the model and the settings: what is unpickled, or copied deeply, reads the model anew."""
+        if self.path is None:
+            raise AttributionError(
+                "an Attributor of a model in memory cannot be pickled or copied deeply: save the model, "
+                "model.save('model.keras'), and make it from the path, ta.Attributor('model.keras')"
+            )
+        settings = {name: getattr(self, name) for name in ("preprocess", "memory", "eager", "class_names")}
+        made = functools.partial(type(self), **settings, **self._opened)
+        return made, (str(self.path), self.at, self.of, self.batch_size)
 
     @property
     def input_shape(self) -> tuple | None:
@@ -167,7 +188,8 @@ class Attributor:
 
         Args:
             inputs: (batch, ...), or a list or dict of such, as the model takes them; or a DataFrame (pandas, polars), whose
-                columns are the model's inputs by name, or side by side the features of its only one.
+                columns are the model's inputs by name, or side by side the features of its only one; or a `tf.data.Dataset` of
+                them, with labels or without, which is read into memory (`ta.attribute_dataset` takes larger ones).
             target: None (the predicted class), an int, one for each example (1-D); for outputs with positions a tuple
                 (position, class), an (n, 2) array of those, or `ta.each_position()`: one attribution for each position.
             baselines: None (zeros), an array (...) for all or (n, ...) one for each, one of `ta.zeros`, `ta.constant`,

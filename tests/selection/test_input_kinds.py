@@ -188,7 +188,6 @@ REFUSED = {
     "sparse, of scipy": ("rows", scipy.sparse.csr_matrix(ROWS), "x.toarray()", ROWS),
     "a generator": ("rows", (batch for batch in [ROWS]), "next(iter(inputs))", ROWS),
     "a function of batches": ("rows", lambda: iter([ROWS]), "next(inputs())", ROWS),
-    "a data set": ("rows", tf.data.Dataset.from_tensor_slices(ROWS).batch(3), "next(iter(inputs))", ROWS),
     "a pair": ("rows", (ROWS, np.array([0, 1, 1])), "attribute(x, target=y)", ROWS),
     "one input by a name": ("rows", {"row": ROWS}, "inputs['row']", ROWS),
     "one example of two inputs": ("two", [ROWS[0], ROWS[:1, :2]], "inputs[0][None]", None),

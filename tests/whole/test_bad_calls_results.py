@@ -22,8 +22,8 @@ DOCTOR = [
     ("diagnose nothing", lambda kit: ta.diagnose(kit.table, None), ["no inputs"]),
     (
         "diagnose a dataset",
-        lambda kit: ta.diagnose(kit.table, tf.data.Dataset.from_tensor_slices(X)),
-        ["Dataset", "next(iter("],
+        lambda kit: ta.diagnose(kit.table, tf.data.Dataset.from_tensor_slices(X).repeat()),
+        ["never ends", "dataset.take("],
     ),
     ("diagnose a target", lambda kit: ta.diagnose(kit.table, X, 9), ["target 9", "from 0 to 2"]),
     ("diagnose a gradient", lambda kit: ta.diagnose(kit.table, X, method="gradient"), ["integrated gradients"]),

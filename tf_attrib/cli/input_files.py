@@ -1,7 +1,6 @@
 """Inputs read from files: images, arrays, and token ids as JSON lines."""
 
 import json
-import warnings
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +8,12 @@ import numpy as np
 
 from ..common.checks import is_whole
 from ..common.errors import AttributionError
+from ..common.images import IMAGES, read_image
 
-IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 ARRAYS = (".npy", ".npz")
 LINES = (".jsonl", ".json", ".ndjson")
-# What is read of one image, of one file of token ids, and as one id.
-MOST_PIXELS, MOST_NUMBERS, MOST_ID = 100_000_000, 250_000_000, 2**31 - 1
+# What is read of one file of token ids, and as one id.
+MOST_NUMBERS, MOST_ID = 250_000_000, 2**31 - 1
 
 
 def read_inputs(
@@ -43,7 +42,7 @@ def read_inputs(
             raise AttributionError(f"there is no input file at {path!r}")
     kind = kinds.pop()
     if kind == "image":
-        return _stack([_image(path, shape, value_range, resize) for path in paths], paths)
+        return _stack([read_image(path, shape, value_range, resize) for path in paths], paths)
     if kind == "token ids":
         return _padded([ids for path in paths for ids in _lines(path)], shape)
     return _arrays(paths, shape)
@@ -58,41 +57,6 @@ def _kind(path: Path) -> str:
         f"{str(path)!r}: inputs are images ({', '.join(IMAGES)}), arrays ({', '.join(ARRAYS)}) or token ids "
         f"({', '.join(LINES)})"
     )
-
-
-def _image(path: str, shape: tuple | None, value_range: tuple[float, float], resize: bool) -> np.ndarray:
-    from PIL import Image  # brought by matplotlib
-
-    height, width, channels = shape if shape is not None and len(shape) == 3 else (None, None, None)
-    try:
-        with warnings.catch_warnings(), Image.open(path) as image:
-            warnings.simplefilter("ignore")
-            wanted = None if height is None or width is None else (width, height)
-            _check_size(path, image.size, wanted, resize)
-            image = image.convert("L" if channels == 1 else "RGBA" if channels == 4 else "RGB")  # decodes it
-            if wanted is not None and image.size != wanted:
-                image = image.resize(wanted, Image.Resampling.BILINEAR)
-            pixels = np.asarray(image, np.float32)
-    except Image.DecompressionBombError as error:
-        raise AttributionError(f"{path!r} has more pixels than are read, {MOST_PIXELS:,}: scale it down first") from error
-    except AttributionError:
-        raise
-    except Exception as error:  # decoders raise what they like
-        raise AttributionError(f"{path!r} is not a readable image: {error}") from error
-    low, high = value_range
-    pixels = low + pixels / 255 * (high - low)
-    return pixels[..., None] if pixels.ndim == 2 else pixels
-
-
-def _check_size(path: str, size: tuple[int, int], wanted: tuple[int, int] | None, resize: bool) -> None:
-    """Fails before anything is decoded."""
-    if wanted is not None and size != wanted and not resize:
-        raise AttributionError(
-            f"{path!r} is {size[0]}×{size[1]} pixels and the model takes {wanted[0]}×{wanted[1]}: resize "
-            "it, or let it be resized with --resize"
-        )
-    if size[0] * size[1] > MOST_PIXELS:
-        raise AttributionError(f"{path!r} is {size[0]}×{size[1]} pixels, and at most {MOST_PIXELS:,} are read: make it smaller")
 
 
 def _stack(examples: list[np.ndarray], paths: list[str]) -> np.ndarray:

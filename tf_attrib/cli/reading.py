@@ -14,8 +14,14 @@ if TYPE_CHECKING:
     from ..selection.each_position import EachPosition
 
 
-def add_reading(add: Callable[..., Any]) -> None:
-    """The options that say which model and inputs are read, what is explained, and how accurately."""
+INPUTS = (
+    "images (png, jpg; one example each), .npy (an example or a batch), .npz (inputs by name), or .jsonl (a list of "
+    "token ids a line)"
+)
+
+
+def add_reading(add: Callable[..., Any], inputs: str = INPUTS) -> None:
+    """The options that say which model and inputs (files as in `inputs`) are read, what is explained, and how accurately."""
     add(
         "model",
         metavar="MODEL",
@@ -25,8 +31,7 @@ def add_reading(add: Callable[..., Any]) -> None:
         "inputs",
         metavar="INPUT",
         nargs="+",
-        help="images (png, jpg; one example each), .npy (an example or a batch), .npz (inputs by name), or .jsonl (a list of "
-        "token ids a line)",
+        help=inputs,
     )
     add(
         "--target",
@@ -133,11 +138,18 @@ def check_writable(option: str, path: str | None, force: bool) -> None:
 
 def read(options: argparse.Namespace) -> tuple:
     """The attributor, the inputs, and the shape of one that its model takes."""
-    from ..attributor import Attributor
     from .input_files import read_inputs
 
+    found, shape = attributor(options)
+    return found, read_inputs(options.inputs, shape, tuple(options.value_range), options.resize), shape
+
+
+def attributor(options: argparse.Namespace) -> tuple:
+    """The attributor, and the shape of one input that its model takes."""
+    from ..attributor import Attributor
+
     with quiet_keras():
-        attributor = Attributor(
+        found = Attributor(
             options.model,
             options.at,
             options.of,
@@ -146,10 +158,9 @@ def read(options: argparse.Namespace) -> tuple:
             allow_unsafe=options.allow_unsafe,
             class_names=options.class_names,
         )
-    shape = attributor.input_shape
     if not options.value_range[0] < options.value_range[1]:
         raise AttributionError(f"--value-range must be LOW HIGH with LOW < HIGH, such as 0 1; got {options.value_range}")
-    return attributor, read_inputs(options.inputs, shape, tuple(options.value_range), options.resize), shape
+    return found, found.input_shape
 
 
 def method(options: argparse.Namespace) -> "str | Method":

@@ -1,4 +1,4 @@
-"""Data in batches, one at a time: from arrays, from lists or generators of batches, from a `tf.data.Dataset`."""
+"""Data in batches, one at a time: from arrays, from lists or generators of batches, from a `tf.data.Dataset` or `PyDataset`."""
 
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -12,6 +12,7 @@ from ..common.nested import flatten, is_nested_list, rebuild
 from ..graph.saved.exported import Exported
 from ..selection.frames import example_count, is_frame, take
 from ..selection.inputs import as_arrays
+from ..selection.streams import gathered
 
 # Examples of one batch where arrays are cut into batches.
 BATCH = 256
@@ -25,10 +26,10 @@ def batches(attributor: Attributor, dataset: Any) -> Iterator[Any]:
             `tf.data.Dataset` or any iterable of batches. A batch that is a tuple is (inputs, labels, ...), as in Keras: its
             inputs are taken.
     """
-    if _is_whole(attributor, dataset):
+    if is_whole(attributor, dataset):
         yield from _cut(dataset)
         return
-    for element in _iterated(dataset):
+    for element in iterated(dataset):
         yield element[0] if isinstance(element, tuple) else element
 
 
@@ -49,7 +50,7 @@ def labelled_batches(dataset: Any) -> Iterator[tuple[Any, np.ndarray]]:
             yield part, labels[start : start + count]
             start += count
         return
-    for element in _iterated(dataset):
+    for element in iterated(dataset):
         if not isinstance(element, tuple | list) or len(element) not in (2, 3):
             raise AttributionError(
                 "misclassified needs labels: a tuple (inputs, labels), or a tf.data.Dataset (or another "
@@ -59,11 +60,14 @@ def labelled_batches(dataset: Any) -> Iterator[tuple[Any, np.ndarray]]:
 
 
 def as_labels(labels: Any) -> np.ndarray:
-    """(n,) int64 from whole numbers, a column of them, or one-hot rows.
+    """(n,) int64 from whole numbers, a column of them, or one-hot rows; or a `tf.data.Dataset` of them, or of (inputs, labels).
 
     Raises:
         AttributionError: for anything else.
     """
+    if isinstance(labels, tf.data.Dataset):
+        inputs, own = gathered(labels if 0 not in _ranks(labels) else labels.batch(BATCH), of="labels")
+        labels = inputs if own is None else own
     array = np.asarray(labels)
     if array.ndim == 2 and array.shape[1] > 1:
         if not np.all(np.isin(array, (0, 1))) or not np.all(array.sum(1) == 1):
@@ -80,7 +84,11 @@ def as_labels(labels: Any) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _is_whole(attributor: Attributor, dataset: Any) -> bool:
+def _ranks(dataset: tf.data.Dataset) -> list[int | None]:
+    return [one.shape.rank for one in tf.nest.flatten(dataset.element_spec)]
+
+
+def is_whole(attributor: Attributor, dataset: Any) -> bool:
     """Whether `dataset` is the inputs of all examples at once, and no sequence of batches."""
     if isinstance(dataset, list | tuple):
         arrays = not any(isinstance(part, Mapping | tuple) for part in dataset)
@@ -106,7 +114,16 @@ def _cut(inputs: Any, expected: int | None = None) -> Iterator[Any]:
         yield take(rebuild(arrays) if arrays else inputs, slice(start, start + BATCH))
 
 
-def _iterated(dataset: Any) -> Iterator[Any]:
+def iterated(dataset: Any) -> Iterator[Any]:
+    """The batches of what gives batches; those of a `keras.utils.PyDataset` by their number.
+
+    Raises:
+        AttributionError: it gives none.
+    """
+    if hasattr(dataset, "on_epoch_end") and hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
+        return (dataset[number] for number in range(len(dataset)))
+    if isinstance(dataset, str | bytes):
+        raise AttributionError(f"a dataset is an array, a tf.data.Dataset, or an iterable of batches; got the text {dataset!r}")
     try:
         return iter(dataset)
     except TypeError:

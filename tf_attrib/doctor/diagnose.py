@@ -11,6 +11,7 @@ from ..common.failures import plain_failures
 from ..common.registry import Registry
 from ..methods import IntegratedGradients, Method, as_method
 from ..selection.each_position import EachPosition
+from ..selection.streams import in_memory
 from . import remedies
 from .case import Examination, as_default_class, chosen_target
 from .catalogue import FINDINGS, finding
@@ -104,6 +105,7 @@ def diagnose(
             f"diagnose examines straight paths, which its findings are about; got {method!r}: leave path out"
         )
     own = {id(one): one for one in (*ADDED.values(), *given_checks(checks))}  # each once
+    inputs = in_memory(inputs, attributor.input_specs)
     session, ready, _ = attributor.prepare(inputs)
     chosen = chosen_target(session, ready) if target is None else None
     given, target = target is not None, target if chosen is None else chosen

@@ -12,6 +12,7 @@ from ..common.nested import flatten, rebuild
 from ..common.types import present
 from ..engine.method import Method
 from ..methods import as_method
+from ..selection.streams import in_memory
 from .comparison import Comparison
 from .examples import Examples, attributed, case_of, each_alone, fitting
 from .fidelity import stand_in
@@ -51,7 +52,7 @@ def compare(
 
     Args:
         attributor: the model, with `at` and `of`.
-        inputs: (n, ...), or a list or dict of such.
+        inputs: (n, ...), or a list or dict of such, or a `tf.data.Dataset` of them.
         methods: names or instances, or a dict from names of your own to those, or to a result of your own for these inputs.
         metrics: names of functions in `ta.metrics`: "aopc", "deletion", "insertion", "infidelity", "max_sensitivity",
             "sparseness", "randomisation", "pointing"; and "aopc_between", the area between least and most relevant first.
@@ -72,9 +73,10 @@ def compare(
         AttributionError: unknown metrics, nothing to compare, or what a metric needs is missing.
     """
     columns = _columns(metrics, masks)
+    as_attributor(attributor, "compare")
+    inputs = in_memory(inputs, attributor.input_specs)
     inputs, target, baselines = each_alone(attributor, inputs, target, baselines)
     settings = Settings(baselines, replacement, units, patch, steps, perturbation, samples, normalise, radius, masks, seed)
-    as_attributor(attributor, "compare")
     named = _named(methods)
     _check_methods(attributor, inputs, target, named, columns, seed)
     results = {}

@@ -35,6 +35,13 @@ def save(result: Result, path: str | os.PathLike, overwrite: bool = False) -> Pa
         raise AttributionError(f"{str(path)!r} exists: save(path, overwrite=True) replaces it")
     if not path.parent.is_dir():
         raise AttributionError(f"there is no folder {str(path.parent)!r} to save in")
+    header, arrays = parts(result)
+    arrays["header"] = np.asarray(json.dumps(header))
+    return write_whole(path, lambda file: np.savez_compressed(file, **arrays))  # pyright: ignore[reportArgumentType] (no array is called allow_pickle)
+
+
+def parts(result: Result) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """What a result is made of: a header that JSON can hold, and arrays (n, ...) by name, those of structures as "name/0"."""
     arrays, words, keys = {}, {}, {}
     for field in dataclasses.fields(result):
         value = getattr(result, field.name)
@@ -46,8 +53,7 @@ def save(result: Result, path: str | os.PathLike, overwrite: bool = False) -> Pa
             arrays[field.name] = _plain(value)
         elif value is not None:
             words[field.name] = value
-    header = json.dumps({"format": FORMAT, "words": words, "keys": keys})
-    return write_whole(path, lambda file: np.savez_compressed(file, header=np.asarray(header), **arrays))
+    return {"format": FORMAT, "words": words, "keys": keys}, arrays
 
 
 def load(path: str | os.PathLike, kind: type[Kind]) -> Kind:
@@ -66,7 +72,7 @@ def load(path: str | os.PathLike, kind: type[Kind]) -> Kind:
     if version not in range(OLDEST, FORMAT + 1):
         raise AttributionError(f"{str(path)!r} has format {plain(version)}; this version reads {OLDEST} to {FORMAT}")
     try:
-        return _result(header, arrays, kind)
+        return from_parts(header, arrays, kind)
     except Exception as error:
         raise AttributionError(
             f"{str(path)!r} is no whole saved attribution: {type(error).__name__}: {plain(error)}; save the "
@@ -74,8 +80,9 @@ def load(path: str | os.PathLike, kind: type[Kind]) -> Kind:
         ) from None
 
 
-def _result(header: dict, arrays: dict[str, np.ndarray], kind: type[Kind]) -> Kind:
-    """The result that a file holds; any error where it does not hold a whole one."""
+def from_parts(header: dict, arrays: dict[str, np.ndarray], kind: type[Kind]) -> Kind:
+    """The result that `parts` took apart, or that a file holds; any error where it is not a whole one."""
+    arrays = dict(arrays)
     fields: dict[str, Any] = dict(header["words"])
     for name, keys in header["keys"].items():
         fields[name] = rebuild({key: arrays.pop(f"{name}/{number}") for number, key in enumerate(keys)})

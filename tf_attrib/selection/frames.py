@@ -93,11 +93,13 @@ def column_names(frame: Any) -> tuple[str, ...]:
 
 
 def take(inputs: Any, which: Any) -> Any:
-    """Some of the examples, in the structure that came: frames stay frames.
+    """Some of the examples, in the structure that came: frames stay frames, and what was read (`Given`) stays so.
 
     Args:
         which: a slice, or indices (m,).
     """
+    if isinstance(inputs, Given):
+        return inputs.of_examples(which)
     if is_array(inputs):
         return _taken(inputs, which)
     return rebuild({key: _taken(leaf, which) for key, leaf in flatten(inputs).items()})
@@ -105,7 +107,8 @@ def take(inputs: Any, which: Any) -> Any:
 
 def example_count(inputs: Any) -> int:
     """How many examples there are, in inputs as a user gives them."""
-    return len(inputs if is_array(inputs) else next(iter(flatten(inputs).values())))
+    leaves = inputs.arrays if isinstance(inputs, Given) else flatten(inputs)
+    return len(next(iter(leaves.values())))
 
 
 def _taken(leaf: Any, which: Any) -> Any:

@@ -11,12 +11,14 @@ from ..common.errors import AttributionError
 from ..common.nested import flatten, is_nested_list
 from .frames import Given, Specs, as_column, is_column, without_frames
 from .input_hints import are_pictures, list_hint, shape_hint, written
+from .streams import in_memory
 
 
 def read(inputs: Any, specs: Specs = None, any_width: bool = False) -> Given:
     """Inputs as a user gives them, or as they were read before, as arrays; the arguments are those of `without_frames`."""
     if isinstance(inputs, Given):
         return inputs
+    inputs = in_memory(inputs, specs)
     found, names = without_frames(inputs, specs, any_width)
     arrays = as_arrays(found)
     leaves = {None: inputs} if None in arrays and not isinstance(inputs, dict) else flatten(found)

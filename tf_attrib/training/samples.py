@@ -13,6 +13,7 @@ from ..common.nested import flatten, is_nested_list, rebuild
 from ..selection.frames import example_count, is_frame
 from ..selection.frames import take as taken
 from ..selection.inputs import as_arrays
+from ..selection.streams import gathered
 
 # How many examples of a data set are watched unless told otherwise.
 COUNT = 16
@@ -111,7 +112,8 @@ def take(samples: Any, count: int | None = None) -> Samples:
         AttributionError: nothing there, or inputs and labels of different lengths.
     """
     if isinstance(samples, tf.data.Dataset):
-        samples = _first(samples, COUNT if count is None else count)
+        inputs, labels = gathered(samples, COUNT if count is None else count, of="samples")
+        samples = inputs if labels is None else (inputs, labels)
     if not isinstance(samples, np.ndarray | list | tuple | Mapping) and not hasattr(samples, "__array__"):
         raise AttributionError(
             "samples are arrays, a list or dict of them, a tuple (x, y), or a tf.data.Dataset; got "
@@ -138,26 +140,3 @@ def take(samples: Any, count: int | None = None) -> Samples:
         {key: copy.deepcopy(taken(value, slice(count))) for key, value in part.items()} for part in (inputs, labels)
     )
     return Samples(rebuild(inputs), rebuild(labels) if labels else None)
-
-
-def _first(dataset: tf.data.Dataset, count: int) -> Any:
-    """The first `count` examples of a batched data set."""
-    parts, found = [], 0
-    for part in dataset:
-        part = part[:2] if isinstance(part, tuple) else (part,)
-        leaves = tf.nest.flatten(part)
-        if any(isinstance(leaf, tf.RaggedTensor | tf.SparseTensor) for leaf in leaves):
-            raise AttributionError("the data set of samples is ragged or sparse: make its batches dense, x.to_tensor()")
-        if any(not leaf.shape.rank for leaf in leaves):
-            raise AttributionError("the data set of samples must be batched: dataset.batch(16)")
-        parts.append(part)
-        found += len(leaves[0])
-        if found >= count:
-            break
-    if not parts:
-        raise AttributionError("the data set of samples is empty")
-    try:
-        joined = tf.nest.map_structure(lambda *leaves: np.concatenate([np.asarray(leaf) for leaf in leaves])[:count], *parts)
-    except ValueError as error:
-        raise AttributionError(f"the batches of the data set differ in shape (pad them to one length): {error}") from error
-    return joined if len(joined) == 2 else joined[0]

@@ -1,0 +1,202 @@
+"""Attributing a batch in which some rows may fail: each loses itself and nothing else."""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+
+from ...attribution import Attribution
+from ...attributor import Attributor
+from ...common.errors import AttributionError, one_line
+from ...common.nested import flatten
+from ...common.types import present
+from ...engine.integral.refined import NOT_FINITE
+from ...engine.omission import Omitted, put_back
+from ...result.joined import FILLS, joined
+from ...selection.frames import Given, example_count, is_frame, take
+from .rows import Rows
+
+BAD_INPUT, FAILED = "bad_input", "failed"
+# Before anything was attributed, so many rows are tried one at a time: where none of them can be, the settings are wrong.
+TRIED = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Failure:
+    """A row that has no attribution.
+
+    Attributes:
+        id: of the row.
+        row: its number in its file.
+        status: "not_finite", "bad_input" (it could not be read, or is nothing that the model takes) or "failed".
+        reason: what went wrong.
+    """
+
+    id: int | str
+    row: int
+    status: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True)
+class Call:
+    """How rows are attributed.
+
+    Attributes:
+        attributor: by what.
+        settings: of its `attribute`: method, baselines, seed.
+        target: as `attribute` takes it, or "label".
+        on_error: "mark" or "raise".
+    """
+
+    attributor: Attributor
+    settings: dict[str, Any]
+    target: Any = None
+    on_error: str = "mark"
+
+    def __call__(self, inputs: Any, labels: np.ndarray | None) -> Attribution:
+        target = labels if isinstance(self.target, str) else self.target
+        return self.attributor.attribute(inputs, target, verbose=False, on_error=self.on_error, **self.settings)
+
+    def check(self, inputs: Any, labels: np.ndarray | None) -> None:
+        """Raises what one example would."""
+        self.attributor.check(inputs, labels if isinstance(self.target, str) else self.target, **self.settings)
+
+    def status_of(self, inputs: Any) -> str:
+        """Whether one row that failed is nothing that the model takes."""
+        try:
+            self.attributor.prepare(inputs)
+        except AttributionError:
+            return BAD_INPUT
+        except Exception:
+            return FAILED
+        return FAILED
+
+
+class Isolated:
+    """Attributes batch after batch.
+
+    Args:
+        call: how.
+        settled: whether rows were attributed with these settings before, so that what fails is a row's own.
+    """
+
+    def __init__(self, call: Call, settled: bool) -> None:
+        self._call, self._settled = call, settled
+        self._like: Attribution | None = None  # what a batch of which nothing is left is filled in like
+
+    def __call__(self, rows: Rows) -> tuple[Attribution | None, np.ndarray, list[tuple[int, str, str]]]:
+        """The result of all rows, for each of its entries the place of its row, and of the rows that failed place, status and
+        reason. Nothing that failed has an entry where there is one for each position; the result is None where nobody knows
+        yet what it would be like.
+
+        Raises:
+            AttributionError: a row fails, and `on_error` is "raise"; or all do before any was attributed.
+        """
+        failed = [(place, BAD_INPUT, reason) for place, reason in rows.lost.items()]
+        if failed and self._call.on_error == "raise":
+            raise AttributionError(f"row {rows.ids[failed[0][0]]!r} cannot be read: {failed[0][2]}")
+        readable = rows.readable
+        if len(readable) and not self._settled:
+            self._try(rows, readable)
+        done = self._halved(rows, np.arange(len(readable)), failed) if len(readable) else []
+        if not done:
+            return self.nothing(rows, failed), np.arange(len(rows)), failed
+        result, which = joined([one for _, one in done]), np.concatenate([part for part, _ in done])
+        self._like = result
+        if result.position is not None:
+            return result, self._places(readable, done), failed
+        failed += _not_finite(result, readable[which])
+        return self._spread(result, readable[which], failed, len(rows)), np.arange(len(rows)), failed
+
+    def _try(self, rows: Rows, readable: np.ndarray) -> None:
+        """Raises where none of some rows, evenly spread, can be attributed; those that are not finite do not count."""
+        first = None
+        for place in np.unique(np.linspace(0, len(readable) - 1, TRIED).astype(int)):
+            inputs = take(rows.inputs, slice(place, place + 1))
+            if not _is_finite(inputs):
+                continue
+            try:
+                self._call.check(inputs, _labels(rows, readable[[place]]))
+            except AttributionError as error:
+                first = first or error
+            else:
+                self._settled = True
+                return
+        if first is not None:
+            raise AttributionError(f"none of the rows that were tried first can be attributed: {first}") from first
+
+    def _halved(self, rows: Rows, which: np.ndarray, failed: list) -> list[tuple[np.ndarray, Attribution]]:
+        """Results of the readable rows `which`; those that fail by themselves are noted."""
+        inputs = rows.inputs if len(which) == example_count(rows.inputs) else take(rows.inputs, which)
+        places = rows.readable[which]
+        try:
+            return [(which, self._call(inputs, _labels(rows, places)))]
+        except Exception as error:
+            if self._call.on_error == "raise":
+                raise
+            if len(which) == 1:
+                failed.append((int(places[0]), self._call.status_of(inputs), one_line(error)))
+                return []
+        half = len(which) // 2
+        return self._halved(rows, which[:half], failed) + self._halved(rows, which[half:], failed)
+
+    def _places(self, readable: np.ndarray, done: list[tuple[np.ndarray, Attribution]]) -> np.ndarray:
+        """For each entry of a result for each position the place of its row."""
+        return np.concatenate([readable[which][one.example] for which, one in done])
+
+    def nothing(self, rows: Rows, failed: list[tuple[int, str, str]]) -> Attribution | None:
+        """The result of rows all of which failed; None where it is not known yet what it would be like, or has no entries."""
+        if self._like is None or self._like.position is not None:
+            return None
+        return self._spread(self._like[:0], np.zeros(0, int), failed, len(rows))
+
+    def learn(self, inputs: Any, rows: Rows) -> None:
+        """Attributes inputs that stand for a row, to know what a result is like."""
+        self._like = self._call(inputs, None if rows.labels is None else rows.labels[:1])
+
+    def _spread(self, result: Attribution, places: np.ndarray, failed: list, count: int) -> Attribution:
+        """The result with an entry for each of `count` rows, given those at `places`, and the statuses of what failed."""
+        if len(places) < count:
+            good = np.zeros(count, bool)
+            good[places] = True
+            result = put_back(result, Omitted(good, _wide(result, good), None))
+            status = present(result.status).astype("U15")
+            for place, words, _ in failed:
+                status[place] = words
+            result = dataclasses.replace(result, status=status)
+        return result
+
+
+def _labels(rows: Rows, places: np.ndarray) -> np.ndarray | None:
+    return None if rows.labels is None else rows.labels[places]
+
+
+def _wide(result: Attribution, good: np.ndarray) -> dict[Any, np.ndarray]:
+    """The inputs of a result with what means nothing where there are none."""
+    found = {}
+    for key, leaf in flatten(result.inputs).items():
+        leaf = np.asarray(leaf)
+        found[key] = np.full((len(good), *leaf.shape[1:]), FILLS.get(leaf.dtype.kind, 0), leaf.dtype)
+        found[key][good] = leaf
+    return found
+
+
+def _not_finite(result: Attribution, places: np.ndarray) -> list[tuple[int, str, str]]:
+    """The rows that `attribute` marked, and why."""
+    if result.status is None:
+        return []
+    found = []
+    for entry in np.flatnonzero(result.status == NOT_FINITE):
+        own = _is_finite(take(result.inputs, slice(entry, entry + 1)))
+        what = "its score, a gradient, or its baseline is NaN or infinite" if own else "its inputs hold NaN or infinity"
+        found.append((int(places[entry]), NOT_FINITE, what))
+    return found
+
+
+def _is_finite(inputs: Any) -> bool:
+    """Whether all floats are; columns of a frame of several kinds are looked at one by one."""
+    leaves: dict[Any, Any] = inputs.arrays if isinstance(inputs, Given) else flatten(inputs)
+    arrays = [leaf[name].to_numpy() for leaf in leaves.values() if is_frame(leaf) for name in leaf.columns]
+    arrays += [np.asarray(leaf) for leaf in leaves.values() if not is_frame(leaf)]
+    return all(bool(np.isfinite(array).all()) for array in arrays if array.dtype.kind == "f")
