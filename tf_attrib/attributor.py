@@ -23,27 +23,26 @@ from .engine.formats import with_format
 from .engine.model import as_model, check_ways
 from .engine.omission import put_back
 from .engine.planning import Examples, planned, usable
+from .engine.preparing import Preparing
 from .engine.run import row_count, run
 from .engine.session import Session
 from .engine.tokens import tokens
 from .engine.work import Work
-from .graph.called.route import Route, signature_of
+from .graph.called.route import Route
 from .graph.saved.exported import Exported
 from .graph.traced import keras_model
-from .graph.traced.states import check_stateless
 from .graph.traced.trace import Traced
 from .methods import Method, as_method
 from .selection.at_and_of import At, Of, OwnRows, as_at, as_of, for_any_type
-from .selection.frames import Given, Specs, without_frames
-from .selection.inputs import matched, prepared, raw_specs, read, specs_of
-from .selection.outputs import own_rows, resolve_of
+from .selection.frames import without_frames
+from .selection.outputs import resolve_of
 from .selection.references import of_frames
 
 # Bytes of gradients that are kept on the host.
 MEMORY = 2**30
 
 
-class Attributor:
+class Attributor(Preparing):
     """Says which parts of an input a model's prediction came from.
 
     Args:
@@ -136,7 +135,7 @@ class Attributor:
                 "an Attributor of a model in memory cannot be pickled or copied deeply: save the model, "
                 "model.save('model.keras'), and make it from the path, ta.Attributor('model.keras')"
             )
-        settings = {name: getattr(self, name) for name in ("preprocess", "memory", "eager", "class_names")}
+        settings = {name: getattr(self, name) for name in ("jit_compile", "preprocess", "memory", "eager", "class_names")}
         made = functools.partial(type(self), **settings, **self._opened)
         return made, (str(self.path), self.at, self.of, self.batch_size)
 
@@ -161,16 +160,6 @@ class Attributor:
         """
         session, ready, _ = self.prepare(inputs)
         return session.shape(ready)
-
-    @plain_failures()
-    def read(self, inputs: Any) -> Given:
-        """Inputs as a user gives them (or as they were read before), as arrays."""
-        return read(inputs, *self._takes)
-
-    @property
-    def _takes(self) -> tuple[Specs, bool]:
-        """The specs of the model's inputs where it says them, and whether inputs may be of other shapes."""
-        return self.model.specs if isinstance(self.model, Exported) else self._specs, self.preprocess is not None
 
     @plain_failures()
     def attribute(
@@ -327,53 +316,6 @@ class Attributor:
             baselines,
             seed,
         )
-
-    def prepare(self, inputs: Any) -> tuple[Session, dict, dict]:
-        """The session for inputs of this kind (as a user gives them, or as `read` made them); the inputs by the model's keys,
-        and beside them a score's own rows; and the user's key for each of the model's."""
-        given = self.read(inputs)
-        arrays = given.arrays
-        specs = self._specs_for(arrays)
-        match = matched(arrays, specs, given.pictures)
-        ready = prepared(given, specs, match)
-        rows = own_rows(self.of, len(next(iter(ready.values()))))
-        signature = signature_of(specs), tuple((key, leaf.dtype, leaf.shape[1:]) for key, leaf in rows.items())
-        shapes = tuple(ready[key].shape[1:] for key in specs)
-        ready |= rows
-        if (signature, shapes) not in self._sessions:
-            # one trace serves inputs of all shapes, but how many rows are worth a block follows these
-            alike = next((one for (kind, _), one in self._sessions.items() if kind == signature and one.any_shape), None)
-            self._sessions[signature, shapes] = alike.sized(ready) if alike else self._session(specs, ready, given)
-        check_stateless(self._sessions[signature, shapes].function)
-        return self._sessions[signature, shapes], ready, match
-
-    def _session(self, specs: dict, ready: dict, given: Given) -> Session:
-        names = {key: spec.name or str("input" if key is None else key) for key, spec in specs.items()}
-        traced = self._traced_for(specs, ready, given)
-        return Session(traced, self.at, self.of, names, ready, self.batch_size, self.jit_compile)
-
-    def _specs_for(self, arrays: dict) -> dict:
-        """What the model takes, given inputs by the user's keys."""
-        specs = self._specs if self._specs is not None else specs_of(arrays)
-        if isinstance(self.model, Exported):
-            specs = self.model.narrowed(arrays, matched(arrays, self.model.specs))
-        return raw_specs(arrays, specs) if self.preprocess is not None and self._specs is not None else specs
-
-    def _takes_others(self, arrays: dict) -> bool:
-        """Whether any of the inputs is not float."""
-        return any(not spec.dtype.is_floating for spec in self._specs_for(arrays).values())
-
-    def _traced_for(self, specs: dict, ready: dict, given: Given) -> Traced:
-        """The graph for inputs of these specs, or an error that knows of frames."""
-        try:
-            return self._route.graph(specs, ready)
-        except AttributionError as error:
-            if None not in given.names or self._specs is not None:
-                raise
-            raise AttributionError(
-                f"{error}; the frame went in as one array, (batch, columns); where the model takes columns by name, give "
-                "{name: frame[name] for name in frame.columns}"
-            ) from error
 
     def _tokens(self, session: Session, ready: dict) -> np.ndarray | None:
         """(n, length), the words behind one lookup's indices, where the model knows them."""

@@ -29,7 +29,7 @@ def files(table, tmp_path_factory):
 @pytest.mark.parametrize("copied", [lambda one: pickle.loads(pickle.dumps(one)), copy.deepcopy])
 def test_one_of_a_path_is_the_same_elsewhere(name, copied, files, monkeypatch):
     monkeypatch.chdir(files)
-    settings = {"preprocess": doubled, "memory": 2**20, "eager": False, "class_names": ["a", "b", "c"]}
+    settings = {"jit_compile": True, "preprocess": doubled, "memory": 2**20, "eager": False, "class_names": ["a", "b", "c"]}
     settings = {} if name == "export" else settings
     made = ta.Attributor(name, of="logits", batch_size=7, **settings)
     expected = made.attribute(X, verbose=False)
@@ -38,7 +38,7 @@ def test_one_of_a_path_is_the_same_elsewhere(name, copied, files, monkeypatch):
     result = found.attribute(X, verbose=False)
     np.testing.assert_array_equal(result.attributions, expected.attributions)
     assert (result.of, result.class_names) == (expected.of, expected.class_names)
-    for setting in ("batch_size", "preprocess", "memory", "eager"):
+    for setting in ("batch_size", "jit_compile", "preprocess", "memory", "eager"):
         assert getattr(found, setting) == getattr(made, setting)
     elsewhere = copied(made.explaining("probability"))
     assert elsewhere.attribute(X, verbose=False).unit == "probability"

@@ -101,8 +101,8 @@ def per_row_sum(values: tf.Tensor) -> tf.Tensor:
     return tf.reduce_sum(values, axis=list(range(1, values.shape.rank)))
 
 
-def unravelled(number: tf.Tensor, sizes: Sequence[int | tf.Tensor]) -> list[tf.Tensor]:
-    """The indices (rows,) along each axis of these sizes, of entries that are counted row by row: `tf.unravel_index`, which XLA
+def unravelled(number: tf.Tensor, sizes: Sequence[Any]) -> list[tf.Tensor]:
+    """The indices (rows,) along each axis of these sizes (whole numbers or scalar tensors), of entries that are counted row by row: `tf.unravel_index`, which XLA
     does not know."""
     found: list[tf.Tensor] = []
     for size in reversed(sizes):

@@ -126,9 +126,10 @@ class Folding:
             fed_with(bias, 1, bias.inputs[1] * factors)
         if shift is not None and biases:
             fed_with(biases[0], 1, biases[0].inputs[1] + shift)
-        alone = shift is None or bool(biases)
-        # what TensorFlow fuses with a convolution is this operation, and no other sum
-        self._replace(operation, factor.inner if alone else tf.nn.bias_add(factor.inner, shift))
+        instead = factor.inner
+        if shift is not None and not biases:  # what TensorFlow fuses with a convolution is this operation, and no other sum
+            instead = tf.nn.bias_add(factor.inner, shift)
+        self._replace(operation, instead)
 
     def _shifted(self, operation: tf.Operation, shift: tf.Tensor | None) -> tuple[tf.Tensor | None, tf.Operation]:
         """A vector of channels that is added to the product of an operation, and the operation that gives the sum: that which
@@ -197,7 +198,8 @@ class Folding:
         wide = weights.dtype in (tf.float32, tf.float64)  # a product may leave the range of half precision
         if not wide or not shape.is_fully_defined() or not self._is_same(weights) or not _channels_last(linear):
             return False
-        if channels != (shape[-1] * shape[-2] if _counted_by_both(linear, axis) else shape[axis]):
+        counted = shape[-2:].num_elements() if _counted_by_both(linear, axis) else shape[axis]
+        if channels != counted:
             return False
         positions = given.shape[1:-1].num_elements()
         return positions is None or ROWS * positions * channels >= shape.num_elements()
