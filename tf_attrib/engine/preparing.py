@@ -3,6 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
+import tensorflow as tf
+
 from ..common.errors import AttributionError
 from ..common.failures import plain_failures
 from ..graph.called.route import Route, signature_of
@@ -30,7 +32,7 @@ class Preparing:
     jit_compile: bool
     preprocess: Callable | None
     _route: Route
-    _specs: Specs
+    _specs: dict[Any, tf.TensorSpec] | None
     _sessions: dict[tuple, Session]
 
     @plain_failures()

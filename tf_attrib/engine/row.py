@@ -102,8 +102,8 @@ def per_row_sum(values: tf.Tensor) -> tf.Tensor:
 
 
 def unravelled(number: tf.Tensor, sizes: Sequence[Any]) -> list[tf.Tensor]:
-    """The indices (rows,) along each axis of these sizes (whole numbers or scalar tensors), of entries that are counted row by row: `tf.unravel_index`, which XLA
-    does not know."""
+    """The indices (rows,) along each axis of these sizes, whole numbers or scalar tensors, of entries that are counted row by
+    row: `tf.unravel_index`, which XLA does not know."""
     found: list[tf.Tensor] = []
     for size in reversed(sizes):
         found.insert(0, number % size)
