@@ -190,6 +190,7 @@ def test_settings_that_are_wrong_for_every_row_are_raised_and_nothing_is_marked(
 def test_another_run_is_never_mixed_in(attributor, tmp_path):
     ta.attribute_dataset(attributor, X, tmp_path, **FAST)
     other = keras.models.clone_model(attributor.model)
+    other.set_weights([weight + 1 for weight in attributor.model.get_weights()])
     for change, word in (
         ({"method": "gradient"}, "method"),
         ({"target": 1}, "target"),
@@ -325,3 +326,28 @@ def test_a_model_made_under_a_strategy_gives_the_same_bits(attributor):
     found, expected = ta.Attributor(mirrored).attribute(X, verbose=False), attributor.attribute(X, verbose=False)
     np.testing.assert_array_equal(found.attributions, expected.attributions)
     np.testing.assert_array_equal(found.error_estimate, expected.error_estimate)
+
+
+def test_a_model_that_fails_on_all_rows_marks_none_of_them(attributor, tmp_path, monkeypatch):
+    """A device that is lost is no fault of the rows: they are to be done by the next call."""
+    attribute, broken = ta.Attributor.work, [False]
+
+    def failing(self, *args, **options):
+        if broken[0]:
+            raise RuntimeError("the device is lost")
+        return attribute(self, *args, **options)
+
+    def data():
+        for start in range(0, 50, 8):
+            broken[0] = start >= 32
+            yield X[start : start + 8]
+
+    monkeypatch.setattr(ta.Attributor, "work", failing)
+    refused = lambda: ta.attribute_dataset(attributor, data(), tmp_path, **FAST)  # noqa: E731
+    assert_refused(refused, "known to be good", "the device is lost")
+    assert len(ta.open(tmp_path)) == 20
+    assert_refused(refused, "known to be good", "the device is lost")  # also where nothing was attributed in this process
+    monkeypatch.undo()
+    found = ta.attribute_dataset(attributor, data(), tmp_path, **FAST)
+    assert len(found) == 50
+    assert not found.failures()

@@ -9,9 +9,8 @@ import numpy as np
 
 from ...attributor import Attributor
 from ...common.errors import AttributionError, nearest
-from ...common.nested import map_leaves
 from ...methods import Method, as_method
-from ...selection.frames import Given, is_frame, take
+from ...selection.frames import is_frame
 from .blocks import kept_as
 from .isolated import Call, Isolated
 from .rows import Rows
@@ -100,7 +99,7 @@ class BatchAttributor:
             self._isolated = Isolated(Call(attributor, self._settings, self._target, self._on_error), settled=False)
         result, places, failed = self._isolated(rows)
         if result is None:
-            self._isolated.learn(map_leaves(np.zeros_like, _first(rows.inputs)), rows)
+            self._isolated.learn(rows)
             result, places = self._isolated.nothing(rows, failed), np.arange(len(rows))
         if result is None:
             raise AttributionError(f"none of the rows can be attributed, and a row has no entry of its own: {failed[0][2]}")
@@ -123,11 +122,6 @@ class BatchAttributor:
                 del _READ[next(iter(_READ))]
             _READ[key] = as_attributor_at(made, at, of)
         return _READ[key]
-
-
-def _first(inputs: Any) -> Any:
-    """One row, as arrays."""
-    return take(inputs, slice(0, 1)) if not isinstance(inputs, Given) else inputs.arrays[None][:1]
 
 
 def _array(values: Any) -> np.ndarray:
