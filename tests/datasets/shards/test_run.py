@@ -352,3 +352,11 @@ def test_shards_come_in_the_order_of_their_numbers(attributor, tmp_path):
         number = int(path.stem[-1])
         path.rename(tmp_path / f"shard-00000-{number + 99998:05d}{path.suffix}")  # 99999 and 100000
     np.testing.assert_array_equal(ta.open(tmp_path).ids, np.arange(50))
+
+
+def test_a_call_that_failed_before_any_shard_may_be_put_right(attributor, tmp_path):
+    assert_refused(lambda: ta.attribute_dataset(attributor, X, tmp_path, target=7, **FAST), "7")
+    beside = lambda: ta.attribute_dataset(attributor, X, tmp_path, target=1, shard=(0, 2), **FAST)  # noqa: E731
+    assert_refused(beside, "target: 7, now 1", "no shard is in it yet")  # others may be at work with the target that is there
+    assert len(ta.attribute_dataset(attributor, X, tmp_path, target=1, **FAST)) == 50
+    assert len(beside()) == 50
