@@ -65,6 +65,11 @@ def are_paths(data: Any) -> bool:
     return isinstance(data, str | os.PathLike) or (several and all(isinstance(one, str | os.PathLike) for one in data))
 
 
+def of_images(pattern: str | os.PathLike | list) -> bool:
+    """Whether files are images."""
+    return {_kind(path) for path in found(pattern)} == {"image"}
+
+
 def rows_in(pattern: str | os.PathLike | list) -> int | None:
     """How many rows files hold, where that is known without reading them."""
     paths = found(pattern)
