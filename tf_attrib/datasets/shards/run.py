@@ -22,9 +22,10 @@ from .blocks import Kept, kept_as
 from .folder import AttributionSet, failures_path, shard_path, unreadable_path
 from .gathering import Gathering
 from .isolated import Call, Isolated
+from .paths import are_paths, of_images
 from .rows import Rows
 from .several import several
-from .source_files import are_paths, from_files, image_reader, of_images
+from .source_files import from_files, image_reader
 from .sources import Source, Unreadable, from_memory_or_stream
 
 LABEL = "label"
