@@ -220,7 +220,7 @@ class Attributor(Preparing):
         with progress(verbose, row_count(method, work)) as advance:
             outcome = run(method, work, seed, self.memory, advance)
         if on_error == "raise":
-            check_finite("score or gradient", np.where(outcome.finite, 0, np.nan)[:, None])
+            check_finite("score, gradient or attribution", np.where(outcome.finite, 0, np.nan)[:, None])
         function = work.session.function
         fields = assemble(method, function, outcome, work, self._tokens(work.session, work.ready))
         if self.class_names is not None and function.output.has_classes:

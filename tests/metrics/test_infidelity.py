@@ -1,10 +1,13 @@
 """Infidelity, max-sensitivity, sparseness and pointing: closed forms, captum and Quantus, and what each refuses."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
+from tf_attrib import extend
 from tf_attrib.metrics.intervals import mean_interval
 from tf_attrib.metrics.sparseness import gini
 
@@ -307,6 +310,44 @@ def test_pointing_by_hand():
     np.testing.assert_array_equal(M.pointing(result, masks, tolerance=1).values[:3], [1, 0.5, 1])
     assert_refused(lambda: M.pointing(result, masks[:, :2]), "(4, 3, 4)", "got (4, 2, 4)")
     assert_refused(lambda: M.pointing(result, masks, tolerance=-1), "tolerance")
+
+
+# methods of others
+
+
+@dataclasses.dataclass(frozen=True)
+class Own(ta.Method):
+    """Gradient times input, of no stated baseline."""
+
+    takes_baselines = uses_baseline = False
+
+    def points(self, references, rng, features, kind):
+        return extend.points.at_input()
+
+    def row(self, features, kind):
+        return extend.GradientIntegrand("input")
+
+
+class Effect(Own):
+    kind = "effect"
+    in_score_units = False
+
+
+class InBits(Effect):
+    uses_baseline = True
+
+    def unit(self, of_score):
+        return "bit"
+
+
+def test_what_has_no_baseline_or_another_unit_is_refused_before_it_is_divided_by_x_less_x(linear):
+    for method, words in ((Own(), "contributions by x - x'"), (Effect(), "effects by x - x'"), (InBits(), "are in bit")):
+        assert_refused(lambda method=method: M.infidelity(linear, X, method=method), "infidelity", words)
+        assert_refused(lambda method=method: M.compare(linear, X, [method], ["infidelity"]), words)
+        given = linear.attribute(X, method=method)
+        assert_refused(lambda given=given: M.infidelity(linear, given), words)
+        assert_refused(lambda given=given: M.compare(linear, X, {"mine": given}, ["infidelity"]), words)
+        assert len(M.compare(linear, X, [method], ["aopc", "sparseness"])[repr(method)]) == 2
 
 
 # intervals

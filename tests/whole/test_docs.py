@@ -211,6 +211,17 @@ def test_every_public_name_is_in_the_reference():
     }
 
 
+def test_all_that_the_door_opens_to_is_in_the_reference():
+    told = {id(value) for value in documented().values()}
+    functions = [
+        value for value in vars(ta.extend.points).values() if callable(value) and value.__module__ == ta.extend.points.__name__
+    ]
+    parts = {one.__name__: one for one in functions if not one.__name__.startswith("_") and one.__name__ != "checked"}
+    parts |= {name: getattr(ta.extend, name) for name in ta.extend.__all__}
+    tables = {"FINDINGS", "METHODS", "METRICS", "RULES", "points"}
+    assert {name for name, value in parts.items() if id(value) not in told} == tables
+
+
 def test_no_docstring_stands_on_two_pages():
     paths = [path for page in DOCS.rglob("*.md") for path in re.findall(r"^::: (\S+)$", page.read_text("utf-8"), re.M)]
     assert len(paths) == len(set(paths)), "a link to it could lead to either"

@@ -7,7 +7,10 @@ import pytest
 
 import tf_attrib as ta
 from tf_attrib.doctor.diagnose import ADDED
+from tf_attrib.engine.method import KINDS
 from tf_attrib.methods.deeplift.rules.table import RULES as OPERATIONS
+from tf_attrib.metrics.infidelity import UNFIT
+from tf_attrib.result.channels import are_summed
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 TABLES = (ta.extend.RULES, ta.extend.METHODS, ta.extend.METRICS, ta.extend.FINDINGS, OPERATIONS, ADDED)
@@ -57,7 +60,18 @@ def test_all_that_the_door_opens_to_is_documented():
 
 
 def test_the_page_names_nothing_that_is_not_there():
-    for name in re.findall(r"\bextend\.(\w+)", PAGE.read_text()):
+    for name in re.findall(r"(?<!/)\bextend\.(\w+)", PAGE.read_text()):
         assert name in ta.extend.__all__, name
     for name in re.findall(r"\bta\.(\w+)", PAGE.read_text()):
         assert name in ta.__all__, name
+
+
+def test_the_table_of_kinds_is_what_the_library_does():
+    rows = re.findall(r'^\| `"(\w+)"` \|[^|]+\|[^|]+\| (\w+) \| ([^|]+) \| ([^|]+) \|$', PAGE.read_text(), re.M)
+    assert [kind for kind, *_ in rows] == list(KINDS)
+    of = {kind: [method for method in (ta.METHODS[name]() for name in ta.METHODS) if method.kind == kind] for kind in KINDS}
+    for kind, in_score_units, pictures, infidelity in rows:
+        assert of[kind], kind
+        assert {str(method.in_score_units) for method in of[kind]} == {in_score_units}
+        assert pictures.startswith("sum" if are_summed(kind) else "mean"), kind
+        assert (infidelity == "refuses") == (kind in UNFIT), kind

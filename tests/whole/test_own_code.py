@@ -1,6 +1,7 @@
 """Code of users: what goes wrong in it is said under its name, and never a wrong number."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
@@ -93,7 +94,9 @@ def test_what_is_no_rule(given, words):
 
 def test_a_function_that_makes_no_rule(cube):
     extend.RULES["mine"] = raising
-    assert_refused(lambda: cube.attribute(X, method=ta.IntegratedGradients(rule="mine", n_steps=3)), "raising", "KeyError")
+    assert_refused(
+        lambda: cube.attribute(X, method=ta.IntegratedGradients(rule="mine", n_steps=3)), "RULES['mine'](3) failed", "KeyError"
+    )
     assert_refused(lambda: cube.attribute(X, method=ta.IntegratedGradients(rule=raising)), "RULES['mine'] = it")
 
 
@@ -137,6 +140,9 @@ class FirstRow:
 @pytest.mark.parametrize("part", ["integrand", "some", "all"])
 def test_one_entry_does_not_pass_for_all_rows(cube, part):
     assert_refused(lambda: cube.attribute(np.tile(X, (2, 1)), method=First(part)), "FirstRow", "one entry for each row")
+    with pytest.raises(ta.AttributionError) as raised:
+        cube.attribute(np.tile(X, (2, 1)), method=First(part))
+    assert "the model failed" not in str(raised.value)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,6 +207,50 @@ def test_an_error_in_a_rule_is_not_taken_for_a_missing_gradient(rule, words):
         del table.RULES["Cross"]
 
 
+@pytest.fixture
+def crossed():
+    """A model whose score passes an operation that the library has no rule for, of two inputs."""
+    yield ta.Attributor(lambda x: tf.reduce_sum(tf.linalg.cross(x, x[:, ::-1]), 1))
+    from tf_attrib.methods.deeplift.rules import table
+
+    for name in list(table.RULES.added):
+        del table.RULES[name]
+
+
+@pytest.mark.parametrize(
+    ("rule", "words"),
+    [
+        (lambda operation, upstream: upstream, "it returned a tensor"),
+        (lambda operation, upstream: None, "it returned None"),
+        (lambda operation, upstream: [upstream], "it returned a list of 1: [a tensor]"),
+    ],
+)
+def test_a_rule_gives_a_list_with_a_part_for_each_input(crossed, rule, words):
+    extend.deeplift_rule("Cross")(rule)
+    x = np.ones((1, 3), "float32")
+    assert_refused(lambda: crossed.attribute(x, method="deeplift"), "rule <lambda> of Cross must return a list of 2", words)
+
+
+def test_a_rule_that_was_added_is_named_where_it_was_used(crossed):
+    @extend.deeplift_rule("Cross")
+    def halves(operation, upstream):
+        """Half of everything"""
+        return [upstream / 2, upstream / 2]
+
+    x = np.array([[1.0, 2.0, 4.0]], "float32")
+    found = crossed.attribute(x, method="deeplift")
+    assert list(found.status) == ["incomplete"]
+    assert "note: by rules that were added with deeplift_rule: Cross (Half of everything)" in str(found)
+    plain = ta.Attributor(lambda x: tf.reduce_sum(tf.tanh(x), 1)).attribute(x, method="deeplift")
+    assert "deeplift_rule" not in str(plain)
+
+
+def test_a_rule_for_some_inputs_is_said_to_be_one():
+    assert_refused(lambda: extend.deeplift_rule("Pow"), "Pow has a rule, 'Rescale: Δy / Δx', where input 0 alone varies")
+    with pytest.raises(ta.AttributionError, match=r"has a rule, '[^']+': replace=True"):
+        extend.deeplift_rule("Tanh")
+
+
 def test_what_deeplift_rule_takes():
     assert_refused(lambda: extend.deeplift_rule("Cross", inputs=0), "list of positions")
     assert_refused(lambda: extend.deeplift_rule("Cross", words=3), "text")
@@ -248,6 +298,42 @@ def test_a_metric_that_fails_or_changes_what_it_measures(cube):
         )
 
 
+@pytest.mark.filterwarnings("error::RuntimeWarning")
+def test_what_is_no_number_of_a_metric_is_said(cube):
+    def infinite(attributor, result):
+        return [1.0, np.inf]
+
+    def nothing(attributor, result):
+        return None
+
+    def partial(attributor, result):
+        return [1.0, np.nan]
+
+    def measured(metric):
+        return ta.metrics.compare(cube, X, ["gradient"], metrics=[metric])
+
+    assert_refused(lambda: measured(infinite), "the metric 'infinite' is infinite for example(s) 1 by Gradient()", "NaN")
+    assert_refused(lambda: measured(nothing), "a number for each example, (2,); it gave None")
+    assert measured(partial)["gradient"]["partial"].mean == 1
+    assert "note: partial has no value for 1 of 2 examples by Gradient()" in str(measured(partial))
+
+
+def test_a_metric_of_one_array_is_told_that_there_are_several():
+    def strongest(attributor, result):
+        return np.abs(result.attributions).reshape(len(result), -1).max(1)
+
+    def joined(attributor, result):
+        parts = [np.abs(leaf).reshape(len(result), -1) for leaf in tf.nest.flatten(result.attributions)]
+        return np.concatenate(parts, 1).max(1)
+
+    two = ta.Attributor(lambda x: tf.reduce_sum(x["a"] * 2 + x["b"], 1))
+    x = {"a": X, "b": X}
+    assert_refused(
+        lambda: ta.metrics.compare(two, x, ["gradient"], [strongest]), "are a dict here", "['a', 'b']", "tf.nest.flatten"
+    )
+    np.testing.assert_allclose(ta.metrics.compare(two, x, ["gradient"], [joined])["gradient"]["joined"].values, [2, 2])
+
+
 # findings
 
 
@@ -265,7 +351,28 @@ def test_examples_of_a_finding_may_be_a_mask(cube):
     assert report["mine"].examples == (1,)
     for wrong in ([0.5], 1, np.where(np.array([True, False])), [[0]]):
         assert_refused(lambda wrong=wrong: found(cube, lambda case: a_finding(wrong)), "whole numbers", "mask")
+        entry = ("mine", "model", "note", {}, "It is so.", "", wrong)
+        assert_refused(lambda entry=entry: ta.Finding(*entry), "whole numbers", "mask")
     assert_refused(lambda: found(cube, lambda case: a_finding(evidence=[1])), "a dict of numbers by name")
+
+
+def test_evidence_is_what_a_report_can_write(cube):
+    given = {
+        "tensor": tf.constant(0.5),
+        "several": [tf.constant([1, 2]), np.float32(0.25)],
+        "by_name": {"a": np.array([True]), 3: None},
+        "word": "dense",
+    }
+    report = found(cube, lambda case: a_finding(evidence=given))
+    wanted = {"tensor": 0.5, "several": [[1, 2], 0.25], "by_name": {"a": [True], "3": None}, "word": "dense"}
+    (mine,) = (one for one in json.loads(report.to_json())["findings"] if one["name"] == "mine")
+    assert mine["evidence"] == wanted
+    assert "tensor 0.5" in str(report["mine"])
+    for wrong in (object(), 1j, np.array([object()]), {"inner": [{1, 2}]}, cube):
+        assert_refused(
+            lambda wrong=wrong: a_finding(evidence={"number": wrong}), "'number' of the finding 'mine'", "numbers or"
+        )
+        assert_refused(lambda wrong=wrong: ta.Finding("mine", "model", "note", {"number": wrong}, "So."), "numbers or words")
 
 
 def test_a_check_that_fails_or_changes_the_inputs(cube):
@@ -278,6 +385,15 @@ def test_a_check_that_fails_or_changes_the_inputs(cube):
     assert_refused(lambda: ta.diagnose(cube, inputs, checks=[emptied]), "the check emptied", "read-only")
     np.testing.assert_array_equal(inputs, X)
     assert_refused(lambda: found(cube, lambda case: raising()), "failed with KeyError")
+
+
+@pytest.mark.parametrize("name", ["check_gap", "check_called", "check_repeatable"])
+def test_a_check_is_not_called_as_one_of_the_library_is(name):
+    entry = extend.Entry("mine", "model", "disease", "evidence", "remedy")
+    own = lambda case: []  # noqa: E731
+    own.__name__ = name
+    assert_refused(lambda: extend.check(entry)(own), f"the library has a check {name!r}")
+    assert "mine" not in extend.FINDINGS
 
 
 def test_what_is_no_check_adds_no_entry():

@@ -24,6 +24,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         action="store_true",
         help="with --rules, which loads the model: load Lambda layers, which run their author's Python code",
     )
+    reading.add_import(inspect.add_argument, "DeepLIFT rules of your own, for --rules")
     inspect.add_argument("--json", action="store_true", help="print it as JSON")
     inspect.set_defaults(run=run)
 
@@ -35,8 +36,9 @@ def run(options: argparse.Namespace) -> None:
     if options.rules:
         _print_rules(options)
         return
-    if options.allow_unsafe:
-        raise AttributionError("--allow-unsafe is for --rules: without it nothing is loaded")
+    for given, name in ((options.allow_unsafe, "--allow-unsafe"), (options.extensions, "--import")):
+        if given:
+            raise AttributionError(f"{name} is for --rules: without it nothing is loaded, and no rule is asked for")
     with reading.quiet_keras():
         found = inspect(options.path, options.signature)
     print(found.to_json() if options.json else found)

@@ -74,17 +74,22 @@ def add_reading(add: Callable[..., Any], inputs: str = INPUTS) -> None:
     add("--resize", action="store_true", help="bring images to the size that the model takes")
     add("--seed", type=int, default=0, help="of random baselines and methods (default: 0)")
     add("--batch-size", type=int, metavar="ROWS", help="gradient rows in a block (default: by the model's size)")
+    add_import(add)
+    add(
+        "--allow-unsafe",
+        action="store_true",
+        help="load what is not known to be harmless, such as Lambda layers, which run the model author's Python code",
+    )
+
+
+def add_import(add: Callable[..., Any], of: str = "methods, rules, metrics or checks of your own") -> None:
+    """Adds the option that runs a file of the user's own first."""
     add(
         "--import",
         dest="extensions",
         action="append",
         metavar="FILE",
-        help="run a Python file first that adds methods, rules, metrics or checks of your own; may be given several times",
-    )
-    add(
-        "--allow-unsafe",
-        action="store_true",
-        help="load what is not known to be harmless, such as Lambda layers, which run the model author's Python code",
+        help=f"run a Python file first that adds {of}; may be given several times",
     )
 
 

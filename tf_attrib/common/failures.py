@@ -13,6 +13,8 @@ import tensorflow as tf
 from .errors import AttributionError, one_line
 
 MORE_MEMORY = "this takes more memory than there is; give fewer examples, steps or samples at a time, or a smaller batch_size"
+# In front of the message of an assertion in the graph that is about a user's own code, so that no model is blamed.
+OWN = "in own code: "
 # Errors of Python functions that TensorFlow called and whose errors it puts into words of its own, by the number that they were
 # raised under; the last few.
 _RAISED: OrderedDict[int, Exception] = OrderedDict()
@@ -30,6 +32,9 @@ def plain_failures() -> Iterator[None]:
         inner = _raised(error)
         if isinstance(inner, AttributionError | KeyboardInterrupt):
             raise inner from None
+        own = re.search(f"{OWN}(.+)", str(error.message))
+        if own is not None:
+            raise AttributionError(own[1].strip()[:300]) from error
         reason = _reason(error) if inner is None else f"{type(inner).__name__}: {one_line(inner, 300)}"
         raise AttributionError(f"the model failed on these inputs: {reason}") from inner or error
     except MemoryError as error:

@@ -4,9 +4,7 @@
 """
 
 from collections.abc import Iterable
-from typing import Any
-
-import numpy as np
+from typing import Any, cast
 
 from ..common.errors import AttributionError, nearest
 from ..common.registry import Registry
@@ -43,30 +41,14 @@ def finding(
         severity, evidence, meaning, remedy, examples: as of a `Finding`.
 
     Raises:
-        AttributionError: no finding of that name, no such severity, or examples that are no numbers of such.
+        AttributionError: no finding of that name, no such severity, evidence that is no numbers or words, or examples that are
+            no numbers of such.
     """
     if name not in FINDINGS:
         raise AttributionError(
             f"no finding is called {name!r}; there are: {nearest(name, FINDINGS)}, or add an entry to FINDINGS"
         )
-    if not isinstance(evidence, dict):
-        raise AttributionError(f"the evidence of the finding {name!r} is a dict of numbers by name; got {evidence!r}")
-    return Finding(name, FINDINGS[name].topic, severity, evidence, meaning, remedy, _numbers(name, examples))
-
-
-def _numbers(name: str, examples: Iterable[int]) -> tuple[int, ...]:
-    """The numbers of examples; of a mask, those where it is True."""
-    try:
-        given = np.asarray(list(examples))
-    except (TypeError, ValueError):
-        given = np.zeros((0, 0))
-    if given.ndim == 1 and given.dtype.kind == "b":
-        given = np.flatnonzero(given)
-    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
-        raise AttributionError(
-            f"the examples of the finding {name!r} are whole numbers, such as (0, 3), or a mask (n,); got {examples!r}"
-        )
-    return tuple(int(i) for i in given)
+    return Finding(name, FINDINGS[name].topic, severity, evidence, meaning, remedy, cast(tuple[int, ...], examples))
 
 
 def table() -> str:

@@ -43,8 +43,16 @@ CHECKS = (
     integral.check_gap,
     integral.check_cancellation,
 )
+
+
+def _own_check(name: str, given: Any) -> Check:
+    if name in (one.__name__ for one in (repeatable.check_repeatable, *FORWARD, *CHECKS)):
+        raise AttributionError(f"the library has a check {name!r}, which runs beside yours: give your function another name")
+    return as_check(name, given)
+
+
 # Those that others add by name, with `check`: each report has what they find.
-ADDED: Registry[Check] = Registry("check", as_check)
+ADDED: Registry[Check] = Registry("check", _own_check)
 
 
 @plain_failures()

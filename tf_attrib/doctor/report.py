@@ -27,10 +27,10 @@ class Finding:
         name: a stable identifier such as "baseline_favours_a_class".
         topic: model, output, baseline or integral.
         severity: "error" (numbers are wrong), "warning" (they may mislead), "note" (worth knowing), "passed".
-        evidence: what was measured: numbers and short arrays by name.
+        evidence: what was measured, by name: numbers, words and short arrays, in lists and dicts where there are several.
         meaning: what was found, with its numbers, and what it means.
         remedy: what to type next, "" where nothing needs doing.
-        examples: of which examples of the batch this holds, () for all or none in particular.
+        examples: of which examples of the batch this holds, () for all or none in particular; given as numbers or as a mask.
     """
 
     name: str
@@ -45,6 +45,13 @@ class Finding:
         for value, known, what in ((self.topic, TOPICS, "topic"), (self.severity, SEVERITIES, "severity")):
             if value not in known:
                 raise AttributionError(f"a finding's {what} is one of {', '.join(known)}; got {value!r}")
+        if not isinstance(self.evidence, dict):
+            raise AttributionError(
+                f"the evidence of the finding {self.name!r} is a dict of numbers by name; got {self.evidence!r}"
+            )
+        evidence = {name: _measured(value, f"{name!r} of the finding {self.name!r}") for name, value in self.evidence.items()}
+        object.__setattr__(self, "evidence", evidence)
+        object.__setattr__(self, "examples", _numbers(self.name, self.examples))
 
     @printed
     def __repr__(self) -> str:
@@ -165,6 +172,39 @@ class Report:
             Section(topic.capitalize(), [_html(one) for one in self.findings if one.topic == topic])
             for topic in dict.fromkeys(one.topic for one in self.findings)
         ]
+
+
+def _measured(value: Any, what: str) -> Any:
+    """Evidence as a report can keep and write it; tensors as arrays.
+
+    Raises:
+        AttributionError: it is neither numbers nor words.
+    """
+    if value is None or isinstance(value, str | bool | int | float | np.bool_ | np.integer | np.floating):
+        return value
+    if isinstance(value, dict):
+        return {key: _measured(one, what) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_measured(one, what) for one in value]
+    array = np.asarray(value) if hasattr(value, "__array__") else np.array(None)
+    if array.dtype.kind not in "biufU":
+        raise AttributionError(f"the evidence {what} must be numbers or words, in lists, dicts or an array; got {value!r}")
+    return array if array.ndim else array.item()
+
+
+def _numbers(name: str, examples: Any) -> tuple[int, ...]:
+    """The numbers of examples; of a mask, those where it is True."""
+    try:
+        given = np.asarray(list(examples))
+    except (TypeError, ValueError):
+        given = np.zeros((0, 0))
+    if given.ndim == 1 and given.dtype.kind == "b":
+        given = np.flatnonzero(given)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise AttributionError(
+            f"the examples of the finding {name!r} are whole numbers, such as (0, 3), or a mask (n,); got {examples!r}"
+        )
+    return tuple(int(i) for i in given)
 
 
 def _rank(finding: Finding) -> int:

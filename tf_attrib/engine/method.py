@@ -2,6 +2,8 @@
 
 import dataclasses
 import difflib
+import inspect
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
@@ -22,6 +24,8 @@ from .row import RowFunction
 from .session import Session
 from .work import Work
 
+# What `ta.metrics.compare` calls the random attribution, beside which it puts methods.
+RANDOM = "random"
 # What the numbers of a method may be: see `Result.kind`.
 KINDS = ("contribution", "slope", "effect", "map", "expectation", "square")
 
@@ -32,11 +36,11 @@ class Method:
     what follows whatever is not as it is here; `METHODS["mine"] = Mine` gives it a name.
 
     Attributes:
-        takes_baselines: whether a user may choose x'.
+        takes_baselines: whether a user may choose x'; then `uses_baseline`, too.
         needs_data: whether x' must be drawn from data, so that nothing stands in where no baselines are given.
         uses_baseline: whether the score at x' says something about the attribution.
         baseline_of_input: whether x' is made of x, so that noisy copies of x would need others.
-        complete: whether the attributions claim to sum to F(x) - F(x').
+        complete: whether the attributions claim to sum to F(x) - F(x'); then `uses_baseline`, too.
         exact: whether they do to rounding, so that a gap says that something is wrong.
         linear: whether the attribution of a weighted sum of functions is the weighted sum of theirs.
         symmetric: whether features that the function treats alike, equal in x and x', get the same; not only in the mean over
@@ -47,9 +51,10 @@ class Method:
         needs_images: whether it is for images alone, (height, width, channels) for each example.
         kind: what the attributions are, as `Result.kind` has it: contribution, slope, effect, map, expectation, or square
             (without sign).
-        in_score_units: whether their sum is in the unit of the score, so that a gap has a meaning.
+        in_score_units: whether their sum is in the unit of the score, so that a gap has a meaning: of contributions it is, of
+            other kinds not.
         on_path: whether rows lie on the path from x' to x, x among them, and give the slope of the score along it: that at x
-            says how much the gradient there accounts for (`Result.gradient_share`).
+            says how much the gradient there accounts for (`Result.gradient_share`). False where they give zeros for it.
         forward_only: whether rows need no gradient.
         random: whether points are drawn.
         measured_format: whether rows are gradients at the input or summed along a path, so that what a half-precision format
@@ -82,6 +87,15 @@ class Method:
     rules: ClassVar[str | None] = None
     control: ClassVar[Control | None] = None
     cloud: ClassVar[Cloud | None] = None
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Keeps a repr that a method wrote itself, such as one without what is not in force: a dataclass that is made of it
+        would write one of all fields in its place."""
+        super().__init_subclass__(**kwargs)
+        own = cls.__repr__
+        made = inspect.isfunction(own) and own.__globals__["__name__"] in ("dataclasses", "reprlib")
+        if inspect.isfunction(own) and not made:
+            cls.__repr__ = own
 
     def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         """The rows of one example, see `ta.extend.points`.
@@ -180,9 +194,42 @@ class Method:
 # What a method says of itself with True or False.
 FLAGS = tuple(name for name, value in vars(Method).items() if isinstance(value, bool))
 
+# What a method cannot say of itself together: each would be dropped without a word, or make a number that means nothing.
+CONTRADICTIONS: tuple[tuple[Callable[[Method], bool], str], ...] = (
+    (
+        lambda method: method.exact and not method.complete,
+        "exact = True, which only attributions that are complete can be: complete = True",
+    ),
+    (
+        lambda method: method.complete and not method.uses_baseline,
+        "complete = True and uses_baseline = False, but what is complete sums to F(x) - F(x'): uses_baseline = True",
+    ),
+    (
+        lambda method: method.takes_baselines and not method.uses_baseline,
+        "takes_baselines = True and uses_baseline = False, so that a user's baselines would count for nothing: say both, or "
+        "takes_baselines = False",
+    ),
+    (
+        lambda method: method.needs_data and not method.takes_baselines,
+        "needs_data = True and takes_baselines = False, but data is given as baselines: takes_baselines = True",
+    ),
+    (
+        lambda method: method.kind == "contribution" and not method.in_score_units,
+        'kind = "contribution" and in_score_units = False, but contributions are parts of the score in its unit: '
+        'in_score_units = True, or kind = "slope" (score per unit of the input) or "effect"',
+    ),
+    (
+        lambda method: method.kind != "contribution" and method.in_score_units,
+        'kind = "{kind}" and in_score_units = True, but of contributions alone the sum is in the unit of the score: '
+        'in_score_units = False, or kind = "contribution"',
+    ),
+)
+
 
 def _made(name: str, method: Any) -> type[Method]:
     """`method`, where it can be the method called `name`."""
+    if name == RANDOM:
+        raise AttributionError(f"{name!r} is the random attribution of ta.metrics.compare: take another name")
     if not (isinstance(method, type) and issubclass(method, Method)):
         raise AttributionError(f"METHODS[{name!r}] takes a class of methods, a subclass of ta.Method; got {method!r}")
     for part in ("row",) if method.integrator is not Method.integrator else ("points", "row"):
@@ -204,13 +251,36 @@ def _consistent(method: Method) -> Method:
     for flag in FLAGS:
         if not isinstance(getattr(method, flag), bool):
             raise AttributionError(f"{flag} of {name} must be True or False, got {getattr(method, flag)!r}")
-    if method.exact and not method.complete:
-        raise AttributionError(f"{name} says exact = True, which only attributions that are complete can be: complete = True")
+    for contradicts, words in CONTRADICTIONS:
+        if contradicts(method):
+            raise AttributionError(f"{name} says {words.format(kind=method.kind)}")
+    _check_fields(type(method))
     own = [part for part, value in vars(type(method)).items() if isinstance(value, bool) and part not in FLAGS]
     for part in own:
         if meant := difflib.get_close_matches(part, FLAGS, 1, 0.85):
             raise AttributionError(f"{name} says {part}, which no method is asked for; {meant[0]} is")
     return method
+
+
+def _check_fields(method: type[Method]) -> None:
+    """Raises where a class says a default that its instances would not have, since `dataclass` was not told of it."""
+    for base in method.__mro__[: method.__mro__.index(Method)]:
+        said = inspect.get_annotations(base)
+        missed = [name for name, kind in said.items() if "ClassVar" not in str(kind)]
+        if missed and "__dataclass_fields__" not in vars(base):
+            raise AttributionError(
+                f"{base.__name__} says {', '.join(missed)} and is no dataclass, so that it would be ignored: write "
+                f"@dataclasses.dataclass(frozen=True) above class {base.__name__}"
+            )
+        parents = [one for one in base.__mro__[1:] if dataclasses.is_dataclass(one)]
+        known = {field.name for one in parents for field in dataclasses.fields(one)}
+        bare = [name for name in vars(base) if name in known and name not in said and not hasattr(vars(base)[name], "__get__")]
+        for name in bare:
+            value = vars(base)[name]
+            raise AttributionError(
+                f"{base.__name__} says {name} = {value!r} of a field without its type, which a dataclass ignores: write "
+                f"{name}: {type(value).__name__} = {value!r}, and @dataclasses.dataclass(frozen=True) above the class"
+            )
 
 
 # The table of methods by name, as `attribute(method=...)` takes them; `methods` fills it, and others may add theirs.

@@ -17,7 +17,7 @@ from ..selection.references import References
 from ..selection.score_function import ScoreFunction
 from .blocks import in_blocks
 from .integral.integrator import Batch, Integrator
-from .row import Row, RowFunction, checked, per_row
+from .row import Row, RowFunction, checked, per_row, varies
 
 # The size of a block, as bytes of all forward outputs of its rows together. The peak is about a third of it, since most
 # are freed early. Measured on MobileNetV2 and small nets: more rows than this allows are no faster.
@@ -68,6 +68,9 @@ class Program:
         sums: shapes of what one row gives, by key.
         by_xla: whether XLA compiles it: blocks, and their tables, are then padded to powers of 2, so that it has few sizes to
             compile for.
+
+    Attributes:
+        gives_slope: once it has run, whether slopes follow from the rows.
     """
 
     def __init__(
@@ -78,7 +81,7 @@ class Program:
         sums: dict[Any, tuple] | None = None,
         by_xla: bool = False,
     ) -> None:
-        self._by_xla = by_xla
+        self._by_xla, self.gives_slope = by_xla, False
         self.function, self._row, self._extra, self._sums = function, row, list(extra or {}), sums
         dtype, inputs, dtypes = function.dtype, function.traced.inputs, function.dtypes
         tables = [tf.TensorSpec([None, *features], dtypes[key]) for key, features in function.features().items()]
@@ -155,6 +158,7 @@ class Program:
             found = self._row(self.function, row)
         # a caller who says no sums takes what the row gives, in its order
         scores, slopes, integrands = found if self._sums is None else checked(self._row, row, found, self._sums, self.function)
+        self.gives_slope = varies(slopes)
         # XLA must know how many there are before it runs
         slots = tf.shape(slot)[0] if self._by_xla else tf.reduce_max(slot) + 1
         sums = [

@@ -7,6 +7,8 @@ from typing import Any, Protocol
 import tensorflow as tf
 
 from ..common.errors import AttributionError
+from ..common.failures import OWN
+from ..graph.graphdef.bodies import SHAPES
 from ..selection.score_function import ScoreFunction
 
 
@@ -166,12 +168,26 @@ def _of_each_row(
         tf.debugging.assert_equal(
             tf.shape(value)[0],
             tf.shape(rows)[0],
-            message=f"the {what} of the row function {name} must be one entry for each row of the block",
+            message=f"{OWN}the {what} of the row function {name} must be one entry for each row of the block",
         )
         for what, value in given.items()
     ]
     with tf.control_dependencies(checks):
         return tf.identity(score), tf.identity(slope), {key: tf.identity(value) for key, value in integrands.items()}
+
+
+def varies(tensor: tf.Tensor) -> bool:
+    """Whether a tensor of a graph follows from what the graph is given, and not from its shapes alone, as zeros do."""
+    seen: set[str] = set()
+    waiting = [tensor.op]
+    while waiting:
+        operation = waiting.pop()
+        if operation.type == "Placeholder":
+            return True
+        if operation.name not in seen and operation.type not in SHAPES:
+            seen.add(operation.name)
+            waiting += [given.op for given in operation.inputs]
+    return False
 
 
 def _tensors(function: ScoreFunction) -> list[dict[Any, Any]]:

@@ -1,5 +1,6 @@
 """From a method and what it works on to what came of all its rows."""
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -27,12 +28,20 @@ def run(method: Method, work: Work, seed: int | None, memory: int, advance: Call
         advance: is told of rows that are done.
     """
     if method.cloud is None:
-        return _outcome(method, work, seed, memory, advance)
+        return _all_finite(_outcome(method, work, seed, memory, advance))
     parts = []
     for which, copies in in_clouds(method.cloud, work.tables.x, seed, memory, work.bytes_beside):
         noisy = work.copied(which, copies, method.control is not None)
         parts.append(method.cloud.folded(_outcome(method, noisy, seed, memory, advance)))
-    return joined(parts)
+    return _all_finite(joined(parts))
+
+
+def _all_finite(outcome: Outcome) -> Outcome:
+    """The same, where an example whose sums are not all finite is none that is: its scores and slopes may well be."""
+    finite = outcome.finite.copy()
+    for total in outcome.totals.values():
+        finite &= np.isfinite(total).all(axis=tuple(range(1, total.ndim)))
+    return dataclasses.replace(outcome, finite=finite)
 
 
 def row_count(method: Method, work: Work) -> int | None:
@@ -76,7 +85,13 @@ def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance:
             f"the row of {method!r} must be a function or a frozen dataclass with __call__, so that it is compiled once; "
             f"got {row!r}"
         )
-    return session.run(row, tables, integrator, odds, advance, sums)
+    outcome = session.run(row, tables, integrator, odds, advance, sums)
+    if method.on_path and method.uses_baseline and not session.gives_slope(row, odds):
+        raise AttributionError(
+            f"{method!r} says on_path = True, which reads slopes of the score along the path, and the slope of its row is the "
+            "same whatever the row: return per_row_sum of gradients times row.difference() in its place, or leave on_path False"
+        )
+    return outcome
 
 
 def _rounding(function: ScoreFunction) -> float | None:

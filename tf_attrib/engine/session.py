@@ -292,6 +292,10 @@ class Session(Fetching):
             self._block = block
         return integrator.outcome()
 
+    def gives_slope(self, row: RowFunction, odds: bool = False) -> bool:
+        """Whether the slopes that `row`, which has run, gives follow from its rows: zeros that stand in for them do not."""
+        return self._programs[row, odds].gives_slope
+
     def path_scores(self, tables: program.Tables, points: Points) -> np.ndarray:
         """(n, rows), the scores at these points of the paths of each example: forward passes alone."""
         rule = Fixed([points] * len(tables.score), {}, self.function.dtype.as_numpy_dtype, forward_only=True)

@@ -16,7 +16,7 @@ from ..selection.streams import in_memory
 from .comparison import Comparison
 from .examples import Examples, attributed, case_of, each_alone, fitting
 from .fidelity import stand_in
-from .infidelity import check_kind, check_measurable
+from .infidelity import check_measurable, check_method
 from .metric import Metric
 from .table import METRICS, RANDOM, Column, Contest, Settings, column
 from .units import units_of
@@ -193,7 +193,7 @@ def _check_methods(
     for method in named.values():
         given = isinstance(method, Attribution)
         if "infidelity" in columns:
-            check_kind(method.method if given else repr(method), method.kind)
+            check_measurable(method) if given else check_method(method)
         # a map at a layer's own positions may be coarser than the examples
         if any(one.of_features for one in columns.values()) and (given or method.kind in ("map", "expectation")):
             session, ready, _ = attributor.prepare(inputs)

@@ -173,7 +173,7 @@ def infidelity(
     """
     if not isinstance(result, Attribution):
         method = as_method(method)
-        check_kind(repr(method), method.kind)
+        check_method(method)
     found = attributed(attributor, result, method, target, baselines, seed)
     check_measurable(found)
     case = case_of(attributor, given_of(found), found.target, baselines, seed)
@@ -220,15 +220,29 @@ UNFIT = {
 }
 
 
-def check_kind(method: str, kind: str) -> None:
-    """Raises where attributions of a method, as it is written, are no slopes and no contributions of features."""
+def check_method(method: Method) -> None:
+    """Raises where attributions of a method are no slopes, and no contributions of features against a baseline."""
+    _check_kind(repr(method), method.kind, method.uses_baseline)
+
+
+def _check_kind(method: str, kind: str, has_baseline: bool) -> None:
     if kind in UNFIT:
         raise AttributionError(f"infidelity means nothing of {method}: {UNFIT[kind]}; {MEASURABLE}")
+    if kind in ("contribution", "effect") and not has_baseline:
+        raise AttributionError(
+            f"infidelity divides {kind}s by x - x', and of {method or 'this result'} no baseline x' is known (a method says "
+            f'uses_baseline = True; where it gives score per unit of the input, kind = "slope"); {MEASURABLE}'
+        )
 
 
 def check_measurable(result: Attribution) -> None:
     """Raises where a result cannot be made score per unit of what it is of."""
-    check_kind(result.method, result.kind)
+    _check_kind(result.method, result.kind, result.difference is not None or result.baseline_is_zero)
+    if not is_slope(result) and result.attribution_unit not in ("", result.unit):
+        raise AttributionError(
+            f"infidelity means nothing of {result.method}: its attributions are in {result.attribution_unit}, and the score is "
+            f"in {result.unit or 'no stated unit'}; {MEASURABLE}"
+        )
     if result.path_at and not is_slope(result):
         raise AttributionError(
             f"infidelity means nothing of {result.method} at {result.at}: its path and its baseline are at "

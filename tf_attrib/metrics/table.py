@@ -13,7 +13,8 @@ from ..common.nested import flatten
 from ..common.own_code import code_of
 from ..common.registry import Registry
 from ..common.types import present
-from ..engine.method import Method
+from ..engine.method import RANDOM, Method
+from ..selection.inputs import few
 from .examples import Examples, case_of, given_of
 from .fidelity import LEAST, Aopc, Ranked, aopc_of, deletion_of, insertion_of
 from .infidelity import Slope, infidelities
@@ -23,8 +24,6 @@ from .randomisation import randomisation
 from .sensitivity import max_sensitivity
 from .sparseness import sparseness
 from .units import Units
-
-RANDOM = "random"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -201,8 +200,14 @@ def column(name: str, given: Any) -> Column:
     words = next(iter((given.__doc__ or "").strip().splitlines()), "")
 
     def measured(contest: Contest, result: Attribution) -> Metric:
+        leaves, several = flatten(result.attributions), not isinstance(result.attributions, np.ndarray)
         with code_of(
-            f"the metric {name!r}", [*flatten(result.attributions).values(), *flatten(result.inputs).values(), result.scores]
+            f"the metric {name!r}",
+            [*leaves.values(), *flatten(result.inputs).values(), result.scores],
+            f" (attributions are a {type(result.attributions).__name__} here, an array for each of {list(leaves)}: "
+            "tf.nest.flatten(result.attributions) is a list of them)"
+            if several
+            else "",
         ):
             found = given(contest.attributor, result)
         return _metric(name, words, found, result)
@@ -212,6 +217,10 @@ def column(name: str, given: Any) -> Column:
 
 def _metric(name: str, words: str, found: Any, result: Attribution) -> Metric:
     """What a function of others gave for one row, as a metric; of numbers alone `words` say what they are."""
+    if found is None:
+        raise AttributionError(
+            f"the metric {name!r} must give a number for each example, ({len(result)},); it gave None: return it"
+        )
     if isinstance(found, Metric):
         metric = found
     else:
@@ -223,6 +232,15 @@ def _metric(name: str, words: str, found: Any, result: Attribution) -> Metric:
         _check_length(name, values, result)
         metric = Metric(heading(name), values, result.method, "", "", words)
     _check_length(name, metric.values, result)
+    infinite, unknown = np.flatnonzero(np.isinf(metric.values)), np.flatnonzero(np.isnan(metric.values))
+    if len(infinite):
+        raise AttributionError(
+            f"the metric {name!r} is infinite for example(s) {few(infinite)} by {result.method}: give NaN where it has no "
+            "meaning, which leaves an example out of the mean"
+        )
+    if len(unknown) and not metric.notes:
+        said = f"{name} has no value for {len(unknown)} of {len(result)} examples by {result.method}, which the mean leaves out"
+        metric = dataclasses.replace(metric, notes=(said,))
     return metric
 
 

@@ -10,6 +10,7 @@ from keras import layers
 
 import tf_attrib as ta
 from tf_attrib import cli
+from tf_attrib.methods.deeplift.rules.table import RULES
 
 from ...conftest import assert_refused, make_cnn, make_mlp
 
@@ -280,3 +281,21 @@ def test_the_command_lists_the_rules_of_a_model_with_a_lambda_layer_when_told_to
     assert "lambda" in capsys.readouterr().out
     assert cli.main(["inspect", path, "--allow-unsafe"]) != 0  # nothing is loaded then
     assert "--allow-unsafe is for --rules" in capsys.readouterr().err
+
+
+def test_the_command_lists_the_rules_of_ones_own(mlp, tmp_path, capsys):
+    mlp.save(tmp_path / "model.keras")
+    own = tmp_path / "own.py"
+    own.write_text(
+        "from tf_attrib import extend\n"
+        "@extend.deeplift_rule('Tanh', words='a rule of my own', replace=True)\n"
+        "def rule(operation, upstream):\n"
+        "    return [upstream]\n"
+    )
+    try:
+        assert cli.main(["inspect", str(tmp_path / "model.keras"), "--rules", "--import", str(own)]) == 0
+        assert "a rule of my own" in capsys.readouterr().out
+        assert cli.main(["inspect", str(tmp_path / "model.keras"), "--import", str(own)]) == 2
+        assert "--import is for --rules" in capsys.readouterr().err
+    finally:
+        del RULES["Tanh"]

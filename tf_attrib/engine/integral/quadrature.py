@@ -175,13 +175,13 @@ def make_rule(rule: str | Rule | None = None, n_steps: int | None = None) -> Rul
             f"n_steps={n_steps} of the rule {rule!r}: at most {most} nodes are made; without n_steps, "
             "tolerance=0.001 finds as many as each path needs"
         )
-    made = _made(function, int(n_steps))
+    made = _made(rule, function, int(n_steps))
     if not isinstance(made, Rule):
         raise AttributionError(f"RULES[{rule!r}]({n_steps}) must return a ta.Rule, it returned {made!r}")
     return made
 
 
 @functools.lru_cache(maxsize=32)
-def _made(function: Callable[[int], Rule], n_steps: int) -> Rule:
-    with code_of(f"RULES[{getattr(function, '__name__', repr(function))!r}]({n_steps})"):
+def _made(name: str, function: Callable[[int], Rule], n_steps: int) -> Rule:
+    with code_of(f"RULES[{name!r}]({n_steps})"):
         return function(n_steps)  # the nodes of Gauss-Legendre take longer to find than a small net's gradients

@@ -13,7 +13,7 @@ from ...engine.session import Session
 from ...engine.work import Work
 from ...selection.references import References
 from ...selection.score_function import ScoreFunction
-from .multipliers import DeepLiftIntegrand, replaced_gradients
+from .multipliers import DeepLiftIntegrand, added_rules, replaced_gradients
 from .rules.table import RULES
 
 
@@ -58,7 +58,7 @@ class DeepLift(Method):
         return DeepLiftIntegrand(self.rule, RULES.version)
 
     def notes(self, function: ScoreFunction) -> tuple[str, ...]:
-        return replaced_gradients(function)
+        return replaced_gradients(function) + added_rules(function)
 
 
 @dataclasses.dataclass(frozen=True)

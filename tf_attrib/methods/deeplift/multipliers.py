@@ -17,11 +17,13 @@ from ...selection.score_function import ScoreFunction
 from .marking import Marked, at_rectifiers
 from .pairing import Pairing
 from .rules.common import REFERENCE, SCOPE
-from .rules.table import AT_RECTIFIERS
+from .rules.table import AT_RECTIFIERS, RULES
 
 _NUMBERS = itertools.count()
 # How many gradients of an author's are on the path of a score function, counted once.
 _AUTHORED: weakref.WeakKeyDictionary[ScoreFunction, int] = weakref.WeakKeyDictionary()
+# The rules of others that the multipliers of a score function pass, in words, as they were compiled last.
+_ADDED: weakref.WeakKeyDictionary[ScoreFunction, tuple[str, ...]] = weakref.WeakKeyDictionary()
 # What a user can do about an operation without a rule.
 ELSEWHERE = (
     "ta.coverage(attributor) lists them all; choose a tensor behind it with at=ta.layer(name) or ta.tensor(name), or "
@@ -100,6 +102,9 @@ def multipliers(function: ScoreFunction, row: Row, rule: str) -> tuple[tf.Tensor
     """
     ports, found = function.place.ports, ruled(function, rule)
     refuse(function, found.uncovered())
+    _ADDED[function] = tuple(
+        dict.fromkeys(f"{one.operation} ({one.rule})" for one in found.marked if one.operation in RULES.added)
+    )
 
     def backward(scale: tf.Tensor | None) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         graph = tf.compat.v1.get_default_graph()
@@ -193,6 +198,14 @@ class RectifierIntegrand:
         """Score (rows,), zeros (rows,), and gradients by key."""
         score, found = multipliers(function, row, self.rule)
         return score, tf.zeros_like(score), found
+
+
+def added_rules(function: ScoreFunction) -> tuple[str, ...]:
+    """A note where multipliers passed rules of others: whether these add up nobody has tested."""
+    rules = _ADDED.get(function)
+    if not rules:
+        return ()
+    return (f"by rules that were added with deeplift_rule: {', '.join(rules)}; where a gap is left, look at these first",)
 
 
 def replaced_gradients(function: ScoreFunction) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ import tensorflow as tf
 from ....common.checks import whole
 from ....common.errors import AttributionError
 from ....common.own_code import code_of
+from ....common.types import present
 from ....graph.graphdef import bodies, nodes, scopes
 from . import table
 
@@ -42,7 +43,9 @@ def deeplift_rule(
         inputs: positions of the inputs that may vary; None: any.
         of_complex: whether it holds for complex numbers, too.
         replace: whether it may stand in for a rule of the library, also where that one takes operations together, such as
-            RevealCancel; else only operations without a rule get one.
+            RevealCancel, or holds for some inputs alone, as that of Pow does for the base: where others vary, `ta.coverage`
+            says NONE. Yours then is the rule in all cases; else only types of operations that the library has no rule for
+            get one.
 
     Raises:
         AttributionError: no type of operation of this TensorFlow, or one that has a rule.
@@ -55,9 +58,7 @@ def deeplift_rule(
         if operation in WITHOUT:
             raise AttributionError(f"{operation} takes no rule: rules hold for the operations inside it, or nothing passes it")
         if operation in table.RULES and operation not in table.RULES.added and not replace:
-            raise AttributionError(
-                f"{operation} has a rule, {table.RULES[operation][0].words!r}: replace=True puts yours in its place"
-            )
+            raise AttributionError(f"{operation} has a rule, {_known(operation)}: replace=True puts yours in its place")
     if not operations:
         raise AttributionError("deeplift_rule takes types of operations: @deeplift_rule('Atan2')")
     if inputs is not None and (not isinstance(inputs, Sequence) or isinstance(inputs, str)):
@@ -77,6 +78,14 @@ def deeplift_rule(
         return function
 
     return register
+
+
+def _known(operation: str) -> str:
+    """The library's rule of a type of operation, and which of its inputs may vary."""
+    rules, count = table.RULES[operation], len(present(nodes.definition(operation)).input_arg)
+    may = sorted(set().union(*(range(count) if rule.inputs is None else rule.inputs for rule in rules)))
+    where = f", where input {' or '.join(map(str, may))} alone varies" if len(may) < count else ""
+    return f"{rules[0].words!r}{where}"
 
 
 def _named(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -55,17 +55,24 @@ def registered(name: str, function: Callable, every: bool = False) -> str:
 
     @tf.RegisterGradient(name)
     def gradient(operation: tf.Operation, *upstream: Any) -> list[tf.Tensor | None]:
-        found = function(operation, *map(tf.convert_to_tensor, upstream))  # behind a gather there are slices
-        found = list(found) if isinstance(found, list | tuple) else [found]
+        returned = function(operation, *map(tf.convert_to_tensor, upstream))  # behind a gather there are slices
+        found = list(returned) if isinstance(returned, list | tuple) else [returned]
         fits = len(found) == len(operation.inputs) or (len(found) < len(operation.inputs) and not every)
         if not fits or any(one is not None and not tf.is_tensor(one) for one in found):
             raise AttributionError(
-                f"the rule {function.__name__} of {operation.type} must return a tensor or None for each of its "
-                f"{len(operation.inputs)} inputs, got {found!r}"
+                f"the rule {function.__name__} of {operation.type} must return a list of {len(operation.inputs)}, a tensor or "
+                f"None for each of its inputs; it returned {_said(returned)}"
             )
         return found + [None] * (len(operation.inputs) - len(found))
 
     return name
+
+
+def _said(returned: Any) -> str:
+    """What a rule returned, in a word for each part."""
+    if isinstance(returned, list | tuple):
+        return f"a list of {len(returned)}: [{', '.join(map(_said, returned))}]"
+    return "a tensor" if tf.is_tensor(returned) else repr(returned)
 
 
 def _pass(operation: tf.Operation, *upstream: tf.Tensor) -> list[tf.Tensor]:
