@@ -21,13 +21,12 @@ from . import manifest, storage
 from .blocks import Kept
 from .folder import AttributionSet, failures_path, shard_path, unreadable_path
 from .gathering import Gathering
-from .isolated import Call, Isolated
+from .isolated import Call, Isolated, as_target, checked_on_error
 from .rows import Rows
 from .several import several
 from .source_files import are_paths, from_files, image_reader
 from .sources import Source, Unreadable, from_memory_or_stream
 
-LABEL = "label"
 # What every one of several processes is told.
 PASSED_ON = ("method", "target", "baselines", "at", "of", "seed", "batch_size", "shard_size", "keep", "reduce", "dtype")
 PASSED_ON += ("on_error", "ids", "labels", "features", "value_range", "resize")
@@ -113,14 +112,13 @@ def attribute_dataset(
     whole("batch_size", batch_size)
     whole("shard_size", shard_size)
     whole("seed", seed, 0)
-    if on_error not in ("mark", "raise"):
-        raise AttributionError(f"on_error must be 'mark' or 'raise', got {on_error!r}")
+    checked_on_error(on_error)
     options = {name: value for name, value in locals().items() if name in PASSED_ON}
     kept = Kept(tuple(keep) if not isinstance(keep, str) else keep, reduce, dtype)
     if processes is not None or devices is not None:  # the model is not read here: it would take the memory of every GPU
         return several(attribute_dataset, attributor, data, out, options, (k, n), processes, devices, verbose)
     attributor = _attributor(attributor, at, of)
-    call = Call(attributor, {"method": as_method(method), "baselines": baselines, "seed": seed}, _target(target), on_error)
+    call = Call(attributor, {"method": as_method(method), "baselines": baselines, "seed": seed}, as_target(target), on_error)
     source = _source(attributor, data, ids, labels, features, value_range, resize, batch_size)
     folder, how = Path(out), storage.kind()
     told = manifest.made(call, kept, source, batch_size, shard_size, how)
@@ -241,14 +239,6 @@ def _source(
     if features is not None:
         raise AttributionError("features= is of files; data in memory and in batches have their inputs as the model takes them")
     return from_memory_or_stream(attributor, data, ids, labels, batch_size)
-
-
-def _target(target: Any) -> Any:
-    if isinstance(target, str) and target != LABEL:
-        raise AttributionError(f"target is a class, {LABEL!r} (that of each row), or as attribute takes it; got {target!r}")
-    if isinstance(target, np.ndarray | list) or hasattr(target, "__array__"):
-        raise AttributionError("a target for each row goes with the data: labels=..., target='label'")
-    return target
 
 
 def _share(shard: Any) -> tuple[int, int]:
