@@ -12,6 +12,7 @@ _PUBLIC = {
     "attribution": ("Attribution", "load"),
     "attributor": ("Attributor",),
     "common.errors": ("AttributionError", "MissingExtra"),
+    "datasets.compare_runs": ("compare_runs",),
     "datasets.engines.batch_attributor": ("BatchAttributor",),
     "datasets.feature_permutation": ("feature_permutation",),
     "datasets.misclassified": ("misclassified",),

@@ -76,9 +76,10 @@ def test_what_is_the_same_has_the_same(monkeypatch):
 
 def test_another_process_finds_the_same():
     code = (
-        "import numpy as np, tf_attrib as ta; from tf_attrib.common.fingerprint import fingerprint as f\n"
+        "import dataclasses, numpy as np; from tf_attrib.common.fingerprint import fingerprint as f\n"
         "def by(factor):\n    return lambda x: x * factor\n"
-        "print(f(ta.dataset(np.ones((2, 3)))), f(ta.XRAI()), f(by(np.arange(3))), f({'a', 'b', 'c'}))"
+        "made = dataclasses.make_dataclass('Made', ['make', 'words'])(by(np.arange(3)), 'x')\n"
+        "print(f(made), f(by(np.ones((2, 3)))), f({'a', 'b', 'c'}), f([object(), len, dict]))"
     )
     environment = {"PYTHONPATH": str(Path(ta.__file__).parents[1]), "TF_CPP_MIN_LOG_LEVEL": "3"}
     runs = [

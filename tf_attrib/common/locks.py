@@ -2,16 +2,16 @@
 
 import contextlib
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from .errors import AttributionError
 
-try:
-    import fcntl
-except ImportError:  # Windows has another
-    fcntl = None
+if sys.platform == "win32":
     import msvcrt
+else:
+    import fcntl
 
 
 @contextlib.contextmanager
@@ -38,7 +38,7 @@ def locked(path: Path, words: str, shared: bool = False) -> Iterator[None]:
 
 def _take(number: int, shared: bool) -> None:
     """Raises OSError where another has it."""
-    if fcntl is not None:
-        fcntl.flock(number, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    else:
+    if sys.platform == "win32":
         msvcrt.locking(number, msvcrt.LK_NBLCK, 1)
+    else:
+        fcntl.flock(number, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)

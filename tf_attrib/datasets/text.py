@@ -21,7 +21,7 @@ def lines(summary: Any) -> list[str]:
     """The whole text of a `DataSummary`."""
     found = [headline(summary)]
     header, rows = top_rows(summary)
-    found += ["", *_aligned(header, rows), f"  {legend(summary)}"]
+    found += ["", *aligned(header, rows), f"  {legend(summary)}"]
     for part in (degenerate_lines(summary), trigger_lines(summary), rule_lines(summary)):
         found += ["", *part] if part else []
     return found + [f"  note: {note}" for note in summary.notes]
@@ -105,7 +105,7 @@ def trigger_lines(summary: Any) -> list[str]:
         rows = trigger_rows(summary, target)
         found += [
             f"trigger words{name}",
-            *_aligned(["word", "trigger in", "of", "attribution", "an example"], rows, left=(0, 4)),
+            *aligned(["word", "trigger in", "of", "attribution", "an example"], rows, left=(0, 4)),
         ]
     return found
 
@@ -127,7 +127,7 @@ def _signed(value: float) -> str:
     return "-" if np.isnan(value) else f"{value:+.3g}"
 
 
-def _aligned(header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
+def aligned(header: Sequence[str], rows: Sequence[Sequence[str]], left: Sequence[int] = (0,)) -> list[str]:
     """Columns side by side; those in `left` begin at the left."""
     table = [header, *rows]
     widths = [max(len(row[column]) for row in table) for column in range(len(header))]

@@ -36,8 +36,8 @@ def save(result: Result, path: str | os.PathLike, overwrite: bool = False) -> Pa
     if not path.parent.is_dir():
         raise AttributionError(f"there is no folder {str(path.parent)!r} to save in")
     header, arrays = parts(result)
-    text = np.asarray(json.dumps(header))
-    return write_whole(path, lambda file: np.savez_compressed(file, header=text, **arrays))
+    arrays["header"] = np.asarray(json.dumps(header))
+    return write_whole(path, lambda file: np.savez_compressed(file, **arrays))  # pyright: ignore[reportArgumentType] (no array is called allow_pickle)
 
 
 def parts(result: Result) -> tuple[dict[str, Any], dict[str, np.ndarray]]:

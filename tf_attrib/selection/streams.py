@@ -36,7 +36,7 @@ def gathered(
     Raises:
         AttributionError: as `in_memory`.
     """
-    if count is None and dataset.cardinality().numpy() == tf.data.INFINITE_CARDINALITY:
+    if count is None and int(dataset.cardinality()) == tf.data.INFINITE_CARDINALITY:
         raise AttributionError(
             f"the data set of {of} never ends: leave repeat() out, or take some batches of it, dataset.take(4)"
         )

@@ -49,22 +49,19 @@ def objects(values):
 
 
 def test_columns_are_those_of_attribute(path, attributor):
-    found = ta.BatchAttributor(path, ids="name", labels="y", target="label", keep=("attributions", "inputs"))(
-        {"name": IDS, "x": X, "y": Y}
-    )
+    found = ta.BatchAttributor(path, ["x"], "y", target="label", keep=("attributions", "inputs"))({"name": IDS, "x": X, "y": Y})
     result = attributor.attribute(X, Y, seed=0, verbose=False)
     for name in ("attributions", "scores", "baseline_scores", "gap", "error_estimate", "target", "predicted", "status"):
         np.testing.assert_array_equal(found[name], getattr(result, name))
     np.testing.assert_array_equal(found["inputs"], X)
-    assert found["id"].tolist() == IDS.tolist()
-    assert found["label"].tolist() == Y.tolist()
+    assert found["name"].tolist() == IDS.tolist()
+    assert found["y"].tolist() == Y.tolist()
     assert set(found["reason"]) == {""}
 
 
 def test_every_setting_changes_what_comes(path):
     batch = {"x": X, "y": Y}
     base = ta.BatchAttributor(path, features=["x"], **FAST)(batch)
-    assert "id" not in base
     assert base["attributions"].dtype == "float32"
     for change in (
         {"method": "gradient"},
@@ -89,7 +86,7 @@ def test_columns_that_engines_give_are_taken(path, tmp_path, pair):
     for batch in ({"x": X.tolist()}, {"x": objects(X)}, {"x": objects(X.tolist())}, narrow, pandas.DataFrame(narrow)):
         found = ta.BatchAttributor(path, **FAST)(batch)
         assert list(found) == list(expected)
-        np.testing.assert_allclose(found["attributions"], expected["attributions"], rtol=1e-6)
+        np.testing.assert_allclose(np.stack(found["attributions"]), expected["attributions"], rtol=1e-6)
     turned = ta.BatchAttributor(path, features=list("abcd"), **FAST)({name: narrow[name] for name in "dcba"})
     np.testing.assert_array_equal(turned["attributions"], expected["attributions"])
     pair.save(tmp_path / "pair.keras")
@@ -101,12 +98,12 @@ def test_columns_that_engines_give_are_taken(path, tmp_path, pair):
 
 
 def test_it_is_sent_as_a_path_and_the_model_is_read_once_in_a_process(path, reads):
-    made = ta.BatchAttributor(path, ids="id", **FAST)
+    made = ta.BatchAttributor(path, ["x"], **FAST)
     sent = pickle.dumps(made)
     assert not reads
     assert len(sent) < 5_000
     first = made({"id": np.arange(20), "x": X})
-    copies = [pickle.loads(pickle.dumps(made)), pickle.loads(sent), ta.BatchAttributor(str(path), ids="id", **FAST)]
+    copies = [pickle.loads(pickle.dumps(made)), pickle.loads(sent), ta.BatchAttributor(str(path), ["x"], **FAST)]
     for copy in copies:
         np.testing.assert_array_equal(copy({"id": np.arange(20), "x": X})["attributions"], first["attributions"])
     assert len(reads) == 1
@@ -159,7 +156,7 @@ def test_a_bad_row_loses_itself_and_nothing_else(path):
     rows = [x.copy() for x in X]
     rows[3][1], rows[5], rows[8], rows[11] = np.nan, None, X[8, :3], [[1, 2], [3]]
     rows[14] = np.array(["a", "b", "c", "d"])
-    found = ta.BatchAttributor(path, ids="id", **FAST)({"id": IDS, "x": objects(rows)})
+    found = ta.BatchAttributor(path, ["x"], **FAST)({"id": IDS, "x": objects(rows)})
     bad = {3: "not_finite", 5: "bad_input", 8: "bad_input", 11: "bad_input", 14: "bad_input"}
     assert {i: status for i, status in enumerate(found["status"]) if status} == bad
     assert {i for i, reason in enumerate(found["reason"]) if reason} == set(bad)
@@ -214,7 +211,7 @@ def test_settings_that_are_wrong_for_every_row_are_raised(path, attributor, read
         ({"at": "no_such_layer"}, "no_such_layer"),
         ({"reduce": "sum(3)"}, "sum(3)"),
         ({"baselines": np.zeros((20, 5))}, "baseline"),
-        ({"ids": "name"}, "'name'"),
+        ({"labels": "name"}, "'name'"),
         ({"features": ["z"]}, "'z'"),
     ):
         options = {"features": ["x"], **FAST} | ({"method": "integrated_gradients"} if "baselines" in wrong else {}) | wrong
@@ -231,11 +228,13 @@ def test_settings_that_are_wrong_for_every_row_are_raised(path, attributor, read
     ):
         assert_refused(lambda wrong=wrong: ta.BatchAttributor(path, **wrong), words)
     assert_refused(lambda: ta.BatchAttributor(attributor.model), "model.save('model.keras')")
-    assert_refused(lambda: ta.BatchAttributor(attributor), "model.save('model.keras')")
+    assert_refused(lambda: ta.BatchAttributor(attributor).of_model(path), "in memory")
     assert_refused(lambda: ta.BatchAttributor(path)({"x": X, "y": Y}), "'x'", "features=[...]")
     assert_refused(lambda: ta.BatchAttributor(path)(X), "dict of arrays", "ndarray")
     assert_refused(lambda: ta.BatchAttributor(path)({"x": X, "y": Y[:3]}), "(20, 4)", "(3,)")
-    assert_refused(lambda: ta.BatchAttributor(path, ids="x")({"x": Y}), "no columns beside")
+    assert_refused(lambda: ta.BatchAttributor(path, [])({"x": X}), "no column of inputs", "'x'")
+    taken = {"x": X, "scores": Y}
+    assert_refused(lambda: ta.BatchAttributor(path, ["x"])(taken), "'scores'", "rename it")
     spoiled = X.copy()
     spoiled[4] = np.nan
     assert_refused(lambda: ta.BatchAttributor(path, on_error="raise")({"x": spoiled}), "example(s) 4")
@@ -253,30 +252,39 @@ def doubled(x):
 
 
 def test_single_elements_are_rows(path):
-    attribute = ta.BatchAttributor(path, ids="id", **FAST)
+    attribute = ta.BatchAttributor(path, ["x"], **FAST)
     elements = [{"id": i, "x": x} for i, x in enumerate(X)]
-    elements[2] = {"id": 2}
+    elements[2], elements[5], elements[6] = {"id": 2}, None, {"id": 6, "x": X[6], "other": 1}
     found = attribute.of_elements(elements)
     columns = attribute({"id": np.arange(20), "x": X})
-    assert [one["id"] for one in found] == list(range(20))
+    assert [one["id"] for one in found] == [None if i == 5 else i for i in range(20)]
     assert type(found[0]["scores"]) is float
     assert type(found[0]["status"]) is str
-    assert found[2]["status"] == "bad_input"
+    assert [i for i, one in enumerate(found) if one["status"] == "bad_input"] == [2, 5]
+    assert "other" not in found[6]
     np.testing.assert_allclose(found[19]["attributions"], columns["attributions"][19], rtol=1e-5)
-    plain = ta.BatchAttributor(path, **FAST).of_elements(list(X))
-    np.testing.assert_array_equal(plain[4]["attributions"], columns["attributions"][4])
+    for features in (None, ["x"]):
+        plain = ta.BatchAttributor(path, features, **FAST).of_elements(list(X))
+        np.testing.assert_array_equal(plain[4]["attributions"], columns["attributions"][4])
 
 
-def test_spark_is_given_frames_of_lists_and_told_their_types(path):
-    attribute = ta.BatchAttributor(path, ids="id", **FAST)
+def test_spark_is_told_the_types_of_what_comes(path):
+    attribute = ta.BatchAttributor(path, ["x"], **FAST)
     frame = pandas.DataFrame({"id": IDS, "x": list(X)})
-    found = list(attribute.in_pandas(iter([frame, frame[:0], frame[:3]])))
-    assert [len(one) for one in found] == [20, 3]
-    np.testing.assert_array_equal(np.stack(found[0]["attributions"]), attribute(frame)["attributions"])
-    assert isinstance(found[0]["attributions"][0], list)
+    found = attribute(frame)
     schema = dict(part.strip("`").split("` ") for part in attribute.spark_schema(frame[:2]).split(", "))
-    assert list(schema) == list(found[0].columns)
+    assert list(schema) == list(found.columns)
     assert (schema["id"], schema["attributions"], schema["target"]) == ("string", "array<float>", "int")
-    assert (schema["scores"], schema["reason"]) == ("double" if found[0]["scores"].dtype == "f8" else "float", "string")
+    assert (schema["scores"], schema["reason"]) == ("double" if found["scores"].dtype == "f8" else "float", "string")
     half = ta.BatchAttributor(path, dtype="float16", **FAST)
     assert_refused(lambda: half.spark_schema({"x": X}), "float16", "dtype='float32'")
+
+
+def test_the_same_of_another_path(path, table, tmp_path):
+    other = keras.models.clone_model(table)
+    other.save(tmp_path / "other.keras")
+    attribute = ta.BatchAttributor(path, target=1, **FAST)
+    before = attribute({"x": X})["attributions"]
+    expected = ta.Attributor(other).attribute(X, 1, **FAST).attributions
+    np.testing.assert_allclose(attribute.of_model(tmp_path / "other.keras")({"x": X})["attributions"], expected, rtol=1e-6)
+    np.testing.assert_array_equal(attribute({"x": X})["attributions"], before)

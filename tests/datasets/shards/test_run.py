@@ -190,6 +190,7 @@ def test_settings_that_are_wrong_for_every_row_are_raised_and_nothing_is_marked(
 def test_another_run_is_never_mixed_in(attributor, tmp_path):
     ta.attribute_dataset(attributor, X, tmp_path, **FAST)
     other = keras.models.clone_model(attributor.model)
+    other.set_weights([weight + 1 for weight in attributor.model.get_weights()])
     for change, word in (
         ({"method": "gradient"}, "method"),
         ({"target": 1}, "target"),

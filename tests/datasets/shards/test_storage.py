@@ -8,7 +8,7 @@ import pytest
 import tf_attrib as ta
 from tf_attrib.common.atomic import write_whole
 from tf_attrib.datasets.shards import storage
-from tf_attrib.datasets.shards.blocks import Kept
+from tf_attrib.datasets.shards.blocks import Kept, kept_as
 
 from ...conftest import assert_refused
 
@@ -111,7 +111,7 @@ def test_numbers_that_a_dtype_does_not_hold_are_refused():
 
 def test_what_cannot_be_kept_says_what_can():
     assert_refused(lambda: Kept(("attribution",)), "'attribution'", "'attributions'", "always kept")
-    assert_refused(lambda: Kept("inputs"), "tuple", "'inputs'")
+    assert_refused(lambda: kept_as("inputs", None, "float32"), "tuple", "('inputs',)")
     assert_refused(lambda: Kept(dtype="int8"), "'float16'", "'int8'")
     for wrong in ("sum", "sum(-1", "top(3)", "sum(axis=1)", "__import__('os')", "sum(x)", "sum()", 3):
         assert_refused(lambda wrong=wrong: Kept(reduce=wrong), "'sum(axis)'", repr(wrong))

@@ -1,5 +1,6 @@
 """Columns of a batch as engines hand them over: dense arrays, or one object a row, of which some may be of other shapes."""
 
+import collections
 import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -94,12 +95,21 @@ def nothing(name: str, dtype: np.dtype) -> Any:
     return -1 if name in ("target", "predicted") else FILLS[dtype.kind]
 
 
-def of_elements(elements: Sequence[Any]) -> Columns:
-    """Columns from elements each of which is a dict of arrays, or one array, which has the name "" then; what an element does
-    not hold is None."""
-    rows = [one if isinstance(one, Mapping) else {"": one} for one in elements]
-    names = dict.fromkeys(str(name) for row in rows for name in row)
+def of_elements(elements: Sequence[Any], inputs: Sequence[str] | None = None) -> Columns:
+    """Columns from elements each of which is a dict of arrays, or one array, the name of which is then that of the one input;
+    what an element does not hold is None. A name that few of them have is of a bad element, and is left out."""
+    name = inputs[0] if inputs else ""
+    any_dict = any(isinstance(one, Mapping) for one in elements)
+    rows = [one if isinstance(one, Mapping) else {} if any_dict else {name: one} for one in elements]
+    held = collections.Counter(str(name) for row in rows for name in row)
+    names = dict.fromkeys([*(inputs or ()), *(name for name, count in held.items() if 2 * count >= len(rows))])
     return {name: _objects([row.get(name) for row in rows]) for name in names}
+
+
+def size_of(elements: Sequence[Any]) -> int:
+    """How many bytes the values of such elements take."""
+    rows = [one.values() if isinstance(one, Mapping) else [one] for one in elements]
+    return sum(np.asarray(value).nbytes if _kind(value) else 0 for row in rows for value in row)
 
 
 def _objects(values: Any) -> np.ndarray:

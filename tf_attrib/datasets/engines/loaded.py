@@ -27,34 +27,33 @@ class Loaded:
         # one batch at a time: TensorFlow uses all processors for it, and the bound on memory is that of one
         self._lock = threading.Lock()
 
-    def __call__(self, group: Group, ids: np.ndarray, labels: np.ndarray | None) -> Columns:
-        """Fields of the result with an entry for each row of a group, "id", "label" where there is one, and "reason": why a row
-        failed, or "".
+    def __call__(self, group: Group, labels: np.ndarray | None) -> Columns:
+        """Fields of the result with an entry for each row of a group, and "reason": why a row failed, or "".
 
         Args:
-            ids, labels: (n,) of all rows of the batch.
+            labels: (n,) of all rows of the batch, or None.
 
         Raises:
             AttributionError: the settings are wrong for every row; or a row fails, and `on_error` is "raise".
         """
         with self._lock:
-            rows = self._rows(group, ids, labels)
+            rows = self._rows(group, labels)
             result, _, failed = self._isolated(rows)
             if result is None:
                 result = self._nothing(rows, failed)
         if result is None:
-            columns = {"id": rows.ids, "status": np.full(len(rows), "", "U15")}
-            columns |= {} if rows.labels is None else {"label": rows.labels}
+            columns = {"status": np.full(len(rows), "", "U15")}
         else:
-            columns = self._kept.block(self._kept.reduced(result), rows.ids, np.arange(len(rows)), rows.labels).columns
+            columns = dict(self._kept.block(self._kept.reduced(result), rows.ids, rows.ids, None).columns)
+            del columns["id"], columns["row"]  # the columns of the batch say which rows they are
         reasons = np.full(len(rows), "", object)
         for place, status, reason in failed:
             columns["status"][place], reasons[place] = status, reason
         return columns | {"reason": reasons.astype(str)}
 
-    def _rows(self, group: Group, ids: np.ndarray, labels: np.ndarray | None) -> Rows:
+    def _rows(self, group: Group, labels: np.ndarray | None) -> Rows:
         """The rows of a group as the model takes them; lost where their columns cannot be brought to its inputs."""
-        ids, labels, reason = ids[group.places], None if labels is None else labels[group.places], group.lost
+        ids, labels, reason = group.places, None if labels is None else labels[group.places], group.lost
         if reason is None:
             try:
                 return Rows(ids, as_inputs(self._call.attributor, group.columns), labels)

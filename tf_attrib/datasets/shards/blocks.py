@@ -9,6 +9,7 @@ import numpy as np
 
 from ...attribution import Attribution
 from ...common.errors import AttributionError, nearest
+from ...common.types import present
 from ...result import files
 from ...result.result import PER_EXAMPLE
 
@@ -56,15 +57,16 @@ class Block:
         Raises:
             AttributionError: it was stored without attributions.
         """
-        if "attributions" not in self.header["keys"]:
+        header = present(self.header)
+        if "attributions" not in header["keys"]:
             raise AttributionError("this run kept no attributions: attribute_dataset(..., keep=('attributions',)) does")
         arrays = {}
         fields = {*PER_EXAMPLE}
-        for name, keys in self.header["keys"].items():
+        for name, keys in header["keys"].items():
             for number, key in enumerate(keys):
                 arrays[f"{name}/{number}"] = self.columns[column(name, key)]
         arrays |= {name: values for name, values in self.columns.items() if name in fields}
-        return files.from_parts(self.header, arrays, Attribution)
+        return files.from_parts(header, arrays, Attribution)
 
 
 def column(name: str, key: Any) -> str:
@@ -88,10 +90,10 @@ class Kept:
 
     def __post_init__(self) -> None:
         unknown = [name for name in self.keep if name not in OPTIONAL]
-        if isinstance(self.keep, str) or unknown:
+        if unknown:
             raise AttributionError(
                 f"keep is a tuple of fields of a result, ('attributions', 'inputs'); got {self.keep!r}; there are: "
-                f"{nearest(str((unknown or [self.keep])[0]), OPTIONAL)}; {', '.join(ALWAYS)} are always kept"
+                f"{nearest(str(unknown[0]), OPTIONAL)}; {', '.join(ALWAYS)} are always kept"
             )
         if self.dtype not in DTYPES:
             raise AttributionError(f"dtype is one of {', '.join(map(repr, DTYPES))}, got {self.dtype!r}")
@@ -146,6 +148,17 @@ class Kept:
                 "first, reduce='sum(-1)'"
             )
         return cast
+
+
+def kept_as(keep: Sequence[str], reduce: str | None, dtype: str) -> Kept:
+    """`Kept` as a user asks for it.
+
+    Raises:
+        AttributionError: fields, a reduction or a dtype that there are not.
+    """
+    if isinstance(keep, str):
+        raise AttributionError(f"keep is a tuple of fields of a result, such as ({keep!r},); got the text {keep!r}")
+    return Kept(tuple(keep), reduce, dtype)
 
 
 def _reduction(text: str) -> tuple[str, Sequence[Any]]:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ...attribution import Attribution
 from ...common.nested import flatten
+from ...common.types import present
 from ...result.joined import joined
 from .blocks import Block, Kept
 from .isolated import Failure, Isolated
@@ -90,7 +91,7 @@ class Gathering:
         return _Piece(self._kept.reduced(result), rows.ids[places], number + places, labels)
 
     def _block(self, pieces: list[_Piece]) -> Block:
-        labels = None if pieces[0].labels is None else np.concatenate([piece.labels for piece in pieces])
+        labels = None if pieces[0].labels is None else np.concatenate([present(piece.labels) for piece in pieces])
         ids, numbers = (np.concatenate([getattr(piece, name) for piece in pieces]) for name in ("ids", "numbers"))
         return self._kept.block(joined([piece.result for piece in pieces]), ids, numbers, labels)
 

@@ -9,6 +9,7 @@ from ...attribution import Attribution
 from ...attributor import Attributor
 from ...common.errors import AttributionError, one_line
 from ...common.nested import flatten
+from ...common.types import present
 from ...engine.integral.refined import NOT_FINITE
 from ...engine.omission import Omitted, put_back
 from ...result.joined import FILLS, joined
@@ -166,7 +167,7 @@ class Isolated:
             good = np.zeros(count, bool)
             good[places] = True
             result = put_back(result, Omitted(good, _wide(result, good), None))
-            status = result.status.astype("U15")
+            status = present(result.status).astype("U15")
             for place, words, _ in failed:
                 status[place] = words
             result = dataclasses.replace(result, status=status)
@@ -221,7 +222,7 @@ def _not_finite(result: Attribution, places: np.ndarray) -> list[tuple[int, str,
 
 def _is_finite(inputs: Any) -> bool:
     """Whether all floats are; columns of a frame of several kinds are looked at one by one."""
-    leaves = inputs.arrays if isinstance(inputs, Given) else flatten(inputs)
+    leaves: dict[Any, Any] = inputs.arrays if isinstance(inputs, Given) else flatten(inputs)
     arrays = [leaf[name].to_numpy() for leaf in leaves.values() if is_frame(leaf) for name in leaf.columns]
     arrays += [np.asarray(leaf) for leaf in leaves.values() if not is_frame(leaf)]
     return all(bool(np.isfinite(array).all()) for array in arrays if array.dtype.kind == "f")

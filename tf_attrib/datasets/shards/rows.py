@@ -9,6 +9,7 @@ import numpy as np
 
 from ...common.errors import AttributionError
 from ...common.nested import flatten, rebuild
+from ...common.types import present
 from ...selection.frames import Given, example_count, is_frame, take
 
 
@@ -39,8 +40,9 @@ class Rows:
     @property
     def kind(self) -> tuple:
         """What rows must have in common to share an array: keys, and the shapes of one example."""
-        leaves = self.inputs.arrays if isinstance(self.inputs, Given) else flatten(self.inputs)
-        return tuple((key, tuple(leaf.columns) if is_frame(leaf) else np.shape(leaf)[1:]) for key, leaf in leaves.items())
+        leaves: dict[Any, Any] = self.inputs.arrays if isinstance(self.inputs, Given) else flatten(self.inputs)
+        frames = {key: tuple(leaf.columns) for key, leaf in leaves.items() if is_frame(leaf)}
+        return tuple((key, frames.get(key, np.shape(leaf)[1:])) for key, leaf in leaves.items())
 
     def cut(self, start: int, stop: int) -> "Rows":
         """Those from `start` up to `stop`; of rows that could all be read."""
@@ -53,7 +55,7 @@ def joined(parts: Sequence[Rows]) -> Rows:
     if len(parts) == 1:
         return parts[0]
     leaves = {key: _one([flatten(part.inputs)[key] for part in parts]) for key in flatten(parts[0].inputs)}
-    labels = None if parts[0].labels is None else np.concatenate([part.labels for part in parts])
+    labels = None if parts[0].labels is None else np.concatenate([present(part.labels) for part in parts])
     return Rows(np.concatenate([part.ids for part in parts]), rebuild(leaves), labels)
 
 

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...attributor import Attributor
 from ...common.atomic import write_whole
 from ...common.checks import is_whole, whole
@@ -18,7 +16,7 @@ from ...common.locks import locked
 from ...common.progress import progress
 from ...methods import Method, as_method
 from . import manifest, storage
-from .blocks import Kept
+from .blocks import Kept, kept_as
 from .folder import AttributionSet, failures_path, shard_path, unreadable_path
 from .gathering import Gathering
 from .isolated import Call, Isolated, as_target, checked_on_error
@@ -114,10 +112,10 @@ def attribute_dataset(
     whole("seed", seed, 0)
     checked_on_error(on_error)
     options = {name: value for name, value in locals().items() if name in PASSED_ON}
-    kept = Kept(tuple(keep) if not isinstance(keep, str) else keep, reduce, dtype)
+    kept = kept_as(keep, reduce, dtype)
     if processes is not None or devices is not None:  # the model is not read here: it would take the memory of every GPU
         return several(attribute_dataset, attributor, data, out, options, (k, n), processes, devices, verbose)
-    attributor = _attributor(attributor, at, of)
+    attributor = as_attributor_at(attributor, at, of)
     call = Call(attributor, {"method": as_method(method), "baselines": baselines, "seed": seed}, as_target(target), on_error)
     source = _source(attributor, data, ids, labels, features, value_range, resize, batch_size)
     folder, how = Path(out), storage.kind()
@@ -156,8 +154,7 @@ class _Run:
 
     def _is_own(self, file: int, part: int) -> bool:
         """Whether it is this process that does a part: without knowing how many there are."""
-        k, n = self._share
-        return (file + part) % n == k
+        return does(self._share, file, part)
 
     def _is_wanted(self, file: int, part: int) -> bool:
         return self._is_own(file, part) and not shard_path(self._folder, file, part, self._how).exists()
@@ -218,7 +215,13 @@ class _Run:
             ) from error
 
 
-def _attributor(attributor: Any, at: Any, of: Any) -> Attributor:
+def does(shard: tuple[int, int], file: int, part: int) -> bool:
+    """Whether it is the process of `shard`, (k, n), that does one part of one file."""
+    k, n = shard
+    return (file + part) % n == k
+
+
+def as_attributor_at(attributor: Any, at: Any, of: Any) -> Attributor:
     """What attributes, at and of what is asked for."""
     if isinstance(attributor, str | os.PathLike):
         return Attributor(attributor, at, of)

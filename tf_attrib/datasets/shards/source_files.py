@@ -112,7 +112,10 @@ def _kind(path: Path) -> str:
 class _Files:
     """What files of rows have in common: each is read by itself, and one that cannot be read takes none of the others along."""
 
-    counts = None
+    @property
+    def counts(self) -> tuple[int, ...] | None:
+        """How many rows each file has, where that is known without reading it."""
+        return None
 
     def __init__(
         self, attributor: Attributor, paths: Sequence[Path], ids: str | None, labels: str | None, features: Any
@@ -169,7 +172,7 @@ class ParquetFiles(_Files):
         self._columns = None if features is None else [*features, *(one for one in (ids, labels) if one is not None)]
 
     @property
-    def counts(self) -> tuple[int, ...]:
+    def counts(self) -> tuple[int, ...] | None:
         """How many rows each file has; 0 of one that cannot be read."""
         return tuple(map(_parquet_rows, self._paths))
 
@@ -237,7 +240,7 @@ class RecordFiles(_Files):
             return _dense(tf.io.parse_example(serialized, self._features)), {}
         except tf.errors.OpError:
             good, lost = [], {}
-            for place, one in enumerate(serialized):
+            for place, one in enumerate(tf.unstack(serialized)):
                 try:
                     good.append(_dense(tf.io.parse_example(one[None], self._features)))
                 except tf.errors.OpError as error:
@@ -250,7 +253,7 @@ class ImageFiles:
     """Images, one a file; where they lie in folders, the folder is the class, as `keras.utils.image_dataset_from_directory` has
     it. All together are one file of rows: what cannot be read is a row."""
 
-    names = ("",)
+    names: tuple[str, ...] = ("",)
 
     def __init__(
         self, folder: Path | None, paths: Sequence[Path], ids: Any, labels: Any, read: Callable[[str], np.ndarray]
@@ -291,7 +294,7 @@ class ImageFiles:
 
 def image_reader(attributor: Attributor, value_range: tuple[float, float], resize: bool) -> Callable[[str], np.ndarray]:
     """What reads an image from its path, in the size that the model takes."""
-    return functools.partial(read_image, shape=attributor.input_shape, value_range=tuple(value_range), resize=resize)
+    return functools.partial(read_image, shape=attributor.input_shape, value_range=value_range, resize=resize)
 
 
 def as_inputs(attributor: Attributor, columns: dict[str, np.ndarray]) -> Any:

@@ -54,7 +54,7 @@ class Source(Protocol):
 class InMemory:
     """Arrays, DataFrames, or a list or dict of them, with an entry for each row."""
 
-    names = ("",)
+    names: tuple[str, ...] = ("",)
 
     def __init__(self, inputs: Any, ids: Any = None, labels: Any = None) -> None:
         inputs, ids = _pulled(inputs, ids, "ids")
@@ -89,8 +89,8 @@ class Streamed:
     """What gives batches in an order: a `tf.data.Dataset`, a `keras.utils.PyDataset`, any iterable. It is read from its
     beginning, also where parts of it are done: a part is known by how many rows come before it."""
 
-    names = ("",)
-    counts = None
+    names: tuple[str, ...] = ("",)
+    counts: tuple[int, ...] | None = None
 
     def __init__(self, elements: Iterator[Any], ids: str | int | None, labels: str | int | None) -> None:
         self._ids, self._labels, self._seen = ids, labels, 0
@@ -181,7 +181,7 @@ def in_batches(attributor: Attributor, data: Any, batch: int) -> Any:
     """`data`; a `tf.data.Dataset` of single examples in batches."""
     if not isinstance(data, tf.data.Dataset):
         return data
-    if data.cardinality().numpy() == tf.data.INFINITE_CARDINALITY:
+    if int(data.cardinality()) == tf.data.INFINITE_CARDINALITY:
         raise AttributionError("the tf.data.Dataset never ends: leave repeat() out, or say how many batches, dataset.take(100)")
     scalars = 0 in (one.shape.rank for one in tf.nest.flatten(data.element_spec))
     return data.batch(batch) if scalars else batched(data, (attributor.input_specs or {}).values(), batch)

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...common.errors import AttributionError, MissingExtra, plain
 from ...common.opening import open_regular
+from ...common.types import present
 from .blocks import Block
 from .source_files import arrow
 
@@ -57,10 +58,10 @@ def count(path: Path) -> int:
     return sum(len(block) for block in read(path, ["id"]))
 
 
-def _merged(header: dict | None, other: dict) -> dict:
+def _merged(header: dict | None, other: dict | None) -> dict | None:
     """The words of two blocks: those of the first, with the notes and names of classes of both."""
-    if header is None:
-        return other
+    if header is None or other is None:
+        return header or other
     words = dict(header["words"])
     words["notes"] = list(dict.fromkeys((*words.get("notes", ()), *other["words"].get("notes", ()))))
     words["class_names"] = dict(words.get("class_names", {})) | dict(other["words"].get("class_names", {}))
@@ -107,7 +108,7 @@ def _write_parquet(file: BinaryIO, blocks: Iterator[Block]) -> None:
         if schema is not None and table.schema != schema:
             lists = {*_lists(schema), *_apart(table, schema)}
             table = _table(block.columns, lists)
-            writer.close()
+            present(writer).close()
             writer = _written_anew(file, lists)
         if writer is None:
             writer = parquet.ParquetWriter(file, table.schema, use_dictionary=False)
