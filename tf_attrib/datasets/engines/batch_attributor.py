@@ -92,6 +92,11 @@ class BatchAttributor:
         return vars(self) | {"_loaded": None}
 
     @property
+    def features(self) -> tuple[str, ...] | None:
+        """The columns that are inputs, where they are named."""
+        return self._features
+
+    @property
     def path(self) -> Path | None:
         """Of the model; None of one in memory."""
         found = self._make.args[0]
