@@ -18,13 +18,14 @@ DISTRIBUTIONS = {
     "skimage": "scikit-image",
     "PIL": "pillow",
     "apache_beam": "apache-beam",
+    "tensorflow_model_analysis": "tensorflow-model-analysis",
     "google": "protobuf",
     "sklearn": "scikit-learn",
 }  # whose name is not that of the import
 # Rooms that are there for one package alone, and say so where it is not installed.
-OF_ONE_PACKAGE = {"apache_beam": "beam"}
+OF_ONE_PACKAGE = {"apache_beam": ("beam", "tfma.py"), "tensorflow_model_analysis": ("tfma.py",)}
 # What asks for lower releases than the others do, and so for an environment of its own.
-APART = {"beam"}
+APART = {"beam", "tfma"}
 FOR_WORK_ON_IT = {"test", "lint", "types", "docs", "release"}  # extras that a user has no use for
 
 
@@ -64,7 +65,7 @@ def imported():
             else:
                 continue
             for root in roots - sys.stdlib_module_names - {"tf_attrib"}:
-                own_room = OF_ONE_PACKAGE.get(root) == path.relative_to(PACKAGE).parts[0]
+                own_room = path.relative_to(PACKAGE).parts[0] in OF_ONE_PACKAGE.get(root, ())
                 yield DISTRIBUTIONS.get(root, root), path.relative_to(PACKAGE), node in late or own_room
 
 
