@@ -26,9 +26,11 @@ X = np.random.default_rng(0).normal(size=(60, 4)).astype("float32")
 FAST = {"method": "gradient_times_input"}
 RUN = FAST | {"ids": "id", "batch_size": 8, "shard_size": 10}
 RUNNERS = {
-    "in memory": [],
-    "threads": ["--direct_running_mode=multi_threading", "--direct_num_workers=2"],
-    "processes": ["--direct_running_mode=multi_processing", "--direct_num_workers=2"],
+    "in memory": ["--runner=DirectRunner"],
+    "threads": ["--runner=DirectRunner", "--direct_running_mode=multi_threading", "--direct_num_workers=2"],
+    # jobs go to a server, and to workers, as on Flink, Spark or Dataflow
+    "portable": ["--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=LOOPBACK"],
+    "processes": ["--runner=DirectRunner", "--direct_running_mode=multi_processing", "--direct_num_workers=2"],
 }
 
 
@@ -78,7 +80,7 @@ def row_of(record):
 
 
 def pipeline(runner):
-    return beam.Pipeline("DirectRunner", PipelineOptions(RUNNERS[runner]))
+    return beam.Pipeline(options=PipelineOptions(RUNNERS[runner]))
 
 
 def as_json(found):

@@ -97,6 +97,17 @@ def test_columns_that_engines_give_are_taken(path, tmp_path, pair):
     np.testing.assert_allclose(found["attributions/right"], result.attributions["right"], rtol=1e-6)
 
 
+def test_nested_lists_are_arrays_as_pandas_reads_them(cnn, images, tmp_path):
+    cnn.save(tmp_path / "cnn.keras")
+    pandas.DataFrame({"id": range(5), "image": images.tolist()}).to_parquet(tmp_path / "rows.parquet")
+    frame = pandas.read_parquet(tmp_path / "rows.parquet")
+    assert np.asarray(frame["image"][0]).dtype == object  # arrays of arrays
+    found = ta.BatchAttributor(tmp_path / "cnn.keras", ["image"], **FAST)(frame)
+    assert set(found["status"]) == {""}
+    expected = ta.Attributor(cnn).attribute(images, **FAST).attributions
+    np.testing.assert_allclose(np.array(found["attributions"].tolist()), expected, rtol=1e-5, atol=1e-7)
+
+
 def test_it_is_sent_as_a_path_and_the_model_is_read_once_in_a_process(path, reads):
     made = ta.BatchAttributor(path, ["x"], **FAST)
     sent = pickle.dumps(made)

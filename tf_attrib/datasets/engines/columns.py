@@ -64,7 +64,7 @@ def groups(columns: Columns) -> Iterator[Group]:
         if absent:
             yield Group(places, {}, f"{absent[0]!r} is missing, or holds lists of different lengths")
         else:
-            dense = {name: np.stack([np.asarray(objects[name][place]) for place in places]) for name in objects if count}
+            dense = {name: np.stack([_dense(objects[name][place]) for place in places]) for name in objects if count}
             yield Group(places, {name: dense[name] if name in dense else values[places] for name, values in columns.items()})
 
 
@@ -124,11 +124,15 @@ def _objects(values: Any) -> np.ndarray:
 
 
 def _kind(value: Any) -> tuple | None:
-    """The shape of one entry, and whether it is text; None where nothing is in it."""
-    if value is None:
-        return None
+    """The shape of one entry, and whether it is text; None where nothing is in it, or not everywhere."""
+    array = _dense(value)
+    return None if array.dtype == object else (array.shape, array.dtype.kind in "SU")
+
+
+def _dense(value: Any) -> np.ndarray:
+    """One entry as an array, also where it is arrays of arrays, as pandas reads nested lists; of objects where it is none."""
     try:
         array = np.asarray(value)
-    except ValueError:  # lists of lists of different lengths
-        return None
-    return None if array.dtype == object else (array.shape, array.dtype.kind in "SU")
+        return np.stack([_dense(one) for one in array]) if array.dtype == object and array.size and array.ndim else array
+    except ValueError:  # lists of different lengths
+        return np.array(None)
