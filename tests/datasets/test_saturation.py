@@ -80,6 +80,20 @@ def test_units_against_a_second_model(cnn, images):
     np.testing.assert_allclose(result.unit_unchanged, 1 - changed.mean(1), atol=0.01)
 
 
+class Pairs(keras.utils.PyDataset):
+    """Batches of two."""
+
+    def __init__(self, *arrays):
+        super().__init__()
+        self._arrays = arrays
+
+    def __len__(self):
+        return -(-len(self._arrays[0]) // 2)
+
+    def __getitem__(self, number):
+        return tuple(array[2 * number : 2 * number + 2] for array in self._arrays)
+
+
 def test_all_kinds_of_data_give_the_same(cnn, images):
     attributor = ta.Attributor(cnn)
     labels = np.arange(5)
@@ -92,6 +106,7 @@ def test_all_kinds_of_data_give_the_same(cnn, images):
         (part for part in (images[:1], images[1:])),
         tf.constant(images),
         [(images, labels)],
+        Pairs(images, labels),
     ):
         found = ta.saturation(attributor, dataset)
         np.testing.assert_allclose(found.slopes, whole.slopes, rtol=1e-3)

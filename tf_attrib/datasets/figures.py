@@ -11,7 +11,11 @@ from .text import SHOWN, degenerate_lines, headline, legend, targets, top_rows, 
 if TYPE_CHECKING:
     from ..view.draw import Drawing
 
-KINDS = ("beeswarm", "bar", "mean", "map")
+KINDS = ("beeswarm", "bar", "mean", "map", "heatmap", "scatter")
+# Features that a scatter has panels for, and the part of the values that colours of a heat map may leave beyond their ends.
+SCATTERS, BEYOND = 6, 0.01
+# Columns of a heat map: their order takes the square of so many numbers.
+COLUMNS = 1000
 # Panels of one figure, and groups that bars tell apart; the others are one piece.
 PANELS, PIECES = 4, 7
 # All others together are a bar of their own unless that is more than this many times as long as the longest.
@@ -31,7 +35,7 @@ def draw_summary(summary: Any, kind: str, k: int, group: Any) -> "Drawing":
     if kind == "auto":
         kind = "map" if is_image else "beeswarm" if "values" in summary.sample else "bar"
     chosen = [summary.place(group)] if group is not None else _largest(summary)
-    places = summary.top(k)
+    places = summary.top(min(k, SCATTERS) if kind == "scatter" else k)
     if kind == "bar":
         return _bars(summary, places, chosen if group is not None else range(len(summary.groups)))
     left_out = len(summary.groups) - len(chosen)
@@ -39,6 +43,8 @@ def draw_summary(summary: Any, kind: str, k: int, group: Any) -> "Drawing":
     caption = _caption(summary, more)
     if kind == "map":
         return _maps(summary, chosen, caption)
+    if kind in ("heatmap", "scatter"):
+        return (_heat_map if kind == "heatmap" else _scatter)(summary, places, chosen, caption)
     return _means(summary, places, chosen, caption) if kind == "mean" else _beeswarm(summary, places, chosen, caption)
 
 
@@ -148,6 +154,54 @@ def _beeswarm(summary: Any, places: Sequence[int], chosen: Sequence[int], captio
     summed = not is_words and len(summary.names) > len(places)
     others = ["The last row is the sum of the other features."] if summed else []
     return draw_beeswarm(parts, summary.unit, [*caption, dots, ranked, *others])
+
+
+def _sampled(summary: Any, kind: str) -> None:
+    """Raises where there is no sample of features."""
+    if summary.kind == "words":
+        raise AttributionError(f"kind={kind!r} is for features, and these attributions are of words: kind='beeswarm', or 'bar'")
+    if not len(summary.sample["group"]):
+        raise AttributionError(f"no examples were kept for kind={kind!r}: summarise with sample=1000")
+
+
+def _heat_map(summary: Any, places: Sequence[int], chosen: Sequence[int], caption: Sequence[str]):
+    from ..view.captions import number
+    from ..view.colour import meaning
+    from ..view.over_examples import draw_heat_map
+
+    _sampled(summary, "heatmap")
+    # the first of a sample are a sample: they were drawn in the order of random numbers
+    group, values = summary.sample["group"][:COLUMNS], summary.sample["attributions"][:COLUMNS]
+    rows = [values[group == one][:, places] for one in chosen]
+    shown = [(_title(summary, one), _ordered(own).T) for one, own in zip(chosen, rows, strict=True) if len(own)]
+    limit = float(np.quantile(np.abs(np.concatenate(rows)), 1 - BEYOND))
+    told = (
+        f"A column is an example, beside those that are like it. {meaning(summary.attribution_kind)}; colours end at ±"
+        f"{number(limit)}, beyond which 1% of the values lie. {sum(map(len, rows)):,} of {len(summary):,} examples."
+    )
+    more = [f"{_rest(summary, places)} not drawn."] if len(summary.names) > len(places) else []
+    return draw_heat_map(shown, [summary.names[place] for place in places], limit, summary.unit, [*caption, told, *more])
+
+
+def _ordered(rows: np.ndarray) -> np.ndarray:
+    """The rows in an order in which those that are alike stand together: the leaves of a tree of Ward's clusters."""
+    from scipy.cluster.hierarchy import leaves_list, linkage  # not needed before: the import takes long
+
+    return rows[leaves_list(linkage(rows, "ward"))] if len(rows) > 2 else rows
+
+
+def _scatter(summary: Any, places: Sequence[int], chosen: Sequence[int], caption: Sequence[str]):
+    from ..view.over_examples import draw_scatters
+
+    _sampled(summary, "scatter")
+    if "values" not in summary.sample:
+        raise AttributionError("kind='scatter' needs the values of the features: keep=('attributions', 'inputs') keeps them")
+    own = np.flatnonzero(np.isin(summary.sample["group"], chosen))
+    values, attributions = summary.sample["values"][own], summary.sample["attributions"][own]
+    parts = [(summary.names[place], values[:, place], attributions[:, place]) for place in places]
+    group = np.searchsorted(chosen, summary.sample["group"][own])
+    told = f"A dot is an example; {len(own):,} of {len(summary):,}."
+    return draw_scatters(parts, [summary.group_name(place) for place in chosen], group, summary.unit, [*caption, told])
 
 
 def _feature_rows(summary: Any, places: Sequence[int], own: np.ndarray) -> list:

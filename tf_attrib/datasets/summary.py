@@ -160,8 +160,9 @@ class DataSummary:
 
         Args:
             kind: "beeswarm" (a dot for each sampled example, or each occurrence of a word), "bar" (mean magnitudes, one part
-                for each group), "mean" (signed means, a panel for each group), "map" (means of images); "auto": beeswarm for
-                features with values, maps for images, else bars.
+                for each group), "mean" (signed means, a panel for each group), "map" (means of images), "heatmap" (a row for
+                each feature and a column for each sampled example), "scatter" (attribution over value, for the six most
+                important features); "auto": beeswarm for features with values, maps for images, else bars.
             k: how many features or words, the most important ones; the others are summed up in one row. Not for maps.
             group: one group only, by its key or name; default: all (beeswarm, mean and map: the four with most examples).
 

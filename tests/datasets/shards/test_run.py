@@ -150,19 +150,12 @@ def test_shards_of_which_no_row_is_good_are_there_too(attributor, tmp_path):
     assert found.summarise().examples.sum() == 25
     frame = found.to_pandas()
     assert frame["id"].tolist() == list(range(50))
-    # the first shard of all: nothing is known yet of what a result is like
-    first = ta.attribute_dataset(attributor, X, tmp_path / "first", **FAST)
-    (tmp_path / "first" / "shard-00000-00000.parquet").unlink()
-    assert len(first[30]) == 1
+    # rows that all fail before it is known what a result is like wait for the first that does not
     spoiled = X.astype("float64")
     spoiled[:10] = np.nan
     waited = joined(list(ta.attribute_dataset(attributor, spoiled, tmp_path / "waited", **FAST)))
     assert waited.status[:10].tolist() == ["not_finite"] * 10
-    np.testing.assert_array_equal(waited.attributions[16:], joined(list(plain_batches(attributor)))[16:].attributions)
-
-
-def plain_batches(attributor):
-    yield plain(attributor, method="gradient_times_input")
+    np.testing.assert_array_equal(waited.attributions[16:], plain(attributor, method="gradient_times_input").attributions[16:])
 
 
 def test_settings_that_are_wrong_for_every_row_are_raised_and_nothing_is_marked(attributor, tmp_path):
@@ -326,3 +319,44 @@ def test_a_model_made_under_a_strategy_gives_the_same_bits(attributor):
     found, expected = ta.Attributor(mirrored).attribute(X, verbose=False), attributor.attribute(X, verbose=False)
     np.testing.assert_array_equal(found.attributions, expected.attributions)
     np.testing.assert_array_equal(found.error_estimate, expected.error_estimate)
+
+
+def test_a_model_that_fails_on_all_rows_marks_none_of_them(attributor, tmp_path, monkeypatch):
+    """A device that is lost is no fault of the rows: they are to be done by the next call."""
+    attribute, broken = ta.Attributor.work, [False]
+
+    def failing(self, *args, **options):
+        if broken[0]:
+            raise RuntimeError("the device is lost")
+        return attribute(self, *args, **options)
+
+    def data():
+        for start in range(0, 50, 8):
+            broken[0] = start >= 32
+            yield X[start : start + 8]
+
+    monkeypatch.setattr(ta.Attributor, "work", failing)
+    refused = lambda: ta.attribute_dataset(attributor, data(), tmp_path, **FAST)  # noqa: E731
+    assert_refused(refused, "known to be good", "the device is lost")
+    assert len(ta.open(tmp_path)) == 20
+    assert_refused(refused, "known to be good", "the device is lost")  # also where nothing was attributed in this process
+    monkeypatch.undo()
+    found = ta.attribute_dataset(attributor, data(), tmp_path, **FAST)
+    assert len(found) == 50
+    assert not found.failures()
+
+
+def test_shards_come_in_the_order_of_their_numbers(attributor, tmp_path):
+    found = ta.attribute_dataset(attributor, X, tmp_path, **FAST)
+    for path in found.paths[1:]:
+        number = int(path.stem[-1])
+        path.rename(tmp_path / f"shard-00000-{number + 99998:05d}{path.suffix}")  # 99999 and 100000
+    np.testing.assert_array_equal(ta.open(tmp_path).ids, np.arange(50))
+
+
+def test_a_call_that_failed_before_any_shard_may_be_put_right(attributor, tmp_path):
+    assert_refused(lambda: ta.attribute_dataset(attributor, X, tmp_path, target=7, **FAST), "7")
+    beside = lambda: ta.attribute_dataset(attributor, X, tmp_path, target=1, shard=(0, 2), **FAST)  # noqa: E731
+    assert_refused(beside, "target: 7, now 1", "no shard is in it yet")  # others may be at work with the target that is there
+    assert len(ta.attribute_dataset(attributor, X, tmp_path, target=1, **FAST)) == 50
+    assert len(beside()) == 50

@@ -58,12 +58,12 @@ def test_blocks_are_read_as_they_were_written(how, tmp_path):
 
 @pytest.mark.parametrize("how", ["parquet", "npz"])
 def test_several_tensors_texts_and_shapes_that_change_keep_their_shapes(how, tmp_path):
-    def one(count, length):
-        values = {"a": RNG.normal(size=(count, length, 2)), "b": RNG.normal(size=(count, 4))}
+    def one(count, length, width=4):
+        values = {"a": RNG.normal(size=(count, length, 2)), "b": RNG.normal(size=(count, width))}
         tokens = np.array([["yes", "no", "ü"][:length]] * count)
         return ta.Attribution(values, np.zeros(count), tokens=tokens, alphas=RNG.uniform(size=(count, 3)), inputs=values)
 
-    kept, results = Kept(("attributions", "tokens"), dtype="float64"), [one(4, 3), one(2, 3), one(3, 1), one(2, 2)]
+    kept, results = Kept(("attributions", "tokens"), dtype="float64"), [one(4, 3), one(2, 3), one(3, 1), one(2, 2, 5)]
     starts = np.cumsum([0, 4, 2, 3])
     _, found = stored(tmp_path, [block_of(result, first, kept) for result, first in zip(results, starts, strict=True)], how)
     assert [len(block) for block in found] == [4, 2, 3, 2]

@@ -56,14 +56,19 @@ class AttributionSet:
     Attributes:
         folder: where they are.
         manifest: what they are of: the method, the model's fingerprint, the data's, and so on.
-        paths: of the shards, in order.
-        counts: how many entries each has.
+        paths: of the shards that are whole by now, in order.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.manifest = folder, manifest.read(folder)
-        self.paths = tuple(sorted(path for path in folder.iterdir() if SHARD.fullmatch(path.name)))
-        self.counts = tuple(map(storage.count, self.paths))
+        found = [(match, path) for path in folder.iterdir() if (match := SHARD.fullmatch(path.name))]
+        # by numbers: names of more than five digits sort otherwise
+        self.paths = tuple(path for *_, path in sorted((int(match[1]), int(match[2]), path) for match, path in found))
+
+    @functools.cached_property
+    def counts(self) -> tuple[int, ...]:
+        """How many entries each shard has."""
+        return tuple(map(storage.count, self.paths))
 
     def __len__(self) -> int:
         return sum(self.counts)

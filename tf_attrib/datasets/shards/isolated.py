@@ -85,6 +85,7 @@ class Isolated:
     def __init__(self, call: Call, settled: bool) -> None:
         self._call, self._settled = call, settled
         self._like: Attribution | None = None  # what a batch of which nothing is left is filled in like
+        self._good: tuple[Any, np.ndarray | None] | None = None  # a row that was attributed
 
     def __call__(self, rows: Rows) -> tuple[Attribution | None, np.ndarray, list[tuple[int, str, str]]]:
         """The result of all rows, for each of its entries the place of its row, and of the rows that failed place, status and
@@ -102,9 +103,10 @@ class Isolated:
             self._try(rows, readable)
         done = self._halved(rows, np.arange(len(readable)), failed) if len(readable) else []
         if not done:
+            self._check_model(rows, failed)
             return self.nothing(rows, failed), np.arange(len(rows)), failed
         result, which = joined([one for _, one in done]), np.concatenate([part for part, _ in done])
-        self._like = result
+        self._like, self._good = result, self._good or self._row(rows, int(done[0][0][0]))
         if result.position is not None:
             return result, self._places(readable, done), failed
         failed += _not_finite(result, readable[which])
@@ -126,6 +128,24 @@ class Isolated:
                 return
         if first is not None:
             raise AttributionError(f"none of the rows that were tried first can be attributed: {first}") from first
+
+    def _row(self, rows: Rows, readable: int) -> tuple[Any, np.ndarray | None]:
+        """Inputs and label of one of the rows that could be read."""
+        return take(rows.inputs, slice(readable, readable + 1)), _labels(rows, rows.readable[[readable]])
+
+    def _check_model(self, rows: Rows, failed: list[tuple[int, str, str]]) -> None:
+        """Raises where a model that failed on all rows of a batch fails on a good one too, one that was attributed before or
+        zeros: then it is not the rows that are bad, and they are not to be marked for good."""
+        bad = [(place, reason) for place, status, reason in failed if status == FAILED]
+        if not bad:
+            return
+        inputs, labels = self._good or self._row(rows, int(np.searchsorted(rows.readable, bad[0][0])))
+        try:
+            self._call.check(inputs if self._good else as_zeros(self._call.attributor.read(inputs)), labels)
+        except Exception as error:
+            raise AttributionError(
+                f"the model fails on every row, also on what is known to be good, so that rows are not marked: {bad[0][1]}"
+            ) from error
 
     def _halved(self, rows: Rows, which: np.ndarray, failed: list) -> list[tuple[np.ndarray, Attribution]]:
         """Results of the readable rows `which`; those that fail by themselves are noted."""
@@ -192,6 +212,16 @@ def checked_on_error(on_error: str) -> str:
     if on_error not in ("mark", "raise"):
         raise AttributionError(f"on_error must be 'mark' or 'raise', got {on_error!r}")
     return on_error
+
+
+def as_zeros(given: Given) -> Given:
+    """Inputs of the same shapes that hold zeros and empty texts."""
+    arrays = {key: np.zeros(leaf.shape, _plain(leaf.dtype)) for key, leaf in given.arrays.items()}
+    return dataclasses.replace(given, arrays=arrays)
+
+
+def _plain(dtype: np.dtype) -> np.dtype:
+    return np.dtype("U1") if dtype.kind in "OS" else dtype
 
 
 def _labels(rows: Rows, places: np.ndarray) -> np.ndarray | None:

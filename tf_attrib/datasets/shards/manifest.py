@@ -44,14 +44,17 @@ def made(call: Call, kept: Kept, source: Source, batch_size: int, shard_size: in
     }
 
 
-def settle(folder: Path, manifest: dict[str, Any]) -> None:
-    """Writes the manifest into a folder that has none.
+def settle(folder: Path, manifest: dict[str, Any], alone: bool) -> None:
+    """Writes the manifest into a folder that has none, or one that no shard was written for.
+
+    Args:
+        alone: whether no other process writes there.
 
     Raises:
         AttributionError: the folder has another, or nothing can be written there.
     """
-    path = folder / NAME
-    if not path.exists():
+    path, is_empty = folder / NAME, not any(folder.glob("shard-*"))
+    if not path.exists() or (alone and is_empty):
         text = json.dumps(manifest, indent=2)
         try:
             write_whole(path, lambda file: file.write(text.encode()), durable=True)
@@ -65,9 +68,10 @@ def settle(folder: Path, manifest: dict[str, Any]) -> None:
     differ = [name for name in sorted({*there, *same}) if there.get(name) != same.get(name)]
     if differ:
         told = "; ".join(f"{name}: {plain(there.get(name), 80)}, now {plain(same.get(name), 80)}" for name in differ[:4])
+        told += f" and {len(differ) - 4} more" if len(differ) > 4 else ""
+        way_out = "delete it, as no shard is in it yet" if is_empty else "call it as it was called"
         raise AttributionError(
-            f"{str(folder)!r} holds shards of another run, and they are never mixed: {told}"
-            f"{f' and {len(differ) - 4} more' if len(differ) > 4 else ''}; name another folder, or call it as it was called"
+            f"{str(folder)!r} holds shards of another run, and they are never mixed: {told}; name another folder, or {way_out}"
         )
 
 

@@ -125,7 +125,7 @@ def attribute_dataset(
     except OSError as error:
         raise AttributionError(f"the folder {str(folder)!r} cannot be made: {plain(error)}") from error
     with _alone(folder, k, n):
-        manifest.settle(folder, told)
+        manifest.settle(folder, told, alone=n == 1)
         run = _Run(folder, how, source, call, kept, (k, n), shard_size, batch_size)
         run.clear()
         with progress(verbose, run.left() if verbose else None) as advance:

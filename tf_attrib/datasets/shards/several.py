@@ -57,9 +57,16 @@ def several(
             f"this cannot be sent to other processes ({plain(error)}): give paths of files or arrays as data, and functions of "
             "a module; or start each process yourself, shard=(k, n)"
         ) from error
-    folder, rows = Path(out), _rows(data)
-    with progress(verbose, None if rows is None else rows - _entries(folder)) as advance:
-        do_parts(_part, (packed,), surroundings, lambda: _entries(folder), advance)
+    folder, rows, counts = Path(out), _rows(data), {}
+
+    def done() -> int:
+        """How many entries there are by now; a shard that is there does not change."""
+        for path in folder.glob("shard-*") if folder.is_dir() else ():
+            counts[path] = counts[path] if path in counts else storage.count(path)
+        return sum(counts.values())
+
+    with progress(verbose, None if rows is None else rows - done()) as advance:
+        do_parts(_part, (packed,), surroundings, done, advance)
     return AttributionSet(folder)
 
 
@@ -76,11 +83,6 @@ def _rows(data: Any) -> int | None:
     data = data[0] if isinstance(data, tuple) else data
     whole_arrays = isinstance(data, np.ndarray | Mapping) or is_frame(data)
     return example_count(data) if whole_arrays else None
-
-
-def _entries(folder: Path) -> int:
-    """How many entries there are by now."""
-    return sum(map(storage.count, folder.glob("shard-*"))) if folder.is_dir() else 0
 
 
 def _of_devices(devices: str | Sequence[int]) -> list[dict[str, str]]:

@@ -1,5 +1,6 @@
 """Shards in files: Parquet where pyarrow is installed, else `.npz`; written block by block, so that none is held whole."""
 
+import contextlib
 import itertools
 import json
 import shutil
@@ -100,23 +101,30 @@ def _read_npz(path: Path, names: Sequence[str] | None) -> Iterator[Block]:
 
 
 def _write_parquet(file: BinaryIO, blocks: Iterator[Block]) -> None:
-    _, parquet = arrow()
     header, writer, schema = None, None, None
-    for block in blocks:
-        header = _merged(header, block.header)
-        table = _table(block.columns, set() if schema is None else _lists(schema))
-        if schema is not None and table.schema != schema:
-            lists = {*_lists(schema), *_apart(table, schema)}
-            table = _table(block.columns, lists)
+    try:
+        for block in blocks:
+            header = _merged(header, block.header)
+            table = _table(block.columns, set() if schema is None else _lists(schema))
+            if schema is not None and table.schema != schema:
+                lists = {*_lists(schema), *_apart(table, schema)}
+                table = _table(block.columns, lists)
+                present(writer).close()
+                writer = _written_anew(file, lists)
+            writer = writer or _writer(file, table.schema)
+            schema = table.schema
+            writer.write_table(table)
+        if writer is not None:
+            writer.add_key_value_metadata({METADATA: json.dumps({"header": header})})
+            writer.close()
+    except BaseException:
+        with contextlib.suppress(Exception):  # else it closes itself later, when the file is no more
             present(writer).close()
-            writer = _written_anew(file, lists)
-        if writer is None:
-            writer = parquet.ParquetWriter(file, table.schema, use_dictionary=False)
-        schema = table.schema
-        writer.write_table(table)
-    if writer is not None:
-        writer.add_key_value_metadata({METADATA: json.dumps({"header": header})})
-        writer.close()
+        raise
+
+
+def _writer(file: BinaryIO, schema: Any) -> Any:
+    return arrow()[1].ParquetWriter(file, schema, use_dictionary=False)
 
 
 def _apart(table: Any, schema: Any) -> list[str]:
@@ -148,7 +156,7 @@ def _written_anew(file: BinaryIO, lists: set[str]) -> Any:
         for number in range(before.num_row_groups):
             for columns in _columns(before.read_row_group(number)):
                 table = _table(columns, lists)
-                writer = writer or parquet.ParquetWriter(file, table.schema, use_dictionary=False)
+                writer = writer or _writer(file, table.schema)
                 writer.write_table(table)
         return writer
 
