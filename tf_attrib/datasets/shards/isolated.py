@@ -56,12 +56,19 @@ class Call:
     on_error: str = "mark"
 
     def __call__(self, inputs: Any, labels: np.ndarray | None) -> Attribution:
-        target = labels if isinstance(self.target, str) else self.target
+        target = self._target(labels)
         return self.attributor.attribute(inputs, target, verbose=False, on_error=self.on_error, **self.settings)
 
     def check(self, inputs: Any, labels: np.ndarray | None) -> None:
         """Raises what one example would."""
-        self.attributor.check(inputs, labels if isinstance(self.target, str) else self.target, **self.settings)
+        self.attributor.check(inputs, self._target(labels), **self.settings)
+
+    def _target(self, labels: np.ndarray | None) -> Any:
+        if not isinstance(self.target, str):
+            return self.target
+        if labels is None:
+            raise AttributionError("target='label' needs the labels of the rows, and the data have none: labels=")
+        return labels
 
     def status_of(self, inputs: Any) -> str:
         """Whether one row that failed is nothing that the model takes."""
