@@ -11,8 +11,8 @@ from .common.errors import AttributionError, missing_extra, nearest
 from .datasets.engines.batch_attributor import BatchAttributor
 
 try:
-    import apache_beam
-    import tensorflow_model_analysis
+    import apache_beam  # pyright: ignore[reportMissingImports] (it runs where neither is installed)
+    import tensorflow_model_analysis  # pyright: ignore[reportMissingImports]
 except ImportError:
     raise missing_extra("tensorflow-model-analysis", "tfma", "tf_attrib.tfma") from None
 

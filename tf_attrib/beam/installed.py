@@ -2,8 +2,9 @@
 
 from ..common.errors import missing_extra
 
+# pyright runs where Beam is not installed
 try:
-    import apache_beam  # noqa: F401 -- for the modules beside this one
-    from apache_beam.ml.inference import base  # noqa: F401
+    import apache_beam  # noqa: F401 # pyright: ignore[reportMissingImports]
+    from apache_beam.ml.inference import base  # noqa: F401 # pyright: ignore[reportMissingImports]
 except ImportError:
     raise missing_extra("apache-beam", "beam", "tf_attrib.beam") from None

@@ -68,9 +68,8 @@ class Parts:
             AttributionError: as `ta.attribute_dataset`.
         """
         files, part = task
-        if self._attributor is None:
-            self._attributor = self._make()
-        found = attribute_dataset(self._attributor, files, self._out, shard=(part, self.count), verbose=False, **self._settings)
+        attributor = self._attributor = self._attributor or self._make()
+        found = attribute_dataset(attributor, files, self._out, shard=(part, self.count), verbose=False, **self._settings)
         return [str(path) for path in found.paths if _is_of(path, part, self.count)]
 
 
