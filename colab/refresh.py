@@ -41,6 +41,7 @@ PACKAGES = {
     "logomaker": "logomaker",
     "rdkit": "rdkit",
     "pandas": "pandas",
+    "pyarrow": "pyarrow",
 }
 INSTALL = """\
 # Installs what is missing: tf_attrib from the clone that this notebook lies in, else from the project's repository.

@@ -27,7 +27,7 @@ ROOMS = (
     ("attribution",),
     ("attributor",),
     ("datasets", "training", "metrics", "doctor"),
-    ("extend",),
+    ("extend", "beam", "tfma"),
     ("demo",),
     ("cli",),
     ("__main__",),

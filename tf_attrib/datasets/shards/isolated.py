@@ -17,6 +17,7 @@ from ...selection.frames import Given, example_count, is_frame, take
 from .rows import Rows
 
 BAD_INPUT, FAILED = "bad_input", "failed"
+LABEL = "label"
 # Before anything was attributed, so many rows are tried one at a time: where none of them can be, the settings are wrong.
 TRIED = 8
 
@@ -172,16 +173,20 @@ class Isolated:
         """For each entry of a result for each position the place of its row."""
         return np.concatenate([readable[which][one.example] for which, one in done])
 
+    @property
+    def knows(self) -> bool:
+        """Whether it is known what a result is like."""
+        return self._like is not None
+
+    def learn(self, like: Attribution) -> None:
+        """What a batch of which nothing is left is filled in like, until a row is attributed."""
+        self._like = like
+
     def nothing(self, rows: Rows, failed: list[tuple[int, str, str]]) -> Attribution | None:
         """The result of rows all of which failed; None where it is not known yet what it would be like, or has no entries."""
         if self._like is None or self._like.position is not None:
             return None
         return self._spread(self._like[:0], np.zeros(0, int), failed, len(rows))
-
-    def learn(self, rows: Rows) -> None:
-        """Attributes zeros in place of a row, to know what a result is like."""
-        zeros = as_zeros(self._call.attributor.read(self._row(rows, 0)[0]))
-        self._like = self._call(zeros, None if rows.labels is None else rows.labels[:1])
 
     def _spread(self, result: Attribution, places: np.ndarray, failed: list, count: int) -> Attribution:
         """The result with an entry for each of `count` rows, given those at `places`, and the statuses of what failed."""
@@ -194,6 +199,26 @@ class Isolated:
                 status[place] = words
             result = dataclasses.replace(result, status=status)
         return result
+
+
+def as_target(target: Any) -> Any:
+    """A target that holds for all rows, or "label", checked.
+
+    Raises:
+        AttributionError: another text, or one for each row.
+    """
+    if isinstance(target, str) and target != LABEL:
+        raise AttributionError(f"target is a class, {LABEL!r} (that of each row), or as attribute takes it; got {target!r}")
+    if isinstance(target, np.ndarray | list) or hasattr(target, "__array__"):
+        raise AttributionError("a target for each row goes with the data: labels=..., target='label'")
+    return target
+
+
+def checked_on_error(on_error: str) -> str:
+    """What becomes of rows that fail, checked."""
+    if on_error not in ("mark", "raise"):
+        raise AttributionError(f"on_error must be 'mark' or 'raise', got {on_error!r}")
+    return on_error
 
 
 def as_zeros(given: Given) -> Given:

@@ -8,8 +8,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from ...attributor import Attributor
 from ...common.atomic import write_whole
 from ...common.checks import is_whole, whole
@@ -21,14 +19,13 @@ from . import manifest, storage
 from .blocks import Kept, kept_as
 from .folder import AttributionSet, failures_path, shard_path, unreadable_path
 from .gathering import Gathering
-from .isolated import Call, Isolated
+from .isolated import Call, Isolated, as_target, checked_on_error
 from .paths import are_paths, of_images
 from .rows import Rows
 from .several import several
 from .source_files import from_files, image_reader
 from .sources import Source, Unreadable, from_memory_or_stream
 
-LABEL = "label"
 # What black and white of images are for a model, unless it is said.
 WHITE = (0.0, 255.0)
 # What every one of several processes is told.
@@ -116,14 +113,13 @@ def attribute_dataset(
     whole("batch_size", batch_size)
     whole("shard_size", shard_size)
     whole("seed", seed, 0)
-    if on_error not in ("mark", "raise"):
-        raise AttributionError(f"on_error must be 'mark' or 'raise', got {on_error!r}")
+    checked_on_error(on_error)
     options = {name: value for name, value in locals().items() if name in PASSED_ON}
     kept = kept_as(keep, reduce, dtype)
     if processes is not None or devices is not None:  # the model is not read here: it would take the memory of every GPU
         return several(attribute_dataset, attributor, data, out, options, (k, n), processes, devices, verbose)
     attributor = as_attributor_at(attributor, at, of)
-    call = Call(attributor, {"method": as_method(method), "baselines": baselines, "seed": seed}, check_target(target), on_error)
+    call = Call(attributor, {"method": as_method(method), "baselines": baselines, "seed": seed}, as_target(target), on_error)
     source = _source(attributor, data, ids, labels, features, value_range, resize, batch_size)
     folder, how = Path(out), storage.kind()
     told = manifest.made(call, kept, source, batch_size, shard_size, how)
@@ -161,8 +157,7 @@ class _Run:
 
     def _is_own(self, file: int, part: int) -> bool:
         """Whether it is this process that does a part: without knowing how many there are."""
-        k, n = self._share
-        return (file + part) % n == k
+        return does(self._share, file, part)
 
     def _is_wanted(self, file: int, part: int) -> bool:
         return self._is_own(file, part) and not shard_path(self._folder, file, part, self._how).exists()
@@ -223,6 +218,12 @@ class _Run:
             ) from error
 
 
+def does(shard: tuple[int, int], file: int, part: int) -> bool:
+    """Whether it is the process of `shard`, (k, n), that does one part of one file."""
+    k, n = shard
+    return (file + part) % n == k
+
+
 def as_attributor_at(attributor: Any, at: Any, of: Any) -> Attributor:
     """What attributes, at and of what is asked for."""
     if isinstance(attributor, str | os.PathLike):
@@ -249,15 +250,6 @@ def _source(
     if features is not None:
         raise AttributionError("features= is of files; data in memory and in batches have their inputs as the model takes them")
     return from_memory_or_stream(attributor, data, ids, labels, batch_size)
-
-
-def check_target(target: Any) -> Any:
-    """`target`, where it is one for all rows, or "label"."""
-    if isinstance(target, str) and target != LABEL:
-        raise AttributionError(f"target is a class, {LABEL!r} (that of each row), or as attribute takes it; got {target!r}")
-    if isinstance(target, np.ndarray | list) or hasattr(target, "__array__"):
-        raise AttributionError("a target for each row goes with the data: labels=..., target='label'")
-    return target
 
 
 def _share(shard: Any) -> tuple[int, int]:
