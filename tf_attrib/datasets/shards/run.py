@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...attributor import Attributor
 from ...common.atomic import write_whole
 from ...common.checks import is_whole, whole
