@@ -107,7 +107,7 @@ def test_even_blocks_and_the_largest_that_pays(cnn, images):
     (key,) = session._programs
     program, sizes = session._programs[key], []
     session._programs[key] = lambda tables, rows: sizes.append(len(rows)) or program(tables, rows)
-    session._programs[key].__dict__.update(function=session.function, padded=False)
+    session._programs[key].__dict__.update(function=session.function, padded=False, gives_slope=True)
     attributor.attribute(images[:1], method=fixed)
     assert sizes == [26, 25]
     assert block_rows(session.function, {"image": images}) == (MOST_ROWS, MOST_ROWS)  # a small net

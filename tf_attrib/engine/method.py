@@ -216,7 +216,7 @@ CONTRADICTIONS: tuple[tuple[Callable[[Method], bool], str], ...] = (
     (
         lambda method: method.kind == "contribution" and not method.in_score_units,
         'kind = "contribution" and in_score_units = False, but contributions are parts of the score in its unit: '
-        'in_score_units = True, or kind = "slope" (score per unit of the input) or "effect"',
+        'in_score_units = True, or kind = "slope" (score per unit of the input) or "map" (how much, in its own unit)',
     ),
     (
         lambda method: method.kind != "contribution" and method.in_score_units,

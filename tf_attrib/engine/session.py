@@ -294,7 +294,8 @@ class Session(Fetching):
 
     def gives_slope(self, row: RowFunction, odds: bool = False) -> bool:
         """Whether the slopes that `row`, which has run, gives follow from its rows: zeros that stand in for them do not."""
-        return self._programs[row, odds].gives_slope
+        ran = self._programs.get((row, odds))  # none where scores alone were wanted
+        return ran is None or ran.gives_slope
 
     def path_scores(self, tables: program.Tables, points: Points) -> np.ndarray:
         """(n, rows), the scores at these points of the paths of each example: forward passes alone."""
