@@ -58,7 +58,7 @@ class Attributor(Preparing):
             one, else the output as it is.
         batch_size: gradient rows in a block; default: by the size of the model's activations.
         jit_compile: whether XLA compiles what rows are run by, for blocks of a few sizes. The first call takes longer, numbers
-            differ by rounding. Meant for GPUs; on a CPU it seldom pays, and loops such as those of recurrent layers are refused.
+            differ by rounding. On a CPU it seldom pays; loops such as those of recurrent layers are refused.
         preprocess: a differentiable function applied to the inputs before the model, such as keras.applications'
             `preprocess_input`: path, baselines and pictures then live in raw pixels.
         memory: bytes that gradients kept on the host may take while paths are refined, beside the blocks that are evaluated;
