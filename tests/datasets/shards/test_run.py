@@ -172,6 +172,10 @@ def test_settings_that_are_wrong_for_every_row_are_raised_and_nothing_is_marked(
         ({"batch_size": 0}, "batch_size"),
         ({"method": "magic"}, "magic"),
         ({"features": ["a"]}, "files"),
+        ({"resize": True}, "image files"),
+        ({"value_range": (0, 1)}, "image files"),
+        ({"value_range": (1, 0)}, "low < high"),
+        ({"value_range": 255}, "(low, high)"),
     ):
         folder = tmp_path / str(len(list(tmp_path.iterdir())))
         assert_refused(lambda wrong=wrong, folder=folder: ta.attribute_dataset(attributor, X, folder, **SMALL | wrong), words)

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ...attributor import Attributor
 from ...common.atomic import write_whole
 from ...common.checks import is_whole, whole
@@ -20,11 +22,14 @@ from .blocks import Kept, kept_as
 from .folder import AttributionSet, failures_path, shard_path, unreadable_path
 from .gathering import Gathering
 from .isolated import Call, Isolated, as_target, checked_on_error
+from .paths import are_paths, of_images
 from .rows import Rows
 from .several import several
-from .source_files import are_paths, from_files, image_reader
+from .source_files import from_files, image_reader
 from .sources import Source, Unreadable, from_memory_or_stream
 
+# What black and white of images are for a model, unless it is said.
+WHITE = (0.0, 255.0)
 # What every one of several processes is told.
 PASSED_ON = ("method", "target", "baselines", "at", "of", "seed", "batch_size", "shard_size", "keep", "reduce", "dtype")
 PASSED_ON += ("on_error", "ids", "labels", "features", "value_range", "resize")
@@ -51,7 +56,7 @@ def attribute_dataset(
     ids: Any = None,
     labels: Any = None,
     features: Any = None,
-    value_range: tuple[float, float] = (0.0, 255.0),
+    value_range: tuple[float, float] = WHITE,
     resize: bool = False,
     processes: int | None = None,
     devices: str | Sequence[int] | None = None,
@@ -237,6 +242,11 @@ def as_attributor_at(attributor: Any, at: Any, of: Any) -> Attributor:
 def _source(
     attributor: Attributor, data: Any, ids: Any, labels: Any, features: Any, value_range: Any, resize: bool, batch_size: int
 ) -> Source:
+    low, high = value_range if np.shape(value_range) == (2,) else (0, 0)
+    if not low < high:
+        raise AttributionError(f"value_range is what black and white are, (low, high) with low < high; got {value_range!r}")
+    if (resize or (low, high) != WHITE) and not (are_paths(data) and of_images(data)):
+        raise AttributionError("value_range= and resize= are of image files; other data are given as the model takes them")
     if are_paths(data):
         return from_files(attributor, data, ids, labels, features, image_reader(attributor, value_range, resize))
     if features is not None:

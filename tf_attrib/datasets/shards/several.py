@@ -17,7 +17,7 @@ from ...common.workers import do_parts
 from ...selection.frames import example_count, is_frame
 from . import storage
 from .folder import AttributionSet
-from .source_files import are_paths, rows_in
+from .paths import are_paths, rows_in
 
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 

@@ -2,8 +2,6 @@
 
 import contextlib
 import functools
-import glob
-import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,13 +11,12 @@ import tensorflow as tf
 
 from ...attributor import Attributor
 from ...common import fingerprint
-from ...common.errors import AttributionError, missing_extra, nearest, plain
-from ...common.images import IMAGES, read_image
+from ...common.errors import AttributionError, nearest, plain
+from ...common.images import read_image
 from ...selection.frames import Given
+from .paths import arrow, found, kind_of, names_of, parquet_rows
 from .rows import Rows, Stream
 from .sources import InMemory, Parts, Source, Unreadable, Wanted, as_ids, as_label_column, parts_of
-
-PARQUET, RECORDS, ARRAYS = (".parquet", ".pq"), (".tfrecord", ".tfrecords", ".tfrecord.gz", ".tfrecords.gz"), (".npy", ".npz")
 
 
 def from_files(
@@ -37,7 +34,7 @@ def from_files(
         AttributionError: no files, of several kinds, or of one that is not read.
     """
     paths = found(pattern)
-    kinds = {_kind(path) for path in paths}
+    kinds = {kind_of(path) for path in paths}
     if len(kinds) > 1:
         raise AttributionError(f"{plain(pattern)} means files of several kinds, {', '.join(sorted(kinds))}: name one kind")
     for name, value in (("ids", ids), ("labels", labels)):
@@ -59,56 +56,6 @@ def from_files(
     return InMemory(loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}, ids, labels)
 
 
-def are_paths(data: Any) -> bool:
-    """Whether data are files: a path or a pattern, or a list of such."""
-    several = isinstance(data, list) and len(data) > 0
-    return isinstance(data, str | os.PathLike) or (several and all(isinstance(one, str | os.PathLike) for one in data))
-
-
-def rows_in(pattern: str | os.PathLike | list) -> int | None:
-    """How many rows files hold, where that is known without reading them."""
-    paths = found(pattern)
-    kinds = {_kind(path) for path in paths}
-    if kinds == {"Parquet"}:
-        return sum(map(_parquet_rows, paths))
-    return len(paths) if kinds == {"image"} else None
-
-
-def _parquet_rows(path: Path) -> int:
-    """How many rows a Parquet file says that it has; 0 of one that cannot be read."""
-    try:
-        return arrow()[1].read_metadata(path).num_rows
-    except (OSError, ValueError):
-        return 0
-
-
-def found(pattern: str | os.PathLike | list) -> list[Path]:
-    """The files that a pattern means, sorted; of a folder all images in it; of a list those in it, in their order.
-
-    Raises:
-        AttributionError: there are none.
-    """
-    if isinstance(pattern, list):
-        return [path for one in pattern for path in found(one)]
-    if Path(pattern).is_dir():
-        paths = [path for path in Path(pattern).rglob("*") if path.suffix.lower() in IMAGES]
-        sought = "images in the folder"
-    else:
-        paths = [Path(path) for path in glob.glob(os.fspath(pattern), recursive=True) if Path(path).is_file()]
-        sought = "files at"
-    if not paths:
-        raise AttributionError(f"there are no {sought} {str(pattern)!r}")
-    return sorted(paths)
-
-
-def _kind(path: Path) -> str:
-    for kind, endings in (("Parquet", PARQUET), ("TFRecord", RECORDS), ("array", ARRAYS), ("image", IMAGES)):
-        if path.name.lower().endswith(endings):
-            return kind
-    known = ", ".join((*PARQUET, *RECORDS, *ARRAYS, *IMAGES))
-    raise AttributionError(f"{str(path)!r}: rows are read from files that end in {known}")
-
-
 class _Files:
     """What files of rows have in common: each is read by itself, and one that cannot be read takes none of the others along."""
 
@@ -120,7 +67,7 @@ class _Files:
     def __init__(
         self, attributor: Attributor, paths: Sequence[Path], ids: str | None, labels: str | None, features: Any
     ) -> None:
-        self.names, self._told = tuple(_names(paths)), repr(features)
+        self.names, self._told = tuple(names_of(paths)), repr(features)
         self._attributor, self._paths, self._ids, self._labels = attributor, paths, ids, labels
 
     def fingerprint(self) -> str:
@@ -174,7 +121,7 @@ class ParquetFiles(_Files):
     @property
     def counts(self) -> tuple[int, ...] | None:
         """How many rows each file has; 0 of one that cannot be read."""
-        return tuple(map(_parquet_rows, self._paths))
+        return tuple(map(parquet_rows, self._paths))
 
     def parts(self, file: int, size: int, batch: int, wanted: Wanted) -> Parts:
         _, parquet = arrow()
@@ -354,23 +301,3 @@ def _widened(values: np.ndarray, lost: Mapping[int, str], count: int) -> np.ndar
     wide = wide.astype(values.dtype)
     wide[[place for place in range(count) if place not in lost]] = values
     return wide
-
-
-def _names(paths: Sequence[Path]) -> list[str]:
-    """A name for each file, as short as tells them apart."""
-    names = [path.name for path in paths]
-    return names if len(set(names)) == len(names) else [str(path) for path in paths]
-
-
-def arrow() -> tuple[Any, Any]:
-    """pyarrow and its module of Parquet.
-
-    Raises:
-        MissingExtra: it is not installed.
-    """
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise missing_extra("pyarrow", "datasets", "reading and writing Parquet") from None
-    return pyarrow, pyarrow.parquet

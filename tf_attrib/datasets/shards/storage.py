@@ -16,7 +16,7 @@ from ...common.errors import AttributionError, MissingExtra, plain
 from ...common.opening import open_regular
 from ...common.types import present
 from .blocks import Block
-from .source_files import arrow
+from .paths import arrow
 
 METADATA = "tf_attrib"
 # A column of arrays of different shapes, or of texts, is one of lists, beside one of their shapes.
