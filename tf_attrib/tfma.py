@@ -12,7 +12,7 @@ from .datasets.engines.batch_attributor import BatchAttributor
 
 try:
     import apache_beam  # pyright: ignore[reportMissingImports] (it runs where neither is installed)
-    import tensorflow_model_analysis  # pyright: ignore[reportMissingImports]
+    import tensorflow_model_analysis  # pyright: ignore[reportMissingImports] (of an extra)
 except ImportError:
     raise missing_extra("tensorflow-model-analysis", "tfma", "tf_attrib.tfma") from None
 

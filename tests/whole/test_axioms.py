@@ -298,8 +298,9 @@ def test_every_argument_of_attributor_changes_some_result(cnn, images):
     blocks.attribute(images)
     assert next(iter(blocks._sessions.values())).block == 3
     named = set(inspect.signature(ta.Attributor.__init__).parameters) - {"self"}
-    # memory: test_accuracy; signature: test_exported; allow_unsafe: test_keras_file; eager: test_eager_routes
-    others = {"memory", "signature", "allow_unsafe", "eager", "class_names"}  # class_names: test_class_names
+    # jit_compile: test_xla; memory: test_accuracy; signature: test_exported; allow_unsafe: test_keras_file;
+    # eager: test_eager_routes
+    others = {"jit_compile", "memory", "signature", "allow_unsafe", "eager", "class_names"}  # class_names: test_class_names
     assert named == {"model", "at", "of", "batch_size", "preprocess"} | others
 
 

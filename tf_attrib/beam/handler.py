@@ -8,7 +8,7 @@ from ..attributor import Attributor
 from ..common.errors import AttributionError
 from ..datasets.engines.batch_attributor import BatchAttributor
 from ..datasets.engines.columns import size_of
-from .installed import apache_beam, base  # pyright: ignore[reportAttributeAccessIssue]
+from .installed import apache_beam, base  # pyright: ignore[reportAttributeAccessIssue] (of an extra)
 
 
 class AttributionModelHandler(base.ModelHandler[Any, base.PredictionResult, BatchAttributor]):

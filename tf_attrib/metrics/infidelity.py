@@ -238,11 +238,6 @@ def _check_kind(method: str, kind: str, has_baseline: bool) -> None:
 def check_measurable(result: Attribution) -> None:
     """Raises where a result cannot be made score per unit of what it is of."""
     _check_kind(result.method, result.kind, result.difference is not None or result.baseline_is_zero)
-    if not is_slope(result) and result.attribution_unit not in ("", result.unit):
-        raise AttributionError(
-            f"infidelity means nothing of {result.method}: its attributions are in {result.attribution_unit}, and the score is "
-            f"in {result.unit or 'no stated unit'}; {MEASURABLE}"
-        )
     if result.path_at and not is_slope(result):
         raise AttributionError(
             f"infidelity means nothing of {result.method} at {result.at}: its path and its baseline are at "
