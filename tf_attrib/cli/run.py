@@ -47,7 +47,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 
 def run(options: argparse.Namespace) -> None:
     """Attributes the rows of files, and says what is there."""
-    from ..datasets.shards.run import LABEL, attribute_dataset
+    from ..datasets.shards.isolated import LABEL
+    from ..datasets.shards.run import attribute_dataset
 
     target = options.target if options.target == LABEL else reading.target(options.target)
     method, part = reading.method(options), _part(options.shard)

@@ -223,6 +223,12 @@ UNFIT = {
 def check_method(method: Method) -> None:
     """Raises where attributions of a method are no slopes, and no contributions of features against a baseline."""
     _check_kind(repr(method), method.kind, method.uses_baseline)
+    score = "the unit of the score"
+    if method.kind in ("contribution", "effect") and method.unit(score) != score:
+        raise AttributionError(
+            f"infidelity means nothing of {method!r}: its attributions are in {method.unit(score)}, and not in {score}; "
+            f"{MEASURABLE}"
+        )
 
 
 def _check_kind(method: str, kind: str, has_baseline: bool) -> None:
