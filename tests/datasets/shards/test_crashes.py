@@ -222,6 +222,27 @@ def test_processes_share_a_run_and_one_that_is_killed_is_started_again(tmp_path,
     assert_refused(refused, "another run", "batch_size")
 
 
+def test_parts_together_are_the_whole_and_progress_counts_what_is_there(attributor, tmp_path, monkeypatch):
+    """As several processes do it, one part after the other in this one."""
+    attributor.model.save(tmp_path / "model.keras")
+    told = []
+
+    def here(part, arguments, surroundings, done, advance):
+        for number in range(len(surroundings)):
+            part(number, *arguments)
+            told.append(done())
+
+    monkeypatch.setattr(several, "do_parts", here)
+    options = {"shard_size": 4, "batch_size": 2, "target": 0, "seed": 0}
+    x = np.concatenate([X, X])
+    shared = ta.attribute_dataset(tmp_path / "model.keras", x, tmp_path / "shared", processes=2, verbose=False, **options)
+    alone = ta.attribute_dataset(tmp_path / "model.keras", x, tmp_path / "alone", verbose=False, **options)
+    assert told[-1] == len(shared) == len(alone) == len(x)
+    assert 0 < told[0] < len(x)
+    for one, other in zip(shared.batches(3), alone.batches(3), strict=True):
+        np.testing.assert_array_equal(one.attributions, other.attributions)
+
+
 def test_what_cannot_be_sent_to_processes_says_what_can(attributor, tmp_path):
     attributor.model.save(tmp_path / "model.keras")
     made, out = ta.Attributor(tmp_path / "model.keras"), tmp_path / "run"
