@@ -27,6 +27,8 @@ def made(call: Call, kept: Kept, source: Source, batch_size: int, shard_size: in
         "model": _model(attributor),
         "preprocess": None if attributor.preprocess is None else fingerprint(attributor.preprocess),
         "block": attributor.batch_size,
+        "eager": attributor.eager,
+        "jit_compile": attributor.jit_compile,
         "at": _told(attributor.at),
         "of": _told(attributor.of),
         "method": _told(settings["method"]),
