@@ -106,4 +106,4 @@ def test_what_is_no_rule_is_refused():
     attributor = ta.Attributor(angle)
     for wrong in (lambda operation, g: [g, g, g], lambda operation, g: g):
         deeplift_rule("Atan2")(wrong)
-        assert_refused(lambda: attributor.attribute(X, method="deeplift"), "each of its 2 inputs")
+        assert_refused(lambda: attributor.attribute(X, method="deeplift"), "list of 2, a tensor or None for each of its inputs")
