@@ -73,7 +73,7 @@ def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance:
             memory,
             method.shares_residual(function),
             1 if method.cloud is None else method.cloud.judged_together,
-            _rounding(function),
+            rounding_of(function),
             lengths,
         )
     else:
@@ -94,7 +94,7 @@ def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance:
     return outcome
 
 
-def _rounding(function: ScoreFunction) -> float | None:
+def rounding_of(function: ScoreFunction) -> float | None:
     """The relative precision of the scores of a net that computes in half precision, None of another."""
     return max((PLACES * HALF[name] for name in function.formats), default=None)
 

@@ -77,6 +77,11 @@ class Session(Fetching):
         """Whether it serves inputs of other shapes too: what a model does when it is called is known for those at hand."""
         return self._traced.called is None
 
+    @property
+    def input_names(self) -> dict[Any, str]:
+        """What each of the model's inputs is called, by its key."""
+        return self._names
+
     def _resolved(self, at: At | None, fetches: list[tf.Tensor]) -> Place:
         examples = {key: tf.constant(self._one[key]) for key in self._traced.inputs}
         return resolve_at(self._traced, at, fetches, self._names, examples)

@@ -1,0 +1,230 @@
+"""The signature `explain`: from a model's inputs, a target and a baseline to attributions, as one function of TensorFlow."""
+
+import dataclasses
+import inspect
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..common.errors import AttributionError
+from ..common.types import present
+from .chunk import Chunk, Scoring
+from .detached import detached
+from .fixed import Found, fixed
+from .judging import judged
+from .loops import gathered
+from .plan import Plan
+from .refining import refined
+from .shapley import shapley
+
+EXPLAIN, TARGET, BASELINE, ATTRIBUTIONS = "explain", "target", "baseline", "attributions"
+PREDICTED = -1
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Explaining:
+    """The function to be, of one tensor for each of its parameters.
+
+    Attributes:
+        plan: what it computes.
+        names: of the model's inputs, by their keys.
+    """
+
+    plan: Plan
+    names: dict[Any, str]
+
+    def function(self) -> Any:
+        """The tf.function, with defaults for what need not be given."""
+        specs = self.parameters()
+        parameters = [
+            inspect.Parameter(name, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
+            for name, (_, default) in specs.items()
+        ]
+        signature = inspect.Signature(parameters)
+
+        wanted = [spec for spec, _ in specs.values()]
+
+        def made(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+            return self.explained(dict(zip(specs, tensors, strict=True)))
+
+        call = detached(tf.function(made, input_signature=wanted, autograph=False).get_concrete_function())
+
+        def explain(*args: tf.Tensor, **named: tf.Tensor) -> dict[str, tf.Tensor]:
+            bound = signature.bind(*args, **named)
+            bound.apply_defaults()
+            return call(*bound.args)
+
+        explain.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]
+        return tf.function(explain, input_signature=wanted, autograph=False)
+
+    def parameters(self) -> dict[str, tuple[tf.TensorSpec, Any]]:
+        """What each takes, and its default: those that have one come last."""
+        plan, function, empty = self.plan, self.plan.function, inspect.Parameter.empty
+        found: dict[str, tuple[tf.TensorSpec, Any]] = {}
+        for key, name in self.names.items():
+            tensor = function.traced.inputs[key]
+            found[name] = tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype, name), empty
+        rank = function.target_rank if function.output.with_target else 0
+        if rank == 1:
+            found[TARGET] = tf.TensorSpec([None], tf.int32, TARGET), tf.constant([PREDICTED], tf.int32)
+        elif rank:
+            found[TARGET] = tf.TensorSpec([None, rank], tf.int32, TARGET), empty
+        if plan.asks_baseline:
+            shapes, dtypes = function.features(), function.dtypes
+            for (key, table), handed in zip(plan.tables.items(), plan.keys, strict=True):
+                name = named(BASELINE, handed)
+                default = tf.constant(table.astype(dtypes[key].as_numpy_dtype) if dtypes[key] != tf.string else table)
+                found[name] = tf.TensorSpec([None, *shapes[key]], dtypes[key], name), default
+        if len(found) < len(self.names) + bool(rank) + (len(plan.tables) if plan.asks_baseline else 0):
+            raise AttributionError(
+                f"an input of the model is called {TARGET!r} or {BASELINE!r}, as one of the signature is: rename it, or export a "
+                "model that calls this one with another name"
+            )
+        return found
+
+    def explained(self, given: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """What the signature gives, chunk by chunk."""
+        plan, function = self.plan, self.plan.function
+        inputs = {key: given[name] for key, name in self.names.items()}
+        count = tf.shape(next(iter(inputs.values())))[0]
+        target = self._targets(given.get(TARGET), count)
+        baselines = {
+            key: self._one_each(given[named(BASELINE, handed)], count, named(BASELINE, handed))
+            for key, handed in zip(plan.tables, plan.keys, strict=True)
+            if plan.asks_baseline
+        }
+        select = Scoring(function, plan.block).selecting()
+
+        def evaluate(index: tf.Tensor) -> list[tf.Tensor]:
+            some = {key: tf.gather(value, index) for key, value in inputs.items()}
+            others = {key: tf.gather(value, index) for key, value in baselines.items()}
+            return list(self._explained(select(some), some, others, tf.gather(target, index)).values())
+
+        specs = self.outputs()
+        return dict(zip(specs, gathered(count, plan.chunk, None, evaluate, list(specs.values())), strict=True))
+
+    def outputs(self) -> dict[str, tf.TensorSpec]:
+        """What the signature gives, by name."""
+        plan, dtype = self.plan, self.plan.function.dtype
+        slots = [] if plan.points is None or plan.points.slots == 1 else [plan.points.slots]
+        shapes = list(plan.sums.values())[: len(plan.keys)]
+        found = {
+            named(ATTRIBUTIONS, key): tf.TensorSpec([None, *slots, *shape], dtype)
+            for key, shape in zip(plan.keys, shapes, strict=True)
+        }
+        target = [None] if plan.function.target_rank < 2 else [None, plan.function.target_rank]
+        found |= {"scores": tf.TensorSpec([None], dtype), "baseline_scores": tf.TensorSpec([None], dtype)}
+        found |= {TARGET: tf.TensorSpec(target, tf.int32), "gap": tf.TensorSpec([None], dtype)}
+        found |= {"error_estimate": tf.TensorSpec([None], dtype), "evaluations": tf.TensorSpec([None], tf.int32)}
+        return found | {"status": tf.TensorSpec([None], tf.string)}
+
+    def _targets(self, given: tf.Tensor | None, count: tf.Tensor) -> tf.Tensor:
+        """(n, r)."""
+        rank = self.plan.function.target_rank
+        if given is None:
+            return tf.zeros([count, rank], tf.int32)
+        given = given[:, None] if rank == 1 else given
+        return self._one_each(given, count, TARGET)
+
+    def _one_each(self, given: tf.Tensor, count: tf.Tensor, name: str) -> tf.Tensor:
+        """`given` for each example, where it is one for all."""
+        number = tf.shape(given)[0]
+        fits = tf.debugging.Assert((number == 1) | (number == count), [f"{name} must have one row, or one for each example"])
+        with tf.control_dependencies([fits]):
+            return tf.gather(given, tf.where(number == 1, tf.zeros([count], tf.int32), tf.range(count)))
+
+    def _explained(self, x: dict, inputs: dict, baselines: dict, target: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The outputs for the examples of a chunk, by name."""
+        plan = self.plan
+        chunk, largest = self._chunk(x, inputs, baselines, target)
+        found = self._found(chunk)
+        own = dataclasses.replace(found, totals=dict(list(found.totals.items())[: len(plan.keys)]))
+        method, function = plan.method, plan.function
+        sums, short = method.in_score_units and method.uses_baseline, method.when_incomplete(function)
+        said = judged(chunk, own, largest, sums, short if sums else None, method.exact)
+        slotted = plan.points is not None and plan.points.slots > 1
+        outputs = {}
+        for key, total in zip(plan.keys, own.totals.values(), strict=True):
+            value = total if slotted else total[:, 0]
+            mask = tf.reshape(said["finite"], [-1] + [1] * (value.shape.rank - 1))
+            outputs[named(ATTRIBUTIONS, key)] = tf.where(mask, value, tf.constant(np.nan, value.dtype))
+        none = tf.fill(tf.shape(chunk.score), tf.constant(np.nan, chunk.score.dtype))
+        return outputs | {
+            "scores": chunk.score,
+            "baseline_scores": tf.reduce_mean(chunk.below, 1) if method.uses_baseline else none,
+            TARGET: chunk.target if function.target_rank > 1 else tf.reduce_sum(chunk.target, 1),
+            "gap": said["gap"],
+            "error_estimate": said["error_estimate"],
+            "evaluations": found.evaluations,
+            "status": said["status"],
+        }
+
+    def _found(self, chunk: Chunk) -> Found:
+        plan = self.plan
+        if plan.game is not None:
+            return shapley(chunk, plan.game)
+        if plan.control is not None:
+            complete = plan.method.shares_residual(plan.function)
+            return refined(chunk, present(plan.row), plan.control, plan.rounding, complete)
+        return fixed(chunk, present(plan.row), present(plan.points), plan.sums, plan.method.cloud, plan.seed)
+
+    def _chunk(self, x: dict, inputs: dict, baselines: dict, target: tf.Tensor) -> tuple[Chunk, tf.Tensor]:
+        """The examples of a chunk with their scores, and the largest magnitude of their output there and at their references."""
+        plan, function = self.plan, self.plan.function
+        count, k, scoring = tf.shape(target)[0], plan.references, Scoring(function, plan.block)
+        context = {key: inputs[key] for key in function.context}
+        if baselines:
+            tables, reference = baselines, tf.range(count)[:, None]
+        else:
+            tables, reference = {key: tf.constant(table) for key, table in plan.tables.items()}, tf.tile(tf.range(k)[None], [count, 1])
+        every = {
+            key: tf.broadcast_to(
+                tf.gather(table, tf.reshape(reference, [-1])), tf.concat([[count * k], tf.shape(x[key])[1:]], 0)
+            )
+            for key, table in tables.items()
+        }
+        beside = {key: tf.repeat(value, k, 0) for key, value in context.items()}
+        if function.target_rank > 1:
+            score = scoring.scores(x, context, target)
+            below = scoring.scores(every, beside, tf.repeat(target, k, 0)) if plan.method.uses_baseline else tf.zeros([0])
+            largest = tf.abs(score)
+        else:
+            values = scoring.values(x, context)
+            target = self._chosen(values, target)
+            score = function.select(self._as_given(values), target)
+            other = scoring.values(every, beside) if plan.method.uses_baseline else values[:0]
+            below = function.select(self._as_given(other), tf.repeat(target, k, 0)) if plan.method.uses_baseline else other[:, 0]
+            largest = tf.reduce_max(tf.abs(values), 1)
+            if plan.method.uses_baseline:
+                largest = tf.maximum(largest, tf.reduce_max(tf.reshape(tf.abs(other), [count, -1]), 1))
+        if not plan.method.uses_baseline:
+            below = tf.zeros([count * k], score.dtype)
+        below = tf.reshape(below, [count, k])
+        extra = {name: tf.constant(value) for name, value in plan.extra.items()}
+        return Chunk(function, plan.block, x, context, tables, reference, target, score, below, extra), largest
+
+    def _as_given(self, values: tf.Tensor) -> tf.Tensor:
+        """Values (rows, classes) as the output has them: (rows,) where it has no classes."""
+        return values[:, 0] if self.plan.function.target_rank == 0 else values
+
+    def _chosen(self, values: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        """(c, r), with the class of the highest value where none was asked for.
+
+        Raises:
+            tf.errors.InvalidArgumentError: when it runs, a target that is no class.
+        """
+        if self.plan.function.target_rank == 0:
+            return target
+        classes = values.shape[1]
+        fits = tf.debugging.Assert(
+            tf.reduce_all((target >= PREDICTED) & (target < classes)),
+            [f"{TARGET} must be from 0 to {classes - 1}, or {PREDICTED} for the class that is predicted; got", target],
+        )
+        with tf.control_dependencies([fits]):
+            return tf.where(target == PREDICTED, tf.argmax(values, 1, tf.int32)[:, None], target)
+
+
+def named(what: str, key: Any) -> str:
+    """The name in the signature of what belongs to the selected tensor `key`."""
+    return what if key is None else f"{what}_{key}"

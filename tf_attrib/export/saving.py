@@ -1,0 +1,100 @@
+"""A model written with its explanation: a SavedModel with the signatures that it had, and `explain`."""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+
+from ..common.errors import AttributionError, one_line, plain
+from ..common.nested import flatten, rebuild
+from ..graph.saved.exported import Exported
+from ..graph.traced import keras_model
+from ..graph.traced.cut import Cut, Port
+from ..graph.traced.trace import Traced
+from .explaining import EXPLAIN, Explaining
+
+# Where a SavedModel keeps what is not TensorFlow's.
+EXTRA, DESCRIPTION = "assets.extra", "tf_attrib.json"
+SERVING = "serving_default"
+
+
+def save(path: Path, model: Any, explaining: Explaining, description: dict[str, Any]) -> Path:
+    """Writes the folder `path` whole, or nothing.
+
+    Args:
+        model: as it was explained: a Keras model, what was read of a file, or a function.
+        description: what `explain` does, kept beside it.
+
+    Raises:
+        AttributionError: there is something at `path`, or TensorFlow cannot save the model.
+    """
+    if path.exists():
+        raise AttributionError(f"there is something at {str(path)!r} already: name a folder that does not exist")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    try:
+        function = explaining.function()
+        root, signatures = _with_signatures(model, explaining)
+        try:
+            concrete = function.get_concrete_function()
+            root.tf_attrib_variables = list(concrete.graph.variables)
+            root.explain = function
+            tf.saved_model.save(root, str(temporary), {**signatures, EXPLAIN: function})
+        except AttributionError:
+            raise
+        except Exception as error:
+            raise AttributionError(f"TensorFlow could not save the model with its explanation: {one_line(error)}") from error
+        (temporary / EXTRA).mkdir(exist_ok=True)
+        (temporary / EXTRA / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
+        temporary.chmod(0o755)
+        temporary.rename(path)
+    except BaseException:
+        shutil.rmtree(temporary, ignore_errors=True)
+        raise
+    return path
+
+
+def _with_signatures(model: Any, explaining: Explaining) -> tuple[Any, dict[str, Callable]]:
+    """What is saved, and the signatures that the model has already."""
+    traced, root = explaining.plan.function.traced, tf.Module()
+    if isinstance(model, Exported) and getattr(model.alive, "signatures", None):
+        root.model = model.alive
+        signatures = dict(model.alive.signatures)
+        if EXPLAIN in signatures:
+            raise AttributionError(f"{plain(model.name)} has a signature {EXPLAIN!r} already: export from the model it was made of")
+        return root, signatures
+    if keras_model.is_keras(model):
+        root.model = model
+        return root, {SERVING: _of_keras(model, explaining)}
+    root.alive = model if isinstance(model, tf.Module) else None
+    return root, {SERVING: _of_graph(traced, explaining)}
+
+
+def _of_keras(model: Any, explaining: Explaining) -> Callable:
+    """What a Keras model computes, as its own export has it."""
+    inputs = explaining.plan.function.traced.inputs
+    specs = [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype, name) for key, name in explaining.names.items()]
+
+    def serving(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+        found = flatten(model(rebuild(dict(zip(explaining.names, tensors, strict=True))), training=False))
+        return {f"output_{i}" if not isinstance(key, str) else key: value for i, (key, value) in enumerate(found.items())}
+
+    return tf.function(serving, input_signature=specs, autograph=False)
+
+
+def _of_graph(traced: Traced, explaining: Explaining) -> Callable:
+    """What a traced function computes."""
+    specs = [
+        tf.TensorSpec([None, *traced.inputs[key].shape[1:]], traced.inputs[key].dtype, name) for key, name in explaining.names.items()
+    ]
+    cut = Cut(traced, {key: Port(tensor) for key, tensor in traced.inputs.items()}, {k: Port(t) for k, t in traced.outputs.items()})
+
+    def serving(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
+        found = cut(dict(zip(explaining.names, tensors, strict=True)))
+        return {str(key): value for key, value in found.items()}
+
+    return tf.function(serving, input_signature=specs, autograph=False)
