@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import re
 from typing import Any
 
 import numpy as np
@@ -78,8 +79,8 @@ class Explaining:
                 found[name] = tf.TensorSpec([None, *shapes[key]], dtypes[key], name), default
         if len(found) < len(self.names) + bool(rank) + (len(plan.tables) if plan.asks_baseline else 0):
             raise AttributionError(
-                f"an input of the model is called {TARGET!r} or {BASELINE!r}, as one of the signature is: rename it, or export a "
-                "model that calls this one with another name"
+                f"two inputs of the signature would have one name: those of the model are {list(self.names.values())}, and "
+                f"{TARGET!r} and {BASELINE!r} come beside them; export a model that calls this one with other names"
             )
         return found
 
@@ -226,5 +227,5 @@ class Explaining:
 
 
 def named(what: str, key: Any) -> str:
-    """The name in the signature of what belongs to the selected tensor `key`."""
-    return what if key is None else f"{what}_{key}"
+    """The name in the signature of what belongs to the selected tensor `key`, of letters, digits and _."""
+    return what if key is None else re.sub(r"\W", "_", f"{what}_{key}".removesuffix(":0"))

@@ -41,8 +41,11 @@ def save(path: Path, model: Any, explaining: Explaining, description: dict[str, 
         root, signatures = _with_signatures(model, explaining)
         try:
             concrete = function.get_concrete_function()
-            root.tf_attrib_variables = list(concrete.graph.variables)
-            root.explain = function
+            # those that a function closes over belong to no object that is saved
+            watched = [*explaining.plan.function.traced.function.graph.variables, *concrete.graph.variables]
+            for signature in signatures.values():
+                watched += getattr(signature, "get_concrete_function", lambda signature=signature: signature)().graph.variables
+            root.variables_read = list({id(one): one for one in watched}.values())
             tf.saved_model.save(root, str(temporary), {**signatures, EXPLAIN: function})
         except AttributionError:
             raise
@@ -68,7 +71,8 @@ def _with_signatures(model: Any, explaining: Explaining) -> tuple[Any, dict[str,
             raise AttributionError(f"{plain(model.name)} has a signature {EXPLAIN!r} already: export from the model it was made of")
         return root, signatures
     if keras_model.is_keras(model):
-        root.model = model
+        # the model itself is not attached: tf_keras would trace each of its layers, and change them
+        root.tables = [layer.lookup_table for layer in keras_model.parts(model) if hasattr(layer, "lookup_table")]
         return root, {SERVING: _of_keras(model, explaining)}
     root.alive = model if isinstance(model, tf.Module) else None
     return root, {SERVING: _of_graph(traced, explaining)}
@@ -81,9 +85,9 @@ def _of_keras(model: Any, explaining: Explaining) -> Callable:
 
     def serving(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         found = flatten(model(rebuild(dict(zip(explaining.names, tensors, strict=True))), training=False))
-        return {f"output_{i}" if not isinstance(key, str) else key: value for i, (key, value) in enumerate(found.items())}
+        return {key if isinstance(key, str) else f"output_{i}": value for i, (key, value) in enumerate(found.items())}
 
-    return tf.function(serving, input_signature=specs, autograph=False)
+    return tf.function(serving, input_signature=specs)
 
 
 def _of_graph(traced: Traced, explaining: Explaining) -> Callable:
