@@ -10,6 +10,8 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..graph.traced.tf_private import registered
+
 MARK = "_gradient_op_type"
 _NUMBERS = itertools.count()
 
@@ -38,6 +40,7 @@ def detached(concrete: Any) -> Callable[..., dict[str, tf.Tensor]]:
             value.set_shape(tensor.shape)
         return dict(zip(outputs, found, strict=True))
 
+    registered(definition, call)
     return call
 
 

@@ -18,8 +18,8 @@ FIRST = 2 * FEWEST * PANELS + 1
 # behind normalisations it moves on the scale of log(alpha).
 CELLS = 32
 NEAR = tuple(2.0**-power for power in range(86, 5, -4))
-# Which part of all that a score moves by calls for that look, and how much of a panel's length is due to alpha itself.
-SUDDEN, EVEN = 0.02, 0.5
+# Which part of all that a score moves by calls for that look, and which part is where the move begins.
+SUDDEN, QUIET = 0.02, 1e-3
 
 
 def levels(max_evaluations: int) -> int:
@@ -47,24 +47,31 @@ def clenshaw_curtis(n: int) -> np.ndarray:
     return inner * np.where((k == 0) | (k == n), 0.5, 1) / n
 
 
-def edges(alphas: tf.Tensor, scores: tf.Tensor) -> tf.Tensor:
-    """Where panels begin and end, (paths, PANELS + 1): each holds as much of what the score moves by as the others.
+def edges(alphas: tf.Tensor, scores: tf.Tensor, sudden: tf.Tensor) -> tf.Tensor:
+    """Where panels begin and end, (paths, PANELS + 1): each holds as much as the others of what the score moves by, and of alpha,
+    and where the score moves suddenly near the baseline, of log(alpha) from there on.
 
     Args:
         alphas: (nodes,), ascending from 0 to 1.
         scores: (paths, nodes).
+        sudden: bool (paths,).
     """
     moved = tf.abs(scores[:, 1:] - scores[:, :-1])
-    total = tf.reduce_sum(moved, 1, keepdims=True)
-    share = tf.math.divide_no_nan(moved, total)
-    step = (alphas[1:] - alphas[:-1])[None]
-    measure = tf.cumsum((1 - EVEN) * share + EVEN * step, axis=1)
-    measure = tf.pad(measure, [[0, 0], [1, 0]])
+    share = tf.math.divide_no_nan(moved, tf.reduce_sum(moved, 1, keepdims=True))
+    even = (alphas[1:] - alphas[:-1])[None]
+    below = tf.concat([alphas[1:2], alphas[1:-1]], 0)
+    begun = tf.cast(tf.cumsum(share, axis=1) > QUIET, scores.dtype)
+    log = begun * tf.math.log(alphas[1:] / below)[None]
+    log = tf.math.divide_no_nan(log, tf.reduce_sum(log, 1, keepdims=True))
+    parts = tf.cast(sudden, scores.dtype)[:, None]
+    measure = tf.pad(tf.cumsum((share + even + parts * log) / (2 + parts), axis=1), [[0, 0], [1, 0]])
     measure = measure / measure[:, -1:]
     wanted = tf.constant(np.arange(1, PANELS) / PANELS, scores.dtype)
     wanted = tf.tile(wanted[None], [tf.shape(scores)[0], 1])
     right = tf.clip_by_value(tf.searchsorted(measure, wanted), 1, alphas.shape[0] - 1)
     low, high = tf.gather(measure, right - 1, batch_dims=1), tf.gather(measure, right, batch_dims=1)
     begin, end = tf.gather(alphas, right - 1), tf.gather(alphas, right)
-    inner = begin + (end - begin) * tf.math.divide_no_nan(wanted - low, high - low)
+    part = tf.math.divide_no_nan(wanted - low, high - low)
+    growing = begin * tf.pow(end / tf.where(begin > 0, begin, end), part)
+    inner = tf.where(sudden[:, None] & (begin > 0), growing, begin + (end - begin) * part)
     return tf.concat([tf.zeros_like(inner[:, :1]), inner, tf.ones_like(inner[:, :1])], 1)

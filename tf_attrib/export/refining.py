@@ -30,11 +30,14 @@ class _Paths:
 
     Attributes:
         begin, width: (c k, panels + 1), where panels begin, and how long they are: the last, behind the end, is none.
+        growth: (c k, panels + 1), of panels whose nodes lie evenly in log(alpha) the log of their end over their begin; of others
+            0.
         nodes: (n + 1,) of one panel; weights: (levels, n + 1).
     """
 
     begin: tf.Tensor
     width: tf.Tensor
+    growth: tf.Tensor
     nodes: tf.Tensor
     weights: tf.Tensor
 
@@ -45,18 +48,23 @@ class _Paths:
 
     def alphas(self, path: tf.Tensor, node: tf.Tensor) -> tf.Tensor:
         """(rows,), where nodes lie, which are numbered through the panels of their path."""
-        panel, inside = node // self.size, node % self.size
-        place = tf.stack([path, panel], 1)
-        return tf.gather_nd(self.begin, place) + tf.gather_nd(self.width, place) * tf.gather(self.nodes, inside)
+        place, inside = tf.stack([path, node // self.size], 1), tf.gather(self.nodes, node % self.size)
+        begin, growth = tf.gather_nd(self.begin, place), tf.gather_nd(self.growth, place)
+        return tf.where(growth > 0, begin * tf.exp(growth * inside), begin + tf.gather_nd(self.width, place) * inside)
 
-    def weighed(self, path: tf.Tensor, node: tf.Tensor) -> tf.Tensor:
+    def weighed(self, path: tf.Tensor, node: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
         """(rows, levels), what nodes count at each level; where two panels meet, for both."""
         panel, inside = node // self.size, node % self.size
-        own = tf.gather_nd(self.width, tf.stack([path, panel], 1))
-        before = tf.gather_nd(self.width, tf.stack([path, tf.maximum(panel - 1, 0)], 1))
-        before = tf.where((inside == 0) & (panel > 0), before, tf.zeros_like(before))
-        weights = tf.transpose(self.weights)
+        weights, both = tf.transpose(self.weights), (inside == 0) & (panel > 0)
+        own, before = self._speed(path, panel, alpha), self._speed(path, tf.maximum(panel - 1, 0), alpha)
+        before = tf.where(both, before, tf.zeros_like(before))
         return own[:, None] * tf.gather(weights, inside) + before[:, None] * weights[-1]
+
+    def _speed(self, path: tf.Tensor, panel: tf.Tensor, alpha: tf.Tensor) -> tf.Tensor:
+        """(rows,), how fast alpha runs through a panel whose own coordinate goes from 0 to 1."""
+        place = tf.stack([path, panel], 1)
+        growth = tf.gather_nd(self.growth, place)
+        return tf.where(growth > 0, alpha * growth, tf.gather_nd(self.width, place))
 
 
 def refined(chunk: Chunk, row: RowFunction, control: Control, rounding: float, complete: bool) -> Found:
@@ -141,10 +149,13 @@ def _paths(chunk: Chunk, levels: int) -> _Paths:
     even = scores[:, :1] + (scores[:, 1:2] - scores[:, :1]) * near * nested.CELLS
     looked = tf.tensor_scatter_nd_update(even, path[:, None], scanned(path, near))
     alphas = tf.concat([tf.zeros([1], dtype), near, inner, tf.ones([1], dtype)], 0)
-    begin = nested.edges(alphas, tf.concat([scores[:, :1], looked, scores[:, 1:]], 1))
+    begin = nested.edges(alphas, tf.concat([scores[:, :1], looked, scores[:, 1:]], 1), sudden)
     width = tf.pad(begin[:, 1:] - begin[:, :-1], [[0, 0], [0, 1]])
+    # behind a sudden move gradients fall as 1 / alpha does: they are even in its logarithm
+    growing = sudden[:, None] & (begin[:, :-1] > 0)
+    growth = tf.math.log(begin[:, 1:] / tf.where(growing, begin[:, :-1], begin[:, 1:]))
     nodes, weights = nested.unit(levels)
-    return _Paths(begin, width, tf.constant(nodes, dtype), tf.constant(weights, dtype))
+    return _Paths(begin, width, tf.pad(growth, [[0, 0], [0, 1]]), tf.constant(nodes, dtype), tf.constant(weights, dtype))
 
 
 def _evaluated(
@@ -160,7 +171,7 @@ def _evaluated(
         path = example * k + which
         alpha = paths.alphas(path, at)
         score, slope, found = row(chunk.function, chunk.row(example, which, alpha, at))
-        weight = paths.weighed(path, at) / tf.cast(k, chunk.function.dtype)
+        weight = paths.weighed(path, at, alpha) / tf.cast(k, chunk.function.dtype)
         good = tf.math.is_finite(slope)[:kept]
         # (some examples, levels, rows): products with it sum the rows of each example for each level
         some, own = tf.unique(example[:kept])
@@ -201,7 +212,8 @@ def _missing(
     used = tf.range(0, number, step)
     every = tf.range(tf.shape(scores)[0])
     path, node = tf.repeat(every, tf.shape(used)[0]), tf.tile(used, tf.shape(every))
-    alphas, weights = paths.alphas(path, node), paths.weighed(path, node)
+    alphas = paths.alphas(path, node)
+    weights = paths.weighed(path, node, alphas)
     shape = tf.shape(every)[0], tf.shape(used)[0]
     alphas, weight = tf.reshape(alphas, shape), tf.reshape(tf.gather(weights, level, axis=1), shape)
     score, slope = tf.gather(scores, used, axis=1), tf.gather(slopes, used, axis=1)

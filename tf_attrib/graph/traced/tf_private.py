@@ -53,6 +53,16 @@ def let_go_of_bodies(function: Any) -> Any:
     return function
 
 
+def registered(definition: Any, owner: Any) -> None:
+    """Has TensorFlow know the functions of a GraphDef that is imported into a graph, as long as `owner` is used: a graph that runs
+    without them takes the process down."""
+    eager = present(context.context())
+    for function in definition.library.function:
+        eager.add_function_def(function)
+    names = [function.signature.name for function in definition.library.function]
+    weakref.finalize(owner, _remove, names).atexit = False
+
+
 def cut_out(
     function: Any, feeds: list[tf.Tensor], fetches: list[tf.Tensor], change: Callable[[Any, list, list], None] | None = None
 ) -> Any:
