@@ -378,6 +378,7 @@ def main():
     parser.add_argument("--quick", action="store_true", help="few examples of each net, and fewer candidates of fixed rules")
     other = parser.add_mutually_exclusive_group()
     other.add_argument("--zoo", action="store_true", help="many families of small nets instead")
+    parser.add_argument("--exported", action="store_true", help="of the zoo, the rule of exported signatures")
     other.add_argument("--counts", action="store_true", help="of the seven nets the rule's gradients, without references")
     other.add_argument("--bumps", action="store_true", help="a population of bumps instead")
     parser.add_argument(

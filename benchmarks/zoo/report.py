@@ -18,6 +18,7 @@ import numpy as np
 import tf_attrib as ta
 
 from . import pictures, series, tables, text
+from .exported import Explained, explained
 from .family import BASELINES, TARGETS, Family, Net, make
 from .references import Reference, references
 
@@ -81,28 +82,33 @@ class Row:
         return self.accepted and self.status == "converged"
 
 
-def measure(net: Net, found: dict[tuple[str, str], Reference]) -> list[Row]:
-    """Runs the library on one net."""
+def measure(net: Net, found: dict[tuple[str, str], Reference], exported: bool = False) -> list[Row]:
+    """Runs the library on one net, or what it exports."""
     rows, first = [], ta.Attributor(net.model, at=net.at)
     for target in TARGETS[net.family.head]:
         attributor = first if target == "score" else first.explaining(target)
         for baseline in BASELINES:
             reference = found[target, baseline]
             for tolerance in TOLERANCES:
-                result = attributor.attribute(
-                    net.inputs,
-                    net.target,
-                    net.baselines[baseline],
-                    seed=net.seed,
-                    verbose=False,
-                    method=ta.IntegratedGradients(tolerance),
-                    on_error="mark",
+                method = ta.IntegratedGradients(tolerance)
+                result = (
+                    explained(attributor, net.inputs, net.target, net.baselines[baseline], net.seed, method)
+                    if exported
+                    else attributor.attribute(
+                        net.inputs,
+                        net.target,
+                        net.baselines[baseline],
+                        seed=net.seed,
+                        verbose=False,
+                        method=method,
+                        on_error="mark",
+                    )
                 )
                 rows += _rows(net, target, baseline, tolerance, result, reference)
     return rows
 
 
-def _rows(net: Net, target: str, baseline: str, tolerance: float, result: ta.Attribution, reference: Reference) -> list[Row]:
+def _rows(net: Net, target: str, baseline: str, tolerance: float, result: ta.Attribution | Explained, reference: Reference) -> list[Row]:
     vectors = np.asarray(result.attributions, np.float64).reshape(len(result), -1)
     finite = np.isfinite(vectors).all(1)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -275,7 +281,7 @@ def run(options: argparse.Namespace) -> bool:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", RuntimeWarning)  # what becomes of an overflow is counted
             try:
-                some = measure(net, found)
+                some = measure(net, found, options.exported)
             except ta.AttributionError as error:
                 failed += 1
                 print(f"{family.name}: FAIL: {error}", flush=True)

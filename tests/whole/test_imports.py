@@ -24,7 +24,7 @@ ROOMS = (
     ("engine.integral",),
     ("engine",),
     ("methods",),
-    ("attribution",),
+    ("attribution", "export"),
     ("attributor",),
     ("datasets", "training", "metrics", "doctor"),
     ("extend", "beam", "tfma"),

@@ -22,11 +22,7 @@ INPUTS = (
 
 def add_reading(add: Callable[..., Any], inputs: str = INPUTS) -> None:
     """The options that say which model and inputs (files as in `inputs`) are read, what is explained, and how accurately."""
-    add(
-        "model",
-        metavar="MODEL",
-        help="a .keras or .h5 file, of Keras 3 or of tf_keras; the folder of a SavedModel; a frozen .pb",
-    )
+    add_model(add)
     add(
         "inputs",
         metavar="INPUT",
@@ -39,6 +35,25 @@ def add_reading(add: Callable[..., Any], inputs: str = INPUTS) -> None:
         help="class to explain, position,class, or each (position of a sequence) (default: the predicted class)",
     )
     add(
+        "--class-names",
+        metavar="FILE",
+        help="names of the classes, one a line, the first is class 0; or imagenet: the list of Keras where it is on disk",
+    )
+    add_settings(add)
+
+
+def add_model(add: Callable[..., Any]) -> None:
+    """Adds the model."""
+    add(
+        "model",
+        metavar="MODEL",
+        help="a .keras or .h5 file, of Keras 3 or of tf_keras; the folder of a SavedModel; a frozen .pb",
+    )
+
+
+def add_settings(add: Callable[..., Any]) -> None:
+    """The options that say how a model is read, what of it is explained, and how accurately."""
+    add(
         "--at",
         metavar="TENSOR",
         help="inputs, embeddings, or the name of a layer or tensor (default: inputs; for ids, embeddings)",
@@ -48,11 +63,6 @@ def add_reading(add: Callable[..., Any], inputs: str = INPUTS) -> None:
         "--of",
         metavar="OUTPUT",
         help="probability, logits, or the name of an output, layer or tensor (default: the probability head, if any)",
-    )
-    add(
-        "--class-names",
-        metavar="FILE",
-        help="names of the classes, one a line, the first is class 0; or imagenet: the list of Keras where it is on disk",
     )
     add(
         "--tolerance",

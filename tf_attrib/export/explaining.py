@@ -2,6 +2,7 @@
 
 import dataclasses
 import inspect
+import keyword
 import re
 from typing import Any
 
@@ -19,7 +20,7 @@ from .plan import Plan
 from .refining import refined
 from .shapley import shapley
 
-EXPLAIN, TARGET, BASELINE, ATTRIBUTIONS = "explain", "target", "baseline", "attributions"
+TARGET, BASELINE, ATTRIBUTIONS = "target", "baseline", "attributions"
 PREDICTED = -1
 
 
@@ -227,5 +228,11 @@ class Explaining:
 
 
 def named(what: str, key: Any) -> str:
-    """The name in the signature of what belongs to the selected tensor `key`, of letters, digits and _."""
-    return what if key is None else re.sub(r"\W", "_", f"{what}_{key}".removesuffix(":0"))
+    """The name in the signature of what belongs to the selected tensor `key`."""
+    return what if key is None else as_name(f"{what}_{key}")
+
+
+def as_name(name: str) -> str:
+    """`name` as a signature may have it, of letters, digits and _."""
+    found = re.sub(r"\W", "_", name.removesuffix(":0"))
+    return found if found.isidentifier() and not keyword.iskeyword(found) else f"_{found}"

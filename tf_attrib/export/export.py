@@ -13,7 +13,7 @@ from ..common.errors import AttributionError
 from ..common.types import Leaves
 from ..engine.method import Method
 from ..engine.work import Work
-from .explaining import Explaining
+from .explaining import Explaining, as_name
 from .plan import Plan, planned
 from .saving import save
 
@@ -30,10 +30,7 @@ def export(path: str | os.PathLike, model: Any, method: Method, work: Work, batc
     whole_or_none("batch_size", batch_size)
     whole("seed", seed, 0)
     plan = planned(method, work, batch_size, seed)
-    names = work.session.input_names
-    for name in names.values():
-        if not name.isidentifier():
-            raise AttributionError(f"the model's input {name!r} must have a name of letters, digits and _, to be one of a signature")
+    names = {key: as_name(name) for key, name in work.session.input_names.items()}
     explaining = Explaining(plan, names)
     return save(Path(path), model, explaining, described(plan, explaining))
 

@@ -23,7 +23,8 @@ def judged(chunk: Chunk, found: Found, largest: tf.Tensor, sums: bool, short: st
     """
     values = [tf.reshape(value, [tf.shape(value)[0], -1]) for value in found.totals.values()]
     finite = found.finite & tf.math.is_finite(chunk.score) & tf.reduce_all(tf.math.is_finite(chunk.below), 1)
-    for value in values:
+    given = [*chunk.x.values(), *chunk.context.values()]  # a rectifier may make a number of what is none
+    for value in [*values, *(tf.reshape(one, [tf.shape(one)[0], -1]) for one in given if one.dtype.is_floating)]:
         finite &= tf.reduce_all(tf.math.is_finite(value), 1)
     none = tf.fill(tf.shape(chunk.score), tf.constant(float("nan"), chunk.score.dtype))
     status = tf.fill(tf.shape(chunk.score), "") if found.status is None else found.status

@@ -11,15 +11,16 @@ import tensorflow as tf
 
 from ..common.errors import AttributionError, one_line, plain
 from ..common.nested import flatten, rebuild
+from ..graph.saved.explanation import DESCRIPTION, EXPLAIN, EXTRA
 from ..graph.saved.exported import Exported
 from ..graph.traced import keras_model
 from ..graph.traced.cut import Cut, Port
 from ..graph.traced.trace import Traced
-from .explaining import EXPLAIN, Explaining
+from .explaining import Explaining
 
-# Where a SavedModel keeps what is not TensorFlow's.
-EXTRA, DESCRIPTION = "assets.extra", "tf_attrib.json"
 SERVING = "serving_default"
+# Operations that make a variable or a table, which must lie outside of a signature.
+MADE = frozenset({"Variable", "VariableV2", "VarHandleOp", "HashTable", "HashTableV2", "MutableHashTableV2", "TemporaryVariable"})
 
 
 def save(path: Path, model: Any, explaining: Explaining, description: dict[str, Any]) -> Path:
@@ -41,6 +42,7 @@ def save(path: Path, model: Any, explaining: Explaining, description: dict[str, 
         root, signatures = _with_signatures(model, explaining)
         try:
             concrete = function.get_concrete_function()
+            _check_variables(concrete)
             # those that a function closes over belong to no object that is saved
             watched = [*explaining.plan.function.traced.function.graph.variables, *concrete.graph.variables]
             for signature in signatures.values():
@@ -59,6 +61,19 @@ def save(path: Path, model: Any, explaining: Explaining, description: dict[str, 
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return path
+
+
+def _check_variables(concrete: Any) -> None:
+    """Raises where the graph would make variables or tables of its own, in place of those of the model."""
+    definition = concrete.graph.as_graph_def()
+    nodes = [*definition.node, *(node for function in definition.library.function for node in function.node_def)]
+    made = next((node for node in nodes if node.op in MADE), None)
+    if made is not None:
+        raise AttributionError(
+            f"the model cannot be exported: its graph makes {made.name.rpartition('/')[2]!r} ({made.op}), as graphs of TensorFlow 1 "
+            "do, and it would be empty in a signature; save the model with resource variables, "
+            "tf.compat.v1.enable_resource_variables(), or freeze it into a .pb and export that"
+        )
 
 
 def _with_signatures(model: Any, explaining: Explaining) -> tuple[Any, dict[str, Callable]]:

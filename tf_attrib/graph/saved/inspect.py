@@ -15,6 +15,7 @@ from ..graphdef.scopes import LIMIT, Walker
 from ..traced import keras_model
 from . import assets, heads_and_embeddings, listing, security, text_and_tables
 from .contents import Embedding, FloatTensor, Loading, Preprocessing, SavedHead, Signature, UnsafeOperation, Variable
+from .explanation import EXPLAIN, read_explanation
 from .file import is_export, read
 from .keras_as_saved import CALL, keras_graph
 from .keras_file import load_model
@@ -40,6 +41,7 @@ class Inspection:
         variables: those that the signatures read.
         unsafe_ops: operations that reach out of the graph, expected ones left out.
         loading: what runs at load time.
+        explanation: what the export says of its signature `explain` (`Attributor.export`), where it has one.
         notes: what was left out, and why.
     """
 
@@ -53,6 +55,7 @@ class Inspection:
     variables: tuple[Variable, ...]
     unsafe_ops: tuple[UnsafeOperation, ...]
     loading: tuple[Loading, ...]
+    explanation: dict[str, Any] | None = None
     notes: tuple[str, ...] = ()
 
     @printed
@@ -94,7 +97,13 @@ def _inspect_export(path: Path, signature: str | None) -> Inspection:
     meta_graph = export.serving
     walker = Walker(meta_graph.graph_def)
     signatures, notes = _chosen(signatures_of(meta_graph, walker), signature)
-    readings = [read_signature(walker, name, *references_of(meta_graph, name, found)) for name, found in signatures.items()]
+    explanation, unread = (None, "") if export.folder is None else read_explanation(export.folder)
+    notes += [unread] if unread else []
+    readings = [
+        read_signature(walker, name, *references_of(meta_graph, name, found))
+        for name, found in signatures.items()
+        if explanation is None or name != EXPLAIN  # which holds the model again, and its gradients
+    ]
     tables = text_and_tables.read_tables(walker, assets.assets_of(meta_graph, export.folder))
     version = meta_graph.meta_info_def.tensorflow_version
     tags = ", ".join(repr(plain(tag)) for tag in meta_graph.meta_info_def.tags)
@@ -108,7 +117,7 @@ def _inspect_export(path: Path, signature: str | None) -> Inspection:
             "tf.saved_model.save(module, path, signatures=module.__call__.get_concrete_function(spec))"
         )
     trainable = _trainable(meta_graph)
-    return _inspection(
+    found = _inspection(
         str(path),
         kind,
         signatures,
@@ -119,6 +128,7 @@ def _inspect_export(path: Path, signature: str | None) -> Inspection:
         security.unsafe_operations(export),
         security.loading(meta_graph),
     )
+    return dataclasses.replace(found, explanation=explanation)
 
 
 def _inspect_keras(model: Any, source: str, signature: str | None) -> Inspection:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from ...common.errors import plain
+from .explanation import EXPLAIN, in_words
 
 # Of long lists so many entries are shown; JSON has more.
 SHOWN = 12
@@ -24,6 +25,8 @@ def listing(inspection: Any) -> str:
         same = told.setdefault(tuple(line.replace(f" {call}/", " /") for line in body), name)
         if same == name:
             lines += ["", f"signature {plain(name)}", *body]
+            if name == EXPLAIN and inspection.explanation is not None:
+                lines += [f"  {line}" for line in in_words(inspection.explanation)]
             lines += _tensors([one for one in inspection.tensors if one.signature == name])
         else:
             lines += ["", f"signature {plain(name)}: the same as {plain(same)}, in {plain(call)}/"]
@@ -68,7 +71,7 @@ def _signature(inspection: Any, name: str, signature: Any) -> list[str]:
             f"          {plain(head.reason, 300)}",
         ]
     bare = [key for key in signature.outputs if key not in headed]
-    if bare:
+    if bare and (name != EXPLAIN or inspection.explanation is None):
         lines.append(f"  no probability head at {', '.join(plain(key) for key in bare[:SHOWN])}")
     for one in _some([one for one in inspection.embeddings if one.signature == name], lines, "embeddings"):
         combined = "not combined" if one.combiner == "none" else f"combined by {one.combiner}"

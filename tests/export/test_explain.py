@@ -1,0 +1,189 @@
+"""The signature `explain` against `attribute`: every method that a graph can evaluate, inputs of several kinds, what a call gives."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from keras import layers
+
+import tf_attrib as ta
+from tests.conftest import assert_refused, make_cnn, spread
+from tests.helpers.exported import explain, relative
+
+BANDS = np.arange(64).reshape(8, 8) // 22  # three groups
+METHODS = [
+    "gradient",
+    "gradient_times_input",
+    ta.InteriorGradients(4),
+    ta.IntegratedGradients(n_steps=9),
+    ta.IntegratedGradients(rule="trapezoid", n_steps=4),
+    "deeplift",
+    ta.DeepLift("reveal_cancel"),
+    "guided_backprop",
+    "deconvolution",
+    "grad_cam",
+    "grad_cam_plus_plus",
+    "layer_cam",
+    "guided_grad_cam",
+    ta.InternalInfluence(rule="midpoint", n_steps=4),
+    ta.Occlusion(window=3, stride=2),
+    ta.Ablation(BANDS),
+    ta.ShapleySampling(groups=BANDS),
+]
+
+
+@pytest.fixture(scope="module")
+def attributor():
+    keras.utils.set_random_seed(1)
+    return ta.Attributor(make_cnn())
+
+
+@pytest.fixture(scope="module")
+def x():
+    return np.random.default_rng(0).normal(size=(5, 8, 8, 1)).astype("float32")
+
+
+@pytest.mark.parametrize("method", METHODS, ids=str)
+def test_the_numbers_are_those_of_attribute(attributor, x, method):
+    found, wanted = explain(attributor, x, method, batch_size=7)(x), attributor.attribute(x, method=method, seed=0)
+    assert found["attributions"].shape == wanted.attributions.shape
+    assert relative(found["attributions"], wanted.attributions) < 1e-5
+    np.testing.assert_allclose(found["scores"], wanted.scores, rtol=1e-5)
+    np.testing.assert_array_equal(found["target"], wanted.target)
+    if wanted.gap is not None:
+        np.testing.assert_allclose(found["baseline_scores"], wanted.baseline_scores, rtol=1e-5)
+        np.testing.assert_allclose(found["gap"], wanted.gap, atol=2e-6)
+    status = ["" if wanted.status is None else one for one in (wanted.status if wanted.status is not None else [""] * 5)]
+    assert [one.decode() for one in found["status"]] == status
+
+
+def test_integrated_gradients_are_within_their_tolerance(attributor, x):
+    call, exact = explain(attributor, x, ta.IntegratedGradients(0.01)), ta.IntegratedGradients(n_steps=2000)
+    found, wanted = call(x), attributor.attribute(x, method=exact)
+    own = np.abs(found["attributions"] - wanted.attributions).sum((1, 2, 3)) / np.abs(wanted.attributions).sum((1, 2, 3))
+    assert set(found["status"]) == {b"converged"}
+    assert (own <= 0.01).all()
+    assert (own <= found["error_estimate"] + 1e-5).all()
+    assert found["evaluations"].min() >= 17
+    again = call(x[2:3])  # what an example gets does not depend on its company
+    np.testing.assert_allclose(again["attributions"][0], found["attributions"][2], atol=1e-6)
+    assert again["evaluations"][0] == found["evaluations"][2]
+
+
+def test_too_few_gradients_are_said_to_be(attributor, x):
+    found = explain(attributor, x, ta.IntegratedGradients(1e-4, 17))(x)
+    assert set(found["status"]) == {b"max_evaluations"}
+    assert set(found["evaluations"]) == {17}
+    assert (found["error_estimate"] > 1e-4).all()
+    assert_refused(lambda: explain(attributor, x, ta.IntegratedGradients(0.01, 16)), "max_evaluations=16", "17 nodes", "n_steps=8")
+
+
+def test_deepshap_over_references_that_are_written_into_the_graph(attributor, x):
+    references = ta.dataset(np.random.default_rng(1).normal(size=(6, 8, 8, 1)).astype("float32"))
+    found = explain(attributor, x, "deepshap", baselines=references)(x)
+    wanted = attributor.attribute(x, baselines=references, method="deepshap")
+    assert relative(found["attributions"], wanted.attributions) < 1e-5
+    np.testing.assert_allclose(found["baseline_scores"], wanted.baseline_scores.mean(1), rtol=1e-5)
+
+
+def test_several_references_of_integrated_gradients_are_judged_by_their_mean(attributor, x):
+    references = ta.several([ta.zeros(), ta.constant(1.0), ta.constant(-0.5)])
+    found = explain(attributor, x, "integrated_gradients", baselines=references)(x)
+    wanted = attributor.attribute(x, baselines=references, method=ta.IntegratedGradients(n_steps=800))
+    assert set(found["status"]) == {b"converged"}
+    assert relative(found["attributions"], wanted.attributions) < 0.05
+
+
+@pytest.mark.parametrize(("made", "fold"), [(ta.SmoothGrad, "mean"), (ta.SmoothGradSquared, "square"), (ta.VarGrad, "variance")])
+def test_noise_against_a_loop_over_copies(attributor, x, made, fold):
+    found = explain(attributor, x, made("gradient_times_input", n_samples=6, stddev=0.1), seed=3)(x)
+    noise = tf.random.stateless_normal([6, 8, 8, 1], [3, 0]).numpy()
+    spread_of = 0.1 * (x.max((1, 2, 3)) - x.min((1, 2, 3)))
+    target = attributor.attribute(x, method="gradient").target
+    copies = np.stack(
+        [
+            attributor.attribute(x + spread_of[:, None, None, None] * one, target, method="gradient_times_input").attributions
+            for one in noise
+        ]
+    )
+    wanted = {"mean": copies.mean(0), "square": (copies**2).mean(0), "variance": copies.var(0)}[fold]
+    assert relative(found["attributions"], wanted) < 1e-5
+
+
+def test_orders_that_are_drawn_come_to_the_exact_values(attributor, x):
+    few, many = np.arange(64).reshape(8, 8) // 11, {"exact_up_to": 0, "tolerance": 0.05, "max_evaluations": 20_000}
+    call = explain(attributor, x, ta.ShapleySampling(groups=few, **many))
+    found, wanted = call(x), attributor.attribute(x, method=ta.ShapleySampling(groups=few))
+    own = np.abs(found["attributions"] - wanted.attributions).sum((1, 2, 3)) / np.abs(wanted.attributions).sum((1, 2, 3))
+    assert set(found["status"]) == {b"converged"}
+    assert own.mean() <= 0.05  # an estimate from draws is one of their mean error
+    assert (own <= 2 * found["error_estimate"]).all()
+    np.testing.assert_allclose(found["gap"], 0, atol=1e-5)
+    assert (found["evaluations"] % 10 == 0).all()  # an order of six players and its reverse evaluate ten coalitions
+
+
+def test_a_target_and_a_baseline_come_with_the_call(attributor, x):
+    method = ta.IntegratedGradients(n_steps=5)
+    own = np.random.default_rng(2).normal(size=x.shape).astype("float32")
+    found = explain(attributor, x, method, target=[0, 1, 2, 3, -1], baseline=own)(x)
+    target = [0, 1, 2, 3, attributor.attribute(x, method="gradient").target[4]]
+    assert relative(found["attributions"], attributor.attribute(x, target, own, method).attributions) < 1e-5
+    one = explain(attributor, x, method, target=[2], baseline=own[:1])(x)
+    assert relative(one["attributions"], attributor.attribute(x, 2, own[0], method).attributions) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [({"target": [4]}, "from 0 to 3"), ({"target": [1, 2]}, "one for each example"), ({"target": [-2]}, "or -1")],
+)
+def test_what_does_not_fit_fails_when_it_runs(attributor, x, given, words):
+    with pytest.raises(tf.errors.InvalidArgumentError, match=words):
+        explain(attributor, x, "gradient", **given)(x)
+
+
+def test_an_example_that_is_not_finite_spoils_no_other(attributor, x):
+    bad = x.copy()
+    bad[1, 0, 0, 0] = np.nan
+    for method in ("integrated_gradients", "deeplift", ta.ShapleySampling(groups=BANDS)):
+        call = explain(attributor, x, method, batch_size=8)
+        found, good = call(bad), call(x)
+        assert [one.decode() == "not_finite" for one in found["status"]] == [False, True, False, False, False]
+        assert np.isnan(found["attributions"][1]).all()
+        np.testing.assert_allclose(found["attributions"][[0, 2, 3, 4]], good["attributions"][[0, 2, 3, 4]], atol=1e-6)
+
+
+def test_words_of_any_number():
+    """At the embeddings, behind a vocabulary that is part of the graph; the baseline of zeros is as long as each call."""
+    keras.utils.set_random_seed(2)
+    text = keras.Input((), dtype="string", name="text")
+    ids = layers.TextVectorization(vocabulary=["good", "bad", "film", "a"], name="words")(text)
+    state = layers.GlobalAveragePooling1D()(layers.Embedding(6, 3, embeddings_initializer=spread())(ids))
+    attributor = ta.Attributor(keras.Model(text, layers.Dense(1, activation="sigmoid", kernel_initializer=spread())(state)))
+    call = explain(attributor, np.array(["a good film", "bad"]), ta.IntegratedGradients(n_steps=20))
+    for given in (["a bad film", "good"], ["a good good bad film a film"]):
+        wanted = attributor.attribute(np.array(given), method=ta.IntegratedGradients(n_steps=20))
+        assert relative(call(np.array(given))["attributions"], wanted.attributions) < 1e-5
+
+
+def test_several_inputs_have_outputs_by_name():
+    keras.utils.set_random_seed(3)
+    left, right = keras.Input((4,), name="left"), keras.Input((2,), name="right")
+    model = keras.Model([left, right], layers.Dense(3, activation="softmax")(layers.Concatenate()([left, right])))
+    given = {"left": np.ones((3, 4), "float32"), "right": np.linspace(0, 1, 6, dtype="float32").reshape(3, 2)}
+    attributor, method = ta.Attributor(model), ta.IntegratedGradients(n_steps=6)
+    found = explain(attributor, given, method, baseline_right=np.full((1, 2), 0.5, "float32"))(given)
+    wanted = attributor.attribute(given, method=method, baselines={"right": np.full(2, 0.5)}).attributions
+    for name in given:
+        np.testing.assert_allclose(found[f"attributions_{name}"], wanted[name], atol=1e-6)
+
+
+def test_a_model_of_a_fixed_batch_and_an_output_with_positions():
+    keras.utils.set_random_seed(4)
+    given = keras.Input((6, 3), batch_size=4)
+    attributor = ta.Attributor(keras.Model(given, layers.Dense(5, activation="softmax")(layers.LSTM(4, return_sequences=True)(given))))
+    x = np.random.default_rng(0).normal(size=(6, 6, 3)).astype("float32")
+    target = np.array([[2, 1], [5, 0], [0, 4], [3, 3], [1, 2], [4, 1]], np.int32)
+    found = explain(attributor, x, ta.IntegratedGradients(n_steps=7), target=target)(x)
+    wanted = attributor.attribute(x, target, method=ta.IntegratedGradients(n_steps=7))
+    assert relative(found["attributions"], wanted.attributions) < 1e-5
+    np.testing.assert_array_equal(found["target"], target)
