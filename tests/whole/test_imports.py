@@ -25,6 +25,7 @@ ROOMS = (
     ("engine",),
     ("methods",),
     ("attribution",),
+    ("vertex",),
     ("attributor",),
     ("datasets", "training", "metrics", "doctor"),
     ("extend", "beam", "tfma"),

@@ -1,0 +1,348 @@
+"""A SavedModel with the configuration that its explanations have: what an endpoint answered, and the attributions behind it."""
+
+import dataclasses
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..common.checks import whole
+from ..common.errors import AttributionError, one_line
+from ..common.failures import plain_failures
+from ..common.nested import flatten
+from ..graph.saved import file
+from ..graph.saved.exported import chosen_signature
+from ..methods import Method
+from ..selection import at_and_of
+from . import instances as json_instances
+from . import responses
+from .explained import Explained, explained
+from .features import Feature, features_of, groups_of, method_of, named, notes_of
+from .smoothing import smoothed
+from .specification import FILE, ExplanationSpec, load_metadata
+
+# Signatures by which a TensorFlow 2 model says what of it is preprocessing, without a gradient, and what is the model.
+PREPROCESS, MODEL = "xai_preprocess", "xai_model"
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Explainer:
+    """What `Attributor.from_explanation_metadata` gives.
+
+    Attributes:
+        attributor: of the features and the output of the configuration.
+        spec: the configuration.
+        features: its inputs, in the model.
+        notes: what changes nothing here, and what was chosen where the configuration says nothing: read them once.
+        output: the key of the explained output in the signature, or None where a tensor inside the model is explained.
+        signature: that instances are for.
+        seed: of random methods, so that the same instance gets the same numbers.
+    """
+
+    attributor: Any
+    spec: ExplanationSpec
+    features: tuple[Feature, ...]
+    notes: tuple[str, ...]
+    output: str
+    signature: str
+    seed: int = 0
+
+    @property
+    def specs(self) -> dict[str, tf.TensorSpec]:
+        """What an instance holds, by key."""
+        _, given = self._called.structured_input_signature
+        return {key: tf.TensorSpec(spec.shape, spec.dtype, key) for key, spec in sorted(given.items())}
+
+    @property
+    def method(self) -> Method:
+        """The method, as the configuration asks for it; of sampled Shapley without the groups, which follow the examples."""
+        return method_of(self.spec.parameters)
+
+    def predict(self, instances: list) -> dict[str, Any]:
+        """The response to a request for predictions: an entry for each instance.
+
+        Raises:
+            AttributionError: an instance that does not fit.
+        """
+        arrays = [self._read(instance, i) for i, instance in enumerate(_listed(instances))]
+        found: list[Any] = [None] * len(arrays)
+        for which in _alike(arrays):
+            for i, prediction in zip(which, self._predictions(_stacked(arrays, which)), strict=True):
+                found[i] = prediction
+        return {"predictions": found}
+
+    def explain(self, instances: list, *, details: bool = False, on_error: str = "raise") -> dict[str, Any]:
+        """The response to a request for explanations.
+
+        Args:
+            instances: JSON values, as `predict` takes them.
+            details: whether each attribution also says what this library knows of it, under "details": its status, the gap,
+                standard errors, how often the model was evaluated.
+            on_error: "raise", or "mark": an instance that fails has the prediction None and {"error": why} for an explanation,
+                and the others are done.
+
+        Returns:
+            {"predictions": [...], "explanations": [{"attributions": [...]}, ...]}, in the order of the instances.
+
+        Raises:
+            AttributionError: an instance does not fit, or cannot be explained; the message says which.
+        """
+        if on_error not in ("raise", "mark"):
+            raise AttributionError(f"on_error must be 'raise' or 'mark', got {on_error!r}")
+        found: list[tuple[Any, Any]] = [(None, None)] * len(_listed(instances))
+        arrays: list[Any] = []
+        for i, instance in enumerate(instances):
+            try:
+                arrays.append(self._read(instance, i))
+            except AttributionError as error:
+                arrays.append(_failed(found, i, error, on_error))
+        for which in _alike(arrays):
+            for i, answer in zip(which, self._answers(arrays, which, details, on_error), strict=True):
+                found[i] = answer
+        return {"predictions": [one for one, _ in found], "explanations": [one for _, one in found]}
+
+    def attribute(self, inputs: Any, target: Any = None, **options: Any) -> Any:
+        """The attributions themselves, an `Attribution` as `Attributor.attribute` gives it, by the configured method and
+        baselines.
+
+        Args:
+            inputs: (batch, ...), or a dict of such by the inputs of the signature that is attributed to.
+            target: the class, or one for each example; default: the one of the highest output.
+            options: `seed`, `verbose` and `on_error` of `Attributor.attribute`.
+        """
+        options = {"seed": self.seed} | options
+        features, parameters = self.features, self.spec.parameters
+        attributor = self.attributor
+        session, _, _ = attributor.prepare(inputs)
+        ports = session.function.features()
+        by_key = dict(zip(ports, features, strict=True))
+        baselines = {key: one.baseline for key, one in by_key.items() if one.baseline is not None}
+        baselines = (baselines or None) if list(ports) != [None] else baselines.get(None)
+        groups = None
+        if parameters.is_shapley:
+            groups = groups_of(features, ports)
+            groups = groups if list(ports) != [None] else groups[None]
+        method = method_of(parameters, groups)
+        if parameters.noise is None:
+            return attributor.attribute(inputs, target, baselines, method, **options)
+        sigmas = {one.key: parameters.noise.of(one.metadata.name) for one in features}
+        return smoothed(attributor, inputs, target, baselines, method, sigmas, parameters.noise.samples, **options)
+
+    # one batch
+
+    def _answers(self, arrays: list, which: list[int], details: bool, on_error: str) -> list[tuple[Any, Any]]:
+        """Predictions and explanations of instances that are alike; where they fail together, each by itself."""
+        try:
+            return self._together(_stacked(arrays, which), details)
+        except AttributionError as error:
+            if len(which) == 1:
+                return [_mark(error, which[0], on_error)]
+        return [answer for i in which for answer in self._answers(arrays, [i], details, on_error)]
+
+    def _together(self, inputs: dict[str, np.ndarray], details: bool) -> list[tuple[Any, Any]]:
+        with plain_failures():
+            outputs = self._outputs(inputs)
+        predictions, values = self._written(outputs), outputs[self.output]
+        given = self._preprocessed(inputs)
+        found: list[list[dict[str, Any]]] = [[] for _ in predictions]
+        for one in explained(values, self.spec.parameters):
+            result = self.attribute(given, one.target(self._is_single_unit(values, given)), verbose=False)
+            _check_scores(result, one.values(values))
+            for i, attributions in enumerate(found):
+                attributions.append(self._attribution(result, i, one, outputs, details))
+        return list(zip(predictions, [{"attributions": one} for one in found], strict=True))
+
+    def _attribution(
+        self, result: Any, i: int, one: Explained, outputs: dict[str, np.ndarray], details: bool
+    ) -> dict[str, Any]:
+        """The `Attribution` of the API for one instance and output."""
+        index, output = one.index(i), self.spec.output
+        is_whole = self.spec.parameters.is_shapley
+        if self.spec.parameters.is_xrai:
+            values: dict[str, Any] = {self.features[0].metadata.name: responses.region_map(result, i).tolist()}
+        else:
+            leaves = [leaf[i] for leaf in flatten(result.attributions).values()]
+            values = responses.feature_values(self.features, leaves, is_whole)
+        found: dict[str, Any] = {
+            "baselineOutputValue": float(np.mean(result.baseline_scores[i])),
+            "instanceOutputValue": float(one.values(outputs[self.output])[i]),
+            "featureAttributions": values,
+            "outputIndex": list(index),
+            "outputDisplayName": self._display_name(index, i, outputs),
+            "approximationError": responses.approximation_error(result, i),
+            "outputName": output.name,
+        }
+        found = {name: value for name, value in found.items() if value is not None and value != []}
+        return found | ({"details": responses.details(result, i, self.features, is_whole)} if details else {})
+
+    def _display_name(self, index: tuple[int, ...], i: int, outputs: dict[str, np.ndarray]) -> str | None:
+        output = self.spec.output
+        where = f"outputs[{output.name!r}]"
+        if output.index_display_name_mapping is not None:
+            return responses.display_name(output.index_display_name_mapping, index, f"{where}: index_display_name_mapping")
+        if output.display_name_mapping_key is None:
+            return None
+        names = json_instances.as_json(outputs[output.display_name_mapping_key][i])
+        return responses.display_name(names, index, f"{where}: the output {output.display_name_mapping_key!r}")
+
+    def _is_single_unit(self, values: np.ndarray, inputs: dict[str, np.ndarray]) -> bool:
+        """Whether the output is one sigmoid unit for each example, of which the library knows two classes."""
+        shape = self.attributor.output_shape({key: value[:1] for key, value in inputs.items()})
+        return values.shape[1:] in ((), (1,)) and shape == (2,)
+
+    # the model
+
+    @property
+    def _called(self) -> Any:
+        """The signature that instances are for, as TensorFlow loaded it."""
+        return self.attributor.model.alive.signatures[self.signature]
+
+    def _read(self, instance: Any, i: int) -> dict[str, np.ndarray]:
+        try:
+            return json_instances.arrays_of(instance, self.specs)
+        except (AttributionError, RecursionError) as error:
+            raise AttributionError(f"instance {i}: {error}") from error
+
+    def _outputs(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        return _call(self._called, inputs, self.specs)
+
+    def _preprocessed(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """What the signature is given that is attributed to: of a model with preprocessing of its own, what that gives."""
+        if set(self.specs) == set(self.attributor.model.specs):
+            return inputs
+        with plain_failures():
+            return _call(self.attributor.model.alive.signatures[PREPROCESS], inputs, self.specs)
+
+    def _predictions(self, inputs: dict[str, np.ndarray]) -> list[Any]:
+        with plain_failures():
+            return self._written(self._outputs(inputs))
+
+    def _written(self, outputs: dict[str, np.ndarray]) -> list[Any]:
+        """Predictions as JSON: of one output its value, of several an object with each."""
+        if len(outputs) == 1:
+            return [json_instances.as_json(value) for value in next(iter(outputs.values()))]
+        count = len(next(iter(outputs.values())))
+        return [{key: json_instances.as_json(value[i]) for key, value in outputs.items()} for i in range(count)]
+
+
+def configured(
+    make: Callable[..., Any],
+    path: str | os.PathLike,
+    metadata: Any = None,
+    parameters: Any = None,
+    tolerance: float | None = None,
+    signature: str | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> Explainer:
+    """The explainer of a SavedModel; the arguments are those of `Attributor.from_explanation_metadata`.
+
+    Args:
+        make: from a path and options to an attributor.
+    """
+    whole("seed", seed, 0)
+    spec = load_metadata(Path(path) / FILE if metadata is None else metadata, parameters, tolerance)
+    export = file.read(path)
+    if export.folder is None:
+        raise AttributionError(f"explanation metadata are of a SavedModel, and {str(path)!r} is a frozen graph")
+    graph = export.serving
+    name = chosen_signature(graph, signature, path)
+    served = graph.signature_def[name]
+    opened = MODEL if signature is None and {PREPROCESS, MODEL} <= set(graph.signature_def) else name
+    attributed = graph.signature_def[opened]
+    tensors = {key: info.name for key, info in sorted(attributed.inputs.items())}
+    specs = {
+        key: tf.TensorSpec(tf.TensorShape(info.tensor_shape), info.dtype, key)
+        for key, info in sorted(attributed.inputs.items())
+    }
+    if opened != name:
+        spec = _renamed(spec, served, tensors)
+    features = features_of(spec, specs, tensors)
+    outputs = {key: info.name for key, info in sorted(served.outputs.items())}
+    output = named(spec.output.output_tensor_name, outputs, f"outputs[{spec.output.name!r}]: output_tensor_name", "outputs")
+    key = spec.output.display_name_mapping_key
+    if key is not None and key not in outputs:
+        raise AttributionError(
+            f"display_name_mapping_key {key!r} is none of the signature's outputs: {', '.join(map(repr, outputs))}"
+        )
+    at = at_and_of.as_at([one.at for one in features])
+    at = at_and_of.for_any_type(at) if spec.parameters.is_shapley else at
+    made = make(path, at=at, of=at_and_of.output(_output_of(attributed, output)), signature=opened, **options)
+    return Explainer(made, spec, features, spec.notes + notes_of(features, spec.parameters), output, name, seed)
+
+
+def _renamed(spec: ExplanationSpec, served: Any, tensors: dict[str, str]) -> ExplanationSpec:
+    """A configuration that names the input of the serving signature, in terms of the only one that the model behind its
+    preprocessing takes."""
+    if len(served.inputs) != 1 or len(tensors) != 1 or len(spec.inputs) != 1:
+        return spec
+    (one,), (key,), (given,) = spec.inputs, served.inputs, tensors
+    if one.input_tensor_name not in (key, served.inputs[key].name, served.inputs[key].name.removesuffix(":0")):
+        return spec
+    note = f"{one.where}: attributed to is {given!r} of the signature {MODEL}, what {PREPROCESS} makes of {key!r}"
+    return dataclasses.replace(spec, inputs=(dataclasses.replace(one, input_tensor_name=given),), notes=(*spec.notes, note))
+
+
+def _output_of(attributed: Any, output: str) -> str:
+    """The explained output in the signature that is attributed to: by the same key, else its only one."""
+    if output in attributed.outputs:
+        return output
+    if len(attributed.outputs) == 1:
+        return next(iter(attributed.outputs))
+    raise AttributionError(f"the signature {MODEL} has no output {output!r}: it has {', '.join(map(repr, attributed.outputs))}")
+
+
+def _call(function: Any, inputs: dict[str, np.ndarray], specs: dict[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
+    given = {key: tf.constant(value, specs[key].dtype) for key, value in inputs.items()}
+    found = {key: value.numpy() for key, value in sorted(function(**given).items())}
+    count = len(next(iter(inputs.values())))
+    for key, value in found.items():
+        if value.ndim == 0 or len(value) != count:
+            raise AttributionError(
+                f"output {key!r} is of shape {value.shape} for {count} instances: it must have a row for each"
+            )
+    return found
+
+
+def _check_scores(result: Any, values: np.ndarray) -> None:
+    """Raises AttributionError where what was attributed is not what the model has predicted."""
+    if not np.allclose(result.scores, values, rtol=1e-3, atol=1e-5 + 1e-5 * float(np.abs(values).max(initial=0))):
+        raise AttributionError(
+            f"the explained output is {result.scores.tolist()!r:.80} in the graph and {values.tolist()!r:.80} as the model "
+            "serves it: it is random, or preprocessing differs between its signatures"
+        )
+
+
+def _listed(instances: Any) -> list:
+    if not isinstance(instances, list) or not instances:
+        raise AttributionError('instances must be a list of at least one, {"instances": [...]}')
+    return instances
+
+
+def _alike(arrays: list) -> Iterator[list[int]]:
+    """The numbers of instances that go into one batch: of the same shapes."""
+    groups: dict[tuple, list[int]] = {}
+    for i, one in enumerate(arrays):
+        if one is not None:
+            groups.setdefault(tuple(value.shape for value in one.values()), []).append(i)
+    yield from groups.values()
+
+
+def _stacked(arrays: list, which: list[int]) -> dict[str, np.ndarray]:
+    return {key: np.stack([arrays[i][key] for i in which]) for key in arrays[which[0]]}
+
+
+def _mark(error: AttributionError, i: int, on_error: str) -> tuple[Any, Any]:
+    """What stands for an instance that failed."""
+    text = one_line(error)
+    text = text if text.startswith(f"instance {i}: ") else f"instance {i}: {text}"
+    if on_error == "raise":
+        raise AttributionError(text) from error
+    return None, {"error": text}
+
+
+def _failed(found: list, i: int, error: AttributionError, on_error: str) -> None:
+    found[i] = _mark(error, i, on_error)
