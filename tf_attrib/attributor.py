@@ -37,7 +37,8 @@ from .selection.at_and_of import At, Of, OwnRows, as_at, as_of, for_any_type
 from .selection.frames import without_frames
 from .selection.outputs import resolve_of
 from .selection.references import of_frames
-from .vertex.explainer import Explainer, configured
+from .vertex.configured import configured
+from .vertex.explainer import Explainer
 
 # Bytes of gradients that are kept on the host.
 MEMORY = 2**30

@@ -1,31 +1,25 @@
 """A SavedModel with the configuration that its explanations have: what an endpoint answered, and the attributions behind it."""
 
 import dataclasses
-import os
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from ..common.checks import whole
 from ..common.errors import AttributionError, one_line
 from ..common.failures import plain_failures
 from ..common.nested import flatten
-from ..graph.saved import file
-from ..graph.saved.exported import chosen_signature
 from ..methods import Method
-from ..selection import at_and_of
 from . import instances as json_instances
 from . import responses
 from .explained import Explained, explained
-from .features import Feature, features_of, groups_of, method_of, named, notes_of
+from .features import Feature, groups_of, method_of
 from .smoothing import smoothed
-from .specification import FILE, ExplanationSpec, load_metadata
+from .specification import ExplanationSpec
 
-# Signatures by which a TensorFlow 2 model says what of it is preprocessing, without a gradient, and what is the model.
-PREPROCESS, MODEL = "xai_preprocess", "xai_model"
+# The signature by which a TensorFlow 2 model sets its preprocessing apart, which has no gradient.
+PREPROCESS = "xai_preprocess"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -115,21 +109,23 @@ class Explainer:
         """
         options = {"seed": self.seed} | options
         features, parameters = self.features, self.spec.parameters
-        attributor = self.attributor
-        session, _, _ = attributor.prepare(inputs)
-        ports = session.function.features()
-        by_key = dict(zip(ports, features, strict=True))
-        baselines = {key: one.baseline for key, one in by_key.items() if one.baseline is not None}
-        baselines = (baselines or None) if list(ports) != [None] else baselines.get(None)
-        groups = None
-        if parameters.is_shapley:
-            groups = groups_of(features, ports)
-            groups = groups if list(ports) != [None] else groups[None]
-        method = method_of(parameters, groups)
+        attributor, shapes = self.attributor, self._prepared(inputs)[0].function.features()
+        given = [one.baseline for one in features]
+        baselines = given[0] if len(given) == 1 else dict(zip(shapes, given, strict=True))
+        method = method_of(parameters, groups_of(features, shapes.values()) if parameters.is_shapley else None)
         if parameters.noise is None:
             return attributor.attribute(inputs, target, baselines, method, **options)
         sigmas = {one.key: parameters.noise.of(one.metadata.name) for one in features}
         return smoothed(attributor, inputs, target, baselines, method, sigmas, parameters.noise.samples, **options)
+
+    def _prepared(self, inputs: Any) -> tuple:
+        """What the attributor makes of inputs: a session, the inputs by its keys, and the keys."""
+        try:
+            return self.attributor.prepare(inputs)
+        except AttributionError as error:
+            if "has no gradient" not in str(error):
+                raise
+            raise AttributionError(f"{error}. In the metadata, that tensor is encoded_tensor_name") from error
 
     # one batch
 
@@ -190,8 +186,8 @@ class Explainer:
 
     def _is_single_unit(self, values: np.ndarray, inputs: dict[str, np.ndarray]) -> bool:
         """Whether the output is one sigmoid unit for each example, of which the library knows two classes."""
-        shape = self.attributor.output_shape({key: value[:1] for key, value in inputs.items()})
-        return values.shape[1:] in ((), (1,)) and shape == (2,)
+        session, ready, _ = self._prepared(inputs)
+        return values.shape[1:] in ((), (1,)) and session.shape(ready) == (2,)
 
     # the model
 
@@ -228,73 +224,6 @@ class Explainer:
         return [{key: json_instances.as_json(value[i]) for key, value in outputs.items()} for i in range(count)]
 
 
-def configured(
-    make: Callable[..., Any],
-    path: str | os.PathLike,
-    metadata: Any = None,
-    parameters: Any = None,
-    tolerance: float | None = None,
-    signature: str | None = None,
-    seed: int = 0,
-    **options: Any,
-) -> Explainer:
-    """The explainer of a SavedModel; the arguments are those of `Attributor.from_explanation_metadata`.
-
-    Args:
-        make: from a path and options to an attributor.
-    """
-    whole("seed", seed, 0)
-    spec = load_metadata(Path(path) / FILE if metadata is None else metadata, parameters, tolerance)
-    export = file.read(path)
-    if export.folder is None:
-        raise AttributionError(f"explanation metadata are of a SavedModel, and {str(path)!r} is a frozen graph")
-    graph = export.serving
-    name = chosen_signature(graph, signature, path)
-    served = graph.signature_def[name]
-    opened = MODEL if signature is None and {PREPROCESS, MODEL} <= set(graph.signature_def) else name
-    attributed = graph.signature_def[opened]
-    tensors = {key: info.name for key, info in sorted(attributed.inputs.items())}
-    specs = {
-        key: tf.TensorSpec(tf.TensorShape(info.tensor_shape), info.dtype, key)
-        for key, info in sorted(attributed.inputs.items())
-    }
-    if opened != name:
-        spec = _renamed(spec, served, tensors)
-    features = features_of(spec, specs, tensors)
-    outputs = {key: info.name for key, info in sorted(served.outputs.items())}
-    output = named(spec.output.output_tensor_name, outputs, f"outputs[{spec.output.name!r}]: output_tensor_name", "outputs")
-    key = spec.output.display_name_mapping_key
-    if key is not None and key not in outputs:
-        raise AttributionError(
-            f"display_name_mapping_key {key!r} is none of the signature's outputs: {', '.join(map(repr, outputs))}"
-        )
-    at = at_and_of.as_at([one.at for one in features])
-    at = at_and_of.for_any_type(at) if spec.parameters.is_shapley else at
-    made = make(path, at=at, of=at_and_of.output(_output_of(attributed, output)), signature=opened, **options)
-    return Explainer(made, spec, features, spec.notes + notes_of(features, spec.parameters), output, name, seed)
-
-
-def _renamed(spec: ExplanationSpec, served: Any, tensors: dict[str, str]) -> ExplanationSpec:
-    """A configuration that names the input of the serving signature, in terms of the only one that the model behind its
-    preprocessing takes."""
-    if len(served.inputs) != 1 or len(tensors) != 1 or len(spec.inputs) != 1:
-        return spec
-    (one,), (key,), (given,) = spec.inputs, served.inputs, tensors
-    if one.input_tensor_name not in (key, served.inputs[key].name, served.inputs[key].name.removesuffix(":0")):
-        return spec
-    note = f"{one.where}: attributed to is {given!r} of the signature {MODEL}, what {PREPROCESS} makes of {key!r}"
-    return dataclasses.replace(spec, inputs=(dataclasses.replace(one, input_tensor_name=given),), notes=(*spec.notes, note))
-
-
-def _output_of(attributed: Any, output: str) -> str:
-    """The explained output in the signature that is attributed to: by the same key, else its only one."""
-    if output in attributed.outputs:
-        return output
-    if len(attributed.outputs) == 1:
-        return next(iter(attributed.outputs))
-    raise AttributionError(f"the signature {MODEL} has no output {output!r}: it has {', '.join(map(repr, attributed.outputs))}")
-
-
 def _call(function: Any, inputs: dict[str, np.ndarray], specs: dict[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
     given = {key: tf.constant(value, specs[key].dtype) for key, value in inputs.items()}
     found = {key: value.numpy() for key, value in sorted(function(**given).items())}
@@ -303,6 +232,10 @@ def _call(function: Any, inputs: dict[str, np.ndarray], specs: dict[str, tf.Tens
         if value.ndim == 0 or len(value) != count:
             raise AttributionError(
                 f"output {key!r} is of shape {value.shape} for {count} instances: it must have a row for each"
+            )
+        if value.dtype.kind == "f" and not np.isfinite(value).all():
+            raise AttributionError(
+                f"output {key!r} is NaN or infinite: there is nothing to explain, and JSON has no such number"
             )
     return found
 

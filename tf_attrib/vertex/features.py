@@ -8,7 +8,6 @@ import numpy as np
 import tensorflow as tf
 
 from ..common.errors import AttributionError
-from ..common.types import Features, Leaves
 from ..methods import Method
 from ..methods.coalitions.methods import EXACT, ShapleySampling
 from ..methods.groups import positions
@@ -99,22 +98,21 @@ def method_of(parameters: ExplanationParameters, groups: Any = None) -> Method:
     return XRAI(inner) if parameters.is_xrai else inner
 
 
-def groups_of(features: Iterable[Feature], shapes: Features) -> Leaves:
-    """The numbers of the features of sampled Shapley, by key of the selected tensors.
+def groups_of(features: Iterable[Feature], shapes: Iterable[tuple]) -> list[np.ndarray]:
+    """By number the features of sampled Shapley that the places of each tensor are, as `ta.ShapleySampling(groups)` takes them.
 
     Args:
-        shapes: of one example of each tensor, by key, in the order of the features.
+        shapes: of one example of each tensor, in the order of the features.
     """
-    found, numbers, start = {}, {}, 0
-    for feature, (key, shape) in zip(features, shapes.items(), strict=True):
+    found, numbers, start = [], {}, 0
+    for feature, shape in zip(features, shapes, strict=True):
         places = positions(tuple(shape))
         if feature.is_whole:
             name = ("group", feature.metadata.group_name) if feature.metadata.group_name is not None else ("input", feature.key)
-            number = numbers.setdefault(name, start)
-            found[key] = np.full(places, number)
+            found.append(np.full(places, numbers.setdefault(name, start)))
         else:
-            found[key] = start + np.arange(int(np.prod(places))).reshape(places)
-        start = max(start, int(found[key].max(initial=start)) + 1)
+            found.append(start + np.arange(int(np.prod(places))).reshape(places))
+        start = max(start, int(found[-1].max(initial=start)) + 1)
     return found
 
 

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ..common.checks import is_number
 from ..common.errors import AttributionError, plain
 from ..common.opening import open_regular, size_of
 from .fields import Fields
@@ -50,6 +51,8 @@ def load_metadata(path: Any, parameters: Any = None, tolerance: float | None = N
     Raises:
         AttributionError: not such a file, or a field that is unknown, wrong, or cannot be honoured: none is ignored.
     """
+    if tolerance is not None and (not is_number(tolerance) or not 0 < tolerance < 1):
+        raise AttributionError(f"tolerance must be a number between 0 and 1, such as 0.01; got {tolerance!r}")
     notes: list[str] = []
     content, name = _content(path, "the metadata")
     found = Fields(content, name, notes)

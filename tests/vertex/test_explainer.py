@@ -1,0 +1,454 @@
+"""Responses of a configured SavedModel: against `attribute`, brute force, and what the model itself predicts."""
+
+import base64
+import copy
+import itertools
+import json
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_attrib as ta
+
+from ..conftest import assert_refused
+from ..helpers import vertex_models as models
+from ..helpers.vertex_models import COLUMN_METADATA, INSTANCES
+
+GRADIENTS = {"integratedGradientsAttribution": {"stepCount": 40}}
+SHAPLEY = {"sampledShapleyAttribution": {"pathCount": 10}}
+# rewritten by Keras each time it exports, so that only its end is known
+WORDS = "words_1/GatherV2:0"
+
+
+@pytest.fixture(scope="module")
+def columns(tmp_path_factory):
+    keras.utils.set_random_seed(0)
+    return models.columns(tmp_path_factory.mktemp("models") / "columns")
+
+
+@pytest.fixture(scope="module")
+def images(tmp_path_factory):
+    keras.utils.set_random_seed(1)
+    return models.images(tmp_path_factory.mktemp("models") / "images")
+
+
+def explainer(path, parameters, metadata=COLUMN_METADATA, **options):
+    return ta.Attributor.from_explanation_metadata(path, metadata, parameters, **options)
+
+
+def changed(**inputs):
+    """COLUMN_METADATA with further fields of its inputs; None leaves an input out."""
+    made = copy.deepcopy(COLUMN_METADATA)
+    for name, fields in inputs.items():
+        if fields is None:
+            del made["inputs"][name]
+        else:
+            made["inputs"][name] |= fields
+    return made
+
+
+def attributions(response):
+    return [explanation["attributions"] for explanation in response["explanations"]]
+
+
+def total(attribution):
+    return sum(float(np.sum(value)) for value in attribution["featureAttributions"].values())
+
+
+# the numbers
+
+
+def test_integrated_gradients_are_those_of_attribute(columns):
+    path, model = columns
+    found = explainer(path, GRADIENTS)
+    response = json.loads(json.dumps(found.explain(INSTANCES), allow_nan=False))
+    batch = models.arrays(INSTANCES)
+    predictions = model(batch).numpy()
+    np.testing.assert_allclose(response["predictions"], predictions, rtol=1e-6)
+    at = [ta.inputs("numbers"), ta.inputs("place"), ta.tensor(WORDS)]
+    result = ta.Attributor(path, at, ta.output("output_0")).attribute(batch, method=ta.IntegratedGradients(n_steps=40))
+    numbers, place, words = result.attributions.values()
+    for i, (one,) in enumerate(attributions(response)):
+        winner = int(predictions[i].argmax())
+        assert one["outputIndex"] == [winner]
+        assert one["outputDisplayName"] == ["no", "maybe", "yes"][winner]
+        assert one["outputName"] == "scores"
+        np.testing.assert_allclose(one["instanceOutputValue"], predictions[i, winner], rtol=1e-6)
+        np.testing.assert_allclose(one["baselineOutputValue"], result.baseline_scores[i], rtol=1e-6)
+        values = one["featureAttributions"]
+        assert list(values) == [*models.COLUMNS, "place", "words"]
+        np.testing.assert_allclose([values[name] for name in models.COLUMNS], numbers[i], rtol=1e-5)
+        np.testing.assert_allclose(values["place"], place[i], rtol=1e-5)
+        np.testing.assert_allclose(values["words"], words[i].sum(-1), rtol=1e-5)
+        assert np.isclose(total(one), one["instanceOutputValue"] - one["baselineOutputValue"], atol=1e-4)
+        assert 0 <= one["approximationError"] < 1e-3
+    few = explainer(path, {"integratedGradientsAttribution": {"stepCount": 1}}).explain(INSTANCES)
+    for (rough,), (fine,) in zip(attributions(few), attributions(response), strict=True):
+        missed = abs(total(rough) - (rough["instanceOutputValue"] - rough["baselineOutputValue"]))
+        part = missed / abs(rough["instanceOutputValue"] - rough["baselineOutputValue"])
+        assert np.isclose(rough["approximationError"], part, rtol=1e-3)
+        assert rough["approximationError"] > 10 * fine["approximationError"]
+
+
+def shapley_by_hand(score, x, base, players):
+    """The mean over all orders. Players: for each a list of (key, place)."""
+    found = np.zeros(len(players))
+    orders = list(itertools.permutations(range(len(players))))
+    for order in orders:
+        now = {key: value.copy() for key, value in base.items()}
+        before = score(now)
+        for player in order:
+            for key, place in players[player]:
+                now[key][place] = x[key][place]
+            after = score(now)
+            found[player] += (after - before) / len(orders)
+            before = after
+    return found
+
+
+def test_sampled_shapley_of_columns_a_group_and_a_whole_input(columns):
+    """Players: each named column; place and tokens as one by their group."""
+    path, model = columns
+    metadata = changed(
+        table={"input_baselines": [[0.5, 0.5, 0.5]]},
+        place={"group_name": "rest", "input_baselines": [0.25]},
+        words={"group_name": "rest", "encoding": "IDENTITY", "input_baselines": [7]},
+    )
+    found = explainer(path, SHAPLEY, metadata)
+    response = found.explain(INSTANCES, details=True)
+    players = [[("numbers", i)] for i in range(3)] + [[("place", 0), *(("tokens", i) for i in range(4))]]
+    base = {"numbers": np.full(3, 0.5, "float32"), "place": np.full(1, 0.25, "float32"), "tokens": np.full(4, 7, "int32")}
+    for instance, (one,) in zip(INSTANCES, attributions(response), strict=True):
+        x = {key: value[0] for key, value in models.arrays([instance]).items()}
+        score = lambda row, one=one: float(model({k: v[None] for k, v in row.items()})[0, one["outputIndex"][0]])  # noqa: E731
+        expected = shapley_by_hand(score, x, base, players)
+        assert list(one["featureAttributions"]) == [*models.COLUMNS, "rest"]
+        np.testing.assert_allclose(list(one["featureAttributions"].values()), expected, atol=1e-6)
+        assert one["approximationError"] == 0
+        assert set(one["details"]["standardErrors"].values()) == {0.0}
+    assert any("path_count 10" in note and "all their coalitions" in note for note in found.notes)
+
+
+def test_sampled_shapley_says_how_far_it_may_be_off(tmp_path):
+    """Of more columns than are enumerated: as many orders as configured, and the standard error of each."""
+    keras.utils.set_random_seed(4)
+    x = keras.Input((14,), name="x")
+    wide = keras.initializers.RandomNormal(stddev=1.0, seed=0)
+    model = keras.Model(x, keras.layers.Dense(1)(keras.layers.Dense(6, "tanh", kernel_initializer=wide)(x)))
+    model.export(tmp_path / "wide", verbose=False)
+    names = [f"c{i}" for i in range(14)]
+    metadata = {
+        "inputs": {"x": {"encoding": "BAG_OF_FEATURES", "index_feature_mapping": names}},
+        "outputs": {"y": {"output_tensor_name": "output_0"}},
+    }
+    instance = np.random.default_rng(0).normal(size=14).round(3).tolist()
+    found = explainer(tmp_path / "wide", SHAPLEY, metadata)
+    (one,) = attributions(found.explain([instance], details=True))[0]
+    exact = explainer(tmp_path / "wide", SHAPLEY, metadata, tolerance=0.04).explain([{"x": instance}], details=True)
+    (sure,) = attributions(exact)[0]
+    assert one["details"]["forwardEvaluations"] == 10 * 13 + 2
+    assert sure["details"]["forwardEvaluations"] > 1000
+    errors = one["details"]["standardErrors"]
+    assert all(errors[name] > 0 for name in names)
+    assert all(sure["details"]["standardErrors"][name] < errors[name] for name in names)
+    off = [abs(one["featureAttributions"][name] - sure["featureAttributions"][name]) / errors[name] for name in names]
+    assert max(off) < 6
+    assert sure["approximationError"] <= 0.04 < one["approximationError"]
+    assert one["details"]["status"] == "max_evaluations"
+    again = attributions(found.explain([instance], details=True))[0]
+    assert again == [one]  # the seed is fixed: a request is answered alike
+
+
+def test_baselines_of_inputs_and_of_encoded_tensors(columns):
+    path, model = columns
+    table = tf.cast(model.get_layer("words").embeddings, tf.float32).numpy()
+    several = {"table": {"input_baselines": [0, [1, 1, 1]]}, "place": {"input_baselines": [0.5]}}
+    at_ids = explainer(path, GRADIENTS, changed(**several, words={"input_baselines": [7]})).explain(INSTANCES)
+    ends = [np.zeros(3), np.ones(3)]
+    for (one,) in attributions(at_ids):
+        rows = [{"numbers": end.tolist(), "place": [0.5], "tokens": [7] * 4} for end in ends]
+        expected = model(models.arrays(rows)).numpy()[:, one["outputIndex"][0]].mean()
+        np.testing.assert_allclose(one["baselineOutputValue"], expected, rtol=1e-5)
+    # a baseline at the encoded tensor: the row of that token, for each token
+    encoded = {"encoded_baselines": [np.tile(table[7], (4, 1)).tolist()], "input_baselines": [3]}
+    found = explainer(path, GRADIENTS, changed(**several, words=encoded))
+    for (one,), (other,) in zip(attributions(found.explain(INSTANCES)), attributions(at_ids), strict=True):
+        np.testing.assert_allclose(total(one), total(other), rtol=1e-4)
+        np.testing.assert_allclose(one["featureAttributions"]["words"], other["featureAttributions"]["words"], atol=1e-6)
+    assert any("input_baselines are not used: encoded_baselines are" in note for note in found.notes)
+    combined = explainer(path, GRADIENTS, changed(words={"encoding": "COMBINED_EMBEDDING"})).explain(INSTANCES)
+    plain = explainer(path, GRADIENTS).explain(INSTANCES)
+    for (one,), (other,) in zip(attributions(combined), attributions(plain), strict=True):
+        assert np.isclose(one["featureAttributions"]["words"], np.sum(other["featureAttributions"]["words"]), atol=1e-6)
+
+
+def test_features_that_are_not_in_the_metadata_stay_as_they_are(columns):
+    path, model = columns
+    found = explainer(path, GRADIENTS, changed(words=None, place=None))
+    for instance, (one,) in zip(INSTANCES, attributions(found.explain(INSTANCES)), strict=True):
+        assert list(one["featureAttributions"]) == list(models.COLUMNS)
+        row = models.arrays([instance | {"numbers": [0.0, 0.0, 0.0]}])
+        np.testing.assert_allclose(one["baselineOutputValue"], model(row)[0, one["outputIndex"][0]], rtol=1e-5)
+    assert sum("stays as it is in the instance" in note for note in found.notes) == 2
+
+
+# which outputs
+
+
+def test_top_k_and_output_indices(columns):
+    path, model = columns
+    predictions = model(models.arrays(INSTANCES)).numpy()
+    order = np.argsort(-predictions, axis=1)
+    for parameters, expected in (
+        ({"topK": 2}, order[:, :2]),
+        ({"topK": -1}, order),
+        ({"outputIndices": [2, 0]}, np.tile([2, 0], (2, 1))),
+    ):
+        response = explainer(path, GRADIENTS | parameters).explain(INSTANCES)
+        indices = [[one["outputIndex"][0] for one in each] for each in attributions(response)]
+        np.testing.assert_array_equal(indices, expected)
+        for i, each in enumerate(attributions(response)):
+            for one in each:
+                np.testing.assert_allclose(one["instanceOutputValue"], predictions[i, one["outputIndex"][0]], rtol=1e-6)
+                assert np.isclose(total(one), one["instanceOutputValue"] - one["baselineOutputValue"], atol=1e-4)
+    assert_refused(lambda: explainer(path, GRADIENTS | {"topK": 4}).explain(INSTANCES), "top_k is 4", "3 value")
+    assert_refused(lambda: explainer(path, GRADIENTS | {"outputIndices": [3]}).explain(INSTANCES), "output_indices", "(3,)")
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", None])
+def test_one_unit_is_explained_as_it_is(tmp_path, activation):
+    """A probability below one half too: the output of the model, not that of the other class."""
+    path, model = models.columns(tmp_path / "one", 1, activation)
+    metadata = changed() | {"outputs": {"chance": {"output_tensor_name": "output_0"}}}
+    response = explainer(path, GRADIENTS, metadata).explain(INSTANCES)
+    predictions = model(models.arrays(INSTANCES)).numpy()
+    assert activation is None or (predictions < 0.5).any()
+    for i, (one,) in enumerate(attributions(response)):
+        assert one["outputIndex"] == [0]
+        assert "outputDisplayName" not in one
+        np.testing.assert_allclose(one["instanceOutputValue"], predictions[i, 0], rtol=1e-6)
+        assert np.isclose(total(one), one["instanceOutputValue"] - one["baselineOutputValue"], atol=1e-4)
+
+
+def test_names_from_an_output_and_outputs_of_two_axes(tmp_path):
+    path = models.named(tmp_path / "named")
+    metadata = {
+        "inputs": {"x": {}},
+        "outputs": {"p": {"output_tensor_name": "probabilities", "display_name_mapping_key": "classes"}},
+    }
+    response = explainer(path, GRADIENTS, metadata).explain([[1.0, -2.0, 0.5]])
+    (prediction,), ((one,),) = response["predictions"], attributions(response)
+    assert prediction["classes"] == ["a", "b", "c", "d"]
+    assert one["outputDisplayName"] == "abcd"[int(np.argmax(prediction["probabilities"]))]
+    wrong = {
+        "inputs": {"x": {}},
+        "outputs": {"p": {"output_tensor_name": "probabilities", "display_name_mapping_key": "names"}},
+    }
+    assert_refused(lambda: explainer(path, GRADIENTS, wrong), "display_name_mapping_key 'names'", "'classes'")
+    grid = models.named(tmp_path / "grid", grid=True)
+    names = {"output_tensor_name": "grid", "index_display_name_mapping": [["nw", "ne"], ["sw", "se"]]}
+    metadata = {"inputs": {"x": {}}, "outputs": {"g": names}}
+    response = explainer(grid, GRADIENTS | {"outputIndices": [[1, 0], [0, 1]]}, metadata).explain([[1.0, -2.0, 0.5]])
+    first, second = attributions(response)[0]
+    assert (first["outputIndex"], first["outputDisplayName"]) == ([1, 0], "sw")
+    assert (second["outputIndex"], second["outputDisplayName"]) == ([0, 1], "ne")
+    for one in (first, second):
+        row, column = one["outputIndex"]
+        assert np.isclose(one["instanceOutputValue"], response["predictions"][0][row][column], rtol=1e-6)
+        assert np.isclose(total(one), one["instanceOutputValue"] - one["baselineOutputValue"], atol=1e-4)
+
+
+# images
+
+
+def photo_metadata(**fields):
+    return {
+        "inputs": {"photo": {"input_tensor_name": "image", "modality": "image", **fields}},
+        "outputs": {"c": {"output_tensor_name": "output_0"}},
+    }
+
+
+def test_xrai_gives_each_pixel_the_mean_of_its_region(images):
+    path, _ = images
+    photo = np.random.default_rng(2).uniform(size=(12, 12, 3)).astype("float32")
+    found = explainer(path, {"xraiAttribution": {"stepCount": 20}}, photo_metadata())
+    (one,) = attributions(found.explain([photo.tolist()]))[0]
+    values = np.array(one["featureAttributions"]["photo"])
+    assert values.shape == (12, 12)
+    attributor = ta.Attributor(path, of=ta.output("output_0"))
+    result = attributor.attribute(photo[None], method=ta.XRAI(ta.IntegratedGradients(n_steps=20)))
+    sums = result.attributions[0].sum(-1)
+    for region in np.unique(result.regions[0]):
+        inside = result.regions[0] == region
+        np.testing.assert_allclose(values[inside], sums[inside].mean(), rtol=1e-4)
+    np.testing.assert_allclose(values.sum(), sums.sum(), rtol=1e-4)
+    assert any("lowest and highest value" in note for note in found.notes)
+
+
+def test_a_blurred_baseline(images):
+    path, model = images
+    photo = np.random.default_rng(3).uniform(size=(12, 12, 3)).astype("float32")
+    blurred = GRADIENTS["integratedGradientsAttribution"] | {"blurBaselineConfig": {"maxBlurSigma": 3}}
+    found = explainer(path, {"integratedGradientsAttribution": blurred}, photo_metadata())
+    (one,) = attributions(found.explain([photo.tolist()]))[0]
+    end = ta.blur(3).make(photo[None], None)[0]
+    np.testing.assert_allclose(one["baselineOutputValue"], model(end)[0, one["outputIndex"][0]], rtol=1e-5)
+    assert np.shape(one["featureAttributions"]["photo"]) == (12, 12, 3)
+    assert_refused(
+        lambda: explainer(path, {"integratedGradientsAttribution": blurred}, photo_metadata(input_baselines=[0])),
+        "blur_baseline",
+    )
+
+
+def test_smoothed_gradients_are_those_of_the_smoothed_score(tmp_path):
+    """Of F(x) = sum of x^3 against 0, with the mean of noise e and e^2 known: the integral of 3 (alpha x + e)^2 times x."""
+    made = tf.Module()
+    made.serve = tf.function(
+        lambda x, y: {"score": tf.reduce_sum(x**3, 1) + y[:, 0] ** 2},
+        input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x"), tf.TensorSpec([None, 1], tf.float32, name="y")],
+    )
+    tf.saved_model.save(made, str(tmp_path / "cubes"), signatures={"serving_default": made.serve})
+    metadata = {"inputs": {"x": {"input_baselines": [0]}, "y": {}}, "outputs": {"score": {}}}
+    smooth = {"noisySampleCount": 400, "featureNoiseSigma": {"noiseSigma": [{"name": "x", "sigma": 0.5}]}}
+    parameters = {"integratedGradientsAttribution": {"stepCount": 10, "smoothGradConfig": smooth}}
+    instance = {"x": [1.0, -2.0], "y": [3.0]}
+    found = explainer(tmp_path / "cubes", parameters, metadata)
+    (one,) = attributions(found.explain([instance], details=True))[0]
+    x, y = np.array(instance["x"]), instance["y"][0]
+    expected = x**3 + 3 * x * 0.25  # by the mean of e^2; the mean of e is 0
+    np.testing.assert_allclose(one["featureAttributions"]["x"], expected, atol=3 * 3 * 2 * 0.5 / np.sqrt(400))
+    assert not np.allclose(one["featureAttributions"]["x"], x**3, atol=0.1)
+    np.testing.assert_allclose(one["featureAttributions"]["y"], [y**2], rtol=1e-5)  # no noise, which is not named
+    np.testing.assert_allclose(one["instanceOutputValue"], (x**3).sum() + y**2, rtol=1e-6)
+    gap = total(one) - (one["instanceOutputValue"] - one["baselineOutputValue"])
+    np.testing.assert_allclose(one["details"]["gap"], gap, rtol=1e-3)
+    # one example has the same numbers in any company, and again
+    two = found.explain([{"x": [0.3, 0.1], "y": [1.0]}, instance], details=True)
+    np.testing.assert_allclose(attributions(two)[1][0]["featureAttributions"]["x"], one["featureAttributions"]["x"], rtol=1e-5)
+
+
+def test_bytes_go_through_the_preprocessing_of_the_model(tmp_path):
+    keras.utils.set_random_seed(1)
+    path, model = models.pictures(tmp_path / "pictures")
+    pixels = np.random.default_rng(5).integers(0, 255, (12, 12, 3)).astype("uint8")
+    instance = {"bytes_inputs": {"b64": base64.b64encode(tf.io.encode_png(pixels).numpy()).decode()}}
+    metadata = photo_metadata()
+    metadata["inputs"]["photo"]["input_tensor_name"] = "bytes_inputs"
+    found = explainer(path, GRADIENTS, metadata)
+    response = found.explain([instance, {"bytes_inputs": {"b64": "AAAA"}}], on_error="mark")
+    np.testing.assert_allclose(response["predictions"][0], model(pixels[None] / np.float32(255))[0], rtol=1e-5)
+    assert response["predictions"][1] is None
+    assert "instance 1" in response["explanations"][1]["error"]
+    (one,) = response["explanations"][0]["attributions"]
+    expected = ta.Attributor(model).attribute(pixels[None] / np.float32(255), method=ta.IntegratedGradients(n_steps=40))
+    np.testing.assert_allclose(one["featureAttributions"]["photo"], expected.attributions[0], atol=1e-6)
+    assert any("xai_preprocess" in note for note in found.notes)
+
+
+# what does not fit
+
+
+def test_a_bad_instance_loses_itself_only(columns):
+    path, _ = columns
+    found = explainer(path, GRADIENTS)
+    good = found.explain(INSTANCES)
+    bad = [
+        INSTANCES[0] | {"numbers": [1.0, 2.0]},
+        INSTANCES[0] | {"numbers": [1.0, float("nan"), 2.0]},
+        INSTANCES[0] | {"tokens": [1, 2, 3, 99]},
+        INSTANCES[0] | {"tokens": ["a", "b", "c", "d"]},
+        INSTANCES[0] | {"colour": 1},
+        {"numbers": [1.0, 2.0, 3.0]},
+        [1.0, 2.0],
+        INSTANCES[0] | {"numbers": [[1.0], [2.0, 3.0]]},
+        INSTANCES[0] | {"numbers": [1.0, 10**400, 2.0]},
+    ]
+    mixed = found.explain([INSTANCES[0], *bad, INSTANCES[1]], on_error="mark")
+    assert [mixed["predictions"][0], mixed["predictions"][-1]] == good["predictions"]
+    for one, other in zip([mixed["explanations"][0], mixed["explanations"][-1]], good["explanations"], strict=True):
+        for a, b in zip(one["attributions"], other["attributions"], strict=True):
+            np.testing.assert_allclose(a["featureAttributions"]["age"], b["featureAttributions"]["age"], rtol=1e-5)
+    words = ["shape (3)", "NaN", "", "numbers", "'colour'", "'place'", "object", "ragged", "64 bits"]
+    for i, word in enumerate(words, 1):
+        assert mixed["predictions"][i] is None
+        error = mixed["explanations"][i]["error"]
+        assert error.startswith(f"instance {i}: ")
+        assert word in error, error
+    assert_refused(lambda: found.explain([INSTANCES[0], bad[0]]), "instance 1", "shape (3)")
+    assert_refused(lambda: found.predict([bad[4]]), "instance 0", "'colour'")
+    assert_refused(lambda: found.explain([]), "at least one")
+    assert_refused(lambda: found.explain(INSTANCES, on_error="skip"), "on_error", "'skip'")
+
+
+@pytest.mark.parametrize(
+    ("metadata", "parameters", "words"),
+    [
+        (changed(place={"input_tensor_name": "plaec"}), GRADIENTS, ["'plaec'", "none of the signature's inputs", "'place'"]),
+        (changed(place={"input_tensor_name": "numbers"}), GRADIENTS, ["inputs['table']", "one input", "'numbers'"]),
+        (changed(table={"index_feature_mapping": ["a", "b"]}), GRADIENTS, ["2 names", "(batch, 2)", "(None, 3)"]),
+        (changed(table={"input_baselines": [[1, 2]]}), GRADIENTS, ["input_baselines", "(2,)", "(3,)"]),
+        (changed(place={"input_baselines": ["a"]}), GRADIENTS, ["input_baselines", "'a'", "float32"]),
+        (changed(place={"modality": "image"}), GRADIENTS, ["modality image", "(None, 1)"]),
+        (changed(), {"xraiAttribution": {"stepCount": 5}}, ["xrai_attribution", "one input", "modality image"]),
+        (changed() | {"outputs": {"x": {}}}, GRADIENTS, ["output_tensor_name 'x'", "'output_0'"]),
+        (
+            changed(),
+            {"integratedGradientsAttribution": {"stepCount": 5, "smoothGradConfig": {}}},
+            ["smooth_grad_config", "inputs['words']", "encoded tensor"],
+        ),
+        (
+            changed(),
+            {"integratedGradientsAttribution": {"stepCount": 5, "blurBaselineConfig": {"maxBlurSigma": 2}}},
+            ["blur_baseline_config is for images"],
+        ),
+    ],
+)
+def test_what_does_not_fit_the_model_is_named(columns, metadata, parameters, words):
+    assert_refused(lambda: explainer(columns[0], parameters, metadata), *words)
+
+
+def test_ids_without_an_encoded_tensor_are_refused_for_gradients(columns):
+    metadata = changed(words={"encoding": "IDENTITY", "encoded_tensor_name": None})
+    assert_refused(lambda: explainer(columns[0], GRADIENTS, metadata).explain(INSTANCES), "tokens", "encoded_tensor_name")
+
+
+def test_the_attribution_itself_and_its_notes(columns):
+    path, _ = columns
+    found = explainer(path, GRADIENTS, seed=3)
+    result = found.attribute(models.arrays(INSTANCES), target=1)
+    assert isinstance(result, ta.Attribution)
+    assert list(result.target) == [1, 1]
+    assert result.method == "IntegratedGradients(rule='gauss_legendre', n_steps=40)"
+    assert isinstance(found.notes, tuple)
+    assert sum("has no baseline: zeros" in note for note in found.notes) == 3
+    assert any("modality 'text' changes nothing" in note for note in found.notes)
+    refined = explainer(path, GRADIENTS, tolerance=0.01)
+    assert refined.method.tolerance == 0.01
+    assert all(one[0]["approximationError"] <= 0.01 for one in attributions(refined.explain(INSTANCES)))
+    shapley = explainer(path, SHAPLEY)
+    assert shapley.method.n_permutations == 10
+    assert any("encoded_tensor_name is not used" in note for note in shapley.notes)
+
+
+def test_an_output_that_is_no_number_is_an_error_of_that_instance(tmp_path):
+    made = tf.Module()
+    made.serve = tf.function(lambda x: {"y": tf.math.log(x)}, input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")])
+    tf.saved_model.save(made, str(tmp_path / "logs"), signatures={"serving_default": made.serve})
+    metadata = {"inputs": {"x": {"input_baselines": [1]}}, "outputs": {"y": {}}}
+    found = explainer(tmp_path / "logs", GRADIENTS, metadata)
+    response = found.explain([[2.0, 3.0], [2.0, -1.0]], on_error="mark")
+    (one,) = response["explanations"][0]["attributions"]
+    np.testing.assert_allclose(one["featureAttributions"]["x"], [0, np.log(3)], atol=1e-5)
+    assert "instance 1: output 'y' is NaN" in response["explanations"][1]["error"]
+    assert_refused(lambda: found.predict([[2.0, -1.0]]), "NaN")
+
+
+def test_a_score_that_is_not_what_is_served_is_refused(images, monkeypatch):
+    """What is attributed is held against the prediction: an output that is explained must be the one that clients see."""
+    found = explainer(images[0], GRADIENTS, photo_metadata())
+    photo = np.random.default_rng(3).uniform(size=(12, 12, 3)).tolist()
+    outputs = type(found)._outputs
+    monkeypatch.setattr(type(found), "_outputs", lambda self, inputs: {k: v * 0.9 for k, v in outputs(self, inputs).items()})
+    assert_refused(lambda: found.explain([photo]), "as the model serves it")
