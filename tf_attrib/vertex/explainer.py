@@ -14,7 +14,8 @@ from ..methods import Method
 from . import instances as json_instances
 from . import responses
 from .explained import Explained, explained
-from .features import Feature, groups_of, method_of
+from .features import Feature, groups_of, is_pictured, method_of
+from .picture import pictured
 from .smoothing import smoothed
 from .specification import ExplanationSpec
 
@@ -148,31 +149,44 @@ class Explainer:
             result = self.attribute(given, one.target(self._is_single_unit(values, given)), verbose=False)
             _check_scores(result, one.values(values))
             for i, attributions in enumerate(found):
-                attributions.append(self._attribution(result, i, one, outputs, details))
+                attributions.append(self._attribution(result, i, one, outputs, given, details))
         return list(zip(predictions, [{"attributions": one} for one in found], strict=True))
 
     def _attribution(
-        self, result: Any, i: int, one: Explained, outputs: dict[str, np.ndarray], details: bool
+        self, result: Any, i: int, one: Explained, outputs: dict[str, np.ndarray], given: dict[str, np.ndarray], details: bool
     ) -> dict[str, Any]:
         """The `Attribution` of the API for one instance and output."""
-        index, output = one.index(i), self.spec.output
-        is_whole = self.spec.parameters.is_shapley
-        if self.spec.parameters.is_xrai:
-            values: dict[str, Any] = {self.features[0].metadata.name: responses.region_map(result, i).tolist()}
-        else:
-            leaves = [leaf[i] for leaf in flatten(result.attributions).values()]
-            values = responses.feature_values(self.features, leaves, is_whole)
+        index, output, parameters = one.index(i), self.spec.output, self.spec.parameters
+        numbers = self._numbers(result, i)
+        pictures = {
+            feature.metadata.name: pictured(
+                given[feature.key][i], np.asarray(numbers[feature.metadata.name]), feature.metadata, parameters.is_xrai
+            )
+            for feature in self.features
+            if is_pictured(feature, parameters)
+        }
         found: dict[str, Any] = {
             "baselineOutputValue": float(np.mean(result.baseline_scores[i])),
             "instanceOutputValue": float(one.values(outputs[self.output])[i]),
-            "featureAttributions": values,
+            "featureAttributions": numbers | pictures,
             "outputIndex": list(index),
             "outputDisplayName": self._display_name(index, i, outputs),
             "approximationError": responses.approximation_error(result, i),
             "outputName": output.name,
         }
         found = {name: value for name, value in found.items() if value is not None and value != []}
-        return found | ({"details": responses.details(result, i, self.features, is_whole)} if details else {})
+        if not details:
+            return found
+        known = responses.details(result, i, self.features, parameters.is_shapley)
+        behind = {"featureAttributions": {name: numbers[name] for name in pictures}} if pictures else {}
+        return found | {"details": known | behind}
+
+    def _numbers(self, result: Any, i: int) -> dict[str, Any]:
+        """What is attributed to each feature of one example."""
+        if self.spec.parameters.is_xrai:
+            return {self.features[0].metadata.name: responses.region_map(result, i).tolist()}
+        leaves = [leaf[i] for leaf in flatten(result.attributions).values()]
+        return responses.feature_values(self.features, leaves, self.spec.parameters.is_shapley)
 
     def _display_name(self, index: tuple[int, ...], i: int, outputs: dict[str, np.ndarray]) -> str | None:
         output = self.spec.output

@@ -98,6 +98,12 @@ def method_of(parameters: ExplanationParameters, groups: Any = None) -> Method:
     return XRAI(inner) if parameters.is_xrai else inner
 
 
+def is_pictured(one: Feature, parameters: ExplanationParameters) -> bool:
+    """Whether a feature is answered with a picture."""
+    plain = one.metadata.encoding == "IDENTITY" and not one.metadata.group_name and not one.encoded
+    return one.metadata.visualization is not None and one.metadata.modality == "image" and plain and not parameters.is_shapley
+
+
 def groups_of(features: Iterable[Feature], shapes: Iterable[tuple]) -> list[np.ndarray]:
     """By number the features of sampled Shapley that the places of each tensor are, as `ta.ShapleySampling(groups)` takes them.
 
@@ -129,6 +135,11 @@ def notes_of(features: Iterable[Feature], parameters: ExplanationParameters) -> 
 
 def _notes(one: Feature, parameters: ExplanationParameters) -> Iterator[str]:
     metadata, where = one.metadata, one.metadata.where
+    if metadata.modality == "image" and not is_pictured(one, parameters):
+        if metadata.visualization is not None:
+            yield f"{where}: visualization is not used: a picture is of an image with one attribution for each pixel"
+        elif metadata.domain is not None:
+            yield f"{where}: feature_value_domain is not used: it is for pictures, and there is no visualization"
     if not metadata.input_baselines and not (one.encoded and metadata.encoded_baselines):
         if parameters.is_xrai and one.baseline is None:
             yield f"{where} has no baseline: each image's lowest and highest value, averaged"
