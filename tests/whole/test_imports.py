@@ -28,7 +28,7 @@ ROOMS = (
     ("vertex",),
     ("attributor",),
     ("datasets", "training", "metrics", "doctor"),
-    ("extend", "beam", "tfma"),
+    ("extend", "beam", "tfma", "serving"),
     ("demo",),
     ("cli",),
     ("__main__",),

@@ -10,10 +10,10 @@ from typing import TextIO
 
 from .._version import __version__
 from ..common.errors import AttributionError, MissingExtra, printable
-from . import attribute, compare, demo, diagnose, explain, inspect, reading, run
+from . import attribute, compare, demo, diagnose, explain, inspect, reading, run, serve
 
 # In the order that `tf-attrib --help` lists them.
-COMMANDS = (demo, attribute, run, diagnose, compare, inspect, explain)
+COMMANDS = (demo, attribute, run, diagnose, compare, inspect, explain, serve)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -46,7 +46,7 @@ def add_configuration(option: Any) -> None:
         "--tolerance",
         type=float,
         metavar="T",
-        help="bring the estimated error below this, instead of counts that are configured",
+        help="bring the estimated error below this, instead of configured counts",
     )
     option("--signature", metavar="NAME", help="signature of the SavedModel (default: serving_default, else the only one)")
     option("--seed", type=int, default=0, metavar="N", help="of random methods (default: 0)")
