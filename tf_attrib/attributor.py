@@ -159,8 +159,9 @@ class Attributor(Preparing):
             saved_model_dir: the folder of the SavedModel.
             metadata: ExplanationMetadata, or an ExplanationSpec with the parameters, as a JSON file or a dict; default: the
                 `explanation_metadata.json` in the folder.
-            parameters: ExplanationParameters, as a JSON file or a dict; default: those of the ExplanationSpec, else integrated
-                gradients until the estimated error is 5%.
+            parameters: ExplanationParameters, as a JSON file or a dict; default: those of the ExplanationSpec or, without
+                `metadata`, of `explanation_parameters.json` in the folder, else integrated gradients until the estimated error
+                is 5%.
             tolerance: what the estimated error is brought below, instead of the counts of steps and paths of the configuration.
             signature: that instances are for; default: "serving_default", else the only one.
             seed: of random methods.

@@ -248,6 +248,24 @@ def test_the_queue_is_bounded_and_what_takes_too_long_is_given_up():
     assert done == ["first", "fourth", "sixth"]
 
 
+def test_a_body_that_does_not_come_is_given_up(folder):
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(configured(read_models(folder), Limits(timeout=0.3), None))
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        link = http.client.HTTPConnection(*listening.getsockname(), timeout=30)
+        link.putrequest("POST", "/v1/models/columns:explain")
+        for name, value in (("Content-Type", "application/json"), ("Content-Length", "1000")):
+            link.putheader(name, value)
+        link.endheaders(b"{")
+        response = link.getresponse()
+        assert response.status == 408
+        assert "0.3 seconds" in json.loads(response.read())["error"]["message"]
+        link.close()
+        server.should_exit = True
+        thread.join(20)
+
+
 def test_errors_of_nobodys_foresight_tell_the_client_nothing(folder, monkeypatch):
     from tf_attrib.vertex.explainer import Explainer
 

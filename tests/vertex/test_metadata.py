@@ -120,6 +120,10 @@ def test_parameters_of_their_own_file_and_a_tolerance(tmp_path):
     instead = ta.vertex.load_metadata(COLUMN_METADATA, SHAPLEY, tolerance=0.02)
     assert (instead.parameters.count, instead.parameters.tolerance) == (None, 0.02)
     assert any("path_count 25 is not used" in note for note in instead.notes)
+    (tmp_path / "explanation_metadata.json").write_text(json.dumps(COLUMN_METADATA))
+    (tmp_path / "explanation_parameters.json").write_text(json.dumps(SHAPLEY))
+    assert ta.vertex.load_metadata(tmp_path).parameters.count == 25  # beside the metadata
+    assert ta.vertex.load_metadata(tmp_path / "explanation_metadata.json").parameters.count is None
     replaced = ta.vertex.load_metadata(FULL, SHAPLEY)
     assert replaced.parameters.is_shapley
     assert any("others were given" in note for note in replaced.notes)

@@ -3,7 +3,6 @@
 import dataclasses
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
@@ -15,7 +14,7 @@ from ..graph.saved.exported import chosen_signature
 from ..selection import at_and_of
 from .explainer import PREPROCESS, Explainer
 from .features import features_of, named, notes_of
-from .specification import FILE, ExplanationSpec, load_metadata
+from .specification import ExplanationSpec, load_metadata
 
 # The signature by which a TensorFlow 2 model says what of it comes behind its preprocessing.
 MODEL = "xai_model"
@@ -37,7 +36,7 @@ def configured(
         make: from a path and options to an attributor.
     """
     whole("seed", seed, 0)
-    spec = load_metadata(Path(path) / FILE if metadata is None else metadata, parameters, tolerance)
+    spec = load_metadata(path if metadata is None else metadata, parameters, tolerance)
     export = file.read(path)
     if export.folder is None:
         raise AttributionError(f"explanation metadata are of a SavedModel, and {str(path)!r} is a frozen graph")

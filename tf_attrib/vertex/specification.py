@@ -13,7 +13,7 @@ from .fields import Fields
 from .metadata import InputMetadata, OutputMetadata, read_inputs, read_output
 from .parameters import ExplanationParameters, read_parameters
 
-FILE = "explanation_metadata.json"
+FILE, PARAMETERS = "explanation_metadata.json", "explanation_parameters.json"
 # Baselines of images are written as nested lists.
 MOST_BYTES = 256 * 2**20
 FRAMEWORKS = ("tensorflow", "tensorflow2")
@@ -43,8 +43,9 @@ def load_metadata(path: Any, parameters: Any = None, tolerance: float | None = N
         path: a JSON file, the folder that holds an `explanation_metadata.json`, or what such a file holds, as a dict: an
             ExplanationMetadata (inputs, outputs), or an ExplanationSpec (metadata, parameters), or what holds one as
             `explanationSpec`. Names of fields in snake_case or camelCase.
-        parameters: ExplanationParameters, as a file or a dict; default: those in the ExplanationSpec, and where there are none
-            integrated gradients, refined until the estimated error is 5%.
+        parameters: ExplanationParameters, as a file or a dict; default: those in the ExplanationSpec, or of a folder those in
+            its `explanation_parameters.json`, and where there are none integrated gradients, refined until the estimated error
+            is 5%.
         tolerance: between 0 and 1: what the estimated error is brought below, however many steps or orders that takes, instead
             of the counts of the configuration.
 
@@ -53,6 +54,8 @@ def load_metadata(path: Any, parameters: Any = None, tolerance: float | None = N
     """
     if tolerance is not None and (not is_number(tolerance) or not 0 < tolerance < 1):
         raise AttributionError(f"tolerance must be a number between 0 and 1, such as 0.01; got {tolerance!r}")
+    if parameters is None and isinstance(path, str | os.PathLike) and (Path(path) / PARAMETERS).is_file():
+        parameters = Path(path) / PARAMETERS
     notes: list[str] = []
     content, name = _content(path, "the metadata")
     found = Fields(content, name, notes)
