@@ -178,8 +178,9 @@ def _json(value: Any, code: int = 200, headers: dict[str, str] | None = None) ->
     return Response(json.dumps(value), code, headers, "application/json")
 
 
-async def _refused(request: Request, error: HTTPException) -> Response:
+async def _refused(request: Request, error: Exception) -> Response:
     """{"error": {"code": ..., "message": ..., "status": ...}}, as the API has it."""
+    assert isinstance(error, HTTPException)
     code = error.status_code
     found = {"code": code, "message": error.detail, "status": STATUS.get(code, "UNKNOWN")}
     return _json({"error": found}, code, dict(error.headers or {}))

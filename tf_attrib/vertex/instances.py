@@ -54,9 +54,8 @@ def as_json(value: Any) -> Any:
 def _array(value: Any, key: str, spec: tf.TensorSpec) -> np.ndarray:
     is_text = spec.dtype == tf.string
     array = _text(value, key) if is_text else _numbers(value, key)
-    wanted = spec.shape[1:] if spec.shape.rank is not None else tf.TensorShape(None)
-    if not wanted.is_compatible_with(array.shape):
-        sizes = ", ".join("any" if size is None else str(size) for size in wanted)
+    if spec.shape.rank is not None and not spec.shape[1:].is_compatible_with(array.shape):
+        sizes = ", ".join("any" if size is None else str(size) for size in spec.shape[1:])
         raise AttributionError(f"{key!r} must be of shape ({sizes}) in an instance; got {array.shape}")
     return array
 

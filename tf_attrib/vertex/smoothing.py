@@ -41,7 +41,8 @@ def smoothed(
     plain = attributor.attribute(inputs, target, baselines, method, seed=seed, **options)
     rng, keys = np.random.default_rng(seed), list(flatten(plain.attributions))
     given = flatten(baselines) if isinstance(baselines, dict) else dict.fromkeys(keys, baselines)
-    sums, evaluations = dict.fromkeys(keys, 0.0), 0
+    sums: dict[Any, Any] = dict.fromkeys(keys, 0.0)
+    evaluations = 0
     target = plain.target if target is None else target
     for _ in range(samples):
         noise = {key: _drawn(rng, inputs[key], sigma) for key, sigma in sigmas.items()}

@@ -75,7 +75,7 @@ def highlight(
     opacity = strength
     if areas:
         inside = strength > 0
-        opacity = (inside & ~ndimage.binary_erosion(inside)).astype(float)
+        opacity = np.logical_and(inside, np.logical_not(ndimage.binary_erosion(inside))).astype(float)
     return _bytes(back + opacity[..., None] * (_colours(signed, strength, scheme) - back))
 
 
