@@ -90,7 +90,7 @@ class Picture(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None, 12, 12, 3], tf.float32, name="numpy_inputs")])
     def classify(self, numpy_inputs):
-        return {"output_0": self.model(numpy_inputs)}
+        return {"scores": self.model(numpy_inputs)}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="bytes_inputs")])
     def serve(self, bytes_inputs):

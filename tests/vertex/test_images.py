@@ -147,3 +147,21 @@ def test_a_visualization_is_a_picture(images):
     assert list(regions["featureAttributions"]["photo"]) == ["b64_jpeg"]
     unused = explainer(images[0], SHAPLEY, photo_metadata(visualization=how))
     assert any("visualization is not used" in note for note in unused.notes)
+
+
+def test_metadata_may_name_what_preprocessing_gives(tmp_path):
+    keras.utils.set_random_seed(1)
+    path, _ = models.pictures(tmp_path / "pictures")
+    metadata = photo_metadata()
+    metadata["inputs"]["photo"]["input_tensor_name"] = "numpy_inputs"
+    found = explainer(path, GRADIENTS, metadata)
+    pixels = np.random.default_rng(5).integers(0, 255, (12, 12, 3)).astype("uint8")
+    instance = {"b64": base64.b64encode(tf.io.encode_png(pixels).numpy()).decode()}
+    (one,) = attributions(found.explain([instance]))[0]
+    assert np.shape(one["featureAttributions"]["photo"]) == (12, 12, 3)
+    metadata["inputs"]["photo"]["input_tensor_name"] = "pixels"
+    assert_refused(lambda: explainer(path, GRADIENTS, metadata), "'pixels'", "'numpy_inputs'")
+    # the signature that is served is explained where it is named: bytes have no gradient
+    metadata["inputs"]["photo"] = {"input_tensor_name": "bytes_inputs"}
+    served = explainer(path, GRADIENTS, metadata, signature="serving_default")
+    assert_refused(lambda: served.explain([instance]), "bytes_inputs", "encoded_tensor_name")
