@@ -89,6 +89,20 @@ def test_smoothed_gradients_are_those_of_the_smoothed_score(tmp_path):
     np.testing.assert_allclose(attributions(two)[1][0]["featureAttributions"]["x"], one["featureAttributions"]["x"], rtol=1e-5)
 
 
+def test_noise_moves_both_ends_of_the_path(tmp_path):
+    """Of a linear score the gradient is the same everywhere, so that noise changes nothing, and baselines stay averaged."""
+    made = tf.Module()
+    made.serve = tf.function(
+        lambda x: {"y": tf.linalg.matvec(x, [2.0, -3.0])}, input_signature=[tf.TensorSpec([None, 2], tf.float32, name="x")]
+    )
+    tf.saved_model.save(made, str(tmp_path / "line"), signatures={"serving_default": made.serve})
+    smooth = {"stepCount": 5, "smoothGradConfig": {"noiseSigma": 2.0}}
+    metadata = {"inputs": {"x": {"input_baselines": [0, [1.0, 2.0]]}}, "outputs": {"y": {}}}
+    found = explainer(tmp_path / "line", {"integratedGradientsAttribution": smooth}, metadata)
+    (one,) = attributions(found.explain([[4.0, 5.0]]))[0]
+    np.testing.assert_allclose(one["featureAttributions"]["x"], [2 * (4 - 0.5), -3 * (5 - 1)], rtol=1e-5)
+
+
 def test_bytes_go_through_the_preprocessing_of_the_model(tmp_path):
     keras.utils.set_random_seed(1)
     path, model = models.pictures(tmp_path / "pictures")
@@ -119,7 +133,7 @@ def test_a_score_that_is_not_what_is_served_is_refused(images, monkeypatch):
 def test_a_visualization_is_a_picture(images):
     """Of the pixels that raised the score, in the colour that was asked for; the numbers are in the details."""
     photo = np.random.default_rng(3).uniform(size=(12, 12, 3))
-    how = {"type": "PIXELS", "colorMap": "GREEN", "clipPercentLowerbound": 50, "clipPercentUpperbound": 100}
+    how = {"type": "PIXELS", "colorMap": "RED", "clipPercentLowerbound": 50, "clipPercentUpperbound": 100}
     found = explainer(images[0], GRADIENTS, photo_metadata(visualization=how))
     (one,) = attributions(found.explain([photo.tolist()], details=True))[0]
     picture = one["featureAttributions"]["photo"]
@@ -130,10 +144,11 @@ def test_a_visualization_is_a_picture(images):
     numbers = one["details"]["featureAttributions"]["photo"]
     np.testing.assert_allclose(numbers, plain["featureAttributions"]["photo"], rtol=1e-6)
     sums = np.sum(numbers, -1)
-    expected = highlight(photo, sums, scheme="green", percentiles=(50, 100)).astype(int)
+    expected = highlight(photo, sums, scheme="red", percentiles=(50, 100)).astype(int)
     assert np.abs(drawn - expected).mean() < 12  # a JPEG is not exact
     strong, weak = sums > np.quantile(sums, 0.9), sums < np.quantile(sums, 0.3)
-    assert drawn[strong][:, 1].mean() > 3 * drawn[weak][:, 1].mean()
+    assert drawn[strong][:, 0].mean() > 3 * drawn[weak][:, 0].mean()
+    assert drawn[strong][:, 0].mean() > 2 * drawn[strong][:, 1].mean()
     # an image that was normalised is shown as it was: black and white are those of its domain
     domain = {"minValue": 0, "maxValue": 255, "originalMean": 100, "originalStddev": 50}
     shown = photo_metadata(
