@@ -223,6 +223,8 @@ def test_one_unit_is_explained_as_it_is(tmp_path, activation):
         assert "outputDisplayName" not in one
         np.testing.assert_allclose(one["instanceOutputValue"], predictions[i, 0], rtol=1e-6)
         assert np.isclose(total(one), one["instanceOutputValue"] - one["baselineOutputValue"], atol=1e-4)
+    result = explainer(path, GRADIENTS, metadata).attribute(models.arrays(INSTANCES))
+    np.testing.assert_allclose(result.scores, predictions[:, 0], rtol=1e-6)
 
 
 def test_names_from_an_output_and_outputs_of_two_axes(tmp_path):
@@ -349,3 +351,39 @@ def test_an_output_that_is_no_number_is_an_error_of_that_instance(tmp_path):
     np.testing.assert_allclose(one["featureAttributions"]["x"], [0, np.log(3)], atol=1e-5)
     assert "instance 1: output 'y' is NaN" in response["explanations"][1]["error"]
     assert_refused(lambda: found.predict([[2.0, -1.0]]), "NaN")
+
+
+def test_texts_of_any_length(tmp_path):
+    """Tokens are players, at the ids as at their embeddings, and each text has as many as it is long; or the text is one."""
+    keras.utils.set_random_seed(0)
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    wide = keras.initializers.RandomNormal(stddev=1.0, seed=0)
+    embedded = keras.layers.Embedding(20, 3, name="words", embeddings_initializer=wide)(ids)
+    hidden = keras.layers.Dense(4, activation="tanh", kernel_initializer=wide)(keras.layers.GlobalAveragePooling1D()(embedded))
+    model = keras.Model(ids, keras.layers.Dense(2, activation="softmax")(hidden))
+    model.export(tmp_path / "text", verbose=False)
+    texts = [[1, 2, 3], [4, 5], list(range(1, 13))]
+
+    def found(parameters, **fields):
+        metadata = {
+            "inputs": {"text": {"input_tensor_name": "ids", **fields}},
+            "outputs": {"c": {"output_tensor_name": "output_0"}},
+        }
+        return attributions(explainer(tmp_path / "text", parameters, metadata).explain(texts))
+
+    encoded = {"encoding": "CONCAT_EMBEDDING", "encoded_tensor_name": WORDS}
+    zero = {"encoded_baselines": [model.get_layer("words").embeddings.numpy()[0].tolist()]}  # broadcasts: the row of id 0
+    for parameters, fields in (
+        (GRADIENTS, encoded),
+        (SHAPLEY, encoded),
+        (SHAPLEY, encoded | zero),
+        (GRADIENTS, encoded | zero),
+    ):
+        for text, (one,) in zip(texts, found(parameters, **fields), strict=True):
+            assert len(one["featureAttributions"]["text"]) == len(text)
+            assert np.isclose(total(one), one["instanceOutputValue"] - one["baselineOutputValue"], atol=1e-4)
+    at_ids, at_rows = found(SHAPLEY, **encoded), found(SHAPLEY, **encoded | zero)
+    for (one,), (other,) in zip(at_ids[:2], at_rows[:2], strict=True):
+        np.testing.assert_allclose(one["featureAttributions"]["text"], other["featureAttributions"]["text"], atol=1e-6)
+    for (whole,), (parts,) in zip(found(SHAPLEY), at_ids, strict=True):
+        assert np.isclose(whole["featureAttributions"]["text"], total(parts), atol=1e-5)

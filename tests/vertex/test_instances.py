@@ -75,8 +75,7 @@ def test_which_outputs_are_explained():
     (one,) = explained(np.array([3.0, 4.0]), ExplanationParameters(top_k=-1))  # one number each
     assert one.index(0) == ()
     assert one.values(np.array([3.0, 4.0])).tolist() == [3, 4]
-    assert one.target(False) is None
-    assert one.target(True) == 1
+    assert one.target is None
     assert_refused(lambda: list(explained(scores, ExplanationParameters(output_indices=((0, 1),)))), "[0, 1]", "(3,)")
 
 

@@ -26,14 +26,9 @@ class Explained:
         """(n,), the explained values of an output (n, ...)."""
         return outputs[(np.arange(len(outputs)), *self.indices.T)]
 
-    def target(self, single_unit: bool) -> np.ndarray | int | None:
-        """`target` of `Attributor.attribute`.
-
-        Args:
-            single_unit: whether the output is one sigmoid unit, whose own value is that of class 1.
-        """
-        if single_unit:
-            return 1
+    @property
+    def target(self) -> np.ndarray | None:
+        """`target` of `Attributor.attribute`."""
         rank = self.indices.shape[1]
         return None if rank == 0 else self.indices[:, 0] if rank == 1 else self.indices
 

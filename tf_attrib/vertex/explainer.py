@@ -105,15 +105,21 @@ class Explainer:
 
         Args:
             inputs: (batch, ...), or a dict of such by the inputs of the signature that is attributed to.
-            target: the class, or one for each example; default: the one of the highest output.
+            target: the class, or one for each example; default: the one of the highest output. Of one sigmoid unit class 1 is
+                the unit itself, which is the default, and class 0 the rest.
             options: `seed`, `verbose` and `on_error` of `Attributor.attribute`.
         """
         options = {"seed": self.seed} | options
         features, parameters = self.features, self.spec.parameters
-        attributor, shapes = self.attributor, self._prepared(inputs)[0].function.features()
+        attributor, (session, ready, _) = self.attributor, self._prepared(inputs)
+        target = 1 if target is None and session.function.output.other else target
         given = [one.baseline for one in features]
-        baselines = given[0] if len(given) == 1 else dict(zip(shapes, given, strict=True))
-        method = method_of(parameters, groups_of(features, shapes.values()) if parameters.is_shapley else None)
+        baselines = given[0] if len(given) == 1 else dict(zip(session.function.features(), given, strict=True))
+        groups = None
+        if parameters.is_shapley:
+            one = session.selected({key: value[:1] for key, value in ready.items()})
+            groups = groups_of(features, [value.shape[1:] for value in one.values()])
+        method = method_of(parameters, groups)
         if parameters.noise is None:
             return attributor.attribute(inputs, target, baselines, method, **options)
         sigmas = {one.key: parameters.noise.of(one.metadata.name) for one in features}
@@ -146,7 +152,8 @@ class Explainer:
         given = self._preprocessed(inputs)
         found: list[list[dict[str, Any]]] = [[] for _ in predictions]
         for one in explained(values, self.spec.parameters):
-            result = self.attribute(given, one.target(self._is_single_unit(values, given)), verbose=False)
+            target = None if self._prepared(given)[0].function.output.other else one.target
+            result = self.attribute(given, target, verbose=False)
             _check_scores(result, one.values(values))
             for i, attributions in enumerate(found):
                 attributions.append(self._attribution(result, i, one, outputs, given, details))
@@ -197,11 +204,6 @@ class Explainer:
             return None
         names = json_instances.as_json(outputs[output.display_name_mapping_key][i])
         return responses.display_name(names, index, f"{where}: the output {output.display_name_mapping_key!r}")
-
-    def _is_single_unit(self, values: np.ndarray, inputs: dict[str, np.ndarray]) -> bool:
-        """Whether the output is one sigmoid unit for each example, of which the library knows two classes."""
-        session, ready, _ = self._prepared(inputs)
-        return values.shape[1:] in ((), (1,)) and session.shape(ready) == (2,)
 
     # the model
 
