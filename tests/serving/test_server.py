@@ -136,7 +136,9 @@ def test_both_routes_give_what_the_library_gives(folder, address):
         assert status == 200
         np.testing.assert_allclose(predicted["predictions"], found["predictions"], rtol=1e-6)
     _, _, other = call(address, "/v1/models/versions:explain", {"instances": INSTANCES})
-    assert list(other["explanations"][0]["attributions"][0]["featureAttributions"]) == ["place"]
+    (one,) = other["explanations"][0]["attributions"]
+    difference = one["instanceOutputValue"] - one["baselineOutputValue"]
+    assert one["featureAttributions"] == {"place": [pytest.approx(difference, abs=1e-6)]}
 
 
 def test_what_is_served_is_said(address):

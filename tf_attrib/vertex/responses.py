@@ -16,7 +16,8 @@ def feature_values(features: Iterable[Feature], leaves: Iterable[np.ndarray], wh
 
     Args:
         leaves: what is attributed to each feature, in the order of `features`, in the shape of its tensor.
-        whole: whether a feature that is a whole tensor has one number, as of sampled Shapley, and not one for each place.
+        whole: whether a feature that is a whole tensor has one number, as of sampled Shapley, and not one for each place. Where it
+            has one place, it is in the shape of the tensor.
     """
     found: dict[str, Any] = {}
     for feature, leaf in zip(features, leaves, strict=True):
@@ -27,7 +28,7 @@ def feature_values(features: Iterable[Feature], leaves: Iterable[np.ndarray], wh
             found |= dict(zip(metadata.index_feature_mapping, _by_place(feature, values), strict=True))
         elif metadata.encoding == "CONCAT_EMBEDDING":
             found[metadata.name] = (values.sum(-1) if feature.encoded else values).tolist()
-        elif metadata.encoding == "COMBINED_EMBEDDING" or whole:
+        elif metadata.encoding == "COMBINED_EMBEDDING" or (whole and values.size > 1):
             found[metadata.name] = float(values.sum())
         else:
             found[metadata.name] = values.tolist()
