@@ -267,6 +267,8 @@ def test_a_bad_instance_loses_itself_only(columns):
         INSTANCES[0] | {"numbers": [1.0, float("nan"), 2.0]},
         INSTANCES[0] | {"tokens": [1, 2, 3, 99]},
         INSTANCES[0] | {"tokens": ["a", "b", "c", "d"]},
+        INSTANCES[0] | {"tokens": [1, 2, 3, 4.5]},
+        INSTANCES[0] | {"tokens": [1, 2, 3, 2**40]},
         INSTANCES[0] | {"colour": 1},
         {"numbers": [1.0, 2.0, 3.0]},
         [1.0, 2.0],
@@ -278,14 +280,28 @@ def test_a_bad_instance_loses_itself_only(columns):
     for one, other in zip([mixed["explanations"][0], mixed["explanations"][-1]], good["explanations"], strict=True):
         for a, b in zip(one["attributions"], other["attributions"], strict=True):
             np.testing.assert_allclose(a["featureAttributions"]["age"], b["featureAttributions"]["age"], rtol=1e-5)
-    words = ["shape (3)", "NaN", "", "numbers", "'colour'", "'place'", "object", "ragged", "64 bits"]
+    words = [
+        "shape (3)",
+        "NaN",
+        "",
+        "numbers",
+        "fractions",
+        "range of int32",
+        "'colour'",
+        "'place'",
+        "object",
+        "ragged",
+        "64 bits",
+    ]
     for i, word in enumerate(words, 1):
         assert mixed["predictions"][i] is None
         error = mixed["explanations"][i]["error"]
         assert error.startswith(f"instance {i}: ")
         assert word in error, error
     assert_refused(lambda: found.explain([INSTANCES[0], bad[0]]), "instance 1", "shape (3)")
-    assert_refused(lambda: found.predict([bad[4]]), "instance 0", "'colour'")
+    assert_refused(lambda: found.predict([*INSTANCES, bad[4]]), "instance 2", "fractions")
+    assert_refused(lambda: found.predict([bad[5]]), "instance 0", "range of int32")
+    assert_refused(lambda: found.predict([bad[6]]), "instance 0", "'colour'")
     assert_refused(lambda: found.explain([]), "at least one")
     assert_refused(lambda: found.explain(INSTANCES, on_error="skip"), "on_error", "'skip'")
 

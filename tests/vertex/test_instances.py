@@ -112,7 +112,7 @@ def test_tensors_by_their_names_in_the_graph(tmp_path):
 
 def test_models_and_files_that_cannot_be_configured(tmp_path):
     made = tf.Module()
-    made.serve = tf.function(lambda x: {"y": tf.reduce_sum(x, keepdims=True)}, [tf.TensorSpec([None, 2], tf.float32, name="x")])
+    made.serve = tf.function(lambda x: {"y": tf.reduce_sum(x)}, [tf.TensorSpec([None, 2], tf.float32, name="x")])
     tf.saved_model.save(made, str(tmp_path / "sum"), signatures={"serving_default": made.serve})
     metadata = {"inputs": {"x": {}}, "outputs": {"y": {}}}
     assert_refused(lambda: explainer(tmp_path / "sum", GRADIENTS, metadata).predict([[1.0, 2.0], [3.0, 4.0]]), "a row for each")

@@ -1,7 +1,8 @@
 """A SavedModel with the configuration that its explanations have: what an endpoint answered, and the attributions behind it."""
 
 import dataclasses
-from collections.abc import Iterator
+import functools
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from ..common.errors import AttributionError, one_line
 from ..common.failures import plain_failures
 from ..common.nested import flatten
 from ..methods import Method
+from ..selection.inputs import prepared, read
 from . import instances as json_instances
 from . import responses
 from .explained import Explained, explained
@@ -65,7 +67,7 @@ class Explainer:
         arrays = [self._read(instance, i) for i, instance in enumerate(_listed(instances))]
         found: list[Any] = [None] * len(arrays)
         for which in _alike(arrays):
-            for i, prediction in zip(which, self._predictions(_stacked(arrays, which)), strict=True):
+            for i, prediction in zip(which, _halved(self._predictions, arrays, which, "raise"), strict=True):
                 found[i] = prediction
         return {"predictions": found}
 
@@ -94,8 +96,9 @@ class Explainer:
                 arrays.append(self._read(instance, i))
             except AttributionError as error:
                 arrays.append(_failed(found, i, error, on_error))
+        answer_all = functools.partial(self._answers, details=details)
         for which in _alike(arrays):
-            for i, answer in zip(which, self._answers(arrays, which, details, on_error), strict=True):
+            for i, answer in zip(which, _halved(answer_all, arrays, which, on_error), strict=True):
                 found[i] = answer
         return {"predictions": [one for one, _ in found], "explanations": [one for _, one in found]}
 
@@ -136,16 +139,8 @@ class Explainer:
 
     # one batch
 
-    def _answers(self, arrays: list, which: list[int], details: bool, on_error: str) -> list[tuple[Any, Any]]:
-        """Predictions and explanations of instances that are alike; where they fail together, each by itself."""
-        try:
-            return self._together(_stacked(arrays, which), details)
-        except AttributionError as error:
-            if len(which) == 1:
-                return [_mark(error, which[0], on_error)]
-        return [answer for i in which for answer in self._answers(arrays, [i], details, on_error)]
-
-    def _together(self, inputs: dict[str, np.ndarray], details: bool) -> list[tuple[Any, Any]]:
+    def _answers(self, inputs: dict[str, np.ndarray], details: bool) -> list[tuple[Any, Any]]:
+        """Predictions and explanations of instances that are alike."""
         with plain_failures():
             outputs = self._outputs(inputs)
         predictions, values = self._written(outputs), outputs[self.output]
@@ -241,7 +236,8 @@ class Explainer:
 
 
 def _call(function: Any, inputs: dict[str, np.ndarray], specs: dict[str, tf.TensorSpec]) -> dict[str, np.ndarray]:
-    given = {key: tf.constant(value, specs[key].dtype) for key, value in inputs.items()}
+    ready = prepared(read(inputs), specs, {key: key for key in specs})  # never cast to what they are not
+    given = {key: tf.constant(value, specs[key].dtype) for key, value in ready.items()}
     found = {key: value.numpy() for key, value in sorted(function(**given).items())}
     count = len(next(iter(inputs.values())))
     for key, value in found.items():
@@ -282,6 +278,18 @@ def _alike(arrays: list) -> Iterator[list[int]]:
 
 def _stacked(arrays: list, which: list[int]) -> dict[str, np.ndarray]:
     return {key: np.stack([arrays[i][key] for i in which]) for key in arrays[which[0]]}
+
+
+def _halved(answer: Callable[[dict], list], arrays: list, which: list[int], on_error: str) -> list:
+    """What `answer` gives for instances that are alike; where they fail together, halves of them, so that one that fails by
+    itself is found."""
+    try:
+        return answer(_stacked(arrays, which))
+    except AttributionError as error:
+        if len(which) == 1:
+            return [_mark(error, which[0], on_error)]
+    half = len(which) // 2
+    return _halved(answer, arrays, which[:half], on_error) + _halved(answer, arrays, which[half:], on_error)
 
 
 def _mark(error: AttributionError, i: int, on_error: str) -> tuple[Any, Any]:

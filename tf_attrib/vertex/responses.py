@@ -16,8 +16,8 @@ def feature_values(features: Iterable[Feature], leaves: Iterable[np.ndarray], wh
 
     Args:
         leaves: what is attributed to each feature, in the order of `features`, in the shape of its tensor.
-        whole: whether a feature that is a whole tensor has one number, as of sampled Shapley, and not one for each place. Where it
-            has one place, it is in the shape of the tensor.
+        whole: whether a feature that is a whole tensor has one number, as of sampled Shapley, and not one for each place. Where
+            it has one place, it is in the shape of the tensor.
     """
     found: dict[str, Any] = {}
     for feature, leaf in zip(features, leaves, strict=True):
