@@ -34,7 +34,7 @@ class Explainer:
         spec: the configuration.
         features: its inputs, in the model.
         notes: what changes nothing here, and what was chosen where the configuration says nothing: read them once.
-        output: the key of the explained output in the signature, or None where a tensor inside the model is explained.
+        output: the key of the explained output in the signature.
         signature: that instances are for.
         seed: of random methods, so that the same instance gets the same numbers.
     """
