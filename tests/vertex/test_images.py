@@ -101,6 +101,9 @@ def test_noise_moves_both_ends_of_the_path(tmp_path):
     found = explainer(tmp_path / "line", {"integratedGradientsAttribution": smooth}, metadata)
     (one,) = attributions(found.explain([[4.0, 5.0]]))[0]
     np.testing.assert_allclose(one["featureAttributions"]["x"], [2 * (4 - 0.5), -3 * (5 - 1)], rtol=1e-5)
+    rows = np.array([[4.0, 5.0], [0.5, 1.0]], "float32")
+    np.testing.assert_allclose(found.attribute(rows).attributions, [[7, -12], [0, 0]], atol=1e-4)
+    np.testing.assert_allclose(found.attribute({"x": rows}).attributions["x"], [[7, -12], [0, 0]], atol=1e-4)
 
 
 def test_bytes_go_through_the_preprocessing_of_the_model(tmp_path):

@@ -126,7 +126,11 @@ class Explainer:
         if parameters.noise is None:
             return attributor.attribute(inputs, target, baselines, method, **options)
         sigmas = {one.key: parameters.noise.of(one.metadata.name) for one in features}
-        return smoothed(attributor, inputs, target, baselines, method, sigmas, parameters.noise.samples, **options)
+        found = smoothed(attributor, ready, target, baselines, method, sigmas, parameters.noise.samples, **options)
+        if isinstance(inputs, dict):
+            return found
+        (alone,) = flatten(found.attributions).values()  # of the only input, which came without a name
+        return dataclasses.replace(found, attributions=alone, inputs=inputs)
 
     def _prepared(self, inputs: Any) -> tuple:
         """What the attributor makes of inputs: a session, the inputs by its keys, and the keys."""
