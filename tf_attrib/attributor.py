@@ -157,34 +157,20 @@ class Attributor(Preparing):
 
         Args:
             saved_model_dir: the folder of the SavedModel.
-            metadata: ExplanationMetadata, or an ExplanationSpec with the parameters, as a JSON file or a dict; default: the
-                `explanation_metadata.json` in the folder.
-            parameters: ExplanationParameters, as a JSON file or a dict; default: those of the ExplanationSpec or, without
-                `metadata`, of `explanation_parameters.json` in the folder, else integrated gradients until the estimated error
-                is 5%.
-            tolerance: what the estimated error is brought below, instead of the counts of steps and paths of the configuration.
+            metadata, parameters, tolerance: as of `ta.vertex.load_metadata`; default: the `explanation_metadata.json` in the
+                folder, and its parameters.
             signature: that instances are for; default: "serving_default", else the only one.
             seed: of random methods.
             batch_size, allow_unsafe: as of `Attributor`.
 
         Returns:
-            A `ta.vertex.Explainer`: `explain(instances)` gives what an endpoint answered, `attribute(inputs)` an `Attribution`,
-            and `notes` say what changes nothing here, or was chosen.
+            A `ta.vertex.Explainer`: `explain(instances)` gives what an endpoint answered, `attribute(inputs)` an `Attribution`.
 
         Raises:
             AttributionError: a field that is unknown, wrong, or cannot be honoured, or that does not fit the model.
         """
-        return configured(
-            cls,
-            saved_model_dir,
-            metadata,
-            parameters,
-            tolerance,
-            signature,
-            seed,
-            batch_size=batch_size,
-            allow_unsafe=allow_unsafe,
-        )
+        options = {"batch_size": batch_size, "allow_unsafe": allow_unsafe}
+        return configured(cls, saved_model_dir, metadata, parameters, tolerance, signature, seed, **options)
 
     @property
     def input_shape(self) -> tuple | None:

@@ -154,6 +154,23 @@ def test_sampled_shapley_says_how_far_it_may_be_off(tmp_path):
     assert again == [one]  # the seed is fixed: a request is answered alike
 
 
+def test_indicators_and_sparse_bags(columns):
+    """Names as of other bags, no attribution to what is not there; other values than 0 and 1 are no indicators."""
+    path, _ = columns
+    there = INSTANCES[0] | {"numbers": [1.0, 0.0, 1.0]}
+    for encoding in ("INDICATOR", "BAG_OF_FEATURES_SPARSE"):
+        found = explainer(path, SHAPLEY, changed(table={"encoding": encoding}))
+        (one,) = attributions(found.explain([there]))[0]
+        assert one["featureAttributions"]["height"] == 0
+        assert one["featureAttributions"]["age"] != 0 != one["featureAttributions"]["weight"]
+        other = explainer(path, SHAPLEY, changed(table={"encoding": encoding, "input_baselines": [1]}))
+        assert any("the baseline is not 0" in note for note in other.notes)
+        if encoding == "INDICATOR":
+            assert_refused(lambda found=found: found.explain([there, INSTANCES[0]]), "instance 1", "INDICATOR", "2.0")
+        else:
+            assert found.explain([INSTANCES[0]])
+
+
 def test_baselines_of_inputs_and_of_encoded_tensors(columns):
     path, model = columns
     table = tf.cast(model.get_layer("words").embeddings, tf.float32).numpy()

@@ -16,7 +16,7 @@ from ..selection.inputs import prepared, read
 from . import instances as json_instances
 from . import responses
 from .explained import Explained, explained
-from .features import Feature, groups_of, is_pictured, method_of
+from .features import Feature, check_indicators, groups_of, is_pictured, method_of
 from .picture import pictured
 from .smoothing import smoothed
 from .specification import ExplanationSpec
@@ -213,7 +213,9 @@ class Explainer:
 
     def _read(self, instance: Any, i: int) -> dict[str, np.ndarray]:
         try:
-            return json_instances.arrays_of(instance, self.specs)
+            found = json_instances.arrays_of(instance, self.specs)
+            check_indicators(self.features, found)
+            return found
         except (AttributionError, RecursionError) as error:
             raise AttributionError(f"instance {i}: {error}") from error
 

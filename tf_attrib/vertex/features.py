@@ -98,6 +98,16 @@ def method_of(parameters: ExplanationParameters, groups: Any = None) -> Method:
     return XRAI(inner) if parameters.is_xrai else inner
 
 
+def check_indicators(features: Iterable[Feature], arrays: dict[str, np.ndarray]) -> None:
+    """Raises AttributionError where an input that says which features are there has other values than 0 and 1."""
+    for one in features:
+        values = arrays.get(one.key) if one.metadata.encoding == "INDICATOR" else None
+        if values is not None and not np.isin(values, (0, 1)).all():
+            raise AttributionError(
+                f"{one.key!r} is of encoding INDICATOR: each place must be 0 or 1; got {values.tolist()!r:.60}"
+            )
+
+
 def is_pictured(one: Feature, parameters: ExplanationParameters) -> bool:
     """Whether a feature is answered with a picture."""
     plain = one.metadata.encoding == "IDENTITY" and not one.metadata.group_name and not one.encoded
