@@ -91,7 +91,7 @@ _PUBLIC = {
 _HOMES = {name: module for module, names in _PUBLIC.items() for name in names}
 
 # Loaded as they are: `ta.metrics.aopc`, `ta.extend.METHODS`.
-_PACKAGES = ("extend", "metrics")
+_PACKAGES = ("extend", "metrics", "vertex")
 
 __all__ = ["__version__", *_HOMES, *_PACKAGES]  # pyright: ignore[reportUnsupportedDunderAll] (one list, the table above)
 

@@ -38,6 +38,8 @@ from .selection.at_and_of import At, Of, OwnRows, as_at, as_of, for_any_type
 from .selection.frames import without_frames
 from .selection.outputs import resolve_of
 from .selection.references import of_frames
+from .vertex.configured import configured
+from .vertex.explainer import Explainer
 
 # Bytes of gradients that are kept on the host.
 MEMORY = 2**30
@@ -138,6 +140,38 @@ class Attributor(Preparing):
         settings = {name: getattr(self, name) for name in ("jit_compile", "preprocess", "memory", "eager", "class_names")}
         made = functools.partial(type(self), **settings, **self._opened)
         return made, (str(self.path), self.at, self.of, self.batch_size)
+
+    @classmethod
+    def from_explanation_metadata(
+        cls,
+        saved_model_dir: str | os.PathLike,
+        metadata: Any = None,
+        parameters: Any = None,
+        *,
+        tolerance: float | None = None,
+        signature: str | None = None,
+        seed: int = 0,
+        batch_size: int | None = None,
+        allow_unsafe: bool = False,
+    ) -> "Explainer":
+        """A SavedModel as Vertex Explainable AI was configured to explain it, from the files that its users have.
+
+        Args:
+            saved_model_dir: the folder of the SavedModel.
+            metadata, parameters, tolerance: as of `ta.vertex.load_metadata`; default: the `explanation_metadata.json` in the
+                folder, and its parameters.
+            signature: that instances are for; default: "serving_default", else the only one.
+            seed: of random methods.
+            batch_size, allow_unsafe: as of `Attributor`.
+
+        Returns:
+            A `ta.vertex.Explainer`: `explain(instances)` gives what an endpoint answered, `attribute(inputs)` an `Attribution`.
+
+        Raises:
+            AttributionError: a field that is unknown, wrong, or cannot be honoured, or that does not fit the model.
+        """
+        options = {"batch_size": batch_size, "allow_unsafe": allow_unsafe}
+        return configured(cls, saved_model_dir, metadata, parameters, tolerance, signature, seed, **options)
 
     @property
     def input_shape(self) -> tuple | None:

@@ -100,3 +100,24 @@ def test_another_output_is_another_trace_and_no_more(counted, attributor):
     made = new(counted, lambda: other.attribute(X))
     assert made["traces"] <= 1
     assert made["cuts"] <= 2
+
+
+def test_of_ever_new_shapes_the_last_are_kept_and_nothing_is_traced_again(counted, monkeypatch):
+    """As of a server whose texts have any length: its memory does not grow with their number."""
+    from tf_attrib.engine import preparing
+
+    ids = keras.Input((None,), dtype="int32")
+    pooled = layers.GlobalAveragePooling1D()(layers.Embedding(9, 3)(ids))
+    model = keras.Model(ids, layers.Dense(2, "softmax")(pooled))
+    batches = [np.arange(length)[None] % 9 for length in range(1, 9)]
+    usual = ta.Attributor(model)
+    expected = [usual.attribute(batch).attributions for batch in batches]
+    assert len(usual._sessions) == 8
+    monkeypatch.setattr(preparing, "MOST_SESSIONS", 3)
+    attributor = ta.Attributor(model)
+    traces = counted["traces"]
+    for _ in range(2):
+        for batch, same in zip(batches, expected, strict=True):
+            np.testing.assert_array_equal(attributor.attribute(batch).attributions, same)
+            assert len(attributor._sessions) <= 3
+    assert counted["traces"] == traces

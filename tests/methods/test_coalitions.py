@@ -148,6 +148,73 @@ def test_antithetic_orders_and_pairs_are_worth_it(attributor):
     assert error("kernel_shap") < 0.9 * error("unpaired")
 
 
+@pytest.mark.parametrize("antithetic", [True, False])
+def test_so_many_orders_as_asked_for(attributor, exact, antithetic):
+    """Their number is what is evaluated, whatever the tolerance; the error that is left is stated, and judged by it."""
+    for count, orders in ((1, 2 if antithetic else 1), (7, 8 if antithetic else 7), (40, 40)):
+        method = ta.ShapleySampling(antithetic=antithetic, n_permutations=count, tolerance=0.2)
+        result = attributor.attribute(X, method=method, seed=2)
+        assert np.all(result.forward_evaluations == 11 * orders + 2)
+        np.testing.assert_allclose(result.gap, 0, atol=1e-5)
+        np.testing.assert_array_equal(result.status == "converged", result.error_estimate <= 0.2)
+    assert np.all(result.converged)
+    assert np.all(np.abs(result.attributions - exact.attributions) < 5 * result.standard_error)
+    alone = attributor.attribute(X, method=ta.ShapleySampling(antithetic=antithetic, n_permutations=1), seed=2)
+    assert np.isinf(alone.standard_error).all()
+    assert not alone.converged.any()
+    assert "n_permutations=1" in repr(alone)
+    # few players are enumerated all the same, and more orders than `max_evaluations` would allow are taken
+    few = attributor.attribute(X, method=ta.ShapleySampling(np.repeat([0, 1, 2], 4), n_permutations=2))
+    assert np.all(few.standard_error == 0)
+    many = attributor.attribute(X, method=ta.ShapleySampling(antithetic=antithetic, n_permutations=1000), seed=0)
+    assert np.all(many.forward_evaluations == 11_002)
+
+
+def test_groups_of_places_of_several_inputs_are_players():
+    """Against all orders by hand: a player is a column, a whole input, or places of several inputs, of numbers and of text."""
+    table = tf.lookup.StaticHashTable(tf.lookup.KeyValueTensorInitializer(["a", "b"], [1.5, -2.0]), 0.25)
+
+    def model(x):
+        word = table.lookup(x["word"][:, 0])
+        return tf.tanh(x["a"][:, 0] * word + x["b"][:, 1]) + x["a"][:, 1] * x["b"][:, 0] * x["a"][:, 2] + word * x["b"][:, 1]
+
+    x = {
+        "a": np.array([[0.5, -1.0, 2.0], [1.5, 0.3, -0.7]], "float32"),
+        "b": np.array([[1.2, -0.4], [0.1, 0.9]], "float32"),
+        "word": np.array([["a"], ["b"]]),
+    }
+    base = {"a": np.array([0.1, 0.2, 0.3], "float32"), "b": np.array([-1.0, 0.5], "float32"), "word": np.array([""])}
+    groups = {"a": np.array([0, 1, 2]), "b": np.array([1, 3]), "word": np.array([3])}
+    attributor = ta.Attributor(model)
+    method = ta.ShapleySampling(groups)
+    result = attributor.attribute(x, None, {key: ta.constant(value) for key, value in base.items()}, method)
+    for i in range(2):
+
+        def value(there, i=i):
+            row = {key: np.where(np.isin(groups[key], there), x[key][i], base[key])[None] for key in x}
+            return float(model({key: tf.constant(leaf) for key, leaf in row.items()})[0])
+
+        expected = by_orders(value, 4)
+        sums = np.zeros(4)
+        for key, leaf in result.attributions.items():
+            np.add.at(sums, groups[key], leaf[i])
+        np.testing.assert_allclose(sums, expected, atol=1e-5)
+
+
+@pytest.mark.slow
+def test_shap_gives_the_same_values_by_its_own_orders(attributor, exact):
+    shap = pytest.importorskip("shap")
+    base = np.zeros((1, 12), "float32")
+    explainer = shap.PermutationExplainer(
+        lambda x: np.asarray(attributor.model(tf.constant(x.astype("float32")))), base, seed=0
+    )
+    theirs = explainer(X, max_evals=12 * 200 + 1, silent=True).values
+    ours = attributor.attribute(X, method=ta.ShapleySampling(n_permutations=200), seed=0)
+    size = np.abs(exact.attributions).sum(1)
+    assert np.all(np.abs(theirs - exact.attributions).sum(1) < 0.1 * size)
+    assert np.all(np.abs(ours.attributions - exact.attributions) < 5 * ours.standard_error)
+
+
 @pytest.mark.parametrize("name", [*SAMPLED, "lime"])
 def test_what_equals_the_baseline_takes_no_part(attributor, name):
     x = X.copy()
@@ -224,6 +291,11 @@ def test_results_are_kept_cut_and_summed_with_their_errors(attributor, tmp_path)
         (lambda: ta.ShapleySampling(max_evaluations=40), ["12 players", "at least 44", "groups="]),
         (lambda: ta.KernelSHAP(max_evaluations=40), ["12 players", "at least 48", "groups="]),
         (lambda: ta.ShapleySampling(exact_up_to=12, max_evaluations=4000), ["exact_up_to=12", "4,094", "12 players"]),
+        (lambda: ta.ShapleySampling(n_permutations=0), ["n_permutations", "at least 1"]),
+        (
+            lambda: ta.ShapleySampling(n_permutations=5, max_evaluations=50),
+            ["n_permutations=5", "max_evaluations=50", "one of them"],
+        ),
         (lambda: ta.LIME(n_samples=10), ["12 players", "n_samples"]),
         (lambda: ta.LIME(kernel_width=0), ["kernel_width", "above 0"]),
         (lambda: ta.KernelSHAP(np.zeros(5, int)), ["groups", "(12,)"]),

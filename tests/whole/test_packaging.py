@@ -24,6 +24,7 @@ DISTRIBUTIONS = {
 }  # whose name is not that of the import
 # Rooms that are there for one package alone, and say so where it is not installed.
 OF_ONE_PACKAGE = {"apache_beam": ("beam", "tfma.py"), "tensorflow_model_analysis": ("tfma.py",)}
+OF_ONE_PACKAGE |= {"starlette": ("serving",), "uvicorn": ("serving",)}
 # What asks for lower releases than the others do, and so for an environment of its own.
 APART = {"beam", "tfma"}
 FOR_WORK_ON_IT = {"test", "lint", "types", "docs", "release"}  # extras that a user has no use for

@@ -17,6 +17,10 @@ from ..selection.inputs import matched, prepared, raw_specs, read, specs_of
 from ..selection.outputs import own_rows
 from .session import Session
 
+# Sessions that are kept, of which there is one for each shape of inputs: a server meets ever new ones. What was traced and
+# compiled is that of all sessions of a kind, so that a shape which comes again costs little.
+MOST_SESSIONS = 256
+
 
 class Preparing:
     """Reads inputs as users give them, and finds or makes the session that serves their kind.
@@ -57,12 +61,16 @@ class Preparing:
         signature = signature_of(specs), tuple((key, leaf.dtype, leaf.shape[1:]) for key, leaf in rows.items())
         shapes = tuple(ready[key].shape[1:] for key in specs)
         ready |= rows
-        if (signature, shapes) not in self._sessions:
+        session = self._sessions.get((signature, shapes))
+        if session is None:
             # one trace serves inputs of all shapes, but how many rows are worth a block follows these
             alike = next((one for (kind, _), one in self._sessions.items() if kind == signature and one.any_shape), None)
-            self._sessions[signature, shapes] = alike.sized(ready) if alike else self._session(specs, ready, given)
-        check_stateless(self._sessions[signature, shapes].function)
-        return self._sessions[signature, shapes], ready, match
+            session = alike.sized(ready) if alike else self._session(specs, ready, given)
+            while len(self._sessions) >= MOST_SESSIONS:
+                self._sessions.pop(next(iter(self._sessions)), None)
+            self._sessions[signature, shapes] = session
+        check_stateless(session.function)
+        return session, ready, match
 
     def _session(self, specs: dict, ready: dict, given: Given) -> Session:
         names = {key: spec.name or str("input" if key is None else key) for key, spec in specs.items()}

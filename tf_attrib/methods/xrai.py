@@ -7,6 +7,7 @@ import numpy as np
 
 from ..common.checks import whole
 from ..common.errors import AttributionError
+from ..common.nested import flatten
 from ..common.types import Features, Leaves, present
 from ..engine.copies import Cloud
 from ..engine.method import Method, as_method
@@ -148,13 +149,13 @@ class XRAI(OfInner):
         return np.broadcast_to(given, shape[:3])
 
     def afterwards(self, attributions: Any, work: Work) -> dict[str, Any]:
-        (x,) = work.tables.x.values()
+        (x,), (values,) = work.tables.x.values(), flatten(attributions).values()
         given, ranked = self._label_maps(work.tables.x), []
         scale = np.sqrt(np.prod(x.shape[1:3])) / SIDE
         fewest = max(1, round(FEWEST * scale**2)) if self.min_pixels is None else self.min_pixels
         usual = round(DILATION * scale) if given is None else 0
-        for i, (image, values) in enumerate(zip(x, np.asarray(attributions, np.float64).sum(-1), strict=True)):
+        for i, (image, summed) in enumerate(zip(x, np.asarray(values, np.float64).sum(-1), strict=True)):
             maps = segments.at_scales(image) if given is None else [present(given)[i]]
             masks = ranking.masks_of(maps, usual if self.dilation is None else self.dilation)
-            ranked.append(ranking.ranked(values, masks, fewest))
+            ranked.append(ranking.ranked(summed, masks, fewest))
         return ranking.stacked(ranked)

@@ -173,7 +173,7 @@ def load_exported(path: str | os.PathLike, signature: str | None = None, allow_u
         if signature not in (None, GRAPH):
             raise AttributionError(f"{str(path)!r} is a frozen graph, without signatures; leave signature={signature!r} out")
         return _frozen(path, meta_graph)
-    name = _signature(meta_graph, signature, path)
+    name = chosen_signature(meta_graph, signature, path)
     chosen = meta_graph.signature_def[name]
     try:
         loaded = tf.saved_model.load(str(export.folder), list(meta_graph.meta_info_def.tags) or None)
@@ -197,7 +197,7 @@ def load_exported(path: str | os.PathLike, signature: str | None = None, allow_u
     return _with_sources(model)
 
 
-def _signature(meta_graph: Any, name: str | None, path: str | os.PathLike) -> str:
+def chosen_signature(meta_graph: Any, name: str | None, path: str | os.PathLike) -> str:
     """The name of the signature that is meant."""
     names = [key for key, signature in meta_graph.signature_def.items() if signature.outputs and not key.startswith("__")]
     if not names:

@@ -101,6 +101,8 @@ class Permutations:
 
     def estimate(self) -> tuple[np.ndarray, np.ndarray]:
         vectors = np.concatenate(self._vectors)
+        if len(vectors) == 1:
+            return vectors[0], np.full(self._game.count, np.inf)
         return vectors.mean(0), vectors.std(0, ddof=1) / math.sqrt(len(vectors))
 
 

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from ...common.checks import is_number, number, whole
+from ...common.checks import is_number, number, whole, whole_or_none
 from ...common.errors import AttributionError
 from ...common.nested import flatten
 from ...common.types import Features, Leaves
@@ -27,6 +27,8 @@ from .surrogate import Surrogate
 MOST_ENUMERATED = 20
 # With no more players than this, all are evaluated where nothing else is asked for.
 EXACT = 10
+# Coalitions of one example that are evaluated where nothing else is asked for.
+MOST_EVALUATIONS = 10_000
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
@@ -77,7 +79,7 @@ class ShapleyMethod(Coalitions):
     """
 
     tolerance: float = dataclasses.field(default=0.05, kw_only=True)
-    max_evaluations: int = dataclasses.field(default=10_000, kw_only=True)
+    max_evaluations: int = dataclasses.field(default=MOST_EVALUATIONS, kw_only=True)
     exact_up_to: int = dataclasses.field(default=EXACT, kw_only=True)
     complete = True
     exact = True
@@ -92,7 +94,13 @@ class ShapleyMethod(Coalitions):
     def integrator(self, work: Work, seed: int | None) -> Integrator:
         games = games_of(work, drawn(seed))
         estimators = [self._estimator(game) for game in games]
-        return Sampled(work, games, estimators, float(self.tolerance), int(self.max_evaluations), split=True)
+        most = int(self.max_evaluations)
+        return Sampled(work, games, estimators, float(self.tolerance), most, split=True, draws=self.draws)
+
+    @property
+    def draws(self) -> int:
+        """How many draws are taken, whatever the error; 0: as many as the tolerance asks for."""
+        return 0
 
     def _estimator(self, game: Game) -> Estimator | None:
         if not game.count:
@@ -107,7 +115,7 @@ class ShapleyMethod(Coalitions):
                 "exact_up_to out to draw some of them"
             )
         found = self.sampling(game)
-        if found.least * found.cost > self.max_evaluations:
+        if not self.draws and found.least * found.cost > self.max_evaluations:
             raise AttributionError(
                 f"{game.count} players and {len(game.below)} baseline(s) need at least {found.least * found.cost:,} "
                 f"evaluations of {type(self).__name__}, max_evaluations={self.max_evaluations:,} allows fewer: raise it, "
@@ -129,9 +137,25 @@ class ShapleySampling(ShapleyMethod):
         groups, tolerance, max_evaluations, exact_up_to: as in `ta.KernelSHAP`.
         antithetic: whether each order is taken in reverse, too, which cancels much of the noise (Mitchell et al. 2022,
             arXiv:2104.12199, section 4.1).
+        n_permutations: so many orders are taken, whatever they cost, and `tolerance` says no more than whether the estimated
+            error is small enough; with `antithetic` an odd number is rounded up. Of one order and its reverse no error can be
+            estimated: it is infinite. Players up to `exact_up_to` are still enumerated.
     """
 
     antithetic: bool = dataclasses.field(default=True, kw_only=True)
+    n_permutations: int | None = dataclasses.field(default=None, kw_only=True)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if whole_or_none("n_permutations", self.n_permutations) is not None and self.max_evaluations != MOST_EVALUATIONS:
+            raise AttributionError(
+                f"n_permutations={self.n_permutations} says how many orders are taken, and "
+                f"max_evaluations={self.max_evaluations:,} how many coalitions: give one of them"
+            )
+
+    @property
+    def draws(self) -> int:
+        return 0 if self.n_permutations is None else -(-int(self.n_permutations) // (2 if self.antithetic else 1))
 
     def sampling(self, game: Game) -> Estimator:
         return Permutations(game, bool(self.antithetic))

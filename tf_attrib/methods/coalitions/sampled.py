@@ -51,9 +51,9 @@ class Sampled:
     Args:
         games: those of the examples.
         estimators: one for each game; None where no one plays.
-        tolerance: None: `draws` are taken, and no error is stated.
+        tolerance: None: no error is stated.
         most: coalitions of one example.
-        draws: where there is no tolerance.
+        draws: so many are taken; 0: until the error is within the tolerance.
         split: whether features of one group share what it gets (`game.handed_out`).
     """
 
@@ -98,7 +98,7 @@ class Sampled:
             if estimator.exact:
                 return estimator.least
             return self._draws or min(max(estimator.least, FIRST), max(self._most // estimator.cost, estimator.least))
-        if estimator.exact or self._tolerance is None or not one.finite or one.error <= self._tolerance:
+        if estimator.exact or self._draws or self._tolerance is None or not one.finite or one.error <= self._tolerance:
             return 0
         left = min(self._most - one.evaluations, TOGETHER // one.game.count) // estimator.cost
         more = one.draws * min(GROWTH, 1.1 * (one.error / self._tolerance) ** 2 - 1)
