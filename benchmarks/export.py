@@ -69,8 +69,8 @@ def compare(name, rounds):
             own.append(seconds(call, exported, examples))
     ratio = statistics.median(a / b for a, b in zip(own, raw, strict=True))
     print(
-        f"{name:12s} {count:3d} examples, {STEPS} steps in blocks of {block}: {ratio:5.2f} × the floor ({min(own):.3f} s; floor "
-        f"{min(raw):.3f} s); first call {first / plain:.2f} × that of a gradient function ({first:.1f} s; {plain:.1f} s)",
+        f"{name:12s} {count:3d} examples, {STEPS} steps in blocks of {block}: {ratio:5.2f} × the floor ({min(own):.3f} s; "
+        f"floor {min(raw):.3f} s); first call {first / plain:.2f} × that of a gradient function ({first:.1f} s; {plain:.1f} s)",
         flush=True,
     )
 
@@ -109,7 +109,10 @@ def main():
         command = [sys.executable, __file__, "--one", str(count)]
         done = subprocess.run(command, check=True, capture_output=True, text=True)
         spent, grown, gradients = map(float, done.stdout.split())
-        print(f"MobileNetV2 {count:3d} examples: {spent:.2f} s and {gradients:.0f} gradients each; peak grows by {grown:.0f} MB beside them")
+        print(
+            f"MobileNetV2 {count:3d} examples: {spent:.2f} s and {gradients:.0f} gradients each; peak grows by "
+            f"{grown:.0f} MB beside them"
+        )
 
 
 if __name__ == "__main__":

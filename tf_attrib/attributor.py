@@ -23,12 +23,11 @@ from .engine.formats import with_format
 from .engine.model import as_model, check_ways
 from .engine.omission import put_back
 from .engine.planning import Examples, planned, usable
-from .engine.preparing import Preparing
 from .engine.run import row_count, run
 from .engine.session import Session
 from .engine.tokens import tokens
 from .engine.work import Work
-from .export.export import export, stand_ins
+from .export.exporting import Exporting
 from .graph.called.route import Route
 from .graph.saved.exported import Exported
 from .graph.traced import keras_model
@@ -45,7 +44,7 @@ from .vertex.explainer import Explainer
 MEMORY = 2**30
 
 
-class Attributor(Preparing):
+class Attributor(Exporting):
     """Says which parts of an input a model's prediction came from.
 
     Args:
@@ -287,47 +286,6 @@ class Attributor(Preparing):
         method = as_method(method)
         work = self.work(inputs, target, baselines, method, seed).of_examples(np.arange(1))
         return self.attributed(work, method, seed, on_error="mark")
-
-    def export(
-        self,
-        path: str | os.PathLike,
-        method: str | Method = "integrated_gradients",
-        baselines: Any = None,
-        *,
-        examples: Any = None,
-        batch_size: int | None = None,
-        seed: int = 0,
-    ) -> Path:
-        """Writes a SavedModel that explains itself, where this package is not installed: in TensorFlow Serving, in C++, Java or Go.
-
-        It has the signatures that the model had, and `explain`: from the model's inputs, and where they are given `target` (int32,
-        -1: the predicted class, which is the default) and `baseline` (one row for all examples, or one for each; the default is
-        `baselines`), to `attributions`, `scores`, `baseline_scores`, `target`, `gap`, `error_estimate`, `evaluations` (rows of each
-        example) and `status`. With several selected tensors there are `attributions_NAME` and `baseline_NAME` for each. What they
-        are, the file assets.extra/tf_attrib.json in the folder says, and `ta.inspect` shows.
-
-        Methods with rows that are known beforehand give the numbers of `attribute`; integrated gradients to a tolerance are refined
-        by a rule of their own (`export.refining`), which takes about twice as many gradients; Shapley values are exact or drawn by
-        orders that are the same for all examples.
-
-        Args:
-            path: a folder that does not exist.
-            method: as `attribute` takes it; those that decide in Python what is evaluated next are refused.
-            baselines: as `attribute` takes them, the same for all examples.
-            examples: two or more, as `attribute` takes them: for models that do not say what they take, or where what is selected
-                depends on it. Default: made up by the shapes of the model's inputs.
-            batch_size: rows that are evaluated together, which bounds the memory; default: by the size of the activations.
-            seed: of noise and of orders.
-
-        Raises:
-            AttributionError: there is something at `path`; the model or the method cannot be part of a graph.
-        """
-        method, specs = as_method(method), None if self.preprocess is not None else self._specs
-        given = self.read(stand_ins(specs) if examples is None else examples)
-        rank = self.prepare(given)[0].function.target_rank
-        target = None if rank < 2 else (0,) * rank
-        work = self.work(given, target, baselines, method, seed)
-        return export(path, self.model, method, work, batch_size, seed)
 
     def explaining(self, of: Any) -> "Attributor":
         """The same attributor of another output or score (`of` as in the constructor); what was traced is shared."""

@@ -108,7 +108,9 @@ def measure(net: Net, found: dict[tuple[str, str], Reference], exported: bool = 
     return rows
 
 
-def _rows(net: Net, target: str, baseline: str, tolerance: float, result: ta.Attribution | Explained, reference: Reference) -> list[Row]:
+def _rows(
+    net: Net, target: str, baseline: str, tolerance: float, result: ta.Attribution | Explained, reference: Reference
+) -> list[Row]:
     vectors = np.asarray(result.attributions, np.float64).reshape(len(result), -1)
     finite = np.isfinite(vectors).all(1)
     with np.errstate(invalid="ignore", divide="ignore"):

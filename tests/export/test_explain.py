@@ -1,4 +1,5 @@
-"""The signature `explain` against `attribute`: every method that a graph can evaluate, inputs of several kinds, what a call gives."""
+"""The signature `explain` against `attribute`: every method that a graph can evaluate, inputs of several kinds, what a call
+gives."""
 
 import keras
 import numpy as np
@@ -75,7 +76,9 @@ def test_too_few_gradients_are_said_to_be(attributor, x):
     assert set(found["status"]) == {b"max_evaluations"}
     assert set(found["evaluations"]) == {17}
     assert (found["error_estimate"] > 1e-4).all()
-    assert_refused(lambda: explain(attributor, x, ta.IntegratedGradients(0.01, 16)), "max_evaluations=16", "17 nodes", "n_steps=8")
+    assert_refused(
+        lambda: explain(attributor, x, ta.IntegratedGradients(0.01, 16)), "max_evaluations=16", "17 nodes", "n_steps=8"
+    )
 
 
 def test_deepshap_over_references_that_are_written_into_the_graph(attributor, x):
@@ -94,7 +97,9 @@ def test_several_references_of_integrated_gradients_are_judged_by_their_mean(att
     assert relative(found["attributions"], wanted.attributions) < 0.05
 
 
-@pytest.mark.parametrize(("made", "fold"), [(ta.SmoothGrad, "mean"), (ta.SmoothGradSquared, "square"), (ta.VarGrad, "variance")])
+@pytest.mark.parametrize(
+    ("made", "fold"), [(ta.SmoothGrad, "mean"), (ta.SmoothGradSquared, "square"), (ta.VarGrad, "variance")]
+)
 def test_noise_against_a_loop_over_copies(attributor, x, made, fold):
     found = explain(attributor, x, made("gradient_times_input", n_samples=6, stddev=0.1), seed=3)(x)
     noise = tf.random.stateless_normal([6, 8, 8, 1], [3, 0]).numpy()
@@ -141,6 +146,18 @@ def test_what_does_not_fit_fails_when_it_runs(attributor, x, given, words):
         explain(attributor, x, "gradient", **given)(x)
 
 
+def test_an_output_without_classes_needs_a_target():
+    keras.utils.set_random_seed(5)
+    attributor = ta.Attributor(keras.Sequential([keras.Input((3,)), layers.Dense(2, "tanh"), layers.Dense(2)]))
+    x = np.ones((2, 3), "float32")
+    found = explain(attributor, x, "gradient", target=[0, 1])(x)
+    np.testing.assert_allclose(
+        found["attributions"], attributor.attribute(x, [0, 1], method="gradient").attributions, atol=1e-6
+    )
+    with pytest.raises(tf.errors.InvalidArgumentError, match="from 0 to 1; got"):
+        explain(attributor, x, "gradient", target=[-1])(x)
+
+
 def test_an_example_that_is_not_finite_spoils_no_other(attributor, x):
     bad = x.copy()
     bad[1, 0, 0, 0] = np.nan
@@ -180,7 +197,9 @@ def test_several_inputs_have_outputs_by_name():
 def test_a_model_of_a_fixed_batch_and_an_output_with_positions():
     keras.utils.set_random_seed(4)
     given = keras.Input((6, 3), batch_size=4)
-    attributor = ta.Attributor(keras.Model(given, layers.Dense(5, activation="softmax")(layers.LSTM(4, return_sequences=True)(given))))
+    attributor = ta.Attributor(
+        keras.Model(given, layers.Dense(5, activation="softmax")(layers.LSTM(4, return_sequences=True)(given)))
+    )
     x = np.random.default_rng(0).normal(size=(6, 6, 3)).astype("float32")
     target = np.array([[2, 1], [5, 0], [0, 4], [3, 3], [1, 2], [4, 1]], np.int32)
     found = explain(attributor, x, ta.IntegratedGradients(n_steps=7), target=target)(x)

@@ -4,7 +4,7 @@ import numpy as np
 import tensorflow as tf
 
 from tf_attrib.export.explaining import Explaining
-from tf_attrib.export.plan import planned
+from tf_attrib.export.plan import planned, predicts
 from tf_attrib.methods import as_method
 
 
@@ -15,8 +15,9 @@ def explain(attributor, inputs, method, baselines=None, batch_size=None, seed=0,
         given: baselines and targets that come with the call, by their names in the signature.
     """
     method = as_method(method)
-    rank = attributor.prepare(inputs)[0].function.target_rank
-    work = attributor.work(inputs, None if rank < 2 else (0,) * rank, baselines, method, seed, "mark")
+    function = attributor.prepare(inputs)[0].function
+    target = None if predicts(function) else 0 if function.target_rank == 1 else (0,) * function.target_rank
+    work = attributor.work(inputs, target, baselines, method, seed, "mark")
     explaining = Explaining(planned(method, work, batch_size, seed), work.session.input_names)
     function, parameters = explaining.function(), explaining.parameters()
 

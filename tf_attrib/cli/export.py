@@ -12,8 +12,8 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
         "export",
         help="write a SavedModel that explains itself, where this package is not installed",
         formatter_class=argparse.RawDescriptionHelpFormatter,
-        description="Writes a SavedModel with the signatures that the model had and a further one, `explain`, which TensorFlow\n"
-        "alone runs: from the model's inputs, a target and a baseline to attributions.",
+        description="Writes a SavedModel with the signatures that the model had and a further one, `explain`, which\n"
+        "TensorFlow alone runs: from the model's inputs, a target and a baseline to attributions.",
         epilog="examples:\n"
         "  tf-attrib export model.keras served/1\n"
         "  tf-attrib export saved_model/ served/1 --method deeplift --of logits\n"

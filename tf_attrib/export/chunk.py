@@ -107,9 +107,10 @@ class Scoring:
             ports = function.place.ports
             found = {key: inputs[sources[port.tensor.ref()]] for key, port in ports.items() if key not in inner}
             if cut is not None:
+                fetching = cut
 
                 def evaluate(index: tf.Tensor) -> list[tf.Tensor]:
-                    fetched = cut({key: tf.gather(value, index) for key, value in inputs.items()})
+                    fetched = fetching({key: tf.gather(value, index) for key, value in inputs.items()})
                     return [_as(fetched[key], dtypes[key]) for key in inner]
 
                 count = tf.shape(next(iter(inputs.values())))[0]
@@ -130,7 +131,6 @@ class Scoring:
 
     def scores(self, at: dict[Any, tf.Tensor], context: dict[Any, tf.Tensor], target: tf.Tensor) -> tf.Tensor:
         """(rows,), the scores of rows (rows, ...) with targets (rows, r)."""
-
         return self.along(
             _count(at), lambda index: self.function.scores(_rows(at, index), _rows(context, index), tf.gather(target, index))
         )

@@ -16,9 +16,12 @@ from .detached import detached
 from .fixed import Found, fixed
 from .judging import judged
 from .loops import gathered
-from .plan import Plan
+from .plan import Plan, predicts
 from .refining import refined
 from .shapley import shapley
+
+# TensorFlow's stubs know fewer operators and arguments of tensors than there are.
+# pyright: reportOperatorIssue=false, reportArgumentType=false
 
 TARGET, BASELINE, ATTRIBUTIONS = "target", "baseline", "attributions"
 PREDICTED = -1
@@ -69,7 +72,8 @@ class Explaining:
             found[name] = tf.TensorSpec([None, *tensor.shape[1:]], tensor.dtype, name), empty
         rank = function.target_rank if function.output.with_target else 0
         if rank == 1:
-            found[TARGET] = tf.TensorSpec([None], tf.int32, TARGET), tf.constant([PREDICTED], tf.int32)
+            default = tf.constant([PREDICTED], tf.int32) if predicts(function) else empty
+            found[TARGET] = tf.TensorSpec([None], tf.int32, TARGET), default
         elif rank:
             found[TARGET] = tf.TensorSpec([None, rank], tf.int32, TARGET), empty
         if plan.asks_baseline:
@@ -172,14 +176,18 @@ class Explaining:
         return fixed(chunk, present(plan.row), present(plan.points), plan.sums, plan.method.cloud, plan.seed)
 
     def _chunk(self, x: dict, inputs: dict, baselines: dict, target: tf.Tensor) -> tuple[Chunk, tf.Tensor]:
-        """The examples of a chunk with their scores, and the largest magnitude of their output there and at their references."""
+        """The examples of a chunk with their scores, and the largest magnitude of their output there and at their
+        references."""
         plan, function = self.plan, self.plan.function
         count, k, scoring = tf.shape(target)[0], plan.references, Scoring(function, plan.block)
         context = {key: inputs[key] for key in function.context}
         if baselines:
             tables, reference = baselines, tf.range(count)[:, None]
         else:
-            tables, reference = {key: tf.constant(table) for key, table in plan.tables.items()}, tf.tile(tf.range(k)[None], [count, 1])
+            tables, reference = (
+                {key: tf.constant(table) for key, table in plan.tables.items()},
+                tf.tile(tf.range(k)[None], [count, 1]),
+            )
         every = {
             key: tf.broadcast_to(
                 tf.gather(table, tf.reshape(reference, [-1])), tf.concat([[count * k], tf.shape(x[key])[1:]], 0)
@@ -196,7 +204,9 @@ class Explaining:
             target = self._chosen(values, target)
             score = function.select(self._as_given(values), target)
             other = scoring.values(every, beside) if plan.method.uses_baseline else values[:0]
-            below = function.select(self._as_given(other), tf.repeat(target, k, 0)) if plan.method.uses_baseline else other[:, 0]
+            below = (
+                function.select(self._as_given(other), tf.repeat(target, k, 0)) if plan.method.uses_baseline else other[:, 0]
+            )
             largest = tf.reduce_max(tf.abs(values), 1)
             if plan.method.uses_baseline:
                 largest = tf.maximum(largest, tf.reduce_max(tf.reshape(tf.abs(other), [count, -1]), 1))
@@ -218,10 +228,11 @@ class Explaining:
         """
         if self.plan.function.target_rank == 0:
             return target
-        classes = values.shape[1]
+        classes = present(values.shape[1])
+        least, words = (PREDICTED, f", or {PREDICTED} for the predicted class") if predicts(self.plan.function) else (0, "")
         fits = tf.debugging.Assert(
-            tf.reduce_all((target >= PREDICTED) & (target < classes)),
-            [f"{TARGET} must be from 0 to {classes - 1}, or {PREDICTED} for the class that is predicted; got", target],
+            tf.reduce_all((target >= least) & (target < classes)),
+            [f"{TARGET} must be from 0 to {classes - 1}{words}; got", target],
         )
         with tf.control_dependencies([fits]):
             return tf.where(target == PREDICTED, tf.argmax(values, 1, tf.int32)[:, None], target)

@@ -5,12 +5,15 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..common.types import Features
+from ..common.types import Features, present
 from ..engine.copies import Cloud
 from ..engine.integral.points import Points
 from ..engine.row import RowFunction, checked, per_row
 from .chunk import Chunk
 from .loops import summed
+
+# TensorFlow's stubs know fewer operators and arguments of tensors than there are.
+# pyright: reportOperatorIssue=false, reportArgumentType=false
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -77,7 +80,7 @@ def fixed(chunk: Chunk, row: RowFunction, points: Points, sums: Features, cloud:
         key: tf.reshape(total, [chunk.count, slots, *shapes[key]]) for (key, _), total in zip(sums.items(), totals, strict=True)
     }
     if separate:
-        parts = {key: _folded(cloud.form, value)[:, None] for key, value in parts.items()}
+        parts = {key: _folded(present(cloud).form, value)[:, None] for key, value in parts.items()}
     return Found(parts, tf.fill([chunk.count], each), bad == 0)
 
 
@@ -110,4 +113,3 @@ class _Noise:
             key: tf.gather(drawn, copy) * per_row(tf.gather(self._deviation[key], example), drawn)
             for key, drawn in self._drawn.items()
         }
-

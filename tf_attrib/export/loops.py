@@ -6,7 +6,11 @@ import tensorflow as tf
 
 
 def gathered(
-    count: tf.Tensor, block: int, rows: int | None, evaluate: Callable[[tf.Tensor], list[tf.Tensor]], specs: Sequence[tf.TensorSpec]
+    count: tf.Tensor,
+    block: int,
+    rows: int | None,
+    evaluate: Callable[[tf.Tensor], list[tf.Tensor]],
+    specs: Sequence[tf.TensorSpec],
 ) -> list[tf.Tensor]:
     """What `evaluate` gives of `count` rows, (count, ...) each.
 

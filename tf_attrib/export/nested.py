@@ -1,14 +1,19 @@
 """The nodes and weights of the rule that refines inside a graph: Clenshaw-Curtis on panels, nested from level to level.
 
-A path is cut into `PANELS` panels where its scores move (`edges`), each has the nodes cos(pi k / n) with n doubled from level to
-level, so that those of one level are among those of the next (Clenshaw & Curtis 1960, 10.1007/BF01386223; Waldvogel 2006,
-10.1007/s10543-006-0045-4, for the weights).
+A path is cut into `PANELS` panels where its scores move (`edges`), each has the nodes cos(pi k / n) with n doubled from
+level to level, so that those of one level are among those of the next (Clenshaw & Curtis 1960, 10.1007/BF01386223; Waldvogel
+2006, 10.1007/s10543-006-0045-4, for the weights).
 """
 
 import functools
 
 import numpy as np
 import tensorflow as tf
+
+from ..common.types import present
+
+# TensorFlow's stubs know fewer operators and arguments of tensors than there are.
+# pyright: reportOperatorIssue=false, reportArgumentType=false
 
 PANELS = 4
 # Intervals of a panel at the first level; nodes of a path at the second, where the first judgement is.
@@ -19,7 +24,7 @@ FIRST = 2 * FEWEST * PANELS + 1
 CELLS = 32
 NEAR = tuple(2.0**-power for power in range(86, 5, -4))
 # Which part of all that a score moves by calls for that look, and which part is where the move begins.
-SUDDEN, QUIET = 0.02, 1e-3
+SUDDEN, QUIET = 0.1, 1e-3
 
 
 def levels(max_evaluations: int) -> int:
@@ -29,7 +34,8 @@ def levels(max_evaluations: int) -> int:
 
 @functools.cache
 def unit(count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Nodes (n + 1,) in [0, 1] of the last of `count` levels, and weights (levels, n + 1) of each: 0 where a node is not its."""
+    """Nodes (n + 1,) in [0, 1] of the last of `count` levels, and weights (levels, n + 1) of each: 0 where a node is not
+    its."""
     most = FEWEST << count - 1
     weights = np.zeros((count, most + 1))
     for level in range(count):
@@ -48,8 +54,8 @@ def clenshaw_curtis(n: int) -> np.ndarray:
 
 
 def edges(alphas: tf.Tensor, scores: tf.Tensor, sudden: tf.Tensor) -> tf.Tensor:
-    """Where panels begin and end, (paths, PANELS + 1): each holds as much as the others of what the score moves by, and of alpha,
-    and where the score moves suddenly near the baseline, of log(alpha) from there on.
+    """Where panels begin and end, (paths, PANELS + 1): each holds as much as the others of what the score moves by, and of
+    alpha, and where the score moves suddenly near the baseline, of log(alpha) from there on.
 
     Args:
         alphas: (nodes,), ascending from 0 to 1.
@@ -68,7 +74,7 @@ def edges(alphas: tf.Tensor, scores: tf.Tensor, sudden: tf.Tensor) -> tf.Tensor:
     measure = measure / measure[:, -1:]
     wanted = tf.constant(np.arange(1, PANELS) / PANELS, scores.dtype)
     wanted = tf.tile(wanted[None], [tf.shape(scores)[0], 1])
-    right = tf.clip_by_value(tf.searchsorted(measure, wanted), 1, alphas.shape[0] - 1)
+    right = tf.clip_by_value(tf.searchsorted(measure, wanted), 1, present(alphas.shape[0]) - 1)
     low, high = tf.gather(measure, right - 1, batch_dims=1), tf.gather(measure, right, batch_dims=1)
     begin, end = tf.gather(alphas, right - 1), tf.gather(alphas, right)
     part = tf.math.divide_no_nan(wanted - low, high - low)

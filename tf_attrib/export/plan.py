@@ -90,8 +90,8 @@ def planned(method: Method, work: Work, block: int | None, seed: int) -> Plan:
         points = None if control is not None else method.points(count, None, work.features, function.place.kind)
     if control is not None and control.max_evaluations < nested.FIRST:
         raise AttributionError(
-            f"max_evaluations={control.max_evaluations}: inside a graph a path has {nested.FIRST} nodes at least; give as many, "
-            "or a fixed rule, ta.IntegratedGradients(rule='gauss_legendre', n_steps=8)"
+            f"max_evaluations={control.max_evaluations}: inside a graph a path has {nested.FIRST} nodes at least; give as "
+            "many, or a fixed rule, ta.IntegratedGradients(rule='gauss_legendre', n_steps=8)"
         )
     copies = 1 if method.cloud is None else method.cloud.n_samples
     each = nested.FIRST * count // 4 if points is None else len(points.alpha) * copies
@@ -108,11 +108,23 @@ def planned(method: Method, work: Work, block: int | None, seed: int) -> Plan:
         points,
         control,
         game,
-        ROUNDING * float(np.finfo(function.dtype.as_numpy_dtype).eps) if (own := rounding_of(function)) is None else own,
+        _rounding(function),
         block,
         max(1, block // max(each, 1)),
         seed,
     )
+
+
+def predicts(function: ScoreFunction) -> bool:
+    """Whether a call needs no target: there is one score, or classes of which the highest is the predicted one."""
+    rank = function.target_rank if function.output.with_target else 0
+    return rank == 0 or (rank == 1 and (function.output.has_classes or function.value_shape == (1,)))
+
+
+def _rounding(function: ScoreFunction) -> float:
+    """The relative precision of scores."""
+    half = rounding_of(function)
+    return half if half is not None else ROUNDING * float(np.finfo(np.dtype(function.dtype.name)).eps)
 
 
 def exportable() -> list[str]:
@@ -148,8 +160,8 @@ def _check(method: Method, function: ScoreFunction) -> None:
         raise AttributionError(f"the model cannot be exported: {why}, and a SavedModel holds operations of TensorFlow alone")
     if function.output.data:
         raise AttributionError(
-            f"{function.output.words} has rows of its own for each example, which a signature has no input for: give them to the "
-            "model as an input, and leave data= out"
+            f"{function.output.words} has rows of its own for each example, which a signature has no input for: give them "
+            "to the model as an input, and leave data= out"
         )
     why = _why_not(method)
     if why is not None:
@@ -176,17 +188,15 @@ def _tables(method: Method, work: Work, features: Features) -> dict[Any, np.ndar
             "ta.zeros() or ta.constant(value), and send another as the input 'baseline' of the signature"
         )
     found = {}
-    for (key, shape), table, index in zip(
-        features.items(), references.tables.values(), references.index.values(), strict=True
-    ):
+    for (key, shape), table, index in zip(features.items(), references.tables.values(), references.index.values(), strict=True):
         own = table[index[0]]
         for axis, size in enumerate(shape, 1):
             if size is None:
                 first = np.take(own, [0], axis)
                 if not np.array_equal(np.broadcast_to(first, own.shape), own):
                     raise AttributionError(
-                        f"the baseline ({references.words}) has other values along axis {axis}, whose size the model leaves open: "
-                        "give one that is the same everywhere along it, such as ta.zeros() or ta.token(id)"
+                        f"the baseline ({references.words}) has other values along axis {axis}, whose size the model "
+                        "leaves open: give one that is the same everywhere along it, such as ta.zeros() or ta.token(id)"
                     )
                 own = first
         found[key] = own
@@ -199,8 +209,8 @@ def _shared(method: Method, work: Work) -> dict[Any, np.ndarray]:
     for name, value in work.tables.extra.items():
         if not (value == value[:1]).all():
             raise AttributionError(
-                f"{method!r} has other groups for each example, and what is exported holds one for all: give groups of the shape "
-                "of one example"
+                f"{method!r} has other groups for each example, and what is exported holds one for all: give groups of "
+                "the shape of one example"
             )
         found[name] = value[:1]
     return found
@@ -214,9 +224,7 @@ def _game(method: ShapleySampling, work: Work, features: Features, references: i
     """
     _check_sizes(method, features)
     extra = _shared(method, work)
-    groups = [
-        np.broadcast_to(extra["group", i][0], shape).astype(np.int32) for i, shape in enumerate(features.values())
-    ]
+    groups = [np.broadcast_to(extra["group", i][0], shape).astype(np.int32) for i, shape in enumerate(features.values())]
     players, most = int(extra[COUNT][0]), int(method.max_evaluations)
     every = (2**players - 2) * references if players <= MOST_ENUMERATED else np.inf
     exact = players == 1 or (players <= method.exact_up_to and every <= most)
@@ -224,9 +232,7 @@ def _game(method: ShapleySampling, work: Work, features: Features, references: i
     cost = references * ways * max(players - 1, 1)
     if not exact and most < FIRST * cost:
         raise AttributionError(
-            f"{players} players and {references} baseline(s) need {FIRST * cost:,} coalitions at least, max_evaluations={most:,} "
-            "allows fewer: raise it, or let features play together, groups=ta.tiles(shape, size)"
+            f"{players} players and {references} baseline(s) need {FIRST * cost:,} coalitions at least, "
+            f"max_evaluations={most:,} allows fewer: raise it, or let features play together, groups=ta.tiles(shape, size)"
         )
     return Game(groups, players, float(method.tolerance), most, exact, ways, seed)
-
-

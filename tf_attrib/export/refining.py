@@ -6,16 +6,19 @@ rule of `engine.integral` in benchmarks/export.py.
 """
 
 import dataclasses
-from typing import Any
 
 import tensorflow as tf
 
+from ..common.types import present
 from ..engine.integral.refined import CONVERGED, MAX_EVALUATIONS, Control
 from ..engine.row import RowFunction
 from . import nested
 from .chunk import Chunk, Scoring
 from .fixed import Found
 from .loops import summed
+
+# TensorFlow's stubs know fewer operators and arguments of tensors than there are.
+# pyright: reportOperatorIssue=false, reportArgumentType=false
 
 # The error of a level, in units of its difference from the one before: of kinks that are spread along a path a third to a half
 # was seen, beyond 0.75 seldom.
@@ -30,7 +33,8 @@ class _Paths:
 
     Attributes:
         begin, width: (c k, panels + 1), where panels begin, and how long they are: the last, behind the end, is none.
-        growth: (c k, panels + 1), of panels whose nodes lie evenly in log(alpha) the log of their end over their begin; of others
+        growth: (c k, panels + 1), of panels whose nodes lie evenly in log(alpha) the log of their end over their begin; of
+            others
             0.
         nodes: (n + 1,) of one panel; weights: (levels, n + 1).
     """
@@ -44,7 +48,7 @@ class _Paths:
     @property
     def size(self) -> int:
         """n, the intervals of a panel at the last level."""
-        return int(self.nodes.shape[0]) - 1
+        return present(self.nodes.shape[0]) - 1
 
     def alphas(self, path: tf.Tensor, node: tf.Tensor) -> tf.Tensor:
         """(rows,), where nodes lie, which are numbered through the panels of their path."""
@@ -163,7 +167,7 @@ def _evaluated(
 ) -> list[tf.Tensor]:
     """Scores and slopes (c k, nodes) along the paths, and sums (c levels, features), with those of `node` of these examples."""
     each, k = tf.shape(node)[0], chunk.paths
-    levels = int(paths.weights.shape[0])
+    levels = present(paths.weights.shape[0])
 
     def add(index: tf.Tensor, kept: tf.Tensor, totals: list[tf.Tensor]) -> list[tf.Tensor]:
         at, example = tf.gather(node, index % each), tf.gather(who, index // (each * k))

@@ -20,7 +20,9 @@ from .explaining import Explaining
 
 SERVING = "serving_default"
 # Operations that make a variable or a table, which must lie outside of a signature.
-MADE = frozenset({"Variable", "VariableV2", "VarHandleOp", "HashTable", "HashTableV2", "MutableHashTableV2", "TemporaryVariable"})
+MADE = frozenset(
+    {"Variable", "VariableV2", "VarHandleOp", "HashTable", "HashTableV2", "MutableHashTableV2", "TemporaryVariable"}
+)
 
 
 def save(path: Path, model: Any, explaining: Explaining, description: dict[str, Any]) -> Path:
@@ -70,20 +72,23 @@ def _check_variables(concrete: Any) -> None:
     made = next((node for node in nodes if node.op in MADE), None)
     if made is not None:
         raise AttributionError(
-            f"the model cannot be exported: its graph makes {made.name.rpartition('/')[2]!r} ({made.op}), as graphs of TensorFlow 1 "
-            "do, and it would be empty in a signature; save the model with resource variables, "
+            f"the model cannot be exported: its graph makes {made.name.rpartition('/')[2]!r} ({made.op}), as graphs of "
+            "TensorFlow 1 do, and it would be empty in a signature; save the model with resource variables, "
             "tf.compat.v1.enable_resource_variables(), or freeze it into a .pb and export that"
         )
 
 
 def _with_signatures(model: Any, explaining: Explaining) -> tuple[Any, dict[str, Callable]]:
     """What is saved, and the signatures that the model has already."""
-    traced, root = explaining.plan.function.traced, tf.Module()
+    traced = explaining.plan.function.traced
+    root: Any = tf.Module()
     if isinstance(model, Exported) and getattr(model.alive, "signatures", None):
         root.model = model.alive
         signatures = dict(model.alive.signatures)
         if EXPLAIN in signatures:
-            raise AttributionError(f"{plain(model.name)} has a signature {EXPLAIN!r} already: export from the model it was made of")
+            raise AttributionError(
+                f"{plain(model.name)} has a signature {EXPLAIN!r} already: export from the model it was made of"
+            )
         return root, signatures
     if keras_model.is_keras(model):
         # the model itself is not attached: tf_keras would trace each of its layers, and change them
@@ -108,9 +113,12 @@ def _of_keras(model: Any, explaining: Explaining) -> Callable:
 def _of_graph(traced: Traced, explaining: Explaining) -> Callable:
     """What a traced function computes."""
     specs = [
-        tf.TensorSpec([None, *traced.inputs[key].shape[1:]], traced.inputs[key].dtype, name) for key, name in explaining.names.items()
+        tf.TensorSpec([None, *traced.inputs[key].shape[1:]], traced.inputs[key].dtype, name)
+        for key, name in explaining.names.items()
     ]
-    cut = Cut(traced, {key: Port(tensor) for key, tensor in traced.inputs.items()}, {k: Port(t) for k, t in traced.outputs.items()})
+    cut = Cut(
+        traced, {key: Port(tensor) for key, tensor in traced.inputs.items()}, {k: Port(t) for k, t in traced.outputs.items()}
+    )
 
     def serving(*tensors: tf.Tensor) -> dict[str, tf.Tensor]:
         found = cut(dict(zip(explaining.names, tensors, strict=True)))

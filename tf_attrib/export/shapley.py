@@ -13,6 +13,9 @@ from ..methods.coalitions.sampled import FIRST, MEAN_DEVIATION, SAFETY
 from .chunk import Chunk, Scoring
 from .fixed import Found
 
+# TensorFlow's stubs know fewer operators and arguments of tensors than there are.
+# pyright: reportOperatorIssue=false, reportArgumentType=false
+
 ROW = CoalitionScore()
 
 
@@ -54,7 +57,8 @@ def shapley(chunk: Chunk, game: Game) -> Found:
 
 
 def _scores(chunk: Chunk, who: tf.Tensor, present: tf.Tensor) -> tf.Tensor:
-    """(some, k, coalitions), of the coalitions `present` (coalitions, m) of these examples, against each of their references."""
+    """(some, k, coalitions), of the coalitions `present` (coalitions, m) of these examples, against each of their
+    references."""
     k, each = chunk.paths, tf.shape(present)[0]
 
     def rows(index: tf.Tensor) -> tf.Tensor:

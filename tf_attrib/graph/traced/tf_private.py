@@ -54,8 +54,8 @@ def let_go_of_bodies(function: Any) -> Any:
 
 
 def registered(definition: Any, owner: Any) -> None:
-    """Has TensorFlow know the functions of a GraphDef that is imported into a graph, as long as `owner` is used: a graph that runs
-    without them takes the process down."""
+    """Has TensorFlow know the functions of a GraphDef that is imported into a graph, as long as `owner` is used: a graph
+    that runs without them takes the process down."""
     eager = present(context.context())
     for function in definition.library.function:
         eager.add_function_def(function)

@@ -1,4 +1,4 @@
-"""`Attributor.export`: the explanation of a model as a signature of a SavedModel."""
+"""From a method and the work of a call to a folder that holds the model and its explanation."""
 
 import os
 from pathlib import Path
@@ -21,7 +21,7 @@ from .saving import save
 OPEN = 8
 
 
-def export(path: str | os.PathLike, model: Any, method: Method, work: Work, batch_size: int | None, seed: int) -> Path:
+def write(path: str | os.PathLike, model: Any, method: Method, work: Work, batch_size: int | None, seed: int) -> Path:
     """Writes `model` with a signature `explain`; the arguments are those of `Attributor.export`.
 
     Args:
@@ -70,7 +70,9 @@ def stand_ins(specs: dict[Any, tf.TensorSpec] | None) -> Any:
         AttributionError: it does not.
     """
     if specs is None or any(spec.shape.rank is None for spec in specs.values()):
-        raise AttributionError("the model does not say what it takes: give two examples, attributor.export(path, examples=inputs[:2])")
+        raise AttributionError(
+            "the model does not say what it takes: give two examples, attributor.export(path, examples=inputs[:2])"
+        )
     rng = np.random.default_rng(0)
     found: Leaves = {}
     for key, spec in specs.items():
