@@ -1,9 +1,11 @@
 """A model written with its explanation: a SavedModel with the signatures that it had, and `explain`."""
 
+import contextlib
 import json
+import logging
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +52,8 @@ def save(path: Path, model: Any, explaining: Explaining, description: dict[str, 
             for signature in signatures.values():
                 watched += getattr(signature, "get_concrete_function", lambda signature=signature: signature)().graph.variables
             root.variables_read = list({id(one): one for one in watched}.values())
-            tf.saved_model.save(root, str(temporary), {**signatures, EXPLAIN: function})
+            with _quiet():  # TensorFlow would say that it wrote to a name which is gone soon
+                tf.saved_model.save(root, str(temporary), {**signatures, EXPLAIN: function})
         except AttributionError:
             raise
         except Exception as error:
@@ -63,6 +66,18 @@ def save(path: Path, model: Any, explaining: Explaining, description: dict[str, 
         shutil.rmtree(temporary, ignore_errors=True)
         raise
     return path
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """TensorFlow tells what is wrong, and no news."""
+    logger = tf.get_logger()
+    level = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 def _check_variables(concrete: Any) -> None:
