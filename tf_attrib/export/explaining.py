@@ -60,7 +60,7 @@ class Explaining:
             bound.apply_defaults()
             return call(*bound.args)
 
-        explain.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess]
+        explain.__signature__ = signature  # pyright: ignore[reportFunctionMemberAccess] (inspect reads it)
         return tf.function(explain, input_signature=wanted, autograph=False)
 
     def parameters(self) -> dict[str, tuple[tf.TensorSpec, Any]]:
