@@ -3,8 +3,9 @@
 from .compare import compare
 from .comparison import Comparison
 from .fidelity import Aopc, aopc, deletion, insertion
-from .infidelity import Gaussian, NoisyBaseline, Squares, infidelity
+from .infidelity import infidelity
 from .metric import Curves, Metric
+from .perturbations import Gaussian, NoisyBaseline, Squares
 from .pointing import pointing
 from .randomisation import Randomisation, randomisation
 from .sensitivity import max_sensitivity
