@@ -78,6 +78,8 @@ def _loaded(path: Path) -> Any:
 class _Files:
     """What files of rows have in common: each is read by itself, and one that cannot be read takes none of the others along."""
 
+    passed: Sequence[int] = ()
+
     @property
     def counts(self) -> tuple[int, ...] | None:
         """How many rows each file has, where that is known without reading it."""
@@ -253,6 +255,7 @@ class ImageFiles:
     count, and those within others do not."""
 
     names: tuple[str, ...] = ("",)
+    passed: Sequence[int] = ()
 
     def __init__(
         self, folder: Path | None, paths: Sequence[Path], ids: Any, labels: Any, read: Callable[[str], np.ndarray]
