@@ -8,6 +8,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import tf_attrib as ta
 from tf_attrib.common import fingerprint as module
@@ -24,7 +25,11 @@ def by(factor):
     return lambda x: x * factor
 
 
-A = np.arange(6.0)
+def calling(x):
+    return [scaled(one) for one in x]
+
+
+A, B = np.arange(6.0), np.arange(3.0)
 DIFFERENT = [
     None,
     1,
@@ -50,6 +55,8 @@ DIFFERENT = [
     by(3),
     by(A),
     by(A + 1),
+    [A, B, A],
+    [A, B, B],
     functools.partial(scaled, 1),
     functools.partial(scaled, 2),
     scaled,
@@ -66,9 +73,10 @@ def test_what_is_the_same_has_the_same(monkeypatch):
     assert fingerprint(by(A)) == fingerprint(by(A.copy()))
     assert fingerprint([A, A]) == fingerprint([A, A.copy()][:1] * 2)
     assert fingerprint(ta.dataset(A[:, None])) == fingerprint(ta.dataset(A[:, None]))
-    before = fingerprint(scaled)
+    before, of_caller = fingerprint(scaled), fingerprint(calling)
     monkeypatch.setitem(globals(), "SCALE", 3.0)  # what a function finds outside of it
     assert fingerprint(scaled) != before
+    assert fingerprint(calling) != of_caller  # and what it calls
     own = [1]
     own.append(own)
     fingerprint(own)  # ends
@@ -109,6 +117,30 @@ def test_models_differ_by_weights_and_files_by_contents(tmp_path):
     changed[-1] = 1
     (tmp_path / "variables" / "data").write_bytes(bytes(changed))
     assert of_files([tmp_path / "variables" / "data"]) != ends
+
+
+class Module(tf.Module):
+    def __init__(self):
+        super().__init__()
+        self.parts = {"deep": [tf.Variable(A)]}
+
+    def __call__(self, x):
+        return x * self.parts["deep"][0]
+
+
+NAMED = Module()
+
+
+def named(x):
+    return NAMED(x)
+
+
+@pytest.mark.parametrize("value", [NAMED, NAMED.__call__, named, tf.function(named), [lambda x: named(x)]])
+def test_variables_are_found_wherever_they_are(value):
+    before = fingerprint(value)
+    assert fingerprint(value) == before
+    NAMED.parts["deep"][0].assign_add(A + 1)
+    assert fingerprint(value) != before
 
 
 @pytest.mark.parametrize("place", [0, -1])

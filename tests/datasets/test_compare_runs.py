@@ -56,8 +56,10 @@ def test_everything_is_as_numpy_and_scipy_have_it_at_once(runs):
     assert found.sample == len(own)
     assert found.names == tuple("abcd")
     moved = found.moved(3)
-    assert [row["id"] for row in moved] == NAMES[own][np.argsort(-distance)[:3]].tolist()
-    assert moved[0]["target_b"] == b.target[np.argmax(distance)]
+    assert [row["id"] for row in moved] == found.ids[
+        np.argsort(-found.distance, kind="stable")[:3]
+    ].tolist()  # several may be as far
+    assert moved[0]["target_b"] == b.target[np.argmax(found.distance)]
     classes = pandas.DataFrame(found.by_class())
     assert classes["examples"].sum() == len(own)
     assert found.changed.tolist() == (a.target != b.target).tolist()
@@ -103,6 +105,21 @@ def test_it_is_printed_drawn_and_written_as_text(runs, tmp_path):
 
 def _axes(artist):
     return hasattr(artist, "get_xlabel")
+
+
+def test_rows_of_other_data_are_matched_by_ids_of_their_own_alone(attributor, tmp_path):
+    def run(name, x, **options):
+        return ta.attribute_dataset(attributor, x, tmp_path / name, **FAST | options)
+
+    twice = np.arange(60) // 2
+    a, turned = run("a", X, ids=twice), run("turned", X[::-1].copy(), ids=twice)
+    assert_refused(lambda: ta.compare_runs(a, turned), "several rows of run a", "the id 0", "ids=")
+    assert ta.compare_runs(a, a).distance.max() == 0
+    a, turned, shifted = run("numbered", X), run("other", X[::-1].copy()), run("one", X, ids=np.arange(1, 61))
+    assert "matched by their number" in repr(ta.compare_runs(a, turned))
+    again = run("again", X, method="gradient")
+    for one, other in ((a, a), (again, again), (shifted, run("two", X[::-1].copy(), ids=np.arange(1, 61)))):
+        assert "matched by their number" not in repr(ta.compare_runs(one, other))
 
 
 def test_lengths_that_change_are_compared_by_example(tmp_path):

@@ -18,8 +18,8 @@ ENDS = 2**16
 
 
 def fingerprint(value: Any) -> str:
-    """16 hexadecimal digits of arrays, numbers, texts, dataclasses, functions (their code, and what they hold), Keras models
-    (their configuration and weights), and of lists and dicts of such."""
+    """16 hexadecimal digits of arrays, numbers, texts, dataclasses, functions (their code, what they hold, and what of their
+    module they name), models (their configuration and weights, or variables), and of lists and dicts of such."""
     digest = hashlib.blake2b(digest_size=8)
     _feed(digest, value, {})
     return digest.hexdigest()
@@ -49,15 +49,15 @@ def of_model(path: str | os.PathLike) -> str:
     return of_files(inside, whole=True)
 
 
-def _feed(digest: Any, value: Any, seen: dict[int, Any]) -> None:
+def _feed(digest: Any, value: Any, seen: dict[int, tuple[int, Any]]) -> None:
     """Adds `value`; what was there before (`seen`, by identity, kept alive as long) is not taken apart again."""
     if isinstance(value, str | bytes | int | float | complex | bool | None | np.generic):
         digest.update(f"{type(value).__name__}:{value!r};".encode())
         return
     if id(value) in seen:
-        digest.update(b"again;")
+        digest.update(f"again {seen[id(value)][0]};".encode())
         return
-    seen[id(value)] = value
+    seen[id(value)] = len(seen), value
     if isinstance(value, np.ndarray) or hasattr(value, "__array__"):
         _feed_array(digest, np.asarray(value))
         return
@@ -81,15 +81,18 @@ def _parts(value: Any) -> Iterable[Any]:
         return [value.__func__, value.__self__]
     if isinstance(value, types.FunctionType):
         held = [cell.cell_contents for cell in value.__closure__ or () if _is_filled(cell)]
-        named = [value.__globals__.get(name) for name in value.__code__.co_names]
-        return [value.__qualname__, value.__code__, value.__defaults__, value.__kwdefaults__, held, *filter(_is_data, named)]
+        named = {name: value.__globals__[name] for name in _names(value.__code__) if name in value.__globals__}
+        own = [pair for pair in named.items() if _is_own(pair[1], value)]
+        return [value.__qualname__, value.__code__, value.__defaults__, value.__kwdefaults__, held, *own]
     if isinstance(value, types.CodeType):
         return [value.co_code, value.co_names, *value.co_consts]
     if hasattr(value, "get_weights") and hasattr(value, "get_config"):
         return [value.get_weights(), _config(value)]
+    if hasattr(value, "python_function"):  # of tf.function
+        return [value.python_function]
     if isinstance(value, type) or not hasattr(value, "__dict__"):
         return [getattr(value, "__module__", ""), getattr(value, "__qualname__", "")]
-    return [pair for pair in vars(value).items() if _is_data(pair[1])]
+    return [*(pair for pair in vars(value).items() if _is_data(pair[1])), *_variables(value)]
 
 
 def _is_data(value: Any) -> bool:
@@ -97,6 +100,27 @@ def _is_data(value: Any) -> bool:
     return isinstance(value, str | bytes | bool | int | float | np.ndarray | np.generic) or (
         hasattr(value, "__array__") and not isinstance(value, type)
     )
+
+
+def _names(code: types.CodeType) -> list[str]:
+    """What a function, and those within it, call by name that is none of their own."""
+    inner = [name for one in code.co_consts if isinstance(one, types.CodeType) for name in _names(one)]
+    return list(dict.fromkeys([*code.co_names, *inner]))
+
+
+def _is_own(value: Any, function: types.FunctionType) -> bool:
+    """Whether what a function names belongs to what it computes: data, models, and functions beside it."""
+    if isinstance(value, types.FunctionType):
+        return value.__globals__ is function.__globals__
+    if isinstance(value, type | types.ModuleType):
+        return False
+    return _is_data(value) or hasattr(value, "get_weights") or hasattr(value, "python_function") or bool(_variables(value))
+
+
+def _variables(value: Any) -> Sequence[Any]:
+    """Those of a `tf.Module`, wherever in it they are."""
+    found = getattr(value, "variables", ())
+    return found if isinstance(found, list | tuple) else ()
 
 
 def _config(model: Any) -> str:

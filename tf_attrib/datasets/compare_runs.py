@@ -15,6 +15,7 @@ from ..result.similarity import cosine_of, rank_correlation_of
 from . import reading
 from .run_comparison import RunComparison
 from .running import SAMPLE_BYTES
+from .shards import storage
 from .shards.folder import AttributionSet
 from .shards.folder import open as open_set
 from .sums import Joint, Sample
@@ -49,8 +50,8 @@ def compare_runs(
         A `RunComparison`.
 
     Raises:
-        AttributionError: runs with no example in common, with these in another order, or of attributions of other shapes or
-            units.
+        AttributionError: runs with no example in common, with these in another order, of other data in which several rows have
+            one id, or of attributions of other shapes or units.
     """
     whole("sample", sample)
     runs = [one if isinstance(one, AttributionSet) else open_set(Path(one)) for one in (a, b)]
@@ -61,10 +62,27 @@ def compare_runs(
         raise AttributionError(f"the runs have no ids in common; ids of a: {ids[0][:3].tolist()}, of b: {ids[1][:3].tolist()}")
     if not np.array_equal(common[0], common[1]):
         raise AttributionError("the runs have the same examples in another order: attribute both from the data in one order")
+    other_data = runs[0].manifest["data"] != runs[1].manifest["data"]
+    for name, run in zip("ab", runs if other_data else (), strict=False):
+        _check_ids(name, run)
     found = _Found(names, sample, seed)
     for own, one, other in _paired(*(_kept(run, which) for run, which in zip(runs, shared, strict=True))):
         found.add(own, one, other)
-    return found.finish(*(int((~which).sum()) for which in shared))
+    numbered = any(own.dtype.kind == "i" and np.array_equal(own, np.arange(len(own))) for own in ids)
+    return found.finish(*(int((~which).sum()) for which in shared), by_number=other_data and numbered)
+
+
+def _check_ids(name: str, run: AttributionSet) -> None:
+    """Raises where several rows of a run have one id: in other data nobody knows which of them is which."""
+    row_of: dict[Any, tuple[Path, int]] = {}
+    for path in run.paths:
+        for block in storage.read(path, ["id", "row"]):
+            for own, row in zip(block.columns["id"].tolist(), block.columns["row"].tolist(), strict=True):
+                if row_of.setdefault(own, (path, row)) != (path, row):
+                    raise AttributionError(
+                        f"several rows of run {name} have the id {own!r}, and the data of the runs differ, so that it is not "
+                        "known which is which: give each row an id of its own, ids="
+                    )
 
 
 def _kept(run: AttributionSet, which: np.ndarray) -> Iterator[tuple[np.ndarray, Attribution]]:
@@ -158,7 +176,7 @@ class _Found:
         one = Sample.of(size, self._random.random(len(a)), {"a": a, "b": b})
         self._sample = one if self._sample is None else self._sample.merged(one)
 
-    def finish(self, only_a: int, only_b: int) -> RunComparison:
+    def finish(self, only_a: int, only_b: int, by_number: bool) -> RunComparison:
         """What was found."""
         if not self._parts or self._told is None:
             raise AttributionError(
@@ -190,6 +208,7 @@ class _Found:
             only_a=only_a,
             only_b=only_b,
             left_out=self._left_out,
+            by_number=by_number,
             unit=self._told[0],
             subjects=self._told[1],
             class_names=self._class_names,

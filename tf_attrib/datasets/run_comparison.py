@@ -35,6 +35,8 @@ class RunComparison:
         sample: how many examples that sample has.
         only_a, only_b: how many examples one of the runs alone has.
         left_out: how many have attributions that are not finite in one of them.
+        by_number: whether the data of the runs differ and the ids of one are the numbers of its rows, 0, 1, ...: then only the
+            order of the data says which example is which.
         unit: of the attributions.
         subjects: what each run is of, in words.
         class_names: by number, where they are known.
@@ -55,6 +57,7 @@ class RunComparison:
     only_a: int
     only_b: int
     left_out: int
+    by_number: bool
     unit: str
     subjects: tuple[str, str]
     class_names: dict[int, str]
@@ -143,6 +146,11 @@ class RunComparison:
             (self.left_out, "not finite in one of them"),
         ):
             lines += [f"  note: left out: {count:,} {what}"] if count else []
+        if self.by_number:
+            lines.append(
+                "  note: the data of the runs differ, and rows are matched by their number: whether these are the same "
+                "examples is not known; ids= names them"
+            )
         return lines
 
     def _tables(self, k: int) -> list[tuple[str, list[dict[str, Any]]]]:

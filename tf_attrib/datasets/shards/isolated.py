@@ -68,6 +68,10 @@ class Call:
             return self.target
         if labels is None:
             raise AttributionError("target='label' needs the labels of the rows, and the data have none: labels=")
+        if labels.dtype.kind == "f":  # where one is missing, others are read as floats too
+            if not np.array_equal(labels, np.round(labels)):
+                raise AttributionError("target='label' explains classes, whole numbers, and a label is missing or is none")
+            return labels.astype(np.int64)
         return labels
 
     def status_of(self, inputs: Any) -> str:

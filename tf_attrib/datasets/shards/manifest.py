@@ -56,6 +56,10 @@ def settle(folder: Path, manifest: dict[str, Any], alone: bool) -> None:
         AttributionError: the folder has another, or nothing can be written there.
     """
     path, is_empty = folder / NAME, not any(folder.glob("shard-*"))
+    if not path.exists() and not is_empty:
+        raise AttributionError(
+            f"{str(folder)!r} holds shards and no {NAME}, so that nobody knows which run they are of: name another folder"
+        )
     if not path.exists() or (alone and is_empty):
         text = json.dumps(manifest, indent=2)
         try:

@@ -49,7 +49,9 @@ def found(pattern: str | os.PathLike | list) -> list[Path]:
     if isinstance(pattern, list):
         return [path for one in pattern for path in found(one)]
     if Path(pattern).is_dir():
-        paths = [path for path in Path(pattern).rglob("*") if path.suffix.lower() in IMAGES]
+        paths = [
+            path for path in Path(pattern).rglob("*") if path.suffix.lower() in IMAGES and not _hidden(path, Path(pattern))
+        ]
         sought = "images in the folder"
     else:
         paths = [Path(path) for path in glob.glob(os.fspath(pattern), recursive=True) if Path(path).is_file()]
@@ -57,6 +59,11 @@ def found(pattern: str | os.PathLike | list) -> list[Path]:
     if not paths:
         raise AttributionError(f"there are no {sought} {str(pattern)!r}")
     return sorted(paths)
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    """Whether it is, or lies in, what begins with a dot, as what other programs leave beside images does."""
+    return any(part.startswith(".") for part in path.relative_to(folder).parts)
 
 
 def kind_of(path: Path) -> str:

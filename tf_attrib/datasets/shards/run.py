@@ -19,7 +19,7 @@ from ...common.progress import progress
 from ...methods import Method, as_method
 from . import manifest, storage
 from .blocks import Kept, kept_as
-from .folder import AttributionSet, failures_path, shard_path, unreadable_path
+from .folder import SHARD, AttributionSet, failures_path, shard_path, unreadable_path
 from .gathering import Gathering
 from .isolated import Call, Isolated, as_target, checked_on_error
 from .paths import are_paths, of_images
@@ -130,7 +130,8 @@ def attribute_dataset(
     except OSError as error:
         raise AttributionError(f"the folder {str(folder)!r} cannot be made: {plain(error)}") from error
     with _alone(folder, k, n):
-        manifest.settle(folder, told, alone=n == 1)
+        with locked(folder / ".lock-manifest", f"another process begins in {str(folder)!r}", wait=True):
+            manifest.settle(folder, told, alone=n == 1)
         run = _Run(folder, how, source, call, kept, (k, n), shard_size, batch_size)
         run.clear()
         with progress(verbose, run.left() if verbose else None) as advance:
@@ -154,7 +155,7 @@ class _Run:
     ) -> None:
         self._folder, self._how, self._source, self._kept = folder, how, source, kept
         self._share, self._size, self._batch = share, shard_size, batch_size
-        self._raises = call.on_error == "raise"
+        self._raises, self._checked = call.on_error == "raise", 0
         self._attribute = Isolated(call, any(folder.glob(f"shard-*.{how}")))
 
     def _is_own(self, file: int, part: int) -> bool:
@@ -186,7 +187,9 @@ class _Run:
             try:
                 wanted = lambda part, file=file: self._is_wanted(file, part)  # noqa: E731
                 for part, batches in self._source.parts(file, self._size, self._batch, wanted):
+                    self._check_passed()
                     self._write(file, part, batches, advance)
+                self._check_passed(ended=True)
             except Unreadable as error:
                 if self._raises:
                     raise
@@ -196,6 +199,26 @@ class _Run:
                 notes = self._folder.glob(f"unreadable-{file:05d}-*.json") if self._share == (0, 1) else [note]
                 for note in notes:
                     note.unlink(missing_ok=True)
+
+    def _check_passed(self, ended: bool = False) -> None:
+        """Raises where a shard that is there has another number of rows than that part of a stream has now."""
+        passed = self._source.passed
+        for part in range(self._checked, len(passed)):
+            self._check_rows(shard_path(self._folder, 0, part, self._how), passed[part])
+        self._checked = len(passed)
+        if ended and passed:
+            for path in self._folder.glob(f"shard-00000-*.{self._how}"):
+                found = SHARD.fullmatch(path.name)
+                if found and int(found[2]) >= len(passed):
+                    self._check_rows(path, 0)
+
+    def _check_rows(self, path: Path, now: int) -> None:
+        there = storage.rows(path) if path.exists() else None
+        if there is not None and there != now:
+            raise AttributionError(
+                f"{str(path)!r} holds {there} rows, and where it was read the data have {now} now: they ended early, or are "
+                "others; name another folder, or delete that shard and those behind it"
+            )
 
     def _write(self, file: int, part: int, batches: Iterator[Rows], advance: Any) -> None:
         """One shard; what failed in it is written first, so that where there is a shard there is all about it."""
@@ -207,6 +230,8 @@ class _Run:
             if gathered.failures:
                 lines = "".join(json.dumps(vars(failure)) + "\n" for failure in gathered.failures)
                 self._written(about, lambda target: target.write(lines.encode()))
+            else:  # of a shard that was there once
+                about.unlink(missing_ok=True)
 
         self._written(path, fill)
 

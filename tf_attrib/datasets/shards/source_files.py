@@ -2,6 +2,7 @@
 
 import contextlib
 import functools
+import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,13 @@ from ...common import fingerprint
 from ...common.errors import AttributionError, nearest, plain
 from ...common.images import read_image
 from ...selection.frames import Given
+from .arrow_columns import as_array, unfit
 from .paths import arrow, found, kind_of, names_of, parquet_rows
 from .rows import Rows, Stream
 from .sources import InMemory, Parts, Source, Unreadable, Wanted, as_ids, as_label_column, parts_of
+
+# Of images names and sizes are compared with those of another run, and of so many, evenly spread, what is in them.
+LOOKED_AT = 1000
 
 
 def from_files(
@@ -52,12 +57,28 @@ def from_files(
         return ImageFiles(folder, paths, ids, labels, read)
     if len(paths) > 1:
         raise AttributionError(f"{plain(pattern)} means {len(paths)} array files: give one, or arrays")
-    loaded = np.load(paths[0], mmap_mode="r", allow_pickle=False)
-    return InMemory(loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}, ids, labels)
+    return InMemory(_loaded(paths[0]), ids, labels)
+
+
+def _loaded(path: Path) -> Any:
+    """An array, or several by name.
+
+    Raises:
+        AttributionError: it cannot be read.
+    """
+    try:
+        loaded = np.load(path, mmap_mode="r", allow_pickle=False)
+        return loaded if isinstance(loaded, np.ndarray) else {name: loaded[name] for name in loaded.files}
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise AttributionError(
+            f"{str(path)!r} cannot be read as np.save and np.savez write numbers and text: {plain(error, 200)}"
+        ) from error
 
 
 class _Files:
     """What files of rows have in common: each is read by itself, and one that cannot be read takes none of the others along."""
+
+    passed: Sequence[int] = ()
 
     @property
     def counts(self) -> tuple[int, ...] | None:
@@ -84,19 +105,20 @@ class _Files:
             raise Unreadable(f"{self.names[file]!r} cannot be read: {plain(getattr(error, 'message', error), 300)}") from error
 
     def _rows(self, file: int, start: int, columns: dict[str, np.ndarray], lost: dict[int, str] | None = None) -> Rows:
-        """Rows that begin at `start`, of columns by name with an entry for each of them that could be read."""
+        """Rows that begin at `start`, of columns by name with an entry for each of them that could be read; ids and labels may
+        have one for each."""
         for name, value in (("ids", self._ids), ("labels", self._labels)):
             if value is not None and value not in columns:
                 raise AttributionError(f"{name}={value!r} is no column of the data; there are: {nearest(value, columns)}")
         inputs = {name: value for name, value in columns.items() if name not in (self._ids, self._labels)}
         if not inputs:
             raise AttributionError("the data have no columns beside ids and labels: name the inputs, features=[...]")
-        count = len(next(iter(columns.values()))) + len(lost or ())
+        count = len(next(iter(inputs.values()))) + len(lost or ())
         labels = None if self._labels is None else as_label_column(columns[self._labels])
         ids = self._numbered(file, start, count) if self._ids is None else as_ids(columns[self._ids])
-        if lost and self._ids is not None:
+        if lost and len(ids) < count:
             ids = _widened(ids, lost, count)
-        if lost and labels is not None:
+        if lost and labels is not None and len(labels) < count:
             labels = _widened(labels, lost, count)
         return Rows(ids, as_inputs(self._attributor, inputs), labels, lost or {})
 
@@ -117,6 +139,22 @@ class ParquetFiles(_Files):
         if features is not None and (isinstance(features, str | Mapping) or not all(isinstance(one, str) for one in features)):
             raise AttributionError(f"features of Parquet files are names of columns, ['a', 'b'], got {features!r}")
         self._columns = None if features is None else [*features, *(one for one in (ids, labels) if one is not None)]
+        if features is None and len(attributor.input_specs or ()) == 1:
+            self._check_order()
+
+    def _check_order(self) -> None:
+        """Raises where columns that are put side by side are others, or in another order, in one file than in another."""
+        orders = {}
+        for path, name in zip(self._paths, self.names, strict=True):
+            with contextlib.suppress(OSError, ValueError):  # one that cannot be read is noted when it is its turn
+                own = [one for one in arrow()[1].read_schema(path).names if one not in (self._ids, self._labels)]
+                orders.setdefault(tuple(own), name)
+        if len(orders) > 1:
+            (one, first), (other, second) = list(orders.items())[:2]
+            raise AttributionError(
+                f"the columns of {first!r} are {plain(list(one), 200)}, and those of {second!r} {plain(list(other), 200)}: say "
+                f"which are the model's input, and in which order, features={plain(list(one), 200)}"
+            )
 
     @property
     def counts(self) -> tuple[int, ...] | None:
@@ -147,7 +185,12 @@ class ParquetFiles(_Files):
             table = opened.read_row_groups(groups, columns=self._columns).slice(skipped, stop - start)
         for first in range(0, stop - start, batch):
             part = table.slice(first, batch)
-            yield self._rows(file, start + first, {name: _as_array(part[name], name) for name in part.column_names})
+            names = self._columns or part.column_names
+            inputs = [name for name in names if name not in (self._ids, self._labels)]
+            lost = unfit(self._attributor, part, inputs)
+            whole = part.filter([place not in lost for place in range(len(part))]) if lost else part
+            columns = {name: as_array((whole if name in inputs else part)[name], name) for name in names}
+            yield self._rows(file, start + first, columns, lost)
 
 
 class RecordFiles(_Files):
@@ -184,23 +227,35 @@ class RecordFiles(_Files):
     def _parsed(self, serialized: tf.Tensor) -> tuple[dict[str, np.ndarray], dict[int, str]]:
         """The columns of the records that fit, and why others do not."""
         try:
-            return _dense(tf.io.parse_example(serialized, self._features)), {}
+            return self._dense(serialized), {}
         except tf.errors.OpError:
             good, lost = [], {}
             for place, one in enumerate(tf.unstack(serialized)):
                 try:
-                    good.append(_dense(tf.io.parse_example(one[None], self._features)))
+                    good.append(self._dense(one[None]))
                 except tf.errors.OpError as error:
                     lost[place] = f"the record does not fit features=: {plain(error.message, 300)}"
             empty = {name: np.zeros((0, *one.shape), one.dtype.as_numpy_dtype) for name, one in self._features.items()}
             return {name: np.concatenate([one[name] for one in good]) for name in self._features} if good else empty, lost
 
+    def _dense(self, serialized: tf.Tensor) -> dict[str, np.ndarray]:
+        """The columns of records all of which fit, in the order of `features`: TensorFlow sorts them by name."""
+        parsed = tf.io.parse_example(serialized, self._features)
+        for name, value in parsed.items():
+            if not isinstance(value, tf.Tensor):
+                raise AttributionError(
+                    f"the feature {name!r} is sparse or ragged: tf.io.FixedLenFeature(shape, dtype) makes it dense"
+                )
+        return {name: parsed[name].numpy() for name in self._features}
+
 
 class ImageFiles:
-    """Images, one a file; where they lie in folders, the folder is the class, as `keras.utils.image_dataset_from_directory` has
-    it. All together are one file of rows: what cannot be read is a row."""
+    """Images, one a file; where they lie in folders, the folder is the class. All together are one file of rows: what cannot be
+    read is a row. Folders have the numbers that `keras.utils.image_dataset_from_directory` gives them: those without images
+    count, and those within others do not."""
 
     names: tuple[str, ...] = ("",)
+    passed: Sequence[int] = ()
 
     def __init__(
         self, folder: Path | None, paths: Sequence[Path], ids: Any, labels: Any, read: Callable[[str], np.ndarray]
@@ -209,13 +264,12 @@ class ImageFiles:
             raise AttributionError("images have their paths as ids and their folders as labels: leave ids and labels out")
         self._paths, self._read, self.counts = paths, read, (len(paths),)
         self._ids = np.array([str(path.relative_to(folder)) if folder else path.name for path in paths])
-        classes = sorted({path.parent for path in paths})
-        self._labels = np.array([classes.index(path.parent) for path in paths]) if folder and folder not in classes else None
+        self._labels = None if folder is None else _classes(folder, paths)
 
     def fingerprint(self) -> str:
-        return fingerprint.fingerprint(
-            [(str(one), path.stat().st_size) for one, path in zip(self._ids, self._paths, strict=True)]
-        )
+        sizes = [path.stat().st_size for path in self._paths]
+        some = [self._paths[place] for place in np.unique(np.linspace(0, len(self._paths) - 1, LOOKED_AT).astype(int))]
+        return fingerprint.fingerprint([self._ids, self._labels, sizes, fingerprint.of_files(some)])
 
     def parts(self, file: int, size: int, batch: int, wanted: Wanted) -> Parts:
         for part in filter(wanted, range(-(-len(self._paths) // size))):
@@ -237,6 +291,13 @@ class ImageFiles:
                     )
             inputs = np.stack(images) if images else np.zeros((0, 1, 1, 1), np.float32)
             yield Rows(self._ids[which], inputs, None if self._labels is None else self._labels[which], lost)
+
+
+def _classes(folder: Path, paths: Sequence[Path]) -> np.ndarray | None:
+    """(n,), the number of the folder within `folder` that each image is in; None where one is in none."""
+    names = sorted(one.name for one in folder.iterdir() if one.is_dir() and not one.name.startswith("."))
+    own = [path.relative_to(folder).parts[0] for path in paths]
+    return np.array([names.index(one) for one in own]) if set(own) <= set(names) else None
 
 
 def image_reader(attributor: Attributor, value_range: tuple[float, float], resize: bool) -> Callable[[str], np.ndarray]:
@@ -266,33 +327,6 @@ def _in_rank(values: np.ndarray, spec: tf.TensorSpec | None) -> np.ndarray:
     """One number a row as the model wants it, (n,) or (n, 1)."""
     column = spec is not None and spec.shape.rank == 2 and spec.shape[1] in (None, 1)
     return values[:, None] if values.ndim == 1 and column else values
-
-
-def _as_array(column: Any, name: str) -> np.ndarray:
-    """(n, ...) from a column of Arrow: numbers, text, lists of one length, tensors."""
-    pa, _ = arrow()
-    values = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
-    if isinstance(values, pa.FixedShapeTensorArray):
-        if not values.null_count:
-            return values.to_numpy_ndarray()
-        values = values.storage
-    if pa.types.is_fixed_size_list(values.type) or pa.types.is_list(values.type) or pa.types.is_large_list(values.type):
-        lengths = set(values.value_lengths().drop_null().to_pylist()) if len(values) else {0}
-        if len(lengths) != 1 or values.null_count:
-            raise AttributionError(f"column {name!r} holds lists of different lengths, {sorted(lengths)[:5]}: pad them to one")
-        inner = _as_array(values.flatten(), name)
-        return inner.reshape(len(values), lengths.pop(), *inner.shape[1:])
-    return values.to_numpy(zero_copy_only=False)
-
-
-def _dense(columns: Mapping[str, Any]) -> dict[str, np.ndarray]:
-    """Columns of parsed records as arrays."""
-    for name, value in columns.items():
-        if not isinstance(value, tf.Tensor):
-            raise AttributionError(
-                f"the feature {name!r} is sparse or ragged: tf.io.FixedLenFeature(shape, dtype) makes it dense"
-            )
-    return {name: value.numpy() for name, value in columns.items()}
 
 
 def _widened(values: np.ndarray, lost: Mapping[int, str], count: int) -> np.ndarray:

@@ -1,7 +1,7 @@
 """Data of any kind as rows, by which file they are in and which part of it: from memory, and from what gives batches."""
 
 import itertools
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -30,9 +30,11 @@ class Source(Protocol):
     Attributes:
         names: of its files; of what is in none, one name that is empty.
         counts: how many rows each has, where that is known beforehand.
+        passed: of a stream, whose fingerprint knows only how it begins, how many rows each part had that was read to its end.
     """
 
     names: tuple[str, ...]
+    passed: Sequence[int]
 
     @property
     def counts(self) -> tuple[int, ...] | None: ...
@@ -55,6 +57,7 @@ class InMemory:
     """Arrays, DataFrames, or a list or dict of them, with an entry for each row."""
 
     names: tuple[str, ...] = ("",)
+    passed: Sequence[int] = ()
 
     def __init__(self, inputs: Any, ids: Any = None, labels: Any = None) -> None:
         inputs, ids = _pulled(inputs, ids, "ids")
@@ -93,7 +96,8 @@ class Streamed:
     counts: tuple[int, ...] | None = None
 
     def __init__(self, elements: Iterator[Any], ids: str | int | None, labels: str | int | None) -> None:
-        self._ids, self._labels, self._seen = ids, labels, 0
+        self._ids, self._labels, self._seen, self.passed = ids, labels, 0, []
+        self._any_labels: bool | None = None  # whether batches have labels
         first = next(elements, None)
         if first is None:
             raise AttributionError("the data hold no batches (a generator gives its batches once only)")
@@ -117,6 +121,10 @@ class Streamed:
                 inputs, found[name] = _pulled(inputs, place, name)
         if self._labels is None and len(parts) > 1 and self._ids != 1:
             found["labels"] = _as_numpy(parts[1])
+        has = found["labels"] is not None
+        self._any_labels = has if self._any_labels is None else self._any_labels
+        if has != self._any_labels:
+            raise AttributionError("some batches of the data have labels, and others do not: give them with all or none")
         count = example_count(inputs)
         ids = np.arange(self._seen, self._seen + count) if found["ids"] is None else counted("ids", found["ids"], inputs)
         labels = None if found["labels"] is None else as_label_column(counted("labels", found["labels"], inputs))
@@ -124,11 +132,12 @@ class Streamed:
         return Rows(as_ids(ids), inputs, labels)
 
     def parts(self, file: int, size: int, batch: int, wanted: Wanted) -> Parts:
-        return parts_of(self._stream, size, batch, wanted)
+        return parts_of(self._stream, size, batch, wanted, self.passed)
 
 
-def parts_of(stream: Stream, size: int, batch: int, wanted: Wanted) -> Parts:
-    """The parts of a stream, as `Source.parts` gives them. What is not taken of one is read too, to come to the next."""
+def parts_of(stream: Stream, size: int, batch: int, wanted: Wanted, passed: list[int] | None = None) -> Parts:
+    """The parts of a stream, as `Source.parts` gives them. What is not taken of one is read too, to come to the next; how many
+    rows it had is then added to `passed`."""
     for part in itertools.count():
         one = _Part(stream, size, batch)
         first = next(one, None)
@@ -138,19 +147,21 @@ def parts_of(stream: Stream, size: int, batch: int, wanted: Wanted) -> Parts:
             yield part, itertools.chain([first], one)
         for _ in one:
             pass
+        if passed is not None:
+            passed.append(size - one.left)
 
 
 class _Part(Iterator[Rows]):
     """The batches of one part of a stream."""
 
     def __init__(self, stream: Stream, size: int, batch: int) -> None:
-        self._stream, self._left, self._batch = stream, size, batch
+        self._stream, self.left, self._batch = stream, size, batch
 
     def __next__(self) -> Rows:
-        rows = self._stream.take(min(self._batch, self._left)) if self._left else None
+        rows = self._stream.take(min(self._batch, self.left)) if self.left else None
         if rows is None:
             raise StopIteration
-        self._left -= len(rows)
+        self.left -= len(rows)
         return rows
 
 
@@ -216,11 +227,31 @@ def as_ids(values: np.ndarray) -> np.ndarray:
     """
     if values.ndim == 2 and values.shape[1] == 1:
         values = values[:, 0]
+    if (
+        values.ndim == 1
+        and values.dtype.kind == "O"
+        and len(values)
+        and all(isinstance(one, int | np.integer) and not isinstance(one, bool) for one in values)
+    ):
+        values = np.array(values.tolist())
     if values.ndim == 1 and values.dtype.kind in "iu":
+        if len(values) and values.max() > np.iinfo(np.int64).max:
+            raise AttributionError(
+                f"ids that are numbers must be below 2**63, got {values.max()}: give them as text, ids.astype(str)"
+            )
         return values.astype(np.int64)
     if values.ndim == 1 and values.dtype.kind in "OSU":
-        return np.array([one.decode() if isinstance(one, bytes) else str(one) for one in values], dtype=str)
-    raise AttributionError(f"ids must be whole numbers or text, (n,), got {values.dtype} {values.shape}")
+        absent = [place for place, one in enumerate(values) if one is None or one != one] if values.dtype.kind == "O" else []
+        if absent:
+            raise AttributionError(
+                f"every row needs an id, and there is {values[absent[0]]!r}: leave ids out, to number the rows"
+            )
+        try:
+            return np.array([one.decode() if isinstance(one, bytes) else str(one) for one in values], dtype=str)
+        except UnicodeDecodeError as error:
+            raise AttributionError(f"ids that are bytes must be text in UTF-8: {error}") from None
+    missing = ", in which numbers that are missing are NaN" if values.dtype.kind == "f" and np.isnan(values).any() else ""
+    raise AttributionError(f"ids must be whole numbers or text, (n,), got {values.dtype} {values.shape}{missing}")
 
 
 def as_label_column(values: np.ndarray) -> np.ndarray:

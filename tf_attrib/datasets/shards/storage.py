@@ -59,6 +59,12 @@ def count(path: Path) -> int:
     return sum(len(block) for block in read(path, ["id"]))
 
 
+def rows(path: Path) -> int | None:
+    """How many rows a shard is of; None where it has entries for positions."""
+    blocks = list(read(path, ["id", "example"]))
+    return None if any("example" in block.columns for block in blocks) else sum(map(len, blocks))
+
+
 def _merged(header: dict | None, other: dict | None) -> dict | None:
     """The words of two blocks: those of the first, with the notes and names of classes of both."""
     if header is None or other is None:
