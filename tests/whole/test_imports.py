@@ -26,7 +26,7 @@ ROOMS = (
     ("methods",),
     ("attribution",),
     ("attributor",),
-    ("datasets", "training", "metrics", "doctor"),
+    ("datasets", "training", "metrics", "doctor", "generation"),
     ("extend", "beam", "tfma"),
     ("demo",),
     ("cli",),
