@@ -210,7 +210,6 @@ class GenerationAttribution:
             row_column=self.row_column,
             context=len(self.columns) if self.context is None else self.context,
             read=self.read,
-            scores=np.asarray(self.scores, np.float64),
             probabilities=self.probabilities,
             result=self.attribution,
             parts=self.context is None,
@@ -233,7 +232,7 @@ class GenerationAttribution:
         Raises:
             AttributionError: the file exists.
         """
-        from ..view.generation import page
+        from ..view.generation_page import page
 
         html = page(self.told())
         if path is not None:
@@ -243,7 +242,7 @@ class GenerationAttribution:
         return html
 
     def _repr_html_(self) -> str:
-        from ..view.generation import framed
+        from ..view.generation_page import framed
 
         return framed(self.told())
 
