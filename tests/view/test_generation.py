@@ -37,7 +37,7 @@ def told(columns=("the", "cat", "sat", "down", "."), values=VALUES, parts=False,
 
 
 def seen(tmp_path, html, probe, policy=True, size="1000,800"):
-    """What a browser makes of the page, and what `probe`, a script, finds there: the policy of the page keeps it from running."""
+    """What a browser makes of the page, and what `probe`, a script, finds there: the policy of the page keeps it out."""
     if not policy:
         html = re.sub(r"<meta http-equiv=[^>]*>", "", html)
     html = html.replace("</body>", f"<script>document.body.dataset.seen = JSON.stringify({probe})</script></body>")
