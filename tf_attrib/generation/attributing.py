@@ -96,7 +96,10 @@ def _attributed(
     errors = None if result.standard_error is None else _by_token(result.standard_error, names, rows, result.kind)
     whole[behind & np.isfinite(whole)] = 0
     return dataclasses.replace(
-        with_numbers(result, whole, error=errors), inputs=np.concatenate([rows.source, rows.written], 1), place="embeddings"
+        with_numbers(result, whole, error=errors),
+        inputs=None,
+        place="embeddings",
+        left_out=tuple(one for one in result.left_out if "mask" not in one),
     )
 
 

@@ -48,15 +48,17 @@ def continued(
 
 
 def _by_task(model: LanguageModel, source: np.ndarray, begun: np.ndarray, room: int, seed: int | None) -> np.ndarray:
-    written = np.pad(begun, (0, room - len(begun)))[None]
+    task, stops = model.task, model.vocabulary.stops
+    assert task is not None
+    # what is still to be written must hold no token that ends a text, or nothing is
+    filler = next(one for one in range(len(stops) + 1) if one not in stops)
+    written = np.pad(begun, (0, room - len(begun)), constant_values=filler)[None]
     there = (np.arange(room) < len(begun))[None]
     inputs: dict[str, Any] = {"token_ids": written, "padding_mask": there}
     if model.encodes:
         inputs = {f"decoder_{key}": value for key, value in inputs.items()}
         inputs |= {"encoder_token_ids": source[None], "encoder_padding_mask": np.ones((1, len(source)), bool)}
     inputs = {key: tf.constant(value) for key, value in inputs.items()}
-    task, stops = model.task, model.vocabulary.stops
-    assert task is not None
     with _seeded(task.sampler, seed):
         made = task.make_generate_function()(inputs, stop_token_ids=list(stops) or None)
     found = np.asarray(made["decoder_token_ids" if model.encodes else "token_ids"])[0, len(begun) :].astype(np.int32)

@@ -87,7 +87,7 @@ class GenerationAttribution:
     @property
     def continuation(self) -> str:
         """The text that is explained."""
-        return text_of(self.rows)
+        return text_of(self.rows, self.columns)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -153,7 +153,7 @@ class GenerationAttribution:
         _, groups = np.unique(groups * 4 + borders, return_inverse=True)
         count = int(groups.max()) + 1
         self._refuse_means(what)
-        columns = tuple(text_of([self.columns[one] for one in np.flatnonzero(groups == i)]) for i in range(count))
+        columns = tuple(text_of([self.columns[one] for one in np.flatnonzero(groups == i)], self.columns) for i in range(count))
         found = dataclasses.replace(
             self,
             attribution=_with_values(self.attribution, _summed(self.attributions, groups, count)),
@@ -172,7 +172,7 @@ class GenerationAttribution:
         many = [np.flatnonzero(labels == i) for i in range(len(values))]
         if name is None and all(len(one) == 1 for one in many):
             return self
-        rows = tuple(text_of([self.rows[i] for i in one]) if name is None else name for one in many)
+        rows = tuple(text_of([self.rows[i] for i in one], self.columns) if name is None else name for one in many)
         columns = np.array([self.row_column[one[0]] if name is None else -1 for one in many])
         chance = np.array([np.exp(np.log(self.probabilities[one]).sum()) if name is None else np.nan for one in many])
         return dataclasses.replace(

@@ -39,9 +39,13 @@ def sentence_groups(pieces: Sequence[str]) -> np.ndarray:
     return np.concatenate([[0], np.cumsum(ends & last)[:-1]]) if len(pieces) else words
 
 
-def text_of(pieces: Sequence[str]) -> str:
-    """Pieces as text: blanks where the vocabulary has them, or between words where it has none."""
-    if any(piece[:1].isspace() for piece in pieces):
+def text_of(pieces: Sequence[str], among: Sequence[str] = ()) -> str:
+    """Pieces as text: blanks where the vocabulary has them, or between words where it has none.
+
+    Args:
+        among: others that they are a part of, which tell more of the vocabulary.
+    """
+    if any(piece[:1].isspace() for piece in (*pieces, *among)):
         return "".join(pieces)
     words = word_groups(pieces)
     joined = [piece.removeprefix("##") if i and words[i] == words[i - 1] else piece for i, piece in enumerate(pieces)]
