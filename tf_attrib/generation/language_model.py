@@ -7,7 +7,7 @@ import numpy as np
 
 from ..attributor import Attributor
 from ..common.errors import AttributionError
-from .vocabulary import Vocabulary, as_vocabulary
+from .vocabulary import as_vocabulary
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -43,8 +43,10 @@ class LanguageModel:
         self.task = self.attributor.model if hasattr(self.attributor.model, "backbone") else None
         self.preprocessor = getattr(self.task, "preprocessor", None)
         known = tokenizer if tokenizer is not None else getattr(self.preprocessor, "tokenizer", None)
-        self.vocabulary: Vocabulary = as_vocabulary(known)
+        self._tokenizer, self.vocabulary = known, as_vocabulary(known)
         specs = self.attributor.input_specs
+        if specs is not None and len(specs) > 1 and self.attributor.at is None:
+            self.attributor = self.attributor.observing("embeddings")  # a mask that becomes float is no token
         self._names = None if specs is None else {str(key): spec for key, spec in specs.items()}
         self.encodes = self._names is not None and {"encoder_token_ids", "decoder_token_ids"} <= set(self._names)
         if self._names is not None:
@@ -113,12 +115,12 @@ class LanguageModel:
         return ids, np.array([self._start()], np.int32)
 
     def _start(self) -> int:
-        tokenizer = getattr(self.preprocessor, "tokenizer", None)
-        found = getattr(tokenizer, "start_token_id", None)
-        found = getattr(tokenizer, "pad_token_id", None) if found is None else found
+        names = ("start_token_id", "pad_token_id")
+        found = next((one for name in names if (one := getattr(self._tokenizer, name, None)) is not None), None)
         if found is None:
             raise AttributionError(
-                "the decoder's start token is not known: give the prompt as text to a task with a preprocessor"
+                "the decoder's start token is not known: give tokenizer= with a start_token_id, or text to a task with a "
+                "preprocessor"
             )
         return int(found)
 
