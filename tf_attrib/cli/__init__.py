@@ -10,10 +10,10 @@ from typing import TextIO
 
 from .._version import __version__
 from ..common.errors import AttributionError, MissingExtra, printable
-from . import attribute, compare, demo, diagnose, inspect, reading, run
+from . import attribute, compare, demo, diagnose, generate, inspect, reading, run
 
 # In the order that `tf-attrib --help` lists them.
-COMMANDS = (demo, attribute, run, diagnose, compare, inspect)
+COMMANDS = (demo, attribute, generate, run, diagnose, compare, inspect)
 
 
 def main(arguments: list[str] | None = None) -> int:

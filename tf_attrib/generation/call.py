@@ -170,7 +170,8 @@ def _following(model: LanguageModel, prompt: Any, begun: np.ndarray, given: Any,
     """
     found = model.vocabulary.ids(given, what)
     if isinstance(given, str) and isinstance(prompt, str) and not model.encodes:
-        alone, joined = (model.vocabulary.ids(text, what) for text in (prompt, prompt + given))
+        texts = (prompt, prompt + model.vocabulary.between + given)
+        alone, joined = (model.vocabulary.ids(text, what) for text in texts)
         if not np.array_equal(joined[: len(alone)], alone):
             at = int((joined[: len(alone)] != alone[: len(joined)]).argmax()) if len(joined) >= len(alone) else len(joined) - 1
             pieces = model.vocabulary.pieces(joined[max(at - 1, 0) : at + 2])

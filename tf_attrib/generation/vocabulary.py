@@ -23,11 +23,13 @@ class Vocabulary:
         pieces: from ids to the text of each; "17" where no words are known.
         encode: from text to ids, or None.
         stops: ids that end a text.
+        between: what parts two texts that follow each other: a blank where tokens are words.
     """
 
     pieces: Callable[[Sequence[int]], list[str]]
     encode: Callable[[str], list[int]] | None = None
     stops: tuple[int, ...] = ()
+    between: str = ""
 
     def ids(self, given: Any, what: str) -> np.ndarray:
         """int32 (length,), of text or of ids.
@@ -66,12 +68,11 @@ def as_vocabulary(tokenizer: Any) -> Vocabulary:
     if hasattr(tokenizer, "id_to_token"):
         return Vocabulary(_Pieces(tokenizer), lambda text: np.asarray(tokenizer(text)).tolist(), _stops(tokenizer))
     if hasattr(tokenizer, "get_vocabulary"):
-        return Vocabulary(
-            _Words(tokenizer.get_vocabulary()), lambda text: np.trim_zeros(np.ravel(tokenizer([text])), "b").tolist()
-        )
+        words = _Words(tokenizer.get_vocabulary())
+        return Vocabulary(words, lambda text: np.trim_zeros(np.ravel(tokenizer([text])), "b").tolist(), between=" ")
     if isinstance(tokenizer, list | tuple | np.ndarray) and all(isinstance(word, str) for word in tokenizer):
         words = _Words(list(tokenizer))
-        return Vocabulary(words, words.encode)
+        return Vocabulary(words, words.encode, between=" ")
     if callable(tokenizer):
         return Vocabulary(_numbers, lambda text: np.ravel(tokenizer(text)).tolist())
     raise AttributionError(f"tokenizer must be {TAKEN}; got {type(tokenizer).__name__}")
