@@ -214,6 +214,22 @@ def test_what_does_not_fit_is_refused():
     assert_refused(lambda: call(attributor(causal=False), PROMPT, NEXT), "not causal", "log_probability")
 
 
+def test_positions_that_are_made_of_the_ids_are_no_tokens():
+    """As `cumsum(ones_like(ids))` makes them; two embeddings of the ids themselves are two tensors, and one must be chosen."""
+    ids = tf.keras.Input((None,), dtype="int32")
+    wide = tf.keras.initializers.RandomNormal(stddev=1.0, seed=1)
+    words = tf.keras.layers.Embedding(WORDS, 4, name="words", embeddings_initializer=wide)(ids)
+    places = tf.keras.layers.Embedding(20, 4, name="places", embeddings_initializer=wide)
+    head = tf.keras.layers.Dense(WORDS, kernel_initializer=wide)
+    counted = tf.keras.ops.cumsum(tf.keras.ops.ones_like(ids), 1) - 1
+    found = ta.attribute_generation(tf.keras.Model(ids, head(tf.keras.ops.gelu(words + places(counted)))), PROMPT, NEXT)
+    # each word here follows from the one in front of it alone
+    assert (np.count_nonzero(found.attributions, 1) == 1).all()
+    assert found.attributions[np.arange(4), np.arange(5, 9)].all()
+    two = tf.keras.Model(ids, head(tf.keras.ops.gelu(words + places(ids % 20))))
+    assert_refused(lambda: ta.attribute_generation(two, PROMPT, NEXT), "there are 2: words, places", "at=")
+
+
 def test_models_without_logits_are_refused():
     tokens = tf.keras.Input((None,), dtype="int32")
     vectors = tf.keras.layers.Embedding(9, 4)(tokens)

@@ -117,15 +117,13 @@ def _names(attributor: Attributor, inputs: dict, model: LanguageModel) -> list:
 
 def _by_token(values: Any, names: list, rows: Rows, kind: str) -> np.ndarray:
     """(n, s + w) float64, of the selected tensors in their structure, (n, length) or (n, length, dimension)."""
-    leaves = flatten(values)
-    if names == [None]:
-        names = list(leaves)
+    leaves, widths = flatten(values), [rows.source.shape[1], rows.written.shape[1]][-len(names) :]
     if len(leaves) != len(names):
         raise AttributionError(
             f"attributions are wanted to one tensor of tokens, and there are {len(leaves)}: {', '.join(map(str, leaves))}; "
             "choose one, ta.Attributor(model, at=ta.embeddings(name))"
         )
-    widths = [rows.source.shape[1], rows.written.shape[1]][-len(names) :]
+    names = list(leaves) if names == [None] else names
     found = []
     for name, width in zip(names, widths, strict=True):
         leaf = np.asarray(leaves[name], np.float64)
