@@ -197,3 +197,16 @@ def test_what_does_not_fit_is_refused():
     assert_refused(call(segments=PARTS, method="ablation", contrast=[3]), "integrated_gradients")
     assert_refused(call(method="ablation").__call__().total, "add up")
     assert_refused(call(segments=PARTS, method=ta.LIME(n_samples=3)), "n_samples")
+
+
+def test_scores_that_are_not_finite_are_refused_or_marked():
+    """A token that the model never gives: its log-probability is minus infinity."""
+    model = small_gpt()
+    never = np.where(np.arange(WORDS) == 3, -np.inf, 0).astype("float32")
+    broken = ta.Attributor(lambda ids: model(ids) + never)
+    options = {"segments": PARTS, "method": "shapley_sampling"}
+    assert_refused(lambda: ta.attribute_generation(broken, PROMPT, [5, 3], **options), "1 tokens", "mark")
+    found = ta.attribute_generation(broken, PROMPT, [5, 3], on_error="mark", **options)
+    assert found.status.tolist() == ["converged", "not_finite"]
+    assert np.isnan(found.attributions[1]).all()
+    assert np.isfinite(found.attributions[0]).all()

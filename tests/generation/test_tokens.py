@@ -13,7 +13,7 @@ from ..helpers.small_gpt import LENGTH, WORDS, from_embeddings, ids_of, small_gp
 
 NAMES = ["<s>", *(f"word{i}" for i in range(1, WORDS))]
 PROMPT, NEXT = ids_of(6), ids_of(4, seed=1)
-EXACT = ta.IntegratedGradients(rule="gauss_legendre", n_steps=60)
+EXACT = ta.IntegratedGradients(rule="gauss_legendre", n_steps=32)
 
 
 @functools.cache
@@ -194,6 +194,23 @@ def test_the_log_probability_of_any_head_is_a_unit_of_its_own():
     assert abs(found.gap[0]) < 0.05
 
 
+def test_rows_that_are_attributed_in_turn_are_those_of_one_go(monkeypatch):
+    ids, following = PROMPT, ids_of(10, seed=4)
+    whole = ta.attribute_generation(attributor(), ids, following, method="gradient_times_input")
+    monkeypatch.setattr("tf_attrib.generation.attributing.TOGETHER", 1)
+    found = ta.attribute_generation(attributor(), ids, following, method="gradient_times_input")
+    np.testing.assert_allclose(found.attributions, whole.attributions, atol=1e-6)
+    np.testing.assert_allclose(found.gap, whole.gap, atol=1e-5)
+
+
+def test_text_is_read_by_a_layer_or_a_function():
+    layer = tf.keras.layers.TextVectorization(vocabulary=[f"w{i}" for i in range(WORDS - 2)], output_sequence_length=12)
+    found = ta.attribute_generation(attributor(), "w1 w2 w3", "w4 w5", tokenizer=layer, method="gradient_times_input")
+    assert found.columns == ("w1", "w2", "w3", "w4", "w5")
+    letters = ta.attribute_generation(attributor(), "abc", "de", tokenizer=lambda text: [ord(one) - 96 for one in text])
+    assert letters.columns == ("1", "2", "3", "4", "5")
+
+
 def test_what_does_not_fit_is_refused():
     call = ta.attribute_generation
     one = attributor()
@@ -209,6 +226,10 @@ def test_what_does_not_fit_is_refused():
     assert_refused(lambda: call(one, PROMPT, NEXT, max_length=9), "leave max_length out")
     assert_refused(lambda: call(one, PROMPT, NEXT, contrast=NEXT), "nothing sets them apart")
     assert_refused(lambda: call(one, PROMPT, NEXT, contrast=NEXT[:2]), "begins with the whole")
+    assert_refused(lambda: call(one, PROMPT, NEXT, contrast=[3, 4], targets=[0]), "leave targets out")
+    assert_refused(lambda: call(one, PROMPT, NEXT, contrast=[3], absent=0), "absent=")
+    assert_refused(lambda: call(one, PROMPT, NEXT, on_error="skip"), "'skip'")
+    assert_refused(lambda: call(one, PROMPT, NEXT, batch_size=4), "the attributor itself")
     assert_refused(lambda: call(one, PROMPT, max_length=6), "no room", "max_length=6")
     assert_refused(lambda: call(one, [PROMPT, PROMPT], NEXT), "one text", "(2, 6)")
     assert_refused(lambda: call(attributor(causal=False), PROMPT, NEXT), "not causal", "log_probability")

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from ..attributor import Attributor
 from ..common.checks import is_whole, whole_or_none
 from ..common.errors import AttributionError
 from ..common.failures import plain_failures
+from ..common.progress import progress
 from ..methods import Method, as_method
 from ..selection.token_scores import UNITS
 from . import contrasting
@@ -84,6 +86,10 @@ def attribute_generation(
     method = as_method(method)
     whole_or_none("max_length", max_length)
     whole_or_none("seed", seed, 0)
+    if verbose not in ("auto", True, False) or on_error not in ("raise", "mark"):
+        raise AttributionError(
+            f"verbose must be 'auto', True or False, and on_error 'raise' or 'mark'; got {verbose!r} and {on_error!r}"
+        )
     if of not in UNITS:
         raise AttributionError(f"of must be {', '.join(map(repr, UNITS))}; got {of!r}")
     language = LanguageModel(model, tokenizer, **_settings(model, batch_size, memory))
@@ -102,6 +108,10 @@ def attribute_generation(
     which, total = _targets(targets, len(written), of)
     asked = _Asked(language, sequence, which, total, of, method, baselines, absent, segments, prompt)
     options = {"seed": seed, "verbose": verbose, "on_error": on_error}
+    if absent is not None and not takes_parts(method):
+        raise AttributionError(
+            "absent= is for methods that leave parts out, such as 'shapley_sampling'; this one takes baselines="
+        )
     if contrast is not None:
         return _contrasted(asked, _following(language, prompt, begun, contrast, "the contrast"), targets, options)
     return _explained(asked, options)
@@ -146,8 +156,6 @@ class _Asked:
 
 
 def _settings(model: Any, batch_size: int | None, memory: int | None) -> dict[str, Any]:
-    from ..attributor import Attributor
-
     given = {name: value for name, value in (("batch_size", batch_size), ("memory", memory)) if value is not None}
     if given and isinstance(model, Attributor):
         raise AttributionError(
@@ -212,11 +220,7 @@ def _explained(asked: _Asked, options: dict[str, Any]) -> GenerationAttribution:
     logs = scores if asked.of == "log_probability" else causal_scores(asked.model, sequence, "log_probability")
     chance = np.exp(logs.sum(keepdims=True) if asked.total else logs[which])
     if takes_parts(asked.method):
-        return _by_leaving_out(asked, options["seed"], chance)
-    if asked.absent is not None:
-        raise AttributionError(
-            "absent= is for methods that leave parts out, such as 'shapley_sampling'; this one takes baselines="
-        )
+        return _by_leaving_out(asked, chance, **options)
     count = 1 if asked.total else len(which)
     positions, tokens = sequence.start + which - 1, sequence.written[sequence.start + which]
     position, token = (one[None] if asked.total else one[:, None] for one in (positions, tokens))
@@ -256,7 +260,9 @@ def _rows(asked: _Asked, pieces: list[str]) -> tuple[str, ...]:
     return tuple(pieces[asked.sequence.context + one] for one in asked.which)
 
 
-def _by_leaving_out(asked: _Asked, seed: int | None, chance: np.ndarray) -> GenerationAttribution:
+def _by_leaving_out(
+    asked: _Asked, chance: np.ndarray, seed: int | None, verbose: str | bool, on_error: str
+) -> GenerationAttribution:
     if asked.baselines is not None:
         raise AttributionError(
             "baselines= are at the embeddings; what stands for parts that are left out is absent=, a token id"
@@ -266,7 +272,9 @@ def _by_leaving_out(asked: _Asked, seed: int | None, chance: np.ndarray) -> Gene
     parts = asked.parts()
     remaining = Remaining(asked.model, asked.sequence, parts, asked.which, asked.of, asked.absent, asked.total)
     words = f"{UNITS[asked.of].replace('_', '-')} of tokens"
-    result = as_result(attribute_parts(remaining, asked.method, seed), asked.method, remaining, UNITS[asked.of], words)
+    with progress(verbose, None) as advance:
+        fields = attribute_parts(remaining, asked.method, seed, advance)
+    result = as_result(fields, asked.method, remaining, UNITS[asked.of], words, on_error == "mark")
     pieces, count = asked.pieces, len(result)
     if asked.segments is None:
         own = asked.which + asked.sequence.context if not asked.total else np.full(count, -1)
@@ -291,6 +299,11 @@ def _contrasted(asked: _Asked, foil: np.ndarray, targets: Any, options: dict[str
     asked.model.check(other, vocabulary_size(asked.model))
     logs = causal_scores(asked.model, sequence, "log_probability")
     single = len(foil) == 1 and not asked.total and (len(logs) == 1 or targets is not None)
+    if not single and targets is not None and not isinstance(targets, str):
+        raise AttributionError(
+            "targets= with a contrast of several tokens: it is the continuation as a whole that is contrasted then; leave "
+            "targets out, or give one token to be contrasted with"
+        )
     if not single and of == "probability":
         raise AttributionError("continuations of several tokens are contrasted by of='log_probability', or 'logits'")
     less = f" rather than {text_of(asked.model.vocabulary.pieces(foil.tolist())).strip()}"

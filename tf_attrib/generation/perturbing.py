@@ -13,7 +13,7 @@ from ..attribution import Attribution
 from ..common.errors import AttributionError
 from ..common.types import present
 from ..engine.copies import drawn
-from ..engine.integral.refined import CONVERGED, MAX_EVALUATIONS
+from ..engine.integral.refined import CONVERGED, MAX_EVALUATIONS, NOT_FINITE
 from ..methods import Ablation, Method
 from ..methods.coalitions.estimators import Estimator
 from ..methods.coalitions.game import Game
@@ -86,8 +86,13 @@ class Remaining:
         return ids[order], stays.sum(1)
 
 
-def attribute_parts(remaining: Remaining, method: Any, seed: int | None) -> dict[str, Any]:
+def attribute_parts(
+    remaining: Remaining, method: Any, seed: int | None, advance: Callable[[int], None] = lambda rows: None
+) -> dict[str, Any]:
     """The fields of a result: what each part (t, parts) is worth to each token of the continuation.
+
+    Args:
+        advance: is told how many coalitions were evaluated.
 
     Raises:
         AttributionError: what the method's settings do not allow.
@@ -96,32 +101,44 @@ def attribute_parts(remaining: Remaining, method: Any, seed: int | None) -> dict
     if method.groups is not None:
         raise AttributionError(f"{type(method).__name__}(groups=...) is for tensors; parts of a prompt are segments=")
     everyone = np.ones((1, count), bool)
-    scores, below = remaining.scores(np.concatenate([everyone, ~everyone]))
+
+    def evaluate(coalitions: np.ndarray) -> np.ndarray:
+        advance(len(coalitions))
+        return remaining.scores(coalitions)
+
+    scores, below = evaluate(np.concatenate([everyone, ~everyone]))
     found: dict[str, Any] = {"scores": scores, "baseline_scores": below}
     if isinstance(method, Ablation):
-        without = remaining.scores(~np.eye(count, dtype=bool))
+        without = evaluate(~np.eye(count, dtype=bool))
         values = (scores - without).T
         return found | {"attributions": values, "forward_evaluations": np.full(len(scores), count + 2)}
-    return found | _played(remaining, method, scores, below, drawn(seed))
+    with np.errstate(invalid="ignore"):  # scores that are not finite are told of when all is done
+        return found | _played(evaluate, count, method, scores, below, drawn(seed))
 
 
-def _played(remaining: Remaining, method: Coalitions, scores: np.ndarray, below: np.ndarray, seed: int) -> dict[str, Any]:
+def _played(
+    evaluate: Callable[[np.ndarray], np.ndarray],
+    count: int,
+    method: Coalitions,
+    scores: np.ndarray,
+    below: np.ndarray,
+    seed: int,
+) -> dict[str, Any]:
     """Games of one token each, which all draw the same coalitions: one forward pass serves them all."""
-    count = len(remaining.parts.names)
     games = [
         Game(np.arange(count), float(one), np.array([low]), np.random.default_rng(seed))
         for one, low in zip(scores, below, strict=True)
     ]
     tolerance = method.tolerance if isinstance(method, ShapleyMethod) else None
     estimators = [present(method.estimator(game)) for game in games]
-    rows, draws = _drawn(estimators, remaining.scores, first_draws(estimators[0], _most(method), _fixed(method)))
+    rows, draws = _drawn(estimators, evaluate, first_draws(estimators[0], _most(method), _fixed(method)))
     error = _errors(estimators)
     while tolerance is not None and (error > tolerance).any() and not estimators[0].exact:
         room = (_most(method) - rows) // estimators[0].cost
-        more = min(room, further_draws(draws, float(error.max()), tolerance))
+        more = min(room, further_draws(draws, float(np.nanmax(error)), tolerance))
         if more <= 0:
             break
-        evaluated, _ = _drawn(estimators, remaining.scores, more)
+        evaluated, _ = _drawn(estimators, evaluate, more)
         rows, draws, error = rows + evaluated, draws + more, _errors(estimators)
     found = [one.estimate() for one in estimators]
     fields: dict[str, Any] = {
@@ -157,10 +174,25 @@ def _errors(estimators: list[Estimator]) -> np.ndarray:
     return np.array([relative_error(*one.estimate()) for one in estimators])
 
 
-def as_result(fields: dict[str, Any], method: Method, remaining: Remaining, unit: str, words: str) -> Attribution:
-    """The result of `attribute_parts`."""
+def as_result(fields: dict[str, Any], method: Method, remaining: Remaining, unit: str, words: str, mark: bool) -> Attribution:
+    """The result of `attribute_parts`.
+
+    Args:
+        mark: whether tokens whose scores are not finite are marked, and not an error.
+
+    Raises:
+        AttributionError: such scores.
+    """
     attributions = np.asarray(fields["attributions"], np.float64)
-    gap = attributions.sum(1) - (fields["scores"] - fields["baseline_scores"]) if method.in_score_units else None
+    bad = ~np.isfinite(np.column_stack([attributions, fields["scores"], fields["baseline_scores"]])).all(1)
+    if bad.any():
+        if not mark:
+            raise AttributionError(f"the scores of {bad.sum()} tokens are NaN or infinite; on_error='mark' does the others")
+        attributions[bad] = np.nan
+        status = fields.get("status", np.full(len(bad), "", object))
+        fields = fields | {"status": np.where(bad, NOT_FINITE, status).astype(str)}
+    with np.errstate(invalid="ignore"):
+        gap = attributions.sum(1) - (fields["scores"] - fields["baseline_scores"]) if method.in_score_units else None
     absent = "taken out" if remaining.absent is None else f"replaced by token {remaining.absent}"
     return Attribution(
         **fields | {"attributions": attributions},

@@ -43,7 +43,7 @@ def causal_scores(model: LanguageModel, sequence: Sequence, of: str) -> np.ndarr
     steps = [step for step in sorted({first, (first + length) // 2}) if step < length]
     rows = np.repeat(sequence.written[None, :-1], 1 + len(steps), 0)
     for row, step in zip(rows[1:], steps, strict=True):
-        row[step:] = sequence.written[(np.arange(step, length) * 7 + 3) % step]  # tokens that the sequence has before
+        row[step:] = _others(sequence.written, row[step:])
     count = len(rows)
     inputs = model.inputs(np.repeat(sequence.source[None], count, 0), rows, np.full(count, length))
     position = np.repeat(np.arange(first - 1, length)[None], count, 0)
@@ -61,3 +61,10 @@ def causal_scores(model: LanguageModel, sequence: Sequence, of: str) -> np.ndarr
                 "ta.Attributor(model, of='log_probability').attribute(ids, target=(position, token))"
             )
     return scores
+
+
+def _others(ids: np.ndarray, instead_of: np.ndarray) -> np.ndarray:
+    """For each token another of `ids`."""
+    known = np.unique(ids)
+    known = known if len(known) > 1 else np.unique([*known, 0, 1])[:2]
+    return known[(np.searchsorted(known, instead_of) + 1) % len(known)]
