@@ -171,6 +171,10 @@ def test_pieces_are_joined_to_words_and_sentences():
     np.testing.assert_allclose(sentences.scores, [found.scores.sum()])
     np.testing.assert_allclose(sentences.attributions.sum(), found.attributions.sum())
     np.testing.assert_allclose(sentences.probabilities, [np.prod(found.probabilities)])
+    # absolute errors add up, and are told relative to what is shown
+    wrong = (found.error_estimate * np.abs(found.attributions).sum(1)).sum()
+    assert wrong > 0
+    np.testing.assert_allclose(sentences.error_estimate, [wrong / np.abs(sentences.attributions).sum()], rtol=1e-6)
     chance = ta.attribute_generation(attributor(), list(range(6)), [6, 7, 8], tokenizer=pieces, of="probability")
     assert len(chance.sentences()) == 3  # probabilities do not add up
     assert_refused(chance.total, "probability", "log_probability")

@@ -134,7 +134,7 @@ def _of_keras_hub(path: Path) -> bool:
 
 def _needs_keras_hub() -> None:
     try:
-        import keras_hub  # noqa: F401 (it makes its classes known)
+        import keras_hub  # noqa: F401 (it makes its classes known)  # pyright: ignore[reportMissingImports] (of an extra)
     except ImportError:
         raise missing_extra("keras_hub", "language", "a task of keras_hub") from None
 
@@ -145,7 +145,7 @@ def _preset(path: Path, allow_unsafe: bool) -> Any:
             f"{str(path)!r} is the preset of a keras_hub task, whose classes keras_hub imports by the names in it: where you "
             "trust it, --allow-unsafe; or save the task as a file, task.save('model.keras'), which is checked first"
         )
-    import keras_hub
+    import keras_hub  # pyright: ignore[reportMissingImports] (of an extra)
 
     try:
         kind = "Seq2SeqLM" if "Seq2SeqLM" in (path / "task.json").read_text("utf-8") else "CausalLM"

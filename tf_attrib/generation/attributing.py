@@ -48,9 +48,9 @@ class Rows:
 
     def part(self, which: slice) -> "Rows":
         """Some of them."""
-        return Rows(
-            *(None if (value := getattr(self, field.name)) is None else value[which] for field in dataclasses.fields(self))
-        )
+        given = {field.name: getattr(self, field.name) for field in dataclasses.fields(self)}
+        some: dict[str, Any] = {name: value[which] for name, value in given.items() if value is not None}
+        return Rows(**some)
 
 
 def attribute_rows(

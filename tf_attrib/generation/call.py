@@ -182,7 +182,7 @@ def _following(model: LanguageModel, prompt: Any, begun: np.ndarray, given: Any,
         alone, joined = (model.vocabulary.ids(text, what) for text in texts)
         if not np.array_equal(joined[: len(alone)], alone):
             at = int((joined[: len(alone)] != alone[: len(joined)]).argmax()) if len(joined) >= len(alone) else len(joined) - 1
-            pieces = model.vocabulary.pieces(joined[max(at - 1, 0) : at + 2])
+            pieces = model.vocabulary.pieces(joined[max(at - 1, 0) : at + 2].tolist())
             raise AttributionError(
                 f"{what} is split differently behind the prompt: the tokenizer makes {pieces} of where they meet, so no token "
                 f"begins with {given[:20]!r}. Begin it with a blank, end the prompt before one, or give both as token ids"

@@ -133,9 +133,8 @@ class LanguageModel:
         sizes = {"encoder_sequence_length": room, "decoder_sequence_length": 8} if self.encodes else {"sequence_length": room}
         made = {key: np.asarray(value) for key, value in present.generate_preprocess([text], **sizes).items()}
         if self.encodes:
-            parts = [(made[f"{one}_token_ids"], made[f"{one}_padding_mask"]) for one in ("encoder", "decoder")]
-            return tuple(ids[mask.astype(bool)].astype(np.int32) for ids, mask in parts)  # pyright: ignore[reportReturnType]
-        return np.zeros(0, np.int32), made["token_ids"][made["padding_mask"].astype(bool)].astype(np.int32)
+            return _there(made, "encoder_"), _there(made, "decoder_")
+        return np.zeros(0, np.int32), _there(made, "")
 
     def check(self, sequence: Sequence, words: int | None) -> None:
         """Raises AttributionError where ids are beyond the vocabulary, or the sequence is longer than the model takes.
@@ -160,3 +159,8 @@ class LanguageModel:
                 f"the model takes {most} tokens at most, and prompt and continuation have "
                 f"{max(given, len(sequence.source))}: shorten the prompt ({sequence.context} tokens), or lower max_length"
             )
+
+
+def _there(made: dict[str, np.ndarray], kind: str) -> np.ndarray:
+    """The ids of one text that its mask says are there."""
+    return made[f"{kind}token_ids"][made[f"{kind}padding_mask"].astype(bool)].astype(np.int32)

@@ -152,7 +152,8 @@ def _played(
 
 
 def _most(method: Coalitions) -> int:
-    return int(method.n_samples) if isinstance(method, LIME) else int(method.max_evaluations)  # pyright: ignore
+    """How many coalitions may be evaluated."""
+    return int(method.max_evaluations) if isinstance(method, ShapleyMethod) else _fixed(method)
 
 
 def _fixed(method: Coalitions) -> int:
@@ -183,28 +184,32 @@ def as_result(fields: dict[str, Any], method: Method, remaining: Remaining, unit
     Raises:
         AttributionError: such scores.
     """
-    attributions = np.asarray(fields["attributions"], np.float64)
-    bad = ~np.isfinite(np.column_stack([attributions, fields["scores"], fields["baseline_scores"]])).all(1)
-    if bad.any():
-        if not mark:
-            raise AttributionError(f"the scores of {bad.sum()} tokens are NaN or infinite; on_error='mark' does the others")
-        attributions[bad] = np.nan
-        status = fields.get("status", np.full(len(bad), "", object))
-        fields = fields | {"status": np.where(bad, NOT_FINITE, status).astype(str)}
+    values: np.ndarray = np.asarray(fields["attributions"], np.float64)
+    known = np.isfinite(np.column_stack([values, fields["scores"], fields["baseline_scores"]]))
+    bad = np.flatnonzero(np.logical_not(known).any(axis=1))
+    if len(bad) and not mark:
+        raise AttributionError(f"the scores of {len(bad)} tokens are NaN or infinite; on_error='mark' does the others")
+    found: dict[str, Any] = dict(fields)
+    if len(bad):
+        values[bad] = np.nan
+        status = np.array(fields.get("status", [""] * len(values)), object)
+        status[bad] = NOT_FINITE
+        found["status"] = status.astype(str)
     with np.errstate(invalid="ignore"):
-        gap = attributions.sum(1) - (fields["scores"] - fields["baseline_scores"]) if method.in_score_units else None
+        gap = values.sum(1) - (fields["scores"] - fields["baseline_scores"]) if method.in_score_units else None
     absent = "taken out" if remaining.absent is None else f"replaced by token {remaining.absent}"
-    return Attribution(
-        **fields | {"attributions": attributions},
-        gap=gap,
-        evaluations=np.zeros(len(attributions), int),
-        method=repr(method),
-        at="parts of the prompt",
-        of=words,
-        unit=unit,
-        attribution_unit=method.unit(unit),
-        kind=method.kind,
-        baseline=f"all parts {absent}",
-        place="layer",
-        taken_away="groups" if method.kind == "effect" else "",
-    )
+    found |= {
+        "attributions": values,
+        "gap": gap,
+        "evaluations": np.zeros(len(values), int),
+        "method": repr(method),
+        "at": "parts of the prompt",
+        "of": words,
+        "unit": unit,
+        "attribution_unit": method.unit(unit),
+        "kind": method.kind,
+        "baseline": f"all parts {absent}",
+        "place": "layer",
+        "taken_away": "groups" if method.kind == "effect" else "",
+    }
+    return Attribution(**found)

@@ -74,7 +74,8 @@ def as_vocabulary(tokenizer: Any) -> Vocabulary:
         words = _Words(list(tokenizer))
         return Vocabulary(words, words.encode, between=" ")
     if callable(tokenizer):
-        return Vocabulary(_numbers, lambda text: np.ravel(tokenizer(text)).tolist())
+        encode: Callable[[str], Any] = tokenizer
+        return Vocabulary(_numbers, lambda text: np.ravel(encode(text)).tolist())
     raise AttributionError(f"tokenizer must be {TAKEN}; got {type(tokenizer).__name__}")
 
 
@@ -83,7 +84,7 @@ def _numbers(ids: Sequence[int]) -> list[str]:
 
 
 def _stops(tokenizer: Any) -> tuple[int, ...]:
-    found = (getattr(tokenizer, name, None) for name in ("end_token_id", "end_token2_id"))
+    found: list[Any] = [getattr(tokenizer, name, None) for name in ("end_token_id", "end_token2_id")]
     return tuple(int(one) for one in found if is_whole(one, 0))
 
 

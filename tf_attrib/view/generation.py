@@ -89,7 +89,7 @@ def show(told: Told) -> draw.Drawing:
             fontsize=8,
             parse_math=False,
         )
-        axes.set_yticks(rows, labels=[_row(told, i) for i in rows], fontsize=8, parse_math=False)
+        axes.set_yticks(rows, labels=[_row(told, int(i)) for i in rows], fontsize=8, parse_math=False)
         if 0 < told.context < len(told.columns):
             axes.axvline(told.context - 0.5, color="#333333", linewidth=0.8)
         right = axes.secondary_yaxis("right")
@@ -100,7 +100,7 @@ def show(told: Told) -> draw.Drawing:
             one.spines[:].set_visible(False)
 
     height = FRAME + ROW * len(told.rows) + 0.055 * max(len(visible(column)) for column in told.columns)
-    title = f"What led to each of {captions.count(len(told.rows), 'token')}" if len(told.rows) > 1 else visible(told.rows[0])
+    title = f"What led to each of {len(told.rows)} tokens" if len(told.rows) > 1 else visible("".join(told.rows))
     behind = ["The line parts prompt and continuation."] if 0 < told.context < len(told.columns) else []
     return draw.stack([draw.Panel(title, (*sentences(told, "gray is zero"), *behind), height, paint)])
 

@@ -56,6 +56,10 @@ class Coalitions(Method):
     def row(self, features: Features, kind: str) -> RowFunction:
         return CoalitionScore()
 
+    def estimator(self, game: Game) -> Estimator | None:
+        """What estimates the values of a game; None where no one plays."""
+        raise NotImplementedError
+
     def fields(self, work: Work) -> dict[str, Any]:
         return {"regions": label_map(self.groups, work.tables.extra)}
 
