@@ -2,6 +2,7 @@
 
     python benchmarks/language.py                      # 128, 512, 1024 and 2048 tokens
     python benchmarks/language.py --lengths 128 512    # fewer
+    python benchmarks/language.py --torch PYTHON       # beside captum, by an interpreter that has torch and captum
     python benchmarks/language.py --of tf_attrib 512   # one measurement, in this process
 
 A GPT of four blocks (width 256, a vocabulary of 8192, random weights), integrated gradients by 16 nodes of Gauss-Legendre for
@@ -17,7 +18,9 @@ import os
 import resource
 import subprocess
 import sys
+import tempfile
 import time
+from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -129,34 +132,55 @@ def measure(kind, length):
     return {"first": seconds[0], "again": min(seconds[1:]), "peak": peak, "block": block, "sum": float(np.abs(found).sum())}
 
 
+def written(length, path):
+    """Writes the ids and the weights of the model by layer, for `language_torch.py`."""
+    import numpy as np
+
+    model = gpt(length)
+    weights = {f"{layer.name}_{i}": value for layer in model.layers for i, value in enumerate(layer.get_weights())}
+    np.savez(path, ids=np.random.default_rng(0).integers(0, WORDS, length + 1), **weights)
+
+
+def measured(command):
+    """What a process of its own printed last, or None where it failed."""
+    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
+    return json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
+
+
+def row(length, python):
+    """The measurements of one length, by kind."""
+    found = {kind: measured([sys.executable, __file__, "--of", kind, length]) for kind in KINDS}
+    if python:
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder) / "weights.npz"
+            written(length, path)
+            script = Path(__file__).with_name("language_torch.py")
+            found["captum"] = measured([python, script, path, found["tf_attrib"]["block"] if found["tf_attrib"] else 1])
+    return found
+
+
 def main():
     """Prints a line for each length."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--lengths", type=int, nargs="+", default=LENGTHS)
+    parser.add_argument("--torch", metavar="PYTHON")
     parser.add_argument("--of", nargs=2, metavar=("KIND", "LENGTH"))
     options = parser.parse_args()
     if options.of:
         print(json.dumps(measure(options.of[0], int(options.of[1]))))
         return
-    print(f"{'tokens':>7} {'rows':>5}  " + "  ".join(f"{kind:>30}" for kind in KINDS) + "   ratio")
+    print("tokens, rows of a block; for each: first call, later call, peak memory; and the later call beside that of tf_attrib")
     for length in options.lengths:
-        found = {}
-        for kind in KINDS:
-            command = [sys.executable, __file__, "--of", kind, str(length)]
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            found[kind] = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else None
-        cells = [
-            "failed" if one is None else f"{one['first']:6.2f} s {one['again']:7.2f} s {one['peak'] / 2**20:7.0f} MiB"
-            for one in found.values()
-        ]
-        ours, raw = found["tf_attrib"], found["raw"]
-        ratio = f"{ours['again'] / raw['again']:.2f}" if ours and raw else ""
-        print(
-            f"{length:>7} {ours['block'] if ours else 0:>5}  " + "  ".join(f"{cell:>30}" for cell in cells) + f"   {ratio}",
-            flush=True,
-        )
-        if ours and raw and abs(ours["sum"] - raw["sum"]) > 1e-2 * raw["sum"]:
-            raise SystemExit(f"the numbers differ: {ours['sum']} and {raw['sum']}")
+        found = row(length, options.torch)
+        ours = found["tf_attrib"]
+        cells = [f"{length:>6} {ours['block'] if ours else '':>4}"]
+        for kind, one in found.items():
+            ratio = f"{one['again'] / ours['again']:.2f}" if one and ours else ""
+            told = f"{one['first']:.1f} s {one['again']:.2f} s {one['peak'] / 2**20:.0f} MiB" if one else "failed"
+            cells.append(f"{kind} {told} ({ratio})")
+            if one and ours and abs(one["sum"] - ours["sum"]) > 1e-2 * ours["sum"]:
+                raise SystemExit(f"{kind} gives other numbers: {one['sum']} in place of {ours['sum']}")
+        print("   ".join(cells), flush=True)
 
 
 if __name__ == "__main__":
