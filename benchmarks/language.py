@@ -1,4 +1,4 @@
-"""What attribution to each token of a continuation costs, by length: seconds and peak memory beside a raw loop.
+"""What attribution to each token of a continuation costs, by length: processor time and peak memory beside a raw loop.
 
     python benchmarks/language.py                      # 128, 512, 1024 and 2048 tokens
     python benchmarks/language.py --lengths 128 512    # fewer
@@ -8,8 +8,8 @@
 A GPT of four blocks (width 256, a vocabulary of 8192, random weights), integrated gradients by 16 nodes of Gauss-Legendre for
 each of the last four tokens of the sequence. The raw loop takes as many gradients, in blocks of the same number of rows, in one
 `tf.function` that picks the positions in front of the vocabulary, as `tf_attrib` does; that of `every` has the logits of all
-positions. Each measurement is a process of its own: what the first call takes, what a later one, and the peak of what the
-process holds, less what it held when the model was ready.
+positions. Each measurement is a process of its own: processor seconds, of all threads, of the first call and of a later one, and
+the peak of what the process holds, less what it held when the model was ready.
 """
 
 import argparse
@@ -27,7 +27,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 BLOCKS, WIDTH, WORDS, STEPS, TARGETS = 4, 256, 8192, 16, 4
 LENGTHS = (128, 512, 1024, 2048)
 KINDS = ("tf_attrib", "raw", "every")
-REPEATS = 3
+REPEATS = 2
 
 
 def gpt(length):
@@ -105,7 +105,7 @@ def block_of(attributor, ids):
 
 
 def measure(kind, length):
-    """Seconds of the first and of a later call, and the peak in bytes, of this process."""
+    """Processor seconds of the first and of a later call, and the peak in bytes, of this process."""
     import numpy as np
 
     import tf_attrib as ta
@@ -125,9 +125,9 @@ def measure(kind, length):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
     seconds = []
     for _ in range(REPEATS + 1):
-        start = time.perf_counter()
+        start = time.process_time()
         found = call()
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
     return {"first": seconds[0], "again": min(seconds[1:]), "peak": peak, "block": block, "sum": float(np.abs(found).sum())}
 
