@@ -8,7 +8,7 @@
 A GPT of four blocks (width 256, a vocabulary of 8192, random weights), integrated gradients by 16 nodes of Gauss-Legendre for
 each of the last four tokens of the sequence. The raw loop takes as many gradients, in blocks of the same number of rows, in one
 `tf.function` that picks the positions in front of the vocabulary, as `tf_attrib` does; that of `every` has the logits of all
-positions. Each measurement is a process of its own: processor seconds, of all threads, of the first call and of a later one, and
+positions. Each measurement is a process of its own: processor seconds of all threads, of the first call and of a later one, and
 the peak of what the process holds, less what it held when the model was ready.
 """
 
