@@ -55,9 +55,9 @@ class Attributor(Exporting):
             `ta.embeddings(name)`, `ta.layer(x)`; or a list of those, none of which lies behind another.
             Default: the inputs; for those that are token ids, their embeddings; for categories and bins their encodings, or by
             methods that need no gradient the inputs themselves, of any type.
-        of: what is explained: "probability", "logits", the name of an output, or `ta.probability(output)`,
-            `ta.logits(output)`, `ta.output(name)`, `ta.score(function)`. Default: the probability head, where there is
-            one, else the output as it is.
+        of: what is explained: "probability", "logits", "log_probability", the name of an output, or
+            `ta.probability(output)`, `ta.logits(output)`, `ta.log_probability(output)`, `ta.output(name)`,
+            `ta.score(function)`. Default: the probability head, where there is one, else the output as it is.
         batch_size: gradient rows in a block; default: by the size of the model's activations.
         jit_compile: whether XLA compiles what rows are run by, for blocks of a few sizes. The first call takes longer, numbers
             differ by rounding. On a CPU it seldom pays; loops such as those of recurrent layers are refused.

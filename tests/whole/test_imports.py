@@ -27,7 +27,7 @@ ROOMS = (
     ("attribution", "export"),
     ("vertex",),
     ("attributor",),
-    ("datasets", "training", "metrics", "doctor"),
+    ("datasets", "training", "metrics", "doctor", "generation"),
     ("extend", "beam", "tfma", "serving"),
     ("demo",),
     ("cli",),

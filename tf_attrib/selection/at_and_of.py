@@ -40,8 +40,8 @@ class OwnRows:
 
 @dataclasses.dataclass(frozen=True)
 class Of:
-    """Which output is explained: kind is probability, logits, output, named, layer, tensor or score; a score may have rows of
-    its own, one for each example (`data`)."""
+    """Which output is explained: kind is probability, logits, log_probability, output, named, layer, tensor, score or tokens (a
+    score that `function` makes in the traced graph); a score may have rows of its own, one for each example (`data`)."""
 
     kind: str
     name: Any = None
@@ -105,6 +105,11 @@ softmax = probability
 def logits(output: str | None = None) -> Of:
     """Explain the logit, found beneath the softmax or sigmoid head."""
     return Of("logits", output)
+
+
+def log_probability(output: str | None = None) -> Of:
+    """Explain the logarithm of the probability at the softmax or sigmoid head."""
+    return Of("log_probability", output)
 
 
 def output(name: str | None = None) -> Of:
@@ -173,7 +178,8 @@ def for_any_type(at: At | None) -> At:
 
 
 def as_of(value: Any) -> Of | None:
-    """An `of` as a user may write it: None, a specification, "probability", "logits", or the name of an output or tensor."""
+    """An `of` as a user may write it: None, a specification, "probability", "logits", "log_probability", or the name of an
+    output or tensor."""
     if value is None or isinstance(value, Of):
         return value
     if isinstance(value, At) and value.kind == "layer":
@@ -183,10 +189,10 @@ def as_of(value: Any) -> Of | None:
     if isinstance(value, str):
         return (
             Of("probability" if value == "softmax" else value)
-            if value in ("probability", "softmax", "logits")
+            if value in ("probability", "softmax", "logits", "log_probability")
             else Of("named", value)
         )
     raise AttributionError(
-        f"of must be 'probability', 'logits', an output's name, or ta.probability(), ta.logits(), "
-        f"ta.output(), ta.layer(name, unit=...), ta.tensor(), ta.score(function); got {value!r}"
+        f"of must be 'probability', 'logits', 'log_probability', an output's name, or ta.probability(), ta.logits(), "
+        f"ta.log_probability(), ta.output(), ta.layer(name, unit=...), ta.tensor(), ta.score(function); got {value!r}"
     )

@@ -13,8 +13,12 @@ from ..common.nested import rebuild
 from ..common.types import present
 from ..graph.traced.heads_and_lookups import TracedHead, find_head, find_tensor, head_at, is_tensor_name
 from ..graph.traced.layers import float_outputs, layer_outputs, of_unit, unit_index, written
-from ..graph.traced.trace import TRACING, Traced
+from ..graph.traced.trace import Traced
 from .at_and_of import Of
+from .own_rows import handed
+
+# What may be asked of a head, in words.
+HEADED = {"probability": "probability", "logits": "logits", "log_probability": "log-probability"}
 
 
 def _indexed(values: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
@@ -27,7 +31,7 @@ class Output:
 
     Attributes:
         words: for people, such as "probability at 'digits'".
-        unit: probability, logit or raw.
+        unit: probability, log_probability, logit or raw.
         fetches: the tensors to fetch, by key.
         finish: from the fetched tensors to the values of shape (batch,), (batch, classes) or (batch, ..., classes).
         has_classes: whether the last axis holds classes, of which one is predicted.
@@ -60,6 +64,8 @@ def resolve_of(traced: Traced, of: Of | None) -> Output:
     """
     if of is not None and of.kind == "score":
         return _scored(traced, of)
+    if of is not None and of.kind == "tokens":
+        return present(of.function)(traced, *handed(traced, of))
     if of is not None and (
         of.kind == "layer" or (of.kind == "named" and of.name not in traced.outputs and layer_outputs(traced, of.name))
     ):
@@ -74,21 +80,21 @@ def resolve_of(traced: Traced, of: Of | None) -> Output:
     name = _output_name(traced, of)
     head = find_head(traced, name)
     kind = "probability" if of is None or of.kind == "named" else of.kind
-    asked = of is not None and of.kind in ("probability", "logits")
+    asked = of is not None and of.kind in HEADED
     if head.kind is None and asked:
         what = head.output.op.type if head.output.op.type != "Identity" else "no softmax or sigmoid"
         raise AttributionError(
-            f"output {name!r} has no softmax or sigmoid head ({what} stands there), so its {kind} is not "
+            f"output {name!r} has no softmax or sigmoid head ({what} stands there), so its {HEADED[kind]} is not "
             f"known; explain the output itself, of=ta.output({name!r}), or of=ta.score(function)"
         )
     if kind == "output" or head.kind is None:
         return _raw(head, name)
-    if kind == "logits" and head.logits is None:
+    if kind in ("logits", "log_probability") and head.logits is None:
         raise AttributionError(
             f"the {head.kind} at {name!r} is inside a layer that holds an export: its logits cannot be "
             "reached; explain its probability, or the export itself: ta.Attributor(path, of='logits')"
         )
-    return _logits(head, name) if kind == "logits" else _probability(head, name)
+    return {"logits": _logits, "log_probability": _log_probability}.get(kind, _probability)(head, name)
 
 
 def _of_layer(traced: Traced, of: Of) -> Output:
@@ -164,6 +170,18 @@ def _logits(head: TracedHead, name: str) -> Output:
     )
 
 
+def _log_probability(head: TracedHead, name: str) -> Output:
+    found = _logits(head, name)
+    ending = tf.math.log_sigmoid if head.kind == "sigmoid" else tf.nn.log_softmax
+    return dataclasses.replace(
+        found,
+        words=f"log-probability at {name!r}",
+        unit="log_probability",
+        finish=lambda values: ending(found.finish(values)),
+        other="log(1 - p) of the one unit" if found.other else "",
+    )
+
+
 def _probability(head: TracedHead, name: str) -> Output:
     def finish(values):
         value = values[None]
@@ -216,28 +234,22 @@ def _is_single(value: tf.Tensor) -> bool:
 
 def _scored(traced: Traced, of: Of) -> Output:
     called = f"ta.score({getattr(of.function, '__name__', 'function')})"
-    leaves = of.data.leaves if of.data is not None else {}
-    with TRACING, traced.function.graph.as_default():
-        data = {
-            data_key(key): tf.compat.v1.placeholder(leaf_type(leaf), [None, *leaf.shape[1:]]) for key, leaf in leaves.items()
-        }
-        # what is fed cannot be fetched
-        handed = {key: tf.identity(tensor) for key, tensor in data.items()}
+    data, own = handed(traced, of)
 
     def finish(values):
-        ordered = {traced.output_keys[name]: value for name, value in values.items() if name not in handed}
-        beside = [rebuild({key[1]: values[key] for key in handed})] if handed else []
+        ordered = {traced.output_keys[name]: value for name, value in values.items() if name not in own}
+        beside = [rebuild({key[1]: values[key] for key in own})] if own else []
         try:
             value = present(of.function)(rebuild(ordered), *beside)
             value = None if value is None else tf.convert_to_tensor(value)
         except AttributionError:
             raise
         except Exception as error:
-            shown = ", ".join(f"{one.dtype.name} {one.shape}" for one in [*ordered.values(), *(values[key] for key in handed)])
+            shown = ", ".join(f"{one.dtype.name} {one.shape}" for one in [*ordered.values(), *(values[key] for key in own)])
             text = " ".join(str(error).split())[:300]
             raise AttributionError(
                 f"{called} failed on {shown}: {type(error).__name__}: {text}; it is called as "
-                f"function(outputs{', data' if handed else ''}), and must be made of TensorFlow's "
+                f"function(outputs{', data' if own else ''}), and must be made of TensorFlow's "
                 "operations: tf.reduce_sum, not np.sum"
             ) from error
         if value is None:
@@ -249,7 +261,7 @@ def _scored(traced: Traced, of: Of) -> Output:
             )
         return value
 
-    return Output(called, "raw", dict(traced.outputs) | handed, finish, with_target=False, data=data)
+    return Output(called, "raw", dict(traced.outputs) | own, finish, with_target=False, data=data)
 
 
 def centred(output: Output) -> Output:
@@ -312,26 +324,3 @@ def _same(values: np.ndarray, expected: np.ndarray) -> bool:
     """Whether scores are the same but for the order of sums."""
     size = np.abs(expected[np.isfinite(expected)]).max(initial=0.0)
     return values.shape == expected.shape and np.allclose(values, expected, rtol=1e-3, atol=1e-3 * float(size), equal_nan=True)
-
-
-def data_key(key: Any) -> tuple:
-    """Under which key a score's own rows go with the inputs."""
-    return "data", key
-
-
-def own_rows(of: Of | None, count: int) -> dict[Any, np.ndarray]:
-    """The rows that a score has of its own, by the key under which they go with the inputs."""
-    data = None if of is None else of.data
-    if data is None:
-        return {}
-    if len(data) != count:
-        raise AttributionError(
-            f"ta.score(function, data=...) has {len(data)} rows, and there are {count} examples: row i "
-            "goes with example i; for others, attributor.explaining(ta.score(function, data=theirs))"
-        )
-    return {data_key(key): leaf.astype(leaf_type(leaf).as_numpy_dtype, copy=False) for key, leaf in data.leaves.items()}
-
-
-def leaf_type(leaf: np.ndarray) -> tf.DType:
-    """The dtype that a score's own rows have in the graph: floats as models compute, in float32."""
-    return tf.string if leaf.dtype.kind in "OSU" else tf.float32 if leaf.dtype == np.float64 else tf.as_dtype(leaf.dtype)

@@ -14,7 +14,7 @@ from .trace import Call, Traced
 # Operations that hand a value on unchanged, but for its dtype.
 PASS = frozenset({"Identity", "Cast", "StopGradient"})
 # Operations that tell of a tensor's shape, not of its values.
-SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank"})
+SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank", "OnesLike", "ZerosLike"})
 # Operations that call a function of the graph's library, as a layer does that holds an export (`TFSMLayer`).
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 HEADS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}

@@ -40,12 +40,12 @@ BESIDE = frozenset({"BiasAdd", "Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum
 
 
 def at_position(tensor: tf.Tensor, position: tf.Tensor, stop: Iterable[tf.Tensor] = ()) -> tf.Tensor:
-    """`tensor` (rows, *positions, classes) at one position of each row, (rows, classes); call it with its graph as the default.
+    """`tensor` (rows, *positions, classes) at one position of each row, (rows, classes), or at several, (rows, s, classes).
 
-    Operations are repeated on the one position as far back as they treat each by itself.
+    Call it with its graph as the default. Operations are repeated on these positions as far back as they treat each by itself.
 
     Args:
-        position: int (rows, p), an index for each axis of positions.
+        position: int (rows, p), an index for each axis of positions; or (rows, s, p).
         stop: tensors that are not gone past: gradients are wanted there.
     """
     stopped = {one.ref() for one in stop}

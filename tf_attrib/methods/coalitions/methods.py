@@ -58,6 +58,10 @@ class Coalitions(Method):
     def row(self, features: Features, kind: str) -> RowFunction:
         return CoalitionScore()
 
+    def estimator(self, game: Game) -> Estimator | None:
+        """What estimates the values of a game; None where no one plays."""
+        raise NotImplementedError
+
     def fields(self, work: Work) -> dict[str, Any]:
         return {"regions": label_map(self.groups, work.tables.extra)}
 
@@ -93,7 +97,7 @@ class ShapleyMethod(Coalitions):
 
     def integrator(self, work: Work, seed: int | None) -> Integrator:
         games = games_of(work, drawn(seed))
-        estimators = [self._estimator(game) for game in games]
+        estimators = [self.estimator(game) for game in games]
         most = int(self.max_evaluations)
         return Sampled(work, games, estimators, float(self.tolerance), most, split=True, draws=self.draws)
 
@@ -102,7 +106,9 @@ class ShapleyMethod(Coalitions):
         """How many draws are taken, whatever the error; 0: as many as the tolerance asks for."""
         return 0
 
-    def _estimator(self, game: Game) -> Estimator | None:
+
+    def estimator(self, game: Game) -> Estimator | None:
+        """What estimates the values of a game: all coalitions where these are few; None where no one plays."""
         if not game.count:
             return None
         every = (2**game.count - 2) * len(game.below) if game.count <= MOST_ENUMERATED else np.inf
@@ -210,16 +216,18 @@ class LIME(Coalitions):
         number("ridge", self.ridge, above=0)
 
     def integrator(self, work: Work, seed: int | None) -> Integrator:
-        games = games_of(work, drawn(seed))
-        most, made = int(self.n_samples), []
-        for game in games:
-            if 2 ** min(game.count, 62) - 1 > most and most <= game.count + 1:
-                raise AttributionError(
-                    f"LIME fits a coefficient to each of {game.count} players: n_samples must be more than that, got {most}; "
-                    "or let features play together, groups=ta.superpixels(images)"
-                )
-            made.append(Surrogate(game, most, self.kernel_width, self.ridge) if game.count else None)
-        return Sampled(work, games, made, None, most, split=False, draws=most)
+        games, most = games_of(work, drawn(seed)), int(self.n_samples)
+        return Sampled(work, games, [self.estimator(game) for game in games], None, most, split=False, draws=most)
+
+    def estimator(self, game: Game) -> Estimator | None:
+        """What fits the line to a game; None where no one plays."""
+        most = int(self.n_samples)
+        if 2 ** min(game.count, 62) - 1 > most and most <= game.count + 1:
+            raise AttributionError(
+                f"LIME fits a coefficient to each of {game.count} players: n_samples must be more than that, got {most}; "
+                "or let features play together, groups=ta.superpixels(images)"
+            )
+        return Surrogate(game, most, self.kernel_width, self.ridge) if game.count else None
 
     def fields(self, work: Work) -> dict[str, Any]:
         taken = "positions" if self.groups is None else "groups"

@@ -39,10 +39,25 @@ class _Example:
     @property
     def error(self) -> float:
         """The estimated L1 error relative to the L1 norm."""
-        if not self.finite:
-            return math.nan
-        wrong, size = SAFETY * MEAN_DEVIATION * self.deviation.sum(), np.abs(self.found).sum()
-        return 0.0 if wrong == 0 else float(wrong / size) if size > 0 else math.inf
+        return relative_error(self.found, self.deviation) if self.finite else math.nan
+
+
+def relative_error(found: np.ndarray, deviation: np.ndarray) -> float:
+    """The estimated L1 error of values with these standard errors, relative to their L1 norm."""
+    wrong, size = SAFETY * MEAN_DEVIATION * deviation.sum(), np.abs(found).sum()
+    return 0.0 if wrong == 0 else float(wrong / size) if size > 0 else math.inf
+
+
+def first_draws(estimator: Estimator, most: int, fixed: int = 0) -> int:
+    """How many draws come first, where `most` coalitions are allowed; `fixed` where that is settled."""
+    if estimator.exact:
+        return estimator.least
+    return fixed or min(max(estimator.least, FIRST), max(most // estimator.cost, estimator.least))
+
+
+def further_draws(draws: int, error: float, tolerance: float) -> int:
+    """How many more draws are due where so many left this error."""
+    return max(1, draws // 8, math.ceil(draws * min(GROWTH, 1.1 * (error / tolerance) ** 2 - 1)))
 
 
 class Sampled:
@@ -95,14 +110,11 @@ class Sampled:
         estimator = one.estimator
         assert estimator is not None
         if one.draws == 0:
-            if estimator.exact:
-                return estimator.least
-            return self._draws or min(max(estimator.least, FIRST), max(self._most // estimator.cost, estimator.least))
+            return first_draws(estimator, self._most, self._draws)
         if estimator.exact or self._draws or self._tolerance is None or not one.finite or one.error <= self._tolerance:
             return 0
         left = min(self._most - one.evaluations, TOGETHER // one.game.count) // estimator.cost
-        more = one.draws * min(GROWTH, 1.1 * (one.error / self._tolerance) ** 2 - 1)
-        return min(left, max(1, one.draws // 8, math.ceil(more)))
+        return min(left, further_draws(one.draws, one.error, self._tolerance))
 
     def _round(self, wanted: list[tuple[_Example, int]]) -> Generator[Batch, None, None]:
         """Evaluates the draws of several examples, so many coalitions at a time as memory has room for."""

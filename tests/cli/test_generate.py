@@ -1,0 +1,75 @@
+"""`tf-attrib generate`: what a saved language model writes, explained."""
+
+import json
+import sys
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import tf_attrib as ta
+from tf_attrib.cli import main
+
+from .test_cli import fails
+
+WORDS = ["[pad]", "the", "cat", "dog", "sat", "ran", "."]
+
+
+@pytest.fixture
+def model(tmp_path):
+    keras.utils.set_random_seed(2)
+    ids = keras.Input((None,), dtype="int32")
+    wide = keras.initializers.RandomNormal(stddev=1.0, seed=1)
+    state = layers.LSTM(6, return_sequences=True)(layers.Embedding(7, 5, embeddings_initializer=wide)(ids))
+    keras.Model(ids, layers.Dense(7, kernel_initializer=wide)(state)).save(tmp_path / "model.keras")
+    (tmp_path / "words.txt").write_text("\n".join(WORDS))
+    return tmp_path
+
+
+def command(model, *more):
+    return ["generate", str(model / "model.keras"), "--tokens", str(model / "words.txt"), "--prompt", "the cat sat", *more]
+
+
+def test_what_is_written_is_explained_and_stored(model, capsys):
+    out = ["--html", str(model / "a.html"), "--picture", str(model / "a.png"), "--save", str(model / "a.npz")]
+    assert main(command(model, "--max-length", "6", *out)) == 0
+    said = capsys.readouterr().out
+    expected = ta.attribute_generation(model / "model.keras", "the cat sat", max_length=6, tokenizer=WORDS)
+    assert all(f"  {row} p = " in said for row in expected.rows)
+    np.testing.assert_allclose(ta.load(model / "a.npz").attributions, expected.attributions, atol=1e-6)
+    assert ">cat</span>" in (model / "a.html").read_text()
+    assert (model / "a.png").read_bytes().startswith(b"\x89PNG")
+    assert "--force" in fails(capsys, *command(model, *out))
+    assert main(command(model, *out, "--force", "--continuation", "ran .")) == 0
+
+
+def test_options_reach_the_call(model, capsys):
+    assert main(command(model, "--continuation", "ran", "--contrast", "sat", "--of", "logits", "--steps", "12")) == 0
+    said = capsys.readouterr().out
+    assert "ran rather than sat" in said
+    assert "n_steps=12" in said
+    assert "logit of tokens" in said
+    parts = ["--segments", "cat", "--method", "shapley_sampling", "--absent", "0"]
+    assert main(command(model, "--continuation", "ran .", *parts)) == 0
+    assert "1: the" in capsys.readouterr().out
+    ids = ["generate", str(model / "model.keras"), "--prompt", "1,2,4", "--continuation", "5,6"]
+    assert main(ids) == 0
+    assert "5 p = " in capsys.readouterr().out
+
+
+def test_errors_are_one_line(model, capsys):
+    assert "'mouse'" in fails(capsys, *command(model, "--continuation", "mouse"))
+    assert "--sampler" in fails(capsys, *command(model, "--sampler", "greedy"))
+    assert "leave max_length out" in fails(capsys, *command(model, "--continuation", "ran", "--max-length", "9"))
+    assert "there is no folder" in fails(capsys, *command(model, "--html", str(model / "no" / "a.html")))
+
+
+def test_a_task_of_keras_hub_names_what_is_missing(tmp_path, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "keras_hub", None)
+    with zipfile.ZipFile(tmp_path / "task.keras", "w") as held:
+        config = {"module": "keras_hub.src.models.gpt2.gpt2_causal_lm", "class_name": "GPT2CausalLM"}
+        held.writestr("config.json", json.dumps(config))
+    said = fails(capsys, "generate", str(tmp_path / "task.keras"), "--prompt", "a")
+    assert "pip install 'tf_attrib[language]'" in said

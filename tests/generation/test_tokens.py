@@ -1,0 +1,260 @@
+"""Attribution of each token of a continuation to those before it, held against integrals that are written out here."""
+
+import functools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_attrib as ta
+
+from ..conftest import assert_refused
+from ..helpers.small_gpt import LENGTH, WORDS, from_embeddings, ids_of, small_gpt
+
+NAMES = ["<s>", *(f"word{i}" for i in range(1, WORDS))]
+PROMPT, NEXT = ids_of(6), ids_of(4, seed=1)
+EXACT = ta.IntegratedGradients(rule="gauss_legendre", n_steps=32)
+
+
+@functools.cache
+def attributor(**options):
+    return ta.Attributor(small_gpt(**options))
+
+
+def log_probabilities(model, ids):
+    return tf.nn.log_softmax(model(ids[None])[0]).numpy()
+
+
+def integral(model, ids, score, moves=True, steps=1000):
+    """Integrated gradients (length,) of `score`, of logits (rows, length, words), by the midpoint rule and a GradientTape; over
+    the tokens that move from zero alone, where these are given (length,)."""
+    embedded = model.get_layer("tokens")(ids).numpy()
+    moves = np.broadcast_to(moves, len(ids))[:, None]
+    alphas = ((np.arange(steps) + 0.5) / steps)[:, None, None]
+    points = tf.constant(np.where(moves, alphas * embedded, embedded).astype("float32"))
+    with tf.GradientTape() as tape:
+        tape.watch(points)
+        values = score(from_embeddings(model, points))
+    return (moves * embedded * tape.gradient(values, points).numpy().mean(0)).sum(-1)
+
+
+def test_the_layers_are_the_model():
+    model = small_gpt()
+    embedded = model.get_layer("tokens")(PROMPT[None])
+    np.testing.assert_allclose(from_embeddings(model, embedded), model(PROMPT[None]), atol=1e-5)
+
+
+@pytest.mark.parametrize("of", ["log_probability", "logits", "probability"])
+def test_each_token_has_the_integral_that_is_written_out(of):
+    model = attributor().model
+    whole = np.concatenate([PROMPT, NEXT])
+    found = ta.attribute_generation(attributor(), PROMPT, NEXT, of=of, method=EXACT)
+    assert found.attributions.shape == (4, 10)
+    quantity = {"log_probability": tf.nn.log_softmax, "logits": tf.identity, "probability": tf.nn.softmax}[of]
+    for row in (0, 3):
+        place = len(PROMPT) + row
+        expected = integral(model, whole[:-1], lambda logits, at=place: quantity(logits)[:, at - 1, whole[at]])
+        np.testing.assert_allclose(found.attributions[row, :-1], expected, atol=2e-3 * np.abs(expected).max())
+        np.testing.assert_allclose(found.scores[row], quantity(model(whole[None])[0])[place - 1, whole[place]], rtol=1e-4)
+    assert found.unit == {"logits": "logit"}.get(of, of)
+    assert np.abs(found.gap).max() < 1e-3
+
+
+def test_probabilities_are_those_of_the_tokens_that_stand_there():
+    whole = np.concatenate([PROMPT, NEXT])
+    logs = log_probabilities(attributor().model, whole)
+    expected = np.exp(logs[np.arange(5, 9), NEXT])
+    for of in ("log_probability", "logits"):
+        found = ta.attribute_generation(attributor(), PROMPT, NEXT, of=of, method="gradient_times_input")
+        np.testing.assert_allclose(found.probabilities, expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "method",
+    [
+        "gradient_times_input",
+        "integrated_gradients",
+        "deeplift",
+        ta.SmoothGrad("gradient_times_input", n_samples=3),
+        "ablation",
+    ],
+    ids=str,
+)
+def test_tokens_that_come_later_get_exactly_zero(method):
+    options = {"absent": 0} if method == "ablation" else {}
+    found = ta.attribute_generation(attributor(), PROMPT, NEXT, method=method, seed=0, **options)
+    later = np.arange(10) >= len(PROMPT) + np.arange(4)[:, None]
+    assert np.all(found.attributions[later] == 0)
+    assert np.abs(found.attributions[:, : len(PROMPT)]).max() > 0.01
+
+
+def test_the_sum_over_the_continuation_is_one_score():
+    each = ta.attribute_generation(attributor(), PROMPT, NEXT, method=EXACT)
+    whole = ta.attribute_generation(attributor(), PROMPT, NEXT, method=EXACT, targets="sum")
+    assert whole.attributions.shape == (1, 10)
+    np.testing.assert_allclose(whole.attributions[0], each.attributions.sum(0), atol=1e-4)
+    np.testing.assert_allclose(whole.scores, each.scores.sum(keepdims=True), rtol=1e-5)
+    total = each.total()
+    np.testing.assert_allclose(total.attributions, whole.attributions, atol=1e-4)
+    np.testing.assert_allclose(total.gap, each.gap.sum(keepdims=True), atol=1e-6)
+    np.testing.assert_allclose(whole.probabilities, np.prod(each.probabilities), rtol=1e-4)
+
+
+def test_some_tokens_are_explained_as_in_the_company_of_all():
+    each = ta.attribute_generation(attributor(), PROMPT, NEXT, method=EXACT)
+    some = ta.attribute_generation(attributor(), PROMPT, NEXT, method=EXACT, targets=[-1, 1])
+    np.testing.assert_allclose(some.attributions, each.attributions[[1, 3]], atol=1e-6)
+    assert some.rows == (each.rows[1], each.rows[3])
+    assert some.row_column.tolist() == [7, 9]
+
+
+def test_one_token_rather_than_another_is_the_difference_of_both():
+    options = {"method": EXACT, "of": "logits"}
+    this, that = (ta.attribute_generation(attributor(), PROMPT, [token], **options) for token in (3, 4))
+    found = ta.attribute_generation(attributor(), PROMPT, [3], contrast=[4], **options)
+    np.testing.assert_allclose(found.attributions, this.attributions - that.attributions, atol=1e-4)
+    np.testing.assert_allclose(found.scores, this.scores - that.scores, atol=1e-5)
+    # of log-probabilities the same: what both are normalised by cancels
+    logs = ta.attribute_generation(attributor(), PROMPT, [3], contrast=[4], method=EXACT)
+    np.testing.assert_allclose(logs.attributions, found.attributions, atol=1e-4)
+    assert found.rows == ("3 rather than 4",)
+
+
+def test_one_continuation_rather_than_another_is_explained_by_what_both_follow():
+    """Against the integral over the context alone, the words of each continuation staying as they are."""
+    model, context = attributor().model, np.concatenate([PROMPT, [3]])
+    found = ta.attribute_generation(attributor(), PROMPT, [3, 5, 7], contrast=[3, 4], method=EXACT)
+
+    def kept(continuation):
+        ids, start = np.concatenate([context, continuation]), len(context)
+
+        def score(logits):
+            logs = tf.nn.log_softmax(logits)
+            return sum(logs[:, start + i - 1, token] for i, token in enumerate(continuation))
+
+        return integral(model, ids[:-1], score, np.arange(len(ids) - 1) < start)[:start]
+
+    expected = kept([5, 7]) - kept([4])
+    np.testing.assert_allclose(found.attributions[0, : len(context)], expected, atol=2e-3 * np.abs(expected).max())
+    assert not found.attributions[0, len(context) :].any()
+    assert abs(found.gap[0]) < 1e-3
+    logs = [log_probabilities(model, np.concatenate([context, one])) for one in ([5, 7], [4])]
+    expected = logs[0][6, 5] + logs[0][7, 7] - logs[1][6, 4]
+    np.testing.assert_allclose(found.scores, [expected], rtol=1e-4)
+
+
+def test_baselines_are_those_of_the_attributor():
+    found = ta.attribute_generation(attributor(), PROMPT, NEXT, baselines=ta.token(0), method=EXACT)
+    assert "token 0" in found.attribution.baseline
+    np.testing.assert_allclose(found.attributions.sum(1), found.scores - found.attribution.baseline_scores, atol=1e-3)
+
+
+def test_a_model_writes_the_most_probable_tokens_and_what_it_wrote_is_explained():
+    model = attributor().model
+    found = ta.attribute_generation(attributor(), PROMPT, max_length=9, method="gradient_times_input", tokenizer=NAMES)
+    ids = PROMPT
+    for _ in range(3):
+        ids = np.append(ids, np.argmax(model(ids[None])[0, -1]))
+    assert found.rows == tuple(NAMES[one] for one in ids[6:])
+    assert found.columns == tuple(NAMES[one] for one in ids)
+
+
+def test_a_sampler_of_ones_own_is_seeded():
+    def sampler(values, rng):
+        return rng.choice(len(values), p=np.exp(values) / np.exp(values).sum())
+
+    made = [
+        ta.attribute_generation(attributor(), PROMPT, max_length=12, sampler=sampler, seed=seed, method="gradient_times_input")
+        for seed in (1, 1, 2)
+    ]
+    assert made[0].rows == made[1].rows
+    assert made[0].rows != made[2].rows
+
+
+@pytest.mark.parametrize("options", [{"masked": True}, {"head": "softmax"}, {"length": LENGTH}], ids=str)
+def test_models_that_take_a_mask_or_one_length_or_end_in_a_softmax_give_the_same(options):
+    expected = ta.attribute_generation(attributor(), PROMPT, NEXT, method=EXACT)
+    found = ta.attribute_generation(attributor(**options), PROMPT, NEXT, method=EXACT)
+    np.testing.assert_allclose(found.attributions, expected.attributions, atol=2e-4)
+
+
+def test_a_function_will_do_as_a_model():
+    model = attributor().model
+    found = ta.attribute_generation(lambda ids: model(ids), PROMPT, NEXT, method=EXACT)
+    expected = ta.attribute_generation(attributor(), PROMPT, NEXT, method=EXACT)
+    np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-4)
+
+
+def test_the_log_probability_of_any_head_is_a_unit_of_its_own():
+    model = attributor(head="softmax").model
+    ids = np.concatenate([PROMPT, NEXT])[None]
+    found = ta.Attributor(model, of="log_probability").attribute(ids, target=(4, 3))
+    np.testing.assert_allclose(found.scores[0], np.log(model(ids)[0, 4, 3]), rtol=1e-4)
+    assert found.unit == "log_probability"
+    assert abs(found.gap[0]) < 0.05
+
+
+def test_rows_that_are_attributed_in_turn_are_those_of_one_go(monkeypatch):
+    ids, following = PROMPT, ids_of(10, seed=4)
+    whole = ta.attribute_generation(attributor(), ids, following, method="gradient_times_input")
+    monkeypatch.setattr("tf_attrib.generation.attributing.TOGETHER", 1)
+    found = ta.attribute_generation(attributor(), ids, following, method="gradient_times_input")
+    np.testing.assert_allclose(found.attributions, whole.attributions, atol=1e-6)
+    np.testing.assert_allclose(found.gap, whole.gap, atol=1e-5)
+
+
+def test_text_is_read_by_a_layer_or_a_function():
+    layer = tf.keras.layers.TextVectorization(vocabulary=[f"w{i}" for i in range(WORDS - 2)], output_sequence_length=12)
+    found = ta.attribute_generation(attributor(), "w1 w2 w3", "w4 w5", tokenizer=layer, method="gradient_times_input")
+    assert found.columns == ("w1", "w2", "w3", "w4", "w5")
+    letters = ta.attribute_generation(attributor(), "abc", "de", tokenizer=lambda text: [ord(one) - 96 for one in text])
+    assert letters.columns == ("1", "2", "3", "4", "5")
+
+
+def test_what_does_not_fit_is_refused():
+    call = ta.attribute_generation
+    one = attributor()
+    assert_refused(lambda: call(one, [1, WORDS], NEXT), f"holds token {WORDS}", f"0 to {WORDS - 1}", "one vocabulary")
+    assert_refused(lambda: call(attributor(length=LENGTH), ids_of(14), NEXT), "16 tokens at most", "17")
+    assert_refused(lambda: call(one, "the cat", NEXT), "text", "tokenizer=")
+    assert_refused(lambda: call(one, "word1 wrod2", NEXT, tokenizer=NAMES), "'wrod2'", "'word2'")
+    assert_refused(lambda: call(one, [], NEXT), "no token")
+    assert_refused(lambda: call(one, PROMPT, []), "continuation holds no token")
+    assert_refused(lambda: call(one, PROMPT, NEXT, of="logit"), "'logits'", "'logit'")
+    assert_refused(lambda: call(one, PROMPT, NEXT, targets=[4]), "0 to 3", "[4]")
+    assert_refused(lambda: call(one, PROMPT, NEXT, targets="sum", of="probability"), "log_probability")
+    assert_refused(lambda: call(one, PROMPT, NEXT, max_length=9), "leave max_length out")
+    assert_refused(lambda: call(one, PROMPT, NEXT, contrast=NEXT), "nothing sets them apart")
+    assert_refused(lambda: call(one, PROMPT, NEXT, contrast=NEXT[:2]), "begins with the whole")
+    assert_refused(lambda: call(one, PROMPT, NEXT, contrast=[3, 4], targets=[0]), "leave targets out")
+    assert_refused(lambda: call(one, PROMPT, NEXT, contrast=[3], absent=0), "absent=")
+    assert_refused(lambda: call(one, PROMPT, NEXT, on_error="skip"), "'skip'")
+    assert_refused(lambda: call(one, PROMPT, NEXT, batch_size=4), "the attributor itself")
+    assert_refused(lambda: call(one, PROMPT, max_length=6), "no room", "max_length=6")
+    assert_refused(lambda: call(one, [PROMPT, PROMPT], NEXT), "one text", "(2, 6)")
+    assert_refused(lambda: call(attributor(causal=False), PROMPT, NEXT), "not causal", "log_probability")
+
+
+def test_positions_that_are_made_of_the_ids_are_no_tokens():
+    """As `cumsum(ones_like(ids))` makes them; two embeddings of the ids themselves are two tensors, and one must be chosen."""
+    ids = tf.keras.Input((None,), dtype="int32")
+    wide = tf.keras.initializers.RandomNormal(stddev=1.0, seed=1)
+    words = tf.keras.layers.Embedding(WORDS, 4, name="words", embeddings_initializer=wide)(ids)
+    places = tf.keras.layers.Embedding(20, 4, name="places", embeddings_initializer=wide)
+    head = tf.keras.layers.Dense(WORDS, kernel_initializer=wide)
+    counted = tf.keras.ops.cumsum(tf.keras.ops.ones_like(ids), 1) - 1
+    found = ta.attribute_generation(tf.keras.Model(ids, head(tf.keras.ops.gelu(words + places(counted)))), PROMPT, NEXT)
+    # each word here follows from the one in front of it alone
+    assert (np.count_nonzero(found.attributions, 1) == 1).all()
+    assert found.attributions[np.arange(4), np.arange(5, 9)].all()
+    two = tf.keras.Model(ids, head(tf.keras.ops.gelu(words + places(ids % 20))))
+    assert_refused(lambda: ta.attribute_generation(two, PROMPT, NEXT), "there are 2: words, places", "at=")
+
+
+def test_models_without_logits_are_refused():
+    tokens = tf.keras.Input((None,), dtype="int32")
+    vectors = tf.keras.layers.Embedding(9, 4)(tokens)
+    tagger = tf.keras.Model(tokens, tf.keras.layers.Dense(5, activation="sigmoid")(vectors))
+    assert_refused(lambda: ta.attribute_generation(tagger, [1, 2], [3]), "sigmoid", "no tokens")
+    pooled = tf.keras.Model(tokens, tf.keras.layers.Dense(5)(tf.keras.layers.GlobalAveragePooling1D()(vectors)))
+    assert_refused(lambda: ta.attribute_generation(pooled, [1, 2], [3]), "(batch, length, vocabulary)", "(None, 5)")

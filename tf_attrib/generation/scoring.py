@@ -1,0 +1,70 @@
+"""What a language model gives to the tokens of sequences: forward passes, in which all tokens of a sequence share one."""
+
+from typing import Any
+
+import numpy as np
+
+from ..common.errors import AttributionError
+from ..graph.traced.cut import Port
+from ..selection.token_scores import token_score
+from .language_model import LanguageModel, Sequence
+
+# Scores that differ by no more, relative to 1 and to themselves, are the same but for rounding: in float32, and in half.
+ROUNDING, ROUNDING_HALF = 1e-3, 5e-2
+
+
+def token_values(
+    model: LanguageModel, inputs: Any, position: np.ndarray, token: np.ndarray, of: str
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(n, s) float64: the score of each `token` (n, s) at its `position` of the output, in one forward pass of each row; and
+    the half-precision formats that the model computes in."""
+    count = token.shape[1]
+    filled = 1 << (count - 1).bit_length()  # what is compiled serves sequences of about this many tokens
+    position, token = (np.pad(one, ((0, 0), (0, filled - count))) for one in (position, token))
+    session, ready, _ = model.attributor.explaining(token_score(position, token, None, of)).prepare(inputs)
+    found = session.fetch("token values", {None: Port(session.function.explained)}, ready)[None]
+    return found[:, :count].astype(np.float64), session.function.formats
+
+
+def vocabulary_size(model: LanguageModel) -> int | None:
+    """How many tokens the model gives logits for, where it says so before it is called."""
+    shape = getattr(model.attributor.model, "output_shape", None)
+    return shape[-1] if isinstance(shape, tuple) and len(shape) == 3 else None
+
+
+def causal_scores(model: LanguageModel, sequence: Sequence, of: str) -> np.ndarray:
+    """(t,), the scores of the continuation's tokens, each at the position in front of it.
+
+    Raises:
+        AttributionError: they follow from tokens behind them, which are not yet written when a token is: others are put in
+            their places.
+    """
+    first, length = sequence.start, len(sequence.written) - 1
+    steps = [step for step in sorted({first, (first + length) // 2}) if step < length]
+    rows = np.repeat(sequence.written[None, :-1], 1 + len(steps), 0)
+    for row, step in zip(rows[1:], steps, strict=True):
+        row[step:] = _others(sequence.written, row[step:])
+    count = len(rows)
+    inputs = model.inputs(np.repeat(sequence.source[None], count, 0), rows, np.full(count, length))
+    position = np.repeat(np.arange(first - 1, length)[None], count, 0)
+    token = np.repeat(sequence.written[None, first:], count, 0)
+    (scores, *others), formats = token_values(model, inputs, position, token, of)
+    close = ROUNDING_HALF if formats else ROUNDING
+    for step, other in zip(steps, others, strict=True):
+        before = slice(step - first + 1)
+        wrong = np.flatnonzero(np.abs(other[before] - scores[before]) > close * (1 + np.abs(scores[before])))
+        if len(wrong):
+            at = wrong[0]
+            raise AttributionError(
+                f"the model is not causal: what it gives to token {first + at} follows from tokens behind it: it "
+                f"is {scores[at]:.4g}, and {other[at]:.4g} with others in their places. A masked model or a classifier: "
+                "ta.Attributor(model, of='log_probability').attribute(ids, target=(position, token))"
+            )
+    return scores
+
+
+def _others(ids: np.ndarray, instead_of: np.ndarray) -> np.ndarray:
+    """For each token another of `ids`."""
+    known = np.unique(ids)
+    known = known if len(known) > 1 else np.unique([*known, 0, 1])[:2]
+    return known[(np.searchsorted(known, instead_of) + 1) % len(known)]
