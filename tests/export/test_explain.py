@@ -127,6 +127,16 @@ def test_orders_that_are_drawn_come_to_the_exact_values(attributor, x):
     assert (found["evaluations"] % 10 == 0).all()  # an order of six players and its reverse evaluate ten coalitions
 
 
+@pytest.mark.parametrize("orders", [1, 5])
+def test_a_number_of_orders_is_the_one_that_was_asked_for(attributor, x, orders):
+    method = ta.ShapleySampling(groups=np.arange(64).reshape(8, 8) // 11, exact_up_to=0, n_permutations=orders, antithetic=False)
+    found = explain(attributor, x, method)(x)
+    assert set(found["evaluations"]) == {5 * orders}
+    assert np.isinf(found["error_estimate"]).all() == (orders == 1)
+    assert (found["error_estimate"] > 0.05).all()
+    assert set(found["status"]) == {b"max_evaluations"}
+
+
 def test_a_target_and_a_baseline_come_with_the_call(attributor, x):
     method = ta.IntegratedGradients(n_steps=5)
     own = np.random.default_rng(2).normal(size=x.shape).astype("float32")

@@ -230,9 +230,9 @@ def _game(method: ShapleySampling, work: Work, features: Features, references: i
     exact = players == 1 or (players <= method.exact_up_to and every <= most)
     ways = 2 if method.antithetic else 1
     cost = references * ways * max(players - 1, 1)
-    if not exact and most < FIRST * cost:
+    if not exact and not method.draws and most < FIRST * cost:
         raise AttributionError(
             f"{players} players and {references} baseline(s) need {FIRST * cost:,} coalitions at least, "
             f"max_evaluations={most:,} allows fewer: raise it, or let features play together, groups=ta.tiles(shape, size)"
         )
-    return Game(groups, players, float(method.tolerance), most, exact, ways, seed)
+    return Game(groups, players, float(method.tolerance), most, exact, method.draws, ways, seed)

@@ -29,6 +29,7 @@ class Game:
         tolerance: the estimated L1 error that is aimed at, relative to the L1 norm.
         max_evaluations: coalitions of one example.
         exact: whether all of them are evaluated.
+        draws: how many are taken, whatever the error; 0: as many as the tolerance asks for.
         ways: 2 where each order is taken in reverse, too, else 1.
         seed: of the orders, which are the same for all examples.
     """
@@ -38,6 +39,7 @@ class Game:
     tolerance: float
     max_evaluations: int
     exact: bool
+    draws: int
     ways: int
     seed: int
 
@@ -90,19 +92,21 @@ def _drawn(chunk: Chunk, game: Game) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """The same from orders of players that are drawn (Castro et al. 2009), in rounds, each of which doubles what is known."""
     m, k = game.players, chunk.paths
     cost = k * game.ways * (m - 1)
-    most = game.max_evaluations // cost
+    most = game.draws or game.max_evaluations // cost
+    first = game.draws or FIRST
     sums = tf.zeros([2, chunk.count, m], tf.float64)
     draws, error = tf.zeros([chunk.count], tf.int32), tf.fill([chunk.count], tf.constant(math.inf, tf.float64))
     active = tf.fill([chunk.count], True)
 
     def body(done, active, draws, error, sums):
-        more = tf.minimum(tf.maximum(done, FIRST), most - done)
+        more = tf.minimum(tf.maximum(done, first), most - done)
         who = tf.cast(tf.where(active)[:, 0], tf.int32)
         sums = _with_draws(chunk, game, who, done, more, sums)
         now = done + more
         count = tf.cast(now, tf.float64)
         mean = sums[0] / count
         spread = tf.maximum(sums[1] / count - mean * mean, 0) * count / tf.maximum(count - 1, 1)
+        spread = tf.where(now > 1, spread, math.inf)  # one order says nothing of how far another would lie from it
         wrong = SAFETY * MEAN_DEVIATION * tf.reduce_sum(tf.sqrt(spread / count), 1)
         found = tf.where(wrong > 0, wrong / tf.reduce_sum(tf.abs(mean), 1), tf.zeros_like(wrong))
         error, draws = tf.where(active, found, error), tf.where(active, now, draws)

@@ -34,7 +34,9 @@ class Source(Protocol):
     """
 
     names: tuple[str, ...]
-    passed: Sequence[int]
+
+    @property
+    def passed(self) -> Sequence[int]: ...
 
     @property
     def counts(self) -> tuple[int, ...] | None: ...
@@ -96,7 +98,8 @@ class Streamed:
     counts: tuple[int, ...] | None = None
 
     def __init__(self, elements: Iterator[Any], ids: str | int | None, labels: str | int | None) -> None:
-        self._ids, self._labels, self._seen, self.passed = ids, labels, 0, []
+        self._ids, self._labels, self._seen = ids, labels, 0
+        self.passed: list[int] = []
         self._any_labels: bool | None = None  # whether batches have labels
         first = next(elements, None)
         if first is None:

@@ -106,7 +106,6 @@ class ShapleyMethod(Coalitions):
         """How many draws are taken, whatever the error; 0: as many as the tolerance asks for."""
         return 0
 
-
     def estimator(self, game: Game) -> Estimator | None:
         """What estimates the values of a game: all coalitions where these are few; None where no one plays."""
         if not game.count:
