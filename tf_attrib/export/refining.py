@@ -180,7 +180,8 @@ def _evaluated(
         # (some examples, levels, rows): products with it sum the rows of each example for each level
         some, own = tf.unique(example[:kept])
         ours = tf.one_hot(own, tf.shape(some)[0], axis=0, dtype=weight.dtype)
-        factors = tf.reshape(ours[:, None] * tf.transpose(weight[:kept])[None], [-1, kept])
+        # where an example is not finite its weights may not be either, and 0 times them is for the others still 0
+        factors = tf.reshape(tf.math.multiply_no_nan(tf.transpose(weight[:kept])[None], ours[:, None]), [-1, kept])
         places = tf.reshape(some[:, None] * levels + tf.range(levels), [-1, 1])
         spot = tf.stack([path, at], 1)[:kept]
         scores, slopes, *sums = totals
