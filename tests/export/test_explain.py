@@ -179,6 +179,19 @@ def test_an_example_that_is_not_finite_spoils_no_other(attributor, x):
         np.testing.assert_allclose(found["attributions"][[0, 2, 3, 4]], good["attributions"][[0, 2, 3, 4]], atol=1e-6)
 
 
+def test_an_example_whose_path_is_not_finite_spoils_no_other():
+    """Where no rectifier makes numbers of NaN again, the panels of that path are NaN, too."""
+    keras.utils.set_random_seed(6)
+    attributor = ta.Attributor(keras.Sequential([keras.Input((3,)), layers.Dense(4, "tanh"), layers.Dense(1)]))
+    x = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+    bad = x.copy()
+    bad[1, 0] = np.nan
+    call = explain(attributor, x, "integrated_gradients")
+    found, good = call(bad), call(x)
+    assert [one.decode() for one in found["status"]] == ["converged", "not_finite", "converged", "converged"]
+    np.testing.assert_allclose(found["attributions"][[0, 2, 3]], good["attributions"][[0, 2, 3]], atol=1e-6)
+
+
 def test_words_of_any_number():
     """At the embeddings, behind a vocabulary that is part of the graph; the baseline of zeros is as long as each call."""
     keras.utils.set_random_seed(2)

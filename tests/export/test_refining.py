@@ -1,5 +1,6 @@
 """The rule that refines inside a graph: its nodes and weights, a second implementation in NumPy, and closed forms."""
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -7,7 +8,7 @@ import tensorflow as tf
 import tf_attrib as ta
 from tests.helpers.exported import explain, relative
 from tf_attrib.export import nested
-from tf_attrib.export.refining import OF_CELLS, OF_DIFFERENCE
+from tf_attrib.export.refining import GAIN
 
 
 @pytest.mark.parametrize(
@@ -43,7 +44,7 @@ def edges(alphas, scores):
 def second(score, slope, tolerance):
     """The rule for one path, level by level, each anew: the integral of `slope` (nodes, features), its error, and its nodes."""
     grid = np.linspace(0, 1, nested.CELLS + 1)
-    ends, before, n = edges(grid, score(grid)), None, nested.FEWEST
+    ends, before, last, n = edges(grid, score(grid)), None, 0.0, nested.FEWEST
     while True:
         inner, weights = (1 - np.cos(np.pi * np.arange(n + 1) / n)) / 2, nested.clenshaw_curtis(n)
         alphas, width = ends[:-1, None] + np.diff(ends)[:, None] * inner, np.diff(ends)
@@ -53,7 +54,8 @@ def second(score, slope, tolerance):
             total = slopes.sum(2)
             cells = np.diff(scores, axis=1) - np.diff(alphas, axis=1) * (total[:, 1:] + total[:, :-1]) / 2
             whole = abs(found.sum() - (scores[-1, -1] - scores[0, 0]))
-            wrong = max(OF_DIFFERENCE * np.abs(found - before).sum(), whole, OF_CELLS * np.abs(cells).sum())
+            differs = np.abs(found - before).sum()
+            wrong, last = max(differs, GAIN * last, whole, np.abs(cells).sum()), differs
             error = wrong / np.abs(found).sum()
             if error <= tolerance:
                 return found, error, 4 * n + 1
@@ -82,7 +84,7 @@ def test_against_a_second_implementation(tolerance):
     wanted, error, nodes = second(score, slope, tolerance)
     assert found["evaluations"][0] == nodes
     np.testing.assert_allclose(found["attributions"][0], wanted, rtol=1e-9)
-    assert found["error_estimate"][0] == pytest.approx(error, rel=1e-6)
+    assert found["error_estimate"][0] == pytest.approx(error, rel=1e-4)  # what rounding may explain is left out of it
     exact = (outer * np.tanh(x @ WEIGHTS) / (x @ WEIGHTS)) @ WEIGHTS.T * x  # each unit's gradient is parallel to its weights
     assert relative(found["attributions"][0], exact) <= tolerance
 
@@ -115,3 +117,20 @@ def test_a_jump_that_gradients_do_not_see_is_not_called_converged():
     found = explain(ta.Attributor(jumps), x, "integrated_gradients")(x)
     assert set(found["status"]) == {b"max_evaluations"}
     assert (found["error_estimate"] > 0.5).all()
+
+
+@pytest.mark.parametrize("tolerance", [0.05, 0.01])
+def test_what_is_called_converged_behind_many_rectifiers_is_seldom_not(tolerance):
+    """Two levels agree by chance where kinks are many: the difference alone is no error."""
+    keras.utils.set_random_seed(0)
+    weights, biases = (keras.initializers.RandomNormal(0, spread, seed=i) for i, spread in enumerate((0.3, 0.5)))
+    hidden = [keras.layers.Dense(24, "relu", kernel_initializer=weights, bias_initializer=biases) for _ in range(3)]
+    attributor = ta.Attributor(keras.Sequential([keras.Input((6,)), *hidden, keras.layers.Dense(1)]))
+    x = np.random.default_rng(0).normal(size=(100, 6)).astype("float32")
+    found = explain(attributor, x, ta.IntegratedGradients(tolerance))(x)
+    wanted = attributor.attribute(x, method=ta.IntegratedGradients(rule="midpoint", n_steps=2000)).attributions
+    errors = np.abs(found["attributions"] - wanted).sum(1) / np.abs(wanted).sum(1)
+    converged = found["status"] == b"converged"
+    assert converged.mean() > 0.7
+    assert np.mean(errors[converged] > tolerance) <= 0.02
+    assert np.mean(errors > found["error_estimate"]) < 0.2

@@ -198,6 +198,15 @@ def test_nothing_is_left_where_tensorflow_cannot_write(cnn, tmp_path, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
+def test_a_path_below_a_file_and_one_that_starts_at_home(cnn, tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "file").touch()
+    attributor = ta.Attributor(cnn)
+    assert_refused(lambda: attributor.export(tmp_path / "file" / "m", "gradient"), "cannot be made")
+    assert attributor.export("~/m", "gradient") == tmp_path / "m"
+    assert (tmp_path / "m" / "saved_model.pb").is_file()
+
+
 @pytest.mark.real
 def test_an_environment_of_tensorflow_alone(cnn, written, x, tmp_path):
     np.save(tmp_path / "x.npy", x)

@@ -1,8 +1,8 @@
 """Integrated gradients to a stated accuracy inside a graph: nested rules, until every example is within its tolerance.
 
 All paths to one example are judged by their mean. Of the mean at one level and at the one before the difference is known, as is
-what the integral of the slope misses of the difference of scores: the largest of these states the error. Measured against the
-rule of `engine.integral` in benchmarks/export.py.
+what the integral of the slope misses of the difference of scores, on the whole and cell by cell: the largest of these, and a
+part of the difference before, states the error. Measured against the rule of `engine.integral` in benchmarks/accuracy.py.
 """
 
 import dataclasses
@@ -20,11 +20,9 @@ from .loops import summed
 # TensorFlow's stubs know fewer operators and arguments of tensors than there are.
 # pyright: reportOperatorIssue=false, reportArgumentType=false
 
-# The error of a level, in units of its difference from the one before: of kinks that are spread along a path a third to a half
-# was seen, beyond 0.75 seldom.
-OF_DIFFERENCE = 0.75
-# What the cells of the last level miss of the score, by the trapezoid: its own error is counted in too, so that a part is.
-OF_CELLS = 0.3
+# Kinks make the error of a level a sum of parts with random signs: the difference from the level before may be small by chance,
+# and what slopes miss may cancel. So no level is taken to gain more than this on the one before, and cells count in full.
+GAIN = 0.5
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -87,9 +85,10 @@ def refined(chunk: Chunk, row: RowFunction, control: Control, rounding: float, c
     level, active = tf.constant(1), tf.fill([chunk.count], True)
     sums = [tf.zeros([chunk.count * count, size], function.dtype) for size in sizes]
     error = tf.fill([chunk.count], tf.constant(float("inf"), function.dtype))
-    state = [level, active, tf.ones([chunk.count], tf.int32), error, active, along, along, *sums]
+    differs = tf.zeros([chunk.count], function.dtype)
+    state = [level, active, tf.ones([chunk.count], tf.int32), error, differs, active, along, along, *sums]
 
-    def body(level, active, last, error, finite, scores, slopes, *sums):
+    def body(level, active, last, error, differs, finite, scores, slopes, *sums):
         step = _step(paths.size, level)
         first = tf.range(0, nested.PANELS * paths.size + 1, step)
         node = tf.cond(level > 1, lambda: tf.range(step, nested.PANELS * paths.size, 2 * step), lambda: first)
@@ -97,13 +96,13 @@ def refined(chunk: Chunk, row: RowFunction, control: Control, rounding: float, c
         scores, slopes, *sums = _evaluated(chunk, row, paths, who, node, [scores, slopes, *sums])
         good = finite & tf.reduce_all(_by_example(chunk, tf.math.is_finite(scores) & tf.math.is_finite(slopes)), 1)
         found, norm = _differences(sums, chunk.count, count, level)
-        wrong = OF_DIFFERENCE * found
+        wrong, differs = tf.maximum(found, GAIN * differs), found
         if complete:
             wrong = tf.maximum(wrong, _missing(chunk, paths, scores, slopes, level, step, rounding))
         now = tf.where(wrong > 0, wrong / norm, tf.zeros_like(wrong))
         error = tf.where(active & good, now, error)
         last = tf.where(active, level, last)
-        return [level + 1, active & good & ~(now <= control.tolerance), last, error, good, scores, slopes, *sums]
+        return [level + 1, active & good & ~(now <= control.tolerance), last, error, differs, good, scores, slopes, *sums]
 
     state = tf.while_loop(
         lambda level, active, *_: (level < count) & tf.reduce_any(active),
@@ -112,7 +111,7 @@ def refined(chunk: Chunk, row: RowFunction, control: Control, rounding: float, c
         [tf.TensorShape([]), *(value.shape for value in state[1:])],
         parallel_iterations=1,
     )
-    _, _, last, error, finite, _, _, *sums = state
+    _, _, last, error, _, finite, _, _, *sums = state
     totals = {
         key: tf.reshape(tf.gather(total, tf.range(chunk.count) * count + last), tf.concat([shape[:1], [1], shape[1:]], 0))
         for (key, _), total, shape in zip(chunk.x.items(), sums, features, strict=True)
@@ -180,7 +179,8 @@ def _evaluated(
         # (some examples, levels, rows): products with it sum the rows of each example for each level
         some, own = tf.unique(example[:kept])
         ours = tf.one_hot(own, tf.shape(some)[0], axis=0, dtype=weight.dtype)
-        factors = tf.reshape(ours[:, None] * tf.transpose(weight[:kept])[None], [-1, kept])
+        # where an example is not finite its weights may not be either, and 0 times them is for the others still 0
+        factors = tf.reshape(tf.math.multiply_no_nan(tf.transpose(weight[:kept])[None], ours[:, None]), [-1, kept])
         places = tf.reshape(some[:, None] * levels + tf.range(levels), [-1, 1])
         spot = tf.stack([path, at], 1)[:kept]
         scores, slopes, *sums = totals
@@ -226,7 +226,7 @@ def _missing(
     whole = tf.maximum(tf.abs(tf.reduce_sum(weight * slope, 1) - rise) - size, 0)
     trapezoid = (alphas[:, 1:] - alphas[:, :-1]) * (slope[:, 1:] + slope[:, :-1]) / 2
     cells = tf.maximum(tf.abs(score[:, 1:] - score[:, :-1] - trapezoid) - size[:, None], 0)
-    missing = tf.maximum(whole, OF_CELLS * tf.reduce_sum(cells, 1))
+    missing = tf.maximum(whole, tf.reduce_sum(cells, 1))
     return tf.reduce_mean(_by_example(chunk, missing[:, None])[:, :], 1)
 
 

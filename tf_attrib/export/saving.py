@@ -35,12 +35,18 @@ def save(path: Path, model: Any, explaining: Explaining, description: dict[str, 
         description: what `explain` does, kept beside it.
 
     Raises:
-        AttributionError: there is something at `path`, or TensorFlow cannot save the model.
+        AttributionError: there is something at `path`, no folder can be made there, or TensorFlow cannot save the model.
     """
+    path = path.expanduser()
     if path.exists():
         raise AttributionError(f"there is something at {str(path)!r} already: name a folder that does not exist")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+    except OSError as error:
+        raise AttributionError(
+            f"{str(path)!r} cannot be made: {one_line(error)}; name a folder beside which one may be written"
+        ) from error
     try:
         function = explaining.function()
         root, signatures = _with_signatures(model, explaining)
