@@ -129,7 +129,9 @@ def test_orders_that_are_drawn_come_to_the_exact_values(attributor, x):
 
 @pytest.mark.parametrize("orders", [1, 5])
 def test_a_number_of_orders_is_the_one_that_was_asked_for(attributor, x, orders):
-    method = ta.ShapleySampling(groups=np.arange(64).reshape(8, 8) // 11, exact_up_to=0, n_permutations=orders, antithetic=False)
+    method = ta.ShapleySampling(
+        groups=np.arange(64).reshape(8, 8) // 11, exact_up_to=0, n_permutations=orders, antithetic=False
+    )
     found = explain(attributor, x, method)(x)
     assert set(found["evaluations"]) == {5 * orders}
     assert np.isinf(found["error_estimate"]).all() == (orders == 1)

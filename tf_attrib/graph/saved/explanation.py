@@ -41,7 +41,7 @@ def in_words(found: dict[str, Any]) -> list[str]:
     ]
     if "tolerance" in found:
         lines.append(
-            f"          to {_of(found, 'tolerance')}, with at most {_of(found, 'max_evaluations')} evaluations of an example"
+            f"          to {_of(found, 'tolerance')}, with at most {_of(found, 'max_evaluations')} evaluations of each path"
         )
     elif "evaluations" in found:
         lines.append(f"          with {_of(found, 'evaluations')} evaluations of an example")
