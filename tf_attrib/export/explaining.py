@@ -178,16 +178,35 @@ class Explaining:
     def _chunk(self, x: dict, inputs: dict, baselines: dict, target: tf.Tensor) -> tuple[Chunk, tf.Tensor]:
         """The examples of a chunk with their scores, and the largest magnitude of their output there and at their
         references."""
-        plan, function = self.plan, self.plan.function
-        count, k, scoring = tf.shape(target)[0], plan.references, Scoring(function, plan.block)
+        plan, function, count = self.plan, self.plan.function, tf.shape(target)[0]
         context = {key: inputs[key] for key in function.context}
-        if baselines:
-            tables, reference = baselines, tf.range(count)[:, None]
-        else:
-            tables, reference = (
-                {key: tf.constant(table) for key, table in plan.tables.items()},
-                tf.tile(tf.range(k)[None], [count, 1]),
-            )
+        tables, reference = baselines, tf.range(count)[:, None]
+        if not baselines:
+            tables = {key: tf.constant(table) for key, table in plan.tables.items()}
+            reference = tf.tile(tf.range(plan.references)[None], tf.stack([count, 1]))
+        target, score, largest = self._scored(x, context, target)
+        below = tf.zeros([count, plan.references], score.dtype)
+        if plan.method.uses_baseline:
+            below, lowest = self._below(x, context, tables, reference, target)
+            largest = tf.maximum(largest, lowest)
+        extra = {name: tf.constant(value) for name, value in plan.extra.items()}
+        return Chunk(function, plan.block, x, context, tables, reference, target, score, below, extra), largest
+
+    def _scored(self, at: dict, context: dict, target: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Targets (rows, r), scores and largest magnitudes (rows,) of rows of the selected tensors."""
+        function, scoring = self.plan.function, Scoring(self.plan.function, self.plan.block)
+        if function.target_rank > 1:
+            score = scoring.scores(at, context, target)
+            return target, score, tf.abs(score)
+        values = scoring.values(at, context)
+        target = self._chosen(values, target)
+        return target, function.select(self._as_given(values), target), tf.reduce_max(tf.abs(values), 1)
+
+    def _below(
+        self, x: dict, context: dict, tables: dict, reference: tf.Tensor, target: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Scores (c, k) at the references, and the largest magnitude (c,) of the output there."""
+        count, k = tf.unstack(tf.shape(reference))
         every = {
             key: tf.broadcast_to(
                 tf.gather(table, tf.reshape(reference, [-1])), tf.concat([[count * k], tf.shape(x[key])[1:]], 0)
@@ -195,26 +214,8 @@ class Explaining:
             for key, table in tables.items()
         }
         beside = {key: tf.repeat(value, k, 0) for key, value in context.items()}
-        if function.target_rank > 1:
-            score = scoring.scores(x, context, target)
-            below = scoring.scores(every, beside, tf.repeat(target, k, 0)) if plan.method.uses_baseline else tf.zeros([0])
-            largest = tf.abs(score)
-        else:
-            values = scoring.values(x, context)
-            target = self._chosen(values, target)
-            score = function.select(self._as_given(values), target)
-            other = scoring.values(every, beside) if plan.method.uses_baseline else values[:0]
-            below = (
-                function.select(self._as_given(other), tf.repeat(target, k, 0)) if plan.method.uses_baseline else other[:, 0]
-            )
-            largest = tf.reduce_max(tf.abs(values), 1)
-            if plan.method.uses_baseline:
-                largest = tf.maximum(largest, tf.reduce_max(tf.reshape(tf.abs(other), [count, -1]), 1))
-        if not plan.method.uses_baseline:
-            below = tf.zeros([count * k], score.dtype)
-        below = tf.reshape(below, [count, k])
-        extra = {name: tf.constant(value) for name, value in plan.extra.items()}
-        return Chunk(function, plan.block, x, context, tables, reference, target, score, below, extra), largest
+        _, score, largest = self._scored(every, beside, tf.repeat(target, k, 0))
+        return tf.reshape(score, [count, k]), tf.reduce_max(tf.reshape(largest, [count, k]), 1)
 
     def _as_given(self, values: tf.Tensor) -> tf.Tensor:
         """Values (rows, classes) as the output has them: (rows,) where it has no classes."""

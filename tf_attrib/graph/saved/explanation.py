@@ -40,9 +40,8 @@ def in_words(found: dict[str, Any]) -> list[str]:
         + (", or a baseline that comes with the call" if found.get("baseline_input") else ""),
     ]
     if "tolerance" in found:
-        lines.append(
-            f"          to {_of(found, 'tolerance')}, with at most {_of(found, 'max_evaluations')} evaluations of each path"
-        )
+        most = f"{_of(found, 'max_evaluations')} {'coalitions of an example' if 'exact' in found else 'gradients of each path'}"
+        lines.append(f"          to {_of(found, 'tolerance')}, with at most {most}")
     elif "evaluations" in found:
         lines.append(f"          with {_of(found, 'evaluations')} evaluations of an example")
     lines.append(f"          attributions in {_of(found, 'attribution_unit')}; written by tf_attrib {_of(found, 'tf_attrib')}")
