@@ -94,6 +94,21 @@ def test_a_description_that_cannot_be_read_is_said_to_be(written, tmp_path):
         assert any("cannot be read" in note for note in found.notes) == (found.explanation is None)
 
 
+def test_a_description_tells_what_is_drawn_and_what_is_left_out(tmp_path):
+    keras.utils.set_random_seed(2)
+    ids, table = keras.Input((4,), dtype="int32", name="ids"), keras.Input((3,), name="table")
+    counted = layers.Flatten()(layers.CategoryEncoding(6, "multi_hot")(ids))
+    model = keras.Model([ids, table], layers.Dense(2, "softmax")(layers.Concatenate()([counted, table])))
+    method = ta.ShapleySampling(exact_up_to=0, tolerance=0.1, max_evaluations=5000)
+    path = ta.Attributor(model, at=ta.inputs("table")).export(tmp_path / "shapley", method)
+    found = ta.inspect(path).explanation
+    assert (found["tolerance"], found["max_evaluations"], found["exact"]) == (0.1, 5000, False)
+    assert "what is drawn is the same for all examples" in found["notes"]
+    assert "with at most 5000 coalitions of an example" in str(ta.inspect(path))
+    refined = ta.Attributor(model, at=ta.inputs("table")).export(tmp_path / "refined", ta.IntegratedGradients(0.02))
+    assert "to 0.02, with at most 1025 gradients of each path" in str(ta.inspect(refined))
+
+
 def test_it_is_a_model_to_be_explained_itself(cnn, written, x):
     found = ta.Attributor(written).attribute(x, method=METHOD)
     assert relative(found.attributions, ta.Attributor(cnn).attribute(x, method=METHOD).attributions) < 1e-5

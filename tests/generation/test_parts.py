@@ -194,6 +194,8 @@ def test_what_does_not_fit_is_refused():
     assert_refused(call(segments={"a": (0, 4), "b": (3, 5)}), "'a' and 'b' overlap")
     assert_refused(call(segments={"a": "text"}), "token ids", "(start, stop)")
     assert_refused(call(segments="\n"), "separator", "token ids")
+    assert_refused(call(segments=3), "got int")
+    assert_refused(call(segments={"a": (2, 2)}), "'a'")
     assert_refused(call(segments={"a": (0, 8)}, method="ablation"), "every token", "absent=")
     assert_refused(call(absent=0), "shapley_sampling", "baselines=")
     assert_refused(call(segments=PARTS, method="ablation", baselines=ta.zeros()), "absent=")
