@@ -25,7 +25,7 @@ def test_the_score_is_the_weighted_sum_of_the_tokens(model, of, eager):
     found = attributor.attribute(IDS, method="gradient", verbose=False)
     logits = np.asarray(model(IDS), np.float64)
     values = {
-        "logit": logits,
+        "logits": logits,
         "log_probability": tf.nn.log_softmax(logits).numpy(),
         "probability": tf.nn.softmax(logits).numpy(),
     }
