@@ -77,7 +77,7 @@ def test_inspect_says_what_it_holds_and_that_nothing_in_it_is_unsafe(written):
     assert found.unsafe_ops == ()
     assert set(found.signatures) == {"serving_default", "explain"}
     assert found.explanation["method"] == repr(METHOD)
-    assert found.explanation["evaluations"] == 7
+    assert found.explanation["evaluations"] == 6
     text = str(found)
     assert "explains  probability at 'head' by IntegratedGradients(rule='gauss_legendre', n_steps=6)" in text
     assert "against zeros, or a baseline that comes with the call" in text

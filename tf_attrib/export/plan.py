@@ -87,14 +87,14 @@ def planned(method: Method, work: Work, block: int | None, seed: int) -> Plan:
     if game is None:
         _check_sizes(method, features)
         row = method.row(work.features, function.place.kind)
-        points = None if control is not None else method.points(count, None, work.features, function.place.kind)
+        points = None if control is not None else _summed(method.points(count, None, work.features, function.place.kind))
     if control is not None and control.max_evaluations < nested.FIRST:
         raise AttributionError(
             f"max_evaluations={control.max_evaluations}: inside a graph a path has {nested.FIRST} nodes at least; give as "
             "many, or a fixed rule, ta.IntegratedGradients(rule='gauss_legendre', n_steps=8)"
         )
     copies = 1 if method.cloud is None else method.cloud.n_samples
-    each = nested.FIRST * count // 4 if points is None else len(points.alpha) * copies
+    each = nested.FIRST * count if points is None else len(points.alpha) * copies
     return Plan(
         method,
         function,
@@ -110,7 +110,7 @@ def planned(method: Method, work: Work, block: int | None, seed: int) -> Plan:
         game,
         _rounding(function),
         block,
-        max(1, block // max(each, 1)),
+        _together(block, max(each, 1), points is None),
         seed,
     )
 
@@ -119,6 +119,18 @@ def predicts(function: ScoreFunction) -> bool:
     """Whether a call needs no target: there is one score, or classes of which the highest is the predicted one."""
     rank = function.target_rank if function.output.with_target else 0
     return rank == 0 or (rank == 1 and (function.output.has_classes or function.value_shape == (1,)))
+
+
+def _summed(points: Points) -> Points:
+    """The rows that enter a sum: those that are looked at only say nothing that a signature gives."""
+    rows = points.weight != 0
+    return Points(points.alpha[rows], points.weight[rows], points.reference[rows], points.slot[rows], points.slots)
+
+
+def _together(block: int, each: int, refines: bool) -> int:
+    """How many examples of `each` rows are explained together: so many that blocks are nearly full, also where of those that
+    are refined some are done."""
+    return -(-4 * block // each) if refines or 4 * each > block else block // each
 
 
 def _rounding(function: ScoreFunction) -> float:
