@@ -109,6 +109,11 @@ def test_a_description_tells_what_is_drawn_and_what_is_left_out(tmp_path):
     assert "to 0.02, with at most 1025 gradients of each path" in str(ta.inspect(refined))
 
 
+def test_what_holds_for_attribute_alone_is_said(cnn, tmp_path):
+    path = ta.Attributor(cnn, jit_compile=True).export(tmp_path / "m", "gradient")
+    assert any("XLA does not compile" in note for note in ta.inspect(path).explanation["notes"])
+
+
 def test_it_is_a_model_to_be_explained_itself(cnn, written, x):
     found = ta.Attributor(written).attribute(x, method=METHOD)
     assert relative(found.attributions, ta.Attributor(cnn).attribute(x, method=METHOD).attributions) < 1e-5

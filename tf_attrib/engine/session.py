@@ -78,6 +78,11 @@ class Session(Fetching):
         return self._traced.called is None
 
     @property
+    def by_xla(self) -> bool:
+        """Whether XLA compiles what rows are run by."""
+        return self._by_xla
+
+    @property
     def input_names(self) -> dict[Any, str]:
         """What each of the model's inputs is called, by its key."""
         return self._names

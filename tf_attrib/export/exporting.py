@@ -47,8 +47,8 @@ class Exporting(Preparing):
         shows.
 
         Methods with rows that are known beforehand give the numbers of `attribute`; integrated gradients to a tolerance are
-        refined by a rule of their own (`export.refining`), which takes more gradients: behind rectifiers about twice as many
-        to 5% and four times as many to 1%. Shapley values are exact or drawn by orders that are the same for all examples.
+        refined by a rule of their own (`export.refining`), which takes more gradients (docs/benchmarks.md says how many).
+        Shapley values are exact or drawn by orders that are the same for all examples.
 
         Args:
             path: a folder that does not exist.

@@ -227,7 +227,7 @@ def _missing(
     trapezoid = (alphas[:, 1:] - alphas[:, :-1]) * (slope[:, 1:] + slope[:, :-1]) / 2
     cells = tf.maximum(tf.abs(score[:, 1:] - score[:, :-1] - trapezoid) - size[:, None], 0)
     missing = tf.maximum(whole, tf.reduce_sum(cells, 1))
-    return tf.reduce_mean(_by_example(chunk, missing[:, None])[:, :], 1)
+    return tf.reduce_mean(_by_example(chunk, missing), 1)
 
 
 def _by_example(chunk: Chunk, values: tf.Tensor) -> tf.Tensor:

@@ -32,7 +32,10 @@ def write(path: str | os.PathLike, model: Any, method: Method, work: Work, batch
     plan = planned(method, work, batch_size, seed)
     names = {key: as_name(name) for key, name in work.session.input_names.items()}
     explaining = Explaining(plan, names)
-    return save(Path(path), model, explaining, described(plan, explaining))
+    description = described(plan, explaining)
+    if work.session.by_xla:
+        description["notes"].append("jit_compile=True is for calls of attribute: XLA does not compile this signature")
+    return save(Path(path), model, explaining, description)
 
 
 def described(plan: Plan, explaining: Explaining) -> dict[str, Any]:
