@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
-from tf_attrib.engine.blocks import in_blocks
+from tf_attrib.engine.blocks import ACTIVATION_BYTES, OF_WHAT_IS_LEFT, activation_bytes, in_blocks
 from tf_attrib.engine.program import Program
 from tf_attrib.graph.traced.compiled import Compiled
 
@@ -89,3 +89,21 @@ def test_no_room_for_one_row_is_an_error(cnn, images, monkeypatch):
     attributor.check(images, 1)
     Small(monkeypatch, Program, 0)
     assert_refused(lambda: attributor.attribute(images, 1), "more memory than there is", "OOM")
+
+
+@pytest.mark.parametrize(
+    ("limit", "used", "left"),
+    [(None, 0, None), (16 * 1024, 2**30, None), (512, 100 * 2**20, 412 * 2**20), (512, 600 * 2**20, 0)],
+)
+def test_blocks_fit_what_a_gpu_has_left_where_tensorflow_tells(monkeypatch, limit, used, left):
+    config = tf.config
+    monkeypatch.setattr(config, "get_visible_devices", lambda kind=None: ["a GPU"] if kind == "GPU" else [])
+    limits = [config.LogicalDeviceConfiguration(memory_limit=limit)]
+    monkeypatch.setattr(config, "get_logical_device_configuration", {"a GPU": limits}.__getitem__)
+    monkeypatch.setattr(config.experimental, "get_memory_info", {"GPU:0": {"current": used, "peak": used}}.__getitem__)
+    assert activation_bytes() == (ACTIVATION_BYTES if left is None else int(OF_WHAT_IS_LEFT * left))
+
+
+def test_without_a_gpu_blocks_are_those_of_the_processor(monkeypatch):
+    monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind=None: [])
+    assert activation_bytes() == ACTIVATION_BYTES

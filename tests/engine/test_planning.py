@@ -16,7 +16,7 @@ RNG = np.random.default_rng(0)
 @pytest.fixture
 def small_room(monkeypatch):
     """Blocks of 4 MB, so that small nets show how these are sized."""
-    monkeypatch.setattr("tf_attrib.engine.program.ACTIVATION_BYTES", 4 * 2**20)
+    monkeypatch.setattr("tf_attrib.engine.blocks.ACTIVATION_BYTES", 4 * 2**20)
 
 
 def any_image():

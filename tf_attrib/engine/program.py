@@ -15,13 +15,10 @@ from ..common.own_code import code_of
 from ..graph.traced.compiled import Compiled
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
-from .blocks import in_blocks
+from .blocks import activation_bytes, in_blocks
 from .integral.integrator import Batch, Integrator
 from .row import Row, RowFunction, checked, per_row, varies
 
-# The size of a block, as bytes of all forward outputs of its rows together. The peak is about a third of it, since most
-# are freed early. Measured on MobileNetV2 and small nets: more rows than this allows are no faster.
-ACTIVATION_BYTES = 1400 * 2**20
 MOST_ROWS = 256
 
 
@@ -234,5 +231,6 @@ def block_rows(function: ScoreFunction, inputs: dict[Any, np.ndarray]) -> tuple[
     """
     if function.rows:
         return function.rows, function.rows
-    scored, whole = (min(max(ACTIVATION_BYTES // max(size, 1), 1), MOST_ROWS) for size in function.row_sizes.of(inputs))
+    most = activation_bytes()
+    scored, whole = (min(max(most // max(size, 1), 1), MOST_ROWS) for size in function.row_sizes.of(inputs))
     return scored, whole
