@@ -250,7 +250,7 @@ class Attributor(Exporting):
         if on_error == "raise":
             check_finite("score", work.compared.scores[:, None])
             check_finite("score at the baseline", work.compared.baseline_scores)
-        with progress(verbose, row_count(method, work)) as advance:
+        with progress(verbose, lambda: row_count(method, work)) as advance:
             outcome = run(method, work, seed, self.memory, advance)
         if on_error == "raise":
             check_finite("score, gradient or attribution", np.where(outcome.finite, 0, np.nan)[:, None])

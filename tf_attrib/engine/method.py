@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
@@ -262,6 +263,7 @@ def _consistent(method: Method) -> Method:
     return method
 
 
+@functools.lru_cache(maxsize=64)  # each call of `attribute` asks
 def _check_fields(method: type[Method]) -> None:
     """Raises where a class says a default that its instances would not have, since `dataclass` was not told of it."""
     for base in method.__mro__[: method.__mro__.index(Method)]:

@@ -272,7 +272,7 @@ def _by_leaving_out(
     parts = asked.parts()
     remaining = Remaining(asked.model, asked.sequence, parts, asked.which, asked.of, asked.absent, asked.total)
     words = f"{UNITS[asked.of].replace('_', '-')} of tokens"
-    with progress(verbose, None) as advance:
+    with progress(verbose, lambda: None) as advance:
         fields = attribute_parts(remaining, asked.method, seed, advance)
     result = as_result(fields, asked.method, remaining, UNITS[asked.of], words, on_error == "mark")
     pieces, count = asked.pieces, len(result)

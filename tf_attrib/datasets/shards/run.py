@@ -134,7 +134,8 @@ def attribute_dataset(
             manifest.settle(folder, told, alone=n == 1)
         run = _Run(folder, how, source, call, kept, (k, n), shard_size, batch_size)
         run.clear()
-        with progress(verbose, run.left() if verbose else None) as advance:
+        left = run.left() if verbose else None
+        with progress(verbose, lambda: left) as advance:
             run.all_files(advance)
     return AttributionSet(folder)
 

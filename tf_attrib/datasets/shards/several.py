@@ -65,7 +65,8 @@ def several(
             counts[path] = counts[path] if path in counts else storage.count(path)
         return sum(counts.values())
 
-    with progress(verbose, None if rows is None else rows - done()) as advance:
+    left = None if rows is None else rows - done()
+    with progress(verbose, lambda: left) as advance:
         do_parts(_part, (packed,), surroundings, done, advance)
     return AttributionSet(folder)
 
