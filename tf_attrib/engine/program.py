@@ -16,6 +16,7 @@ from ..graph.traced.compiled import Compiled
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
 from .blocks import activation_bytes, in_blocks
+from .forward_rows import ForwardRows
 from .integral.integrator import Batch, Integrator
 from .row import Row, RowFunction, checked, per_row, varies
 
@@ -186,7 +187,11 @@ def _ranked(slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def run(
-    program_for: Callable[[bool], Program], tables: Tables, integrator: Integrator, block: int, advance: Callable[[int], None]
+    program_for: Callable[[bool], Program | ForwardRows],
+    tables: Tables,
+    integrator: Integrator,
+    block: int,
+    advance: Callable[[int], None],
 ) -> int:
     """Evaluates all rows that `integrator` asks for, in blocks of about `block` rows, and hands it what they give. Where the
     device has no memory for a block, its rows go on in halves of it, as do those that follow.
@@ -216,7 +221,9 @@ def run(
     return block
 
 
-def _evaluated(program: Program, tables: Tables, rows: Batch, part: slice) -> tuple[np.ndarray, list, np.ndarray, np.ndarray]:
+def _evaluated(
+    program: Program | ForwardRows, tables: Tables, rows: Batch, part: slice
+) -> tuple[np.ndarray, list, np.ndarray, np.ndarray]:
     return program(tables, rows if part == slice(0, len(rows)) else rows[part])
 
 

@@ -23,7 +23,7 @@ from ..selection.place import Place
 from ..selection.places import resolve_at
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
-from . import program
+from . import forward_rows, program
 from .compared import Compared
 from .fetching import Fetching
 from .integral.integrator import Fixed, Integrator, Outcome
@@ -63,7 +63,7 @@ class Session(Fetching):
         fed = dataclasses.replace(traced, inputs=traced.inputs | output.data) if output.data else traced
         super().__init__(ScoreFunction(fed, place, output), batch_size)
         self._inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
-        self._programs: dict[tuple[RowFunction, bool], program.Program] = {}
+        self._programs: dict[tuple[RowFunction, bool], program.Program | forward_rows.ForwardRows] = {}
         self._others: dict[Any, Session] = {}
         if of is not None and of.kind == "score":
             check_each_alone(
@@ -289,12 +289,16 @@ class Session(Fetching):
             AttributionError: what the row function needs of the graph is not there.
         """
 
-        def program_for(forward_only: bool) -> program.Program:
+        def program_for(forward_only: bool) -> program.Program | forward_rows.ForwardRows:
             key = (getattr(row, "score_only", ScoreOnly()), False) if forward_only else (row, odds)
             if key not in self._programs:
                 explained = present(self.function.log_odds) if key[1] else self.function
                 shapes = None if forward_only else sums
-                self._programs[key] = program.Program(explained, key[0], tables.extra, shapes, self._by_xla)
+                self._programs[key] = (
+                    forward_rows.ForwardRows(explained, self._forward)
+                    if forward_rows.serves(key[0], explained) and not self._by_xla
+                    else program.Program(explained, key[0], tables.extra, shapes, self._by_xla)
+                )
             return self._programs[key]
 
         block = program.run(program_for, tables, integrator, self.block, advance)

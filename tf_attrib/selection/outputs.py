@@ -13,16 +13,13 @@ from ..common.nested import rebuild
 from ..common.types import present
 from ..graph.traced.heads_and_lookups import TracedHead, find_head, find_tensor, head_at, is_tensor_name
 from ..graph.traced.layers import float_outputs, layer_outputs, of_unit, unit_index, written
+from ..graph.traced.positionwise import of_each_row
 from ..graph.traced.trace import Traced
 from .at_and_of import Of
 from .own_rows import handed
 
 # What may be asked of a head, in words.
 HEADED = {"probability": "probability", "logits": "logits", "log_probability": "log-probability"}
-
-
-def _indexed(values: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
-    return tf.gather_nd(values, target, batch_dims=1)
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -49,7 +46,7 @@ class Output:
     finish: Callable[[dict], tf.Tensor]
     has_classes: bool = False
     with_target: bool = True
-    choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = _indexed
+    choose: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] = of_each_row
     log_odds: "Output | None" = None
     distribution: bool = False
     data: dict[Any, tf.Tensor] = dataclasses.field(default_factory=dict)
@@ -210,10 +207,10 @@ def _log_odds(head: TracedHead, name: str) -> Output | None:
         return None
 
     def choose(values, target):
-        found = _indexed(values, target[:, :-1]) if target.shape[-1] > 1 else values
+        found = of_each_row(values, target[:, :-1]) if target.shape[-1] > 1 else values
         own = tf.one_hot(target[:, -1], found.shape[-1], on_value=True, off_value=False, dtype=tf.bool)
         rest = tf.reduce_logsumexp(tf.where(own, tf.constant(-np.inf, found.dtype), found), -1)
-        return _indexed(values, target) - rest
+        return of_each_row(values, target) - rest
 
     found = dataclasses.replace(_logits(head, name), words=f"log-odds at {name!r}", unit="log-odds")
     return found if head.kind == "sigmoid" else dataclasses.replace(found, choose=choose)

@@ -11,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..common.errors import AttributionError
+from ..graph.traced.positionwise import of_each_row
 from .at_and_of import Of, score
 from .inputs import as_array
 
@@ -111,7 +112,7 @@ class _Box:
             raise AttributionError(f"class scores of boxes are (batch, boxes, classes); the output is of shape {values.shape}")
         _check_below("box", self.last, values.shape[1])
         _check_below("class", self.most, values.shape[2])
-        return tf.gather_nd(values, tf.stack([data["box"], data["target"]], 1), batch_dims=1)
+        return of_each_row(values, tf.stack([data["box"], data["target"]], 1))
 
 
 def _of(outputs: Any, which: Any) -> tf.Tensor:

@@ -39,6 +39,18 @@ ALONE = frozenset(
 BESIDE = frozenset({"BiasAdd", "Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum"})
 
 
+def of_each_row(values: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """What each row of `values` (rows, ...) has at its own indices (rows, r), or at several, (rows, s, r).
+
+    It is `tf.gather_nd` with `batch_dims=1`, which makes seventy operations of what needs ten (TensorFlow 2.21), a quarter of
+    the time until a small model's first result.
+    """
+    row = tf.reshape(tf.range(tf.shape(index)[0]), [-1] + [1] * (index.shape.rank - 1))
+    if index.shape.rank > 2:
+        row = tf.zeros_like(index[..., :1]) + row
+    return tf.gather_nd(values, tf.concat([row, index], -1))
+
+
 def at_position(tensor: tf.Tensor, position: tf.Tensor, stop: Iterable[tf.Tensor] = ()) -> tf.Tensor:
     """`tensor` (rows, *positions, classes) at one position of each row, (rows, classes), or at several, (rows, s, classes).
 
@@ -53,7 +65,7 @@ def at_position(tensor: tf.Tensor, position: tf.Tensor, stop: Iterable[tf.Tensor
     def picked(one: tf.Tensor) -> tf.Tensor:
         found = None if one.ref() in stopped else _before(one)
         if found is None:
-            return tf.gather_nd(one, position, batch_dims=1)
+            return of_each_row(one, position)
         source, again = found
         return again(picked(source))
 
