@@ -49,6 +49,14 @@ def make_text(mask_zero=True):
     return keras.Model(ids, layers.Dense(1, activation="sigmoid", name="head", kernel_initializer=spread())(state))
 
 
+def make_recurrent_text():
+    """A recurrent net of tokens with a mask: a loop of few operations, which is traced and cut for every method."""
+    ids = keras.Input((10,), dtype="int32", name="tokens")
+    embedded = layers.Embedding(30, 6, mask_zero=True, name="words", embeddings_initializer=spread())(ids)
+    state = layers.SimpleRNN(5, name="rnn")(embedded)
+    return keras.Model(ids, layers.Dense(1, activation="sigmoid", name="head", kernel_initializer=spread())(state))
+
+
 def make_mlp():
     return keras.Sequential([keras.Input((5,)), layers.Dense(8, activation="tanh"), layers.Dense(3, name="raw")])
 

@@ -11,7 +11,7 @@ from keras import layers
 
 import tf_attrib as ta
 
-from ..conftest import make_cnn, make_mlp, spread
+from ..conftest import make_cnn, make_mlp, make_recurrent_text
 
 RNG = np.random.default_rng(5)
 IMAGES = RNG.uniform(size=(5, 8, 8, 1)).astype("float32")
@@ -19,15 +19,7 @@ TOKENS = RNG.integers(1, 30, (5, 10)).astype("int32")
 FEATURES = RNG.normal(size=(5, 5)).astype("float32")
 
 
-def make_text():
-    """A recurrent net of tokens with a mask: a loop of few operations, which is traced and cut for every method."""
-    ids = keras.Input((10,), dtype="int32", name="tokens")
-    embedded = layers.Embedding(30, 6, mask_zero=True, name="words", embeddings_initializer=spread())(ids)
-    state = layers.SimpleRNN(5, name="rnn")(embedded)
-    return keras.Model(ids, layers.Dense(1, activation="sigmoid", name="head", kernel_initializer=spread())(state))
-
-
-MODELS = {"cnn": (make_cnn, IMAGES, None), "text": (make_text, TOKENS, None), "mlp": (make_mlp, FEATURES, 1)}
+MODELS = {"cnn": (make_cnn, IMAGES, None), "text": (make_recurrent_text, TOKENS, None), "mlp": (make_mlp, FEATURES, 1)}
 METHODS = {name: method() for name, method in ta.METHODS.items()}
 ALL = list(METHODS)
 

@@ -9,7 +9,7 @@ from keras import layers, ops
 import tf_attrib as ta
 from tf_attrib.common.nested import flatten
 
-from ..conftest import make_cnn, make_text, spread
+from ..conftest import make_cnn, make_recurrent_text, make_text, spread
 from ..helpers.layered import nets
 from .test_models import IMAGES, TABLE, transformer, two_inputs
 
@@ -176,7 +176,7 @@ KINDS = {
     "cnn head": lambda: (make_cnn(), IMAGES, {"at": "head"}),
     "cnn unit": lambda: (make_cnn(), IMAGES, {"of": ta.layer("conv", unit=(..., 2))}),
     "text": lambda: (make_text(), IDS, {}),
-    "text layer": lambda: (make_text(), IDS, {"at": "lstm"}),
+    "text layer": lambda: (make_recurrent_text(), IDS, {"at": "rnn"}),
     "two inputs": lambda: (two_inputs(), [IMAGES, TABLE], {}),
     "one of two": lambda: (two_inputs(), [IMAGES, TABLE], {"at": ta.inputs("table")}),
     "dict": dict_inputs,
