@@ -8,7 +8,8 @@ import tensorflow as tf
 SAME = frozenset(
     (
         *("Add", "AddV2", "Maximum", "Minimum", "Mul", "Neg", "RealDiv", "Reciprocal", "Rsqrt", "Sqrt", "Square", "Sub"),
-        *("Cast", "Const", "ExpandDims", "Identity", "Placeholder", "ReadVariableOp", "Reshape", "Squeeze", "Transpose"),
+        *("Cast", "ConcatV2", "Const", "ExpandDims", "Identity", "Pack", "Placeholder", "ReadVariableOp", "Reshape", "Squeeze"),
+        "Transpose",
     )
 )
 
