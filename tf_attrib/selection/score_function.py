@@ -15,6 +15,7 @@ from ..graph.traced.gradients import gradients
 from ..graph.traced.heads_and_lookups import ancestors, connected
 from ..graph.traced.positionwise import at_position
 from ..graph.traced.scaling import scaled
+from ..graph.traced.stretch import Stretch, ends_of
 from ..graph.traced.trace import TRACING, Called, Traced
 from .outputs import Output
 from .place import Place
@@ -61,7 +62,6 @@ class ScoreFunction:
         feeds = {("at", key): port for key, port in place.ports.items()}
         feeds |= {("input", key): Port(traced.inputs[key]) for key in self.context}
         self._feeds = feeds
-        self._forward = self.cut({key: Port(tensor) for key, tensor in output.fetches.items()}, folded=True)
         self.dtype = tf.float64 if any(tensor.dtype == tf.float64 for tensor in fetched) else tf.float32
         with TRACING, traced.function.graph.as_default():
             self.explained = self._finished(dict(output.fetches))
@@ -109,6 +109,28 @@ class ScoreFunction:
         """From the selected tensors, fed as ("at", key), those beside them, ("input", key), and further `feeds`, to others of
         the graph."""
         return Cut(self.traced, self._feeds | (feeds or {}), fetches, folded)
+
+    @functools.cached_property
+    def _forward(self) -> Cut:
+        return self.cut({key: Port(tensor) for key, tensor in self.output.fetches.items()}, folded=True)
+
+    @functools.cached_property
+    def stretch(self) -> Stretch | None:
+        """The affine part in front, where it is worth it that rows of a straight path begin behind it (see `behind`)."""
+        ports, fetches = self.place.ports, self.output.fetches.values()
+        plain = all(port.batch_axis == 0 and port.tensor.dtype == self.dtype for port in ports.values())
+        if not plain or self.observed is not None or self.rows or self.formats or self.traced.called is not None:
+            return None
+        ends = ends_of(self.traced, [port.tensor for port in ports.values()], fetches)
+        return None if ends is None else Stretch(self.traced, ports, ends)
+
+    @functools.cached_property
+    def behind(self) -> "ScoreFunction | None":
+        """The same from where the stretch ends; None where that is nowhere, or asks for more inputs."""
+        if self.stretch is None:
+            return None
+        behind = dataclasses.replace(self, place=dataclasses.replace(self.place, ports=self.stretch.ends))
+        return behind if set(behind.context) <= set(self.context) else None
 
     @functools.cached_property
     def row_sizes(self) -> RowSizes:
