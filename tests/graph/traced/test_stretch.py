@@ -82,6 +82,16 @@ def handed_down_thrice(x):
     return tf.identity(x), lambda upstream: 3 * upstream
 
 
+@tf.RegisterGradient("HandedDownTwice")
+def _handed_down_twice(operation, upstream):
+    return 2 * upstream
+
+
+def overridden(x):
+    with tf.compat.v1.get_default_graph().gradient_override_map({"Neg": "HandedDownTwice"}):
+        return -x
+
+
 def checked(x):
     with tf.control_dependencies([tf.debugging.assert_all_finite(x, "finite")]):
         return tf.identity(x)
@@ -93,6 +103,7 @@ NOT = {
     "by itself": lambda x: ROW / x,
     "stop gradient": lambda x: x + tf.stop_gradient(x),
     "custom gradient": handed_down_thrice,
+    "overridden gradient": overridden,
     "rounding": tf.round,
     "narrow": lambda x: tf.cast(tf.cast(x, tf.float32), tf.float64),
     "attention": lambda x: tf.matmul(x, x, transpose_b=True),
@@ -107,6 +118,7 @@ NOT = {
     "examples mixed": lambda x: tf.reshape(tf.transpose(tf.reshape(x, (4, -1, 6)), (1, 0, 2)), (-1, 4, 6)),
     "an axis more in front": lambda x: x + numbers(2, 1, 4, 6),
     "one row for each example": lambda x: x + numbers(3, 4, 6),
+    "rows of any number": lambda x: x + tf.Variable(numbers(3, 4, 6), shape=[None, 4, 6]),
     "of half of each": lambda x: tf.reshape(tf.tanh(tf.reshape(x, (-1, 12))), (-1, 4, 6)),
     "loop": lambda x: tf.while_loop(lambda i, y: i < 2, lambda i, y: (i + 1, y * 2), (0, x))[1],
     "fused norm in training": fused,
@@ -159,6 +171,15 @@ def test_it_ends_in_front_of_what_is_not(name):
     ends = found_in(traced)
     assert not any(end is second for end in ends)
     assert any(end is first for end in ends) or (name == "fused norm in training" and ends[0].shape[1:] == [2, 2, 6])
+
+
+def test_an_axis_of_unknown_size_in_front_is_not_taken_for_that_of_examples():
+    def recurrent(x):
+        steps = tf.transpose(tf.identity(x @ SQUARE, "first"), (1, 0, 2))
+        return tf.scan(lambda state, step: tf.tanh(state + step), steps)[-1]
+
+    traced = trace(recurrent, {None: tf.TensorSpec([None, None, 6], tf.float64)})
+    assert [tensor.name for tensor in found_in(traced)] == ["first:0"]
 
 
 def test_every_known_operation_is_tried():

@@ -51,9 +51,7 @@ def layouts(operation: tf.Operation, given: list[Layout | None], same: Same) -> 
     # what a tensor is reshaped to may be read from shapes, and is known by what comes of it
     if operation.type != "Reshape" and not all(map(same, others)):
         return None
-    if len(varying) > 1 and any(given[place].entries != 1 for place in varying):
-        return None
-    if not holds(operation, varying):
+    if len({given[place].entries for place in varying}) > 1 or not holds(operation, varying):
         return None
     count = 1 if operation.type.startswith("FusedBatchNorm") else len(operation.outputs)
     entries = _entries(operation, given[varying[0]])
