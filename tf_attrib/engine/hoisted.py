@@ -65,12 +65,12 @@ class Hoisted:
 
     def ends(self) -> tuple[Tables, Tables]:
         """Where each row's path ends and begins behind the stretch, (rows, ...) by key."""
-        stretch = present(self.function.stretch)
-        ends, starts = stretch(self.x), stretch(self._references(_first(self.path)))
-        return (
-            {key: tf.gather(value, self.example) for key, value in ends.items()},
-            {key: tf.gather(value, self.path) for key, value in starts.items()},
-        )
+        references = self._references(_first(self.path))
+        # both at once: weights are read once, and these are most of what it costs for so few
+        both = {key: tf.concat([value, references[key]], 0) for key, value in self.x.items()}
+        found = present(self.function.stretch)(both)
+        start = tf.shape(next(iter(self.x.values())))[0] + self.path
+        return tuple({key: tf.gather(value, rows) for key, value in found.items()} for rows in (self.example, start))
 
     def sums(self, integrands: Tables, weight: tf.Tensor) -> list[tf.Tensor]:
         """Sums over the rows of each slot, (slots, ...), of the selected tensors in their order.
