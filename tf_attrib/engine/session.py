@@ -23,6 +23,7 @@ from ..selection.place import Place
 from ..selection.places import resolve_at
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
+from ..selection.targets import read_targets
 from .compared import Compared
 from .evaluating import Evaluating
 
@@ -267,7 +268,7 @@ class Session(Evaluating):
         """
         count, k = len(next(iter(x.values()))), references.count if with_baseline else 0
         rank = self.function.target_rank
-        targets = self.function.targets(target, self.shape(inputs), count)
+        targets = read_targets(self.function.output, target, self.shape(inputs), count)
         shared = references.shared and not self.function.context and rank < 2
         # where nothing of the example's own enters, the references are evaluated once for all
         rows = k if shared else count * k
