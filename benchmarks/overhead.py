@@ -18,7 +18,11 @@ import time
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 STEPS = 50
-BLOCKS = {"digits CNN": (32, 50, 64, 100, 128, 200, 256), "transformer": (32, 64, 128, 256)}
+BLOCKS = {
+    "digits CNN": (32, 50, 64, 100, 128, 200, 256),
+    "transformer": (32, 64, 128, 256),
+    "wide": (32, 50, 64, 128, 256, 512, 1600),
+}
 LARGE = (8, 16, 32, 50)
 
 
@@ -56,7 +60,15 @@ def transformer():
     return Model(given, layers.Dense(5, activation="softmax")(x[:, 0])), (32, 64)
 
 
-NETS = {"digits CNN": digits_cnn, "transformer": transformer, "MobileNetV2": mobilenet, "ResNet50": resnet}
+def wide():
+    """Three dense layers from 4096 inputs, such as fingerprints: the first is affine, and has most of the weights."""
+    from keras import Input, Sequential, layers
+
+    hidden = [layers.Dense(256, activation="relu") for _ in range(2)]
+    return Sequential([Input((4096,)), *hidden, layers.Dense(10, activation="softmax")]), (4096,)
+
+
+NETS = {"digits CNN": digits_cnn, "transformer": transformer, "wide": wide, "MobileNetV2": mobilenet, "ResNet50": resnet}
 
 
 def floor(model, examples):

@@ -9,6 +9,7 @@ from ..common.types import Leaves, present
 from ..selection.each_position import EachPosition
 from ..selection.frames import Names
 from ..selection.references import References, resolve
+from ..selection.targets import read_targets
 from .method import Method
 from .omission import Omitted, filled, finite, finite_rows, only
 from .program import Tables
@@ -112,7 +113,7 @@ def _finite_alone(session: Session, examples: Examples, entries: _Entries) -> _E
     known = (
         None
         if isinstance(target, EachPosition)
-        else session.function.targets(target, session.shape(examples.ready), len(examples))
+        else read_targets(session.function.output, target, session.shape(examples.ready), len(examples))
     )
     found = entries.of_examples(which, only(target, which) if known is None else known[which])
     return dataclasses.replace(found, omitted=Omitted(good, examples.given, known))

@@ -17,6 +17,7 @@ from ..selection.references import References
 from ..selection.score_function import ScoreFunction
 from .blocks import activation_bytes, in_blocks
 from .forward_rows import ForwardRows
+from .hoisted import Hoisted, columns
 from .integral.integrator import Batch, Integrator
 from .row import Row, RowFunction, checked, per_row, varies
 
@@ -66,6 +67,7 @@ class Program:
         sums: shapes of what one row gives, by key.
         by_xla: whether XLA compiles it: blocks, and their tables, are then padded to powers of 2, so that it has few sizes to
             compile for.
+        behind: the row function behind the affine stretch of `function`, where rows begin there (`hoisted.row_behind`).
 
     Attributes:
         gives_slope: once it has run, whether slopes follow from the rows.
@@ -78,14 +80,17 @@ class Program:
         extra: dict[Any, np.ndarray] | None = None,
         sums: dict[Any, tuple] | None = None,
         by_xla: bool = False,
+        behind: RowFunction | None = None,
     ) -> None:
         self._by_xla, self.gives_slope = by_xla, False
         self.function, self._row, self._extra, self._sums = function, row, list(extra or {}), sums
         dtype, inputs, dtypes = function.dtype, function.traced.inputs, function.dtypes
         tables = [tf.TensorSpec([None, *features], dtypes[key]) for key, features in function.features().items()]
         context = [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context]
-        # integers of a row: example, slot, number, a reference for each table, target; floats: alpha, weight, score
-        integers = tf.TensorSpec([None, 3 + len(tables) + function.target_rank], tf.int32)
+        self._behind, self._columns = behind, 3 if behind is None else 5
+        # integers of a row: example, slot, number, its path and part where it is hoisted, a reference for each table, target;
+        # floats: alpha, weight, score
+        integers = tf.TensorSpec([None, self._columns + len(tables) + function.target_rank], tf.int32)
         more = [tf.TensorSpec([None] * value.ndim, value.dtype) for value in (extra or {}).values()]
         taken = getattr(row, "takes_present", None)
         present = [] if taken is None else [taken]
@@ -110,10 +115,12 @@ class Program:
             rows.weight[count:] = 0
         first, part = rows.example[0], slice(rows.example[0], rows.example[-1] + 1)
         slots, slot = _ranked(rows.slot)
-        references, fixed = [], 3 + len(tables.references.tables)
+        references, fixed = [], self._columns + len(tables.references.tables)
         integers = np.empty((len(rows), fixed + tables.target.shape[1]), np.int32)
         integers[:, 0], integers[:, 1], integers[:, 2] = rows.example - first, slot, rows.number
-        for column, (key, table) in enumerate(tables.references.tables.items(), 3):
+        if self._behind is not None:
+            integers[:, 3], integers[:, 4] = columns(rows, slot)
+        for column, (key, table) in enumerate(tables.references.tables.items(), self._columns):
             used, integers[:, column] = _used(tables.references.index[key], rows, len(table))
             references.append(self._padded(table[used], size))
         integers[:, fixed:] = tables.target[rows.example]
@@ -138,25 +145,33 @@ class Program:
         return np.concatenate([table, np.repeat(table[-1:], missing, 0)]) if missing else table
 
     def _block(self, x, references, context, extra, present, integers, floats):
-        keys, many = self.function.place.ports, len(references)
-        example, slot, number, *index = tf.unstack(integers[:, : 3 + many], axis=1)
+        keys, begin = self.function.place.ports, self._columns
+        many = begin + len(references)
+        example, slot, number, *hoisted = tf.unstack(integers[:, :begin], axis=1)
         alpha, weight, score = tf.unstack(floats, axis=1)
+        x, references = dict(zip(keys, x, strict=True)), dict(zip(keys, references, strict=True))
+        index = dict(zip(keys, tf.unstack(integers[:, begin:many], axis=1), strict=True))
+        ahead = Hoisted(self.function, x, references, example, slot, *hoisted, index) if hoisted else None
+        at, reference = (
+            ({key: tf.gather(value, example) for key, value in x.items()}, _each(references, index))
+            if ahead is None
+            else ahead.ends()
+        )
         row = Row(
-            {key: tf.gather(value, example) for key, value in zip(keys, x, strict=True)},
-            {key: tf.gather(table, rows) for key, table, rows in zip(keys, references, index, strict=True)},
+            at,
+            reference,
             {key: tf.gather(value, example) for key, value in zip(self.function.context, context, strict=True)},
-            integers[:, 3 + many :],
+            integers[:, many:],
             alpha,
             score,
             number,
             {name: tf.gather(value, example) for name, value in zip(self._extra, extra, strict=True)},
             *present,
         )
-        with code_of(f"the row function {getattr(self._row, '__name__', type(self._row).__name__)}"):
-            found = self._row(self.function, row)
-        # a caller who says no sums takes what the row gives, in its order
-        scores, slopes, integrands = found if self._sums is None else checked(self._row, row, found, self._sums, self.function)
+        scores, slopes, integrands = self._evaluated(row)
         self.gives_slope = varies(slopes)
+        if ahead is not None:
+            return [*(ahead.sums(integrands, weight) if integrands else []), scores, slopes]
         # XLA must know how many there are before it runs
         slots = tf.shape(slot)[0] if self._by_xla else tf.reduce_max(slot) + 1
         sums = [
@@ -164,6 +179,20 @@ class Program:
             for integrand in integrands.values()
         ]
         return [*sums, scores, slopes]
+
+    def _evaluated(self, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict[Any, tf.Tensor]]:
+        """What the row function gives."""
+        if self._behind is not None:
+            return self._behind(self.function.behind, row)
+        with code_of(f"the row function {getattr(self._row, '__name__', type(self._row).__name__)}"):
+            found = self._row(self.function, row)
+        # a caller who says no sums takes what the row gives, in its order
+        return found if self._sums is None else checked(self._row, row, found, self._sums, self.function)
+
+
+def _each(tables: dict[Any, tf.Tensor], index: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:
+    """Entries of tables, by key."""
+    return {key: tf.gather(table, index[key]) for key, table in tables.items()}
 
 
 def _used(index: np.ndarray, rows: Batch, size: int) -> tuple[Any, Any]:
@@ -187,7 +216,7 @@ def _ranked(slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def run(
-    program_for: Callable[[bool], Program | ForwardRows],
+    program_for: Callable[[Batch], Program | ForwardRows],
     tables: Tables,
     integrator: Integrator,
     block: int,
@@ -197,7 +226,7 @@ def run(
     device has no memory for a block, its rows go on in halves of it, as do those that follow.
 
     Args:
-        program_for: the program for rows that are forward-only, or not.
+        program_for: the program for such rows.
 
     Returns:
         How many rows a block could hold: `block` or fewer.
@@ -207,7 +236,7 @@ def run(
     """
     rows = integrator.first()
     while rows is not None:
-        program, total = program_for(rows.forward_only), len(rows)
+        program, total = program_for(rows), len(rows)
         # even blocks waste nothing: 50 rows in blocks of 32 become 25 and 25
         size = block if program.padded else -(-total // -(-total // block))
         evaluate = functools.partial(_evaluated, program, tables, rows)

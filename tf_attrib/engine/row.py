@@ -52,7 +52,9 @@ class Row:
 class RowFunction(Protocol):
     """What a method evaluates on a block of rows: a frozen dataclass or a function; equal ones are compiled once. One whose
     `takes_present` is a TensorSpec is given what is there of each row's example, of that type and rank; `score_only` is the
-    row function that gives the score alone where rows do not lie on the straight path."""
+    row function that gives the score alone where rows do not lie on the straight path. `hoisted` is the row function for behind
+    an affine stretch of a straight path whose integrands, handed back through it and multiplied by x - x', are those of this
+    one; None where there is none (`Hoisted`)."""
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict[Any, tf.Tensor]]:
         """Score (rows,), derivative of what is integrated along the path (rows,), zeros where that means nothing, and what each
@@ -70,6 +72,10 @@ class GradientIntegrand:
 
     velocity: str = "difference"
 
+    @property
+    def hoisted(self) -> "GradientIntegrand | None":
+        return GradientIntegrand("one") if self.velocity == "difference" else None
+
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), derivative along the path (rows,), and integrand by key."""
         difference = row.difference()
@@ -86,6 +92,10 @@ class GradientIntegrand:
 @dataclasses.dataclass(frozen=True)
 class ScoreOnly:
     """The score at a point of the path, and nothing else."""
+
+    @property
+    def hoisted(self) -> "ScoreOnly":
+        return self
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), zeros (rows,), and no integrands."""

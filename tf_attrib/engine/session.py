@@ -23,18 +23,15 @@ from ..selection.place import Place
 from ..selection.places import resolve_at
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
-from . import forward_rows, program
+from ..selection.targets import read_targets
 from .compared import Compared
-from .fetching import Fetching
-from .integral.integrator import Fixed, Integrator, Outcome
-from .integral.points import Points, at_input
-from .row import RowFunction, ScoreOnly
+from .evaluating import Evaluating
 
 # So many classes of the highest values are kept.
 TOP = 5
 
 
-class Session(Fetching):
+class Session(Evaluating):
     """What a call of `attribute` works on: the tensors that were selected, the rows that are run, and what is compared.
 
     Args:
@@ -51,7 +48,6 @@ class Session(Fetching):
         batch_size: int | None,
         by_xla: bool = False,
     ) -> None:
-        self._by_xla = by_xla
         if by_xla and traced.called is not None:
             raise AttributionError(
                 f"jit_compile=True: XLA compiles graphs, and this model is called eagerly ({traced.called.why}): leave it out"
@@ -61,9 +57,8 @@ class Session(Fetching):
         place = self._resolved(at, list(output.fetches.values()))
         # a score's own rows are fed as inputs are, and are none of the model's
         fed = dataclasses.replace(traced, inputs=traced.inputs | output.data) if output.data else traced
-        super().__init__(ScoreFunction(fed, place, output), batch_size)
+        super().__init__(ScoreFunction(fed, place, output), batch_size, by_xla)
         self._inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
-        self._programs: dict[tuple[RowFunction, bool], program.Program | forward_rows.ForwardRows] = {}
         self._others: dict[Any, Session] = {}
         if of is not None and of.kind == "score":
             check_each_alone(
@@ -76,11 +71,6 @@ class Session(Fetching):
     def any_shape(self) -> bool:
         """Whether it serves inputs of other shapes too: what a model does when it is called is known for those at hand."""
         return self._traced.called is None
-
-    @property
-    def by_xla(self) -> bool:
-        """Whether XLA compiles what rows are run by."""
-        return self._by_xla
 
     @property
     def input_names(self) -> dict[Any, str]:
@@ -270,63 +260,6 @@ class Session(Fetching):
             return None
         return self.fetch("indices", {None: Port(place.indices, place.indices_axis)}, inputs)[None]
 
-    def run(
-        self,
-        row: RowFunction,
-        tables: program.Tables,
-        integrator: Integrator,
-        odds: bool = False,
-        advance: Callable[[int], None] = lambda rows: None,
-        sums: dict[Any, tuple] | None = None,
-    ) -> Outcome:
-        """Evaluates `row` wherever the integrator wants it. Nothing is traced twice.
-
-        Args:
-            sums: shapes of what one row gives, by key; None: nothing but its score.
-            odds: whether rows are those of the log-odds (`ScoreFunction.log_odds`) instead of the score.
-
-        Raises:
-            AttributionError: what the row function needs of the graph is not there.
-        """
-
-        def program_for(forward_only: bool) -> program.Program | forward_rows.ForwardRows:
-            key = (getattr(row, "score_only", ScoreOnly()), False) if forward_only else (row, odds)
-            if key not in self._programs:
-                explained = present(self.function.log_odds) if key[1] else self.function
-                shapes = None if forward_only else sums
-                self._programs[key] = (
-                    forward_rows.ForwardRows(explained, self._forward)
-                    if forward_rows.serves(key[0], explained) and not self._by_xla
-                    else program.Program(explained, key[0], tables.extra, shapes, self._by_xla)
-                )
-            return self._programs[key]
-
-        block = program.run(program_for, tables, integrator, self.block, advance)
-        if block < self.block:  # the device has no memory for more, and a later call need not find that out again
-            self._block = block
-        return integrator.outcome()
-
-    def gives_slope(self, row: RowFunction, odds: bool = False) -> bool:
-        """Whether the slopes that `row`, which has run, gives follow from its rows: zeros that stand in for them do not."""
-        ran = self._programs.get((row, odds))  # none where scores alone were wanted
-        return ran is None or ran.gives_slope
-
-    def path_scores(self, tables: program.Tables, points: Points) -> np.ndarray:
-        """(n, rows), the scores at these points of the paths of each example: forward passes alone."""
-        rule = Fixed([points] * len(tables.score), {}, self.function.dtype.as_numpy_dtype, forward_only=True)
-        return present(self.run(ScoreOnly(), tables, rule).path_scores)
-
-    def scores(self, at: Leaves, inputs: Leaves, target: np.ndarray) -> np.ndarray:
-        """(n,), the scores of examples whose selected tensors are `at`, by key.
-
-        Args:
-            inputs: the model's inputs of the same examples, by key: those that the score needs beside `at` are read.
-            target: (n, r).
-        """
-        context = {key: inputs[key] for key in self.function.context}
-        tables = program.Tables(at, context, target, np.zeros(len(target)), References.unused(at))
-        return self.path_scores(tables, at_input())[:, 0]
-
     def compared(self, x: dict, inputs: dict, references: References, target: Any, with_baseline: bool) -> Compared:
         """Targets, and scores at the examples and at their references, in one forward pass over all of them.
 
@@ -335,7 +268,7 @@ class Session(Fetching):
         """
         count, k = len(next(iter(x.values()))), references.count if with_baseline else 0
         rank = self.function.target_rank
-        targets = self.function.targets(target, self.shape(inputs), count)
+        targets = read_targets(self.function.output, target, self.shape(inputs), count)
         shared = references.shared and not self.function.context and rank < 2
         # where nothing of the example's own enters, the references are evaluated once for all
         rows = k if shared else count * k

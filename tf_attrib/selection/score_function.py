@@ -15,6 +15,7 @@ from ..graph.traced.gradients import gradients
 from ..graph.traced.heads_and_lookups import ancestors, connected
 from ..graph.traced.positionwise import at_position
 from ..graph.traced.scaling import scaled
+from ..graph.traced.stretch import Stretch, ends_of
 from ..graph.traced.trace import TRACING, Called, Traced
 from .outputs import Output
 from .place import Place
@@ -61,7 +62,6 @@ class ScoreFunction:
         feeds = {("at", key): port for key, port in place.ports.items()}
         feeds |= {("input", key): Port(traced.inputs[key]) for key in self.context}
         self._feeds = feeds
-        self._forward = self.cut({key: Port(tensor) for key, tensor in output.fetches.items()}, folded=True)
         self.dtype = tf.float64 if any(tensor.dtype == tf.float64 for tensor in fetched) else tf.float32
         with TRACING, traced.function.graph.as_default():
             self.explained = self._finished(dict(output.fetches))
@@ -109,6 +109,28 @@ class ScoreFunction:
         """From the selected tensors, fed as ("at", key), those beside them, ("input", key), and further `feeds`, to others of
         the graph."""
         return Cut(self.traced, self._feeds | (feeds or {}), fetches, folded)
+
+    @functools.cached_property
+    def _forward(self) -> Cut:
+        return self.cut({key: Port(tensor) for key, tensor in self.output.fetches.items()}, folded=True)
+
+    @functools.cached_property
+    def stretch(self) -> Stretch | None:
+        """The affine part in front, where it is worth it that rows of a straight path begin behind it (see `behind`)."""
+        ports, fetches = self.place.ports, self.output.fetches.values()
+        plain = all(port.batch_axis == 0 and port.tensor.dtype == self.dtype for port in ports.values())
+        if not plain or self.observed is not None or self.rows or self.formats or self.traced.called is not None:
+            return None
+        ends = ends_of(self.traced, [port.tensor for port in ports.values()], fetches)
+        return None if ends is None else Stretch(self.traced, ports, ends)
+
+    @functools.cached_property
+    def behind(self) -> "ScoreFunction | None":
+        """The same from where the stretch ends; None where that is nowhere, or asks for more inputs."""
+        if self.stretch is None:
+            return None
+        behind = dataclasses.replace(self, place=dataclasses.replace(self.place, ports=self.stretch.ends))
+        return behind if set(behind.context) <= set(self.context) else None
 
     @functools.cached_property
     def row_sizes(self) -> RowSizes:
@@ -252,52 +274,6 @@ class ScoreFunction:
             return values
         return self.output.choose(values, target)
 
-    def targets(self, target: Any, shape: tuple, count: int) -> np.ndarray | None:
-        """The targets of `count` examples as (count, r) int32, or None for the class that is predicted.
-
-        Args:
-            target: None, an int, one for each example (1-D), a tuple (position, ..., class), or an array of those.
-            shape: of the selected output's values for one example, such as (10,) or (length, classes).
-
-        Raises:
-            AttributionError: a target is needed, has the wrong shape, or is out of range.
-        """
-        rank = len(shape)
-        if rank == 0 or not self.output.with_target:
-            if target is not None and np.any(np.asarray(target) != 0):
-                raise AttributionError(f"{self.output.words} is one number for each example: leave target out")
-            return np.zeros((count, rank), np.int32)
-        if target is None:
-            return self._no_target(shape)
-        try:
-            array = np.asarray(target)
-        except ValueError:
-            raise AttributionError(f"target is a ragged list; {_target_help(shape)}") from None
-        if array.dtype.kind not in "iu":
-            raise AttributionError(f"target must hold whole numbers, got {array.dtype}; {_target_help(shape)}")
-        if rank == 1 and array.ndim == 2 and array.shape[1] == 1:
-            array = array[:, 0]
-        if rank == 1 and array.shape in ((), (count,)):
-            rows = np.broadcast_to(array.reshape(-1, 1), (count, 1))
-        elif rank > 1 and array.shape in ((rank,), (count, rank)):
-            rows = np.broadcast_to(array.reshape(-1, rank), (count, rank))
-        else:
-            raise AttributionError(f"target of shape {array.shape} for {count} examples; {_target_help(shape)}")
-        bad = np.argwhere((rows < 0) | (rows >= np.asarray(shape)))
-        if len(bad):
-            example, axis = (int(i) for i in bad[0])
-            raise AttributionError(f"target {rows[example, axis]} of example {example} is out of range: {_target_help(shape)}")
-        return np.ascontiguousarray(rows, np.int32)
-
-    def _no_target(self, shape: tuple) -> np.ndarray | None:
-        if len(shape) > 1:
-            raise AttributionError(f"the output has {shape} values for each example: {_target_help(shape)}")
-        if shape and not self.output.has_classes and shape[0] > 1:
-            raise AttributionError(
-                f"{self.output.words} has {shape[0]} units and no head of classes, so none is predicted: {_target_help(shape)}"
-            )
-        return None
-
 
 def _behind(called: Called, place: Place, output: Output, observed: Place | None) -> tuple[Place, Output, Place | None]:
     """The same place, with the output, and what rows look at, as they follow from its tensors when the model is called."""
@@ -314,12 +290,3 @@ def _behind(called: Called, place: Place, output: Output, observed: Place | None
 def fed(at: dict, context: dict) -> dict:
     """Values for the feeds of a cut."""
     return {("at", key): value for key, value in at.items()} | {("input", key): value for key, value in context.items()}
-
-
-def _target_help(shape: tuple) -> str:
-    """How to select one value of an output of `shape` for each example."""
-    if len(shape) == 1:
-        return f"give a class from 0 to {shape[0] - 1}, as target=0 or one for each example"
-    names = "(position, class)" if len(shape) == 2 else f"{len(shape)} indices"
-    each = ", or target=ta.each_position() for all positions" if len(shape) == 2 else ""
-    return f"give {names} below {shape}, as target=({', '.join('0' for _ in shape)}) or an array (batch, {len(shape)}){each}"

@@ -34,6 +34,16 @@ class Batch:
     def __len__(self) -> int:
         return len(self.example)
 
+    @property
+    def path(self) -> np.ndarray:
+        """(rows,), the number of each row's path: of its example and its reference."""
+        return np.unique(self.example * (int(self.reference.max()) + 1) + self.reference, return_inverse=True)[1]
+
+    @property
+    def apart(self) -> bool:
+        """Whether each row is a sum of its own."""
+        return bool((np.diff(self.slot) > 0).all())
+
     def __getitem__(self, part: np.ndarray | slice) -> "Batch":
         return Batch(
             self.example[part],

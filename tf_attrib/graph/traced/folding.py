@@ -12,13 +12,9 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
+from .same import Same
 from .tf_private import fed_with
 
-# What gives the same for every row where all its inputs do.
-SAME = {
-    *("Add", "AddV2", "Mul", "Neg", "RealDiv", "Reciprocal", "Rsqrt", "Sqrt", "Square", "Sub"),
-    *("Cast", "Const", "ExpandDims", "Identity", "Placeholder", "ReadVariableOp", "Reshape", "Squeeze"),
-}
 # What reads the shape of a tensor, and none of its values.
 SHAPES = frozenset(("Shape", "ShapeN"))
 # Where linear operations have their weights and their rows, and which axis of the weights counts the channels of what they
@@ -48,7 +44,7 @@ def fold(operations: list[tf.Operation], fed: Iterable[tf.Tensor], fetched: Iter
     """
     if not any(operation.type in LINEAR for operation in operations):
         return
-    folding = Folding({one.ref() for one in fed}, {one.ref() for one in fetched})
+    folding = Folding(Same(fed), {one.ref() for one in fetched})
     for operation in operations:
         if operation.type in LINEAR:
             folding.backward(operation)
@@ -85,11 +81,10 @@ class Factor:
 
 
 class Folding:
-    """One graph: which of its tensors differ from row to row, and are handed out."""
+    """One graph: which of its tensors are the same for every row, and which are handed out."""
 
-    def __init__(self, fed: set, fetched: set) -> None:
-        self._fetched = fetched
-        self._same: dict = dict.fromkeys(fed, False)
+    def __init__(self, same: Same, fetched: set) -> None:
+        self._is_same, self._fetched = same, fetched
         self._dead: set[tf.Operation] = set()
         self._products: dict = {}
 
@@ -213,15 +208,6 @@ class Folding:
         if key not in self._products:
             self._products[key] = weights * tf.reshape(factor.factors(), into)
         return self._products[key]
-
-    def _is_same(self, tensor: tf.Tensor) -> bool:
-        """Whether a tensor is the same for every row."""
-        if tensor.ref() not in self._same:
-            operation = tensor.op
-            self._same[tensor.ref()] = (
-                operation.type in SAME and not operation.control_inputs and all(map(self._is_same, operation.inputs))
-            )
-        return self._same[tensor.ref()]
 
     def _consumers(self, tensor: tf.Tensor) -> list[tf.Operation]:
         return [user for user in tensor.consumers() if user not in self._dead]

@@ -1,0 +1,94 @@
+"""Rows of any method, evaluated for one kind of inputs by programs that are compiled once."""
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..common.types import Leaves, present
+from ..selection.references import References
+from ..selection.score_function import ScoreFunction
+from . import forward_rows, program
+from .fetching import Fetching
+from .hoisted import row_behind
+from .integral.integrator import Batch, Fixed, Integrator, Outcome
+from .integral.points import Points, at_input
+from .row import RowFunction, ScoreOnly
+
+
+class Evaluating(Fetching):
+    """Evaluates row functions wherever an integrator wants it.
+
+    Args:
+        by_xla: whether XLA compiles what rows are run by.
+    """
+
+    def __init__(self, function: ScoreFunction, batch_size: int | None, by_xla: bool = False) -> None:
+        super().__init__(function, batch_size)
+        self._by_xla = by_xla
+        # by row function, whether it is of the log-odds, and whether rows begin behind an affine stretch
+        self._programs: dict[tuple[RowFunction, bool, bool], program.Program | forward_rows.ForwardRows] = {}
+
+    @property
+    def by_xla(self) -> bool:
+        """Whether XLA compiles what rows are run by."""
+        return self._by_xla
+
+    def run(
+        self,
+        row: RowFunction,
+        tables: program.Tables,
+        integrator: Integrator,
+        odds: bool = False,
+        advance: Callable[[int], None] = lambda rows: None,
+        sums: dict[Any, tuple] | None = None,
+    ) -> Outcome:
+        """Evaluates `row` wherever the integrator wants it. Nothing is traced twice.
+
+        Args:
+            sums: shapes of what one row gives, by key; None: nothing but its score.
+            odds: whether rows are those of the log-odds (`ScoreFunction.log_odds`) instead of the score.
+
+        Raises:
+            AttributionError: what the row function needs of the graph is not there.
+        """
+
+        def program_for(rows: Batch) -> program.Program | forward_rows.ForwardRows:
+            used, by_odds = (getattr(row, "score_only", ScoreOnly()), False) if rows.forward_only else (row, odds)
+            explained = present(self.function.log_odds) if by_odds else self.function
+            behind = None if self._by_xla else row_behind(explained, used, rows)
+            key = used, by_odds, behind is not None
+            if key not in self._programs:
+                shapes = None if rows.forward_only else sums
+                self._programs[key] = (
+                    forward_rows.ForwardRows(explained, self._forward)
+                    if behind is None and forward_rows.serves(used, explained) and not self._by_xla
+                    else program.Program(explained, used, tables.extra, shapes, self._by_xla, behind)
+                )
+            return self._programs[key]
+
+        block = program.run(program_for, tables, integrator, self.block, advance)
+        if block < self.block:  # the device has no memory for more, and a later call need not find that out again
+            self._block = block
+        return integrator.outcome()
+
+    def gives_slope(self, row: RowFunction, odds: bool = False) -> bool:
+        """Whether the slopes that `row`, which has run, gives follow from its rows: zeros that stand in for them do not."""
+        ran = [self._programs[row, odds, hoisted] for hoisted in (False, True) if (row, odds, hoisted) in self._programs]
+        return all(one.gives_slope for one in ran)  # none where scores alone were wanted
+
+    def path_scores(self, tables: program.Tables, points: Points) -> np.ndarray:
+        """(n, rows), the scores at these points of the paths of each example: forward passes alone."""
+        rule = Fixed([points] * len(tables.score), {}, self.function.dtype.as_numpy_dtype, forward_only=True)
+        return present(self.run(ScoreOnly(), tables, rule).path_scores)
+
+    def scores(self, at: Leaves, inputs: Leaves, target: np.ndarray) -> np.ndarray:
+        """(n,), the scores of examples whose selected tensors are `at`, by key.
+
+        Args:
+            inputs: the model's inputs of the same examples, by key: those that the score needs beside `at` are read.
+            target: (n, r).
+        """
+        context = {key: inputs[key] for key in self.function.context}
+        tables = program.Tables(at, context, target, np.zeros(len(target)), References.unused(at))
+        return self.path_scores(tables, at_input())[:, 0]

@@ -1,0 +1,101 @@
+"""Rows of straight paths that begin behind the affine stretch of a model (`graph.traced.stretch`).
+
+The ends of paths are brought behind it, once for a block and not for each of its rows. What rows give there is summed for each
+path first, and then handed back to the selected tensors, once for each sum.
+"""
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from ..common.types import present
+from ..selection.score_function import ScoreFunction
+from .integral.integrator import Batch
+from .row import RowFunction, per_row
+
+Tables = dict[Any, tf.Tensor]
+# So many rows a path has at least, or its two ends and what is handed back cost as much as they do.
+FEWEST = 4
+
+
+def row_behind(function: ScoreFunction, row: RowFunction, rows: Batch) -> RowFunction | None:
+    """The row function that gives behind the affine stretch of `function` what `row` is made of; None where there is none, or
+    where it does not pay for such `rows`: too few of them on a path, or sums of their own, each of which is handed back."""
+    hoisted = getattr(row, "hoisted", None)
+    if hoisted is None or function.behind is None:
+        return None
+    if (rows.apart or rows.forward_only) and not present(function.stretch).narrows:
+        return None
+    refined = rows.apart and not rows.forward_only  # of whose paths further rows will follow
+    return hoisted if refined or len(rows) >= FEWEST * (int(rows.path.max()) + 1) else None
+
+
+def columns(rows: Batch, slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For each row the number of its path within the block, and that of its path and slot together.
+
+    Args:
+        slot: of each row, its number within the block.
+    """
+    path = rows.path
+    return path, np.unique(slot * len(rows) + path, return_inverse=True)[1]
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Hoisted:
+    """The rows of a block.
+
+    Attributes:
+        function: from the selected tensors to scores.
+        x, reference: the selected tensors at the examples of the block, and those that paths begin at, by key.
+        example, slot, path, part: int32 (rows,), of each row its example, its slot, its path, and its path and slot together,
+            as numbers within the block.
+        index: (rows,) by key, which of the references is that of each row.
+    """
+
+    function: ScoreFunction
+    x: Tables
+    reference: Tables
+    example: tf.Tensor
+    slot: tf.Tensor
+    path: tf.Tensor
+    part: tf.Tensor
+    index: Tables
+
+    def ends(self) -> tuple[Tables, Tables]:
+        """Where each row's path ends and begins behind the stretch, (rows, ...) by key."""
+        references = self._references(_first(self.path))
+        # both at once: weights are read once, and these are most of what it costs for so few
+        both = {key: tf.concat([value, references[key]], 0) for key, value in self.x.items()}
+        found = present(self.function.stretch)(both)
+        start = tf.shape(next(iter(self.x.values())))[0] + self.path
+        return tuple({key: tf.gather(value, rows) for key, value in found.items()} for rows in (self.example, start))
+
+    def sums(self, integrands: Tables, weight: tf.Tensor) -> list[tf.Tensor]:
+        """Sums over the rows of each slot, (slots, ...), of the selected tensors in their order.
+
+        Args:
+            integrands: what rows give behind the stretch.
+        """
+        first = _first(self.part)
+        arriving = {
+            key: tf.math.unsorted_segment_sum(
+                tf.math.multiply_no_nan(value, per_row(weight, value)), self.part, tf.shape(first)[0]
+            )
+            for key, value in integrands.items()
+        }
+        example, references = tf.gather(self.example, first), self._references(first)
+        x = {key: tf.gather(value, example) for key, value in self.x.items()}
+        handed = present(self.function.stretch).transposed(arriving, x)
+        slot, slots = tf.gather(self.slot, first), tf.reduce_max(self.slot) + 1
+        return [tf.math.unsorted_segment_sum(handed[key] * (value - references[key]), slot, slots) for key, value in x.items()]
+
+    def _references(self, rows: tf.Tensor) -> Tables:
+        """Those of some of the rows."""
+        return {key: tf.gather(table, tf.gather(self.index[key], rows)) for key, table in self.reference.items()}
+
+
+def _first(number: tf.Tensor) -> tf.Tensor:
+    """The first row that has each number."""
+    return tf.math.unsorted_segment_min(tf.range(tf.shape(number)[0]), number, tf.reduce_max(number) + 1)
