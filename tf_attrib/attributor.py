@@ -17,6 +17,7 @@ from .common.class_names import as_class_names
 from .common.errors import AttributionError, printed
 from .common.failures import plain_failures
 from .common.progress import progress
+from .common.types import Leaves
 from .engine.assemble import assemble
 from .engine.compared import check_finite
 from .engine.formats import with_format
@@ -322,8 +323,10 @@ class Attributor(Exporting):
         method: str | Method = "integrated_gradients",
         seed: int | None = None,
         on_error: str = "raise",
+        shared: Callable[[Leaves], np.ndarray] | None = None,
     ) -> "Work":
-        """What `attribute` would do, with the scores at both ends of the paths; the arguments are those of `attribute`."""
+        """What `attribute` would do, with the scores at both ends of the paths; the arguments are those of `attribute`, and
+        `shared` is that of `Session.compared`, at the tensors that this attributor selects."""
         method = as_method(method)
         if not tf.executing_eagerly():
             raise AttributionError("attribute works in eager mode: call it outside tf.function and tf.Graph")
@@ -341,13 +344,15 @@ class Attributor(Exporting):
         at = method.placed_at(self.at, session.function)
         if at != self.at:
             return self.observing(at).work(inputs, target, baselines, method, seed, on_error)
+        own = method.session_for(session)
         return planned(
-            method.session_for(session),
+            own,
             method,
             Examples(given.arrays, arrays, good, ready, match, given.names),
             target,
             baselines,
             seed,
+            shared if own is session else None,
         )
 
     def _tokens(self, session: Session, ready: dict) -> np.ndarray | None:

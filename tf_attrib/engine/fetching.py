@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..common.errors import AttributionError
+from ..common.types import Leaves
 from ..graph.traced.compiled import Compiled
 from ..graph.traced.cut import Cut, Port
 from ..graph.traced.heads_and_lookups import connected
@@ -178,6 +179,15 @@ class Fetching:
                 f"examples it is of shape {shape}: do not sum or average over the batch"
             )
 
+    def values(self, at: Leaves, inputs: Leaves) -> np.ndarray:
+        """(n, classes), the explained output where the selected tensors are `at`, (n, ...) by key.
+
+        Args:
+            inputs: (n, ...), by the model's keys: those that are needed beside `at` are read.
+        """
+        rows = np.arange(len(next(iter(at.values()))))
+        return self._values(lambda part: {key: value[part] for key, value in at.items()}, rows, inputs, None)
+
     def _values(
         self, at: Callable[[np.ndarray], dict], example: np.ndarray, inputs: dict, targets: np.ndarray | None
     ) -> np.ndarray:
@@ -196,6 +206,18 @@ class Fetching:
             return self._forward(*at(rows).values(), *context, *chosen)[0][: part.stop - part.start]
 
         return np.concatenate([found for _, found in in_blocks(len(example), self.block, evaluate, self.function.rows or 1)])
+
+    def _values_in_company(
+        self, at: Callable[[np.ndarray], dict], example: np.ndarray, inputs: dict, targets: np.ndarray | None
+    ) -> np.ndarray:
+        """As `_values`, where it is looked at whether rows may share a block."""
+        values = self._values(at, example, inputs, targets)
+        if self.company.seen or min(len(example), self.block) < 2:
+            return values
+        size = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+        narrow = bool(self.function.formats)
+        self.company.look(values[0], lambda: self._values(at, example[:1], inputs, targets)[0], size, narrow)
+        return self._values(at, example, inputs, targets) if self.company.alone else values
 
     def _filled(self, value: np.ndarray) -> np.ndarray:
         """`value` with its last row repeated up to the number of rows that a model of fixed batch size takes."""
