@@ -41,8 +41,8 @@ from .selection.references import of_frames
 from .vertex.configured import configured
 from .vertex.explainer import Explainer
 
-# Bytes of gradients that are kept on the host.
-MEMORY = 2**30
+# Bytes that a call takes beside the model, what it is given and what it gives: half of them gradients on the host.
+MEMORY = 2**31
 
 
 class Attributor(Exporting):
@@ -64,8 +64,9 @@ class Attributor(Exporting):
             differ by rounding. On a CPU it seldom pays; loops such as those of recurrent layers are refused.
         preprocess: a differentiable function applied to the inputs before the model, such as keras.applications'
             `preprocess_input`: path, baselines and pictures then live in raw pixels.
-        memory: bytes that gradients kept on the host may take while paths are refined, beside the blocks that are evaluated;
-            it bounds how many examples are in flight. One path is always kept whole. Default: 1 GiB.
+        memory: bytes that a call may take beside the model, what it is given and what it gives: half of them for gradients and
+            noisy copies that are kept on the host, which bounds how many examples are in flight; the rest for a block, which
+            then holds fewer rows. One path is always kept whole, and one row evaluated. Default: 2 GiB.
         signature: of a SavedModel; default: "serving_default", else the only one.
         eager: how a Keras model or function is evaluated. None: traced once into a graph, and where that fails (Python that
             branches on values, `.numpy()`, layers that need eager tensors) called under a `tf.GradientTape`. True: called.
@@ -252,7 +253,7 @@ class Attributor(Exporting):
             check_finite("score", work.compared.scores[:, None])
             check_finite("score at the baseline", work.compared.baseline_scores)
         with progress(verbose, row_count(method, work)) as advance:
-            outcome = run(method, work, seed, self.memory, advance)
+            outcome = run(method, work, seed, max(self.memory // 2, 1), advance)
         if on_error == "raise":
             check_finite("score, gradient or attribution", np.where(outcome.finite, 0, np.nan)[:, None])
         function = work.session.function

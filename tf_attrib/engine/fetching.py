@@ -30,8 +30,8 @@ class Fetching:
         company: whether rows may share a block.
     """
 
-    def __init__(self, function: ScoreFunction, batch_size: int | None) -> None:
-        self.function = function
+    def __init__(self, function: ScoreFunction, batch_size: int | None, memory: int) -> None:
+        self.function, self._memory = function, memory
         self._cuts: dict[Any, Cut] = {}
         self._passes: dict[str, Compiled] = {}
         self._batch_size = function.together or batch_size
@@ -61,7 +61,7 @@ class Fetching:
     def _blocks(self, examples: dict) -> tuple[int, int]:
         if self._batch_size:
             return self._batch_size, self._batch_size
-        return program.block_rows(self.function, {key: value[:1] for key, value in examples.items()})
+        return program.block_rows(self.function, {key: value[:1] for key, value in examples.items()}, self._memory)
 
     def fetch(self, name: str, ports: dict[Any, Port], inputs: dict) -> dict[Any, np.ndarray]:
         """Values of tensors at `inputs`, in blocks.

@@ -20,7 +20,8 @@ from .integral.integrator import Batch, Integrator
 from .row import Row, RowFunction, checked, per_row, varies
 
 # The size of a block, as bytes of all forward outputs of its rows together. The peak is about a third of it, since most
-# are freed early. Measured on MobileNetV2 and small nets: more rows than this allows are no faster.
+# are freed early; of language models less than half. Measured on MobileNetV2 and small nets: more rows than this allows are no
+# faster.
 ACTIVATION_BYTES = 1400 * 2**20
 MOST_ROWS = 256
 
@@ -223,16 +224,18 @@ def _evaluated(program: Program, tables: Tables, rows: Batch, part: slice) -> tu
     return program(tables, rows if part == slice(0, len(rows)) else rows[part])
 
 
-def block_rows(function: ScoreFunction, inputs: dict[Any, np.ndarray]) -> tuple[int, int]:
+def block_rows(function: ScoreFunction, inputs: dict[Any, np.ndarray], memory: int) -> tuple[int, int]:
     """How many rows a block holds unless the user says: as many as are worth it, by the size of the activations.
 
     Args:
         inputs: those of one example, by the model's keys.
+        memory: bytes that a block and what is kept beside it may take together.
 
     Returns:
         For blocks whose scores are wanted, and for those whose whole output is: that of every position.
     """
     if function.rows:
         return function.rows, function.rows
-    scored, whole = (min(max(ACTIVATION_BYTES // max(size, 1), 1), MOST_ROWS) for size in function.row_sizes.of(inputs))
+    most = min(ACTIVATION_BYTES, memory)  # of which less than half is there at once
+    scored, whole = (min(max(most // max(size, 1), 1), MOST_ROWS) for size in function.row_sizes.of(inputs))
     return scored, whole

@@ -38,6 +38,7 @@ class Session(Fetching):
     """What a call of `attribute` works on: the tensors that were selected, the rows that are run, and what is compared.
 
     Args:
+        memory: bytes that a block and what is kept beside it may take together.
         by_xla: whether XLA compiles what rows are run by.
     """
 
@@ -49,6 +50,7 @@ class Session(Fetching):
         names: dict,
         examples: dict,
         batch_size: int | None,
+        memory: int,
         by_xla: bool = False,
     ) -> None:
         self._by_xla = by_xla
@@ -61,7 +63,7 @@ class Session(Fetching):
         place = self._resolved(at, list(output.fetches.values()))
         # a score's own rows are fed as inputs are, and are none of the model's
         fed = dataclasses.replace(traced, inputs=traced.inputs | output.data) if output.data else traced
-        super().__init__(ScoreFunction(fed, place, output), batch_size)
+        super().__init__(ScoreFunction(fed, place, output), batch_size, memory)
         self._inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
         self._programs: dict[tuple[RowFunction, bool], program.Program] = {}
         self._others: dict[Any, Session] = {}
