@@ -79,7 +79,7 @@ def main():
         found = call()
         seconds.append(time.process_time() - start)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
-    print(json.dumps({"first": seconds[0], "again": min(seconds[1:]), "peak": peak, "sum": float(np.abs(found).sum())}))
+    print(json.dumps({"first": seconds[0], "again": min(seconds[1:]), "peak": peak, "found": float(np.abs(found).sum())}))
 
 
 if __name__ == "__main__":

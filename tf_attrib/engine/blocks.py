@@ -8,7 +8,8 @@ import tensorflow as tf
 T = TypeVar("T")
 
 # The size of a block, as bytes of all forward outputs of its rows together. The peak is about a third of it, since most
-# are freed early. Measured on MobileNetV2 and small nets: more rows than this allows are no faster.
+# are freed early; of language models less than half. Measured on MobileNetV2 and small nets: more rows than this allows are no
+# faster.
 ACTIVATION_BYTES = 1400 * 2**20
 # The same as a multiple of what a GPU has left: gradients beside it, and a peak that is higher than on a CPU, have room.
 OF_WHAT_IS_LEFT = 1.5

@@ -23,8 +23,8 @@ class Evaluating(Fetching):
         by_xla: whether XLA compiles what rows are run by.
     """
 
-    def __init__(self, function: ScoreFunction, batch_size: int | None, by_xla: bool = False) -> None:
-        super().__init__(function, batch_size)
+    def __init__(self, function: ScoreFunction, batch_size: int | None, memory: int, by_xla: bool = False) -> None:
+        super().__init__(function, batch_size, memory)
         self._by_xla = by_xla
         # by row function, whether it is of the log-odds, and whether rows begin behind an affine stretch
         self._programs: dict[tuple[RowFunction, bool, bool], program.Program | forward_rows.ForwardRows] = {}

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..common.errors import AttributionError
+from ..common.types import Leaves
 from ..graph.traced.compiled import Compiled
 from ..graph.traced.cut import Cut, Port
 from ..graph.traced.heads_and_lookups import connected
@@ -29,8 +30,8 @@ class Fetching:
         company: whether rows may share a block.
     """
 
-    def __init__(self, function: ScoreFunction, batch_size: int | None) -> None:
-        self.function = function
+    def __init__(self, function: ScoreFunction, batch_size: int | None, memory: int) -> None:
+        self.function, self._memory = function, memory
         self._cuts: dict[Any, Cut] = {}
         self._passes: dict[str, Compiled] = {}
         self._batch_size = function.together or batch_size
@@ -60,7 +61,7 @@ class Fetching:
     def _blocks(self, examples: dict) -> tuple[int, int]:
         if self._batch_size:
             return self._batch_size, self._batch_size
-        return program.block_rows(self.function, {key: value[:1] for key, value in examples.items()})
+        return program.block_rows(self.function, {key: value[:1] for key, value in examples.items()}, self._memory)
 
     def fetch(self, name: str, ports: dict[Any, Port], inputs: dict) -> dict[Any, np.ndarray]:
         """Values of tensors at `inputs`, in blocks.
@@ -178,6 +179,15 @@ class Fetching:
                 f"examples it is of shape {shape}: do not sum or average over the batch"
             )
 
+    def values(self, at: Leaves, inputs: Leaves) -> np.ndarray:
+        """(n, classes), the explained output where the selected tensors are `at`, (n, ...) by key.
+
+        Args:
+            inputs: (n, ...), by the model's keys: those that are needed beside `at` are read.
+        """
+        rows = np.arange(len(next(iter(at.values()))))
+        return self._values(lambda part: {key: value[part] for key, value in at.items()}, rows, inputs, None)
+
     def _values(
         self, at: Callable[[np.ndarray], dict], example: np.ndarray, inputs: dict, targets: np.ndarray | None
     ) -> np.ndarray:
@@ -196,6 +206,18 @@ class Fetching:
             return self._forward(*at(rows).values(), *context, *chosen)[0][: part.stop - part.start]
 
         return np.concatenate([found for _, found in in_blocks(len(example), self.block, evaluate, self.function.rows or 1)])
+
+    def _values_in_company(
+        self, at: Callable[[np.ndarray], dict], example: np.ndarray, inputs: dict, targets: np.ndarray | None
+    ) -> np.ndarray:
+        """As `_values`, where it is looked at whether rows may share a block."""
+        values = self._values(at, example, inputs, targets)
+        if self.company.seen or min(len(example), self.block) < 2:
+            return values
+        size = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
+        narrow = bool(self.function.formats)
+        self.company.look(values[0], lambda: self._values(at, example[:1], inputs, targets)[0], size, narrow)
+        return self._values(at, example, inputs, targets) if self.company.alone else values
 
     def _filled(self, value: np.ndarray) -> np.ndarray:
         """`value` with its last row repeated up to the number of rows that a model of fixed batch size takes."""

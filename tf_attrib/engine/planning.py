@@ -1,6 +1,7 @@
 """What a call of `attribute` will work on, as `Work`: its examples, their references and targets, and what is left out."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -70,8 +71,16 @@ def usable(given: Leaves, mark: bool) -> tuple[Leaves, np.ndarray | None]:
     return (given if good is None or good.all() else finite(given)), good
 
 
-def planned(session: Session, method: Method, examples: Examples, target: Any, baselines: Any, seed: int | None) -> Work:
-    """The work of one call; `target`, `baselines` and `seed` are as in `attribute`.
+def planned(
+    session: Session,
+    method: Method,
+    examples: Examples,
+    target: Any,
+    baselines: Any,
+    seed: int | None,
+    shared: Callable[[Leaves], np.ndarray] | None = None,
+) -> Work:
+    """The work of one call; `target`, `baselines` and `seed` are as in `attribute`, `shared` as in `Session.compared`.
 
     Raises:
         AttributionError: targets or baselines that do not fit.
@@ -80,7 +89,8 @@ def planned(session: Session, method: Method, examples: Examples, target: Any, b
     entries = _Entries(examples.arrays, examples.ready, x, method.row_extras(x, session), references, target)
     entries = _at_positions(session, _finite_alone(session, examples, entries))
     x, ready, references = entries.x, entries.ready, entries.references
-    compared = session.compared(x, ready, references, entries.target, method.uses_baseline)
+    shared = shared if entries.omitted is None else None
+    compared = session.compared(x, ready, references, entries.target, method.uses_baseline, shared)
     context = {key: ready[key] for key in session.function.context}
     tables = Tables(x, context, compared.target, compared.scores, references, entries.extra)
     return Work(

@@ -26,13 +26,14 @@ class Preparing:
     """Reads inputs as users give them, and finds or makes the session that serves their kind.
 
     Attributes:
-        model, at, of, batch_size, jit_compile, preprocess: as in `Attributor`.
+        model, at, of, batch_size, memory, jit_compile, preprocess: as in `Attributor`.
     """
 
     model: Any
     at: At | None
     of: Of | None
     batch_size: int | None
+    memory: int
     jit_compile: bool
     preprocess: Callable | None
     _route: Route
@@ -75,7 +76,7 @@ class Preparing:
     def _session(self, specs: dict, ready: dict, given: Given) -> Session:
         names = {key: spec.name or str("input" if key is None else key) for key, spec in specs.items()}
         traced = self._traced_for(specs, ready, given)
-        return Session(traced, self.at, self.of, names, ready, self.batch_size, self.jit_compile)
+        return Session(traced, self.at, self.of, names, ready, self.batch_size, self.memory, self.jit_compile)
 
     def _specs_for(self, arrays: dict) -> dict:
         """What the model takes, given inputs by the user's keys."""

@@ -256,17 +256,18 @@ def _evaluated(
     return program(tables, rows if part == slice(0, len(rows)) else rows[part])
 
 
-def block_rows(function: ScoreFunction, inputs: dict[Any, np.ndarray]) -> tuple[int, int]:
+def block_rows(function: ScoreFunction, inputs: dict[Any, np.ndarray], memory: int) -> tuple[int, int]:
     """How many rows a block holds unless the user says: as many as are worth it, by the size of the activations.
 
     Args:
         inputs: those of one example, by the model's keys.
+        memory: bytes that a block and what is kept beside it may take together.
 
     Returns:
         For blocks whose scores are wanted, and for those whose whole output is: that of every position.
     """
     if function.rows:
         return function.rows, function.rows
-    most = activation_bytes()
+    most = min(activation_bytes(), memory)  # of which less than half is there at once
     scored, whole = (min(max(most // max(size, 1), 1), MOST_ROWS) for size in function.row_sizes.of(inputs))
     return scored, whole

@@ -35,6 +35,7 @@ class Session(Evaluating):
     """What a call of `attribute` works on: the tensors that were selected, the rows that are run, and what is compared.
 
     Args:
+        memory: bytes that a block and what is kept beside it may take together.
         by_xla: whether XLA compiles what rows are run by.
     """
 
@@ -46,6 +47,7 @@ class Session(Evaluating):
         names: dict,
         examples: dict,
         batch_size: int | None,
+        memory: int,
         by_xla: bool = False,
     ) -> None:
         if by_xla and traced.called is not None:
@@ -57,7 +59,7 @@ class Session(Evaluating):
         place = self._resolved(at, list(output.fetches.values()))
         # a score's own rows are fed as inputs are, and are none of the model's
         fed = dataclasses.replace(traced, inputs=traced.inputs | output.data) if output.data else traced
-        super().__init__(ScoreFunction(fed, place, output), batch_size, by_xla)
+        super().__init__(ScoreFunction(fed, place, output), batch_size, memory, by_xla)
         self._inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
         self._others: dict[Any, Session] = {}
         if of is not None and of.kind == "score":
@@ -260,8 +262,20 @@ class Session(Evaluating):
             return None
         return self.fetch("indices", {None: Port(place.indices, place.indices_axis)}, inputs)[None]
 
-    def compared(self, x: dict, inputs: dict, references: References, target: Any, with_baseline: bool) -> Compared:
+    def compared(
+        self,
+        x: dict,
+        inputs: dict,
+        references: References,
+        target: Any,
+        with_baseline: bool,
+        shared: Callable[[Leaves], np.ndarray] | None = None,
+    ) -> Compared:
         """Targets, and scores at the examples and at their references, in one forward pass over all of them.
+
+        Args:
+            shared: where all examples are the same but for their scores: what these are, (points, examples), at points of the
+                selected tensors, which one forward pass of each then serves.
 
         Raises:
             AttributionError: targets that do not fit.
@@ -269,33 +283,31 @@ class Session(Evaluating):
         count, k = len(next(iter(x.values()))), references.count if with_baseline else 0
         rank = self.function.target_rank
         targets = read_targets(self.function.output, target, self.shape(inputs), count)
-        shared = references.shared and not self.function.context and rank < 2
+        once = references.shared and not self.function.context and rank < 2
         # where nothing of the example's own enters, the references are evaluated once for all
-        rows = k if shared else count * k
-        example = np.concatenate([np.arange(count), np.zeros(rows, int) if shared else np.repeat(np.arange(count), k)])
+        rows = k if once else count * k
+        example = np.concatenate([np.arange(count), np.zeros(rows, int) if once else np.repeat(np.arange(count), k)])
 
         def at(part: np.ndarray) -> dict:
             own, other = part[part < count], part[part >= count] - count
-            of, which = (np.zeros_like(other), other) if shared else np.divmod(other, max(k, 1))
+            of, which = (np.zeros_like(other), other) if once else np.divmod(other, max(k, 1))
             return {
                 key: np.concatenate([value[own], references.tables[key][references.index[key][of, which]]])
                 for key, value in x.items()
             }
 
-        values = self._values(at, example, inputs, targets)
-        if not self.company.seen and min(len(example), self.block) > 1:
-            size = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-            narrow = bool(self.function.formats)
-            self.company.look(values[0], lambda: self._values(at, example[:1], inputs, targets)[0], size, narrow)
-            if self.company.alone:
-                values = self._values(at, example, inputs, targets)
+        alike = not once and all((one == one[:1]).all() for one in references.index.values())
+        if shared is None or not alike or not self.company.seen or self.company.alone:
+            values = self._values_in_company(at, example, inputs, targets)
+        if shared is not None and alike and not self.company.alone:
+            values = _of_one(shared(at(np.r_[0, count : count + k])))
         highest = values[:count].argmax(1).astype(np.int32)
         classes = values.shape[1] > 1 and self.function.output.has_classes
         ranked = np.argsort(-values[:count], axis=1, kind="stable")[:, :TOP].astype(np.int32) if classes else None
         targets = highest[:, None] if targets is None else targets
         column = targets[:, 0] if rank == 1 else np.zeros(count, int)
         scores = values[np.arange(count), column].astype(np.float64)
-        below = values[count:][None] if shared else values[count:].reshape(count, k, values.shape[1])
+        below = values[count:][None] if once else values[count:].reshape(count, k, values.shape[1])
         below = np.broadcast_to(below, (count, k, values.shape[1]))
         baseline_scores = np.take_along_axis(below, column[:, None, None], 2)[:, :, 0].astype(np.float64)
         distributions = values.shape[1] > 1 and values.min() >= 0 and np.allclose(values.sum(1), 1, atol=1e-3)
@@ -311,6 +323,11 @@ class Session(Evaluating):
             ranked,
             None if ranked is None else np.take_along_axis(values[:count], ranked, 1).astype(np.float64),
         )
+
+
+def _of_one(values: np.ndarray) -> np.ndarray:
+    """(n + n k, 1), the n scores (1 + k, n) at an example and at its k references, those at the example first."""
+    return np.concatenate([values[0], values[1:].T.reshape(-1)])[:, None]
 
 
 def _ports(output: Output) -> dict[Any, Port]:

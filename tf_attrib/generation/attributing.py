@@ -1,6 +1,7 @@
 """Attribution to tokens: what `Attributor.attribute` gives for rows of tokens, as one number for each of them."""
 
 import dataclasses
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,7 @@ from ..attribution import Attribution
 from ..attributor import Attributor
 from ..common.errors import AttributionError
 from ..common.nested import flatten
+from ..common.types import Leaves
 from ..methods import Method
 from ..result.channels import over_channels, without_channels
 from ..result.joined import joined
@@ -16,6 +18,7 @@ from ..result.reductions import with_numbers
 from ..selection.baselines import Baseline
 from ..selection.token_scores import token_score
 from .language_model import LanguageModel
+from .scoring import values_at
 
 # Tokens that are attributed at once: of each there is a vector for each row, and they are summed before the next come.
 TOGETHER = 16384
@@ -78,7 +81,9 @@ def _attributed(
     attributor = model.attributor.explaining(token_score(rows.position, rows.token, rows.weight, of))
     inputs = model.inputs(rows.source, rows.written, rows.lengths)
     baselines = baselines if rows.kept is None else _kept(baselines, rows.kept, method, attributor, inputs)
-    result = attributor.attribute(inputs, None, baselines, method, **options)
+    seed, on_error = options["seed"], options["on_error"]
+    work = attributor.work(inputs, None, baselines, method, seed, on_error, _shared(model, rows, of, inputs))
+    result = attributor.attributed(work, method, seed, options["verbose"], on_error)
     if result.steps:
         raise AttributionError(f"{result.method} gives a number for each step along the path: take 'integrated_gradients'")
     names = _names(attributor, inputs, model)
@@ -101,6 +106,18 @@ def _attributed(
         place="embeddings",
         left_out=tuple(one for one in result.left_out if "mask" not in one),
     )
+
+
+def _shared(model: LanguageModel, rows: Rows, of: str, inputs: dict) -> Callable[[Leaves], np.ndarray] | None:
+    """The scores (points, rows) of all rows at points of the embeddings, where all are of one text; else None."""
+    if not all((one == one[:1]).all() for one in (rows.source, rows.written, rows.lengths)):
+        return None
+
+    def scores(points: Leaves) -> np.ndarray:
+        found = values_at(model, inputs, points, rows.position.reshape(-1), rows.token.reshape(-1), of)
+        return (found.reshape(len(found), *rows.token.shape) * rows.weight).sum(-1)
+
+    return scores
 
 
 def _names(attributor: Attributor, inputs: dict, model: LanguageModel) -> list:

@@ -20,7 +20,7 @@ from .joining import text_of
 from .language_model import LanguageModel, Sequence
 from .parts import Parts, each_token, filled, parts_of
 from .perturbing import Remaining, as_result, attribute_parts, takes_parts
-from .scoring import causal_scores, vocabulary_size
+from .scoring import causal_scores, log_chances, vocabulary_size
 
 
 @plain_failures()
@@ -217,7 +217,7 @@ def _targets(targets: Any, count: int, of: str) -> tuple[np.ndarray, bool]:
 def _explained(asked: _Asked, options: dict[str, Any]) -> GenerationAttribution:
     sequence, which = asked.sequence, asked.which
     scores = causal_scores(asked.model, sequence, asked.of)
-    logs = scores if asked.of == "log_probability" else causal_scores(asked.model, sequence, "log_probability")
+    logs = log_chances(asked.model, sequence, scores, asked.of)
     chance = np.exp(logs.sum(keepdims=True) if asked.total else logs[which])
     if takes_parts(asked.method):
         return _by_leaving_out(asked, chance, **options)

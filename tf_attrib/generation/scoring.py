@@ -5,6 +5,8 @@ from typing import Any
 import numpy as np
 
 from ..common.errors import AttributionError
+from ..common.types import Leaves
+from ..engine.session import Session
 from ..graph.traced.cut import Port
 from ..selection.token_scores import token_score
 from .language_model import LanguageModel, Sequence
@@ -18,12 +20,29 @@ def token_values(
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """(n, s) float64: the score of each `token` (n, s) at its `position` of the output, in one forward pass of each row; and
     the half-precision formats that the model computes in."""
+    session, ready = _prepared(model, inputs, position, token, of)
+    found = session.fetch("token values", {None: Port(session.function.explained)}, ready)[None]
+    return found[:, : token.shape[1]].astype(np.float64), session.function.formats
+
+
+def values_at(
+    model: LanguageModel, inputs: Any, points: Leaves, position: np.ndarray, token: np.ndarray, of: str
+) -> np.ndarray:
+    """(m, s) float64: the score of each of `token` (s,) at its `position` (s,), where the tensors that attributions are to are
+    `points`, (m, ...) by key, and all else is that of the first row of `inputs`."""
+    count = len(next(iter(points.values())))
+    given = {key: np.repeat(value[:1], count, 0) for key, value in inputs.items()}
+    session, ready = _prepared(model, given, *(np.repeat(one[None], count, 0) for one in (position, token)), of)
+    return session.values(points, ready)[:, : len(token)].astype(np.float64)
+
+
+def _prepared(model: LanguageModel, inputs: Any, position: np.ndarray, token: np.ndarray, of: str) -> tuple[Session, Leaves]:
+    """The session that gives scores of about so many tokens, and inputs for it."""
     count = token.shape[1]
     filled = 1 << (count - 1).bit_length()  # what is compiled serves sequences of about this many tokens
     position, token = (np.pad(one, ((0, 0), (0, filled - count))) for one in (position, token))
     session, ready, _ = model.attributor.explaining(token_score(position, token, None, of)).prepare(inputs)
-    found = session.fetch("token values", {None: Port(session.function.explained)}, ready)[None]
-    return found[:, :count].astype(np.float64), session.function.formats
+    return session, ready
 
 
 def vocabulary_size(model: LanguageModel) -> int | None:
@@ -44,11 +63,7 @@ def causal_scores(model: LanguageModel, sequence: Sequence, of: str) -> np.ndarr
     rows = np.repeat(sequence.written[None, :-1], 1 + len(steps), 0)
     for row, step in zip(rows[1:], steps, strict=True):
         row[step:] = _others(sequence.written, row[step:])
-    count = len(rows)
-    inputs = model.inputs(np.repeat(sequence.source[None], count, 0), rows, np.full(count, length))
-    position = np.repeat(np.arange(first - 1, length)[None], count, 0)
-    token = np.repeat(sequence.written[None, first:], count, 0)
-    (scores, *others), formats = token_values(model, inputs, position, token, of)
+    (scores, *others), formats = _of_continuation(model, sequence, rows, of)
     close = ROUNDING_HALF if formats else ROUNDING
     for step, other in zip(steps, others, strict=True):
         before = slice(step - first + 1)
@@ -61,6 +76,22 @@ def causal_scores(model: LanguageModel, sequence: Sequence, of: str) -> np.ndarr
                 "ta.Attributor(model, of='log_probability').attribute(ids, target=(position, token))"
             )
     return scores
+
+
+def log_chances(model: LanguageModel, sequence: Sequence, scores: np.ndarray, of: str) -> np.ndarray:
+    """(t,), the log-probabilities of the continuation's tokens, whose scores are known."""
+    if of == "logits":
+        return _of_continuation(model, sequence, sequence.written[None, :-1], "log_probability")[0][0]
+    with np.errstate(divide="ignore"):
+        return np.log(scores) if of == "probability" else scores
+
+
+def _of_continuation(model: LanguageModel, sequence: Sequence, rows: np.ndarray, of: str) -> tuple[np.ndarray, tuple[str, ...]]:
+    """(n, t), the scores of the continuation's tokens, given `rows` (n, length); and what else `token_values` gives."""
+    first, (count, length) = sequence.start, rows.shape
+    inputs = model.inputs(np.repeat(sequence.source[None], count, 0), rows, np.full(count, length))
+    position = np.repeat(np.arange(first - 1, length)[None], count, 0)
+    return token_values(model, inputs, position, np.repeat(sequence.written[None, first:], count, 0), of)
 
 
 def _others(ids: np.ndarray, instead_of: np.ndarray) -> np.ndarray:

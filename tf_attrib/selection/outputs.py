@@ -38,6 +38,8 @@ class Output:
         distribution: whether the values of an example sum to one by construction (softmax, or a sigmoid unit's two classes).
         data: placeholders of the graph for what a score needs of each example beside the model's outputs, by key.
         other: of one sigmoid unit, how class 0 follows from it, in words; "" elsewhere.
+        behind: where it can be computed at less than all positions, the same output from the tensors that are given, in front
+            of which nothing else may be picked.
     """
 
     words: str
@@ -51,6 +53,7 @@ class Output:
     distribution: bool = False
     data: dict[Any, tf.Tensor] = dataclasses.field(default_factory=dict)
     other: str = ""
+    behind: "Callable[[list[tf.Tensor]], Output] | None" = None
 
 
 def resolve_of(traced: Traced, of: Of | None) -> Output:

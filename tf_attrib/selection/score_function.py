@@ -50,6 +50,8 @@ class ScoreFunction:
     def __post_init__(self) -> None:
         if self.traced.called is not None:
             self.place, self.output, self.observed = _behind(self.traced.called, self.place, self.output, self.observed)
+        if self.output.behind is not None:
+            self.output = self.output.behind(self._looked_at())
         traced, place, output = self.traced, self.place, self.output
         selected = [port.tensor for port in place.ports.values()]
         fetched = list(output.fetches.values())
@@ -78,6 +80,11 @@ class ScoreFunction:
         self.target_rank = len(self.value_shape)
         self.rows = self._fixed_rows()
         self.together = 1 if traced.called is not None and traced.called.alone else self.rows
+
+    def _looked_at(self) -> list[tf.Tensor]:
+        """The tensors at which gradients may be wanted."""
+        places = [self.place, *([] if self.observed is None else [self.observed])]
+        return [port.tensor for place in places for port in place.ports.values()]
 
     def _fixed_rows(self) -> int | None:
         batches = [tensor.shape[0] for tensor in self.traced.inputs.values() if tensor.shape.rank]
@@ -257,12 +264,11 @@ class ScoreFunction:
 
     @functools.cached_property
     def _chosen(self) -> tuple[tf.Tensor, tf.Tensor]:
-        places = [*self.place.ports.values(), *(self.observed.ports.values() if self.observed else ())]
         with TRACING, self.traced.function.graph.as_default():
             target = tf.compat.v1.placeholder(tf.int32, [None, self.target_rank])
             if self.target_rank < 2:
                 return tf.identity(self.select(self.explained, target)), target
-            values = at_position(self.explained, target[:, :-1], [port.tensor for port in places])
+            values = at_position(self.explained, target[:, :-1], self._looked_at())
             return tf.identity(self.select(values, target[:, -1:])), target
 
     def _finished(self, fetched: dict) -> tf.Tensor:

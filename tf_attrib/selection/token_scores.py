@@ -13,7 +13,7 @@ import tensorflow as tf
 from ..common.errors import AttributionError
 from ..graph.traced.heads_and_lookups import TracedHead, find_head
 from ..graph.traced.positionwise import at_position
-from ..graph.traced.trace import Traced
+from ..graph.traced.trace import TRACING, Traced
 from .at_and_of import Of, OwnRows
 from .outputs import Output
 
@@ -75,17 +75,21 @@ class TokenScore:
                 f"{name!r} is of shape {tuple(source.shape)}"
             )
         words = f"{UNITS[self.of].replace('_', '-')} of tokens at {name!r}"
-        kept = {"with_target": not self.summed, "data": data}
         logs = head.logits is None and head.kind == "softmax"
+
+        def finish(values):
+            return self._score(values["source"], {key[1]: values[key] for key in own}, logs, [])
+
+        found = Output(words, UNITS[self.of], {"source": source} | own, finish, with_target=not self.summed, data=data)
         if traced.called is not None:  # what is behind an operation that calls the model cannot be moved in front of it
+            return found
 
-            def finish(values):
-                return self._score(values["source"], {key[1]: values[key] for key in own}, logs, [])
+        def behind(stop: list[tf.Tensor]) -> Output:
+            with TRACING, traced.function.graph.as_default():
+                score = self._score(source, {key[1]: value for key, value in own.items()}, logs, stop)
+            return dataclasses.replace(found, fetches={None: score}, finish=lambda values: values[None])
 
-            return Output(words, UNITS[self.of], {"source": source} | own, finish, **kept)
-        with traced.function.graph.as_default():
-            score = self._score(source, {key[1]: value for key, value in own.items()}, logs, list(traced.inputs.values()))
-        return Output(words, UNITS[self.of], {None: score}, lambda values: values[None], **kept)
+        return dataclasses.replace(found, behind=behind)
 
     def _name(self, traced: Traced) -> str:
         names = list(traced.outputs)

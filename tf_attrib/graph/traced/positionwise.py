@@ -1,13 +1,19 @@
-"""A tensor with positions, computed at one position of each row alone.
+"""A tensor with positions, computed at some positions of each row alone.
 
-The output of a language model is (batch, length, classes), and one of its positions is explained. The layers that end such a
-model treat each position by itself, so that the position can be picked in front of them: the classes of all others, for a
-vocabulary by far the largest tensors of the model, are then never computed.
+The output of a language model is (batch, length, classes), and one of its positions is explained. All that stands behind the
+last layer that looks at several positions treats each by itself: the layers that end the model, the sum and the dense layers of
+its last block. Positions are picked in front of them: the classes of all others, for a vocabulary by far the largest tensors of
+the model, are then never computed.
 """
 
+import dataclasses
+import functools
 from collections.abc import Callable, Iterable
 
 import tensorflow as tf
+
+from ...common.types import present
+from .heads_and_lookups import ancestors
 
 # Operations of one tensor that work on each entry, or along the last axis alone.
 ALONE = frozenset(
@@ -21,22 +27,46 @@ ALONE = frozenset(
         "Tanh",
         "Relu",
         "Relu6",
+        "LeakyRelu",
         "Elu",
         "Selu",
         "Softplus",
         "Softsign",
         "Exp",
+        "Expm1",
         "Log",
+        "Log1p",
         "Neg",
         "Square",
         "Sqrt",
         "Rsqrt",
+        "Reciprocal",
         "Erf",
+        "Erfc",
         "Abs",
+        "Sin",
+        "Cos",
     }
 )
-# Operations that work on each entry, where their other tensor goes along the last axis.
-BESIDE = frozenset({"BiasAdd", "Add", "AddV2", "Sub", "Mul", "RealDiv", "Maximum", "Minimum"})
+# Operations of two tensors that work on each entry.
+BESIDE = frozenset(
+    {"BiasAdd", "Add", "AddV2", "Sub", "Mul", "RealDiv", "DivNoNan", "Maximum", "Minimum", "SquaredDifference", "Pow"}
+)
+# Operations that reduce axes; of those that keep the last one as 1, as layers of normalization do.
+REDUCING = frozenset({"Mean", "Sum", "Max", "Min"})
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Way:
+    """How a tensor follows from others of the same positions.
+
+    Attributes:
+        sources: those tensors.
+        again: from what they are at the picked positions to what it is there.
+    """
+
+    sources: tuple[tf.Tensor, ...]
+    again: Callable[..., tf.Tensor]
 
 
 def of_each_row(values: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
@@ -54,47 +84,122 @@ def of_each_row(values: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
 def at_position(tensor: tf.Tensor, position: tf.Tensor, stop: Iterable[tf.Tensor] = ()) -> tf.Tensor:
     """`tensor` (rows, *positions, classes) at one position of each row, (rows, classes), or at several, (rows, s, classes).
 
-    Call it with its graph as the default. Operations are repeated on these positions as far back as they treat each by itself.
+    Call it with its graph as the default. Operations are repeated on these positions as far back as they treat each by itself,
+    and as no other needs what they give at all positions.
 
     Args:
         position: int (rows, p), an index for each axis of positions; or (rows, s, p).
         stop: tensors that are not gone past: gradients are wanted there.
     """
-    stopped = {one.ref() for one in stop}
-
-    def picked(one: tf.Tensor) -> tf.Tensor:
-        found = None if one.ref() in stopped else _before(one)
-        if found is None:
-            return of_each_row(one, position)
-        source, again = found
-        return again(picked(source))
-
-    return picked(tensor)
+    leading, several = 1 + position.shape[-1], position.shape.rank == 3
+    ways, ends = _ways(tensor, {one.ref() for one in stop}, functools.partial(_way, leading=leading, several=several))
+    sizes = functools.reduce(tf.maximum, [tf.shape(one)[:leading] for one in ends])
+    found = {one.ref(): _gathered(one, position, sizes if len(ends) > 1 else None) for one in ends}
+    for one, way in reversed(ways):
+        found[one.ref()] = way.again(*(found[source.ref()] for source in way.sources))
+    return found[tensor.ref()]
 
 
-def _before(tensor: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]] | None:
-    """The tensor of the same positions that `tensor` comes from, and the way from its (rows, features) to those of `tensor`;
-    None where that is not known to treat each position by itself."""
+def _ways(tensor: tf.Tensor, stopped: set, way_to: Callable[[tf.Tensor], _Way | None]) -> tuple[list, list[tf.Tensor]]:
+    """The tensors that are repeated at positions, with their ways, each before its sources; and those that are picked from.
+
+    A tensor that something else needs at all positions is computed there anyway, and is picked from.
+    """
+    operations = {operation.name: operation for operation in ancestors([tensor])}
+    known = [one for one in tensor.graph.get_operations() if one.name in operations]
+    wanted, whole = {tensor.ref()}, set()
+    ways: list[tuple[tf.Tensor, _Way]] = []
+    ends = []
+    for operation in reversed(known):  # whatever needs an operation was made after it
+        if any(one.ref() in whole for one in operation.outputs):
+            whole |= {one.ref() for one in operation.inputs}
+        for one in operation.outputs:
+            if one.ref() not in wanted:
+                continue
+            way = None if one.ref() in stopped | whole else way_to(one)
+            if way is None:
+                ends.append(one)
+                whole |= {source.ref() for source in operation.inputs}
+            else:
+                ways.append((one, way))
+                wanted |= {source.ref() for source in way.sources}
+    return ways, ends
+
+
+def _gathered(tensor: tf.Tensor, position: tf.Tensor, sizes: tf.Tensor | None) -> tf.Tensor:
+    """`tensor` at positions. Where its axes of rows and positions are 1 and those of others, `sizes`, are not, one entry is
+    that of all."""
+    if sizes is None:
+        return of_each_row(tensor, position)
+    position = tf.cast(position, tf.int32)
+    row = tf.broadcast_to(tf.reshape(tf.range(sizes[0]), [-1] + [1] * (position.shape.rank - 1)), tf.shape(position[..., :1]))
+    index, own = tf.concat([row, position], -1), tf.shape(tensor)[: position.shape[-1] + 1]
+    return tf.gather_nd(tensor, tf.where((own == 1) & (sizes > 1), 0, index))
+
+
+def _way(tensor: tf.Tensor, leading: int, several: bool) -> _Way | None:
+    """Where `tensor` comes from; None where its operation is not known to treat each position by itself.
+
+    Args:
+        leading: how many axes rows and positions have.
+        several: whether several positions are picked, which keep an axis.
+    """
     operation, rank = tensor.op, tensor.shape.rank
     inputs = list(operation.inputs)
+    if rank is None or rank <= leading:
+        return None
     if operation.type in ALONE and inputs[0].shape.rank == rank:
-        return inputs[0], lambda value: _repeated(operation, [value])
-    if operation.type in BESIDE and operation.node_def.attr["data_format"].s != b"NCHW":
-        whole = [i for i, one in enumerate(inputs) if one.shape.rank == rank and one.shape[-1] == tensor.shape[-1]]
-        beside = [i for i, one in enumerate(inputs) if one.shape.rank in (0, 1)]
-        if len(whole) == len(beside) == 1:
-            return inputs[whole[0]], lambda value: _repeated(
-                operation, [value if i == whole[0] else one for i, one in enumerate(inputs)]
-            )
+        return _Way((inputs[0],), lambda value: _repeated(operation, [value]))
+    if operation.type in BESIDE and (operation.type != "BiasAdd" or operation.get_attr("data_format") != b"NCHW"):
+        return _of_two(operation, leading)
+    if operation.type in REDUCING and operation.get_attr("keep_dims") and inputs[0].shape.rank == rank:
+        axes = tf.get_static_value(inputs[1])
+        if axes is None or {int(axis) % rank for axis in axes.reshape(-1)} != {rank - 1}:
+            return None
+        return _Way((inputs[0],), lambda value: _repeated(operation, [value, tf.constant([-1], inputs[1].dtype)]))
     if operation.type == "Transpose" and _is_identity(inputs[1]):
-        return inputs[0], lambda value: value
+        return _Way((inputs[0],), lambda value: value)
     if operation.type == "BatchMatMulV2" and inputs[1].shape.rank == 2 and not operation.get_attr("adj_x"):
-        return inputs[0], lambda value: tf.matmul(value, inputs[1], transpose_b=operation.get_attr("adj_y"))
+        return _Way((inputs[0],), lambda value: tf.matmul(value, inputs[1], transpose_b=operation.get_attr("adj_y")))
+    if operation.type == "Einsum":
+        return _product(operation, leading, several)
     return _dense(tensor)
 
 
-def _dense(tensor: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tensor]] | None:
-    """The same of a matrix product over all positions as the rows of one matrix."""
+def _of_two(operation: tf.Operation, leading: int) -> _Way | None:
+    """The way of an operation of two tensors: each has the positions, or one of them is the same at all."""
+    rank, inputs = present(operation.outputs[0].shape.rank), list(operation.inputs)
+    ranks = [one.shape.rank for one in inputs]
+    everywhere = [one.shape.rank == rank and one.shape[:leading] == [1] * leading for one in inputs]
+    along = [one for one, own, same in zip(inputs, ranks, everywhere, strict=True) if own == rank and not same]
+    if not along or any(own is None or rank - leading < own < rank for own in ranks):
+        return None
+
+    def again(*values: tf.Tensor) -> tf.Tensor:
+        left = list(values)
+        given = []
+        for one, own, same in zip(inputs, ranks, everywhere, strict=True):
+            given.append(tf.squeeze(one, list(range(leading))) if same else left.pop(0) if own == rank else one)
+        return _repeated(operation, given)
+
+    return _Way(tuple(along), again)
+
+
+def _product(operation: tf.Operation, leading: int, several: bool) -> _Way | None:
+    """The way of an einsum of weights, which have none of the axes of rows and positions."""
+    terms, out = operation.get_attr("equation").decode().split("->")
+    left, _, right = terms.partition(",")
+    axes = out[:leading]
+    if len(operation.inputs) != 2 or "." in terms or left[:leading] != axes or set(axes) & set(right):
+        return None
+    kept = axes[: 2 if several else 1]
+    equation = f"{kept}{left[leading:]},{right}->{kept}{out[leading:]}"
+    source, weights = operation.inputs
+    return _Way((source,), lambda value: tf.einsum(equation, value, weights))
+
+
+def _dense(tensor: tf.Tensor) -> _Way | None:
+    """The way of a matrix product over all positions as the rows of one matrix."""
     product = tensor.op.inputs[0].op if tensor.op.type == "Reshape" else None
     if product is None or product.type != "MatMul" or product.get_attr("transpose_a"):
         return None
@@ -107,7 +212,7 @@ def _dense(tensor: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.Tenso
     same = source.shape.rank == 3 or (None not in source.shape[1:-1].as_list() and source.shape[1:-1] == tensor.shape[1:-1])
     if not same or features is None or units is None or (source.shape[-1], tensor.shape[-1]) != (features, units):
         return None
-    return source, lambda value: tf.matmul(value, weights, transpose_b=turned)
+    return _Way((source,), lambda value: tf.matmul(value, weights, transpose_b=turned))
 
 
 def _is_identity(order: tf.Tensor) -> bool:

@@ -1,0 +1,125 @@
+"""Positions that are picked in front of what treats each by itself: against the whole tensor, of which they are picked."""
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_attrib as ta
+from tf_attrib.graph.traced.heads_and_lookups import ancestors
+from tf_attrib.graph.traced.positionwise import at_position
+
+from ..helpers.small_gpt import WIDTH, WORDS, ids_of, small_gpt
+
+RNG = np.random.default_rng(0)
+VALUES = RNG.normal(size=(4, 5, 6)).astype("float32")
+POSITION = np.array([[0], [3], [4], [1]], "int32")
+
+
+def table(*shape):
+    return tf.reshape(tf.cos(tf.range(float(np.prod(shape)))), shape)
+
+
+def mean_over_positions(x):
+    return x - tf.reduce_mean(x, 1, keepdims=True)
+
+
+def normalized(x):
+    middle, spread = (one(x, -1, keepdims=True) for one in (tf.reduce_mean, tf.math.reduce_std))
+    return (x - middle) / (spread + 0.1) * table(1, 1, 6) + table(6)
+
+
+def block(x):
+    """A residual sum around dense layers, behind what looks at all positions."""
+    x = mean_over_positions(x)
+    return x + tf.nn.gelu(normalized(x) @ table(6, 7)) @ table(7, 6)
+
+
+# name: the tensor, and how many tensors (rows, positions, 7), those within the block, are still computed
+TENSORS = {
+    "block": (block, 0),
+    "two blocks": (lambda x: block(block(x)), 1),  # the second looks at all positions of the first
+    "one row for all": (lambda x: block(x) + x[:1], 0),
+    "one position for all": (lambda x: block(x) * x[:, :1], 0),
+    "one of unknown size for all": (lambda x: block(x) + tf.boolean_mask(x, tf.range(5) < 1, axis=1), 0),
+    "heads": (lambda x: tf.einsum("abcd,cde->abe", tf.einsum("abc,cde->abde", block(x), table(6, 2, 3)), table(2, 3, 4)), 0),
+    "a product of positions": (lambda x: tf.einsum("abc,adc->abd", block(x), block(x)), 1),
+    "the largest": (lambda x: block(x) - tf.reduce_max(block(x), 2, keepdims=True), 0),
+    "the largest of a row": (lambda x: block(x) - tf.reduce_max(block(x), [1, 2], keepdims=True), 1),
+}
+
+
+@pytest.mark.parametrize("name", TENSORS)
+@pytest.mark.parametrize("several", [False, True])
+def test_what_is_picked_is_that_of_the_whole(name, several):
+    make, wide = TENSORS[name]
+    position = np.stack([POSITION, POSITION[::-1]], 1) if several else POSITION
+    found = []
+
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None] * 2 + [6]), tf.TensorSpec(position.shape, tf.int32)])
+    def both(values, position):
+        whole = make(values)
+        picked = at_position(whole, position, [values])
+        found.extend(one for operation in ancestors([picked]) for one in operation.outputs)
+        expected = tf.gather_nd(whole, position, batch_dims=1)
+        return (picked, expected, *(tf.gradients(one, values)[0] for one in (picked, expected)))
+
+    picked, expected, gradient, expected_gradient = both(VALUES, position)
+    np.testing.assert_allclose(picked, expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-4, atol=1e-4)
+    inner = [one for one in found if one.op.type == "Tanh" or one.op.type == "Erfc"]
+    at_all = [one for one in inner if one.shape.rank == 3 and one.shape[1] is None]
+    assert len({one.shape[1:] for one in at_all}) <= 1
+    assert bool(at_all) == bool(wide)
+
+
+def test_a_position_that_is_not_there_is_an_error():
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, None, 6]), tf.TensorSpec([None, 1], tf.int32)])
+    def picked(values, position):
+        return at_position(block(values) + values[:, :1], position)
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="indices"):
+        picked(VALUES[:, :1], POSITION)
+
+
+@tf.function(input_signature=[tf.TensorSpec([None, 2, 3, 4]), tf.TensorSpec([None, 2], tf.int32)])
+def _by_hand(values, position):
+    weights = tf.reshape(tf.cos(tf.range(20.0)), (4, 5))
+    wide = tf.reshape(tf.matmul(tf.reshape(values, (-1, 4)), weights), (-1, 2, 3, 5))
+    turned = tf.reshape(tf.matmul(tf.reshape(values, (-1, 4)), weights), (-1, 3, 2, 5))  # other positions
+    return [at_position(one, position) for one in (wide, turned)] + [
+        tf.gather_nd(one, position, batch_dims=1) for one in (wide, turned)
+    ]
+
+
+def test_positions_on_several_axes():
+    values, position = RNG.normal(size=(4, 2, 3, 4)).astype("float32"), RNG.integers(0, 2, (4, 2)).astype("int32")
+    wide, turned, whole, turned_whole = _by_hand(values, position)
+    np.testing.assert_allclose(wide, whole, rtol=1e-6)
+    np.testing.assert_allclose(turned, turned_whole, rtol=1e-6)
+
+
+def test_the_last_block_of_a_language_model_is_computed_where_it_is_explained_alone():
+    attributor = ta.Attributor(small_gpt(), of=ta.token_score([[3]], [[2]], [[1.0]]))
+    session, _, _ = attributor.prepare(ids_of(6)[None])
+    score, _ = session.function.chosen()
+    wide = [
+        one.op.name
+        for operation in ancestors([score], [port.tensor for port in session.function.place.ports.values()])
+        for one in operation.outputs
+        if one.dtype.is_floating and one.shape.rank == 3 and one.shape[-1] in (4 * WIDTH, WORDS) and one.shape[1] is None
+    ]
+    assert any("up_0" in name for name in wide)
+    assert not any("up_1" in name or "logits" in name for name in wide)
+
+
+@pytest.mark.parametrize("at", ["final", "down_1", "up_1", "norm_mlp_1"])
+def test_layers_of_the_last_block_are_attributed_to(at):
+    """What is selected is not gone past."""
+    model, ids = small_gpt(), ids_of(6)[None]
+    attributor = ta.Attributor(model, at=at, of=ta.token_score([[3]], [[2]], [[1.0]], of="logits"))
+    found = attributor.attribute(ids, method="gradient").attributions
+    assert np.abs(found[0, 3]).min() > 0
+    assert not found[0, [0, 1, 2, 4, 5]].any()
+    if at == "final":
+        kernel = model.get_layer("logits").kernel.numpy()
+        np.testing.assert_allclose(found[0, 3], kernel[:, 2], rtol=1e-5)
