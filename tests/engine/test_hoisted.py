@@ -58,7 +58,7 @@ def compared(monkeypatch):
         other = copy.deepcopy(integrator)
         found = usual(self, row, tables, integrator, *options)
         count[0] += 1
-        if any(one._behind is not None for one in self._programs.values()):
+        if any(hoisted for *_, hoisted in self._programs):
             count[1] += 1
             twin = plain.setdefault(id(self._programs), copy.copy(self))
             twin._programs = {} if twin._programs is self._programs else twin._programs
@@ -125,9 +125,9 @@ def wide(units=(256, 32), inputs=4096):
 def programs(attributor):
     """Whether what has run gradients, or scores alone, began behind the stretch."""
     return {
-        type(key[0]).__name__: one._behind is not None
+        type(row).__name__: hoisted
         for session in attributor._sessions.values()
-        for key, one in session._programs.items()
+        for row, _, hoisted in session._programs
     }
 
 
@@ -265,7 +265,7 @@ def test_what_does_not_gain_or_looks_at_each_gradient_is_run_as_it_is(method):
     (one,) = attributor._sessions.values()
     ran = [other for other in (one, *one._others.values()) if other._programs]
     assert ran
-    assert not any(each._behind for other in ran for each in other._programs.values())
+    assert not any(hoisted for other in ran for *_, hoisted in other._programs)
 
 
 def test_a_graph_that_cannot_be_entered_behind_it_is_run_as_it_is(everywhere):
