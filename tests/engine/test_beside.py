@@ -8,6 +8,7 @@ import tensorflow as tf
 import tf_attrib as ta
 from tf_attrib.graph.traced import beside
 from tf_attrib.graph.traced.beside import Beside
+from tf_attrib.graph.traced.cut import Port
 
 from ..helpers.run_twice import as_written
 
@@ -150,6 +151,27 @@ def test_what_is_not_of_each_example_alone_is_left_where_it_is(mixed):
     session, ready, _ = attributor.prepare(X)
     found = session.function.beside
     assert found is None or not found.holds_examples({"image": ready["image"]} if "image" in ready else {0: ready[0]})
+
+
+def test_steps_are_not_taken_for_examples():
+    """Of two steps each: as many as the examples that it is looked at by."""
+
+    def model(x):
+        steps = tf.transpose(x["steps"] + 1, (1, 0, 2))  # (steps, examples, 8)
+        highest = tf.reduce_max(x["steps"], [0, 2])[:, None, None]  # (steps, 1, 1), of all examples
+        return tf.reduce_sum(tf.tanh(steps + highest + x["at"][None]), [0, 2])
+
+    x = {"steps": np.repeat(RNG.normal(size=(1, 2, 8)), 3, 0).astype("float32"), "at": X["table"][:3]}
+    session, ready, _ = ta.Attributor(model, at=ta.inputs("at")).prepare(x)
+    steps = session.function.traced.inputs["steps"]
+    made = {one.type: one for one in steps.graph.get_operations()}
+
+    def holds(tensor):
+        return Beside(session.function.traced, {"steps": Port(steps)}, [tensor]).holds_examples({"steps": ready["steps"]})
+
+    assert holds(made["Transpose"].inputs[0])
+    assert not holds(made["Transpose"].outputs[0])
+    assert not holds(made["Max"].outputs[0])
 
 
 def test_what_is_worth_little_is_left_where_it_is(monkeypatch):
