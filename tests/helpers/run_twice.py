@@ -5,7 +5,7 @@ import contextlib
 import numpy as np
 import tensorflow as tf
 
-from tf_attrib.engine.hoisted import Ahead
+from tf_attrib.engine.ahead import Ahead
 
 
 @contextlib.contextmanager

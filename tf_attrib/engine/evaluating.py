@@ -9,8 +9,8 @@ from ..common.types import Leaves, present
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
 from . import program
+from .ahead import Ahead
 from .fetching import Fetching
-from .hoisted import Ahead
 from .integral.integrator import Batch, Fixed, Integrator, Outcome
 from .integral.points import Points, at_input
 from .row import RowFunction, ScoreOnly

@@ -15,8 +15,8 @@ from ..common.own_code import code_of
 from ..graph.traced.compiled import Compiled
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
+from .ahead import Ahead, Hoisted, columns
 from .blocks import in_blocks
-from .hoisted import Ahead, Hoisted, columns
 from .integral.integrator import Batch, Integrator
 from .row import Row, RowFunction, checked, per_row, varies
 

@@ -58,12 +58,11 @@ def row_behind(function: ScoreFunction, row: RowFunction, rows: Batch, refines: 
     """The row function that gives behind the affine stretch of `function` what `row` is made of; None where there is none, or
     where it does not pay for such `rows`: too few of them on a path, or sums of their own, each of which is handed back."""
     hoisted = getattr(row, "hoisted", None)
-    if hoisted is None or function.behind is None:
-        return None
-    if (rows.apart or rows.forward_only) and not present(function.stretch).narrows:
-        return None
     several = len(rows) >= FEWEST * (int(rows.path.max()) + 1) or (refines and not rows.forward_only)
-    return hoisted if several else None
+    if hoisted is None or not several or function.behind is None:
+        return None
+    summed = not (rows.apart or rows.forward_only)
+    return hoisted if summed or present(function.stretch).narrows else None
 
 
 def columns(rows: Batch, slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -78,10 +77,10 @@ def columns(rows: Batch, slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Hoisted:
-    """The rows of a block.
+    """The rows of a block, that begin behind the stretch of `function`.
 
     Attributes:
-        function: from the selected tensors to scores.
+        function: from the selected tensors to scores, with a stretch in front.
         x, reference: the selected tensors at the examples of the block, and those that paths begin at, by key.
         example, slot, path, part: int32 (rows,), of each row its example, its slot, its path, and its path and slot together,
             as numbers within the block.
