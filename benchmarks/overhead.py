@@ -22,6 +22,7 @@ BLOCKS = {
     "digits CNN": (32, 50, 64, 100, 128, 200, 256),
     "transformer": (32, 64, 128, 256),
     "wide": (32, 50, 64, 128, 256, 512, 1600),
+    "towers": (8, 16, 32, 50, 128, 256),
 }
 LARGE = (8, 16, 32, 50)
 
@@ -68,32 +69,72 @@ def wide():
     return Sequential([Input((4096,)), *hidden, layers.Dense(10, activation="softmax")]), (4096,)
 
 
-NETS = {"digits CNN": digits_cnn, "transformer": transformer, "wide": wide, "MobileNetV2": mobilenet, "ResNet50": resnet}
+def towers():
+    """A table of 20 columns, which is attributed to, beside an image of 64×64 pixels."""
+    from keras import Input, Model, layers
+
+    x = image = Input((64, 64, 3), name="image")
+    for filters in (16, 32, 32):
+        x = layers.MaxPooling2D()(layers.Conv2D(filters, 3, activation="relu")(x))
+    table = Input((20,), name="table")
+    x = layers.Concatenate()([layers.GlobalAveragePooling2D()(x), layers.Dense(32, activation="relu")(table)])
+    x = layers.Dense(64, activation="relu")(x)
+    return Model({"image": image, "table": table}, layers.Dense(5, activation="softmax")(x)), {
+        "table": (20,),
+        "image": (64, 64, 3),
+    }
+
+
+NETS = {
+    "digits CNN": digits_cnn,
+    "transformer": transformer,
+    "wide": wide,
+    "towers": towers,
+    "MobileNetV2": mobilenet,
+    "ResNet50": resnet,
+}
 
 
 def floor(model, examples):
-    """A function that takes all gradients in blocks of a given size."""
+    """A function that takes all gradients in blocks of a given size; of several inputs those at the first."""
     import numpy as np
     import tensorflow as tf
 
+    first, *others = examples if isinstance(examples, dict) else [None]
+    given = examples if isinstance(examples, dict) else {None: examples}
     alphas = (np.arange(STEPS) + 0.5) / STEPS
-    rows = np.concatenate([alphas.reshape([-1] + [1] * x.ndim) * x for x in examples]).astype("float32")
+    rows = np.concatenate([alphas.reshape([-1] + [1] * x.ndim) * x for x in given[first]]).astype("float32")
     classes = np.argmax(model(examples, training=False).numpy(), 1)
     target = tf.constant(np.repeat(classes, STEPS), tf.int32)
     rows = tf.constant(rows)
+    example = tf.constant(np.repeat(np.arange(len(classes)), STEPS), tf.int32)
+    beside = {key: tf.constant(given[key]) for key in others}
+    specs = [tf.TensorSpec([None, *rows.shape[1:]]), tf.TensorSpec([None], tf.int32), tf.TensorSpec([None], tf.int32)]
 
-    @tf.function(input_signature=[tf.TensorSpec([None, *rows.shape[1:]]), tf.TensorSpec([None], tf.int32)], autograph=False)
-    def gradients(x, classes):
+    @tf.function(input_signature=specs, autograph=False)
+    def gradients(x, classes, example):
         with tf.GradientTape() as tape:
             tape.watch(x)
-            scores = tf.gather(model(x, training=False), classes, batch_dims=1)
+            taken = {first: x} | {key: tf.gather(value, example) for key, value in beside.items()} if beside else x
+            scores = tf.gather(model(taken, training=False), classes, batch_dims=1)
         return tape.gradient(scores, x)
 
     def evaluate(block):
         for start in range(0, len(rows), block):
-            gradients(rows[start : start + block], target[start : start + block])
+            part = slice(start, start + block)
+            gradients(rows[part], target[part], example[part])
 
     return evaluate
+
+
+def drawn(shape, count):
+    """So many examples of an input, or of several by name."""
+    import numpy as np
+
+    rng = np.random.default_rng(0)
+    if isinstance(shape, dict):
+        return {key: rng.uniform(size=(count, *one)).astype("float32") for key, one in shape.items()}
+    return rng.uniform(size=(count, *shape)).astype("float32")
 
 
 def seconds(function, *arguments):
@@ -104,14 +145,13 @@ def seconds(function, *arguments):
 
 def compare(name, count, rounds, by_xla):
     """Prints the ratio of `attribute` to the floor for `count` examples."""
-    import numpy as np
-
     import tf_attrib as ta
 
     model, shape = NETS[name]()
-    examples = np.random.default_rng(0).uniform(size=(count, *shape)).astype("float32")
+    examples = drawn(shape, count)
     evaluate = floor(model, examples)
-    attributor = ta.Attributor(model, jit_compile=by_xla)
+    at = ta.inputs(next(iter(shape))) if isinstance(shape, dict) else None
+    attributor = ta.Attributor(model, at=at, jit_compile=by_xla)
     method = ta.IntegratedGradients(rule="gauss_legendre", n_steps=STEPS)
     candidates = [block for block in BLOCKS.get(name, LARGE) if block <= STEPS * count]
     evaluate(candidates[0])

@@ -1,7 +1,5 @@
 """Rows of straight paths that begin behind a model's affine stretch: the same numbers, and the stretch once for each path."""
 
-import contextlib
-import copy
 import inspect
 
 import keras
@@ -10,81 +8,15 @@ import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
-from tf_attrib.engine import evaluating
-from tf_attrib.engine.session import Session
-from tf_attrib.graph.traced import stretch
 from tf_attrib.graph.traced.stretch import Stretch
 
 from ..conftest import assert_refused
+from ..helpers.run_twice import as_written
 from ..whole import test_models as kinds_of_model
 
 layers = keras.layers
 RNG = np.random.default_rng(7)
 FIXED, REFINED = ta.IntegratedGradients(n_steps=20), ta.IntegratedGradients(0.02)
-
-
-@pytest.fixture
-def everywhere(monkeypatch):
-    """Stretches that are worth nothing are hoisted, too: those of small models are."""
-    monkeypatch.setattr(stretch, "NUMBER", 0)
-    monkeypatch.setattr(stretch, "LEAST", 0)
-    monkeypatch.setattr(Stretch, "narrows", True, raising=False)
-    usual = Stretch.__init__
-
-    def made(self, *given):
-        usual(self, *given)
-        self.__dict__.pop("narrows")
-
-    monkeypatch.setattr(Stretch, "__init__", made)
-
-
-@contextlib.contextmanager
-def as_written():
-    """While the context lasts, rows begin at the selected tensors."""
-    usual = evaluating.row_behind
-    evaluating.row_behind = lambda *given: None
-    try:
-        yield
-    finally:
-        evaluating.row_behind = usual
-
-
-@pytest.fixture
-def compared(monkeypatch):
-    """Has whatever is run hoisted be run as it is written, too, and compared; (runs, runs that were hoisted) so far."""
-    usual, plain, count = Session.run, {}, [0, 0]
-
-    def run(self, row, tables, integrator, *options):
-        other = copy.deepcopy(integrator)
-        found = usual(self, row, tables, integrator, *options)
-        count[0] += 1
-        if any(hoisted for *_, hoisted in self._programs):
-            count[1] += 1
-            twin = plain.setdefault(id(self._programs), copy.copy(self))
-            twin._programs = {} if twin._programs is self._programs else twin._programs
-            with as_written():
-                assert_same(found, usual(twin, row, tables, other, *options), self.function.dtype)
-        return found
-
-    monkeypatch.setattr(Session, "run", run)
-    return count
-
-
-def assert_same(found, expected, dtype):
-    """That two outcomes are the same but for rounding."""
-    rounding = 1e-12 if dtype == tf.float64 else 1e-5
-    sizes = max(np.abs(total).max() for total in expected.totals.values())
-    for key, total in expected.totals.items():
-        np.testing.assert_allclose(found.totals[key], total, rtol=0, atol=rounding * np.abs(total).max())
-    for name in ("path_scores", "path_slopes", "end_slopes", "residual", "error_estimate"):
-        one, other = getattr(found, name), getattr(expected, name)
-        assert (one is None) == (other is None), name
-        if other is not None:
-            # the error is relative to the attributions, and the residual is a part of their sum
-            size = {"error_estimate": 1, "residual": sizes}.get(name, np.abs(other[np.isfinite(other)]).max(initial=0))
-            np.testing.assert_allclose(one, other, rtol=0, atol=10 * rounding * size, err_msg=name)
-    for name in ("evaluations", "forward_evaluations", "finite", "alphas", "status", "residual_clipped", "narrow_at"):
-        np.testing.assert_array_equal(getattr(found, name), getattr(expected, name), err_msg=name)
 
 
 # Of those models whose gradients begin with a linear layer; the others have nothing to be hoisted.
@@ -124,11 +56,7 @@ def wide(units=(256, 32), inputs=4096):
 
 def programs(attributor):
     """Whether what has run gradients, or scores alone, began behind the stretch."""
-    return {
-        type(row).__name__: hoisted
-        for session in attributor._sessions.values()
-        for row, _, hoisted in session._programs
-    }
+    return {type(row).__name__: hoisted for session in attributor._sessions.values() for row, *_, hoisted in session._programs}
 
 
 @pytest.fixture

@@ -347,7 +347,7 @@ def test_nothing_is_retraced():
     tokens = RNG.integers(1, 30, (9, 10))
     attributor.attribute(tokens[:2])
     (session,) = attributor._sessions.values()
-    traced = [program._compiled for program in session._programs.values()] + [session._forward]
+    traced = [*session._programs.values(), session._forward]
     calls = {"count": 0}
     head = model.get_layer("head")
     original = head.call
@@ -357,4 +357,4 @@ def test_nothing_is_retraced():
     attributor.attribute(tokens[:5], baselines=ta.token(1))
     assert calls["count"] == 0
     assert list(attributor._sessions.values()) == [session]
-    assert traced == [program._compiled for program in session._programs.values()] + [session._forward]
+    assert traced == [*session._programs.values(), session._forward]

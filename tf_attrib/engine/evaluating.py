@@ -9,8 +9,8 @@ from ..common.types import Leaves, present
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
 from . import forward_rows, program
+from .ahead import Ahead
 from .fetching import Fetching
-from .hoisted import row_behind
 from .integral.integrator import Batch, Fixed, Integrator, Outcome
 from .integral.points import Points, at_input
 from .row import RowFunction, ScoreOnly
@@ -26,8 +26,8 @@ class Evaluating(Fetching):
     def __init__(self, function: ScoreFunction, batch_size: int | None, memory: int, by_xla: bool = False) -> None:
         super().__init__(function, batch_size, memory)
         self._by_xla = by_xla
-        # by row function, whether it is of the log-odds, and whether rows begin behind an affine stretch
-        self._programs: dict[tuple[RowFunction, bool, bool], program.Program | forward_rows.ForwardRows] = {}
+        # by row function, whether it is of the log-odds, and what rows have in common (`Ahead`)
+        self._programs: dict[tuple[RowFunction, bool, bool, bool], program.Program | forward_rows.ForwardRows] = {}
 
     @property
     def by_xla(self) -> bool:
@@ -52,18 +52,19 @@ class Evaluating(Fetching):
         Raises:
             AttributionError: what the row function needs of the graph is not there.
         """
+        refines = not isinstance(integrator, Fixed)
 
         def program_for(rows: Batch) -> program.Program | forward_rows.ForwardRows:
             used, by_odds = (getattr(row, "score_only", ScoreOnly()), False) if rows.forward_only else (row, odds)
             explained = present(self.function.log_odds) if by_odds else self.function
-            behind = None if self._by_xla else row_behind(explained, used, rows)
-            key = used, by_odds, behind is not None
+            ahead = Ahead(explained) if self._by_xla else Ahead.of(explained, used, rows, tables.context, refines)
+            key = used, by_odds, ahead.beside is not None, ahead.row is not None
             if key not in self._programs:
                 shapes = None if rows.forward_only else sums
                 self._programs[key] = (
-                    forward_rows.ForwardRows(explained, self._forward)
-                    if behind is None and forward_rows.serves(used, explained) and not self._by_xla
-                    else program.Program(explained, used, tables.extra, shapes, self._by_xla, behind)
+                    forward_rows.ForwardRows(ahead, self._forward)
+                    if forward_rows.serves(used, ahead) and not self._by_xla
+                    else program.Program(explained, used, tables.extra, shapes, self._by_xla, ahead)
                 )
             return self._programs[key]
 
@@ -74,7 +75,7 @@ class Evaluating(Fetching):
 
     def gives_slope(self, row: RowFunction, odds: bool = False) -> bool:
         """Whether the slopes that `row`, which has run, gives follow from its rows: zeros that stand in for them do not."""
-        ran = [self._programs[row, odds, hoisted] for hoisted in (False, True) if (row, odds, hoisted) in self._programs]
+        ran = [one for key, one in self._programs.items() if key[:2] == (row, odds)]
         return all(one.gives_slope for one in ran)  # none where scores alone were wanted
 
     def path_scores(self, tables: program.Tables, points: Points) -> np.ndarray:

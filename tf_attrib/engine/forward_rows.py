@@ -6,14 +6,16 @@ import numpy as np
 
 from ..graph.traced.compiled import Compiled
 from ..graph.traced.positionwise import of_each_row
-from ..selection.score_function import ScoreFunction
+from .ahead import Ahead
 from .integral.integrator import Batch
 from .row import RowFunction, ScoreOnly
 
 
-def serves(row: RowFunction, function: ScoreFunction) -> bool:
-    """Whether that pass tells all that such rows are asked for: its values, of which a target selects one."""
-    return isinstance(row, ScoreOnly) and function.output.choose is of_each_row
+def serves(row: RowFunction, ahead: Ahead) -> bool:
+    """Whether that pass tells all that such rows are asked for, its values, of which a target selects one; and nothing of it is
+    computed ahead of them."""
+    alone = ahead.beside is None and ahead.row is None
+    return isinstance(row, ScoreOnly) and alone and ahead.function.output.choose is of_each_row
 
 
 class ForwardRows:
@@ -26,9 +28,9 @@ class ForwardRows:
 
     gives_slope = False
 
-    def __init__(self, function: ScoreFunction, forward: Compiled) -> None:
-        self.function, self._forward = function, forward
-        self.padded = bool(function.rows)
+    def __init__(self, ahead: Ahead, forward: Compiled) -> None:
+        self.ahead, self.function, self._forward = ahead, ahead.function, forward
+        self.padded = bool(self.function.rows)
 
     def __call__(self, tables: Any, rows: Batch) -> tuple[np.ndarray, list, np.ndarray, np.ndarray]:
         """Slots, no sums, scores of the rows, and zeros."""

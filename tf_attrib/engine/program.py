@@ -15,9 +15,9 @@ from ..common.own_code import code_of
 from ..graph.traced.compiled import Compiled
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
+from .ahead import Ahead, Hoisted, columns
 from .blocks import activation_bytes, in_blocks
 from .forward_rows import ForwardRows
-from .hoisted import Hoisted, columns
 from .integral.integrator import Batch, Integrator
 from .row import Row, RowFunction, checked, per_row, varies
 
@@ -67,7 +67,7 @@ class Program:
         sums: shapes of what one row gives, by key.
         by_xla: whether XLA compiles it: blocks, and their tables, are then padded to powers of 2, so that it has few sizes to
             compile for.
-        behind: the row function behind the affine stretch of `function`, where rows begin there (`hoisted.row_behind`).
+        ahead: what rows have in common; default: nothing.
 
     Attributes:
         gives_slope: once it has run, whether slopes follow from the rows.
@@ -80,14 +80,15 @@ class Program:
         extra: dict[Any, np.ndarray] | None = None,
         sums: dict[Any, tuple] | None = None,
         by_xla: bool = False,
-        behind: RowFunction | None = None,
+        ahead: Ahead | None = None,
     ) -> None:
         self._by_xla, self.gives_slope = by_xla, False
         self.function, self._row, self._extra, self._sums = function, row, list(extra or {}), sums
         dtype, inputs, dtypes = function.dtype, function.traced.inputs, function.dtypes
         tables = [tf.TensorSpec([None, *features], dtypes[key]) for key, features in function.features().items()]
         context = [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context]
-        self._behind, self._columns = behind, 3 if behind is None else 5
+        self.ahead = Ahead(function) if ahead is None else ahead
+        self._columns = 3 if self.ahead.row is None else 5
         # integers of a row: example, slot, number, its path and part where it is hoisted, a reference for each table, target;
         # floats: alpha, weight, score
         integers = tf.TensorSpec([None, self._columns + len(tables) + function.target_rank], tf.int32)
@@ -118,7 +119,7 @@ class Program:
         references, fixed = [], self._columns + len(tables.references.tables)
         integers = np.empty((len(rows), fixed + tables.target.shape[1]), np.int32)
         integers[:, 0], integers[:, 1], integers[:, 2] = rows.example - first, slot, rows.number
-        if self._behind is not None:
+        if self.ahead.row is not None:
             integers[:, 3], integers[:, 4] = columns(rows, slot)
         for column, (key, table) in enumerate(tables.references.tables.items(), self._columns):
             used, integers[:, column] = _used(tables.references.index[key], rows, len(table))
@@ -151,16 +152,18 @@ class Program:
         alpha, weight, score = tf.unstack(floats, axis=1)
         x, references = dict(zip(keys, x, strict=True)), dict(zip(keys, references, strict=True))
         index = dict(zip(keys, tf.unstack(integers[:, begin:many], axis=1), strict=True))
-        ahead = Hoisted(self.function, x, references, example, slot, *hoisted, index) if hoisted else None
+        straight = Hoisted(self.ahead.function, x, references, example, slot, *hoisted, index) if hoisted else None
         at, reference = (
             ({key: tf.gather(value, example) for key, value in x.items()}, _each(references, index))
-            if ahead is None
-            else ahead.ends()
+            if straight is None
+            else straight.ends()
         )
+        context = dict(zip(self.function.context, context, strict=True))
+        context |= {} if self.ahead.beside is None else self.ahead.beside(context)
         row = Row(
             at,
             reference,
-            {key: tf.gather(value, example) for key, value in zip(self.function.context, context, strict=True)},
+            {key: tf.gather(context[key], example) for key in self.ahead.function.context},
             integers[:, many:],
             alpha,
             score,
@@ -170,8 +173,8 @@ class Program:
         )
         scores, slopes, integrands = self._evaluated(row)
         self.gives_slope = varies(slopes)
-        if ahead is not None:
-            return [*(ahead.sums(integrands, weight) if integrands else []), scores, slopes]
+        if straight is not None:
+            return [*(straight.sums(integrands, weight) if integrands else []), scores, slopes]
         # XLA must know how many there are before it runs
         slots = tf.shape(slot)[0] if self._by_xla else tf.reduce_max(slot) + 1
         sums = [
@@ -182,10 +185,10 @@ class Program:
 
     def _evaluated(self, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict[Any, tf.Tensor]]:
         """What the row function gives."""
-        if self._behind is not None:
-            return self._behind(self.function.behind, row)
+        if self.ahead.row is not None:
+            return self.ahead.row(self.ahead.function.behind, row)
         with code_of(f"the row function {getattr(self._row, '__name__', type(self._row).__name__)}"):
-            found = self._row(self.function, row)
+            found = self._row(self.ahead.function, row)
         # a caller who says no sums takes what the row gives, in its order
         return found if self._sums is None else checked(self._row, row, found, self._sums, self.function)
 

@@ -2,7 +2,7 @@
 
 import dataclasses
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import tensorflow as tf
 
@@ -54,7 +54,8 @@ class RowFunction(Protocol):
     `takes_present` is a TensorSpec is given what is there of each row's example, of that type and rank; `score_only` is the
     row function that gives the score alone where rows do not lie on the straight path. `hoisted` is the row function for behind
     an affine stretch of a straight path whose integrands, handed back through it and multiplied by x - x', are those of this
-    one; None where there is none (`Hoisted`)."""
+    one; None where there is none (`Hoisted`). One that `shares` asks nothing of the graph but scores and gradients at rows with
+    their context, so that what follows from that alone may be taken ready."""
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict[Any, tf.Tensor]]:
         """Score (rows,), derivative of what is integrated along the path (rows,), zeros where that means nothing, and what each
@@ -71,6 +72,7 @@ class GradientIntegrand:
     """
 
     velocity: str = "difference"
+    shares: ClassVar[bool] = True
 
     @property
     def hoisted(self) -> "GradientIntegrand | None":
@@ -92,6 +94,8 @@ class GradientIntegrand:
 @dataclasses.dataclass(frozen=True)
 class ScoreOnly:
     """The score at a point of the path, and nothing else."""
+
+    shares: ClassVar[bool] = True
 
     @property
     def hoisted(self) -> "ScoreOnly":

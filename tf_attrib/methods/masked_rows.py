@@ -1,7 +1,7 @@
 """Rows whose inputs are masked by a coarse map, enlarged to their positions: x' + H · (x - x') with H from 0 to 1."""
 
 import dataclasses
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +22,7 @@ class Masked:
     """
 
     axes: int
+    shares: ClassVar[bool] = True
 
     @property
     def takes_present(self) -> tf.TensorSpec:

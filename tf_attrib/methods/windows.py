@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from typing import ClassVar
 
 import tensorflow as tf
 
@@ -105,6 +106,7 @@ class OcclusionIntegrand:
     """
 
     windows: tuple[Windows, ...]
+    shares: ClassVar[bool] = True
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), score lost (rows,), and integrand by key."""
@@ -127,6 +129,8 @@ def replaced(row: Row, masks: dict) -> dict:
 @dataclasses.dataclass(frozen=True)
 class AblationIntegrand:
     """The score less the score with one group of features replaced by the reference, for every feature of that group."""
+
+    shares: ClassVar[bool] = True
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), score lost (rows,), and integrand by key."""

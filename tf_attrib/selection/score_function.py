@@ -9,6 +9,8 @@ import numpy as np
 import tensorflow as tf
 
 from ..common.errors import AttributionError
+from ..common.types import present
+from ..graph.traced.beside import Beside, ends_beside
 from ..graph.traced.compiled import Compiled
 from ..graph.traced.cut import Cut, Port
 from ..graph.traced.gradients import gradients
@@ -55,7 +57,8 @@ class ScoreFunction:
         traced, place, output = self.traced, self.place, self.output
         selected = [port.tensor for port in place.ports.values()]
         fetched = list(output.fetches.values())
-        needed = {i.ref() for operation in ancestors(fetched, selected) for i in operation.inputs}
+        fed = [*selected, *traced.inputs.values()]
+        needed = {i.ref() for operation in ancestors(fetched, fed) for i in operation.inputs}
         needed |= {tensor.ref() for tensor in fetched}
         chosen = {tensor.ref() for tensor in selected}
         self.context = tuple(
@@ -138,6 +141,21 @@ class ScoreFunction:
             return None
         behind = dataclasses.replace(self, place=dataclasses.replace(self.place, ports=self.stretch.ends))
         return behind if set(behind.context) <= set(self.context) else None
+
+    @functools.cached_property
+    def beside(self) -> Beside | None:
+        """What hangs on the inputs beside the selected tensors alone, where it is worth it that rows take it ready (`rest`)."""
+        if not self.context or self.observed is not None or self.rows or self.traced.called is not None:
+            return None
+        inputs, selected = self.traced.inputs, [port.tensor for port in self.place.ports.values()]
+        ends = ends_beside(self.traced, selected, list(self.output.fetches.values()), [inputs[key] for key in self.context])
+        return Beside(self.traced, {key: Port(inputs[key]) for key in self.context}, ends) if ends else None
+
+    @functools.cached_property
+    def rest(self) -> "ScoreFunction":
+        """The same, with what lies beside among its inputs."""
+        inputs = self.traced.inputs | present(self.beside).inputs
+        return dataclasses.replace(self, traced=dataclasses.replace(self.traced, inputs=inputs))
 
     @functools.cached_property
     def row_sizes(self) -> RowSizes:

@@ -44,6 +44,7 @@ class CoalitionScore:
     """The score of each row's coalition: players that are present are those of the example, the others of the reference."""
 
     takes_present: ClassVar[tf.TensorSpec] = tf.TensorSpec([None, None], tf.bool)
+    shares: ClassVar[bool] = True
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), zeros (rows,), and no integrands."""

@@ -1,7 +1,8 @@
-"""Rows of straight paths that begin behind the affine stretch of a model (`graph.traced.stretch`).
+"""What the rows of a block have in common is computed ahead of them.
 
-The ends of paths are brought behind it, once for a block and not for each of its rows. What rows give there is summed for each
-path first, and then handed back to the selected tensors, once for each sum.
+What follows from inputs beside the path alone (`graph.traced.beside`) is computed once for each example. Rows of straight paths
+begin behind the affine stretch of a model (`graph.traced.stretch`): the ends of paths are brought behind it once, and what rows
+give there is summed for each path first, and handed back to the selected tensors once for each sum.
 """
 
 import dataclasses
@@ -11,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..common.types import present
+from ..graph.traced.beside import Beside
 from ..selection.score_function import ScoreFunction
 from .integral.integrator import Batch
 from .row import RowFunction, per_row
@@ -20,16 +22,47 @@ Tables = dict[Any, tf.Tensor]
 FEWEST = 4
 
 
-def row_behind(function: ScoreFunction, row: RowFunction, rows: Batch) -> RowFunction | None:
+@dataclasses.dataclass(frozen=True, eq=False)
+class Ahead:
+    """What rows have in common, and is computed once for many of them.
+
+    Attributes:
+        function: what they evaluate: the explained function, or what is left of it where what lies `beside` the path is ready.
+        beside: what follows from the inputs beside the path alone, once for each example of a block; None: nothing.
+        row: the row function behind the affine stretch of `function`, where rows begin there; None where they do not.
+    """
+
+    function: ScoreFunction
+    beside: Beside | None = None
+    row: RowFunction | None = None
+
+    @classmethod
+    def of(
+        cls, function: ScoreFunction, row: RowFunction, rows: Batch, context: dict[Any, np.ndarray], refines: bool
+    ) -> "Ahead":
+        """All that pays for such `rows`.
+
+        Args:
+            context: the inputs beside the path, (examples, ...) by key.
+            refines: whether further rows of the same examples may follow, for which the same is to be run.
+        """
+        several = refines or len(rows) > len(np.unique(rows.example))
+        beside = function.beside if several and getattr(row, "shares", False) else None
+        if beside is not None and not beside.holds_examples(context):
+            beside = None
+        rest = function if beside is None else function.rest
+        return cls(rest, beside, row_behind(rest, row, rows, refines))
+
+
+def row_behind(function: ScoreFunction, row: RowFunction, rows: Batch, refines: bool) -> RowFunction | None:
     """The row function that gives behind the affine stretch of `function` what `row` is made of; None where there is none, or
     where it does not pay for such `rows`: too few of them on a path, or sums of their own, each of which is handed back."""
     hoisted = getattr(row, "hoisted", None)
-    if hoisted is None or function.behind is None:
+    several = len(rows) >= FEWEST * (int(rows.path.max()) + 1) or (refines and not rows.forward_only)
+    if hoisted is None or not several or function.behind is None:
         return None
-    if (rows.apart or rows.forward_only) and not present(function.stretch).narrows:
-        return None
-    refined = rows.apart and not rows.forward_only  # of whose paths further rows will follow
-    return hoisted if refined or len(rows) >= FEWEST * (int(rows.path.max()) + 1) else None
+    summed = not (rows.apart or rows.forward_only)
+    return hoisted if summed or present(function.stretch).narrows else None
 
 
 def columns(rows: Batch, slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -44,10 +77,10 @@ def columns(rows: Batch, slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Hoisted:
-    """The rows of a block.
+    """The rows of a block, that begin behind the stretch of `function`.
 
     Attributes:
-        function: from the selected tensors to scores.
+        function: from the selected tensors to scores, with a stretch in front.
         x, reference: the selected tensors at the examples of the block, and those that paths begin at, by key.
         example, slot, path, part: int32 (rows,), of each row its example, its slot, its path, and its path and slot together,
             as numbers within the block.
