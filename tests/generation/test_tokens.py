@@ -262,7 +262,7 @@ def test_rows_that_are_attributed_in_turn_are_those_of_one_go(monkeypatch):
 
 
 def test_tokens_of_one_text_share_the_passes_that_score_it(monkeypatch):
-    """However many are explained: one row for the text and one for the baseline, which give the scores of all."""
+    """However many are explained: the text and two with others behind a place of it, then both ends of all paths."""
     one, following = ta.Attributor(small_gpt()), ids_of(9, seed=4)
     options = {"method": EXACT, "baselines": ta.token(2)}
     ta.attribute_generation(one, PROMPT, following, **options)  # it is looked at whether rows share a block
@@ -274,7 +274,7 @@ def test_tokens_of_one_text_share_the_passes_that_score_it(monkeypatch):
 
     monkeypatch.setattr(Fetching, "_values", counted)
     found = ta.attribute_generation(one, PROMPT, following, **options)
-    assert rows == [2]
+    assert rows == [3, 2]
     model, whole = one.model, np.concatenate([PROMPT, following])
     logs = [log_probabilities(model, ids)[np.arange(5, 14), following] for ids in (whole, np.full(15, 2))]
     np.testing.assert_allclose(found.scores, logs[0], rtol=1e-4)
