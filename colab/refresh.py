@@ -42,6 +42,8 @@ PACKAGES = {
     "rdkit": "rdkit",
     "pandas": "pandas",
     "pyarrow": "pyarrow",
+    "keras_hub": "keras-hub",
+    "safetensors": "safetensors",
 }
 INSTALL = """\
 # Installs what is missing: tf_attrib from the clone that this notebook lies in, else from the project's repository.

@@ -149,6 +149,12 @@ def test_an_encoder_and_a_decoder(family):
     assert (np.abs(found.attributions[:, :6]) > 0).all()
     parts = call(NEXT, method="shapley_sampling", segments={"a": (0, 3), "b": (3, 6)})
     assert np.abs(parts.gap).max() < 1e-5
+    rather = call(NEXT, contrast=[9, 11], method=ta.IntegratedGradients(0.01))
+    other = call([9, 11], method="gradient_times_input")
+    np.testing.assert_allclose(rather.scores, found.scores.sum() - other.scores.sum(), atol=1e-4)
+    assert abs(rather.gap[0]) < 0.02 * np.abs(rather.attributions).sum()
+    assert rather.attributions[0, :7].all()
+    assert not rather.attributions[0, 7:].any()
     written = call(max_length=8, method="gradient_times_input", seed=1)
     assert len(written) <= 7
 

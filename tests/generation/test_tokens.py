@@ -145,6 +145,62 @@ def test_one_continuation_rather_than_another_is_explained_by_what_both_follow()
     np.testing.assert_allclose(found.scores, [expected], rtol=1e-4)
 
 
+class Numbers:
+    """A tokenizer of numbers in words, whose texts start with 1."""
+
+    start_token_id = 1
+
+    def __call__(self, text):
+        return [int(word) for word in text.split()]
+
+
+@functools.cache
+def translator():
+    """The mean of the vectors that are read, beside the mean of those that were written so far."""
+    tf.keras.utils.set_random_seed(0)
+    vectors = tf.keras.initializers.RandomNormal(stddev=1.0, seed=1)
+    names = [f"{side}_{what}" for side in ("encoder", "decoder") for what in ("token_ids", "padding_mask")]
+    read, there, written, _ = inputs = [tf.keras.Input((None,), dtype="int32", name=name) for name in names]
+    mask = tf.keras.ops.cast(there, "float32")[..., None]
+    source = tf.keras.layers.Embedding(WORDS, 6, name="read", embeddings_initializer=vectors)(read)
+    source = tf.keras.ops.sum(source * mask, 1, keepdims=True) / tf.keras.ops.sum(mask, 1, keepdims=True)
+    own = tf.keras.layers.Embedding(WORDS, 6, name="written", embeddings_initializer=vectors)(written)
+    own = tf.keras.ops.cumsum(own, 1) / tf.keras.ops.cumsum(tf.keras.ops.ones_like(own), 1)
+    hidden = tf.keras.ops.tanh(source) * tf.keras.ops.tanh(own) + own + source
+    logits = tf.keras.layers.Dense(WORDS, kernel_initializer=vectors)(hidden)
+    return tf.keras.Model(dict(zip(names, inputs, strict=True)), logits)
+
+
+def test_continuations_of_an_encoder_and_a_decoder_are_contrasted_by_what_both_follow():
+    """Against the integral over the vectors of what is read and of the start token, the words of each continuation staying."""
+    model = translator()
+    found = ta.attribute_generation(model, PROMPT, [5, 7], contrast=[4, 9, 2], method=EXACT, tokenizer=Numbers())
+    alphas = ((np.arange(1000) + 0.5) / 1000)[:, None, None].astype("float32")
+
+    def logits(read, written):
+        source = tf.reduce_mean(read, 1, keepdims=True)
+        own = tf.cumsum(written, 1) / tf.range(1.0, written.shape[1] + 1)[:, None]
+        return model.layers[-1](tf.tanh(source) * tf.tanh(own) + own + source)
+
+    def kept(continuation):
+        ids = np.array([1, *continuation[:-1]])
+        read, written = (model.get_layer(name)(one).numpy() for name, one in (("read", PROMPT), ("written", ids)))
+        moves = (np.arange(len(ids)) < 1)[:, None]
+        points = [tf.constant(alphas * read), tf.constant(np.where(moves, alphas * written, written))]
+        with tf.GradientTape() as tape:
+            tape.watch(points)
+            logs = tf.nn.log_softmax(logits(*points))
+            value = sum(logs[:, i, token] for i, token in enumerate(continuation))
+        gradients = tape.gradient(value, points)
+        ends = [(one.numpy().mean(0) * own).sum(-1) for one, own in zip(gradients, (read, written), strict=True)]
+        return np.append(ends[0], ends[1][:1])
+
+    expected = kept([5, 7]) - kept([4, 9, 2])
+    np.testing.assert_allclose(found.attributions[0, :7], expected, atol=2e-3 * np.abs(expected).max())
+    assert not found.attributions[0, 7:].any()
+    assert abs(found.gap[0]) < 1e-3
+
+
 def test_baselines_are_those_of_the_attributor():
     found = ta.attribute_generation(attributor(), PROMPT, NEXT, baselines=ta.token(0), method=EXACT)
     assert "token 0" in found.attribution.baseline
@@ -206,7 +262,7 @@ def test_rows_that_are_attributed_in_turn_are_those_of_one_go(monkeypatch):
 
 
 def test_tokens_of_one_text_share_the_passes_that_score_it(monkeypatch):
-    """However many are explained: one row for the text and one for the baseline, which give the scores of all."""
+    """However many are explained: the text and two with others behind a place of it, then both ends of all paths."""
     one, following = ta.Attributor(small_gpt()), ids_of(9, seed=4)
     options = {"method": EXACT, "baselines": ta.token(2)}
     ta.attribute_generation(one, PROMPT, following, **options)  # it is looked at whether rows share a block
@@ -218,7 +274,7 @@ def test_tokens_of_one_text_share_the_passes_that_score_it(monkeypatch):
 
     monkeypatch.setattr(Fetching, "_values", counted)
     found = ta.attribute_generation(one, PROMPT, following, **options)
-    assert rows == [2]
+    assert rows == [3, 2]
     model, whole = one.model, np.concatenate([PROMPT, following])
     logs = [log_probabilities(model, ids)[np.arange(5, 14), following] for ids in (whole, np.full(15, 2))]
     np.testing.assert_allclose(found.scores, logs[0], rtol=1e-4)

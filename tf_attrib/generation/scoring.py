@@ -7,7 +7,6 @@ import numpy as np
 from ..common.errors import AttributionError
 from ..common.types import Leaves
 from ..engine.session import Session
-from ..graph.traced.cut import Port
 from ..selection.token_scores import token_score
 from .language_model import LanguageModel, Sequence
 
@@ -21,7 +20,7 @@ def token_values(
     """(n, s) float64: the score of each `token` (n, s) at its `position` of the output, in one forward pass of each row; and
     the half-precision formats that the model computes in."""
     session, ready = _prepared(model, inputs, position, token, of)
-    found = session.fetch("token values", {None: Port(session.function.explained)}, ready)[None]
+    found = session.values(session.selected(ready), ready)
     return found[:, : token.shape[1]].astype(np.float64), session.function.formats
 
 

@@ -188,8 +188,8 @@ class KernelSHAP(ShapleyMethod):
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class LIME(Coalitions):
-    """The coefficients of a ridge regression of the score on which features are present, fitted near the example (Ribeiro et
-    al. 2016, arXiv:1602.04938). Every feature of a group gets the whole coefficient of its group.
+    """The coefficients of a ridge regression, or of lasso, of the score on which features are present, fitted near the example
+    (Ribeiro et al. 2016, arXiv:1602.04938). Every feature of a group gets the whole coefficient of its group.
 
     Coalitions weigh exp(-D² / kernel_width²), D being their cosine distance from that of all players.
 
@@ -199,11 +199,13 @@ class LIME(Coalitions):
         n_samples: coalitions that are evaluated; of fewer players, all of them, once for each baseline.
         kernel_width: in units of the cosine distance, which goes from 0 to 1.
         ridge: the penalty on the squares of the coefficients; the intercept has none.
+        lasso: the penalty on their magnitudes, which sets small ones to 0; 0: none.
     """
 
     n_samples: int = dataclasses.field(default=1000, kw_only=True)
     kernel_width: float = dataclasses.field(default=0.75, kw_only=True)
     ridge: float = dataclasses.field(default=0.01, kw_only=True)
+    lasso: float = dataclasses.field(default=0.0, kw_only=True)
     kind: ClassVar[str] = "effect"
     in_score_units: ClassVar[bool] = False
     dummies: ClassVar[bool] = False  # a fitted line leaves traces of others where they are not present alike
@@ -213,6 +215,8 @@ class LIME(Coalitions):
         whole("n_samples", self.n_samples, 2)
         number("kernel_width", self.kernel_width, above=0)
         number("ridge", self.ridge, above=0)
+        if number("lasso", self.lasso) < 0:
+            raise AttributionError(f"lasso must be at least 0 (0: no penalty on magnitudes), got {self.lasso!r}")
 
     def integrator(self, work: Work, seed: int | None) -> Integrator:
         games, most = games_of(work, drawn(seed)), int(self.n_samples)
@@ -226,7 +230,7 @@ class LIME(Coalitions):
                 f"LIME fits a coefficient to each of {game.count} players: n_samples must be more than that, got {most}; "
                 "or let features play together, groups=ta.superpixels(images)"
             )
-        return Surrogate(game, most, self.kernel_width, self.ridge) if game.count else None
+        return Surrogate(game, most, self.kernel_width, self.ridge, self.lasso) if game.count else None
 
     def fields(self, work: Work) -> dict[str, Any]:
         taken = "positions" if self.groups is None else "groups"
