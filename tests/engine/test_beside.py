@@ -59,6 +59,7 @@ def examples_seen(monkeypatch):
     [
         FIXED,
         REFINED,
+        ta.IntegratedGradients(n_steps=9, path=lambda baseline, x, alpha: baseline + alpha**2 * (x - baseline)),
         "interior_gradients",
         ta.ExpectedGradients(30),
         ta.Occlusion(),

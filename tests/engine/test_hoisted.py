@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
+from tf_attrib.engine.program import Program
 from tf_attrib.graph.traced.stretch import Stretch
 
 from ..conftest import assert_refused
@@ -105,6 +106,24 @@ def test_a_wide_first_layer_is_applied_once_for_each_path_of_a_block(method, str
     assert not any(
         4096 in output.shape for operation in graph.get_operations() for output in operation.outputs if output.shape.rank
     )
+
+
+@pytest.mark.parametrize(
+    ("method", "batch_size", "most"),
+    [(ta.IntegratedGradients(n_steps=50), None, 1024), (ta.IntegratedGradients(n_steps=50), 300, 300), (REFINED, None, 256)],
+)
+def test_blocks_are_larger_where_rows_are_small(method, batch_size, most, monkeypatch):
+    sizes, usual = [], Program.__call__
+
+    def call(self, tables, rows):
+        sizes.append(len(rows))
+        return usual(self, tables, rows)
+
+    monkeypatch.setattr(Program, "__call__", call)
+    attributor = ta.Attributor(wide(), batch_size=batch_size)
+    attributor.attribute(RNG.uniform(size=(40, 4096)).astype("float32"), method=method)
+    assert programs(attributor)["GradientIntegrand"]
+    assert most / 2 < max(sizes) <= most
 
 
 def test_a_changed_weight_is_heeded():

@@ -8,6 +8,7 @@ So each is measured before the model is asked (`lengths`): first nodes crowd whe
 
 import dataclasses
 from collections.abc import Callable, Iterator
+from typing import ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -36,6 +37,7 @@ class CurveScore:
     """The score at a point of the curve, and nothing else."""
 
     curve: Curve
+    shares: ClassVar[bool] = True
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), zeros (rows,), and no integrands."""
@@ -49,6 +51,7 @@ class CurveIntegrand:
     """The gradient of the score at a point of the curve, times the derivative of the curve there."""
 
     curve: Curve
+    shares: ClassVar[bool] = True
 
     @property
     def score_only(self) -> CurveScore:

@@ -68,7 +68,7 @@ class Evaluating(Fetching):
                 )
             return self._programs[key]
 
-        block = program.run(program_for, tables, integrator, self.block, advance)
+        block = program.run(program_for, tables, integrator, self.block, advance, bool(self._batch_size))
         if block < self.block:  # the device has no memory for more, and a later call need not find that out again
             self._block = block
         return integrator.outcome()

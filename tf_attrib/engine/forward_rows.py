@@ -26,7 +26,7 @@ class ForwardRows:
             (rows, classes).
     """
 
-    gives_slope = False
+    gives_slope, most = False, 0
 
     def __init__(self, ahead: Ahead, forward: Compiled) -> None:
         self.ahead, self.function, self._forward = ahead, ahead.function, forward

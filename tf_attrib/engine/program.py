@@ -22,6 +22,8 @@ from .integral.integrator import Batch, Integrator
 from .row import Row, RowFunction, checked, per_row, varies
 
 MOST_ROWS = 256
+# And of rows that begin behind a stretch and are summed there: its weights are read once for a block.
+MOST_BEHIND = 1024
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -71,6 +73,7 @@ class Program:
 
     Attributes:
         gives_slope: once it has run, whether slopes follow from the rows.
+        most: how many rows a block holds whose rows are summed behind a stretch; 0 where they are not, or it is not known.
     """
 
     def __init__(
@@ -89,6 +92,8 @@ class Program:
         context = [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context]
         self.ahead = Ahead(function) if ahead is None else ahead
         self._columns = 3 if self.ahead.row is None else 5
+        size = None if self.ahead.row is None else self.ahead.function.behind.row_sizes.known
+        self.most = min(activation_bytes() // size, MOST_BEHIND) if size else 0
         # integers of a row: example, slot, number, its path and part where it is hoisted, a reference for each table, target;
         # floats: alpha, weight, score
         integers = tf.TensorSpec([None, self._columns + len(tables) + function.target_rank], tf.int32)
@@ -224,12 +229,14 @@ def run(
     integrator: Integrator,
     block: int,
     advance: Callable[[int], None],
+    asked: bool = True,
 ) -> int:
     """Evaluates all rows that `integrator` asks for, in blocks of about `block` rows, and hands it what they give. Where the
     device has no memory for a block, its rows go on in halves of it, as do those that follow.
 
     Args:
         program_for: the program for such rows.
+        asked: whether blocks are to hold no more than `block` rows, whatever the program makes of them.
 
     Returns:
         How many rows a block could hold: `block` or fewer.
@@ -241,7 +248,8 @@ def run(
     while rows is not None:
         program, total = program_for(rows), len(rows)
         # even blocks waste nothing: 50 rows in blocks of 32 become 25 and 25
-        size = block if program.padded else -(-total // -(-total // block))
+        most = block if asked or rows.apart or block < MOST_ROWS else max(block, program.most)
+        size = most if program.padded else -(-total // -(-total // most))
         evaluate = functools.partial(_evaluated, program, tables, rows)
         for part, found in in_blocks(total, size, evaluate, program.function.rows or 1):
             integrator.accept(rows if part == slice(0, total) else rows[part], *found)

@@ -42,6 +42,11 @@ class RowSizes:
             return self._counted(inputs)
         return scored, whole
 
+    @functools.cached_property
+    def known(self) -> int | None:
+        """Bytes to the score, where static shapes tell."""
+        return None if self._traced.called is not None else static_bytes(self._ends[0], self._selected)
+
     def _inferred(self, inputs: dict[Any, np.ndarray]) -> tuple[int | None, int | None]:
         shapes: dict[Any, tuple] = {tensor.ref(): inputs[key].shape[1:] for key, tensor in self._traced.inputs.items()}
         shapes[self._target.ref()] = (self._target.shape[1],)
