@@ -1,11 +1,14 @@
 """What follows from inputs beside the path alone is computed once for each example of a block, and the numbers are the same."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
+from tf_attrib import extend
 from tf_attrib.graph.traced import beside
 from tf_attrib.graph.traced.beside import Beside
 from tf_attrib.graph.traced.cut import Port
@@ -92,6 +95,37 @@ def test_one_row_for_each_example_is_run_as_it_is():
     for method in ("gradient", "deeplift", ta.SmoothGrad(n_samples=3)):
         attributor.attribute(X, 1, method=method, seed=0)
         assert not any(program.ahead.beside for program in ran(attributor)), method
+
+
+@dataclasses.dataclass(frozen=True)
+class Squares:
+    """The squares of gradients along the path, by a row function that says, or does not, that it shares."""
+
+    shares: bool
+
+    def __call__(self, function, row):
+        score, gradients = function.gradients(row.point(), row.context, row.target)
+        return score, tf.zeros_like(score), {key: tf.square(gradient) for key, gradient in gradients.items()}
+
+
+@dataclasses.dataclass(frozen=True)
+class MeanSquare(ta.Method):
+    shares: bool = True
+    kind = "square"
+    in_score_units = False
+
+    def points(self, references, rng, features, kind):
+        return extend.points.path(extend.make_rule("midpoint", 10), references)
+
+    def row(self, features, kind):
+        return Squares(self.shares)
+
+
+def test_a_row_function_of_ones_own_says_whether_it_shares():
+    attributor = of_table()
+    found = [attributor.attribute(X, 1, method=MeanSquare(shares)).attributions for shares in (True, False)]
+    assert [program.ahead.beside is not None for program in ran(attributor)] == [True, False]
+    np.testing.assert_allclose(*found, rtol=0, atol=1e-5 * found[1].max())
 
 
 def test_a_changed_weight_is_heeded():
