@@ -79,7 +79,7 @@ def at_position(tensor: tf.Tensor, position: tf.Tensor, stop: Iterable[tf.Tensor
         position: int (rows, p), an index for each axis of positions; or (rows, s, p).
         stop: tensors that are not gone past: gradients are wanted there.
     """
-    leading, several = 1 + position.shape[-1], position.shape.rank == 3
+    leading, several = 1 + present(position.shape[-1]), position.shape.rank == 3
     ways, ends = _ways(tensor, {one.ref() for one in stop}, functools.partial(_way, leading=leading, several=several))
     sizes = functools.reduce(tf.maximum, [tf.shape(one)[:leading] for one in ends])
     found = {one.ref(): _gathered(one, position, sizes if len(ends) > 1 else None) for one in ends}
@@ -119,9 +119,10 @@ def _gathered(tensor: tf.Tensor, position: tf.Tensor, sizes: tf.Tensor | None) -
     that of all."""
     if sizes is None:
         return tf.gather_nd(tensor, position, batch_dims=1)
-    position = tf.cast(position, tf.int32)
-    row = tf.broadcast_to(tf.reshape(tf.range(sizes[0]), [-1] + [1] * (position.shape.rank - 1)), tf.shape(position[..., :1]))
-    index, own = tf.concat([row, position], -1), tf.shape(tensor)[: position.shape[-1] + 1]
+    position, rank = tf.cast(position, tf.int32), present(position.shape.rank)
+    row = tf.reshape(tf.range(sizes[0]), [-1] + [1] * (rank - 1))
+    row = tf.broadcast_to(row, tf.concat([tf.shape(position)[:-1], [1]], 0))
+    index, own = tf.concat([row, position], -1), tf.shape(tensor)[: tf.shape(sizes)[0]]
     return tf.gather_nd(tensor, tf.where((own == 1) & (sizes > 1), 0, index))
 
 
