@@ -207,6 +207,18 @@ def test_baselines_are_those_of_the_attributor():
     np.testing.assert_allclose(found.attributions.sum(1), found.scores - found.attribution.baseline_scores, atol=1e-3)
 
 
+def test_several_baselines_are_averaged_over():
+    one, other = ([ta.zeros()], [ta.token(3)])
+    both, *each = (
+        ta.attribute_generation(attributor(), PROMPT, NEXT, baselines=b, method=EXACT) for b in (one + other, one, other)
+    )
+    for name in ("attributions", "scores"):
+        np.testing.assert_allclose(getattr(both, name), sum(getattr(found, name) for found in each) / 2, atol=1e-4)
+    below = [np.asarray(found.attribution.baseline_scores).reshape(4, -1).mean(1) for found in (both, *each)]
+    np.testing.assert_allclose(below[0], (below[1] + below[2]) / 2, atol=1e-4)
+    assert np.abs(below[1] - below[2]).min() > 0.01
+
+
 def test_a_model_writes_the_most_probable_tokens_and_what_it_wrote_is_explained():
     model = attributor().model
     found = ta.attribute_generation(attributor(), PROMPT, max_length=9, method="gradient_times_input", tokenizer=NAMES)
@@ -340,6 +352,8 @@ def test_what_does_not_fit_is_refused():
     assert_refused(lambda: call(one, PROMPT, NEXT, contrast=NEXT[:2]), "begins with the whole")
     assert_refused(lambda: call(one, PROMPT, NEXT, contrast=[3, 4], targets=[0]), "leave targets out")
     assert_refused(lambda: call(one, PROMPT, NEXT, contrast=[3], absent=0), "absent=")
+    two = {"baselines": [ta.zeros(), ta.token(3)]}
+    assert_refused(lambda: call(one, PROMPT, NEXT, contrast=[3, 4], **two), "one baseline", "ta.zeros()")
     assert_refused(lambda: call(one, PROMPT, NEXT, on_error="skip"), "'skip'")
     assert_refused(lambda: call(one, PROMPT, NEXT, batch_size=4), "the attributor itself")
     assert_refused(lambda: call(one, PROMPT, max_length=6), "no room", "max_length=6")

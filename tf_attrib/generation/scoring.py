@@ -31,8 +31,9 @@ def values_at(
     `points`, (m, ...) by key, and all else is that of the first row of `inputs`."""
     count = len(next(iter(points.values())))
     given = {key: np.repeat(value[:1], count, 0) for key, value in inputs.items()}
-    session, ready = _prepared(model, given, *(np.repeat(one[None], count, 0) for one in (position, token)), of)
-    return session.values(points, ready)[:, : len(token)].astype(np.float64)
+    position, token = (np.repeat(one[None], count, 0) for one in (position, token))
+    session, ready = _prepared(model, given, position, token, of)
+    return session.values(points, ready)[:, : token.shape[1]].astype(np.float64)
 
 
 def _prepared(model: LanguageModel, inputs: Any, position: np.ndarray, token: np.ndarray, of: str) -> tuple[Session, Leaves]:
