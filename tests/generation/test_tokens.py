@@ -273,9 +273,10 @@ def test_rows_that_are_attributed_in_turn_are_those_of_one_go(monkeypatch):
     np.testing.assert_allclose(found.gap, whole.gap, atol=1e-5)
 
 
-def test_tokens_of_one_text_share_the_passes_that_score_it(monkeypatch):
+@pytest.mark.parametrize("block", [None, 1])
+def test_tokens_of_one_text_share_the_passes_that_score_it(monkeypatch, block):
     """However many are explained: the text and two with others behind a place of it, then both ends of all paths."""
-    one, following = ta.Attributor(small_gpt()), ids_of(9, seed=4)
+    one, following = ta.Attributor(small_gpt(), batch_size=block), ids_of(9, seed=4)
     options = {"method": EXACT, "baselines": ta.token(2)}
     ta.attribute_generation(one, PROMPT, following, **options)  # it is looked at whether rows share a block
     rows, values = [], Fetching._values

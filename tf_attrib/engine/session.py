@@ -297,7 +297,7 @@ class Session(Evaluating):
             }
 
         alike = shared is not None and not once and all((one == one[:1]).all() for one in references.index.values())
-        looked_at = self.company.seen and not self.company.alone
+        looked_at = (self.company.seen or self.block < 2) and not self.company.alone
         values = np.zeros((0, 0)) if alike and looked_at else self._values_in_company(at, example, inputs, targets)
         if alike and not self.company.alone:  # the first call gives what later ones do
             values = _of_one(present(shared)(at(np.r_[0, count : count + k])))
