@@ -103,7 +103,7 @@ class Hoisted:
         both = {key: tf.concat([value, references[key]], 0) for key, value in self.x.items()}
         found = present(self.function.stretch)(both)
         start = tf.shape(next(iter(self.x.values())))[0] + self.path
-        return tuple({key: tf.gather(value, rows) for key, value in found.items()} for rows in (self.example, start))
+        return _gathered(found, self.example), _gathered(found, start)
 
     def sums(self, integrands: Tables, weight: tf.Tensor) -> list[tf.Tensor]:
         """Sums over the rows of each slot, (slots, ...), of the selected tensors in their order.
@@ -127,6 +127,10 @@ class Hoisted:
     def _references(self, rows: tf.Tensor) -> Tables:
         """Those of some of the rows."""
         return {key: tf.gather(table, tf.gather(self.index[key], rows)) for key, table in self.reference.items()}
+
+
+def _gathered(tables: Tables, rows: tf.Tensor) -> Tables:
+    return {key: tf.gather(value, rows) for key, value in tables.items()}
 
 
 def _first(number: tf.Tensor) -> tf.Tensor:

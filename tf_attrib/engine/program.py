@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..common.own_code import code_of
+from ..common.types import present
 from ..graph.traced.compiled import Compiled
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
@@ -92,15 +93,15 @@ class Program:
         context = [tf.TensorSpec([None, *inputs[key].shape[1:]], inputs[key].dtype) for key in function.context]
         self.ahead = Ahead(function) if ahead is None else ahead
         self._columns = 3 if self.ahead.row is None else 5
-        size = None if self.ahead.row is None else self.ahead.function.behind.row_sizes.known
+        size = None if self.ahead.row is None else present(self.ahead.function.behind).row_sizes.known
         self.most = min(activation_bytes() // size, MOST_BEHIND) if size else 0
         # integers of a row: example, slot, number, its path and part where it is hoisted, a reference for each table, target;
         # floats: alpha, weight, score
         integers = tf.TensorSpec([None, self._columns + len(tables) + function.target_rank], tf.int32)
         more = [tf.TensorSpec([None] * value.ndim, value.dtype) for value in (extra or {}).values()]
         taken = getattr(row, "takes_present", None)
-        present = [] if taken is None else [taken]
-        self._signature = [tables, tables, context, more, present, integers, tf.TensorSpec([None, 3], dtype)]
+        there = [] if taken is None else [taken]
+        self._signature = [tables, tables, context, more, there, integers, tf.TensorSpec([None, 3], dtype)]
 
         def flat(*tensors):
             return self._block(*tf.nest.pack_sequence_as(self._signature, tensors))
@@ -150,14 +151,17 @@ class Program:
         missing = max(size, _power(len(table))) - len(table) if self._by_xla else 0
         return np.concatenate([table, np.repeat(table[-1:], missing, 0)]) if missing else table
 
-    def _block(self, x, references, context, extra, present, integers, floats):
+    def _block(self, x, references, context, extra, there, integers, floats):
         keys, begin = self.function.place.ports, self._columns
         many = begin + len(references)
-        example, slot, number, *hoisted = tf.unstack(integers[:, :begin], axis=1)
+        example, slot, number, *path_and_part = tf.unstack(integers[:, :begin], axis=1)
         alpha, weight, score = tf.unstack(floats, axis=1)
         x, references = dict(zip(keys, x, strict=True)), dict(zip(keys, references, strict=True))
         index = dict(zip(keys, tf.unstack(integers[:, begin:many], axis=1), strict=True))
-        straight = Hoisted(self.ahead.function, x, references, example, slot, *hoisted, index) if hoisted else None
+        straight = None
+        if path_and_part:
+            path, part = path_and_part
+            straight = Hoisted(self.ahead.function, x, references, example, slot, path, part, index)
         at, reference = (
             ({key: tf.gather(value, example) for key, value in x.items()}, _each(references, index))
             if straight is None
@@ -174,7 +178,7 @@ class Program:
             score,
             number,
             {name: tf.gather(value, example) for name, value in zip(self._extra, extra, strict=True)},
-            *present,
+            *there,
         )
         scores, slopes, integrands = self._evaluated(row)
         self.gives_slope = varies(slopes)
@@ -191,7 +195,7 @@ class Program:
     def _evaluated(self, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict[Any, tf.Tensor]]:
         """What the row function gives."""
         if self.ahead.row is not None:
-            return self.ahead.row(self.ahead.function.behind, row)
+            return self.ahead.row(present(self.ahead.function.behind), row)
         with code_of(f"the row function {getattr(self._row, '__name__', type(self._row).__name__)}"):
             found = self._row(self.ahead.function, row)
         # a caller who says no sums takes what the row gives, in its order

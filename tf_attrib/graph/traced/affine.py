@@ -41,7 +41,8 @@ def layouts(operation: tf.Operation, given: list[Layout | None], same: Same) -> 
     Args:
         given: of each of its inputs; None of those that do not differ affinely.
     """
-    varying = [place for place, layout in enumerate(given) if layout is not None]
+    known = {place: layout for place, layout in enumerate(given) if layout is not None}
+    varying = list(known)
     if operation.type not in KNOWN or operation.control_inputs or _has_own_gradient(operation):
         return None
     places, holds = KNOWN[operation.type]
@@ -51,12 +52,13 @@ def layouts(operation: tf.Operation, given: list[Layout | None], same: Same) -> 
     # what a tensor is reshaped to may be read from shapes, and is known by what comes of it
     if operation.type != "Reshape" and not all(map(same, others)):
         return None
-    if len({given[place].entries for place in varying}) > 1 or not holds(operation, varying):
+    if len({layout.entries for layout in known.values()}) > 1 or not holds(operation, varying):
         return None
     count = 1 if operation.type.startswith("FusedBatchNorm") else len(operation.outputs)
-    entries = _entries(operation, given[varying[0]])
+    first = known[varying[0]]
+    entries = _entries(operation, first)
     if operation.type == "Reshape":
-        return [Layout(entries, given[varying[0]].size)] if given[varying[0]].size is not None else None
+        return None if first.size is None else [Layout(entries, first.size)]
     return None if entries is None else [Layout.of(output, entries) for output in operation.outputs[:count]]
 
 

@@ -82,7 +82,7 @@ def _with_rows(index: tf.Tensor) -> tf.Tensor:
     """Indices of each row, (rows, r) or (rows, s, r), behind the number of their row."""
     row = tf.reshape(tf.range(tf.shape(index)[0], dtype=index.dtype), [-1] + [1] * (present(index.shape.rank) - 1))
     if index.shape.rank > 2:
-        row = tf.zeros_like(index[..., :1]) + row
+        row = tf.zeros_like(tf.split(index, [1, -1], -1)[0]) + row
     return tf.concat([row, index], -1)
 
 
