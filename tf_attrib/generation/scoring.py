@@ -41,7 +41,9 @@ def _prepared(model: LanguageModel, inputs: Any, position: np.ndarray, token: np
     count = token.shape[1]
     filled = 1 << (count - 1).bit_length()  # what is compiled serves sequences of about this many tokens
     position, token = (np.pad(one, ((0, 0), (0, filled - count))) for one in (position, token))
-    session, ready, _ = model.attributor.explaining(token_score(position, token, None, of)).prepare(inputs)
+    # one token is scored by what its attribution is of, which is compiled anyway
+    weight = np.ones(token.shape) if filled == 1 else None
+    session, ready, _ = model.attributor.explaining(token_score(position, token, weight, of)).prepare(inputs)
     return session, ready
 
 
