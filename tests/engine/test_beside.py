@@ -209,6 +209,40 @@ def test_steps_are_not_taken_for_examples():
     assert not holds(made["Max"].outputs[0])
 
 
+@pytest.mark.usefixtures("everywhere")
+def test_numbers_of_rows_are_not_taken_for_what_examples_have():
+    """They are the same in any company, and not in any place."""
+    kernel = RNG.normal(size=(4, 8)).astype("float32")
+
+    def model(x):
+        row = tf.cast(tf.cumsum(x["kind"][:, 0] * 0 + 1, exclusive=True), tf.int32)
+        return tf.reduce_sum(tf.gather(tf.tanh(x["at"]), row) * (x["kind"] @ kernel), 1)
+
+    x = {"kind": RNG.normal(size=(3, 4)).astype("float32"), "at": X["table"][:3]}
+    found = ta.Attributor(model, at=ta.inputs("at")).attribute(x, method=FIXED).attributions
+    np.testing.assert_allclose(found, np.tanh(x["at"]) * (x["kind"] @ kernel), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.usefixtures("everywhere")
+def test_as_many_words_as_examples_are_not_taken_for_these():
+    """Of one word each in the first call: those of a batch are one after the other, as many as there are."""
+    table, kernel = RNG.normal(size=(7, 3)).astype("float32"), RNG.normal(size=(3, 8)).astype("float32")
+
+    def model(x):
+        ids, number = x["ids"], tf.shape(x["at"])[0]
+        words = tf.tanh(tf.gather(table, tf.boolean_mask(ids, ids > 0)) @ kernel)
+        example = tf.repeat(tf.range(number), tf.reduce_sum(tf.cast(ids > 0, tf.int32), 1))
+        return tf.reduce_sum(tf.math.unsorted_segment_sum(words, example, number) * tf.tanh(x["at"]), 1)
+
+    attributor = ta.Attributor(model, at=ta.inputs("at"))
+    for ids in ([[1, 0, 0], [2, 0, 0]], [[1, 2, 3], [4, 0, 0], [5, 6, 0]]):
+        ids = np.array(ids)
+        at = X["table"][: len(ids)]
+        found = attributor.attribute({"ids": ids, "at": at}, method=FIXED).attributions
+        words = np.tanh(table @ kernel)[ids] * (ids > 0)[..., None]
+        np.testing.assert_allclose(found, np.tanh(at) * words.sum(1), rtol=1e-4, atol=1e-6)
+
+
 def test_what_is_worth_little_is_left_where_it_is(monkeypatch):
     monkeypatch.setattr(beside, "LEAST", 10**9)
     attributor = of_table()

@@ -126,6 +126,22 @@ def test_blocks_are_larger_where_rows_are_small(method, batch_size, most, monkey
     assert most / 2 < max(sizes) <= most
 
 
+def test_memory_that_is_stated_bounds_blocks_behind_a_stretch_too(monkeypatch):
+    sizes, usual = [], Program.__call__
+
+    def call(self, tables, rows):
+        sizes.append((len(rows), self.ahead.function.behind.row_sizes.known))
+        return usual(self, tables, rows)
+
+    monkeypatch.setattr(Program, "__call__", call)
+    model, x = wide((1024, 32)), RNG.uniform(size=(40, 4096)).astype("float32")
+    session, ready, _ = ta.Attributor(model).prepare(x)
+    memory = 257 * session.function.row_sizes.of({key: value[:1] for key, value in ready.items()})[0]
+    ta.Attributor(model, memory=memory).attribute(x, 1, method=FIXED)
+    assert all(rows * size <= memory for rows, size in sizes)
+    assert max(rows for rows, _ in sizes) >= 256
+
+
 def test_a_changed_weight_is_heeded():
     model, x = wide(), RNG.uniform(size=(3, 4096)).astype("float32")
     attributor = ta.Attributor(model)

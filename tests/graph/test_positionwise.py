@@ -8,6 +8,7 @@ import tf_attrib as ta
 from tf_attrib.graph.traced.heads_and_lookups import ancestors
 from tf_attrib.graph.traced.positionwise import at_position
 
+from ..conftest import assert_refused
 from ..helpers.small_gpt import WIDTH, WORDS, ids_of, small_gpt
 
 RNG = np.random.default_rng(0)
@@ -83,6 +84,45 @@ def test_a_position_that_is_not_there_is_an_error():
 
     with pytest.raises(tf.errors.InvalidArgumentError, match="indices"):
         picked(VALUES[:, :1], POSITION)
+
+
+@pytest.mark.parametrize("rows", [1, 8])
+@pytest.mark.parametrize("index", [POSITION, np.stack([POSITION, POSITION], 1)], ids=["one", "several"])
+@pytest.mark.parametrize("make", [lambda values: tf.tanh(values), lambda values: values + values[:, :1]])
+def test_another_number_of_rows_is_an_error(rows, index, make):
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, None, 6]), tf.TensorSpec(index.shape, tf.int32)])
+    def picked(values, position):
+        return at_position(make(values), position)
+
+    with pytest.raises(tf.errors.InvalidArgumentError, match="imension"):
+        picked(np.resize(VALUES, (rows, 5, 6)), index)
+
+
+def test_a_model_of_two_rows_for_each_example_is_refused_where_a_position_is_explained():
+    attributor = ta.Attributor(lambda x: tf.concat([tf.tanh(x), x], 0))
+    assert_refused(lambda: attributor.attribute(VALUES, (1, 2)), "the model failed")
+
+
+@tf.RegisterGradient("SevenTimes")
+def _seven_times(operation, gradient):
+    if operation.type == "MatMul":
+        return 7 * gradient @ tf.transpose(operation.inputs[1]), None
+    gradient = tf.reshape(7 * gradient, tf.shape(operation.inputs[0]))
+    return (gradient, None) if operation.type == "Reshape" else gradient
+
+
+@pytest.mark.parametrize("kind", ["Relu", "MatMul", "Reshape"])
+def test_a_gradient_of_the_models_own_is_heeded(kind):
+    @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, 5, 6]), tf.TensorSpec([None, 1], tf.int32)])
+    def both(values, position):
+        with tf.compat.v1.get_default_graph().gradient_override_map({kind: "SevenTimes"}):
+            whole = tf.nn.relu(tf.reshape(tf.reshape(values, (-1, 6)) @ table(6, 7), (-1, 5, 7)))
+        picked, expected = at_position(whole, position, [values]), tf.gather_nd(whole, position, batch_dims=1)
+        return [tf.gradients(one, values)[0] for one in (picked, expected)]
+
+    found, expected = both(VALUES, POSITION)
+    assert np.abs(expected).max() > 0
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
 @tf.function(input_signature=[tf.TensorSpec([None, 2, 3, 4]), tf.TensorSpec([None, 2], tf.int32)])

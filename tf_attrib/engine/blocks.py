@@ -15,14 +15,19 @@ ACTIVATION_BYTES = 1400 * 2**20
 OF_WHAT_IS_LEFT = 1.5
 
 
-def activation_bytes() -> int:
+def activation_bytes(memory: int | None = None) -> int:
     """Bytes of all forward outputs that the rows of a block may have together.
 
     Less where TensorFlow runs on a GPU, was told how much of its memory it may take, and has less left. A GPU without such a
     limit does not say what it has: there a block that is too large is halved, see `in_blocks`.
+
+    Args:
+        memory: bytes that a block and what is kept beside it may take together, of which less than half is there at once;
+            default: any.
     """
     left = _left_on_gpu()
-    return ACTIVATION_BYTES if left is None else min(ACTIVATION_BYTES, int(OF_WHAT_IS_LEFT * left))
+    most = ACTIVATION_BYTES if memory is None else min(ACTIVATION_BYTES, memory)
+    return most if left is None else min(most, int(OF_WHAT_IS_LEFT * left))
 
 
 def _left_on_gpu() -> int | None:

@@ -64,7 +64,7 @@ class Evaluating(Fetching):
                 self._programs[key] = (
                     forward_rows.ForwardRows(ahead, self._forward)
                     if forward_rows.serves(used, ahead) and not self._by_xla
-                    else program.Program(explained, used, tables.extra, shapes, self._by_xla, ahead)
+                    else program.Program(explained, used, tables.extra, shapes, self._by_xla, ahead, self._memory)
                 )
             return self._programs[key]
 

@@ -71,6 +71,7 @@ class Program:
         by_xla: whether XLA compiles it: blocks, and their tables, are then padded to powers of 2, so that it has few sizes to
             compile for.
         ahead: what rows have in common; default: nothing.
+        memory: bytes that a block and what is kept beside it may take together; default: any.
 
     Attributes:
         gives_slope: once it has run, whether slopes follow from the rows.
@@ -85,6 +86,7 @@ class Program:
         sums: dict[Any, tuple] | None = None,
         by_xla: bool = False,
         ahead: Ahead | None = None,
+        memory: int | None = None,
     ) -> None:
         self._by_xla, self.gives_slope = by_xla, False
         self.function, self._row, self._extra, self._sums = function, row, list(extra or {}), sums
@@ -94,7 +96,7 @@ class Program:
         self.ahead = Ahead(function) if ahead is None else ahead
         self._columns = 3 if self.ahead.row is None else 5
         size = None if self.ahead.row is None else present(self.ahead.function.behind).row_sizes.known
-        self.most = min(activation_bytes() // size, MOST_BEHIND) if size else 0
+        self.most = min(activation_bytes(memory) // size, MOST_BEHIND) if size else 0
         # integers of a row: example, slot, number, its path and part where it is hoisted, a reference for each table, target;
         # floats: alpha, weight, score
         integers = tf.TensorSpec([None, self._columns + len(tables) + function.target_rank], tf.int32)
@@ -283,6 +285,6 @@ def block_rows(function: ScoreFunction, inputs: dict[Any, np.ndarray], memory: i
     """
     if function.rows:
         return function.rows, function.rows
-    most = min(activation_bytes(), memory)  # of which less than half is there at once
+    most = activation_bytes(memory)
     scored, whole = (min(max(most // max(size, 1), 1), MOST_ROWS) for size in function.row_sizes.of(inputs))
     return scored, whole

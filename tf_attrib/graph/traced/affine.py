@@ -10,6 +10,7 @@ from collections.abc import Callable
 
 import tensorflow as tf
 
+from .gradients import has_own_gradient
 from .same import Same
 
 # What an axis of unknown size is taken for, such as the length of a sequence.
@@ -43,7 +44,7 @@ def layouts(operation: tf.Operation, given: list[Layout | None], same: Same) -> 
     """
     known = {place: layout for place, layout in enumerate(given) if layout is not None}
     varying = list(known)
-    if operation.type not in KNOWN or operation.control_inputs or _has_own_gradient(operation):
+    if operation.type not in KNOWN or operation.control_inputs or has_own_gradient(operation):
         return None
     places, holds = KNOWN[operation.type]
     if any(place not in places(operation) for place in varying) or any(one.shape.rank is None for one in operation.inputs):
@@ -87,13 +88,6 @@ def _entries(operation: tf.Operation, given: Layout) -> int | None:
         taken = operation.inputs[1].shape[1 if operation.get_attr("transpose_b") else 0]
         return given.size // taken if taken and given.size % taken == 0 else None
     return given.entries
-
-
-def _has_own_gradient(operation: tf.Operation) -> bool:
-    try:
-        return bool(operation.get_attr("_gradient_op_type"))
-    except ValueError:
-        return False
 
 
 # What must hold beside that the operands are the same for every row: the first axis stays what it is.

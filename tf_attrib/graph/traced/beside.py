@@ -17,6 +17,13 @@ from .trace import Traced
 
 # Operations whose work is not told by their shapes.
 OPAQUE = frozenset(("If", "StatelessIf", "While", "StatelessWhile", "PartitionedCall", "StatefulPartitionedCall"))
+# Operations that give as many entries as the values of a batch tell: one for each example of one batch, and not of the next.
+COUNTED = frozenset(
+    (
+        *("Where", "Unique", "UniqueV2", "UniqueWithCounts", "UniqueWithCountsV2", "ListDiff", "DynamicPartition"),
+        *("SparseFillEmptyRows", "RaggedRange", "RaggedGather", "SegmentSum", "SegmentMean", "SegmentMax"),
+    )
+)
 # What must be saved of each row, in multiplications.
 LEAST = 50_000
 # By how much of the largest value a number may differ in another company.
@@ -40,14 +47,16 @@ class Beside:
         return self._cut(context)
 
     def holds_examples(self, some: dict[Any, np.ndarray]) -> bool:
-        """Whether each of them has one entry for each example along its first axis, the same in any company. Looked at once:
-        at the first and the last of `some`, (examples, ...) by key, and at these and the first once more."""
+        """Whether each of them has one entry for each example along its first axis, the same in any company and place. Looked
+        at once: at the last and the first of `some`, (examples, ...) by key, and at the first, the last, and the first."""
         if self._holds is None:
             two, three = (
-                self._cut.evaluate({key: value[[0, -1, 0][:count]] for key, value in some.items()}) for count in (2, 3)
+                self._cut.evaluate({key: value[which] for key, value in some.items()}) for which in ([-1, 0], [0, -1, 0])
             )
             self._holds = all(
-                two[key].ndim > 0 and (len(two[key]), len(three[key])) == (2, 3) and _alike(two[key], three[key][:2])
+                two[key].ndim > 0
+                and (len(two[key]), len(three[key])) == (2, 3)
+                and _alike(two[key][[1, 0, 1]], three[key])  # a number of the row is told by its place
                 for key in self.inputs
             )
         return self._holds
@@ -59,7 +68,7 @@ def ends_beside(
     """The tensors that follow from `context` and not from `selected`, and are taken by what follows from these; [] where it is
     not worth it, or not known that they are the same in every row."""
     kinds = operation_types(traced.function.graph)
-    if kinds & LOOPS or any("Random" in kind for kind in kinds):
+    if kinds & (LOOPS | COUNTED) or any("Random" in kind for kind in kinds):
         return []
     between = {operation.name for operation in ancestors(fetches, [*selected, *context])}
     moving, still = {tensor.ref() for tensor in selected}, {tensor.ref() for tensor in context}

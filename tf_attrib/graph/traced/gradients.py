@@ -51,6 +51,14 @@ def gradients(
     return found
 
 
+def has_own_gradient(operation: tf.Operation) -> bool:
+    """Whether the model says what the gradient of an operation is, as `tf.custom_gradient` does."""
+    try:
+        return bool(operation.get_attr("_gradient_op_type"))
+    except ValueError:
+        return False
+
+
 @contextlib.contextmanager
 def _tensors_as_objects() -> Iterator[None]:
     """While the context lasts, `==` asks whether two tensors are one: the gradient of TensorFlow 1's loops relies on it."""

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable
 import tensorflow as tf
 
 from ...common.types import present
+from .gradients import has_own_gradient
 from .heads_and_lookups import ancestors
 
 # Operations of one tensor that work on each entry, or along the last axis alone.
@@ -73,16 +74,16 @@ def of_each_row(values: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     """What each row of `values` (rows, ...) has at its own indices (rows, r), or at several, (rows, s, r).
 
     It is `tf.gather_nd` with `batch_dims=1`, which makes seventy operations of what needs ten (TensorFlow 2.21), a quarter of
-    the time until a small model's first result.
+    the time until a small model's first result. Other numbers of rows of the two are an error of TensorFlow when it runs.
     """
-    return tf.gather_nd(values, _with_rows(index))
+    return tf.gather_nd(values, _with_rows(tf.shape(values)[0], index))
 
 
-def _with_rows(index: tf.Tensor) -> tf.Tensor:
-    """Indices of each row, (rows, r) or (rows, s, r), behind the number of their row."""
-    row = tf.reshape(tf.range(tf.shape(index)[0], dtype=index.dtype), [-1] + [1] * (present(index.shape.rank) - 1))
+def _with_rows(rows: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """Indices (rows, ..., r) with the number of the row before each: `rows` says how many there must be."""
+    row = tf.reshape(tf.range(rows, dtype=index.dtype), [-1] + [1] * (present(index.shape.rank) - 1))
     if index.shape.rank > 2:
-        row = tf.zeros_like(tf.split(index, [1, -1], -1)[0]) + row
+        row = tf.tile(row, [1, tf.shape(index)[1], 1])
     return tf.concat([row, index], -1)
 
 
@@ -136,7 +137,7 @@ def _gathered(tensor: tf.Tensor, position: tf.Tensor, sizes: tf.Tensor | None) -
     that of all."""
     if sizes is None:
         return of_each_row(tensor, position)
-    index, own = _with_rows(tf.cast(position, tf.int32)), tf.shape(tensor)[: tf.shape(sizes)[0]]
+    index, own = _with_rows(sizes[0], tf.cast(position, tf.int32)), tf.shape(tensor)[: tf.shape(sizes)[0]]
     return tf.gather_nd(tensor, tf.where((own == 1) & (sizes > 1), 0, index))
 
 
@@ -149,7 +150,7 @@ def _way(tensor: tf.Tensor, leading: int, several: bool) -> _Way | None:
     """
     operation, rank = tensor.op, tensor.shape.rank
     inputs = list(operation.inputs)
-    if rank is None or rank <= leading:
+    if rank is None or rank <= leading or has_own_gradient(operation):  # which what is made anew would not have
         return None
     if operation.type in ALONE and inputs[0].shape.rank == rank:
         return _Way((inputs[0],), lambda value: _repeated(operation, [value]))
@@ -212,6 +213,8 @@ def _dense(tensor: tf.Tensor) -> _Way | None:
     if source is None or source.shape.rank != tensor.shape.rank or weights.shape.rank != 2:
         return None
     features, units = reversed(weights.shape.as_list()) if turned else weights.shape.as_list()
+    if has_own_gradient(product) or has_own_gradient(rows.op):
+        return None
     same = source.shape.rank == 3 or (None not in source.shape[1:-1].as_list() and source.shape[1:-1] == tensor.shape[1:-1])
     if not same or features is None or units is None or (source.shape[-1], tensor.shape[-1]) != (features, units):
         return None
