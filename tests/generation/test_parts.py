@@ -165,11 +165,9 @@ def test_parts_of_a_text_are_found(prompt, segments, names):
         # a word that the vocabulary lacks, behind a start token
         ("w1 zygote w2", ["[CLS]", "w1", "[UNK]", "w2"], ["", "w1", "zygote", "w2"]),
         # bytes of letters, none of which is whole
-        (
-            "w1 ☃ w2\n<b>日",
-            ["w1", " \ufffd", "\ufffd", " w2", "\n", "<b>", "\ufffd"],
-            ["w1", "☃", "☃", "w2", "\n", "<b>", "日"],
-        ),
+        ("w1 ☃ w2\n日", ["w1", " \ufffd", "\ufffd", " w2", "\n", "\ufffd"], ["w1", "☃", "☃", "w2", "\n", "日"]),
+        # a start token that holds a letter of the text, which is no part of it
+        ("x ☃ w2", ["<text>", "x", " \ufffd", " w2"], ["", "x", "☃", "w2"]),
     ],
 )
 def test_pieces_are_found_behind_letters_that_no_piece_has(text, pieces, expected):

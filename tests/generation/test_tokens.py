@@ -412,3 +412,12 @@ def test_models_without_logits_are_refused():
     assert_refused(lambda: ta.attribute_generation(tagger, [1, 2], [3]), "sigmoid", "no tokens")
     pooled = tf.keras.Model(tokens, tf.keras.layers.Dense(5)(tf.keras.layers.GlobalAveragePooling1D()(vectors)))
     assert_refused(lambda: ta.attribute_generation(pooled, [1, 2], [3]), "(batch, length, vocabulary)", "(None, 5)")
+
+    class Backbone(tf.keras.Model):
+        """As keras_hub's, whose features (batch, length, width) look like logits of as many tokens."""
+
+    class SomeBackbone(Backbone):
+        pass
+
+    features = SomeBackbone(tokens, vectors)
+    assert_refused(lambda: ta.attribute_generation(features, [1, 2], [3]), "SomeBackbone", "no logits", "give the task")

@@ -186,11 +186,12 @@ def _between_neighbours(low: str, pieces: list[str], found: np.ndarray) -> np.nd
     for i in reversed(range(len(found))):
         after[i] = behind = int(found[i, 0]) if found[i, 0] >= 0 else behind
     for i, piece in enumerate(pieces):
-        if found[i, 0] < 0:
+        if found[i, 0] < 0 and piece.isspace():
+            found[i] = (cursor, cursor + len(piece))
+        elif found[i, 0] < 0:
             left = low[cursor : after[i]]
             start = cursor + len(left) - len(left.lstrip())
-            blank = (cursor, cursor + (len(piece) if piece.isspace() else 0))
-            found[i] = (start, start + len(left.strip())) if left.strip() else blank
-            continue
+            found[i] = (start, start + len(left.strip())) if left.strip() else (cursor, cursor)
+            continue  # the next may be of the same letters
         cursor = int(found[i, 1])
     return found
