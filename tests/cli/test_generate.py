@@ -57,6 +57,11 @@ def test_options_reach_the_call(model, capsys):
     ids = ["generate", str(model / "model.keras"), "--prompt", "1,2,4", "--continuation", "5,6"]
     assert main(ids) == 0
     assert "5 p = " in capsys.readouterr().out
+    assert main(["generate", str(model / "model.keras"), "--prompt", "1,", "--continuation", "5,"]) == 0
+    assert "5 p = " in capsys.readouterr().out
+    # behind a text a number is text, too
+    assert "'1,000' is no word" in fails(capsys, *command(model, "--continuation", "1,000"))
+    assert "'1,000' is no word" in fails(capsys, *command(model, "--continuation", "ran", "--contrast", "1,000"))
 
 
 def test_errors_are_one_line(model, capsys):

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
+from tf_attrib.generation.parts import offsets
 
 from ..conftest import assert_refused
 from ..helpers.small_gpt import WORDS, ids_of, small_gpt
@@ -157,6 +158,46 @@ def test_parts_of_a_text_are_found(prompt, segments, names):
     np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-9)
 
 
+@pytest.mark.parametrize(
+    ("text", "pieces", "expected"),
+    [  # marks that a TextVectorization layer strips
+        ("w1 w2, w3: w4!", ["w1", "w2", "w3", "w4"], ["w1", "w2", "w3", "w4"]),
+        # a word that the vocabulary lacks, behind a start token
+        ("w1 zygote w2", ["[CLS]", "w1", "[UNK]", "w2"], ["", "w1", "zygote", "w2"]),
+        # bytes of letters, none of which is whole
+        ("w1 ☃ w2\n日", ["w1", " \ufffd", "\ufffd", " w2", "\n", "\ufffd"], ["w1", "☃", "☃", "w2", "\n", "日"]),
+        # a start token that holds a letter of the text, which is no part of it
+        ("x ☃ w2", ["<text>", "x", " \ufffd", " w2"], ["", "x", "☃", "w2"]),
+    ],
+)
+def test_pieces_are_found_behind_letters_that_no_piece_has(text, pieces, expected):
+    assert [text[start:stop] for start, stop in offsets(text, pieces)] == expected
+
+
+def test_parts_hold_what_stands_behind_marks_that_are_stripped():
+    words = tf.keras.layers.TextVectorization(vocabulary=[f"w{i}" for i in range(1, WORDS - 1)])
+    segments = {"question": "w2, w3", "passage": "w4. w5"}
+    found = ta.attribute_generation(attributor(), "w1: w2, w3! w4. w5", [4], segments=segments, tokenizer=words)
+    tokens = ta.attribute_generation(attributor(), "w1: w2, w3! w4. w5", [4], tokenizer=words).attributions[0]
+    assert found.columns[:2] == tuple(segments)
+    np.testing.assert_allclose(found.attributions[0, :2], [tokens[1:3].sum(), tokens[3:5].sum()], atol=1e-9)
+
+
+def test_a_function_tells_ids_and_no_text():
+    """Its tokens are shown by their numbers, which are no letters of the prompt."""
+
+    def call(prompt, segments):
+        return ta.attribute_generation(attributor(), prompt, [4], segments=segments, tokenizer=numbers)
+
+    def numbers(text):
+        return [int(one) + 1 for one in text.split()]
+
+    assert_refused(lambda: call("1 2 3 4", {"a": "2 3"}), "(start, stop)")
+    assert_refused(lambda: call("1 2 3 4", " "), "(start, stop)")
+    assert_refused(lambda: call("1 {a} 4", {"a": "2 3"}), "template", "(start, stop)")
+    assert call("1 2 3 4", {"a": (1, 3)}).columns == ("a", "(rest)")
+
+
 def test_pieces_are_joined_to_words_and_sentences():
     pieces = ["<s>", " un", "believ", "able", ".", " the", " cat", " sat", ".", *["x"] * (WORDS - 9)]
     found = ta.attribute_generation(attributor(), list(range(6)), [6, 7, 8], tokenizer=pieces)
@@ -192,11 +233,12 @@ def test_what_does_not_fit_is_refused():
 
     assert_refused(call(segments={"a": (0, 9)}), "'a'", "8 tokens", "(0, 9)")
     assert_refused(call(segments={"a": (0, 4), "b": (3, 5)}), "'a' and 'b' overlap")
-    assert_refused(call(segments={"a": "text"}), "token ids", "(start, stop)")
-    assert_refused(call(segments="\n"), "separator", "token ids")
+    assert_refused(call(segments={"a": "text"}), "is text", "(start, stop)")
+    assert_refused(call(segments="\n"), "separator", "(start, stop)")
     assert_refused(call(segments=3), "got int")
     assert_refused(call(segments={"a": (2, 2)}), "'a'")
     assert_refused(call(segments={"a": (0, 8)}, method="ablation"), "every token", "absent=")
+    assert_refused(call(segments=PARTS, method="ablation", absent=WORDS), f"0 to {WORDS - 1}", f"got {WORDS}")
     assert_refused(call(absent=0), "shapley_sampling", "baselines=")
     assert_refused(call(segments=PARTS, method="ablation", baselines=ta.zeros()), "absent=")
     assert_refused(call(segments=PARTS, method=ta.Ablation(groups=np.arange(8))), "segments=")

@@ -343,6 +343,13 @@ def test_what_does_not_fit_is_refused():
     assert_refused(lambda: call(attributor(length=LENGTH), ids_of(14), NEXT), "16 tokens at most", "17")
     assert_refused(lambda: call(one, "the cat", NEXT), "text", "tokenizer=")
     assert_refused(lambda: call(one, "word1 wrod2", NEXT, tokenizer=NAMES), "'wrod2'", "'word2'")
+    assert_refused(lambda: call(one, [1, 2**32 + 3], NEXT), "prompt", "2147483647", f"{2**32 + 3}")
+    assert_refused(lambda: call(one, "a", NEXT, tokenizer=lambda text: [0.5]), "tokenizer=", "whole numbers", "0.5")
+    layer = functools.partial(tf.keras.layers.TextVectorization, vocabulary=["a", "b"])
+    cut, counts = layer(output_sequence_length=4), layer(output_mode="count")
+    assert_refused(lambda: call(one, "a b a", "b a", tokenizer=cut), "output_sequence_length=4", "cut off")
+    assert len(call(one, "a b", "b", tokenizer=cut, method="gradient_times_input")) == 1
+    assert_refused(lambda: call(one, "a b", "b", tokenizer=counts), "'count'", "'int'")
     assert_refused(lambda: call(one, [], NEXT), "no token")
     assert_refused(lambda: call(one, PROMPT, []), "continuation holds no token")
     assert_refused(lambda: call(one, PROMPT, NEXT, of="logit"), "'logits'", "'logit'")
@@ -350,6 +357,7 @@ def test_what_does_not_fit_is_refused():
     assert_refused(lambda: call(one, PROMPT, NEXT, targets="sum", of="probability"), "log_probability")
     assert_refused(lambda: call(one, PROMPT, NEXT, max_length=9), "leave max_length out")
     assert_refused(lambda: call(one, PROMPT, NEXT, contrast=NEXT), "nothing sets them apart")
+    assert_refused(lambda: call(one, PROMPT, NEXT, contrast=NEXT[1:2], targets=[0, 1]), "nothing sets them apart")
     assert_refused(lambda: call(one, PROMPT, NEXT, contrast=NEXT[:2]), "begins with the whole")
     assert_refused(lambda: call(one, PROMPT, NEXT, contrast=[3, 4], targets=[0]), "leave targets out")
     assert_refused(lambda: call(one, PROMPT, NEXT, contrast=[3], absent=0), "absent=")
@@ -360,6 +368,26 @@ def test_what_does_not_fit_is_refused():
     assert_refused(lambda: call(one, PROMPT, max_length=6), "no room", "max_length=6")
     assert_refused(lambda: call(one, [PROMPT, PROMPT], NEXT), "one text", "(2, 6)")
     assert_refused(lambda: call(attributor(causal=False), PROMPT, NEXT), "not causal", "log_probability")
+
+
+def test_a_model_that_sees_what_fills_its_input_up_is_refused():
+    """Of one token nothing else is written behind it, but inputs of one length are filled up."""
+    see_all, causal = (ta.Attributor(small_gpt(causal=causal, length=LENGTH)) for causal in (False, True))
+    for method in ("integrated_gradients", "ablation"):
+        assert_refused(lambda how=method: ta.attribute_generation(see_all, PROMPT, NEXT[:1], method=how), "not causal")
+        assert len(ta.attribute_generation(causal, PROMPT, NEXT[:1], method=method)) == 1
+
+
+def test_a_leak_shows_where_probabilities_are_small():
+    """Of many tokens, each of which has a small one."""
+    ids = tf.keras.Input((None,), dtype="int32")
+    wide = tf.keras.initializers.RandomNormal(stddev=1.0, seed=1)
+    x = tf.keras.layers.Embedding(5000, 8, embeddings_initializer=wide)(ids)
+    x += tf.keras.layers.GlobalAveragePooling1D(keepdims=True)(x)
+    narrow = tf.keras.initializers.RandomNormal(stddev=0.3, seed=2)
+    model = ta.Attributor(tf.keras.Model(ids, tf.keras.layers.Dense(5000, kernel_initializer=narrow)(x)))
+    options = {"of": "probability", "method": "ablation"}
+    assert_refused(lambda: ta.attribute_generation(model, PROMPT, NEXT, **options), "not causal")
 
 
 def test_positions_that_are_made_of_the_ids_are_no_tokens():
@@ -385,3 +413,12 @@ def test_models_without_logits_are_refused():
     assert_refused(lambda: ta.attribute_generation(tagger, [1, 2], [3]), "sigmoid", "no tokens")
     pooled = tf.keras.Model(tokens, tf.keras.layers.Dense(5)(tf.keras.layers.GlobalAveragePooling1D()(vectors)))
     assert_refused(lambda: ta.attribute_generation(pooled, [1, 2], [3]), "(batch, length, vocabulary)", "(None, 5)")
+
+    class Backbone(tf.keras.Model):
+        """As keras_hub's, whose features (batch, length, width) look like logits of as many tokens."""
+
+    class SomeBackbone(Backbone):
+        pass
+
+    features = SomeBackbone(tokens, vectors)
+    assert_refused(lambda: ta.attribute_generation(features, [1, 2], [3]), "SomeBackbone", "no logits", "give the task")

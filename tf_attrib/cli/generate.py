@@ -25,7 +25,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     option = generate.add_argument
     option("model", metavar="MODEL", help="a .keras file, or the folder that save_to_preset of a keras_hub task wrote")
-    option("--prompt", required=True, metavar="TEXT", help="what is continued; or token ids with commas: 5,3,17")
+    option("--prompt", required=True, metavar="TEXT", help="what is continued; or token ids with commas: 5,3,17; 5, is one")
     option("--continuation", metavar="TEXT", help="what follows, as --prompt (default: what the model writes)")
     option("--max-length", type=int, metavar="N", help="tokens of prompt and continuation (default: 16 more than the prompt)")
     option("--sampler", metavar="NAME", help="of a keras_hub task: greedy, top_k, top_p, beam, ... (default: its own)")
@@ -59,14 +59,15 @@ def run(options: argparse.Namespace) -> None:
     from ..generation.call import attribute_generation
 
     prompt = _given(options.prompt)
+    following = str if isinstance(prompt, str) else _given  # behind text "1,000" is a number, and no two tokens
     result = attribute_generation(
         model,
         prompt,
-        _given(options.continuation),
+        None if options.continuation is None else following(options.continuation),
         max_length=options.max_length,
         method=method,
         of=options.of,
-        contrast=_given(options.contrast),
+        contrast=None if options.contrast is None else following(options.contrast),
         segments=None if options.segments is None else options.segments.replace("\\n", "\n"),
         absent=options.absent,
         tokenizer=words,
@@ -92,12 +93,10 @@ def _write(result: Any, options: argparse.Namespace) -> None:
             print(f"wrote {path}")
 
 
-def _given(text: str | None) -> Any:
-    """Text as it is; token ids where it is whole numbers with commas."""
-    if text is None:
-        return None
-    parts = text.split(",")
-    return [int(part) for part in parts] if len(parts) > 1 and all(part.strip().isdigit() for part in parts) else text
+def _given(text: str) -> Any:
+    """Text as it is; token ids where it is whole numbers with commas, "5,3,17", or one with a comma behind it, "5,"."""
+    parts = text.removesuffix(",").split(",")
+    return [int(part) for part in parts] if "," in text and all(part.strip().isdecimal() for part in parts) else text
 
 
 def _model(options: argparse.Namespace) -> Any:

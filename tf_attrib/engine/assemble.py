@@ -164,7 +164,7 @@ def _notes(control: Control | None, function: ScoreFunction, compared: Compared)
     notes = []
     if function.log_odds is None and (function.output.unit == "probability" or compared.distributions):
         notes.append(
-            "the logits beneath this probability were not found, so paths are refined on the probability itself, "
+            "no logits beneath this probability are used: paths are refined on the probability itself, "
             "which takes more gradients"
         )
     if control.tolerance < FLOOR and function.dtype != tf.float64:

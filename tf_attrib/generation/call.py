@@ -139,8 +139,8 @@ class _Asked:
 
     @property
     def text(self) -> str | None:
-        """The prompt, where it was given as text."""
-        return self.prompt if isinstance(self.prompt, str) else None
+        """The prompt, where it was given as text, and the text of its tokens is known."""
+        return self.prompt if isinstance(self.prompt, str) and self.model.vocabulary.told else None
 
     @property
     def prompted(self) -> int:
@@ -267,8 +267,10 @@ def _by_leaving_out(
         raise AttributionError(
             "baselines= are at the embeddings; what stands for parts that are left out is absent=, a token id"
         )
-    if asked.absent is not None and not is_whole(asked.absent, 0):
-        raise AttributionError(f"absent must be a token id, or None, got {asked.absent!r}")
+    most = vocabulary_size(asked.model)
+    if asked.absent is not None and not is_whole(asked.absent, 0, None if most is None else most - 1):
+        known = "" if most is None else f" from 0 to {most - 1}"
+        raise AttributionError(f"absent must be a token id{known}, or None, got {asked.absent!r}")
     parts = asked.parts()
     remaining = Remaining(asked.model, asked.sequence, parts, asked.which, asked.of, asked.absent, asked.total)
     words = f"{UNITS[asked.of].replace('_', '-')} of tokens"
@@ -308,6 +310,8 @@ def _contrasted(asked: _Asked, foil: np.ndarray, targets: Any, options: dict[str
         raise AttributionError("continuations of several tokens are contrasted by of='log_probability', or 'logits'")
     less = f" rather than {text_of(asked.model.vocabulary.pieces(foil.tolist())).strip()}"
     if single:
+        if (sequence.written[sequence.start + asked.which] == foil[0]).any():
+            raise AttributionError("the contrast is the token itself that stands there: nothing sets them apart")
         rows = contrasting.pair(sequence, asked.which, int(foil[0]))
         result = attribute_rows(asked.model, rows, of, asked.method, asked.baselines, options)
         names = tuple(asked.pieces[sequence.context + one] + less for one in asked.which)

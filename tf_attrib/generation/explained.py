@@ -37,7 +37,7 @@ class GenerationAttribution:
         context: how many columns the model had before the continuation; None where columns are parts.
         read: how many of those an encoder reads.
         probabilities: (rows,) of each token, given all before it; NaN where an entry is several tokens.
-        prompt: as text, where it was given as text.
+        prompt: as text, where it was given as text and what text its tokens stand for is known.
     """
 
     attribution: Attribution

@@ -41,6 +41,11 @@ class LanguageModel:
     def __init__(self, model: Any, tokenizer: Any = None, **settings: Any) -> None:
         self.attributor = model if isinstance(model, Attributor) else Attributor(model, **settings)
         self.task = self.attributor.model if hasattr(self.attributor.model, "backbone") else None
+        if any(kind.__name__ == "Backbone" for kind in type(self.attributor.model).__mro__):
+            raise AttributionError(
+                f"{type(self.attributor.model).__name__} is the backbone of a task, which gives features of each token and no "
+                "logits: give the task, such as keras_hub.models.GPT2CausalLM(backbone=..., preprocessor=...)"
+            )
         self.preprocessor = getattr(self.task, "preprocessor", None)
         known = tokenizer if tokenizer is not None else getattr(self.preprocessor, "tokenizer", None)
         self._tokenizer, self.vocabulary = known, as_vocabulary(known)

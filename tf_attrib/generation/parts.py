@@ -1,6 +1,7 @@
 """Parts of a prompt, such as a question and passages, and which token belongs to which."""
 
 import dataclasses
+import difflib
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -15,6 +16,10 @@ REST, WRITTEN = "(rest)", "(written so far)"
 HELP = (
     "segments is a separator, such as '\\n\\n'; a dict from names to texts of the prompt, in their order, or to the fields of "
     "a template, 'Context: {context} Question: {question}'; or to (start, stop) of tokens"
+)
+
+UNTOLD = (
+    "which text each token stands for is not known, of token ids and of a tokenizer= that is a function: give (start, stop)"
 )
 
 
@@ -101,7 +106,7 @@ def each_token(pieces: list[str], kept: int) -> Parts:
 
 def _between(separator: str, text: str | None) -> dict[str, _Letters]:
     if text is None:
-        raise AttributionError("a separator parts a prompt that is text; for token ids give {name: (start, stop), ...}")
+        raise AttributionError(f"a separator parts a prompt that is text, and {UNTOLD}, {{name: (start, stop), ...}}")
     if not separator or separator not in text:
         raise AttributionError(f"the separator {separator!r} is not in the prompt; {HELP}")
     found, start = {}, 0
@@ -115,7 +120,7 @@ def _between(separator: str, text: str | None) -> dict[str, _Letters]:
 
 def _found(name: str, value: str, text: str | None, cursor: int) -> _Letters:
     if text is None:
-        raise AttributionError(f"segment {name!r} is text, and the prompt came as token ids: give (start, stop) of its tokens")
+        raise AttributionError(f"segment {name!r} is text, and {UNTOLD}")
     start = text.find(value, cursor)
     if start < 0 or not value:
         where = (
@@ -127,7 +132,8 @@ def _found(name: str, value: str, text: str | None, cursor: int) -> _Letters:
 
 def _tokens_in(name: str, value: Any, where: np.ndarray | None, count: int) -> np.ndarray:
     if isinstance(value, _Letters):
-        assert where is not None
+        if where is None:
+            raise AttributionError(f"segment {name!r} is a field of a template, and {UNTOLD}")
         last = where[:, 1] - 1  # a blank in front of a word comes with the word, so that its last letter counts
         return (where[:, 1] > where[:, 0]) & (last >= value.start) & (last < value.stop)
     span = tuple(value) if isinstance(value, list | tuple) else ()
@@ -138,16 +144,54 @@ def _tokens_in(name: str, value: Any, where: np.ndarray | None, count: int) -> n
 
 def offsets(text: str, pieces: list[str]) -> np.ndarray:
     """(length, 2), where in the text each piece stands, start and stop; the same twice for those that are not in it, such as
-    start tokens. Case and the marks of word pieces ("##") do not matter."""
-    low, cursor = text.lower(), 0
+    start tokens. Case and the marks of word pieces ("##") do not matter. Pieces of what has no letters of its own, such as an
+    unknown word or the bytes of an emoji, stand where their neighbours leave letters."""
+    low = text.lower()
     if len(low) != len(text):
         low = text  # letters whose lower case is several
-    found = np.zeros((len(pieces), 2), int)
-    for i, piece in enumerate(pieces):
-        bare = piece.strip().removeprefix("##").lower()
-        at = low.find(bare, cursor) if bare else -1
+    bare = [piece.strip().removeprefix("##").lower() for piece in pieces]
+    found = _in_turn(low, pieces, bare)
+    return found if not low[int(found[:, 1].max(initial=0)) :].strip() else _aligned(low, pieces, bare)
+
+
+def _in_turn(low: str, pieces: list[str], bare: list[str]) -> np.ndarray:
+    """Pieces of which each stands behind the one before it, with nothing but blanks between."""
+    found, cursor = np.zeros((len(pieces), 2), int), 0
+    for i, (piece, letters) in enumerate(zip(pieces, bare, strict=True)):
+        at = low.find(letters, cursor) if letters else -1
         # what is not here is no piece of the text: another that is alike may stand far behind
         near = at >= 0 and not low[cursor:at].strip()
-        found[i] = (at, at + len(bare)) if near else (cursor, cursor + (len(piece) if not bare and piece else 0))
+        found[i] = (at, at + len(letters)) if near else (cursor, cursor + (len(piece) if not letters and piece else 0))
+        cursor = int(found[i, 1])
+    return found
+
+
+def _aligned(low: str, pieces: list[str], bare: list[str]) -> np.ndarray:
+    """The same of a text some letters of which are in no piece: by the longest runs of letters that text and pieces share."""
+    letters = [at for at, one in enumerate(low) if not one.isspace()]
+    bare = [piece if piece in low else "" for piece in bare]  # "[UNK]" has no letters of the text
+    owner = [i for i, piece in enumerate(bare) for _ in piece]
+    match = difflib.SequenceMatcher(None, "".join(low[at] for at in letters), "".join(bare), autojunk=False)
+    found = np.full((len(bare), 2), -1)
+    for first, second, size in match.get_matching_blocks():
+        for one in range(size):
+            at, i = letters[first + one], owner[second + one]
+            found[i] = at if found[i, 0] < 0 else found[i, 0], at + 1
+    return _between_neighbours(low, pieces, found)
+
+
+def _between_neighbours(low: str, pieces: list[str], found: np.ndarray) -> np.ndarray:
+    """`found`, with pieces that are not there yet, -1, at the letters that those in front of and behind them leave."""
+    after, behind, cursor = np.zeros(len(found), int), len(low), 0
+    for i in reversed(range(len(found))):
+        after[i] = behind = int(found[i, 0]) if found[i, 0] >= 0 else behind
+    for i, piece in enumerate(pieces):
+        if found[i, 0] < 0 and piece.isspace():
+            found[i] = (cursor, cursor + len(piece))
+        elif found[i, 0] < 0:
+            left = low[cursor : after[i]]
+            start = cursor + len(left) - len(left.lstrip())
+            found[i] = (start, start + len(left.strip())) if left.strip() else (cursor, cursor)
+            continue  # the next may be of the same letters
         cursor = int(found[i, 1])
     return found

@@ -61,15 +61,20 @@ def causal_scores(model: LanguageModel, sequence: Sequence, of: str) -> np.ndarr
             their places.
     """
     first, length = sequence.start, len(sequence.written) - 1
-    steps = [step for step in sorted({first, (first + length) // 2}) if step < length]
-    rows = np.repeat(sequence.written[None, :-1], 1 + len(steps), 0)
+    # of inputs of one length what stands behind the last token is looked at, too
+    whole = np.pad(sequence.written[:-1], (0, max(0, (model.length or 0) - length)))
+    steps = [step for step in sorted({first, (first + length) // 2}) if step < len(whole)]
+    rows = np.repeat(whole[None], 1 + len(steps), 0)
     for row, step in zip(rows[1:], steps, strict=True):
         row[step:] = _others(sequence.written, row[step:])
     (scores, *others), formats = _of_continuation(model, sequence, rows, of)
     close = ROUNDING_HALF if formats else ROUNDING
     for step, other in zip(steps, others, strict=True):
-        before = slice(step - first + 1)
-        wrong = np.flatnonzero(np.abs(other[before] - scores[before]) > close * (1 + np.abs(scores[before])))
+        this, that = scores[: step - first + 1], other[: step - first + 1]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if of == "probability":  # of many tokens each has a small one
+                this, that = np.log(this), np.log(that)
+            wrong = np.flatnonzero(np.abs(that - this) > close * (1 + np.abs(this)))
         if len(wrong):
             at = wrong[0]
             raise AttributionError(
@@ -89,8 +94,8 @@ def log_chances(model: LanguageModel, sequence: Sequence, scores: np.ndarray, of
 
 
 def _of_continuation(model: LanguageModel, sequence: Sequence, rows: np.ndarray, of: str) -> tuple[np.ndarray, tuple[str, ...]]:
-    """(n, t), the scores of the continuation's tokens, given `rows` (n, length); and what else `token_values` gives."""
-    first, (count, length) = sequence.start, rows.shape
+    """(n, t), the scores of the continuation's tokens, given `rows` (n, length or more); and what else `token_values` gives."""
+    first, length, count = sequence.start, len(sequence.written) - 1, len(rows)
     inputs = model.inputs(np.repeat(sequence.source[None], count, 0), rows, np.full(count, length))
     position = np.repeat(np.arange(first - 1, length)[None], count, 0)
     return token_values(model, inputs, position, np.repeat(sequence.written[None, first:], count, 0), of)

@@ -1,6 +1,7 @@
 """Text as token ids, and token ids as pieces of text."""
 
 import dataclasses
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,6 +32,11 @@ class Vocabulary:
     stops: tuple[int, ...] = ()
     between: str = ""
 
+    @property
+    def told(self) -> bool:
+        """Whether the text of each token is known."""
+        return self.pieces is not _numbers
+
     def ids(self, given: Any, what: str) -> np.ndarray:
         """int32 (length,), of text or of ids.
 
@@ -46,7 +52,7 @@ class Vocabulary:
                     f"{what} is text, and how it becomes token ids is not known: give ids, such as [5, 3, 17], or "
                     f"tokenizer=, {TAKEN}"
                 )
-            return np.array(self.encode(given), np.int32).reshape(-1)
+            return _whole(np.asarray(self.encode(given)).reshape(-1), f"{what}, as tokenizer= encodes it,")
         array = np.asarray(given.numpy() if hasattr(given, "numpy") else given)
         array = array[0] if array.ndim == 2 and len(array) == 1 else array
         if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
@@ -54,7 +60,7 @@ class Vocabulary:
                 f"{what} is one text, or its token ids as whole numbers (length,); got {type(given).__name__} of {array.dtype} "
                 f"{array.shape}: several are several calls"
             )
-        return array.astype(np.int32)
+        return _whole(array, what)
 
 
 def as_vocabulary(tokenizer: Any) -> Vocabulary:
@@ -65,11 +71,11 @@ def as_vocabulary(tokenizer: Any) -> Vocabulary:
     """
     if tokenizer is None:
         return Vocabulary(_numbers)
-    if hasattr(tokenizer, "id_to_token"):
+    if hasattr(tokenizer, "id_to_token") and callable(tokenizer):
         return Vocabulary(_Pieces(tokenizer), lambda text: np.asarray(tokenizer(text)).tolist(), _stops(tokenizer))
     if hasattr(tokenizer, "get_vocabulary"):
         words = _Words(tokenizer.get_vocabulary())
-        return Vocabulary(words, lambda text: np.trim_zeros(np.ravel(tokenizer([text])), "b").tolist(), between=" ")
+        return Vocabulary(words, functools.partial(_vectorized, tokenizer), between=" ")
     if isinstance(tokenizer, list | tuple | np.ndarray) and all(isinstance(word, str) for word in tokenizer):
         words = _Words(list(tokenizer))
         return Vocabulary(words, words.encode, between=" ")
@@ -79,8 +85,34 @@ def as_vocabulary(tokenizer: Any) -> Vocabulary:
     raise AttributionError(f"tokenizer must be {TAKEN}; got {type(tokenizer).__name__}")
 
 
+def _whole(array: np.ndarray, what: str) -> np.ndarray:
+    """`array` as int32.
+
+    Raises:
+        AttributionError: it holds what is no whole number, or one beyond int32, which would turn into that of another token.
+    """
+    if array.size and (array.dtype.kind not in "iu" or array.max() > np.iinfo(np.int32).max or array.min() < 0):
+        raise AttributionError(f"{what} must be token ids, whole numbers from 0 to 2147483647; got {array.reshape(-1)[:8]}")
+    return array.astype(np.int32)
+
+
 def _numbers(ids: Sequence[int]) -> list[str]:
     return [str(int(one)) for one in ids]
+
+
+def _vectorized(layer: Any, text: str) -> list[int]:
+    """The ids of a TextVectorization layer, without what fills them up."""
+    config = layer.get_config()
+    if (mode := config.get("output_mode", "int")) != "int":
+        raise AttributionError(f"tokenizer= must give ids in their order, output_mode='int'; that of this layer is {mode!r}")
+    found = np.trim_zeros(np.ravel(layer([text])), "b").tolist()
+    most = config.get("output_sequence_length")
+    if most is not None and len(found) >= most:
+        raise AttributionError(
+            f"tokenizer= makes {most} tokens at most, output_sequence_length={most}, and {text[:40]!r} fills them: what stands "
+            "behind would be cut off; give a layer without it"
+        )
+    return found
 
 
 def _stops(tokenizer: Any) -> tuple[int, ...]:
