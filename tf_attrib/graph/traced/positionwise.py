@@ -83,7 +83,7 @@ def _with_rows(rows: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
     """Indices (rows, ..., r) with the number of the row before each: `rows` says how many there must be."""
     row = tf.reshape(tf.range(rows, dtype=index.dtype), [-1] + [1] * (present(index.shape.rank) - 1))
     if index.shape.rank > 2:
-        row = tf.tile(row, [1, tf.shape(index)[1], 1])
+        row = tf.tile(row, tf.stack([1, tf.shape(index)[1], 1]))
     return tf.concat([row, index], -1)
 
 
