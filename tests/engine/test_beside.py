@@ -13,6 +13,7 @@ from tf_attrib.graph.traced import beside
 from tf_attrib.graph.traced.beside import Beside
 from tf_attrib.graph.traced.cut import Port
 
+from ..conftest import assert_refused
 from ..helpers.run_twice import as_written
 
 layers = keras.layers
@@ -223,24 +224,39 @@ def test_numbers_of_rows_are_not_taken_for_what_examples_have():
     np.testing.assert_allclose(found, np.tanh(x["at"]) * (x["kind"] @ kernel), rtol=1e-4, atol=1e-6)
 
 
+TABLE, KERNEL = RNG.normal(size=(7, 3)).astype("float32"), RNG.normal(size=(3, 8)).astype("float32")
+
+
+def of_words(x):
+    """Of ids that are not 0, one after the other, as many as a batch has."""
+    ids, number = x["ids"], tf.shape(x["at"])[0]
+    words = tf.tanh(tf.gather(TABLE, tf.boolean_mask(ids, ids > 0)) @ KERNEL)
+    example = tf.repeat(tf.range(number), tf.reduce_sum(tf.cast(ids > 0, tf.int32), 1))
+    return tf.reduce_sum(tf.math.unsorted_segment_sum(words, example, number) * tf.tanh(x["at"]), 1)
+
+
+ONE_WORD_EACH, SEVERAL = np.array([[1, 0, 0], [2, 0, 0]]), np.array([[1, 2, 3], [4, 0, 0], [5, 6, 0]])
+
+
 @pytest.mark.usefixtures("everywhere")
 def test_as_many_words_as_examples_are_not_taken_for_these():
-    """Of one word each in the first call: those of a batch are one after the other, as many as there are."""
-    table, kernel = RNG.normal(size=(7, 3)).astype("float32"), RNG.normal(size=(3, 8)).astype("float32")
-
-    def model(x):
-        ids, number = x["ids"], tf.shape(x["at"])[0]
-        words = tf.tanh(tf.gather(table, tf.boolean_mask(ids, ids > 0)) @ kernel)
-        example = tf.repeat(tf.range(number), tf.reduce_sum(tf.cast(ids > 0, tf.int32), 1))
-        return tf.reduce_sum(tf.math.unsorted_segment_sum(words, example, number) * tf.tanh(x["at"]), 1)
-
-    attributor = ta.Attributor(model, at=ta.inputs("at"))
-    for ids in ([[1, 0, 0], [2, 0, 0]], [[1, 2, 3], [4, 0, 0], [5, 6, 0]]):
-        ids = np.array(ids)
+    attributor = ta.Attributor(of_words, at=ta.inputs("at"))
+    for ids in (ONE_WORD_EACH, SEVERAL):
         at = X["table"][: len(ids)]
         found = attributor.attribute({"ids": ids, "at": at}, method=FIXED).attributions
-        words = np.tanh(table @ kernel)[ids] * (ids > 0)[..., None]
+        words = np.tanh(TABLE @ KERNEL)[ids] * (ids > 0)[..., None]
         np.testing.assert_allclose(found, np.tanh(at) * words.sum(1), rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.usefixtures("everywhere")
+def test_another_number_of_entries_than_of_examples_is_an_error(monkeypatch):
+    """As of an operation that nobody knows to be sized by values."""
+    monkeypatch.setattr(beside, "COUNTED", frozenset())
+    attributor = ta.Attributor(of_words, at=ta.inputs("at"))
+    attributor.attribute({"ids": ONE_WORD_EACH, "at": X["table"][:2]}, method=FIXED)
+    assert any(program.ahead.beside for program in ran(attributor))
+    later = {"ids": SEVERAL, "at": X["table"][:3]}
+    assert_refused(lambda: attributor.attribute(later, method=FIXED), "one entry for each example", "eager=True")
 
 
 def test_what_is_worth_little_is_left_where_it_is(monkeypatch):

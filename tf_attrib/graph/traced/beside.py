@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ...common.failures import OWN
 from .affine import Layout, multiplications
 from .cut import Cut, Port
 from .gradients import LOOPS
@@ -26,6 +27,10 @@ COUNTED = frozenset(
 )
 # What must be saved of each row, in multiplications.
 LEAST = 50_000
+OTHER = (
+    f"{OWN}what the model makes of the inputs beside the path has one entry for each example of one batch, and not of another: "
+    "call it eagerly, ta.Attributor(model, eager=True)"
+)
 # By how much of the largest value a number may differ in another company.
 ROUNDING = 1e-3
 
@@ -43,8 +48,12 @@ class Beside:
         self._holds: bool | None = None
 
     def __call__(self, context: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:
-        """Their values by key, (examples, ...), for the inputs beside the path, (examples, ...) by key."""
-        return self._cut(context)
+        """Their values by key, (examples, ...), for the inputs beside the path, (examples, ...) by key; an error of TensorFlow
+        when it runs, where a batch has another number of entries than the first that was looked at."""
+        found, examples = self._cut(context), tf.shape(next(iter(context.values())))[0]
+        checks = [tf.debugging.assert_equal(tf.shape(value)[0], examples, message=OTHER) for value in found.values()]
+        with tf.control_dependencies(checks):
+            return {key: tf.identity(value) for key, value in found.items()}
 
     def holds_examples(self, some: dict[Any, np.ndarray]) -> bool:
         """Whether each of them has one entry for each example along its first axis, the same in any company and place. Looked
