@@ -103,7 +103,7 @@ class Hoisted:
         both = {key: tf.concat([value, references[key]], 0) for key, value in self.x.items()}
         found = present(self.function.stretch)(both)
         start = tf.shape(next(iter(self.x.values())))[0] + self.path
-        return _gathered(found, self.example), _gathered(found, start)
+        return gathered(found, self.example), gathered(found, start)
 
     def sums(self, integrands: Tables, weight: tf.Tensor) -> list[tf.Tensor]:
         """Sums over the rows of each slot, (slots, ...), of the selected tensors in their order.
@@ -119,7 +119,7 @@ class Hoisted:
             for key, value in integrands.items()
         }
         example, references = tf.gather(self.example, first), self._references(first)
-        x = {key: tf.gather(value, example) for key, value in self.x.items()}
+        x = gathered(self.x, example)
         handed = present(self.function.stretch).transposed(arriving, x)
         slot, slots = tf.gather(self.slot, first), tf.reduce_max(self.slot) + 1
         return [tf.math.unsorted_segment_sum(handed[key] * (value - references[key]), slot, slots) for key, value in x.items()]
@@ -129,7 +129,8 @@ class Hoisted:
         return {key: tf.gather(table, tf.gather(self.index[key], rows)) for key, table in self.reference.items()}
 
 
-def _gathered(tables: Tables, rows: tf.Tensor) -> Tables:
+def gathered(tables: Tables, rows: tf.Tensor) -> Tables:
+    """These entries of each table."""
     return {key: tf.gather(value, rows) for key, value in tables.items()}
 
 

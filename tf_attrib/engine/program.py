@@ -16,7 +16,7 @@ from ..common.types import present
 from ..graph.traced.compiled import Compiled
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
-from .ahead import Ahead, Hoisted, columns
+from .ahead import Ahead, Hoisted, columns, gathered
 from .blocks import activation_bytes, in_blocks
 from .forward_rows import ForwardRows
 from .integral.integrator import Batch, Integrator
@@ -165,7 +165,7 @@ class Program:
             path, part = path_and_part
             straight = Hoisted(self.ahead.function, x, references, example, slot, path, part, index)
         at, reference = (
-            ({key: tf.gather(value, example) for key, value in x.items()}, _each(references, index))
+            (gathered(x, example), {key: tf.gather(table, index[key]) for key, table in references.items()})
             if straight is None
             else straight.ends()
         )
@@ -202,11 +202,6 @@ class Program:
             found = self._row(self.ahead.function, row)
         # a caller who says no sums takes what the row gives, in its order
         return found if self._sums is None else checked(self._row, row, found, self._sums, self.function)
-
-
-def _each(tables: dict[Any, tf.Tensor], index: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:
-    """Entries of tables, by key."""
-    return {key: tf.gather(table, index[key]) for key, table in tables.items()}
 
 
 def _used(index: np.ndarray, rows: Batch, size: int) -> tuple[Any, Any]:
