@@ -92,10 +92,14 @@ class Session(Evaluating):
         """Raises AttributionError where another number of examples than came does not give one entry for each, as of a function
         that refers to an array with a row for each: blocks hold rows of any examples in any number."""
         count = self.function.rows or (3 if len(next(iter(examples.values()))) == 2 else 2)
+        repeated = {key: np.repeat(value, count, axis=0) for key, value in self._one.items()}
         try:
-            self._pass({key: np.repeat(value, count, axis=0) for key, value in self._one.items()})
+            self._pass(repeated)
         except (tf.errors.OpError, AttributionError) as error:
             try:
+                if 0 in self.shape(self._one):  # too short for any position to score
+                    self._finished(repeated)
+                    return
                 self._pass(examples)
             except (tf.errors.OpError, AttributionError):
                 raise error from None
