@@ -61,7 +61,12 @@ class Fetching:
     def _blocks(self, examples: dict) -> tuple[int, int]:
         if self._batch_size:
             return self._batch_size, self._batch_size
-        return program.block_rows(self.function, {key: value[:1] for key, value in examples.items()}, self._memory)
+        try:
+            return program.block_rows(self.function, {key: value[:1] for key, value in examples.items()}, self._memory)
+        except tf.errors.InvalidArgumentError:
+            if 0 not in self.shape(examples):
+                raise
+            return 1, 1  # they are too short for any position to score
 
     def fetch(self, name: str, ports: dict[Any, Port], inputs: dict) -> dict[Any, np.ndarray]:
         """Values of tensors at `inputs`, in blocks.

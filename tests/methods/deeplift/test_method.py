@@ -191,10 +191,11 @@ def test_coverage_lists_every_operation_before_anything_runs(classifier, lifted)
     assert lifted.model.layers[0].name in {row.layer for row in ta.coverage(lifted).rows}
 
 
-def test_coverage_of_a_net_that_cuts_more_off_than_a_sequence_of_open_length_is_tried_with():
+@pytest.mark.parametrize("layer", [layers.Conv1D(3, 3, padding="same"), layers.LSTM(3, return_sequences=True)])
+def test_coverage_of_a_net_that_cuts_more_off_than_a_sequence_of_open_length_is_tried_with(layer):
     inputs = keras.Input((None, 4))
-    trimmed = keras.layers.Cropping1D(40)(keras.layers.Conv1D(3, 3, padding="same", activation="relu")(inputs))
-    attributor = ta.Attributor(keras.Model(inputs, keras.layers.Softmax()(trimmed)), of="logits")
+    trimmed = layers.Cropping1D(40)(layer(inputs))
+    attributor = ta.Attributor(keras.Model(inputs, layers.Softmax()(trimmed)), of="logits")
     assert not ta.coverage(attributor).uncovered
     long = np.linspace(-1, 1, 360, dtype="float32").reshape(1, 90, 4)
     result = attributor.attribute(long, target=(3, 1), method="deeplift", verbose=False)
