@@ -58,7 +58,7 @@ def row_behind(function: ScoreFunction, row: RowFunction, rows: Batch, refines: 
     """The row function that gives behind the affine stretch of `function` what `row` is made of; None where there is none, or
     where it does not pay for such `rows`: too few of them on a path, or sums of their own, each of which is handed back."""
     hoisted = getattr(row, "hoisted", None)
-    several = len(rows) >= FEWEST * (int(rows.path.max()) + 1) or (refines and not rows.forward_only)
+    several = (refines and not rows.forward_only) or len(rows) >= FEWEST * (int(rows.path.max()) + 1)
     if hoisted is None or not several or function.behind is None:
         return None
     summed = not (rows.apart or rows.forward_only)

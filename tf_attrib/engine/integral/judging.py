@@ -71,12 +71,20 @@ class Verdict:
 
 
 def judge(
-    kept: np.ndarray, nodes: Nodes, probed: np.ndarray, odds: bool, rounding: float, tolerance: float, hand_out: bool
+    kept: np.ndarray,
+    nodes: Nodes,
+    new: np.ndarray,
+    probed: np.ndarray,
+    odds: bool,
+    rounding: float,
+    tolerance: float,
+    hand_out: bool,
 ) -> Verdict:
     """Judges the paths of finite `nodes`, each of which has two at least.
 
     Args:
         kept: where the vectors of nodes are.
+        new: (paths,), bool, which are judged for the first time: `dead` is looked at in these.
         probed: (paths,), bool, whether the first node stands beside the baseline.
         odds, rounding: see `adaptive.weigh`.
         tolerance: relative to the norm of a path's integral.
@@ -89,7 +97,7 @@ def judge(
     size = _sizes(kept, nodes, start)
     panels = rounds.weigh(nodes.alpha, nodes.score, nodes.slope, count, odds, rounding)
     half = rounds.weigh(nodes.alpha[others], nodes.score[others], nodes.slope[others], fewer, odds, rounding)
-    left = np.delete(np.arange(len(nodes)), start + count - 1)
+    left = panels.left
     narrow = rounds.too_narrow(nodes.alpha, left)
     width = nodes.alpha[left + 1] - nodes.alpha[left]
     wide = placing.too_wide(width, panels.weight, panels.first)
@@ -128,17 +136,22 @@ def judge(
         deviations <= rounds.DONE,
         growth,
         ((hidden > tolerance) | (below > tolerance * raw.norm)) & ~known,
-        _dead(kept, nodes, start, tolerance * raw.norm),
+        _dead(kept, nodes, new & (nodes.alpha[start] == 0), tolerance * raw.norm),
     )
 
 
-def _dead(kept: np.ndarray, nodes: Nodes, start: np.ndarray, allowed: np.ndarray) -> np.ndarray:
-    """(paths,), bool, whether the baseline has no say for some of the features: see `ends.dead`."""
-    pairs = zip(nodes.slot[start], nodes.slot[start + 1], nodes.alpha[start + 1], allowed, strict=True)
-    return np.array([ends.dead(kept[one], kept[other], float(alpha), float(most)) for one, other, alpha, most in pairs], bool)
+def _dead(kept: np.ndarray, nodes: Nodes, looked_at: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """(paths,), bool, whether the baseline has no say for some of the features (see `ends.dead`) of those `looked_at`."""
+    found, slot, alpha = np.zeros(len(allowed), bool), nodes.slot, nodes.alpha
+    for i in np.flatnonzero(looked_at):
+        first = nodes.starts[i]
+        found[i] = ends.dead(kept[slot[first]], kept[slot[first + 1]], float(alpha[first + 1]), float(allowed[i]))
+    return found
 
 
 def _sizes(kept: np.ndarray, nodes: Nodes, start: np.ndarray) -> np.ndarray:
     """(paths, 3), the L1 norms of the vector at the first three nodes; a path of two has the last twice."""
     slots = nodes.slot[np.minimum(start[:, None] + np.arange(3), (start + nodes.counts - 1)[:, None])]
-    return np.array([[np.abs(kept[slot]).sum(dtype=np.float64) for slot in row] for row in slots])
+    step = max(vectors.CACHE // slots.shape[1] // kept.shape[1], 1)  # paths, as many as fit the processor's cache
+    parts = (kept[slots[first : first + step]] for first in range(0, len(slots), step))
+    return np.concatenate([np.abs(part, out=part).sum(-1, dtype=np.float64) for part in parts])

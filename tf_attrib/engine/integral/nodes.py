@@ -1,8 +1,11 @@
 """The nodes of paths: where gradients were taken, and what came of them. NumPy alone."""
 
 import dataclasses
+import functools
 
 import numpy as np
+
+from . import rounds
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -28,18 +31,24 @@ class Nodes:
         return len(self.path)
 
     def __getitem__(self, part: np.ndarray | slice) -> "Nodes":
-        return Nodes(*(value[part] for value in vars(self).values()))
+        return Nodes(*(value[part] for value in self._columns))
 
     def __add__(self, other: "Nodes") -> "Nodes":
-        both = [np.concatenate(pair) for pair in zip(vars(self).values(), vars(other).values(), strict=True)]
+        if not len(other):
+            return self
+        both = [np.concatenate(pair) for pair in zip(self._columns, other._columns, strict=True)]
         return Nodes(*both)[np.lexsort((both[1], both[0]))]
 
     @property
+    def _columns(self) -> tuple[np.ndarray, ...]:
+        return self.path, self.alpha, self.score, self.slope, self.slot
+
+    @functools.cached_property
     def starts(self) -> np.ndarray:
         """(paths,), the first node of each path that has any."""
         return np.flatnonzero(np.diff(self.path, prepend=-1))
 
-    @property
+    @functools.cached_property
     def counts(self) -> np.ndarray:
         """(paths,), how many nodes each of these has."""
         return np.diff(self.starts, append=len(self))
@@ -50,8 +59,7 @@ class Nodes:
         Args:
             halvings: (panels,), how many nodes each panel gets, one path after the other.
         """
-        left = np.delete(np.arange(len(self)), self.starts + self.counts - 1)
-        left = np.repeat(left, halvings)
+        left = np.repeat(rounds.left_ends(self.counts), halvings)
         number = np.arange(len(left)) - np.repeat(np.cumsum(halvings) - halvings, halvings)
         width = self.alpha[left + 1] - self.alpha[left]
         order = np.lexsort((-number, left))

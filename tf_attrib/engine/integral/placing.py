@@ -10,6 +10,7 @@ import numpy as np
 
 # Cells of the forward-only scan.
 CELLS = 16
+EDGES = np.linspace(0, 1, CELLS + 1)
 # Panels that crowd where the score moves, as the square root of how much, and panels that are spread evenly whatever it does.
 CROWD, EVEN = 6.8, 1.2
 # No panel is wider than this part of the path if it holds more than this share of all weights of the integral.
@@ -53,7 +54,7 @@ def _spread(panels: np.ndarray, most: int) -> np.ndarray:
     """Nodes such that each cell has about so many `panels`."""
     passed = np.concatenate([[0], np.cumsum(panels)])
     count = min(max(int(np.ceil(passed[-1] - 1e-6)), FEWEST) + 1, most)
-    nodes = np.interp(np.linspace(0, passed[-1], count), passed, np.linspace(0, 1, CELLS + 1))
+    nodes = np.interp(np.arange(count) * (passed[-1] / (count - 1)), passed, EDGES)
     nodes[0], nodes[-1] = 0, 1
     return nodes
 
@@ -80,7 +81,8 @@ def turning(width: np.ndarray, jumps: np.ndarray, first: np.ndarray) -> np.ndarr
         first: (paths,), where the panels of each path begin.
     """
     slope = jumps / width
-    before, after = np.roll(slope, 1), np.roll(slope, -1)
+    beside = np.concatenate([slope[:1], slope, slope[-1:]])
+    before, after = beside[:-2], beside[2:].copy()
     last = np.append(first[1:], len(width)) - 1
     before[first], after[last] = after[first], before[last]
     return np.maximum(np.minimum(before, after) * width - jumps, 0)

@@ -132,12 +132,16 @@ class Refined:
         if free < 0 and self._resting.any():
             self._finish(np.flatnonzero(self._resting))
             free = self._free(paths)
-        granted = []
-        for path, count in zip(paths, wanted, strict=True):
-            if path == paths[0] or count <= free:
-                granted.append(path)
-                free -= 0 if path == paths[0] else count
-        chosen = np.isin(self._pending.path, granted)
+        chosen = np.ones(len(self._pending), bool)
+        if wanted[1:].sum() <= free:
+            free -= int(wanted[1:].sum())
+        else:
+            granted = paths[:1].tolist()
+            for path, count in zip(paths[1:], wanted[1:], strict=True):
+                if count <= free:
+                    granted.append(path)
+                    free -= count
+            chosen = np.isin(self._pending.path, granted)
         asked, self._pending = self._pending[chosen], self._pending[~chosen]
         self._asked = asked + self._started(free, not len(paths))
         self._asked = dataclasses.replace(self._asked, slot=self._slots(len(self._asked)))
@@ -187,19 +191,14 @@ class Refined:
             self._finish(paths[~finite], NOT_FINITE)
         if len(nodes):
             paths = nodes.path[nodes.starts]
-            self._refine_or_rest(
-                nodes,
-                paths,
-                judge(
-                    self._kept, nodes, self._probed[paths], self._odds, self._rounding, self._control.tolerance, self._hand_out
-                ),
-            )
+            new, probed = ~self._judged[paths], self._probed[paths]
+            found = judge(self._kept, nodes, new, probed, self._odds, self._rounding, self._control.tolerance, self._hand_out)
+            self._refine_or_rest(nodes, paths, found)
 
     def _refine_or_rest(self, nodes: Nodes, paths: np.ndarray, found: Verdict) -> None:
         """The same for `paths`, in the order of their `nodes`."""
         wanted = self._wanted(nodes, paths, found)
-        dead = found.dead & ~self._judged[paths] & (found.count < self._control.max_evaluations)
-        dead &= nodes.alpha[nodes.starts] == 0
+        dead = found.dead & (found.count < self._control.max_evaluations)
         self._judged[paths] = True
         enough = (found.absolute <= wanted) & found.explained
         done = enough & found.sure & ~found.hidden & ~dead
@@ -211,8 +210,8 @@ class Refined:
         beside = Nodes.wanted(paths[dead], np.full(int(dead.sum()), ends.BESIDE))
         self._pending = self._pending + beside.rounded(self._dtype)
         self._probed[paths[dead]] = True
-        self._keep(nodes, paths, found, stuck)
         limited = ~done & ~dead & (most == 0)
+        self._keep(nodes, paths, found, stuck, done | limited | stuck)
         self._limited[paths], self._unsure[paths] = limited, limited & ~(found.sure & ~found.hidden)
         self._finish(paths[stuck], TOO_NARROW)
         self._resting[paths[done | limited]] = True
@@ -236,8 +235,8 @@ class Refined:
         needed = self._tightened * averaging.allowed(self._control.tolerance, norm, self._members)
         return np.where(known[group], np.minimum(needed[group], averaging.LOOSEST * own), own)
 
-    def _keep(self, nodes: Nodes, paths: np.ndarray, found: Verdict, stuck: np.ndarray) -> None:
-        """What is known of the integrals of `paths` if nothing more is found out."""
+    def _keep(self, nodes: Nodes, paths: np.ndarray, found: Verdict, stuck: np.ndarray, over: np.ndarray) -> None:
+        """What is known of the integrals of `paths`, of those that are `over` what they are summed from, too."""
         start, panels = nodes.starts, found.panels
         self._residual[paths], self._absolute[paths], self._relative[paths] = panels.residual, found.absolute, found.error
         # a residual that jumps along the path cannot explain is no error of the quadrature: it is left as a gap
@@ -248,11 +247,11 @@ class Refined:
         steep = rounds.sigmoid(end) * rounds.sigmoid(-end) if self._odds else 1
         self._end_slope[paths] = nodes.slope[start + found.count - 1] * steep
         worst = np.where(found.narrow, np.abs(panels.error) + panels.weight * found.jumps, -1)
-        for i, path in enumerate(paths):
+        for i in np.flatnonzero(over):
             own = slice(start[i], start[i] + found.count[i])
             between = slice(panels.first[i], panels.first[i] + found.count[i] - 1)
-            self._integrals[path] = vectors.Integral(nodes.slot[own], weights[own], panels.weight[between], rest[i])
-            self._narrow_at[path] = nodes.alpha[own][np.argmax(worst[between])] if stuck[i] else np.nan
+            self._integrals[paths[i]] = vectors.Integral(nodes.slot[own], weights[own], panels.weight[between], rest[i])
+            self._narrow_at[paths[i]] = nodes.alpha[own][np.argmax(worst[between])] if stuck[i] else np.nan
 
     def _settled(self) -> np.ndarray:
         """Ends the paths whose mean is good enough, and those of which nothing better is to be had; (paths,) bool, which of the

@@ -69,6 +69,7 @@ class Panels:
 
     Attributes:
         first: (paths,), where the panels of each path begin.
+        left: (panels,), the node at the left end of each; the next one is at its right end.
         weight, error: (panels,), A + B, and the panel's own residual beyond rounding, in units of F.
         moves: (panels,), the integral of the slope over the panel, in units of F.
         jump: (panels,), by how much the slope differs from its left to its right end.
@@ -77,6 +78,7 @@ class Panels:
     """
 
     first: np.ndarray
+    left: np.ndarray
     weight: np.ndarray
     error: np.ndarray
     moves: np.ndarray
@@ -95,7 +97,7 @@ def weigh(alpha: np.ndarray, score: np.ndarray, slope: np.ndarray, nodes: np.nda
         odds: whether scores are log-odds of a probability F; else F is the score.
         rounding: the relative precision of scores and slopes.
     """
-    left = np.delete(np.arange(len(alpha)), np.cumsum(nodes) - 1)
+    left = left_ends(nodes)
     right, first = left + 1, np.cumsum(nodes) - nodes - np.arange(len(nodes))
     value = sigmoid(score) if odds else score
     a, b = _weights(alpha, score, slope, left, odds)
@@ -112,7 +114,14 @@ def weigh(alpha: np.ndarray, score: np.ndarray, slope: np.ndarray, nodes: np.nda
     node = np.zeros(len(alpha))
     node[left] += a
     node[right] += b
-    return Panels(first, a + b, error, below + above, slope[right] - slope[left], node, residual, beyond)
+    return Panels(first, left, a + b, error, below + above, slope[right] - slope[left], node, residual, beyond)
+
+
+def left_ends(nodes: np.ndarray) -> np.ndarray:
+    """(panels,), the nodes that are not the last of their path, of which each has so many."""
+    inner = np.ones(nodes.sum(), bool)
+    inner[np.cumsum(nodes) - 1] = False
+    return np.flatnonzero(inner)
 
 
 def sigmoid(odds: np.ndarray) -> np.ndarray:
@@ -220,6 +229,8 @@ def to_halve(
 
 def largest(worth: np.ndarray, first: np.ndarray, able: np.ndarray, count: np.ndarray) -> np.ndarray:
     """(panels,), bool: of each path's `able` panels so many as `count` (paths,) says, those of the largest `worth`."""
+    if not able.any():
+        return able
     path = np.repeat(np.arange(len(first)), np.diff(first, append=len(worth)))
     order = np.lexsort((np.where(able, -worth, np.inf), path))
     chosen = np.zeros(len(worth), bool)
@@ -253,8 +264,7 @@ def hand_out(panels: Panels, measured: Measured, nodes: np.ndarray) -> Residual:
     deviations = np.where(panels.beyond == 0, 0, panels.beyond / np.sqrt(whole / 12))
     out = np.where((np.abs(deviations) <= HAND_OUT) & (measured.spread > TINY), panels.residual, 0)
     share = panels.weight**2 * panels.jump * np.repeat(out / whole, nodes - 1)
-    left = np.delete(np.arange(nodes.sum()), np.cumsum(nodes) - 1)
     node = np.zeros(nodes.sum())
-    node[left + 1] += share
-    node[left] -= share
+    node[panels.left + 1] += share
+    node[panels.left] -= share
     return Residual(deviations, node, out * (1 - told / whole) / np.maximum(measured.spread, TINY))
