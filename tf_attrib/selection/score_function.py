@@ -262,9 +262,9 @@ class ScoreFunction:
         with TRACING, self.traced.function.graph.as_default():
             # each tensor is fed, so no gradient flows through one of them to another
             scale = self.scale()
-            found = gradients(
-                score, tensors, f"{self.output.words} has no gradient at {self.place.words}", None if scale is None else [scale]
-            )
+            failure = f"{self.output.words} has no gradient at {self.place.words}"
+            rows = [port.tensor for port in self.place.ports.values() if port.batch_axis == 0]
+            found = gradients(score, tensors, failure, None if scale is None else [scale], rows)
             fetches: dict[Any, Port] = {"score": Port(score)}
             for key, gradient, port in zip(keys, found, self.place.ports.values(), strict=True):
                 gradient = tf.zeros_like(port.tensor) if gradient is None else tf.convert_to_tensor(gradient)

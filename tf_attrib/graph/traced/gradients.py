@@ -8,6 +8,8 @@ import tensorflow as tf
 
 from ...common.errors import AttributionError
 from .heads_and_lookups import ancestors
+from .rows import Rows, derivative
+from .tf_private import gradients_by
 
 # Of TensorFlow 1's loops, whose gradient needs what a GraphDef does not hold.
 LOOPS = frozenset({"Enter", "RefEnter", "Exit", "RefExit", "NextIteration", "RefNextIteration"})
@@ -15,21 +17,27 @@ ELSEWHERE = "choose another tensor with at=, such as 'embeddings' or ta.tensor(n
 
 
 def gradients(
-    score: tf.Tensor | list[tf.Tensor], tensors: list[tf.Tensor], failure: str, grad_ys: list[tf.Tensor] | None = None
+    score: tf.Tensor | list[tf.Tensor],
+    tensors: list[tf.Tensor],
+    failure: str,
+    grad_ys: list[tf.Tensor] | None = None,
+    rows: list[tf.Tensor] | None = None,
 ) -> list[tf.Tensor | None]:
     """The gradients of `score` at `tensors`, none of them through another; call it with their graph as the default.
 
     Args:
         failure: what an error begins with.
         grad_ys: what each of several scores counts; default: 1.
+        rows: those of `tensors` whose first axes are the same; default: all.
 
     Raises:
         AttributionError: an operation between them has no gradient, or they are not connected but through such.
     """
     scores = score if isinstance(score, list) else [score]
-    loops = [operation for operation in ancestors(scores, tensors) if operation.type in LOOPS]
+    between = {operation.name: operation for operation in ancestors(scores, tensors)}
+    loops = [operation for operation in between.values() if operation.type in LOOPS]
     try:
-        with _tensors_as_objects() if loops else contextlib.nullcontext():
+        with _tensors_as_objects() if loops else _no_more_than_needed(tensors, between, tensors if rows is None else rows):
             found = tf.gradients(scores, tensors, grad_ys=grad_ys, stop_gradients=tensors)
     except LookupError as error:
         named = re.search(r"operation ?'([^']*)' \(op type: (\w+)\)", str(error))
@@ -57,6 +65,33 @@ def has_own_gradient(operation: tf.Operation) -> bool:
         return bool(operation.get_attr("_gradient_op_type"))
     except ValueError:
         return False
+
+
+@contextlib.contextmanager
+def _no_more_than_needed(tensors: list[tf.Tensor], between: dict[str, tf.Operation], alike: list[tf.Tensor]) -> Iterator[None]:
+    """While the context lasts, the operations `between` have no gradients made at inputs that do not follow from `tensors`,
+    such as weights: a tape of TensorFlow's says so in the same way, `tf.gradients` does not. Of a transformer that is a seventh
+    of all operations of its gradient. And where it is known along which axes a tensor is repeated (see `rows`), nothing is made
+    to find it out.
+    """
+    reached, rows = {tensor.ref() for tensor in tensors}, Rows(alike)
+    marked, direct = [], []
+    for operation in tensors[0].graph.get_operations():
+        if operation.name not in between or not any(given.ref() in reached for given in operation.inputs):
+            continue
+        marked.append(operation)
+        reached.update(output.ref() for output in operation.outputs)
+        rows.look(operation)
+        if rows.tells(operation) and not has_own_gradient(operation):
+            direct.append(operation)
+    for operation in marked:
+        operation.skip_input_indices = tuple(i for i, given in enumerate(operation.inputs) if given.ref() not in reached)
+    try:
+        with gradients_by(derivative, direct):
+            yield
+    finally:
+        for operation in marked:
+            del operation.skip_input_indices
 
 
 @contextlib.contextmanager

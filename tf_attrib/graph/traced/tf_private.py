@@ -33,9 +33,21 @@ WRITES = ("assign_variable_op", "assign_add_variable_op", "assign_sub_variable_o
 def caller(function: Any) -> Callable[[list[tf.Tensor]], list[tf.Tensor]]:
     """Calls a ConcreteFunction with flat tensors, those that it captured included, at the least cost there is."""
     eager = present(context.context())
-    attributes = tuple(itertools.chain(*eager.function_call_options.as_attrs().items()))
+    options = eager.function_call_options.as_attrs()
+    options["config_proto"] = _optimised_once(options["config_proto"])
+    attributes = tuple(itertools.chain(*options.items()))
     name, count = function.name.decode(), len(function.outputs)
     return lambda tensors: execute.execute(name, count, tensors, attributes, eager)
+
+
+@functools.lru_cache(maxsize=8)
+def _optimised_once(options: bytes) -> bytes:
+    """Such options of a call, where the graph is rewritten once, unless the user says how often. TensorFlow by itself rewrites
+    it twice: a tenth of the first call more, and no net that was measured runs faster for it."""
+    config = tf.compat.v1.ConfigProto.FromString(options)
+    rewriting = config.graph_options.rewrite_options
+    rewriting.meta_optimizer_iterations = rewriting.meta_optimizer_iterations or rewriting.ONE
+    return config.SerializeToString(deterministic=True)
 
 
 def let_go_of_bodies(function: Any) -> Any:
@@ -162,6 +174,20 @@ def own_gradient(operation: tf.Operation, *upstream: tf.Tensor) -> list[tf.Tenso
     """The gradients at the inputs of `operation` that TensorFlow has for its type, whatever the operation is marked with."""
     found = gradient_registry.lookup(operation.type)(operation, *upstream)
     return list(found) if isinstance(found, list | tuple) else [found]
+
+
+@contextlib.contextmanager
+def gradients_by(derivative: Callable[..., list[tf.Tensor | None]], operations: list[tf.Operation]) -> Iterator[None]:
+    """While the context lasts, the gradients of these operations of a graph are made by `derivative`, which gets the operation
+    and the gradient at its output."""
+    before = [operation._gradient_function for operation in operations]
+    for operation in operations:
+        operation._gradient_function = derivative
+    try:
+        yield
+    finally:
+        for operation, function in zip(operations, before, strict=True):
+            operation._gradient_function = function
 
 
 @contextlib.contextmanager
