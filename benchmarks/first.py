@@ -4,7 +4,8 @@
 
 Each measurement is a process of its own, since TensorFlow keeps what it has compiled; raw gradient and library take turns, and
 ratios are of medians. Times are the process's CPU time, which depends little on what else the machine does, and (the clock's).
-The raw gradient is that of one `tf.function` with a tape: what everybody writes who needs it once.
+The raw gradient is that of one `tf.function` with a tape: what everybody writes who needs it once. Imports are no part of it:
+`benchmarks/overhead.py` prints what those take.
 """
 
 import argparse
@@ -89,12 +90,13 @@ def once(net, way, folder):
     if way == "export":
         model.export(folder, verbose=False)
         model = folder
+    attributor = ta.Attributor
     begin, clock = time.process_time(), time.perf_counter()
     if way == "raw":
         raw(model, x)
     else:
         method = "integrated_gradients" if way == "integrated_gradients" else "gradient"
-        ta.Attributor(model).attribute(x, target=0, method=method, verbose=False)
+        attributor(model).attribute(x, target=0, method=method, verbose=False)
     print("seconds", time.process_time() - begin, time.perf_counter() - clock)
 
 
