@@ -95,8 +95,8 @@ class Rows:
         if kind == "StridedSlice":
             return self(inputs[0]) if _takes_all_rows(operation) else 0
         if kind == "Squeeze":
-            axes = np.asarray(operation.get_attr("squeeze_dims"), int) % inputs[0].shape.rank
-            return self(inputs[0]) if axes.all() and len(axes) else 0
+            axes = [axis % (inputs[0].shape.rank or 1) for axis in operation.get_attr("squeeze_dims")]
+            return self(inputs[0]) if axes and all(axes) else 0
         if kind in REDUCING or kind in ("ExpandDims", "Transpose"):
             return self._kept(kind, inputs, output)
         return 0
@@ -150,8 +150,9 @@ class Rows:
             index = tf.get_static_value(inputs[1])
             return None if index is None else [found[i] for i in np.reshape(index, -1)]
         if kind == "Prod":
-            many = sum(of_rows for _, of_rows in found)
-            return None if many > 1 else [(math.prod(number for number, _ in found), many == 1)]
+            many, axes = sum(of_rows for _, of_rows in found), tf.get_static_value(inputs[1])
+            whole = axes is not None and np.size(axes) > 0
+            return [(math.prod(number for number, _ in found), many == 1)] if whole and many < 2 else None
         return found
 
     def _kept(self, kind: str, inputs: list[tf.Tensor], output: tf.Tensor) -> int:
