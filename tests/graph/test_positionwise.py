@@ -143,7 +143,7 @@ def test_positions_on_several_axes():
 
 
 def test_the_last_block_of_a_language_model_is_computed_where_it_is_explained_alone():
-    attributor = ta.Attributor(small_gpt(), of=ta.token_score([[3]], [[2]], [[1.0]]))
+    attributor = ta.Attributor(small_gpt(blocks=2), of=ta.token_score([[3]], [[2]], [[1.0]]))
     session, _, _ = attributor.prepare(ids_of(6)[None])
     score, _ = session.function.chosen()
     wide = [
@@ -159,7 +159,7 @@ def test_the_last_block_of_a_language_model_is_computed_where_it_is_explained_al
 @pytest.mark.parametrize("at", ["final", "down_1", "up_1", "norm_mlp_1"])
 def test_layers_of_the_last_block_are_attributed_to(at):
     """What is selected is not gone past."""
-    model, ids = small_gpt(), ids_of(6)[None]
+    model, ids = small_gpt(blocks=2), ids_of(6)[None]
     attributor = ta.Attributor(model, at=at, of=ta.token_score([[3]], [[2]], [[1.0]], of="logits"))
     found = attributor.attribute(ids, method="gradient").attributions
     assert np.abs(found[0, 3]).min() > 0
