@@ -9,7 +9,7 @@ from tf_attrib.graph.traced.heads_and_lookups import ancestors
 from tf_attrib.graph.traced.positionwise import at_position
 
 from ..conftest import assert_refused
-from ..helpers.small_gpt import WIDTH, WORDS, ids_of, small_gpt
+from ..helpers.small_gpt import WIDTH, WORDS, attributor_of, ids_of, small_gpt
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.normal(size=(4, 5, 6)).astype("float32")
@@ -53,8 +53,13 @@ TENSORS = {
 }
 
 
-@pytest.mark.parametrize("name", TENSORS)
-@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(
+    ("name", "several"),
+    [(name, False) for name in TENSORS]
+    + [("block", True), ("a product of positions", True), ("one position for all", True)]
+    + [pytest.param(name, True, marks=pytest.mark.slow) for name in ("two blocks", "one row for all", "heads")]
+    + [pytest.param(name, True, marks=pytest.mark.slow) for name in TENSORS if name.startswith(("the largest", "one of"))],
+)
 def test_what_is_picked_is_that_of_the_whole(name, several):
     make, wide, picked_once = TENSORS[name]
     position = np.stack([POSITION, POSITION[::-1]], 1) if several else POSITION
@@ -156,10 +161,10 @@ def test_the_last_block_of_a_language_model_is_computed_where_it_is_explained_al
     assert not any("up_1" in name or "logits" in name for name in wide)
 
 
-@pytest.mark.parametrize("at", ["final", "down_1", "up_1", "norm_mlp_1"])
+@pytest.mark.parametrize("at", ["final", "down_0", "up_0", "norm_mlp_0"])
 def test_layers_of_the_last_block_are_attributed_to(at):
     """What is selected is not gone past."""
-    model, ids = small_gpt(blocks=2), ids_of(6)[None]
+    model, ids = attributor_of().model, ids_of(6)[None]
     attributor = ta.Attributor(model, at=at, of=ta.token_score([[3]], [[2]], [[1.0]], of="logits"))
     found = attributor.attribute(ids, method="gradient").attributions
     assert np.abs(found[0, 3]).min() > 0

@@ -23,7 +23,7 @@ class Positions(layers.Layer):
 
 
 def small_gpt(causal=True, masked=False, head=None, length=None, blocks=1, seed=0):
-    """`blocks` of attention (one costs half of two to trace); `masked` takes a dict with "padding_mask" beside "token_ids"; `head` None or "softmax"."""
+    """Blocks of attention; `masked` takes a dict with "padding_mask" beside "token_ids"; `head` None or "softmax"."""
     keras.utils.set_random_seed(seed)
     ids = keras.Input((length,), dtype="int32", name="token_ids")
     mask = keras.Input((length,), dtype="bool", name="padding_mask") if masked else None
