@@ -13,7 +13,7 @@ import tf_attrib as ta
 from tf_attrib.datasets import saturation as module
 from tf_attrib.view import png
 
-from ..conftest import assert_refused
+from ..conftest import assert_refused, make_recurrent_text
 
 # From 0 to x, min(x, 5) is flat on the last 5% of the path from x = 5 / 0.95 on, and straight up to x = 5.
 X = np.linspace(0.1, 10, 100, dtype="float32")[:, None]
@@ -113,7 +113,7 @@ def test_all_kinds_of_data_give_the_same(cnn, images):
         np.testing.assert_allclose(found.scores, whole.scores, rtol=1e-6)
 
 
-def test_models_with_several_inputs_and_with_words(pair, text, ids):
+def test_models_with_several_inputs_and_with_words(pair, ids):
     rng = np.random.default_rng(0)
     left, right = rng.normal(size=(300, 4)).astype("float32"), rng.normal(size=(300, 2)).astype("float32")
     attributor = ta.Attributor(pair, of="kind")
@@ -121,7 +121,7 @@ def test_models_with_several_inputs_and_with_words(pair, text, ids):
     assert len(whole) == 300  # cut into two batches
     batches = ta.saturation(attributor, [{"left": left[:9], "right": right[:9]}, {"left": left[9:], "right": right[9:]}])
     np.testing.assert_allclose(batches.slopes, whole.slopes, rtol=1e-2)
-    found = ta.saturation(ta.Attributor(text), ids, layer="lstm")
+    found = ta.saturation(ta.Attributor(make_recurrent_text()), ids, layer="rnn")
     assert "embeddings" in found.at
     assert found.per_unit.shape == (5,)
 
