@@ -29,8 +29,8 @@ def towers(mixed=lambda image: image):
     image, table = keras.Input((16, 16, 3), name="image"), keras.Input((8,), name="table")
     seen = layers.Conv2D(8, 3, activation="relu", name="conv")(mixed(image))
     seen = layers.GlobalAveragePooling2D()(layers.Conv2D(8, 3, activation="relu")(seen))
-    both = layers.Concatenate()([seen, layers.Dense(6, activation="gelu")(table)])
-    return keras.Model([image, table], layers.Dense(3, activation="softmax")(layers.Dense(8, activation="gelu")(both)))
+    both = layers.Concatenate()([seen, layers.Dense(6, activation="tanh")(table)])
+    return keras.Model([image, table], layers.Dense(3, activation="softmax")(layers.Dense(8, activation="tanh")(both)))
 
 
 @functools.cache

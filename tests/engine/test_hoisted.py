@@ -54,7 +54,7 @@ def test_every_kind_of_model(name, compared, request):
 
 def wide(units=(256, 32), inputs=4096):
     keras.utils.set_random_seed(1)
-    hidden = [layers.Dense(number, activation="gelu") for number in units]
+    hidden = [layers.Dense(number, activation="tanh") for number in units]
     return keras.Sequential([keras.Input((inputs,)), *hidden, layers.Dense(10, activation="softmax")])
 
 
