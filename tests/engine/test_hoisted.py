@@ -217,7 +217,7 @@ def narrow():
     "method",
     [
         "gradient",
-        "gradient_times_input",
+        pytest.param("gradient_times_input", marks=pytest.mark.slow),
         "interior_gradients",
         "deeplift",
         "occlusion",

@@ -17,7 +17,7 @@ METHODS = [
     "gradient_times_input",
     ta.InteriorGradients(4),
     ta.IntegratedGradients(n_steps=9),
-    ta.IntegratedGradients(rule="trapezoid", n_steps=4),
+    pytest.param(ta.IntegratedGradients(rule="trapezoid", n_steps=4), marks=pytest.mark.slow),
     "deeplift",
     ta.DeepLift("reveal_cancel"),
     "guided_backprop",

@@ -17,15 +17,18 @@ from tests.conftest import assert_refused, make_cnn
 from tests.helpers.exported import relative
 
 METHOD = ta.IntegratedGradients(n_steps=6)
-# A process in which neither this package nor Keras can be imported.
+# A process in which neither this package nor Keras can be imported; it becomes the command that ships with TensorFlow.
 ALONE = """
-import sys
+import runpy, sys
 sys.modules.update(dict.fromkeys(("tf_attrib", "keras", "tf_keras")))
 import numpy as np, tensorflow as tf
 explain = tf.saved_model.load(sys.argv[1]).signatures["explain"]
 x = np.load(sys.argv[2])
 found = explain(image=tf.constant(x), target=tf.constant([-1]), baseline=tf.zeros((1, *x.shape[1:])))
 np.save(sys.argv[3], found["attributions"].numpy())
+if sys.argv[4:]:
+    sys.argv = sys.argv[4:]
+    runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
@@ -63,21 +66,27 @@ def test_the_signatures_of_the_model_are_there_as_its_own_export_has_them(cnn, w
     np.testing.assert_allclose(ours(**{name: x})["output_0"], cnn(x), atol=1e-6)
 
 
-def test_a_process_without_this_package(wanted, written, x, tmp_path):
-    np.save(tmp_path / "x.npy", x)
-    arguments = [str(written), str(tmp_path / "x.npy"), str(tmp_path / "found.npy")]
-    subprocess.run([sys.executable, "-c", ALONE, *arguments], check=True, capture_output=True, cwd=tmp_path)
-    assert relative(np.load(tmp_path / "found.npy"), wanted.attributions) < 1e-5
-
-
-def test_the_command_that_ships_with_tensorflow_needs_the_inputs_alone(wanted, written, x, tmp_path):
-    np.save(tmp_path / "x.npy", x)
+@pytest.fixture(scope="module")
+def elsewhere(written, x, tmp_path_factory):
+    """What a process without this package found, and what TensorFlow's own command did in it: their folder."""
+    place = tmp_path_factory.mktemp("elsewhere")
+    np.save(place / "x.npy", x)
+    arguments = [str(written), str(place / "x.npy"), str(place / "found.npy")]
     command = str(Path(sys.executable).parent / "saved_model_cli")
     asked = ["run", "--dir", str(written), "--tag_set", "serve", "--signature_def", "explain"]
-    inputs = ["--inputs", f"image={tmp_path / 'x.npy'}", "--outdir", str(tmp_path)]
-    subprocess.run([sys.executable, command, *asked, *inputs], check=True, capture_output=True)
-    assert relative(np.load(tmp_path / "attributions.npy"), wanted.attributions) < 1e-5
-    np.testing.assert_array_equal(np.load(tmp_path / "target.npy"), wanted.target)
+    inputs = ["--inputs", f"image={place / 'x.npy'}", "--outdir", str(place)]
+    process = [sys.executable, "-c", ALONE, *arguments, command, *asked, *inputs]
+    subprocess.run(process, check=True, capture_output=True, cwd=place)
+    return place
+
+
+def test_a_process_without_this_package(wanted, elsewhere):
+    assert relative(np.load(elsewhere / "found.npy"), wanted.attributions) < 1e-5
+
+
+def test_the_command_that_ships_with_tensorflow_needs_the_inputs_alone(wanted, elsewhere):
+    assert relative(np.load(elsewhere / "attributions.npy"), wanted.attributions) < 1e-5
+    np.testing.assert_array_equal(np.load(elsewhere / "target.npy"), wanted.target)
 
 
 def test_inspect_says_what_it_holds_and_that_nothing_in_it_is_unsafe(written):

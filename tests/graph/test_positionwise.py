@@ -91,10 +91,19 @@ def test_a_position_that_is_not_there_is_an_error():
         picked(VALUES[:, :1], POSITION)
 
 
-@pytest.mark.parametrize("rows", [1, 8])
-@pytest.mark.parametrize("index", [POSITION, np.stack([POSITION, POSITION], 1)], ids=["one", "several"])
-@pytest.mark.parametrize("make", [lambda values: tf.tanh(values), lambda values: values + values[:, :1]])
-def test_another_number_of_rows_is_an_error(rows, index, make):
+SEVERAL = np.stack([POSITION, POSITION], 1)
+
+
+def beside_the_first(values):
+    return values + values[:, :1]
+
+
+@pytest.mark.parametrize(
+    ("make", "index", "rows"),
+    [(tf.tanh, POSITION, 1), (tf.tanh, SEVERAL, 8), (beside_the_first, POSITION, 8), (beside_the_first, SEVERAL, 1)],
+    ids=["one of one", "several of more", "one of more, beside the first", "several of one, beside the first"],
+)
+def test_another_number_of_rows_is_an_error(make, index, rows):
     @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, None, 6]), tf.TensorSpec(index.shape, tf.int32)])
     def picked(values, position):
         return at_position(make(values), position)

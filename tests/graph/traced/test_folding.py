@@ -106,6 +106,7 @@ def test_every_kind_of_attribution_is_as_without_folding(as_written):
         other = plain.attribute(x, 0, method=method)
         np.testing.assert_allclose(one.attributions, other.attributions, rtol=1e-10, atol=1e-13, err_msg=str(method))
         np.testing.assert_array_equal(one.evaluations, other.evaluations)
+    assert not kernels(plain)[0]
 
 
 def test_variables_stay_live():
