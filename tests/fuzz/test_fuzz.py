@@ -1,4 +1,4 @@
-"""A minute of random nets with fixed seeds, and the fuzzer itself: it sees planted faults, shrinks them and prints them."""
+"""Random nets with fixed seeds, and the fuzzer itself: it sees planted faults, shrinks them and prints them."""
 
 import collections
 import dataclasses
