@@ -182,7 +182,7 @@ def test_no_more_than_a_batch_is_held():
     assert peak(60) < peak(6) + 3e6  # 16 × 2000 units in float64 are 0.26 MB a batch and point
 
 
-def test_what_cannot_be_done_is_refused(cnn, of_cnn, images, text, ids):
+def test_what_cannot_be_done_is_refused(cnn, of_cnn, images):
     attributor = of_cnn
     assert_refused(lambda: ta.saturation(attributor, []), "empty")
     assert_refused(lambda: ta.saturation(attributor, 5), "tf.data.Dataset")
