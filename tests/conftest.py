@@ -42,6 +42,12 @@ def make_cnn():
     )
 
 
+def make_plain_cnn():
+    """A convolution and a head: the least that reads images, where their kind proves nothing."""
+    conv, head = layers.Conv2D(6, 3, activation="relu", name="conv"), layers.Dense(4, activation="softmax", name="head")
+    return keras.Sequential([keras.Input((8, 8, 1), name="image"), conv, layers.Flatten(), head])
+
+
 def make_text(mask_zero=True):
     ids = keras.Input((10,), dtype="int32", name="tokens")
     embedded = layers.Embedding(30, 6, mask_zero=mask_zero, name="words", embeddings_initializer=spread())(ids)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 import tf_attrib as ta
-from tests.conftest import make_cnn
+from tests.conftest import make_plain_cnn
 from tf_attrib.cli import main
 
 
@@ -13,7 +13,7 @@ from tf_attrib.cli import main
 def model(tmp_path_factory):
     keras.utils.set_random_seed(1)
     path = tmp_path_factory.mktemp("model") / "model.keras"
-    make_cnn().save(path)
+    make_plain_cnn().save(path)
     return str(path)
 
 

@@ -27,6 +27,11 @@ def net():
 
 
 @pytest.fixture(scope="module")
+def attributor(net):
+    return ta.Attributor(net)
+
+
+@pytest.fixture(scope="module")
 def images():
     return np.random.default_rng(5).uniform(size=(40, 6, 6, 1)).astype("float32")
 
@@ -37,8 +42,8 @@ def labels():
 
 
 @pytest.fixture(scope="module")
-def found(net, images, labels):
-    return ta.misclassified(ta.Attributor(net), (images, labels), 4, classes=("a<b", "cat", "dog"))
+def found(attributor, images, labels):
+    return ta.misclassified(attributor, (images, labels), 4, classes=("a<b", "cat", "dog"))
 
 
 def by_hand(net, images, labels, n):
@@ -58,8 +63,7 @@ def test_they_are_the_most_confident_of_all_errors(net, images, labels, found):
     assert (found.errors, found.examples, len(found)) == (len(wrong), 40, 4)
 
 
-def test_both_classes_are_attributed(net, images, found):
-    attributor = ta.Attributor(net)
+def test_both_classes_are_attributed(attributor, images, found):
     for result, target in ((found.wrong, found.predicted), (found.right, found.labels)):
         expected = attributor.attribute(images[found.indices], target=target)
         np.testing.assert_allclose(result.attributions, expected.attributions, atol=1e-6)
@@ -67,8 +71,7 @@ def test_both_classes_are_attributed(net, images, found):
     assert np.all(found.wrong.scores > found.right.scores)
 
 
-def test_streams_give_the_same(net, images, labels, found):
-    attributor = ta.Attributor(net)
+def test_streams_give_the_same(attributor, images, labels, found):
     pairs = tf.data.Dataset.from_tensor_slices((images, labels))
     one_hot = keras.utils.to_categorical(labels)
     weights = np.ones(7)
@@ -86,8 +89,7 @@ def test_streams_give_the_same(net, images, labels, found):
         assert again.errors == found.errors
 
 
-def test_few_errors_are_all_shown_and_none_is_said(net, images, labels):
-    attributor = ta.Attributor(net)
+def test_few_errors_are_all_shown_and_none_is_said(net, attributor, images):
     right = net(images).numpy().argmax(1)
     one_wrong = right.copy()
     one_wrong[17] = (right[17] + 1) % 3
@@ -100,8 +102,7 @@ def test_few_errors_are_all_shown_and_none_is_said(net, images, labels):
     assert "None of 40" in none._repr_html_()
 
 
-def test_options_change_the_attributions(net, images, labels, found):
-    attributor = ta.Attributor(net)
+def test_options_change_the_attributions(net, attributor, images, labels, found):
     white = ta.misclassified(attributor, (images, labels), 4, baselines=ta.constant(1.0))
     assert not np.allclose(white.wrong.attributions, found.wrong.attributions)
     gradient = ta.misclassified(attributor, (images, labels), 2, method="gradient")
@@ -191,8 +192,7 @@ def test_anything_else_is_shown_one_beneath_the_other():
     assert sum(isinstance(part, Drawing) for part in parts) == 2
 
 
-def test_what_cannot_be_done_is_refused(net, images, labels):
-    attributor = ta.Attributor(net)
+def test_what_cannot_be_done_is_refused(attributor, images, labels):
     check = ta.misclassified
     assert_refused(lambda: check(attributor, (images, labels), 0), "n is how many")
     assert_refused(lambda: check(attributor, images), "labels")

@@ -13,7 +13,18 @@ import tf_attrib as ta
 from tf_attrib.datasets import saturation as module
 from tf_attrib.view import png
 
-from ..conftest import assert_refused
+from ..conftest import assert_refused, make_cnn, make_recurrent_text
+
+
+@pytest.fixture(scope="module")
+def cnn():
+    return make_cnn()
+
+
+@pytest.fixture(scope="module")
+def of_cnn(cnn):
+    return ta.Attributor(cnn)
+
 
 # From 0 to x, min(x, 5) is flat on the last 5% of the path from x = 5 / 0.95 on, and straight up to x = 5.
 X = np.linspace(0.1, 10, 100, dtype="float32")[:, None]
@@ -94,9 +105,8 @@ class Pairs(keras.utils.PyDataset):
         return tuple(array[2 * number : 2 * number + 2] for array in self._arrays)
 
 
-def test_all_kinds_of_data_give_the_same(cnn, images):
-    attributor = ta.Attributor(cnn)
-    labels = np.arange(5)
+def test_all_kinds_of_data_give_the_same(of_cnn, images):
+    attributor, labels = of_cnn, np.arange(5)
     whole = ta.saturation(attributor, images)
     pairs = tf.data.Dataset.from_tensor_slices((images, labels)).batch(2)
     for dataset in (
@@ -113,7 +123,7 @@ def test_all_kinds_of_data_give_the_same(cnn, images):
         np.testing.assert_allclose(found.scores, whole.scores, rtol=1e-6)
 
 
-def test_models_with_several_inputs_and_with_words(pair, text, ids):
+def test_models_with_several_inputs_and_with_words(pair, ids):
     rng = np.random.default_rng(0)
     left, right = rng.normal(size=(300, 4)).astype("float32"), rng.normal(size=(300, 2)).astype("float32")
     attributor = ta.Attributor(pair, of="kind")
@@ -121,13 +131,13 @@ def test_models_with_several_inputs_and_with_words(pair, text, ids):
     assert len(whole) == 300  # cut into two batches
     batches = ta.saturation(attributor, [{"left": left[:9], "right": right[:9]}, {"left": left[9:], "right": right[9:]}])
     np.testing.assert_allclose(batches.slopes, whole.slopes, rtol=1e-2)
-    found = ta.saturation(ta.Attributor(text), ids, layer="lstm")
+    found = ta.saturation(ta.Attributor(make_recurrent_text()), ids, layer="rnn")
     assert "embeddings" in found.at
     assert found.per_unit.shape == (5,)
 
 
-def test_target_baselines_and_output_change_the_answer(cnn, images):
-    attributor = ta.Attributor(cnn)
+def test_target_baselines_and_output_change_the_answer(cnn, of_cnn, images):
+    attributor = of_cnn
     first = ta.saturation(attributor, images, target=0)
     assert not np.allclose(first.slopes, ta.saturation(attributor, images, target=1).slopes)
     assert not np.allclose(first.slopes, ta.saturation(attributor, images, target=0, baselines=ta.constant(1.0)).slopes)
@@ -172,8 +182,8 @@ def test_no_more_than_a_batch_is_held():
     assert peak(60) < peak(6) + 3e6  # 16 × 2000 units in float64 are 0.26 MB a batch and point
 
 
-def test_what_cannot_be_done_is_refused(cnn, images, text, ids):
-    attributor = ta.Attributor(cnn)
+def test_what_cannot_be_done_is_refused(cnn, of_cnn, images):
+    attributor = of_cnn
     assert_refused(lambda: ta.saturation(attributor, []), "empty")
     assert_refused(lambda: ta.saturation(attributor, 5), "tf.data.Dataset")
     assert_refused(lambda: ta.saturation(attributor, images, near=1), "near")
@@ -183,12 +193,12 @@ def test_what_cannot_be_done_is_refused(cnn, images, text, ids):
     assert_refused(lambda: ta.saturation(ta.Attributor(cnn, at=cnn.layers[-1]), images, layer="conv"), "does not depend")
 
 
-def test_the_histogram_counts_what_the_numbers_say(cnn, images):
+def test_the_histogram_counts_what_the_numbers_say(of_cnn, images):
     result = ta.saturation(ta.Attributor(capped), X)
     assert result.counts.sum() == 100
     assert result.counts[0] == result.saturated.sum()
     assert len(result.counts) == len(module.EDGES)
-    figure = ta.saturation(ta.Attributor(cnn), images, layer="conv").plot()
+    figure = ta.saturation(of_cnn, images, layer="conv").plot()
     output, units = (part.axes[0] for part in figure.subfigs)
     assert sum(bar.get_height() for bar in output.patches) == 5
     assert units.get_ylabel() == "number of units × inputs"

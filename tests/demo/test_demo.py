@@ -135,9 +135,15 @@ def test_without_scikit_learn_nothing_is_left(tmp_path, monkeypatch):
 # the whole of it
 
 
-@pytest.fixture(scope="module")
-def report(tmp_path_factory):
-    """The demonstration, run once beside a report that is there: (its folder, what it printed and its progress bar)."""
+FEWER_EPOCHS = {"DIGIT_EPOCHS": 9, "SENTENCE_EPOCHS": 12}
+
+
+@pytest.fixture(scope="module", params=["short", pytest.param("as it is", marks=pytest.mark.slow)])
+def report(request, tmp_path_factory):
+    """The demonstration, run once beside a report that is there: (its folder, what it printed and its progress bar).
+
+    By default with fewer epochs, which do for all that is said of it here.
+    """
     pytest.importorskip("sklearn")
     import contextlib
     import io
@@ -148,8 +154,11 @@ def report(tmp_path_factory):
     (place / "report").mkdir()
     (place / "report" / "index.html").write_text("an older report")
     printed, bar = io.StringIO(), io.StringIO()
-    with contextlib.chdir(place), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(bar):
-        folder = run()
+    with pytest.MonkeyPatch.context() as patched, contextlib.chdir(place):
+        for name, epochs in FEWER_EPOCHS.items() if request.param == "short" else ():
+            patched.setattr(models, name, epochs)
+        with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(bar):
+            folder = run()
     assert str(folder) == "report-2"
     assert (place / "report" / "index.html").read_text() == "an older report"
     return place / folder, printed.getvalue(), bar.getvalue()

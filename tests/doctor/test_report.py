@@ -9,7 +9,7 @@ import tf_attrib as ta
 from tf_attrib.cli import main
 from tf_attrib.doctor.report import Finding, Report
 
-from ..conftest import assert_refused, make_cnn
+from ..conftest import assert_refused, make_plain_cnn
 from ..helpers.sick import averaging_text
 
 HOSTILE = "<script>alert(1)</script>\x1b[31m"
@@ -94,7 +94,7 @@ def test_topics_and_severities_are_known():
 
 
 def test_from_the_command_line(tmp_path, capsys):
-    make_cnn().save(tmp_path / "cnn.keras")
+    make_plain_cnn().save(tmp_path / "cnn.keras")
     images = np.random.default_rng(0).uniform(size=(3, 8, 8, 1)).astype("float32")
     np.save(tmp_path / "batch.npy", images)
     command = ["diagnose", str(tmp_path / "cnn.keras"), str(tmp_path / "batch.npy")]

@@ -28,7 +28,11 @@ def convolutions(options, last):
 
 def recurrent(options, last):
     series = keras.Input((6, 3))
-    return keras.Model(series, layers.Dense(3, activation="softmax", dtype=last)(layers.LSTM(8, **options)(series))), (4, 6, 3)
+    return keras.Model(series, layers.Dense(3, activation="softmax", dtype=last)(layers.SimpleRNN(8, **options)(series))), (
+        4,
+        6,
+        3,
+    )
 
 
 def twins(build, policy):
@@ -46,8 +50,9 @@ def twins(build, policy):
 )
 def test_what_is_stated_is_what_it_is(build, policy):
     half, full, x = twins(build, policy)
+    both = [ta.Attributor(net) for net in (half, full)]
     for method, factor in (("gradient", 1.05), (ta.IntegratedGradients(rule="midpoint", n_steps=8), 3)):
-        found, expected = (ta.Attributor(net).attribute(x, target=1, method=method, verbose=False) for net in (half, full))
+        found, expected = (attributor.attribute(x, target=1, method=method, verbose=False) for attributor in both)
         axes = tuple(range(1, x.ndim))
         true = np.abs(found.attributions - expected.attributions).sum(axes) / np.abs(expected.attributions).sum(axes)
         # a rectifier that turns at another place of the path may be missed by the points of one example

@@ -9,7 +9,7 @@ from tf_attrib.engine.blocks import ACTIVATION_BYTES, OF_WHAT_IS_LEFT, activatio
 from tf_attrib.engine.program import Program
 from tf_attrib.graph.traced.compiled import Compiled
 
-from ..conftest import assert_refused
+from ..conftest import assert_refused, make_plain_cnn
 
 OUT = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
@@ -59,9 +59,19 @@ class Small:
         monkeypatch.setattr(kind, "__call__", called)
 
 
+@pytest.fixture(scope="module")
+def cnn():
+    return make_plain_cnn()
+
+
+@pytest.fixture(scope="module")
+def with_room(cnn):
+    return ta.Attributor(cnn)
+
+
 @pytest.mark.parametrize("method", ["integrated_gradients", ta.IntegratedGradients(n_steps=50), "occlusion", "deeplift"])
-def test_attributions_are_those_of_a_device_with_room(cnn, images, monkeypatch, method):
-    expected = ta.Attributor(cnn).attribute(images, 1, method=method)
+def test_attributions_are_those_of_a_device_with_room(cnn, with_room, images, monkeypatch, method):
+    expected = with_room.attribute(images, 1, method=method)
     attributor = ta.Attributor(cnn)
     device = Small(monkeypatch, Program, 3)  # its last argument is a batch of rows
     found = attributor.attribute(images, 1, method=method)
@@ -74,8 +84,8 @@ def test_attributions_are_those_of_a_device_with_room(cnn, images, monkeypatch, 
     assert max(device.sizes) <= 3  # and is not tried again
 
 
-def test_scores_go_on_in_halves_too(cnn, images, monkeypatch):
-    expected = ta.Attributor(cnn).attribute(images, 1, method="gradient")
+def test_scores_go_on_in_halves_too(cnn, with_room, images, monkeypatch):
+    expected = with_room.attribute(images, 1, method="gradient")
     attributor = ta.Attributor(cnn)
     attributor.check(images, 1)
     Small(monkeypatch, Compiled, 3)

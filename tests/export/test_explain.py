@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
-from tests.conftest import assert_refused, make_cnn, spread
+from tests.conftest import assert_refused, spread
 from tests.helpers.exported import explain, relative
 
 BANDS = np.arange(64).reshape(8, 8) // 22  # three groups
@@ -17,7 +17,7 @@ METHODS = [
     "gradient_times_input",
     ta.InteriorGradients(4),
     ta.IntegratedGradients(n_steps=9),
-    ta.IntegratedGradients(rule="trapezoid", n_steps=4),
+    pytest.param(ta.IntegratedGradients(rule="trapezoid", n_steps=4), marks=pytest.mark.slow),
     "deeplift",
     ta.DeepLift("reveal_cancel"),
     "guided_backprop",
@@ -35,8 +35,10 @@ METHODS = [
 
 @pytest.fixture(scope="module")
 def attributor():
+    """Of a net with the parts that methods have rules for, and no others: each method is traced anew."""
     keras.utils.set_random_seed(1)
-    return ta.Attributor(make_cnn())
+    net = [layers.Conv2D(6, 3, activation="relu"), layers.MaxPooling2D(), layers.Flatten(), layers.Dense(4, "softmax")]
+    return ta.Attributor(keras.Sequential([keras.Input((8, 8, 1)), *net]))
 
 
 @pytest.fixture(scope="module")
@@ -44,9 +46,23 @@ def x():
     return np.random.default_rng(0).normal(size=(5, 8, 8, 1)).astype("float32")
 
 
+@pytest.fixture(scope="module")
+def explained(attributor, x):
+    """The signatures of methods, each of which is traced once."""
+    found = {}
+
+    def explained(method, batch_size=7):
+        key = str(method), batch_size
+        if key not in found:
+            found[key] = explain(attributor, x, method, batch_size=batch_size)
+        return found[key]
+
+    return explained
+
+
 @pytest.mark.parametrize("method", METHODS, ids=str)
-def test_the_numbers_are_those_of_attribute(attributor, x, method):
-    found, wanted = explain(attributor, x, method, batch_size=7)(x), attributor.attribute(x, method=method, seed=0)
+def test_the_numbers_are_those_of_attribute(attributor, explained, x, method):
+    found, wanted = explained(method)(x), attributor.attribute(x, method=method, seed=0)
     assert found["attributions"].shape == wanted.attributions.shape
     assert relative(found["attributions"], wanted.attributions) < 1e-5
     np.testing.assert_allclose(found["scores"], wanted.scores, rtol=1e-5)
@@ -58,8 +74,8 @@ def test_the_numbers_are_those_of_attribute(attributor, x, method):
     assert [one.decode() for one in found["status"]] == status
 
 
-def test_integrated_gradients_are_within_their_tolerance(attributor, x):
-    call, exact = explain(attributor, x, ta.IntegratedGradients(0.01)), ta.IntegratedGradients(n_steps=2000)
+def test_integrated_gradients_are_within_their_tolerance(attributor, explained, x):
+    call, exact = explained(ta.IntegratedGradients(0.01), None), ta.IntegratedGradients(n_steps=2000)
     found, wanted = call(x), attributor.attribute(x, method=exact)
     own = np.abs(found["attributions"] - wanted.attributions).sum((1, 2, 3)) / np.abs(wanted.attributions).sum((1, 2, 3))
     assert set(found["status"]) == {b"converged"}
@@ -92,7 +108,7 @@ def test_deepshap_over_references_that_are_written_into_the_graph(attributor, x)
 def test_several_references_of_integrated_gradients_are_judged_by_their_mean(attributor, x):
     references = ta.several([ta.zeros(), ta.constant(1.0), ta.constant(-0.5)])
     found = explain(attributor, x, "integrated_gradients", baselines=references)(x)
-    wanted = attributor.attribute(x, baselines=references, method=ta.IntegratedGradients(n_steps=800))
+    wanted = attributor.attribute(x, baselines=references, method=ta.IntegratedGradients(n_steps=200))
     assert set(found["status"]) == {b"converged"}
     assert relative(found["attributions"], wanted.attributions) < 0.05
 
@@ -139,13 +155,14 @@ def test_a_number_of_orders_is_the_one_that_was_asked_for(attributor, x, orders)
     assert set(found["status"]) == {b"max_evaluations"}
 
 
-def test_a_target_and_a_baseline_come_with_the_call(attributor, x):
-    method = ta.IntegratedGradients(n_steps=5)
+def test_a_target_and_a_baseline_come_with_the_call(attributor, explained, x):
+    method = ta.IntegratedGradients(n_steps=9)
+    call = explained(method)
     own = np.random.default_rng(2).normal(size=x.shape).astype("float32")
-    found = explain(attributor, x, method, target=[0, 1, 2, 3, -1], baseline=own)(x)
+    found = call(x, target=[0, 1, 2, 3, -1], baseline=own)
     target = [0, 1, 2, 3, attributor.attribute(x, method="gradient").target[4]]
     assert relative(found["attributions"], attributor.attribute(x, target, own, method).attributions) < 1e-5
-    one = explain(attributor, x, method, target=[2], baseline=own[:1])(x)
+    one = call(x, target=[2], baseline=own[:1])
     assert relative(one["attributions"], attributor.attribute(x, 2, own[0], method).attributions) < 1e-5
 
 
@@ -153,28 +170,28 @@ def test_a_target_and_a_baseline_come_with_the_call(attributor, x):
     ("given", "words"),
     [({"target": [4]}, "from 0 to 3"), ({"target": [1, 2]}, "one for each example"), ({"target": [-2]}, "or -1")],
 )
-def test_what_does_not_fit_fails_when_it_runs(attributor, x, given, words):
+def test_what_does_not_fit_fails_when_it_runs(explained, x, given, words):
     with pytest.raises(tf.errors.InvalidArgumentError, match=words):
-        explain(attributor, x, "gradient", **given)(x)
+        explained("gradient")(x, **given)
 
 
 def test_an_output_without_classes_needs_a_target():
     keras.utils.set_random_seed(5)
     attributor = ta.Attributor(keras.Sequential([keras.Input((3,)), layers.Dense(2, "tanh"), layers.Dense(2)]))
     x = np.ones((2, 3), "float32")
-    found = explain(attributor, x, "gradient", target=[0, 1])(x)
+    call = explain(attributor, x, "gradient")
+    found = call(x, target=[0, 1])
     np.testing.assert_allclose(
         found["attributions"], attributor.attribute(x, [0, 1], method="gradient").attributions, atol=1e-6
     )
     with pytest.raises(tf.errors.InvalidArgumentError, match="from 0 to 1; got"):
-        explain(attributor, x, "gradient", target=[-1])(x)
+        call(x, target=[-1])
 
 
-def test_an_example_that_is_not_finite_spoils_no_other(attributor, x):
+def test_an_example_that_is_not_finite_spoils_no_other(explained, x):
     bad = x.copy()
     bad[1, 0, 0, 0] = np.nan
-    for method in ("integrated_gradients", "deeplift", ta.ShapleySampling(groups=BANDS)):
-        call = explain(attributor, x, method, batch_size=8)
+    for call in (explained(ta.IntegratedGradients(0.01), None), explained("deeplift"), explained(METHODS[-1])):
         found, good = call(bad), call(x)
         assert [one.decode() == "not_finite" for one in found["status"]] == [False, True, False, False, False]
         assert np.isnan(found["attributions"][1]).all()
@@ -213,7 +230,7 @@ def test_several_inputs_have_outputs_by_name():
     model = keras.Model([left, right], layers.Dense(3, activation="softmax")(layers.Concatenate()([left, right])))
     given = {"left": np.ones((3, 4), "float32"), "right": np.linspace(0, 1, 6, dtype="float32").reshape(3, 2)}
     attributor, method = ta.Attributor(model), ta.IntegratedGradients(n_steps=6)
-    found = explain(attributor, given, method, baseline_right=np.full((1, 2), 0.5, "float32"))(given)
+    found = explain(attributor, given, method)(given, baseline_right=np.full((1, 2), 0.5, "float32"))
     wanted = attributor.attribute(given, method=method, baselines={"right": np.full(2, 0.5)}).attributions
     for name in given:
         np.testing.assert_allclose(found[f"attributions_{name}"], wanted[name], atol=1e-6)
@@ -223,11 +240,11 @@ def test_a_model_of_a_fixed_batch_and_an_output_with_positions():
     keras.utils.set_random_seed(4)
     given = keras.Input((6, 3), batch_size=4)
     attributor = ta.Attributor(
-        keras.Model(given, layers.Dense(5, activation="softmax")(layers.LSTM(4, return_sequences=True)(given)))
+        keras.Model(given, layers.Dense(5, activation="softmax")(layers.SimpleRNN(4, return_sequences=True)(given)))
     )
     x = np.random.default_rng(0).normal(size=(6, 6, 3)).astype("float32")
     target = np.array([[2, 1], [5, 0], [0, 4], [3, 3], [1, 2], [4, 1]], np.int32)
-    found = explain(attributor, x, ta.IntegratedGradients(n_steps=7), target=target)(x)
+    found = explain(attributor, x, ta.IntegratedGradients(n_steps=7))(x, target=target)
     wanted = attributor.attribute(x, target, method=ta.IntegratedGradients(n_steps=7))
     assert relative(found["attributions"], wanted.attributions) < 1e-5
     np.testing.assert_array_equal(found["target"], target)

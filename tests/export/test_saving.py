@@ -17,15 +17,18 @@ from tests.conftest import assert_refused, make_cnn
 from tests.helpers.exported import relative
 
 METHOD = ta.IntegratedGradients(n_steps=6)
-# A process in which neither this package nor Keras can be imported.
+# A process in which neither this package nor Keras can be imported; it becomes the command that ships with TensorFlow.
 ALONE = """
-import sys
+import runpy, sys
 sys.modules.update(dict.fromkeys(("tf_attrib", "keras", "tf_keras")))
 import numpy as np, tensorflow as tf
 explain = tf.saved_model.load(sys.argv[1]).signatures["explain"]
 x = np.load(sys.argv[2])
 found = explain(image=tf.constant(x), target=tf.constant([-1]), baseline=tf.zeros((1, *x.shape[1:])))
 np.save(sys.argv[3], found["attributions"].numpy())
+if sys.argv[4:]:
+    sys.argv = sys.argv[4:]
+    runpy.run_path(sys.argv[0], run_name="__main__")
 """
 
 
@@ -41,8 +44,18 @@ def x():
 
 
 @pytest.fixture(scope="module")
-def written(cnn, tmp_path_factory):
-    return ta.Attributor(cnn).export(tmp_path_factory.mktemp("served") / "deep" / "1", METHOD, batch_size=8)
+def attributor(cnn):
+    return ta.Attributor(cnn)
+
+
+@pytest.fixture(scope="module")
+def wanted(attributor, x):
+    return attributor.attribute(x, method=METHOD)
+
+
+@pytest.fixture(scope="module")
+def written(attributor, tmp_path_factory):
+    return attributor.export(tmp_path_factory.mktemp("served") / "deep" / "1", METHOD, batch_size=8)
 
 
 def test_the_signatures_of_the_model_are_there_as_its_own_export_has_them(cnn, written, x, tmp_path):
@@ -53,23 +66,27 @@ def test_the_signatures_of_the_model_are_there_as_its_own_export_has_them(cnn, w
     np.testing.assert_allclose(ours(**{name: x})["output_0"], cnn(x), atol=1e-6)
 
 
-def test_a_process_without_this_package(cnn, written, x, tmp_path):
-    np.save(tmp_path / "x.npy", x)
-    arguments = [str(written), str(tmp_path / "x.npy"), str(tmp_path / "found.npy")]
-    subprocess.run([sys.executable, "-c", ALONE, *arguments], check=True, capture_output=True, cwd=tmp_path)
-    wanted = ta.Attributor(cnn).attribute(x, method=METHOD)
-    assert relative(np.load(tmp_path / "found.npy"), wanted.attributions) < 1e-5
-
-
-def test_the_command_that_ships_with_tensorflow_needs_the_inputs_alone(cnn, written, x, tmp_path):
-    np.save(tmp_path / "x.npy", x)
+@pytest.fixture(scope="module")
+def elsewhere(written, x, tmp_path_factory):
+    """What a process without this package found, and what TensorFlow's own command did in it: their folder."""
+    place = tmp_path_factory.mktemp("elsewhere")
+    np.save(place / "x.npy", x)
+    arguments = [str(written), str(place / "x.npy"), str(place / "found.npy")]
     command = str(Path(sys.executable).parent / "saved_model_cli")
     asked = ["run", "--dir", str(written), "--tag_set", "serve", "--signature_def", "explain"]
-    inputs = ["--inputs", f"image={tmp_path / 'x.npy'}", "--outdir", str(tmp_path)]
-    subprocess.run([sys.executable, command, *asked, *inputs], check=True, capture_output=True)
-    wanted = ta.Attributor(cnn).attribute(x, method=METHOD)
-    assert relative(np.load(tmp_path / "attributions.npy"), wanted.attributions) < 1e-5
-    np.testing.assert_array_equal(np.load(tmp_path / "target.npy"), wanted.target)
+    inputs = ["--inputs", f"image={place / 'x.npy'}", "--outdir", str(place)]
+    process = [sys.executable, "-c", ALONE, *arguments, command, *asked, *inputs]
+    subprocess.run(process, check=True, capture_output=True, cwd=place)
+    return place
+
+
+def test_a_process_without_this_package(wanted, elsewhere):
+    assert relative(np.load(elsewhere / "found.npy"), wanted.attributions) < 1e-5
+
+
+def test_the_command_that_ships_with_tensorflow_needs_the_inputs_alone(wanted, elsewhere):
+    assert relative(np.load(elsewhere / "attributions.npy"), wanted.attributions) < 1e-5
+    np.testing.assert_array_equal(np.load(elsewhere / "target.npy"), wanted.target)
 
 
 def test_inspect_says_what_it_holds_and_that_nothing_in_it_is_unsafe(written):
@@ -114,9 +131,9 @@ def test_what_holds_for_attribute_alone_is_said(cnn, tmp_path):
     assert any("XLA does not compile" in note for note in ta.inspect(path).explanation["notes"])
 
 
-def test_it_is_a_model_to_be_explained_itself(cnn, written, x):
+def test_it_is_a_model_to_be_explained_itself(wanted, written, x):
     found = ta.Attributor(written).attribute(x, method=METHOD)
-    assert relative(found.attributions, ta.Attributor(cnn).attribute(x, method=METHOD).attributions) < 1e-5
+    assert relative(found.attributions, wanted.attributions) < 1e-5
 
 
 def test_a_saved_model_without_its_source(cnn, x, tmp_path):
@@ -189,14 +206,13 @@ def test_a_model_of_tf_keras_is_left_as_it_was(tmp_path):
         (ta.ShapleySampling(max_evaluations=100), ("64 players", "coalitions at least")),
     ],
 )
-def test_methods_that_no_graph_can_evaluate(cnn, tmp_path, method, words):
+def test_methods_that_no_graph_can_evaluate(attributor, tmp_path, method, words):
     baselines = ta.dataset(np.zeros((2, 8, 8, 1), "float32")) if method == "expected_gradients" else None
-    assert_refused(lambda: ta.Attributor(cnn).export(tmp_path / "m", method, baselines), *words)
+    assert_refused(lambda: attributor.export(tmp_path / "m", method, baselines), *words)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_cannot_be_part_of_a_file(cnn, written, x, tmp_path):
-    attributor = ta.Attributor(cnn)
+def test_what_cannot_be_part_of_a_file(cnn, attributor, written, x, tmp_path):
     assert_refused(lambda: attributor.export(written, "gradient"), "there is something at")
     assert_refused(lambda: attributor.export(tmp_path / "m", baselines=ta.blur(2.0)), "follows each example", "'baseline'")
     called = ta.Attributor(cnn, eager=True)
@@ -209,26 +225,25 @@ def test_what_cannot_be_part_of_a_file(cnn, written, x, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_left_where_tensorflow_cannot_write(cnn, tmp_path, monkeypatch):
+def test_nothing_is_left_where_tensorflow_cannot_write(attributor, tmp_path, monkeypatch):
     def fails(*arguments, **named):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(tf.saved_model, "save", fails)
-    assert_refused(lambda: ta.Attributor(cnn).export(tmp_path / "m", "gradient"), "no space left")
+    assert_refused(lambda: attributor.export(tmp_path / "m", "gradient"), "no space left")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_path_below_a_file_and_one_that_starts_at_home(cnn, tmp_path, monkeypatch):
+def test_a_path_below_a_file_and_one_that_starts_at_home(attributor, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "file").touch()
-    attributor = ta.Attributor(cnn)
     assert_refused(lambda: attributor.export(tmp_path / "file" / "m", "gradient"), "cannot be made")
     assert attributor.export("~/m", "gradient") == tmp_path / "m"
     assert (tmp_path / "m" / "saved_model.pb").is_file()
 
 
 @pytest.mark.real
-def test_an_environment_of_tensorflow_alone(cnn, written, x, tmp_path):
+def test_an_environment_of_tensorflow_alone(wanted, written, x, tmp_path):
     np.save(tmp_path / "x.npy", x)
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     python = str(tmp_path / "venv" / "bin" / "python")
@@ -239,5 +254,4 @@ def test_an_environment_of_tensorflow_alone(cnn, written, x, tmp_path):
     assert "tf_attrib" not in names
     arguments = [str(written), str(tmp_path / "x.npy"), str(tmp_path / "found.npy")]
     subprocess.run([python, "-c", ALONE, *arguments], check=True, capture_output=True, cwd=tmp_path)
-    wanted = ta.Attributor(cnn).attribute(x, method=METHOD)
     assert relative(np.load(tmp_path / "found.npy"), wanted.attributions) < 1e-5

@@ -12,15 +12,11 @@ from tf_attrib.engine.program import Program
 
 from ..conftest import assert_refused
 from ..helpers.small_gpt import LENGTH, WORDS, from_embeddings, ids_of, small_gpt
+from ..helpers.small_gpt import attributor_of as attributor
 
 NAMES = ["<s>", *(f"word{i}" for i in range(1, WORDS))]
 PROMPT, NEXT = ids_of(6), ids_of(4, seed=1)
-EXACT = ta.IntegratedGradients(rule="gauss_legendre", n_steps=32)
-
-
-@functools.cache
-def attributor(**options):
-    return ta.Attributor(small_gpt(**options))
+EXACT = ta.IntegratedGradients(rule="gauss_legendre", n_steps=64)
 
 
 def log_probabilities(model, ids):
@@ -234,7 +230,7 @@ def test_a_sampler_of_ones_own_is_seeded():
         return rng.choice(len(values), p=np.exp(values) / np.exp(values).sum())
 
     made = [
-        ta.attribute_generation(attributor(), PROMPT, max_length=12, sampler=sampler, seed=seed, method="gradient_times_input")
+        ta.attribute_generation(attributor(), PROMPT, max_length=9, sampler=sampler, seed=seed, method="gradient_times_input")
         for seed in (1, 1, 2)
     ]
     assert made[0].rows == made[1].rows
@@ -250,13 +246,13 @@ def test_models_that_take_a_mask_or_one_length_or_end_in_a_softmax_give_the_same
 
 def test_a_function_will_do_as_a_model():
     model = attributor().model
-    found = ta.attribute_generation(lambda ids: model(ids), PROMPT, NEXT, method=EXACT)
-    expected = ta.attribute_generation(attributor(), PROMPT, NEXT, method=EXACT)
+    found = ta.attribute_generation(lambda ids: model(ids), PROMPT, NEXT, method="gradient_times_input")
+    expected = ta.attribute_generation(attributor(), PROMPT, NEXT, method="gradient_times_input")
     np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-4)
 
 
 def test_the_log_probability_of_any_head_is_a_unit_of_its_own():
-    model = attributor(head="softmax").model
+    model = small_gpt(head="softmax", blocks=0)
     ids = np.concatenate([PROMPT, NEXT])[None]
     found = ta.Attributor(model, of="log_probability").attribute(ids, target=(4, 3))
     np.testing.assert_allclose(found.scores[0], np.log(model(ids)[0, 4, 3]), rtol=1e-4)
@@ -276,7 +272,7 @@ def test_rows_that_are_attributed_in_turn_are_those_of_one_go(monkeypatch):
 @pytest.mark.parametrize("block", [None, 1])
 def test_tokens_of_one_text_share_the_passes_that_score_it(monkeypatch, block):
     """However many are explained: the text and two with others behind a place of it, then both ends of all paths."""
-    one, following = ta.Attributor(small_gpt(), batch_size=block), ids_of(9, seed=4)
+    one, following = ta.Attributor(small_gpt(), batch_size=block) if block else attributor(), ids_of(5, seed=4)
     options = {"method": EXACT, "baselines": ta.token(2)}
     ta.attribute_generation(one, PROMPT, following, **options)  # it is looked at whether rows share a block
     rows, values = [], Fetching._values
@@ -289,15 +285,15 @@ def test_tokens_of_one_text_share_the_passes_that_score_it(monkeypatch, block):
     found = ta.attribute_generation(one, PROMPT, following, **options)
     assert rows == [3, 2]
     model, whole = one.model, np.concatenate([PROMPT, following])
-    logs = [log_probabilities(model, ids)[np.arange(5, 14), following] for ids in (whole, np.full(15, 2))]
+    logs = [log_probabilities(model, ids)[np.arange(5, 10), following] for ids in (whole, np.full(11, 2))]
     np.testing.assert_allclose(found.scores, logs[0], rtol=1e-4)
     np.testing.assert_allclose(found.attribution.baseline_scores, logs[1], rtol=1e-4)
-    alone = [ta.attribute_generation(one, PROMPT, following, targets=[i], **options) for i in range(9)]
+    alone = [ta.attribute_generation(one, PROMPT, following, targets=[i], **options) for i in range(5)]
     np.testing.assert_allclose(found.attributions, np.concatenate([each.attributions for each in alone]), atol=1e-6)
 
 
 def test_a_device_without_room_for_a_block_goes_on_in_halves(monkeypatch):
-    expected = ta.attribute_generation(attributor(), PROMPT, NEXT, method=EXACT)
+    expected = ta.attribute_generation(attributor(blocks=0), PROMPT, NEXT, method=EXACT)
     call, sizes = Program.__call__, []
 
     def called(self, tables, rows):
@@ -307,32 +303,34 @@ def test_a_device_without_room_for_a_block_goes_on_in_halves(monkeypatch):
         return call(self, tables, rows)
 
     monkeypatch.setattr(Program, "__call__", called)
-    found = ta.attribute_generation(ta.Attributor(small_gpt()), PROMPT, NEXT, method=EXACT)
+    found = ta.attribute_generation(ta.Attributor(small_gpt(blocks=0)), PROMPT, NEXT, method=EXACT)
     np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-5)
     assert sizes[0] > 20 >= sizes[-1]
-    assert sum(size for size in sizes if size <= 20) == 4 * 33  # 32 nodes and the input itself, of each token
+    assert sum(size for size in sizes if size <= 20) == 4 * 65  # 64 nodes and the input itself, of each token
 
 
 def test_blocks_follow_the_length_of_a_text_and_the_memory_that_is_stated(monkeypatch):
     call, sizes, largest = Program.__call__, [], {}
     monkeypatch.setattr(Program, "__call__", lambda self, tables, rows: sizes.append(len(rows)) or call(self, tables, rows))
-    for memory in (2**20, 2**21):
-        one = ta.Attributor(small_gpt(), memory=memory)
+    for memory in (2**15, 2**16):
+        one = ta.Attributor(small_gpt(blocks=0), memory=memory)
         for length in (6, 14):
             sizes.clear()
             found = ta.attribute_generation(one, ids_of(length), NEXT[:2], method=EXACT)
             largest[memory, length] = max(sizes)
-    expected = ta.attribute_generation(attributor(), ids_of(14), NEXT[:2], method=EXACT)
+    expected = ta.attribute_generation(attributor(blocks=0), ids_of(14), NEXT[:2], method=EXACT)
     np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-5)
-    assert largest[2**20, 14] < largest[2**20, 6] < largest[2**21, 6]
-    assert largest[2**20, 14] < largest[2**21, 14]
+    assert largest[2**15, 14] < largest[2**15, 6] < largest[2**16, 6]
+    assert largest[2**15, 14] < largest[2**16, 14]
 
 
 def test_text_is_read_by_a_layer_or_a_function():
+    plain = {"method": "gradient_times_input"}
     layer = tf.keras.layers.TextVectorization(vocabulary=[f"w{i}" for i in range(WORDS - 2)], output_sequence_length=12)
-    found = ta.attribute_generation(attributor(), "w1 w2 w3", "w4 w5", tokenizer=layer, method="gradient_times_input")
+    found = ta.attribute_generation(attributor(), "w1 w2 w3", "w4 w5", tokenizer=layer, **plain)
     assert found.columns == ("w1", "w2", "w3", "w4", "w5")
-    letters = ta.attribute_generation(attributor(), "abc", "de", tokenizer=lambda text: [ord(one) - 96 for one in text])
+    numbers = lambda text: [ord(one) - 96 for one in text]  # noqa: E731
+    letters = ta.attribute_generation(attributor(), "abc", "de", tokenizer=numbers, **plain)
     assert letters.columns == ("1", "2", "3", "4", "5")
 
 
@@ -372,7 +370,7 @@ def test_what_does_not_fit_is_refused():
 
 def test_a_model_that_sees_what_fills_its_input_up_is_refused():
     """Of one token nothing else is written behind it, but inputs of one length are filled up."""
-    see_all, causal = (ta.Attributor(small_gpt(causal=causal, length=LENGTH)) for causal in (False, True))
+    see_all, causal = attributor(causal=False, length=LENGTH), attributor(length=LENGTH)
     for method in ("integrated_gradients", "ablation"):
         assert_refused(lambda how=method: ta.attribute_generation(see_all, PROMPT, NEXT[:1], method=how), "not causal")
         assert len(ta.attribute_generation(causal, PROMPT, NEXT[:1], method=method)) == 1
@@ -398,7 +396,8 @@ def test_positions_that_are_made_of_the_ids_are_no_tokens():
     places = tf.keras.layers.Embedding(20, 4, name="places", embeddings_initializer=wide)
     head = tf.keras.layers.Dense(WORDS, kernel_initializer=wide)
     counted = tf.keras.ops.cumsum(tf.keras.ops.ones_like(ids), 1) - 1
-    found = ta.attribute_generation(tf.keras.Model(ids, head(tf.keras.ops.gelu(words + places(counted)))), PROMPT, NEXT)
+    one = tf.keras.Model(ids, head(tf.keras.ops.gelu(words + places(counted))))
+    found = ta.attribute_generation(one, PROMPT, NEXT, method="gradient_times_input")
     # each word here follows from the one in front of it alone
     assert (np.count_nonzero(found.attributions, 1) == 1).all()
     assert found.attributions[np.arange(4), np.arange(5, 9)].all()

@@ -9,7 +9,7 @@ from tf_attrib.graph.traced.heads_and_lookups import ancestors
 from tf_attrib.graph.traced.positionwise import at_position
 
 from ..conftest import assert_refused
-from ..helpers.small_gpt import WIDTH, WORDS, ids_of, small_gpt
+from ..helpers.small_gpt import WIDTH, WORDS, attributor_of, ids_of, small_gpt
 
 RNG = np.random.default_rng(0)
 VALUES = RNG.normal(size=(4, 5, 6)).astype("float32")
@@ -53,8 +53,13 @@ TENSORS = {
 }
 
 
-@pytest.mark.parametrize("name", TENSORS)
-@pytest.mark.parametrize("several", [False, True])
+@pytest.mark.parametrize(
+    ("name", "several"),
+    [(name, False) for name in TENSORS]
+    + [("block", True), ("a product of positions", True), ("one position for all", True)]
+    + [pytest.param(name, True, marks=pytest.mark.slow) for name in ("two blocks", "one row for all", "heads")]
+    + [pytest.param(name, True, marks=pytest.mark.slow) for name in TENSORS if name.startswith(("the largest", "one of"))],
+)
 def test_what_is_picked_is_that_of_the_whole(name, several):
     make, wide, picked_once = TENSORS[name]
     position = np.stack([POSITION, POSITION[::-1]], 1) if several else POSITION
@@ -86,10 +91,19 @@ def test_a_position_that_is_not_there_is_an_error():
         picked(VALUES[:, :1], POSITION)
 
 
-@pytest.mark.parametrize("rows", [1, 8])
-@pytest.mark.parametrize("index", [POSITION, np.stack([POSITION, POSITION], 1)], ids=["one", "several"])
-@pytest.mark.parametrize("make", [lambda values: tf.tanh(values), lambda values: values + values[:, :1]])
-def test_another_number_of_rows_is_an_error(rows, index, make):
+SEVERAL = np.stack([POSITION, POSITION], 1)
+
+
+def beside_the_first(values):
+    return values + values[:, :1]
+
+
+@pytest.mark.parametrize(
+    ("make", "index", "rows"),
+    [(tf.tanh, POSITION, 1), (tf.tanh, SEVERAL, 8), (beside_the_first, POSITION, 8), (beside_the_first, SEVERAL, 1)],
+    ids=["one of one", "several of more", "one of more, beside the first", "several of one, beside the first"],
+)
+def test_another_number_of_rows_is_an_error(make, index, rows):
     @tf.function(autograph=False, input_signature=[tf.TensorSpec([None, None, 6]), tf.TensorSpec(index.shape, tf.int32)])
     def picked(values, position):
         return at_position(make(values), position)
@@ -143,7 +157,7 @@ def test_positions_on_several_axes():
 
 
 def test_the_last_block_of_a_language_model_is_computed_where_it_is_explained_alone():
-    attributor = ta.Attributor(small_gpt(), of=ta.token_score([[3]], [[2]], [[1.0]]))
+    attributor = ta.Attributor(small_gpt(blocks=2), of=ta.token_score([[3]], [[2]], [[1.0]]))
     session, _, _ = attributor.prepare(ids_of(6)[None])
     score, _ = session.function.chosen()
     wide = [
@@ -156,10 +170,10 @@ def test_the_last_block_of_a_language_model_is_computed_where_it_is_explained_al
     assert not any("up_1" in name or "logits" in name for name in wide)
 
 
-@pytest.mark.parametrize("at", ["final", "down_1", "up_1", "norm_mlp_1"])
+@pytest.mark.parametrize("at", ["final", "down_0", "up_0", "norm_mlp_0"])
 def test_layers_of_the_last_block_are_attributed_to(at):
     """What is selected is not gone past."""
-    model, ids = small_gpt(), ids_of(6)[None]
+    model, ids = attributor_of().model, ids_of(6)[None]
     attributor = ta.Attributor(model, at=at, of=ta.token_score([[3]], [[2]], [[1.0]], of="logits"))
     found = attributor.attribute(ids, method="gradient").attributions
     assert np.abs(found[0, 3]).min() > 0

@@ -8,12 +8,9 @@ from tf_attrib.export.plan import planned, predicts
 from tf_attrib.methods import as_method
 
 
-def explain(attributor, inputs, method, baselines=None, batch_size=None, seed=0, **given):
-    """What the signature that `attributor.export` writes gives for these inputs, without a file between.
-
-    Args:
-        given: baselines and targets that come with the call, by their names in the signature.
-    """
+def explain(attributor, inputs, method, baselines=None, batch_size=None, seed=0):
+    """The signature that `attributor.export` writes, without a file between: a function of inputs like these, and of baselines
+    and targets that come with the call, by their names."""
     method = as_method(method)
     function = attributor.prepare(inputs)[0].function
     target = None if predicts(function) else 0 if function.target_rank == 1 else (0,) * function.target_rank
@@ -21,7 +18,7 @@ def explain(attributor, inputs, method, baselines=None, batch_size=None, seed=0,
     explaining = Explaining(planned(method, work, batch_size, seed), work.session.input_names)
     function, parameters = explaining.function(), explaining.parameters()
 
-    def call(values):
+    def call(values, **given):
         inputs = values if isinstance(values, dict) else dict.fromkeys(explaining.names, values)
         found = {name: tf.constant(inputs[name if name in inputs else key]) for key, name in explaining.names.items()}
         found |= {name: tf.constant(value) for name, value in given.items()}

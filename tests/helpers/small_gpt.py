@@ -1,8 +1,12 @@
 """A small GPT in Keras layers: token ids (batch, length) to logits (batch, length, vocabulary)."""
 
+import functools
+
 import keras
 import numpy as np
 from keras import layers, ops
+
+import tf_attrib as ta
 
 WORDS, WIDTH, LENGTH = 23, 8, 16
 
@@ -18,8 +22,8 @@ class Positions(layers.Layer):
         return x + self.table[: ops.shape(x)[1]]
 
 
-def small_gpt(causal=True, masked=False, head=None, length=None, blocks=2, seed=0):
-    """Two blocks of attention; `masked` takes a dict with "padding_mask" beside "token_ids"; `head` None or "softmax"."""
+def small_gpt(causal=True, masked=False, head=None, length=None, blocks=1, seed=0):
+    """Blocks of attention; `masked` takes a dict with "padding_mask" beside "token_ids"; `head` None or "softmax"."""
     keras.utils.set_random_seed(seed)
     ids = keras.Input((length,), dtype="int32", name="token_ids")
     mask = keras.Input((length,), dtype="bool", name="padding_mask") if masked else None
@@ -37,11 +41,17 @@ def small_gpt(causal=True, masked=False, head=None, length=None, blocks=2, seed=
     return keras.Model({"token_ids": ids, "padding_mask": mask} if masked else ids, logits)
 
 
-def from_embeddings(model, embedded, blocks=2):
+@functools.cache
+def attributor_of(**options):
+    """What is traced and compiled for one test serves the next: nobody may change it."""
+    return ta.Attributor(small_gpt(**options))
+
+
+def from_embeddings(model, embedded):
     """Logits (rows, length, words) for embeddings (rows, length, width), by the layers of the causal model in their order."""
     layer = model.get_layer
     x = layer("positions")(embedded)
-    for i in range(blocks):
+    for i in range(sum(one.name.startswith("attention_") for one in model.layers)):
         y = layer(f"norm_{i}")(x)
         x = x + layer(f"attention_{i}")(y, y, use_causal_mask=True)
         x = x + layer(f"down_{i}")(layer(f"up_{i}")(layer(f"norm_mlp_{i}")(x)))

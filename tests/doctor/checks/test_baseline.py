@@ -276,12 +276,13 @@ def digits():
 
 def test_a_trained_digits_net_is_healthy(digits):
     model, x = digits
-    report = ta.diagnose(ta.Attributor(model), x, default_class=10)
+    attributor = ta.Attributor(model)
+    report = ta.diagnose(attributor, x, default_class=10)
     assert report.healthy, report
     assert report["baseline_default_class"].severity == "passed"
     assert report["dead_units"].severity == "passed"
     assert report["repeatable"].severity == "passed"
-    single = ta.diagnose(ta.Attributor(model), x[:1], default_class=10)
+    single = ta.diagnose(attributor, x[:1], default_class=10)
     assert single.healthy, single
 
 

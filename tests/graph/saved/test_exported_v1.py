@@ -6,7 +6,7 @@ import tensorflow as tf
 
 import tf_attrib as ta
 
-from ...conftest import assert_refused, make_text
+from ...conftest import assert_refused, make_recurrent_text
 from .test_exported import IDS, RULE, assert_same
 
 v1 = tf.compat.v1
@@ -202,11 +202,12 @@ def freeze(path, function, spec, lower=False):
 
 
 def test_a_frozen_graph(tmp_path):
-    model, spec = make_text(), tf.TensorSpec([None, 10], tf.int32, "tokens")
+    model, spec = make_recurrent_text(), tf.TensorSpec([None, 10], tf.int32, "tokens")
     attributor = ta.Attributor(freeze(tmp_path / "frozen.pb", lambda tokens: model(tokens), spec))
     assert list(attributor.model.specs) == ["tokens"]
-    assert_same(ta.Attributor(model), attributor, IDS)
-    assert_same(ta.Attributor(model), attributor, {"tokens": IDS})
+    known = ta.Attributor(model)
+    assert_same(known, attributor, IDS)
+    assert_same(known, attributor, {"tokens": IDS})
     assert_refused(lambda: ta.Attributor(tmp_path / "frozen.pb", signature="serving_default"), "frozen", "signature")
     lowered = ta.Attributor(freeze(tmp_path / "lowered.pb", lambda tokens: model(tokens), spec, lower=True))
     assert_refused(lambda: lowered.attribute(IDS), "loop around", "lower_control_flow=False", "TensorFlow 1")

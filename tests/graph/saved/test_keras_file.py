@@ -28,14 +28,14 @@ def test_a_file_gives_the_numbers_of_its_model(library, ending, tmp_path):
     model = make(library)
     path = tmp_path / f"model{ending}"
     model.save(path)
-    expected = ta.Attributor(model).attribute(X)
+    expected = ta.Attributor(model).attribute(X, method="gradient")
     for given in (path, str(path)):
         attributor = ta.Attributor(given)
         assert type(attributor.model).__module__.split(".")[0] == library.__name__
-        result = attributor.attribute(X)
+        result = attributor.attribute(X, method="gradient")
         np.testing.assert_array_equal(result.attributions, expected.attributions)
         np.testing.assert_array_equal(result.scores, expected.scores)
-    hidden = ta.Attributor(path, at="hidden", of="logits").attribute(X)
+    hidden = ta.Attributor(path, at="hidden", of="logits").attribute(X, method="gradient")
     assert hidden.attributions.shape == (3, 5)
 
 

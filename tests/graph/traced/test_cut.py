@@ -13,7 +13,7 @@ from tf_attrib.graph.traced import activations
 from tf_attrib.graph.traced.cut import Cut, Port
 from tf_attrib.graph.traced.trace import trace
 
-from ...conftest import make_cnn, make_text
+from ...conftest import make_cnn, make_recurrent_text
 
 IMAGES = np.random.default_rng(0).uniform(size=(3, 8, 8, 1)).astype("float32")
 
@@ -55,7 +55,7 @@ def test_what_is_fed_and_what_is_read_may_be_fetched():
 
 
 def test_loops_lookups_and_masks(ids):
-    model = make_text()
+    model = make_recurrent_text()
     traced = trace(model, {None: tf.TensorSpec((None, 10), tf.int32)})
     (output,), (entry,) = traced.outputs.values(), traced.inputs.values()
     cut = Cut(traced, {"x": Port(entry)}, {"y": Port(output)})
@@ -68,7 +68,7 @@ def test_loops_lookups_and_masks(ids):
 
 def attention_net(pool):
     entry = keras.Input((None, 6), name="x")
-    hidden = layers.MultiHeadAttention(2, 3)(entry, entry)
+    hidden = layers.MultiHeadAttention(1, 3)(entry, entry)
     hidden = layers.Dense(5, activation="gelu")(layers.LayerNormalization()(entry + hidden))
     return keras.Model(entry, layers.Dense(3)(hidden[:, 0] if pool else hidden))
 

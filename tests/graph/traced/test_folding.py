@@ -97,12 +97,16 @@ def test_every_kind_of_attribution_is_as_without_folding(as_written):
     model = net([layers.Conv2D(4, 3), layers.DepthwiseConv2D(3)])
     x = images(model)
     methods = ["integrated_gradients", ta.IntegratedGradients(n_steps=7), "occlusion", "deeplift", "grad_cam"]
-    found = [ta.Attributor(model).attribute(x, 0, method=method) for method in methods]
+    attributor = ta.Attributor(model)
+    found = [attributor.attribute(x, 0, method=method) for method in methods]
+    assert kernels(attributor)[0]
     as_written()
+    plain = ta.Attributor(model)
     for method, one in zip(methods, found, strict=True):
-        other = ta.Attributor(model).attribute(x, 0, method=method)
+        other = plain.attribute(x, 0, method=method)
         np.testing.assert_allclose(one.attributions, other.attributions, rtol=1e-10, atol=1e-13, err_msg=str(method))
         np.testing.assert_array_equal(one.evaluations, other.evaluations)
+    assert not kernels(plain)[0]
 
 
 def test_variables_stay_live():

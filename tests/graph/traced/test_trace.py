@@ -22,7 +22,7 @@ def test_a_mask_leaves_a_nested_model_with_its_vectors(library):
 
     inner, outer = tokens(), tokens()
     encoder = library.Model(inner, library.layers.Embedding(20, 4, mask_zero=True, name="words")(inner))
-    model = library.Model(outer, library.layers.Dense(2, activation="softmax")(library.layers.LSTM(4)(encoder(outer))))
+    model = library.Model(outer, library.layers.Dense(2, activation="softmax")(library.layers.SimpleRNN(4)(encoder(outer))))
     model.set_weights([RNG.normal(size=weight.shape) for weight in model.weights])
     ids = RNG.integers(1, 20, (3, 6))
     ids[:, 3:] = 0
@@ -35,7 +35,7 @@ def test_a_mask_leaves_a_nested_model_with_its_vectors(library):
 def test_masked_float_ids_are_token_ids():
     tokens = keras.Input((6,), name="tokens")
     vectors = layers.Embedding(20, 4, mask_zero=True, name="words", embeddings_initializer=spread())(tokens)
-    model = keras.Model(tokens, layers.Dense(2, activation="softmax")(layers.LSTM(4)(vectors)))
+    model = keras.Model(tokens, layers.Dense(2, activation="softmax")(layers.SimpleRNN(4)(vectors)))
     result = ta.Attributor(model).attribute(RNG.integers(1, 20, (3, 6)).astype("float32"), method=FINE)
     assert result.attributions.shape == (3, 6, 4)
     np.testing.assert_allclose(result.totals, result.difference, atol=1e-4)
