@@ -130,7 +130,18 @@ if hasattr(layers, "AdaptiveMaxPooling2D"):  # since Keras 3.13
     LAYERS["AdaptivePooling"] = lambda: image(layers.AdaptiveAveragePooling2D(3), layers.AdaptiveMaxPooling2D(2))
 
 
-@pytest.mark.parametrize("name", LAYERS)
+def test_every_operation_of_the_activations_of_keras_has_a_rule():
+    """One after the other, in one net."""
+    model, _ = sequence(layers.Dense(4), *(layers.Activation(name) for name in ACTIVATIONS))
+    covered = ta.coverage(ta.Attributor(model))
+    assert covered.uncovered == (), covered
+    assert sum(row.count for row in covered.rows) > len(ACTIVATIONS)
+
+
+ONE_BY_ONE = [pytest.param(name, marks=pytest.mark.slow) if name[11:] in ACTIVATIONS else name for name in LAYERS]
+
+
+@pytest.mark.parametrize("name", ONE_BY_ONE)
 def test_every_operation_of_the_layers_of_keras_has_a_rule(name):
     model, _ = LAYERS[name]()
     covered = ta.coverage(ta.Attributor(model))
