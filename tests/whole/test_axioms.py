@@ -93,8 +93,8 @@ def exact(name):
     return ta.METHODS[name](n_steps=40) if METHODS[name].control is not None else METHODS[name]
 
 
-# Draws until something is sure take long in small blocks, and so do segments of images; what is held does not depend on how many
-# there are.
+# Draws until something is sure take long in small blocks, and so do segments of images: what is held does not depend on how
+# many there are.
 FEWER = {
     "shapley_sampling": {"max_evaluations": 400},
     "kernel_shap": {"max_evaluations": 400},
