@@ -15,6 +15,8 @@ from ..helpers.layered import RNG, attributor_of, chained, nets
 
 pytestmark = pytest.mark.usefixtures("double")
 FINE = 160
+# A loop of few operations in every run, the gates of an LSTM and a GRU by hand.
+KINDS = ("mlp", "cnn", "rnn", pytest.param("lstm", marks=pytest.mark.slow))
 
 
 @functools.cache
@@ -48,7 +50,7 @@ def moved(front, x, alphas, step=1e-5):
     return np.stack([(at(alpha + step) - at(alpha - step)) / (2 * step) for alpha in alphas])
 
 
-@pytest.mark.parametrize("kind", ["mlp", "cnn", "lstm"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_conductance_is_that_of_a_plain_loop_with_finite_differences(kind):
     _, front, _, x = nets(kind)
     result = attributor_of(kind, "seen").attribute(x, target=1, method=ta.Conductance(n_steps=24))
@@ -61,7 +63,7 @@ def test_conductance_is_that_of_a_plain_loop_with_finite_differences(kind):
     np.testing.assert_allclose(result.gap, 0, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "cnn", "lstm"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_internal_influence_is_the_mean_gradient_of_a_plain_loop(kind):
     *_, x = nets(kind)
     result = attributor_of(kind, "seen").attribute(x, target=2, method=ta.InternalInfluence(n_steps=24))
@@ -71,7 +73,7 @@ def test_internal_influence_is_the_mean_gradient_of_a_plain_loop(kind):
     assert np.abs(result.attributions).max() > 1e-4
 
 
-@pytest.mark.parametrize("kind", ["mlp", "cnn", "lstm"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", [ta.Conductance, ta.InternalInfluence])
 def test_the_stated_accuracy_is_kept(kind, method):
     *_, x = nets(kind)
@@ -138,13 +140,13 @@ def test_what_goes_around_a_layer_is_the_gap():
     result = attributor.attribute(x, method=ta.Conductance(n_steps=80))
     back = chained(model.layers[-2:])
     nodes, weights = np.polynomial.legendre.leggauss(80)
-    expected = np.zeros((3, 4))
-    for alpha, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+    expected, alphas = np.zeros((3, 4)), (nodes + 1) / 2
+    for alpha, weight, velocity in zip(alphas, weights / 2, moved(model.get_layer("seen"), x, alphas), strict=True):
         y = tf.constant(np.asarray(model.get_layer("seen")(alpha * x)))
         with tf.GradientTape() as tape:
             tape.watch(y)
             score = back(y + alpha * x)[:, 0]
-        expected += weight * tape.gradient(score, y).numpy() * moved(model.get_layer("seen"), x, [alpha])[0]
+        expected += weight * tape.gradient(score, y).numpy() * velocity
     np.testing.assert_allclose(result.attributions, expected, atol=1e-8)
     assert np.abs(result.gap).min() > 1e-3
     np.testing.assert_allclose(result.gap, expected.sum(1) - result.difference, atol=1e-8)
