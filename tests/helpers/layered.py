@@ -45,6 +45,9 @@ def _made(kind):
             layers.Conv2D(3, 2, activation="elu", name="seen"),
         ]
         back, x = [layers.GlobalAveragePooling2D()], RNG.normal(size=(3, 9, 9, 2))
+    elif kind == "rnn":
+        shape, front, back = (6, 3), [layers.SimpleRNN(4, return_sequences=True, name="seen")], [layers.SimpleRNN(5)]
+        x = RNG.normal(size=(3, 6, 3))
     elif kind == "lstm":
         shape, front, back = (6, 3), [layers.LSTM(4, return_sequences=True, name="seen")], [layers.GRU(5)]
         x = RNG.normal(size=(3, 6, 3))

@@ -8,8 +8,9 @@ from keras import layers
 
 import tf_attrib as ta
 
-from ..conftest import assert_refused, make_text
+from ..conftest import assert_refused, make_recurrent_text
 from ..helpers.bins import one_hot_bins
+from ..helpers.shared import attributor_for
 
 CITIES = ["ulm", "bonn", "köln"]
 X = {
@@ -55,7 +56,7 @@ METHODS = {"ablation": ta.Ablation(), "occlusion": ta.Occlusion(), "wide": ta.Oc
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("at", [None, "inputs"])
 def test_a_table_of_all_types_by_hand(model, method, at):
-    result = ta.Attributor(model, at=at).attribute(X, 1, GIVEN, METHODS[method])
+    result = attributor_for(model, at=at).attribute(X, 1, GIVEN, METHODS[method])
     assert list(result.attributions) == list(X)
     assert not result.left_out
     whole = scores(model, X, 1)
@@ -69,7 +70,7 @@ def test_a_table_of_all_types_by_hand(model, method, at):
 
 def test_groups_over_columns_of_several_types(model):
     groups = {"age": np.array([0]), "city": np.array([1]), "grade": np.array([1]), "income": np.array([0])}
-    result = ta.Attributor(model).attribute(X, 1, GIVEN, ta.Ablation(groups))
+    result = attributor_for(model).attribute(X, 1, GIVEN, ta.Ablation(groups))
     for names in (("age", "income"), ("city", "grade")):
         lost = scores(model, X, 1) - scores(model, without(names), 1)
         for name in names:
@@ -80,7 +81,7 @@ def test_groups_over_columns_of_several_types(model):
 def test_files_give_what_the_model_gives(model, tmp_path, ending):
     path = tmp_path / f"table{'' if ending == 'export' else ending}"
     model.export(path, verbose=False) if ending == "export" else model.save(path)
-    expected = ta.Attributor(model).attribute(X, 2, GIVEN, "ablation").attributions
+    expected = attributor_for(model).attribute(X, 2, GIVEN, "ablation").attributions
     found = ta.Attributor(path).attribute(X, 2, GIVEN, "ablation").attributions
     for name in X:
         np.testing.assert_allclose(found[name], expected[name], atol=1e-6)
@@ -94,7 +95,7 @@ def test_one_input_by_name_leaves_the_others_as_they_are(model):
 
 
 def test_the_default_baseline_is_nothing_of_each_type_and_says_so(model):
-    result = ta.Attributor(model).attribute(X, 1, method="ablation")
+    result = attributor_for(model).attribute(X, 1, method="ablation")
     nothing = {"age": np.zeros((3, 1), "float32"), "city": np.full((3, 1), "", object), "grade": np.zeros((3, 1), "int32"),
                "income": np.zeros((3, 1), "float32")}  # fmt: skip
     np.testing.assert_allclose(result.baseline_scores, scores(model, nothing, 1), atol=1e-6)
@@ -123,7 +124,7 @@ def test_booleans_and_examples_without_axes(method):
 
 
 def test_ids_as_they_are_and_at_their_embeddings(ids):
-    model = make_text()
+    model = make_recurrent_text()
     raw = ta.Attributor(model, at="inputs").attribute(ids, 1, ta.constant(7), "ablation")
     assert raw.attributions.shape == ids.shape
     for place in range(3):
@@ -132,7 +133,7 @@ def test_ids_as_they_are_and_at_their_embeddings(ids):
         lost = np.asarray(model(ids))[:, 0] - np.asarray(model(other))[:, 0]
         np.testing.assert_allclose(raw.attributions[:, place], lost, atol=1e-6)
     # without a word of where, words are still taken away by the zero vector of their embedding
-    assert ta.Attributor(model).attribute(ids, 1, method="ablation").attributions.ndim == 3
+    assert attributor_for(model).attribute(ids, 1, method="ablation").attributions.ndim == 3
 
 
 def test_typical_is_the_median_and_what_is_most_frequent(model):
@@ -142,20 +143,20 @@ def test_typical_is_the_median_and_what_is_most_frequent(model):
         "grade": np.array([[1], [1], [3]]),
         "income": np.array([[9.0], [0.25], [0.0]]),
     }
-    found = ta.Attributor(model).attribute(X, 1, ta.typical(samples), "ablation")
+    found = attributor_for(model).attribute(X, 1, ta.typical(samples), "ablation")
     np.testing.assert_allclose(found.baseline_scores, scores(model, without(X), 1), atol=1e-6)
 
 
 def test_several_baselines_of_text_are_averaged(model):
     several = ta.dataset({"age": [[55.0], [20.0]], "city": [["bonn"], ["ulm"]], "grade": [[1], [2]], "income": [[0.25], [1.0]]})
-    found = ta.Attributor(model).attribute(X, 1, several, "ablation").attributions["city"][:, 0]
+    found = attributor_for(model).attribute(X, 1, several, "ablation").attributions["city"][:, 0]
     whole = scores(model, X, 1)
     each = [scores(model, X | {"city": np.full((3, 1), city, object)}, 1) for city in ("bonn", "ulm")]
     np.testing.assert_allclose(found, whole - np.mean(each, 0), atol=1e-6)
 
 
 def test_results_of_text_are_kept(model, tmp_path):
-    found = ta.Attributor(model).attribute(X, 1, GIVEN, "ablation")
+    found = attributor_for(model).attribute(X, 1, GIVEN, "ablation")
     again = ta.load(found.save(tmp_path / "kept"))
     np.testing.assert_array_equal(again.attributions["city"], found.attributions["city"])
     assert again.inputs["city"].tolist() == X["city"].tolist()
@@ -173,4 +174,4 @@ def test_results_of_text_are_kept(model, tmp_path):
     ],
 )
 def test_what_does_not_fit_is_refused(model, at, baselines, method, words):
-    assert_refused(lambda: ta.Attributor(model, at=at).attribute(X, 1, baselines, method), *words)
+    assert_refused(lambda: attributor_for(model, at=at).attribute(X, 1, baselines, method), *words)

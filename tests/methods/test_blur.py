@@ -9,6 +9,7 @@ import tf_attrib as ta
 from tf_attrib.methods.blur import Blurred
 
 from ..conftest import assert_refused
+from ..helpers.shared import attributor_for
 
 IMAGES = np.random.default_rng(0).uniform(size=(2, 9, 7, 3)).astype("float32")
 MODES = {"reflect": "reflect", "zeros": "constant"}
@@ -46,7 +47,7 @@ def dense(image, sigma, border, steps=4000):
 def test_what_converged_is_as_accurate_as_it_says(border):
     reference = np.stack([dense(image, 5.0, border) for image in IMAGES])
     for tolerance in (0.05, 0.005):
-        found = ta.Attributor(score).attribute(IMAGES, method=ta.BlurIG(tolerance, max_sigma=5, border=border))
+        found = attributor_for(score).attribute(IMAGES, method=ta.BlurIG(tolerance, max_sigma=5, border=border))
         error = np.abs(found.attributions - reference).sum((1, 2, 3)) / np.abs(reference).sum((1, 2, 3))
         assert found.converged.all()
         assert (error <= tolerance).all(), error
@@ -63,7 +64,7 @@ def test_what_is_uniform_gets_nothing_but_at_a_border_of_zeros():
 
 
 def test_every_argument_changes_the_result_and_the_words_say_so():
-    attributor = ta.Attributor(score)
+    attributor = attributor_for(score)
     usual = attributor.attribute(IMAGES, method="blur_ig")
     assert usual.method == "BlurIG(tolerance=0.05)"
     assert usual.baseline == "the input blurred, sigma the longest side"
@@ -88,7 +89,7 @@ def test_signals_and_positions_of_embeddings_are_blurred_along_one_axis():
 
 
 def test_what_does_not_fit_is_refused():
-    attributor = ta.Attributor(score)
+    attributor = attributor_for(score)
     assert_refused(lambda: ta.BlurIG(max_sigma=0), "max_sigma", "0")
     assert_refused(lambda: ta.BlurIG(border="wrap"), "'reflect', 'zeros'", "'wrap'")
     assert_refused(lambda: attributor.attribute(IMAGES, method="blur_ig", baselines=ta.zeros()), "takes no baselines")

@@ -1,5 +1,7 @@
 """Class activation maps of signals and volumes, and of layers whose channels come first."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -8,12 +10,14 @@ from keras import layers
 
 import tf_attrib as ta
 
+from ..helpers.shared import attributor_for
 from .test_cam import CAMS, TARGETS, activations_and_gradients, by_hand
 
 pytestmark = pytest.mark.usefixtures("double")
 RNG = np.random.default_rng(18)
 
 
+@functools.cache
 def pooled(rank, data_format="channels_last"):
     """The same network over `rank` axes of positions, channels first or last."""
     keras.utils.set_random_seed(5)
@@ -35,7 +39,7 @@ def pooled(rank, data_format="channels_last"):
 @pytest.mark.parametrize("method", [*CAMS, ta.GuidedGradCam])
 def test_signals_and_volumes(rank, method):
     model, x = pooled(rank), RNG.normal(size=(3, *(9, 8, 7)[:rank], 2))
-    found = ta.Attributor(model).attribute(x, TARGETS, method=method()).attributions
+    found = attributor_for(model).attribute(x, TARGETS, method=method()).attributions
     if method in CAMS[:3]:
         expected = by_hand(method, *activations_and_gradients(model, x, TARGETS))
         np.testing.assert_allclose(found, expected, atol=1e-12)
@@ -63,10 +67,21 @@ def test_a_signal_is_an_image_of_one_row():
     image.set_weights([weight[None] if weight.ndim == 3 else weight for weight in signal.get_weights()])
     target = int(signal.layers[-1].get_weights()[0].sum(0).argmax())  # a class with positive weights, whose map is not empty
     for method in ("score_cam", "guided_grad_cam"):
-        one = ta.Attributor(signal).attribute(x, target, method=method).attributions
-        two = ta.Attributor(image).attribute(x[:, None], target, method=method).attributions
+        one = attributor_for(signal).attribute(x, target, method=method).attributions
+        two = attributor_for(image).attribute(x[:, None], target, method=method).attributions
         np.testing.assert_allclose(one, two[:, 0], atol=1e-12)
         assert np.abs(one).max() > 1e-4
+
+
+@functools.cache
+def channels_last_and_first():
+    keras.config.set_dtype_policy("float32")  # on a CPU no other convolution takes channels first
+    try:
+        last, first = (pooled.__wrapped__(2, data_format) for data_format in ("channels_last", "channels_first"))
+    finally:
+        keras.config.set_dtype_policy("float64")
+    first.set_weights(last.get_weights())
+    return last, first
 
 
 @pytest.mark.parametrize(
@@ -74,16 +89,11 @@ def test_a_signal_is_an_image_of_one_row():
 )
 def test_channels_in_front_are_channels(method, eager):
     """The same network with its channels first has the same map."""
-    keras.config.set_dtype_policy("float32")  # on a CPU no other convolution takes channels first
-    try:
-        last, first = pooled(2), pooled(2, "channels_first")
-    finally:
-        keras.config.set_dtype_policy("float64")
-    first.set_weights(last.get_weights())
+    last, first = channels_last_and_first()
     x = RNG.normal(size=(3, 9, 8, 2)).astype("float32")
     turned = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
-    found = ta.Attributor(first, eager=eager).attribute(turned, TARGETS, method=method()).attributions
-    expected = ta.Attributor(last).attribute(x, TARGETS, method=method()).attributions
+    found = attributor_for(first, eager=eager).attribute(turned, TARGETS, method=method()).attributions
+    expected = attributor_for(last).attribute(x, TARGETS, method=method()).attributions
     np.testing.assert_allclose(found if found.ndim == 3 else found.transpose(0, 2, 3, 1), expected, atol=1e-6)
 
 
@@ -97,8 +107,8 @@ def test_channels_that_are_turned_to_the_front():
     pool = layers.Lambda(lambda y: tf.reduce_mean(y, (2, 3)), output_shape=(3,))(turned)
     model, x = keras.Model(image, last.layers[-1](pool)), RNG.normal(size=(3, 9, 8, 2))
     for method in [*CAMS, ta.GuidedGradCam]:
-        found = ta.Attributor(model).attribute(x.transpose(0, 3, 1, 2), TARGETS, method=method("turned")).attributions
-        expected = ta.Attributor(last).attribute(x, TARGETS, method=method("seen")).attributions
+        found = attributor_for(model).attribute(x.transpose(0, 3, 1, 2), TARGETS, method=method("turned")).attributions
+        expected = attributor_for(last).attribute(x, TARGETS, method=method("seen")).attributions
         np.testing.assert_allclose(found if found.ndim == 3 else found.transpose(0, 2, 3, 1), expected, atol=1e-12)
 
 
@@ -109,7 +119,7 @@ def test_tokens_that_are_mixed_by_transpositions_keep_their_channels():
     mixed = layers.Permute((2, 1))(layers.Dense(9, activation="relu", name="turned")(mixed))
     seen = layers.Add(name="seen")([mixed, layers.MultiHeadAttention(2, 3)(mixed, mixed)])
     model = keras.Model(signal, layers.Dense(3)(layers.GlobalAveragePooling1D()(seen)))
-    attributor, x = ta.Attributor(model), RNG.normal(size=(3, 9, 4))
+    attributor, x = attributor_for(model), RNG.normal(size=(3, 9, 4))
     for method in CAMS:
         assert attributor.attribute(x, TARGETS, method=method("seen")).attributions.shape == (3, 9)
         assert attributor.attribute(x, TARGETS, method=method("turned")).attributions.shape == (3, 9)

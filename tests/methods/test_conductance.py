@@ -1,5 +1,7 @@
 """Methods that look at a layer: conductance, internal influence, Grad-CAM, and single units as what is explained."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -13,22 +15,32 @@ from ..helpers.layered import RNG, attributor_of, chained, nets
 
 pytestmark = pytest.mark.usefixtures("double")
 FINE = 160
+# A loop of few operations in every run, the gates of an LSTM and a GRU by hand.
+KINDS = ("mlp", "cnn", "rnn", pytest.param("lstm", marks=pytest.mark.slow))
 
 
-def along(front, back, x, target, n):
-    """Nodes on the path from zeros to `x`: weights, activations there (n, batch, ...), and the score's gradients at these."""
+@functools.cache
+def slope_of(kind):
+    """The score's gradient of a class behind the layer, compiled: eager mode takes recurrent layers ten times as long."""
+    _, front, back, _ = nets(kind)
 
-    @tf.function(autograph=False)  # recurrent layers take ten times as long in eager mode
-    def node(point):
+    @tf.function(autograph=False)
+    def node(point, target):
         y = tf.convert_to_tensor(front(point))
         with tf.GradientTape() as tape:
             tape.watch(y)
             score = tf.gather(back(y), target, batch_dims=1)
-        return y, tape.gradient(score, y)
+        return tape.gradient(score, y)
 
+    return node
+
+
+def along(kind, target, n):
+    """Nodes on the path from zeros to the inputs: weights, and the score's gradients at the layer there (n, batch, ...)."""
+    *_, x = nets(kind)
     nodes, weights = np.polynomial.legendre.leggauss(n)
-    seen, slopes = zip(*(node(tf.constant(alpha * x)) for alpha in (nodes + 1) / 2), strict=True)
-    return weights / 2, np.stack(seen), np.stack(slopes)
+    at = [slope_of(kind)(tf.constant(alpha * x), tf.fill([len(x)], target)) for alpha in (nodes + 1) / 2]
+    return weights / 2, np.stack(at)
 
 
 def moved(front, x, alphas, step=1e-5):
@@ -38,11 +50,11 @@ def moved(front, x, alphas, step=1e-5):
     return np.stack([(at(alpha + step) - at(alpha - step)) / (2 * step) for alpha in alphas])
 
 
-@pytest.mark.parametrize("kind", ["mlp", "cnn", "lstm"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_conductance_is_that_of_a_plain_loop_with_finite_differences(kind):
-    _, front, back, x = nets(kind)
+    _, front, _, x = nets(kind)
     result = attributor_of(kind, "seen").attribute(x, target=1, method=ta.Conductance(n_steps=24))
-    weights, _, slopes = along(front, back, x, np.ones(len(x), int), 24)
+    weights, slopes = along(kind, 1, 24)
     alphas = (np.polynomial.legendre.leggauss(24)[0] + 1) / 2
     expected = np.einsum("n,n...->...", weights, slopes * moved(front, x, alphas))
     np.testing.assert_allclose(result.attributions, expected, atol=1e-8)
@@ -51,17 +63,17 @@ def test_conductance_is_that_of_a_plain_loop_with_finite_differences(kind):
     np.testing.assert_allclose(result.gap, 0, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["mlp", "cnn", "lstm"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_internal_influence_is_the_mean_gradient_of_a_plain_loop(kind):
-    _, front, back, x = nets(kind)
+    *_, x = nets(kind)
     result = attributor_of(kind, "seen").attribute(x, target=2, method=ta.InternalInfluence(n_steps=24))
-    weights, _, slopes = along(front, back, x, np.full(len(x), 2), 24)
+    weights, slopes = along(kind, 2, 24)
     np.testing.assert_allclose(result.attributions, np.einsum("n,n...->...", weights, slopes), atol=1e-9)
     assert result.gap is None  # it claims no completeness
     assert np.abs(result.attributions).max() > 1e-4
 
 
-@pytest.mark.parametrize("kind", ["mlp", "cnn", "lstm"])
+@pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("method", [ta.Conductance, ta.InternalInfluence])
 def test_the_stated_accuracy_is_kept(kind, method):
     *_, x = nets(kind)
@@ -124,21 +136,22 @@ def test_what_goes_around_a_layer_is_the_gap():
     seen = layers.Dense(4, activation="tanh", name="seen")(inputs)
     model = keras.Model(inputs, layers.Dense(1)(layers.Activation("swish")(layers.Add()([inputs, seen]))))
     x = RNG.normal(size=(3, 4))
-    result = ta.Attributor(model, at="seen").attribute(x, method=ta.Conductance(n_steps=80))
+    attributor = ta.Attributor(model, at="seen")
+    result = attributor.attribute(x, method=ta.Conductance(n_steps=80))
     back = chained(model.layers[-2:])
     nodes, weights = np.polynomial.legendre.leggauss(80)
-    expected = np.zeros((3, 4))
-    for alpha, weight in zip((nodes + 1) / 2, weights / 2, strict=True):
+    expected, alphas = np.zeros((3, 4)), (nodes + 1) / 2
+    for alpha, weight, velocity in zip(alphas, weights / 2, moved(model.get_layer("seen"), x, alphas), strict=True):
         y = tf.constant(np.asarray(model.get_layer("seen")(alpha * x)))
         with tf.GradientTape() as tape:
             tape.watch(y)
             score = back(y + alpha * x)[:, 0]
-        expected += weight * tape.gradient(score, y).numpy() * moved(model.get_layer("seen"), x, [alpha])[0]
+        expected += weight * tape.gradient(score, y).numpy() * velocity
     np.testing.assert_allclose(result.attributions, expected, atol=1e-8)
     assert np.abs(result.gap).min() > 1e-3
     np.testing.assert_allclose(result.gap, expected.sum(1) - result.difference, atol=1e-8)
     assert any("around the layer" in note for note in result.notes)
-    refined = ta.Attributor(model, at="seen").attribute(x, method=ta.Conductance(0.002))
+    refined = attributor.attribute(x, method=ta.Conductance(0.002))
     assert refined.converged.all()
     np.testing.assert_allclose(refined.attributions, expected, atol=0.004 * np.abs(expected).sum(1).max())
 
@@ -149,17 +162,18 @@ def test_the_path_of_token_models_runs_at_the_embeddings():
         [
             keras.Input((6,), dtype="int32"),
             layers.Embedding(20, 4, mask_zero=True, name="words"),
-            layers.LSTM(5, name="seen"),
+            layers.SimpleRNN(5, name="seen"),
             layers.Dense(3, activation="softmax"),
         ]
     )
     ids = RNG.integers(1, 20, (4, 6)).astype("int32")
     ids[2, 3:] = 0
-    result = ta.Attributor(model, at="seen").attribute(ids, method=ta.Conductance(0.01))
+    attributor = ta.Attributor(model, at="seen")
+    result = attributor.attribute(ids, method=ta.Conductance(0.01))
     assert result.attributions.shape == (4, 5)
     assert "the path runs at embeddings 'words'" in result.notes
     np.testing.assert_allclose(result.attributions.sum(1), result.difference, atol=1e-6)
-    alone = ta.Attributor(model, at="seen").attribute(ids[2:3], method=ta.Conductance(0.01))
+    alone = attributor.attribute(ids[2:3], method=ta.Conductance(0.01))
     np.testing.assert_allclose(alone.attributions[0], result.attributions[2], atol=1e-8)
 
 
@@ -262,8 +276,9 @@ def test_several_inputs_keep_their_structure():
     left, right = keras.Input((3,), name="left"), keras.Input((2,), name="right")
     model = keras.Model([left, right], layers.Dense(2, activation="softmax")(layers.Concatenate()([left, right])))
     x = {"left": RNG.normal(size=(2, 3)), "right": RNG.normal(size=(2, 2))}
+    attributor = ta.Attributor(model)
     for method in (ta.IntegratedGradients(n_steps=9), ta.Conductance(n_steps=9), ta.InternalInfluence(n_steps=9)):
-        found = ta.Attributor(model).attribute(x, 0, method=method).attributions
+        found = attributor.attribute(x, 0, method=method).attributions
         assert set(found) == {"left", "right"}
         assert found["left"].shape == (2, 3)
 
@@ -277,7 +292,7 @@ def test_paths_that_do_not_lead_to_the_layer(cnn):
     )
     assert_refused(lambda: ta.Conductance(path=3), "path= says where the path runs")
     sequence = keras.Sequential(
-        [keras.Input((5, 2)), layers.LSTM(3, return_sequences=True), layers.Dense(4, activation="softmax")]
+        [keras.Input((5, 2)), layers.SimpleRNN(3, return_sequences=True), layers.Dense(4, activation="softmax")]
     )
     assert_refused(
         lambda: ta.Attributor(sequence).attribute(RNG.normal(size=(1, 5, 2)), (1, 2), method="grad_cam"),

@@ -16,6 +16,7 @@ from ..conftest import assert_refused
 X = np.array([[2.0, 3.0]], "float32")
 
 
+@functools.cache
 def product():
     return ta.Attributor(lambda x: x[:, 0] * x[:, 1])
 
@@ -56,9 +57,8 @@ def test_the_total_does_not_depend_on_the_path_and_the_parts_do(path, expected, 
 def test_a_straight_path_is_the_default_to_rounding():
     net = lambda x: tf.reduce_sum(tf.tanh(x[:, :1] * x) + x**3, 1)  # noqa: E731
     x = np.random.default_rng(0).normal(size=(4, 6)).astype("float32")
-    own, usual = (
-        ta.Attributor(net).attribute(x, method=ta.IntegratedGradients(n_steps=9, path=path)) for path in (straight, None)
-    )
+    attributor = ta.Attributor(net)
+    own, usual = (attributor.attribute(x, method=ta.IntegratedGradients(n_steps=9, path=path)) for path in (straight, None))
     np.testing.assert_allclose(own.attributions, usual.attributions, rtol=2e-5, atol=1e-6)
     # the slope at the end of another path is none of the gradient's at the input
     assert own.gradient_share is None
@@ -129,7 +129,7 @@ def test_where_a_path_runs_fast_nodes_crowd():
 def test_the_scores_that_tell_where_to_look_are_those_of_the_path(monkeypatch):
     seen, usual = [], CurveScore.__call__
     monkeypatch.setattr(CurveScore, "__call__", lambda self, *given: seen.append(self.curve) or usual(self, *given))
-    product().attribute(X, method=ta.IntegratedGradients(path=second_late))
+    product.__wrapped__().attribute(X, method=ta.IntegratedGradients(path=second_late))  # of which nothing is compiled
     assert seen == [second_late]
     row = Row({None: tf.constant(X)}, {None: tf.zeros([1, 2])}, {}, None, tf.constant([0.5]), None, None)
     function = types.SimpleNamespace(scores=lambda at, context, target: at[None][:, 0] * at[None][:, 1])
@@ -174,16 +174,26 @@ def dense(function, path, x):
     return (np.tile(weights / 1000, 500)[:, None] * tape.gradient(scores, points).numpy() * velocity).sum(0)
 
 
-@pytest.mark.parametrize("path", [powers, around])
+NETS = {"logits": (tf.nn.relu, tf.identity), "bent": (tf.nn.relu, tf.nn.softmax), "smooth": (tf.tanh, tf.nn.softmax)}
+
+
 @pytest.mark.parametrize(
-    ("activation", "head"), [(tf.nn.relu, tf.identity), (tf.nn.relu, tf.nn.softmax), (tf.tanh, tf.nn.softmax)]
+    ("kind", "path", "count"),
+    [
+        ("logits", powers, 3),
+        ("bent", around, 3),
+        ("smooth", powers, 3),
+        *(pytest.param(kind, path, 8, marks=pytest.mark.slow) for kind in NETS for path in (powers, around)),
+    ],
 )
-def test_what_converged_is_as_accurate_as_it_says(path, activation, head):
+def test_what_converged_is_as_accurate_as_it_says(kind, path, count):
+    activation, head = NETS[kind]
     function = net(3, activation, head)
-    x = np.random.default_rng(4).normal(size=(8, 12))
+    attributor = ta.Attributor(function)
+    x = np.random.default_rng(4).normal(size=(count, 12))
     reference = np.stack([dense(function, path, one) for one in x.astype("float32").astype(float)])
     for tolerance in (0.05, 0.01):
-        found = ta.Attributor(function).attribute(x.astype("float32"), 1, method=ta.IntegratedGradients(tolerance, path=path))
+        found = attributor.attribute(x.astype("float32"), 1, method=ta.IntegratedGradients(tolerance, path=path))
         error = np.abs(found.attributions - reference).sum(1) / np.abs(reference).sum(1)
         assert found.converged.all()
         assert (error <= tolerance).all(), (error, found.error_estimate)

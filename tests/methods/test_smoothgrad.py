@@ -7,7 +7,7 @@ import tensorflow as tf
 import tf_attrib as ta
 from tf_attrib.engine.copies import Cloud
 
-from ..conftest import assert_refused, make_text
+from ..conftest import assert_refused, make_recurrent_text
 
 SQUARE = np.array([[0.0, 1.0, 2.0]], "float32")
 
@@ -103,7 +103,7 @@ def test_units_and_forms_are_stated(cnn, images):
 
 
 def test_noise_on_embeddings(ids):
-    result = ta.Attributor(make_text()).attribute(ids, method="smoothgrad", seed=0)
+    result = ta.Attributor(make_recurrent_text()).attribute(ids, method="smoothgrad", seed=0)
     assert result.attributions.shape[:2] == ids.shape
     assert np.all(result.attributions[1, 6:] == 0)  # masked tokens stay without influence
 

@@ -11,7 +11,7 @@ from tf_attrib import extend
 from tf_attrib.metrics.intervals import mean_interval
 from tf_attrib.metrics.sparseness import gini
 
-from ..conftest import assert_refused, make_cnn, make_text
+from ..conftest import assert_refused, make_cnn, make_recurrent_text
 from .test_fidelity import WEIGHTS, X, small_net
 
 M = ta.metrics
@@ -100,7 +100,8 @@ def test_conductance_at_a_layer_is_refused_and_influence_is_a_slope(cnn, images)
 
 
 def test_conductance_where_its_path_is_measures_as_integrated_gradients(ids):
-    for attributor, x in ((ta.Attributor(make_text()), ids), (ta.Attributor(make_cnn()), np.ones((2, 8, 8, 1), "float32"))):
+    for model, x in ((make_recurrent_text(), ids), (make_cnn(), np.ones((2, 8, 8, 1), "float32"))):
+        attributor = ta.Attributor(model)
         steps = {"n_steps": 6}
         found = [
             M.infidelity(attributor, x, method=method, samples=5).values

@@ -16,7 +16,7 @@ from tf_attrib.result.columns import columns
 from tf_attrib.result.conversions import NOT_ATTRIBUTED
 from tf_attrib.result.reductions import with_numbers
 
-from ..conftest import assert_refused, make_text, spread
+from ..conftest import assert_refused, make_recurrent_text, spread
 from ..helpers.bins import one_hot_bins
 
 FRAME = pd.DataFrame({"age": [25.0, 45.0, 35.0], "city": ["a", "c", "b"], "rooms": [3, 1, 4]})
@@ -209,7 +209,7 @@ def test_images_keep_their_shape_and_words_their_texts(shap):
     found = ta.Attributor(image).attribute(x, verbose=False).to_shap()
     assert found.values.shape == x.shape
     np.testing.assert_array_equal(found.data, x)
-    words = ta.Attributor(make_text()).attribute(np.arange(1, 11)[None], verbose=False)
+    words = ta.Attributor(make_recurrent_text()).attribute(np.arange(1, 11)[None], method="deeplift", verbose=False)
     found = words.to_shap()
     np.testing.assert_allclose(found.values, words.attributions.sum(-1), rtol=1e-5)
     np.testing.assert_array_equal(found.data, words.tokens if words.tokens is not None else np.arange(1, 11)[None])

@@ -10,7 +10,7 @@ import pytest
 import tf_attrib as ta
 from tf_attrib.view.kinds import blocks
 
-from ..conftest import make_cnn, make_text
+from ..conftest import make_cnn, make_recurrent_text
 
 M = ta.metrics
 TYPED = ("kind", "steps", "place", "path_at", "baseline_is_zero", "taken_away")
@@ -126,7 +126,7 @@ def test_path_and_place_of_a_layer(images):
     assert (result.kind, result.place, result.path_at) == ("contribution", "layer", "inputs")
     here = attributor.attribute(images, 1, method=ta.Conductance(path="conv", rule="midpoint", n_steps=4))
     assert here.path_at == ""
-    text = ta.Attributor(make_text()).attribute(np.arange(10, dtype="int32")[None] % 7, 1, method="gradient")
+    text = ta.Attributor(make_recurrent_text()).attribute(np.arange(10, dtype="int32")[None] % 7, 1, method="gradient")
     assert text.place == "embeddings"
 
 

@@ -9,6 +9,7 @@ from keras import layers
 import tf_attrib as ta
 
 from ..conftest import spread
+from ..helpers.shared import attributor_for
 
 RNG = np.random.default_rng(9)
 X = RNG.normal(size=(5, 4)).astype("float32")
@@ -37,7 +38,7 @@ def linear(units, *after, activation=None, library=keras):
 
 
 def explained(model, of=None, target=None, inputs=X, at=None):
-    return ta.Attributor(model, at=at, of=of).attribute(inputs, target=target, method="gradient")
+    return attributor_for(model, at=at, of=of).attribute(inputs, target=target, method="gradient")
 
 
 def taken(values, target):

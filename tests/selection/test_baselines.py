@@ -1,5 +1,7 @@
 """Each kind of baseline gives the reference that it says, checked with the model called on that reference."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from keras import layers
 import tf_attrib as ta
 
 from ..conftest import assert_refused, make_cnn, spread
+from ..helpers.shared import attributor_for
 
 RNG = np.random.default_rng(6)
 IMAGES = RNG.uniform(size=(3, 8, 8, 1)).astype("float32")
@@ -161,6 +164,7 @@ def test_some_samples_of_a_data_set(cnn, attributor):
 # several tensors
 
 
+@functools.cache
 def product():
     return ta.Attributor(lambda x: x["a"][:, 0] * x["b"][:, 0])
 
@@ -194,7 +198,7 @@ def test_a_baseline_for_each_tensor():
 
 
 def test_zeros_at_embeddings_are_zero_vectors(text):
-    result = ta.Attributor(text).attribute(IDS, TARGET, None, QUICK)
+    result = attributor_for(text, at="embeddings").attribute(IDS, TARGET, None, QUICK)
     nothing = text.layers[-1](text.get_layer("hidden")(np.zeros((3, 24), "float32"))).numpy()[:, TARGET]
     assert_holds(result, nothing)
     assert "zero vector" in result.baseline
@@ -211,13 +215,13 @@ TOKENS = {
 @pytest.mark.parametrize("name", TOKENS)
 def test_baselines_at_the_input_are_pushed_forward(text, name, at):
     baselines, references = TOKENS[name]
-    assert_holds(ta.Attributor(text, at=at).attribute(IDS, TARGET, baselines, QUICK), scores_of(text, references))
+    assert_holds(attributor_for(text, at=at).attribute(IDS, TARGET, baselines, QUICK), scores_of(text, references))
 
 
 @pytest.mark.parametrize("at", ["embeddings", "hidden"])
 def test_samples_are_pushed_forward(text, at):
     samples = RNG.integers(0, 20, (4, 6))
-    result = ta.Attributor(text, at=at).attribute(IDS, TARGET, ta.dataset(samples), QUICK)
+    result = attributor_for(text, at=at).attribute(IDS, TARGET, ta.dataset(samples), QUICK)
     assert_holds(result, np.tile(scores_of(text, samples), (3, 1)))
 
 
@@ -264,8 +268,12 @@ def test_sentences_as_baselines():
 # words
 
 
-def in_words(inputs, baselines=None, function=lambda x: layers.Flatten()(x)[:, 0]):
-    return ta.Attributor(function).attribute(inputs.astype("float32"), None, baselines, QUICK).baseline
+def first_value(x):
+    return layers.Flatten()(x)[:, 0]
+
+
+def in_words(inputs, baselines=None, function=first_value):
+    return attributor_for(function).attribute(inputs.astype("float32"), None, baselines, QUICK).baseline
 
 
 def test_zeros_are_described_by_what_they_are_for_the_inputs():

@@ -10,6 +10,7 @@ from tf_attrib.view import features_html
 
 from ..conftest import assert_refused
 from ..helpers.bins import one_hot_bins
+from ..helpers.shared import attributor_for
 
 L = keras.layers
 EDGES = [30.0, 40.0, 50.0]
@@ -56,7 +57,7 @@ def score_of(model, x):
 
 def test_categories_have_the_weights_that_they_are_multiplied_with(linear):
     weights = linear.get_layer("score").kernel.numpy()[:, 0]
-    result = ta.Attributor(linear).attribute(X, baselines=ta.at_input(BASE))
+    result = attributor_for(linear).attribute(X, baselines=ta.at_input(BASE))
     age, city, income = weights[:4], weights[4:8], weights[8]
     hot = {"age": [0, 2, 3], "city": [1, 3, 0]}  # 25, 45, 60; a, c, unknown
     np.testing.assert_allclose(result.by_column["age"], age[hot["age"]] - age[3], atol=1e-5)
@@ -71,14 +72,14 @@ def test_categories_have_the_weights_that_they_are_multiplied_with(linear):
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "deeplift", ta.ExpectedGradients(n_samples=300)])
 def test_all_columns_add_up(bent, method):
-    result = ta.Attributor(bent).attribute(X, 1, ta.at_input(BASE), method, seed=0)
+    result = attributor_for(bent).attribute(X, 1, ta.at_input(BASE), method, seed=0)
     np.testing.assert_allclose(result.baseline_scores, score_of(bent, BASE), rtol=1e-5)
     np.testing.assert_allclose(result.totals, score_of(bent, X) - score_of(bent, BASE), atol=0.02)
     np.testing.assert_allclose(sum(result.by_column.values()), result.totals, rtol=1e-6)
 
 
 def test_names_of_categories(bent, tmp_path):
-    result = ta.Attributor(bent).attribute(X, 1)
+    result = attributor_for(bent).attribute(X, 1)
     assert result.categories == {
         "age": ("below 30", "30 to 40", "40 to 50", "50 and above"),
         "city": ("[UNK]", "a", "b", "c"),
@@ -91,7 +92,7 @@ def test_names_of_categories(bent, tmp_path):
 
 
 def test_files_and_exports_give_the_same(bent, tmp_path):
-    expected = ta.Attributor(bent).attribute(X, 1, ta.at_input(BASE))
+    expected = attributor_for(bent).attribute(X, 1, ta.at_input(BASE))
     bent.save(tmp_path / "bent.keras")
     bent.export(tmp_path / "bent", verbose=False)
     for path in (tmp_path / "bent.keras", tmp_path / "bent"):

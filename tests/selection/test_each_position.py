@@ -22,7 +22,7 @@ def model():
         [
             keras.Input((6,), dtype="int32"),
             layers.Embedding(12, 5, name="words"),
-            layers.LSTM(7, return_sequences=True),
+            layers.SimpleRNN(7, return_sequences=True),
             layers.Dense(12, activation="softmax", name="next"),
         ]
     )

@@ -8,6 +8,7 @@ from keras import layers
 import tf_attrib as ta
 
 from ..conftest import assert_refused, spread
+from ..helpers.shared import attributor_for
 
 RNG = np.random.default_rng(4)
 INPUTS = {
@@ -41,7 +42,7 @@ PLACES = {
 @pytest.mark.parametrize("name", PLACES)
 def test_places_that_carry_all_add_up(model, name):
     at, keys = PLACES[name]
-    result = ta.Attributor(model, at=at).attribute(INPUTS, verbose=False)
+    result = attributor_for(model).observing(at).attribute(INPUTS, verbose=False)
     assert set(result.attributions) == keys
     np.testing.assert_allclose(result.totals, result.difference, atol=2e-3)
     assert (result.status == "converged").all()
@@ -54,7 +55,7 @@ def test_places_that_carry_all_add_up(model, name):
 def test_several_inputs_and_embeddings_are_what_the_default_gives(model, method):
     baselines = ta.dataset(INPUTS) if method == "expected_gradients" else None
     found, expected = (
-        ta.Attributor(model, at=at).attribute(INPUTS, 1, baselines, method, seed=0, verbose=False)
+        attributor_for(model).observing(at).attribute(INPUTS, 1, baselines, method, seed=0, verbose=False)
         for at in (["embedding", "picture", "row"], None)
     )
     for key, leaf in found.attributions.items():
@@ -139,6 +140,7 @@ def test_places_that_do_not_fit_together_are_refused(model, name):
 
 def test_a_list_of_one_is_that_one(model):
     found, expected = (
-        ta.Attributor(model, at=at).attribute(INPUTS, target=0, method="gradient", verbose=False) for at in (["conv"], "conv")
+        attributor_for(model, at=None).observing(at).attribute(INPUTS, target=0, method="gradient", verbose=False)
+        for at in (["conv"], "conv")
     )
     np.testing.assert_array_equal(found.attributions, expected.attributions)

@@ -45,8 +45,13 @@ TARGET = int(np.bincount(PREDICTED.ravel()).argmax())
 MASK = PREDICTED == TARGET
 
 
+@functools.cache
+def of_the_region():
+    return ta.Attributor(unet(), of=ta.segmentation_score(TARGET, MASK))
+
+
 def of_region(target=TARGET, mask=MASK):
-    return ta.Attributor(unet(), of=ta.segmentation_score(target, mask))
+    return of_the_region().explaining(ta.segmentation_score(target, mask))
 
 
 def test_the_score_is_the_sum_of_logits_over_the_mask():
@@ -106,7 +111,7 @@ def test_one_pixel_is_the_target_of_a_position():
     mask = np.zeros((4, 16, 16), bool)
     mask[:, 5, 7] = True
     found = of_region(2, mask).attribute(IMAGES, method="gradient").attributions
-    plain = ta.Attributor(unet(), of=ta.output()).attribute(IMAGES, target=(5, 7, 2), method="gradient").attributions
+    plain = of_region().explaining(ta.output()).attribute(IMAGES, target=(5, 7, 2), method="gradient").attributions
     np.testing.assert_allclose(found, plain, atol=1e-6)
     assert np.abs(plain).max() > 0.01
     assert np.all(found[:, 15, 0] == 0)  # too far away to be seen
@@ -116,7 +121,7 @@ def test_a_map_of_a_region_is_at_the_layer_that_is_named():
     """Seg-Grad-CAM: Grad-CAM of the sum over the region, at the bottleneck."""
     result = of_region().attribute(IMAGES, method=ta.GradCam("bottleneck"))
     inner = keras.Model(unet().input, unet().get_layer("bottleneck").output)(IMAGES)
-    slopes = ta.Attributor(unet(), at="bottleneck", of=ta.segmentation_score(TARGET, MASK)).attribute(IMAGES, method="gradient")
+    slopes = of_region().observing("bottleneck").attribute(IMAGES, method="gradient")
     expected = (slopes.attributions.mean((1, 2), keepdims=True) * np.asarray(inner)).sum(-1)
     np.testing.assert_allclose(result.attributions, expected, rtol=1e-4, atol=1e-5)
 
@@ -130,8 +135,8 @@ def test_a_box_keeps_its_number():
     below = np.asarray(detector()(0 * IMAGES)["classes"])
     np.testing.assert_allclose(result.baseline_scores, below[np.arange(4), boxes, 1], rtol=1e-5)
     np.testing.assert_allclose(result.attributions.sum((1, 2, 3)), result.difference, atol=0.01)
-    own = ta.Attributor(detector(), of=ta.box_score([0, 5, 5, 9], [2, 0, 1, 1], "classes"))
-    positions = ta.Attributor(detector(), of=ta.output("classes"))
+    own = attributor.explaining(ta.box_score([0, 5, 5, 9], [2, 0, 1, 1], "classes"))
+    positions = attributor.explaining(ta.output("classes"))
     target = np.array([[0, 2], [5, 0], [5, 1], [9, 1]])
     np.testing.assert_allclose(
         own.attribute(IMAGES, method="gradient").attributions,

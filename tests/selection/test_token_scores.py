@@ -7,6 +7,7 @@ import tensorflow as tf
 import tf_attrib as ta
 
 from ..conftest import assert_refused
+from ..helpers.shared import attributor_for
 from ..helpers.small_gpt import ids_of, small_gpt
 
 IDS = np.stack([ids_of(6), ids_of(6, seed=1)])
@@ -14,14 +15,14 @@ IDS = np.stack([ids_of(6), ids_of(6, seed=1)])
 
 @pytest.fixture(scope="module")
 def model():
-    return small_gpt()
+    return small_gpt(blocks=1)
 
 
 @pytest.mark.parametrize("eager", [False, True])
 @pytest.mark.parametrize("of", ["logits", "log_probability", "probability"])
 def test_the_score_is_the_weighted_sum_of_the_tokens(model, of, eager):
     position, token, weight = [[2, 3], [4, 1]], [[5, 2], [1, 6]], [[1.0, -1.0], [0.5, 2.0]]
-    attributor = ta.Attributor(model, of=ta.token_score(position, token, weight, of=of), eager=eager)
+    attributor = attributor_for(model, eager=eager).explaining(ta.token_score(position, token, weight, of=of))
     found = attributor.attribute(IDS, method="gradient", verbose=False)
     logits = np.asarray(model(IDS), np.float64)
     values = {

@@ -120,7 +120,7 @@ def test_maps_of_a_convolution_are_drawn_and_volumes_are_logged_without_pictures
     volumes = RNG.uniform(size=(4, 3, 3, 3, 2)).astype("float32")
     model = keras.Sequential([keras.Input((3, 3, 3, 2)), layers.Flatten(), layers.Dense(3, "softmax")])
     model.compile("sgd", "sparse_categorical_crossentropy")
-    callback = Noted(volumes[:2], tmp_path / "volumes", on_error="raise")
+    callback = Noted(volumes[:2], tmp_path / "volumes", "integrated_gradients", on_error="raise")
     with pytest.warns(RuntimeWarning, match="without pictures"):
         model.evaluate(volumes, Y[:4], verbose=0, callbacks=[callback])
     assert callback.scalars["attribution_vs_iterations/share_converged"] == 1
@@ -151,7 +151,7 @@ def test_traces_are_kept_while_weights_change():
     counting = Counting()
     model = keras.Sequential([keras.Input((4,)), counting, layers.Dense(3, activation="softmax")])
     model.compile(keras.optimizers.Adam(0.1), "sparse_categorical_crossentropy")
-    callback, seen = Noted(X[:3]), []
+    callback, seen = Noted(X[:3], method="integrated_gradients"), []
     note = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(len(counting.calls)))
     model.fit(X, Y, validation_data=(X, Y), epochs=4, verbose=0, callbacks=[callback, note])
     assert seen[1] == seen[3]

@@ -91,7 +91,7 @@ class Penalised(keras.Model):
 
     def __init__(self, strength):
         super().__init__()
-        self.layers_in_order = [layers.Flatten(), layers.Dense(32, activation="relu"), layers.Dense(2)]
+        self.layers_in_order = [layers.Flatten(), layers.Dense(16, activation="relu"), layers.Dense(2)]
         self.strength = strength
 
     def call(self, x):
@@ -107,8 +107,9 @@ class Penalised(keras.Model):
 
         with tf.GradientTape() as tape:
             loss = self.compute_loss(x, y, self(x, training=True))
-            marker = ta.integrated_gradients(score, x, n_steps=6)[:, 0, 0]
-            loss += self.strength * tf.reduce_mean(tf.abs(marker))
+            if self.strength:
+                marker = ta.integrated_gradients(score, x, n_steps=6)[:, 0, 0]
+                loss += self.strength * tf.reduce_mean(tf.abs(marker))
         self.optimizer.apply(tape.gradient(loss, self.trainable_variables), self.trainable_variables)
         return {"loss": loss}
 
@@ -122,8 +123,8 @@ def trained(strength):
     marked = x.copy()
     marked[:, 0, 0] = 2 * y
     model = Penalised(strength)
-    model.compile(keras.optimizers.Adam(0.003), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.fit(marked[:1200], y[:1200], epochs=8, batch_size=32, verbose=0)
+    model.compile(keras.optimizers.Adam(0.006), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model.fit(marked[:1200], y[:1200], epochs=8, batch_size=64, verbose=0)
     right = (model.predict(x[1200:], verbose=0).argmax(1) == y[1200:]).mean()
     odd = marked[1200:][y[1200:] == 1][:32]
     result = ta.Attributor(model, of="logits").attribute(odd, target=1)

@@ -39,7 +39,7 @@ def test_a_frame_is_watched_by_the_names_of_its_columns():
     model = make()
     model.evaluate(X, Y, verbose=0, callbacks=[callback])
     frame.iloc[:] = 0  # what is watched is a copy
-    expected = ta.Attributor(model).attribute(X[:5], callback.results.target, verbose=False)
+    expected = ta.Attributor(model).attribute(X[:5], callback.results.target, method="gradient", verbose=False)
     np.testing.assert_allclose(callback.results.attributions, expected.attributions, atol=1e-6)
     assert callback.results.names_of(None) == tuple(frame.columns)
 

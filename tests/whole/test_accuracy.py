@@ -9,10 +9,11 @@ from keras import layers
 import tf_attrib as ta
 from tf_attrib.graph.traced.compiled import Compiled
 
-from ..conftest import assert_refused, make_cnn, make_text
+from ..conftest import assert_refused, make_cnn, make_recurrent_text
+from ..helpers.shared import attributor_for
 
 FINE = ta.IntegratedGradients(tolerance=0.01)
-FIXED = ta.IntegratedGradients(rule="midpoint", n_steps=3000)
+FIXED = ta.IntegratedGradients(rule="midpoint", n_steps=1500)
 
 
 def relative(result, truth):
@@ -42,11 +43,18 @@ def sentences():
     return model, found.test_inputs[:25]
 
 
-@pytest.mark.parametrize("of", ["probability", "logits"])
-@pytest.mark.parametrize("name", ["digits", "sentences"])
+@pytest.mark.parametrize(
+    ("name", "of"),
+    [
+        ("digits", "probability"),
+        ("sentences", "logits"),
+        pytest.param("digits", "logits", marks=pytest.mark.slow),
+        pytest.param("sentences", "probability", marks=pytest.mark.slow),
+    ],
+)
 def test_calibration_against_a_converged_reference(name, of, request):
     model, inputs = request.getfixturevalue(name)
-    attributor = ta.Attributor(model, of=of)
+    attributor = attributor_for(model, of=of)
     truth = attributor.attribute(inputs, method=FIXED)
     for tolerance in (0.05, 0.01):
         result = attributor.attribute(inputs, method=ta.IntegratedGradients(tolerance))
@@ -61,12 +69,13 @@ def test_calibration_against_a_converged_reference(name, of, request):
 
 
 def test_it_is_what_integrated_gradients_mean(cnn, images):
-    result = ta.Attributor(cnn).attribute(images)
+    attributor = ta.Attributor(cnn)
+    result = attributor.attribute(images)
     assert result.method == "IntegratedGradients(tolerance=0.05)"
     assert result.converged.all()
     assert (result.forward_evaluations == 17).all()
     assert (result.error_estimate <= 0.05).all()
-    fixed = ta.Attributor(cnn).attribute(images, method=ta.IntegratedGradients(n_steps=20))
+    fixed = attributor.attribute(images, method=ta.IntegratedGradients(n_steps=20))
     assert fixed.method == "IntegratedGradients(rule='gauss_legendre', n_steps=20)"
     assert (fixed.converged, fixed.error_estimate, fixed.residual) == (None, None, None)
     assert set(fixed.status) == {""}
@@ -179,26 +188,27 @@ def test_a_target_at_a_position_of_a_sequence():
 
 
 def test_embeddings_layers_several_inputs_and_several_baselines():
-    text = make_text()
+    text, cnn = make_recurrent_text(), make_cnn()
     ids = np.random.default_rng(1).integers(1, 30, (4, 10)).astype("int32")
     ids[1, 6:] = 0
     check(ta.Attributor(text), ids)
     images = np.random.default_rng(0).uniform(size=(4, 8, 8, 1)).astype("float32")
-    check(ta.Attributor(make_cnn(), at="conv"), images)
+    check(ta.Attributor(cnn, at="conv"), images)
     left, right = keras.Input((4,), name="left"), keras.Input((2,), name="right")
     hidden = layers.Dense(8, activation="relu")(layers.Concatenate()([left, 5 * right]))
     rng = np.random.default_rng(2)
     pair = {name: rng.normal(size=(4, size)).astype("float32") for name, size in (("left", 4), ("right", 2))}
     check(ta.Attributor(keras.Model([left, right], layers.Dense(2, activation="softmax")(hidden))), pair)
-    single = check(ta.Attributor(make_cnn()), images, ta.constant(0.5))
-    several = check(ta.Attributor(make_cnn()), images, [ta.constant(0.5), ta.zeros(), ta.uniform(2, 0.0, 1.0)])
+    attributor = ta.Attributor(cnn)
+    single = check(attributor, images, ta.constant(0.5))
+    several = check(attributor, images, [ta.constant(0.5), ta.zeros(), ta.uniform(2, 0.0, 1.0)])
     assert (several.forward_evaluations == 1 + 4 * 16).all()
     assert several.evaluations.min() > single.evaluations.max()
 
 
 def check(attributor, inputs, baselines=None):
     result = attributor.attribute(inputs, 0, baselines, FINE, seed=0)
-    truth = attributor.attribute(inputs, 0, baselines, ta.IntegratedGradients(rule="midpoint", n_steps=3000), seed=0)
+    truth = attributor.attribute(inputs, 0, baselines, FIXED, seed=0)
     assert result.converged.all()
     assert relative(result, truth).max() < 0.011
     return result
@@ -219,7 +229,7 @@ def test_float64_models_go_below_a_ten_thousandth():
 
 def test_unconverged_examples_are_flagged_everywhere(digits):
     model, inputs = digits
-    result = ta.Attributor(model).attribute(inputs[:3], method=ta.IntegratedGradients(0.01, 12))
+    result = attributor_for(model).attribute(inputs[:3], method=ta.IntegratedGradients(0.01, 12))
     assert list(result.status) == ["max_evaluations"] * 3
     assert not result.converged.any()
     assert "NOT CONVERGED" in repr(result)
@@ -280,7 +290,7 @@ def test_nothing_is_traced_again(cnn, images, monkeypatch):
 
 def test_memory_of_the_attributor_bounds_what_is_kept(digits):
     model, inputs = digits
-    plenty = ta.Attributor(model).attribute(inputs[:8], method=FINE)
+    plenty = attributor_for(model).attribute(inputs[:8], method=FINE)
     tight = ta.Attributor(model, memory=1).attribute(inputs[:8], method=FINE)
     np.testing.assert_allclose(tight.attributions, plenty.attributions, rtol=0.05, atol=1e-4)
     for wrong in (0, -5, "1 GB", 1.5):

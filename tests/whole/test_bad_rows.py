@@ -8,6 +8,7 @@ from keras import layers
 import tf_attrib as ta
 
 from ..conftest import assert_refused
+from ..helpers.shared import attributor_for
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(-1, 1, (5, 6, 6, 2)).astype("float32")
@@ -68,7 +69,7 @@ METHODS = {
 @pytest.mark.parametrize("method", METHODS)
 def test_every_method_marks_them_and_does_the_others_to_the_last_bit(method, model):
     at = "conv" if method in ("conductance", "internal_influence") else None
-    attributor, options = ta.Attributor(model, at=at), METHODS[method] | {"method": method, "seed": 0, "verbose": False}
+    attributor, options = attributor_for(model, at=at), METHODS[method] | {"method": method, "seed": 0, "verbose": False}
     result = attributor.attribute(spoiled(), on_error="mark", **options)
     alone = attributor.attribute(X[GOOD], **options)
     assert len(result) == 5
@@ -89,7 +90,7 @@ def test_every_method_marks_them_and_does_the_others_to_the_last_bit(method, mod
 
 
 def test_targets_and_baselines_of_each_example_go_with_it(model):
-    attributor, below, target = ta.Attributor(model), RNG.uniform(-1, 1, X.shape).astype("float32"), np.array([0, 1, 2, 1, 0])
+    attributor, below, target = attributor_for(model), RNG.uniform(-1, 1, X.shape).astype("float32"), np.array([0, 1, 2, 1, 0])
     result = attributor.attribute(spoiled(), target=target, baselines=below, on_error="mark", verbose=False)
     alone = attributor.attribute(X[GOOD], target=target[GOOD], baselines=below[GOOD], verbose=False)
     np.testing.assert_array_equal(result.attributions[GOOD], alone.attributions)
@@ -97,7 +98,7 @@ def test_targets_and_baselines_of_each_example_go_with_it(model):
 
 
 def test_baselines_that_are_not_finite_mark_their_example(model):
-    attributor, below = ta.Attributor(model), np.zeros_like(X)
+    attributor, below = attributor_for(model), np.zeros_like(X)
     below[2, 0, 0, 0] = np.nan
     result = attributor.attribute(spoiled(), target=0, baselines=[below, ta.constant(1)], on_error="mark", verbose=False)
     assert result.status.tolist() == ["converged", *["not_finite"] * 3, "converged"]

@@ -210,7 +210,7 @@ KINDS = {
     "function": lambda: (tf.function(lambda x: tf.reduce_sum(tf.sin(x) * x, [1, 2])), ROWS, {}),
 }
 METHODS = {
-    "integrated": ta.IntegratedGradients(n_steps=10),
+    "integrated": ta.IntegratedGradients(n_steps=5),
     "gradient": "gradient",
     "smooth": ta.SmoothGrad("gradient_times_input", n_samples=3),
     "ablation": "ablation",
@@ -240,6 +240,11 @@ QUICK = (
 )
 
 
+# Kinds of which every method is held in every run: images and a layer, one of several inputs, float64 and a layer.
+THOROUGH = ("cnn", "one of two", "mlp float64")
+BASIC = ("integrated", "gradient")
+
+
 def attributed(attributor, x, target, method):
     try:
         return attributor.attribute(x, target=target, method=method, seed=3), ""
@@ -247,13 +252,25 @@ def attributed(attributor, x, target, method):
         return None, str(error)
 
 
-@pytest.mark.parametrize("kind", [kind if kind in QUICK else pytest.param(kind, marks=pytest.mark.slow) for kind in KINDS])
+@pytest.mark.parametrize("kind", QUICK)
 def test_both_routes_give_the_same(kind):
+    both_routes(kind, METHODS if kind in THOROUGH else BASIC)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", KINDS)
+def test_both_routes_give_the_same_by_every_method(kind):
+    both_routes(kind, METHODS)
+
+
+def both_routes(kind, methods):
+    """Whatever these methods give of a kind of model, they give by both routes."""
     model, x, options = KINDS[kind]()
     graph, eager = ta.Attributor(model, eager=False, **options), ta.Attributor(model, eager=True, **options)
     rounding = 5e-3 if kind.startswith("half") else 2e-4
     done = []
-    for name, method in METHODS.items():
+    for name in methods:
+        method = METHODS[name]
         computed = options.get("at") or eager_place(eager, x) != "inputs"
         if (name in LOOKING and "at" not in options) or (name in NOISY and computed):
             continue

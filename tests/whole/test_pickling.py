@@ -32,16 +32,16 @@ def test_one_of_a_path_is_the_same_elsewhere(name, copied, files, monkeypatch):
     settings = {"jit_compile": True, "preprocess": doubled, "memory": 2**20, "eager": False, "class_names": ["a", "b", "c"]}
     settings = {} if name == "export" else settings
     made = ta.Attributor(name, of="logits", batch_size=7, **settings)
-    expected = made.attribute(X, verbose=False)
+    expected = made.attribute(X, method="gradient", verbose=False)
     monkeypatch.chdir(files.parent)  # the path was of another folder
     found = copied(made)
-    result = found.attribute(X, verbose=False)
+    result = found.attribute(X, method="gradient", verbose=False)
     np.testing.assert_array_equal(result.attributions, expected.attributions)
     assert (result.of, result.class_names) == (expected.of, expected.class_names)
     for setting in ("batch_size", "jit_compile", "preprocess", "memory", "eager"):
         assert getattr(found, setting) == getattr(made, setting)
     elsewhere = copied(made.explaining("probability"))
-    assert elsewhere.attribute(X, verbose=False).unit == "probability"
+    assert elsewhere.attribute(X, method="gradient", verbose=False).unit == "probability"
 
 
 def test_one_of_a_signature_keeps_it(files):

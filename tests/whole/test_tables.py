@@ -55,7 +55,8 @@ def test_a_method_has_a_public_name_and_says_what_it_is(name):
 
 
 def test_the_axioms_hold_for_every_method():
-    assert {name for _, name in test_axioms.RUNS} == set(ROWS)
+    """In every run, not only in those that take long."""
+    assert {run.values[1] for run in test_axioms.RUNS if not run.marks} == set(ROWS)
 
 
 def test_the_command_line_lists_every_method():

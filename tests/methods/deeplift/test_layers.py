@@ -65,6 +65,7 @@ ACTIVATIONS = (
     "tanh",
     "tanh_shrink",
 )
+MERGING = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
 LAYERS = {
     **{f"activation {name}": lambda name=name: sequence(layers.Dense(4), layers.Activation(name)) for name in ACTIVATIONS},
     **{
@@ -100,10 +101,7 @@ LAYERS = {
         for name in ("Max", "Average", "GlobalMax", "GlobalAverage")
         for rank in (1, 2, 3)
     },
-    **{
-        name: lambda name=name: merged(getattr(layers, name)())
-        for name in ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
-    },
+    **{name: lambda name=name: merged(getattr(layers, name)()) for name in MERGING},
     "Dot": lambda: merged(layers.Dot(2, normalize=True)),
     "Attention": lambda: attention(lambda query, value: layers.Attention(use_scale=True)([query, value])),
     "AdditiveAttention": lambda: attention(lambda query, value: layers.AdditiveAttention()([query, value])),
@@ -130,7 +128,46 @@ if hasattr(layers, "AdaptiveMaxPooling2D"):  # since Keras 3.13
     LAYERS["AdaptivePooling"] = lambda: image(layers.AdaptiveAveragePooling2D(3), layers.AdaptiveMaxPooling2D(2))
 
 
-@pytest.mark.parametrize("name", LAYERS)
+# One after the other in one net: which layers, and how many operations these are at least.
+TOGETHER = {
+    "activations": (lambda: sequence(layers.Dense(4), *(layers.Activation(name) for name in ACTIVATIONS)), len(ACTIVATIONS)),
+    **{
+        f"poolings over {rank} axes": (
+            lambda rank=rank: (sequence, image, volume)[rank - 1](
+                *(getattr(layers, f"{name}Pooling{rank}D")(3, 1, padding="same") for name in ("Max", "Average")),
+            ),
+            3,
+        )
+        for rank in (1, 2, 3)
+    },
+    "merging layers": (lambda: merged(merged_by_all), len(MERGING)),
+}
+
+
+def merged_by_all(both):
+    for name in MERGING:
+        both = [getattr(layers, name)()(both), both[0]]
+    return both[0]
+
+
+@pytest.mark.parametrize("kinds", TOGETHER)
+def test_every_operation_of_kindred_layers_of_keras_has_a_rule(kinds):
+    make, least = TOGETHER[kinds]
+    covered = ta.coverage(ta.Attributor(make()[0]))
+    assert covered.uncovered == (), covered
+    assert sum(row.count for row in covered.rows) > least
+
+
+def is_in_company(name):
+    """Whether a layer is among those of TOGETHER, or the same over another number of axes is looked at by itself."""
+    return name in MERGING or name[11:] in ACTIVATIONS or ("Pooling" in name and name[-1] == "D" and name not in ALONE)
+
+
+ALONE = ("GlobalMaxPooling1D", "GlobalAveragePooling1D")
+ONE_BY_ONE = [pytest.param(name, marks=pytest.mark.slow) if is_in_company(name) else name for name in LAYERS]
+
+
+@pytest.mark.parametrize("name", ONE_BY_ONE)
 def test_every_operation_of_the_layers_of_keras_has_a_rule(name):
     model, _ = LAYERS[name]()
     covered = ta.coverage(ta.Attributor(model))

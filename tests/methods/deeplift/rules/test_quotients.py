@@ -148,43 +148,43 @@ def test_an_inverse_that_changes_its_sign(form):
     np.testing.assert_allclose(result.attributions, np.stack([(a - r) * (1 / b + 1 / s) / 2, (a + r) / 2 * (1 / b - 1 / s)], 1))
 
 
-@pytest.mark.parametrize(
-    "inverse",
-    [
-        tf.math.rsqrt,
-        lambda s: 1 / tf.sqrt(s),
-        lambda s: tf.math.reciprocal(tf.sqrt(s)),
-        lambda s: tf.pow(s, -0.5),
-        lambda s: tf.sqrt(1 / s),
-        lambda s: tf.pow(1 / s, 0.5),
-    ],
+INVERSES = (
+    tf.math.rsqrt,
+    lambda s: 1 / tf.sqrt(s),
+    lambda s: tf.math.reciprocal(tf.sqrt(s)),
+    lambda s: tf.pow(s, -0.5),
+    lambda s: tf.sqrt(1 / s),
+    lambda s: tf.pow(1 / s, 0.5),
 )
-def test_a_limited_inverse_of_nothing(inverse):
+
+
+def test_a_limited_inverse_of_nothing():
     """x min(1 / √s, 10¹²) from zeros, where 1 / √s is infinite: as Keras's UnitNormalization writes it."""
 
-    def net(x, inverse):
-        return tf.reduce_sum(x * tf.minimum(inverse(tf.reduce_sum(x * x, -1, keepdims=True)), 1e12) * WEIGHTS, -1)
+    def net(x):
+        s = tf.reduce_sum(x * x, -1, keepdims=True)
+        return tf.stack([tf.reduce_sum(x * tf.minimum(inverse(s), 1e12) * WEIGHTS, -1) for inverse in INVERSES], 1)
 
-    results = [
-        ta.Attributor(lambda x, each=each: net(x, each)).attribute(X, method="deeplift") for each in (inverse, tf.math.rsqrt)
-    ]
-    assert np.isfinite(results[0].attributions).all()
-    np.testing.assert_allclose(results[0].attributions, results[1].attributions, rtol=1e-9)
-    assert np.abs(results[0].gap).max() < 1e-9
+    each = np.repeat(range(len(INVERSES)), len(X))
+    result = ta.Attributor(net).attribute(np.tile(X, (len(INVERSES), 1)), each, method="deeplift")
+    assert np.isfinite(result.attributions).all()
+    np.testing.assert_allclose(result.attributions, np.tile(result.attributions[: len(X)], (len(INVERSES), 1)), rtol=1e-9)
+    assert np.abs(result.gap).max() < 1e-9
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda x: x[:, 0] * tf.pow(x[:, 1], 0.5),
-        lambda x: x[:, 0] * tf.sqrt(x[:, 1]),
-        lambda x: x[:, 0] * tf.exp(-x[:, 1]),
-        lambda x: x[:, 0] * tf.exp(0.5 * tf.math.log(x[:, 1])),
-        lambda x: x[:, 0] * tf.pow(tf.math.reciprocal(x[:, 1]), -2.0),
-    ],
+FACTORS = (
+    lambda v: tf.pow(v, 0.5),
+    tf.sqrt,
+    lambda v: tf.exp(-v),
+    lambda v: tf.exp(0.5 * tf.math.log(v)),
+    lambda v: tf.pow(tf.math.reciprocal(v), -2.0),
 )
-def test_other_factors_stay_products(function):
-    x, reference = np.array([[3.0, 2.0]]), np.array([[1.0, 0.5]])
-    result = ta.Attributor(function).attribute(x, baselines=reference, method="deeplift")
-    factor = [float(function(tf.constant([[1.0, value]], tf.float64))[0]) for value in (2.0, 0.5)]
-    np.testing.assert_allclose(result.attributions, [[2 * np.mean(factor), 2 * (factor[0] - factor[1])]], rtol=1e-9)
+
+
+def test_other_factors_stay_products():
+    attributor = ta.Attributor(lambda x: tf.stack([x[:, 0] * factor(x[:, 1]) for factor in FACTORS], 1))
+    x, reference = np.tile([[3.0, 2.0]], (len(FACTORS), 1)), np.array([1.0, 0.5])
+    result = attributor.attribute(x, np.arange(len(FACTORS)), reference, "deeplift")
+    above, below = ([float(factor(tf.constant(value, tf.float64))) for factor in FACTORS] for value in (2.0, 0.5))
+    wanted = np.stack([np.add(above, below), 2 * np.subtract(above, below)], 1)
+    np.testing.assert_allclose(result.attributions, wanted, rtol=1e-9)
