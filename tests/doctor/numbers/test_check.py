@@ -224,6 +224,19 @@ def test_few_steps_are_not_taken_for_an_error_of_the_formula():
     assert len([name for name in names if name not in ("complete", "too_few_steps", "unexplained")]) <= 2
 
 
+def test_right_numbers_that_lean_towards_a_rule_of_many_steps_are_not_taken_for_it(made):
+    """What is left over of a rule beneath the accuracy of what is called right says nothing: only its very numbers do."""
+    slope = (made.path[-1] - made.path[0]) * made.difference
+    noise = np.random.default_rng(0).normal(size=slope.shape) * np.abs(made.right).mean() * 6e-4
+    leaning = made.right + slope / 2 / 1000 + noise
+    report = with_model(made, leaning)
+    residuals = report.findings[0].evidence["residuals"]
+    assert residuals["too_few_steps"] < min(1e-3, residuals["complete"])
+    assert verdict(report) == "complete"
+    few = made.path[5::5].mean(0) * made.difference  # these are the numbers of 10 steps
+    assert verdict(with_model(made, few)) == "too_few_steps"
+
+
 def test_single_examples_beyond_five_percent_are_listed():
     """The others add up, so that the whole does; the guide's rule is for each."""
     attributions = np.array([[10.0, -2.0], [8.0, 1.0], [0.5, 0.6]])

@@ -42,7 +42,7 @@ def verdict(given: GivenNumbers, tolerance: float) -> list[Finding]:
     fits = [fit for fit in tried.values() if isinstance(fit, Fit)]
     enough = [fit for fit in fits if not fit.fitted or fit.elementwise or _spare(given, fit) >= SPARE]
     evidence, untested = _evidence(given, right, fits), _untested(given, tried, [fit for fit in fits if fit not in enough])
-    eligible = [fit for fit in enough if fit.residual <= tolerance and _level(fit) * _margin(fit) <= _level(right)]
+    eligible = [fit for fit in enough if fit.residual <= tolerance and _explains(fit, right)]
     if eligible:
         return [_chosen(eligible, evidence, "warning" if right.residual <= tolerance else "error"), *untested]
     if right.residual > tolerance:
@@ -53,6 +53,13 @@ def verdict(given: GivenNumbers, tolerance: float) -> list[Finding]:
         if of_sums.name in ERRORS:
             return [of_sums, *untested]
     return [_complete(right, evidence), *_single_gaps(given, tolerance), *untested]
+
+
+def _explains(fit: Fit, right: Fit) -> bool:
+    """Whether an error explains the numbers clearly better than that there is none."""
+    # numbers of the very rule are known to rounding: they leave less over than what is called right, however little that is
+    better = not fit.exact or fit.residual * MARGIN <= right.residual
+    return better and _level(fit) * _margin(fit) <= _level(right)
 
 
 def _level(fit: Fit) -> float:
