@@ -15,7 +15,7 @@ from ..graph.traced.heads_and_lookups import connected
 from ..graph.traced.trace import TRACING
 from ..selection.score_function import ScoreFunction
 from . import program
-from .blocks import in_blocks
+from .blocks import Held, in_blocks
 from .company import Company
 
 
@@ -36,20 +36,20 @@ class Fetching:
         self._passes: dict[str, Compiled] = {}
         self._batch_size = function.together or batch_size
         self.company = Company(function.rows or batch_size)
-        self._block = self._whole_block = self._batch_size or 1
+        self._held = Held.of(self._batch_size or 1)
 
     @property
     def block(self) -> int:
-        return 1 if self.company.alone else self._block
+        return 1 if self.company.alone else self._held.rows[0]
 
     @property
     def whole_block(self) -> int:
-        return 1 if self.company.alone else self._whole_block
+        return 1 if self.company.alone else self._held.rows[1]
 
     def sized(self, examples: dict) -> Self:
         """The same for inputs of other shapes. What is compiled is shared; how many rows a block holds is not."""
         other = copy.copy(self)
-        other._block, other._whole_block = self._blocks(examples)
+        other._held = self._held_for({key: value[:1].copy() for key, value in examples.items()})
         return other
 
     def in_company(self) -> Self:
@@ -58,15 +58,18 @@ class Fetching:
         other.company = Company(self.company.batch_size)
         return other
 
-    def _blocks(self, examples: dict) -> tuple[int, int]:
-        if self._batch_size:
-            return self._batch_size, self._batch_size
-        try:
-            return program.block_rows(self.function, {key: value[:1] for key, value in examples.items()}, self._memory)
-        except tf.errors.InvalidArgumentError:
-            if 0 not in self.shape(examples):
-                raise
-            return 1, 1  # they are too short for any position to score
+    def _held_for(self, one: dict) -> Held:
+        """How many rows a block holds of inputs of the shapes of this example."""
+
+        def found() -> tuple[int, int]:
+            try:
+                return program.block_rows(self.function, one, self._memory)
+            except tf.errors.InvalidArgumentError:
+                if 0 not in self.shape(one):
+                    raise
+                return 1, 1  # they are too short for any position to score
+
+        return Held.of(self._batch_size) if self._batch_size else Held(found)
 
     def fetch(self, name: str, ports: dict[Any, Port], inputs: dict) -> dict[Any, np.ndarray]:
         """Values of tensors at `inputs`, in blocks.
@@ -76,7 +79,8 @@ class Fetching:
         """
         if name not in self._cuts:
             self._cuts[name] = self._from_inputs(ports)
-        count, size = len(next(iter(inputs.values()))), self.function.together or self.whole_block
+        count = len(next(iter(inputs.values())))
+        size = self.function.together or (self.whole_block if count > 1 else 1)
 
         def evaluate(part: slice) -> dict[Any, np.ndarray]:
             filled = {key: self._filled(value[part]) for key, value in inputs.items()}
@@ -150,7 +154,7 @@ class Fetching:
             return {key: value[: part.stop - part.start] for key, value in found.items()}
 
         count = len(next(iter(at.values())))
-        parts = [found for _, found in in_blocks(count, self.block, evaluate, self.function.rows or 1)]
+        parts = [found for _, found in in_blocks(count, self.block if count > 1 else 1, evaluate, self.function.rows or 1)]
         return {key: np.concatenate([part[key] for part in parts]) for key in at}
 
     def predicted(self, inputs: dict) -> np.ndarray:
@@ -210,14 +214,16 @@ class Fetching:
             chosen = [targets[example[rows]]] if self.function.target_rank > 1 else []
             return self._forward(*at(rows).values(), *context, *chosen)[0][: part.stop - part.start]
 
-        return np.concatenate([found for _, found in in_blocks(len(example), self.block, evaluate, self.function.rows or 1)])
+        count = len(example)
+        parts = in_blocks(count, self.block if count > 1 else 1, evaluate, self.function.rows or 1)
+        return np.concatenate([found for _, found in parts])
 
     def _values_in_company(
         self, at: Callable[[np.ndarray], dict], example: np.ndarray, inputs: dict, targets: np.ndarray | None
     ) -> np.ndarray:
         """As `_values`, where it is looked at whether rows may share a block."""
         values = self._values(at, example, inputs, targets)
-        if self.company.seen or min(len(example), self.block) < 2:
+        if self.company.seen or len(example) < 2 or self.block < 2:
             return values
         size = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
         narrow = bool(self.function.formats)

@@ -24,6 +24,7 @@ from ..selection.places import resolve_at
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
 from ..selection.targets import read_targets
+from .blocks import Held
 from .compared import Compared
 from .evaluating import Evaluating
 
@@ -67,7 +68,7 @@ class Session(Evaluating):
                 output, functools.partial(self.fetch, "output", _ports(self.function.output)), examples, self.function.rows
             )
         self._check_number(examples)
-        self._block, self._whole_block = self._blocks(self._one)
+        self._held = self._held_for(self._one)
 
     @property
     def any_shape(self) -> bool:
@@ -113,7 +114,8 @@ class Session(Evaluating):
     def _pass(self, examples: dict) -> None:
         """A forward pass over all of these in one block."""
         filled = {key: self._filled(value) for key, value in examples.items()}
-        self._block = self._whole_block = count = len(next(iter(filled.values())))
+        count = len(next(iter(filled.values())))
+        self._held = Held.of(count)
         at, context = self.selected(filled).values(), [filled[key] for key in self.function.context]
         target = [np.zeros((count, self.function.target_rank), np.int32)] if self.function.target_rank > 1 else []
         self.check_number(self._forward(*at, *context, *target)[0].shape[:1], count)
@@ -161,10 +163,10 @@ class Session(Evaluating):
             other = copy.copy(self)
             other.function, other._cuts, other._programs, other._passes, other._others = change(self.function), {}, {}, {}, {}
             self._others[name] = other
-        if self._others[name].whole_block == self.whole_block and self._others[name].block == self.block:
+        if self._others[name]._held is self._held:
             return self._others[name]
         other = copy.copy(self._others[name])
-        other._block, other._whole_block = self._block, self._whole_block
+        other._held = self._held
         return other
 
     def observed(self, inputs: dict, match: dict) -> Features:
@@ -301,8 +303,8 @@ class Session(Evaluating):
             }
 
         alike = shared is not None and not once and all((one == one[:1]).all() for one in references.index.values())
-        looked_at = (self.company.seen or self.block < 2) and not self.company.alone
-        values = np.zeros((0, 0)) if alike and looked_at else self._values_in_company(at, example, inputs, targets)
+        looked_at = alike and (self.company.seen or self.block < 2) and not self.company.alone
+        values = np.zeros((0, 0)) if looked_at else self._values_in_company(at, example, inputs, targets)
         if alike and not self.company.alone:  # the first call gives what later ones do
             values = _of_one(present(shared)(at(np.r_[0, count : count + k])))
         highest = values[:count].argmax(1).astype(np.int32)

@@ -122,6 +122,11 @@ class Fixed:
         self._scores, self._slopes = np.zeros((count, rows)), np.zeros((count, rows))
         self._shape = (count, slots)
 
+    @property
+    def total(self) -> int:
+        """How many rows there are."""
+        return self._scores.size
+
     def first(self) -> Batch:
         count, slots = self._shape
         stack = lambda name: np.concatenate([getattr(points, name) for points in self._points])  # noqa: E731
