@@ -75,23 +75,17 @@ def _no_more_than_needed(tensors: list[tf.Tensor], between: dict[str, tf.Operati
     to find it out.
     """
     reached, rows = {tensor.ref() for tensor in tensors}, Rows(alike)
-    marked, direct = [], []
+    told, skipped = [], []
     for operation in tensors[0].graph.get_operations():
-        if operation.name not in between or not any(given.ref() in reached for given in operation.inputs):
-            continue
-        marked.append(operation)
-        reached.update(output.ref() for output in operation.outputs)
-        rows.look(operation)
-        if rows.tells(operation) and not has_own_gradient(operation):
-            direct.append(operation)
-    for operation in marked:
-        operation.skip_input_indices = tuple(i for i, given in enumerate(operation.inputs) if given.ref() not in reached)
-    try:
-        with gradients_by(derivative, direct):
-            yield
-    finally:
-        for operation in marked:
-            del operation.skip_input_indices
+        inputs = [given.ref() for given in operation.inputs]
+        if operation.name in between and not reached.isdisjoint(inputs):
+            skipped.append((operation, tuple(place for place, given in enumerate(inputs) if given not in reached)))
+            reached.update(output.ref() for output in operation.outputs)
+            rows.look(operation)
+            if rows.tells(operation) and not has_own_gradient(operation):
+                told.append(operation)
+    with gradients_by(derivative, told, skipped):
+        yield
 
 
 @contextlib.contextmanager

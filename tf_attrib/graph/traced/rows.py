@@ -123,7 +123,7 @@ class Rows:
         if not all(one.is_fully_defined() for one in sizes):
             many, of_rows = (self._entries(shape) or [(0, False)])[0]
             return many if of_rows else 0
-        before, after = (math.prod(one) for one in sizes)
+        before, after = (math.prod(map(present, one)) for one in sizes)
         many, rest = divmod(self(given) * before, max(after, 1))
         return 0 if rest else many
 
@@ -135,9 +135,12 @@ class Rows:
             return [(int(entry), False) for entry in np.reshape(value, -1)]
         kind, inputs = shape.op.type, list(shape.op.inputs)
         if kind == "Shape":
-            sizes = [(size, False) for size in inputs[0].shape] if inputs[0].shape.rank else []
-            sizes[:1] = [(self(inputs[0]), True)] if sizes and sizes[0][0] is None and self(inputs[0]) else sizes[:1]
-            return None if any(size is None for size, _ in sizes) else sizes
+            first, *others = inputs[0].shape if inputs[0].shape.rank else (None,)
+            known = [(size, False) for size in others if size is not None]
+            of_rows = first is None and self(inputs[0]) > 0
+            if len(known) < len(others) or (first is None and not of_rows):
+                return None
+            return [(self(inputs[0]), True) if of_rows else (present(first), False), *known]
         if kind not in ("Cast", "ConcatV2", "GatherV2", "Identity", "Pack", "Prod"):
             return None
         parts = [
@@ -233,5 +236,5 @@ def _spread(operation: tf.Operation, upstream: tf.Tensor) -> tf.Tensor:
         for axis in axes:
             upstream = tf.expand_dims(upstream, axis)
     if operation.type == "Mean":
-        upstream /= tf.constant(math.prod(given.shape[axis] for axis in axes), upstream.dtype)
+        upstream /= tf.constant(math.prod(present(given.shape[axis]) for axis in axes), upstream.dtype)
     return tf.broadcast_to(upstream, tf.shape(given))

@@ -177,17 +177,23 @@ def own_gradient(operation: tf.Operation, *upstream: tf.Tensor) -> list[tf.Tenso
 
 
 @contextlib.contextmanager
-def gradients_by(derivative: Callable[..., list[tf.Tensor | None]], operations: list[tf.Operation]) -> Iterator[None]:
-    """While the context lasts, the gradients of these operations of a graph are made by `derivative`, which gets the operation
-    and the gradient at its output."""
+def gradients_by(
+    derivative: Callable[..., list[tf.Tensor | None]], operations: list[Any], skipped: list[tuple[Any, tuple[int, ...]]]
+) -> Iterator[None]:
+    """While the context lasts, the gradients of some operations of a graph are made by `derivative`, which gets the operation
+    and the gradient at its output; and those of others leave out inputs, by their places, as TensorFlow's tapes have them do."""
     before = [operation._gradient_function for operation in operations]
     for operation in operations:
         operation._gradient_function = derivative
+    for operation, places in skipped:
+        operation.skip_input_indices = places
     try:
         yield
     finally:
         for operation, function in zip(operations, before, strict=True):
             operation._gradient_function = function
+        for operation, _ in skipped:
+            del operation.skip_input_indices
 
 
 @contextlib.contextmanager
