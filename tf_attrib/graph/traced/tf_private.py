@@ -181,7 +181,7 @@ def gradients_by(
     derivative: Callable[..., list[tf.Tensor | None]], operations: list[Any], skipped: list[tuple[Any, tuple[int, ...]]]
 ) -> Iterator[None]:
     """While the context lasts, the gradients of some operations of a graph are made by `derivative`, which gets the operation
-    and the gradient at its output; and those of others leave out inputs, by their places, as TensorFlow's tapes have them do."""
+    and the gradient at its output; and those of others leave inputs out, by their places, as TensorFlow's tapes have it."""
     before = [operation._gradient_function for operation in operations]
     for operation in operations:
         operation._gradient_function = derivative
