@@ -1,6 +1,5 @@
 """Rows in blocks that the device has memory for."""
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import TypeVar
 
@@ -14,27 +13,6 @@ T = TypeVar("T")
 ACTIVATION_BYTES = 1400 * 2**20
 # The same as a multiple of what a GPU has left: gradients beside it, and a peak that is higher than on a CPU, have room.
 OF_WHAT_IS_LEFT = 1.5
-
-
-class Held:
-    """How many rows a block holds of inputs of one kind; it is found out when it is first asked for, since that may take a look
-    at the whole graph, and a single row needs to know nothing of it.
-
-    Attributes:
-        rows: where scores are wanted, and where the whole output of each row is.
-    """
-
-    def __init__(self, find: Callable[[], tuple[int, int]]) -> None:
-        self._find = find
-
-    @classmethod
-    def of(cls, scored: int, whole: int | None = None) -> "Held":
-        """Where it is known."""
-        return cls(lambda: (scored, scored if whole is None else whole))
-
-    @functools.cached_property
-    def rows(self) -> tuple[int, int]:
-        return self._find()
 
 
 def activation_bytes(memory: int | None = None) -> int:

@@ -10,7 +10,6 @@ from ..selection.references import References
 from ..selection.score_function import ScoreFunction
 from . import forward_rows, program
 from .ahead import Ahead
-from .blocks import Held
 from .fetching import Fetching
 from .integral.integrator import Batch, Fixed, Integrator, Outcome
 from .integral.points import Points, at_input
@@ -72,7 +71,7 @@ class Evaluating(Fetching):
         most = self.block if refines or integrator.total > 1 else 1
         block = program.run(program_for, tables, integrator, most, advance, bool(self._batch_size))
         if block < most:  # the device has no memory for more, and a later call need not find that out again
-            self._held = Held.of(block, self._held.rows[1])
+            self._held = program.Stated((block, self._held.rows[1]))
         return integrator.outcome()
 
     def gives_slope(self, row: RowFunction, odds: bool = False) -> bool:

@@ -15,7 +15,7 @@ from ..graph.traced.heads_and_lookups import connected
 from ..graph.traced.trace import TRACING
 from ..selection.score_function import ScoreFunction
 from . import program
-from .blocks import Held, in_blocks
+from .blocks import in_blocks
 from .company import Company
 
 
@@ -36,7 +36,7 @@ class Fetching:
         self._passes: dict[str, Compiled] = {}
         self._batch_size = function.together or batch_size
         self.company = Company(function.rows or batch_size)
-        self._held = Held.of(self._batch_size or 1)
+        self._held: program.Held | program.Stated = program.Stated((self._batch_size or 1, self._batch_size or 1))
 
     @property
     def block(self) -> int:
@@ -58,18 +58,10 @@ class Fetching:
         other.company = Company(self.company.batch_size)
         return other
 
-    def _held_for(self, one: dict) -> Held:
+    def _held_for(self, one: dict) -> program.Held | program.Stated:
         """How many rows a block holds of inputs of the shapes of this example."""
-
-        def found() -> tuple[int, int]:
-            try:
-                return program.block_rows(self.function, one, self._memory)
-            except tf.errors.InvalidArgumentError:
-                if 0 not in self.shape(one):
-                    raise
-                return 1, 1  # they are too short for any position to score
-
-        return Held.of(self._batch_size) if self._batch_size else Held(found)
+        stated = self._batch_size
+        return program.Stated((stated, stated)) if stated else program.Held(self.function, one, self._memory)
 
     def fetch(self, name: str, ports: dict[Any, Port], inputs: dict) -> dict[Any, np.ndarray]:
         """Values of tensors at `inputs`, in blocks.

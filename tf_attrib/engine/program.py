@@ -283,3 +283,30 @@ def block_rows(function: ScoreFunction, inputs: dict[Any, np.ndarray], memory: i
     most = activation_bytes(memory)
     scored, whole = (min(max(most // max(size, 1), 1), MOST_ROWS) for size in function.row_sizes.of(inputs))
     return scored, whole
+
+
+class Held:
+    """How many rows a block holds of inputs of one kind; it is found out when it is first asked for, since that may take a look
+    at the whole graph, and a single row needs to know nothing of it.
+
+    Args:
+        function, one, memory: as in `block_rows`.
+    """
+
+    def __init__(self, function: ScoreFunction, one: dict[Any, np.ndarray], memory: int) -> None:
+        self._function, self._one, self._memory = function, one, memory
+
+    @functools.cached_property
+    def rows(self) -> tuple[int, int]:
+        """As from `block_rows`."""
+        try:
+            return block_rows(self._function, self._one, self._memory)
+        except tf.errors.InvalidArgumentError:
+            return 1, 1  # such as of a sequence too short for any position to score; what else is wrong shows when it runs
+
+
+@dataclasses.dataclass(frozen=True)
+class Stated:
+    """The same where it is known: `rows` where scores are wanted, and where the whole output of each row is."""
+
+    rows: tuple[int, int]

@@ -24,9 +24,9 @@ from ..selection.places import resolve_at
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
 from ..selection.targets import read_targets
-from .blocks import Held
 from .compared import Compared
 from .evaluating import Evaluating
+from .program import Stated
 
 # So many classes of the highest values are kept.
 TOP = 5
@@ -115,7 +115,7 @@ class Session(Evaluating):
         """A forward pass over all of these in one block."""
         filled = {key: self._filled(value) for key, value in examples.items()}
         count = len(next(iter(filled.values())))
-        self._held = Held.of(count)
+        self._held = Stated((count, count))
         at, context = self.selected(filled).values(), [filled[key] for key in self.function.context]
         target = [np.zeros((count, self.function.target_rank), np.int32)] if self.function.target_rank > 1 else []
         self.check_number(self._forward(*at, *context, *target)[0].shape[:1], count)
