@@ -5,6 +5,7 @@ import pytest
 import tensorflow as tf
 
 from tf_attrib.graph.traced.gradients import gradients
+from tf_attrib.graph.traced.tf_private import fed_with
 
 RNG = np.random.default_rng(5)
 SHAPE = (4, 6)
@@ -150,3 +151,14 @@ def test_nothing_is_left_behind_and_weights_have_no_gradient_made():
     operations = slopes.get_concrete_function().graph.get_operations()
     assert sum(operation.type == "MatMul" for operation in operations) == 2  # forward, and back to x alone
     assert not any(hasattr(operation, "skip_input_indices") or operation._gradient_function for operation in operations)
+
+
+def test_an_operation_that_takes_what_was_made_after_it_has_its_gradient():
+    @tf.function(input_signature=[tf.TensorSpec((None, 6), tf.float64)], autograph=False)
+    def slopes(x):
+        product = tf.sin(x) * tf.ones_like(x)
+        fed_with(product.op, 1, tf.cos(x))
+        return gradients(tf.reduce_sum(product), [x], "there is no gradient")[0]
+
+    x = numbers(3, 6)
+    np.testing.assert_allclose(slopes(x), np.cos(2 * x), rtol=1e-12)

@@ -74,13 +74,18 @@ def _no_more_than_needed(tensors: list[tf.Tensor], between: dict[str, tf.Operati
     of all operations of its gradient. And where it is known along which axes a tensor is repeated (see `rows`), nothing is made
     to find it out.
     """
-    reached, rows = {tensor.ref() for tensor in tensors}, Rows(alike)
+    # what follows from what, not the order of the graph, says what is skipped: an operation may take what was made after it
+    reached, waiting, marked, rows = {tensor.ref() for tensor in tensors}, list(tensors), set(), Rows(alike)
+    while waiting:
+        for user in waiting.pop().consumers():
+            if user.name in between and user.name not in marked:
+                marked.add(user.name)
+                waiting.extend(user.outputs)
+                reached.update(output.ref() for output in user.outputs)
     told, skipped = [], []
     for operation in tensors[0].graph.get_operations():
-        inputs = [given.ref() for given in operation.inputs]
-        if operation.name in between and not reached.isdisjoint(inputs):
-            skipped.append((operation, tuple(place for place, given in enumerate(inputs) if given not in reached)))
-            reached.update(output.ref() for output in operation.outputs)
+        if operation.name in marked:
+            skipped.append((operation, tuple(i for i, given in enumerate(operation.inputs) if given.ref() not in reached)))
             rows.look(operation)
             if rows.tells(operation) and not has_own_gradient(operation):
                 told.append(operation)
