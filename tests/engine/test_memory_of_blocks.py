@@ -80,7 +80,7 @@ def test_attributions_are_those_of_a_device_with_room(cnn, with_room, images, mo
     assert max(device.sizes) > 3  # it was tried
     device.sizes.clear()
     again = attributor.attribute(images, 1, method=method)
-    np.testing.assert_array_equal(again.attributions, found.attributions)
+    np.testing.assert_allclose(again.attributions, found.attributions, rtol=1e-4, atol=1e-8)  # rounded in other blocks
     assert max(device.sizes) <= 3  # and is not tried again
 
 

@@ -81,6 +81,10 @@ def channels_last_and_first():
     finally:
         keras.config.set_dtype_policy("float64")
     first.set_weights(last.get_weights())
+    try:
+        first(np.zeros((1, 2, 9, 8), "float32"))
+    except tf.errors.UnimplementedError:
+        pytest.skip("this processor convolves channels last alone: TensorFlow takes oneDNN for those with AVX-512 or better")
     return last, first
 
 
