@@ -44,8 +44,9 @@ class Compared:
 
 def check_finite(what: str, values: np.ndarray) -> None:
     """Raises AttributionError naming the examples whose `values` (n, rows) hold NaN or infinity."""
-    bad = np.flatnonzero(~np.isfinite(values).all(1))
-    if len(bad):
+    good = np.isfinite(values)
+    if not good.all():
+        bad = np.flatnonzero(~good.all(1))
         raise AttributionError(
             f"the {what} is NaN or infinite for example(s) {few(bad)}; look at these inputs, at the model's "
             "weights, and for float16 at overflow"

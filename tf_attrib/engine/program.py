@@ -19,7 +19,7 @@ from ..selection.score_function import ScoreFunction
 from .ahead import Ahead, Hoisted, columns, gathered
 from .blocks import activation_bytes, in_blocks
 from .forward_rows import ForwardRows
-from .integral.integrator import Batch, Integrator
+from .integral.integrator import Batch, Integrator, ranks
 from .row import Row, RowFunction, checked, per_row, varies
 
 MOST_ROWS = 256
@@ -123,7 +123,8 @@ class Program:
             rows = rows[np.minimum(np.arange(size), count - 1)]
             rows.weight[count:] = 0
         first, part = rows.example[0], slice(rows.example[0], rows.example[-1] + 1)
-        slots, slot = _ranked(rows.slot)
+        slot = ranks(rows.slot)
+        slots = rows.slot[np.diff(slot, prepend=-1) > 0]
         references, fixed = [], self._columns + len(tables.references.tables)
         integers = np.empty((len(rows), fixed + tables.target.shape[1]), np.int32)
         integers[:, 0], integers[:, 1], integers[:, 2] = rows.example - first, slot, rows.number
@@ -214,14 +215,6 @@ def _used(index: np.ndarray, rows: Batch, size: int) -> tuple[Any, Any]:
 def _power(count: int) -> int:
     """The least power of 2 that is not less."""
     return 1 << (count - 1).bit_length()
-
-
-def _ranked(slot: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The distinct values of an ascending array, and the rank of each element among them."""
-    starts = np.empty(len(slot), bool)
-    starts[0] = True
-    np.not_equal(slot[1:], slot[:-1], out=starts[1:])
-    return slot[starts], np.cumsum(starts) - 1
 
 
 def run(

@@ -121,10 +121,12 @@ def _points_of(
     with code_of(f"points of {method!r}", hint=hint):
         made = method.points(references, rng, work.features, work.session.function.place.kind)
     points = checked(repr(method), made, references, first)
-    used = np.unique(points.reference)
-    if rng is None and method.takes_baselines and len(used) < references:
+    if references == 1 or rng is not None or not method.takes_baselines:
+        return points
+    used = len(np.unique(points.reference))
+    if used < references:
         raise AttributionError(
-            f"the points of {method!r} use {len(used)} of {references} baselines: points.at_references(references) or "
+            f"the points of {method!r} use {used} of {references} baselines: points.at_references(references) or "
             "path(rule, references) take all of them; or give one baseline"
         )
     return points

@@ -30,6 +30,8 @@ from .program import Stated
 
 # So many classes of the highest values are kept.
 TOP = 5
+# By how much the sum of probabilities may differ from one.
+ABOUT_ONE = 1e-3
 
 
 class Session(Evaluating):
@@ -312,11 +314,12 @@ class Session(Evaluating):
         ranked = np.argsort(-values[:count], axis=1, kind="stable")[:, :TOP].astype(np.int32) if classes else None
         targets = highest[:, None] if targets is None else targets
         column = targets[:, 0] if rank == 1 else np.zeros(count, int)
-        scores = values[np.arange(count), column].astype(np.float64)
-        below = values[count:][None] if once else values[count:].reshape(count, k, values.shape[1])
-        below = np.broadcast_to(below, (count, k, values.shape[1]))
-        baseline_scores = np.take_along_axis(below, column[:, None, None], 2)[:, :, 0].astype(np.float64)
-        distributions = values.shape[1] > 1 and values.min() >= 0 and np.allclose(values.sum(1), 1, atol=1e-3)
+        own = np.arange(count)
+        scores = values[own, column].astype(np.float64)
+        below = values[count:].reshape(1 if once else count, k, values.shape[1])
+        below = np.broadcast_to(below, (count, *below.shape[1:])) if once else below
+        baseline_scores = below[own[:, None], np.arange(k), column[:, None]].astype(np.float64)
+        distributions = values.shape[1] > 1 and values.min() >= 0 and np.abs(values.sum(1) - 1).max() <= ABOUT_ONE
         largest = np.maximum(np.abs(values[:count]).max(1), np.abs(below).max((1, 2), initial=0))
         return Compared(
             targets,
@@ -327,7 +330,7 @@ class Session(Evaluating):
             bool(distributions),
             highest if classes else None,
             ranked,
-            None if ranked is None else np.take_along_axis(values[:count], ranked, 1).astype(np.float64),
+            None if ranked is None else values[own[:, None], ranked].astype(np.float64),
         )
 
 

@@ -16,6 +16,9 @@ from .fitting import as_made
 from .frames import Names, is_column, is_frame, is_row
 from .inputs import as_array, encoded, few
 
+# What zeros are made with: a generator seeded by the machine takes longer than they do.
+NOTHING_DRAWN = np.random.default_rng(0)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class References:
@@ -128,8 +131,9 @@ def resolve(
     Raises:
         AttributionError: wrong shape or structure, or not finite.
     """
-    rng = np.random.default_rng(seed)
     per_tensor = _per_tensor(baselines, list(values), called)
+    default = all(isinstance(one, Baseline) and one.is_zeros for one in per_tensor.values())
+    rng = NOTHING_DRAWN if default else np.random.default_rng(seed)
     pushed: dict[int, dict] = {}
 
     def at_model_input(baseline: Baseline) -> dict:
@@ -146,7 +150,6 @@ def resolve(
     index, count = _as_many(index)
     distinct = list(dict.fromkeys(words.values()))
     said = distinct[0] if len(distinct) == 1 else "; ".join(f"{key}: {text}" for key, text in words.items())
-    default = all(isinstance(one, Baseline) and one.is_zeros for one in per_tensor.values())
     return References(tables, index, count, shared, said, default)
 
 
@@ -260,9 +263,10 @@ def _one(baseline, key, values, at_model_input, rng, mark) -> tuple[np.ndarray, 
         table = as_made(baseline.words, baseline.shared, table, (None,) if shared else (len(x), None), x.shape[1:])
     if x.dtype == object:
         table = encoded(table)
-    bad = np.flatnonzero(~_finite_rows(table))
-    if len(bad) and (shared or not mark):
-        where = "" if shared else f" in example(s) {few(bad)}; on_error='mark' marks them and does the others"
+    finite = _finite_rows(table)
+    if not finite.all() and (shared or not mark):
+        bad = few(np.flatnonzero(~finite))
+        where = "" if shared else f" in example(s) {bad}; on_error='mark' marks them and does the others"
         raise AttributionError(f"the baseline ({baseline.words}) holds NaN or infinity{where}")
     if shared:
         index = np.broadcast_to(np.arange(len(table)), (len(x), len(table)))

@@ -37,7 +37,7 @@ class Batch:
     @property
     def path(self) -> np.ndarray:
         """(rows,), the number of each row's path: of its example and its reference."""
-        return np.unique(self.example * (int(self.reference.max()) + 1) + self.reference, return_inverse=True)[1]
+        return ranks(self.example * (int(self.reference.max()) + 1) + self.reference)
 
     @property
     def apart(self) -> bool:
@@ -55,6 +55,16 @@ class Batch:
             self.forward_only,
             None if self.present is None else self.present[part],
         )
+
+
+def ranks(values: np.ndarray) -> np.ndarray:
+    """(rows,), the rank of each among the distinct ones. Those that ascend, as nearly always, need no sorting."""
+    steps = np.diff(values)
+    if (steps < 0).any():
+        return np.unique(values, return_inverse=True)[1]
+    found = np.zeros(len(values), int)
+    np.cumsum(steps > 0, out=found[1:])
+    return found
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...common.errors import AttributionError, one_line
-from .tf_private import caller
+from .tf_private import caller, eager
 
 
 class Compiled:
@@ -31,7 +31,7 @@ class Compiled:
         Raises:
             AttributionError: XLA cannot compile it.
         """
-        tensors = [tf.constant(array) for array in arrays]
+        tensors = [eager(array) for array in arrays]
         try:
             return [output.numpy() for output in self._call(tensors + self._captured)]
         except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError) as error:

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Callable, Iterator, Set
 from typing import Any, cast
 
+import numpy as np
 import tensorflow as tf
 
 # The eager context holds every function of the process. `wrap_function` and `prune` register the bodies of loops and branches
@@ -17,7 +18,7 @@ import tensorflow as tf
 from tensorflow.python.eager import context, execute
 
 # What a model that is called, not traced, does with its inputs.
-from tensorflow.python.framework import op_callbacks
+from tensorflow.python.framework import constant_op, op_callbacks
 from tensorflow.python.framework import ops as framework
 
 # The gradient of an operation's type, for an operation that is marked with a gradient of ours.
@@ -32,12 +33,17 @@ WRITES = ("assign_variable_op", "assign_add_variable_op", "assign_sub_variable_o
 
 def caller(function: Any) -> Callable[[list[tf.Tensor]], list[tf.Tensor]]:
     """Calls a ConcreteFunction with flat tensors, those that it captured included, at the least cost there is."""
-    eager = present(context.context())
-    options = eager.function_call_options.as_attrs()
+    running = present(context.context())
+    options = running.function_call_options.as_attrs()
     options["config_proto"] = _optimised_once(options["config_proto"])
     attributes = tuple(itertools.chain(*options.items()))
     name, count = function.name.decode(), len(function.outputs)
-    return lambda tensors: execute.execute(name, count, tensors, attributes, eager)
+    return lambda tensors: execute.execute(name, count, tensors, attributes, running)
+
+
+def eager(array: np.ndarray) -> tf.Tensor:
+    """A copy of `array` as a tensor; `tf.constant` takes as long again to find out that this is all there is to do."""
+    return constant_op.convert_to_eager_tensor(array, context.context())
 
 
 @functools.lru_cache(maxsize=8)
