@@ -47,7 +47,7 @@ class PathMethod(Method):
         whole = isinstance(self.max_evaluations, int | np.integer) and not isinstance(self.max_evaluations, bool)
         if not whole or self.max_evaluations < 2:
             raise AttributionError(f"max_evaluations must be a whole number of at least 2, got {self.max_evaluations!r}")
-        if self._fixed is not None and (self.tolerance, self.max_evaluations) != (TOLERANCE, MOST_EVALUATIONS):
+        if self._rule is not None and (self.tolerance, self.max_evaluations) != (TOLERANCE, MOST_EVALUATIONS):
             raise AttributionError(
                 "rule= and n_steps= select a rule with fixed nodes, which has no tolerance and no "
                 "max_evaluations: leave one or the other out"
@@ -59,7 +59,7 @@ class PathMethod(Method):
     @property
     def _accuracy(self) -> str:
         """How the integral is taken, as it would be typed."""
-        if self._fixed is not None:
+        if self._fixed:
             if isinstance(self.rule, Rule):
                 return f"rule={self.rule.name} of {len(self.rule)} nodes"
             steps = DEFAULT_STEPS if self.n_steps is None else self.n_steps
@@ -68,22 +68,25 @@ class PathMethod(Method):
         return f"tolerance={self.tolerance:g}{most}"
 
     @property
-    def _fixed(self) -> Rule | None:
+    def _fixed(self) -> bool:
+        """Whether a fixed rule is selected."""
+        return self.rule is not None or self.n_steps is not None
+
+    @property
+    def _rule(self) -> Rule | None:
         """The fixed rule, where one is selected."""
-        if self.rule is None and self.n_steps is None:
-            return None
-        return make_rule(self.rule, self.n_steps)
+        return make_rule(self.rule, self.n_steps) if self._fixed else None
 
     @property
     def control(self) -> Control | None:  # pyright: ignore[reportIncompatibleVariableOverride] (of these fields)
-        return None if self._fixed is not None else Control(float(self.tolerance), int(self.max_evaluations))
+        return None if self._fixed else Control(float(self.tolerance), int(self.max_evaluations))
 
     def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
-        return points.path(present(self._fixed), references)
+        return points.path(present(self._rule), references)
 
     def when_incomplete(self, function: ScoreFunction) -> str | None:
         short = super().when_incomplete(function)
-        return short if short is None or self._fixed is None else "too_few_steps"
+        return short if short is None or not self._fixed else "too_few_steps"
 
 
 @dataclasses.dataclass(frozen=True, repr=False)
