@@ -43,7 +43,7 @@ def caller(function: Any) -> Callable[[list[tf.Tensor]], list[tf.Tensor]]:
 
 def eager(array: np.ndarray) -> tf.Tensor:
     """A copy of `array` as a tensor; `tf.constant` takes as long again to find out that this is all there is to do."""
-    return constant_op.convert_to_eager_tensor(array, context.context())
+    return cast(tf.Tensor, constant_op.convert_to_eager_tensor(array, context.context()))
 
 
 @functools.lru_cache(maxsize=8)
