@@ -163,10 +163,10 @@ class Fixed:
     def outcome(self) -> Outcome:
         count, rows = self._scores.shape
         used, none = np.full(count, rows), np.zeros(count, int)
-        finite = np.isfinite(self._scores + self._slopes).all(axis=1)
+        finite = np.all(np.isfinite(self._scores + self._slopes), axis=1)
         if not finite.all():  # a row of weight 0 is looked at only: an infinite gradient there spoils nothing
             weighed = np.stack([points.weight for points in self._points]) != 0
-            finite = np.isfinite(self._scores + np.where(weighed, self._slopes, 0)).all(axis=1)
+            finite = np.all(np.isfinite(self._scores + np.where(weighed, self._slopes, 0)), axis=1)
         alphas = np.stack([points.alpha for points in self._points])
         ends = alphas == 1
         with np.errstate(invalid="ignore", divide="ignore"):
