@@ -1,7 +1,5 @@
 """`Attributor(model, at=, of=)`: the one class that a user meets."""
 
-import copy
-import dataclasses
 import functools
 import os
 from collections.abc import Callable
@@ -9,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf
 
 from .attribution import Attribution
 from .common.checks import whole_or_none
@@ -17,13 +14,11 @@ from .common.class_names import as_class_names
 from .common.errors import AttributionError, printed
 from .common.failures import plain_failures
 from .common.progress import progress
-from .common.types import Leaves
 from .engine.assemble import assemble
 from .engine.compared import check_finite
 from .engine.formats import with_format
 from .engine.model import as_model, check_ways
 from .engine.omission import put_back
-from .engine.planning import Examples, planned, usable
 from .engine.run import row_count, run
 from .engine.session import Session
 from .engine.tokens import tokens
@@ -34,10 +29,8 @@ from .graph.saved.exported import Exported
 from .graph.traced import keras_model
 from .graph.traced.trace import Traced
 from .methods import Method, as_method
-from .selection.at_and_of import At, Of, OwnRows, as_at, as_of, for_any_type
-from .selection.frames import without_frames
+from .selection.at_and_of import as_at, as_of
 from .selection.outputs import resolve_of
-from .selection.references import of_frames
 from .vertex.configured import configured
 from .vertex.explainer import Explainer
 
@@ -289,73 +282,6 @@ class Attributor(Exporting):
         work = self.work(inputs, target, baselines, method, seed).of_examples(np.arange(1))
         return self.attributed(work, method, seed, on_error="mark")
 
-    def explaining(self, of: Any) -> "Attributor":
-        """The same attributor of another output or score (`of` as in the constructor); what was traced is shared."""
-        return self._other(self.at, as_of(of))
-
-    def observing(self, at: Any) -> "Attributor":
-        """The same attributor at another place (`at` as in the constructor); what was traced is shared."""
-        return self._other(as_at(at), self.of)
-
-    def of_examples(self, which: np.ndarray) -> "Attributor":
-        """The same attributor for these of the examples: of a score's own rows, theirs."""
-        if self.of is None or self.of.data is None:
-            return self
-        rows = OwnRows({key: leaf[which] for key, leaf in self.of.data.leaves.items()})
-        return self._other(self.at, dataclasses.replace(self.of, data=rows))
-
-    def _other(self, at: At | None, of: Of | None) -> "Attributor":
-        kind = at, _kind(of)
-        found = self if kind == (self.at, _kind(self.of)) else self._others.get(kind)
-        if found is None:
-            found = self._others[kind] = copy.copy(self)
-            found.at, found.of, found._sessions, found._others = at, of, {}, {}
-        if found.of != of:  # other rows of the same score: nothing is compiled anew
-            found = copy.copy(found)
-            found.of = of
-        return found
-
-    @plain_failures()
-    def work(
-        self,
-        inputs: Any,
-        target: Any = None,
-        baselines: Any = None,
-        method: str | Method = "integrated_gradients",
-        seed: int | None = None,
-        on_error: str = "raise",
-        shared: Callable[[Leaves], np.ndarray] | None = None,
-    ) -> "Work":
-        """What `attribute` would do, with the scores at both ends of the paths; the arguments are those of `attribute`, and
-        `shared` is that of `Session.compared`, at the tensors that this attributor selects."""
-        method = as_method(method)
-        if not tf.executing_eagerly():
-            raise AttributionError("attribute works in eager mode: call it outside tf.function and tf.Graph")
-        whole_or_none("seed", seed, 0)
-        if baselines is not None and not method.takes_baselines:
-            other = "ta.SmoothGrad('integrated_gradients')" if method.cloud else "'integrated_gradients'"
-            raise AttributionError(f"{method!r} takes no baselines: leave them out, or take method={other}")
-        given = self.read(inputs)
-        if method.forward_only and not (self.at and self.at.raw) and self._takes_others(given.arrays):
-            raw = self.observing(for_any_type(self.at))
-            return raw.work(inputs, target, baselines, method, seed, on_error)
-        arrays, good = usable(given.arrays, on_error == "mark")
-        session, ready, match = self.prepare(dataclasses.replace(given, arrays=arrays))
-        baselines = of_frames(baselines, lambda value: without_frames(value, *self._takes, given.names)[0], given.names)
-        at = method.placed_at(self.at, session.function)
-        if at != self.at:
-            return self.observing(at).work(inputs, target, baselines, method, seed, on_error)
-        own = method.session_for(session)
-        return planned(
-            own,
-            method,
-            Examples(given.arrays, arrays, good, ready, match, given.names),
-            target,
-            baselines,
-            seed,
-            shared if own is session else None,
-        )
-
     def _tokens(self, session: Session, ready: dict) -> np.ndarray | None:
         """(n, length), the words behind one lookup's indices, where the model knows them."""
         known = keras_model.vocabulary(self.model) if session.function.place.indices is not None else None
@@ -371,8 +297,3 @@ def as_attributor(value: Any, who: str) -> Attributor:
     if not isinstance(value, Attributor):
         raise AttributionError(f"{who} takes an attributor, such as ta.Attributor(model); got {type(value).__name__}")
     return value
-
-
-def _kind(of: Of | None) -> Of | None:
-    """`of` without the rows that a score has of its own."""
-    return None if of is None else dataclasses.replace(of, data=None)

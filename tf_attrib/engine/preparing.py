@@ -1,21 +1,30 @@
-"""A model with what was made of it for each kind of inputs: traced, selected in, compiled."""
+"""A model with what was made of it for each kind of inputs: traced, selected in, compiled; and the work of a call on it."""
 
+import copy
+import dataclasses
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Self
 
+import numpy as np
 import tensorflow as tf
 
+from ..common.checks import whole_or_none
 from ..common.errors import AttributionError
 from ..common.failures import plain_failures
+from ..common.types import Leaves
 from ..graph.called.route import Route, signature_of
 from ..graph.saved.exported import Exported
 from ..graph.traced.states import check_stateless
 from ..graph.traced.trace import Traced
-from ..selection.at_and_of import At, Of
-from ..selection.frames import Given, Specs
+from ..selection.at_and_of import At, Of, OwnRows, as_at, as_of, for_any_type
+from ..selection.frames import Given, Specs, without_frames
 from ..selection.inputs import matched, prepared, raw_specs, read, specs_of
 from ..selection.own_rows import own_rows
+from ..selection.references import of_frames
+from .method import Method, as_method
+from .planning import Examples, planned, usable
 from .session import Session
+from .work import Work
 
 # Sessions that are kept, of which there is one for each shape of inputs: a server meets ever new ones. What was traced and
 # compiled is that of all sessions of a kind, so that a shape which comes again costs little.
@@ -23,7 +32,7 @@ MOST_SESSIONS = 256
 
 
 class Preparing:
-    """Reads inputs as users give them, and finds or makes the session that serves their kind.
+    """Reads inputs as users give them, finds or makes the session that serves their kind, and plans what a call does.
 
     Attributes:
         model, at, of, batch_size, memory, jit_compile, preprocess: as in `Attributor`.
@@ -39,6 +48,7 @@ class Preparing:
     _route: Route
     _specs: dict[Any, tf.TensorSpec] | None
     _sessions: dict[tuple, Session]
+    _others: dict[Any, Any]
 
     @plain_failures()
     def read(self, inputs: Any) -> Given:
@@ -73,6 +83,73 @@ class Preparing:
         check_stateless(session.function)
         return session, ready, match
 
+    @plain_failures()
+    def work(
+        self,
+        inputs: Any,
+        target: Any = None,
+        baselines: Any = None,
+        method: str | Method = "integrated_gradients",
+        seed: int | None = None,
+        on_error: str = "raise",
+        shared: Callable[[Leaves], np.ndarray] | None = None,
+    ) -> Work:
+        """What `attribute` would do, with the scores at both ends of the paths; the arguments are those of `attribute`, and
+        `shared` is that of `Session.compared`, at the tensors that this attributor selects."""
+        method = as_method(method)
+        if not tf.executing_eagerly():
+            raise AttributionError("attribute works in eager mode: call it outside tf.function and tf.Graph")
+        whole_or_none("seed", seed, 0)
+        if baselines is not None and not method.takes_baselines:
+            other = "ta.SmoothGrad('integrated_gradients')" if method.cloud else "'integrated_gradients'"
+            raise AttributionError(f"{method!r} takes no baselines: leave them out, or take method={other}")
+        given = self.read(inputs)
+        if method.forward_only and not (self.at and self.at.raw) and self._takes_others(given.arrays):
+            raw = self.observing(for_any_type(self.at))
+            return raw.work(inputs, target, baselines, method, seed, on_error)
+        arrays, good = usable(given.arrays, on_error == "mark")
+        session, ready, match = self.prepare(dataclasses.replace(given, arrays=arrays))
+        baselines = of_frames(baselines, lambda value: without_frames(value, *self._takes, given.names)[0], given.names)
+        at = method.placed_at(self.at, session.function)
+        if at != self.at:
+            return self.observing(at).work(inputs, target, baselines, method, seed, on_error)
+        own = method.session_for(session)
+        return planned(
+            own,
+            method,
+            Examples(given.arrays, arrays, good, ready, match, given.names),
+            target,
+            baselines,
+            seed,
+            shared if own is session else None,
+        )
+
+    def explaining(self, of: Any) -> Self:
+        """The same attributor of another output or score (`of` as in the constructor); what was traced is shared."""
+        return self._other(self.at, as_of(of))
+
+    def observing(self, at: Any) -> Self:
+        """The same attributor at another place (`at` as in the constructor); what was traced is shared."""
+        return self._other(as_at(at), self.of)
+
+    def of_examples(self, which: np.ndarray) -> Self:
+        """The same attributor for these of the examples: of a score's own rows, theirs."""
+        if self.of is None or self.of.data is None:
+            return self
+        rows = OwnRows({key: leaf[which] for key, leaf in self.of.data.leaves.items()})
+        return self._other(self.at, dataclasses.replace(self.of, data=rows))
+
+    def _other(self, at: At | None, of: Of | None) -> Self:
+        kind = at, _kind(of)
+        found = self if kind == (self.at, _kind(self.of)) else self._others.get(kind)
+        if found is None:
+            found = self._others[kind] = copy.copy(self)
+            found.at, found.of, found._sessions, found._others = at, of, {}, {}
+        if found.of != of:  # other rows of the same score: nothing is compiled anew
+            found = copy.copy(found)
+            found.of = of
+        return found
+
     def _session(self, specs: dict, ready: dict, given: Given) -> Session:
         names = {key: spec.name or str("input" if key is None else key) for key, spec in specs.items()}
         traced = self._traced_for(specs, ready, given)
@@ -100,3 +177,8 @@ class Preparing:
                 f"{error}; the frame went in as one array, (batch, columns); where the model takes columns by name, give "
                 "{name: frame[name] for name in frame.columns}"
             ) from error
+
+
+def _kind(of: Of | None) -> Of | None:
+    """`of` without the rows that a score has of its own."""
+    return None if of is None else dataclasses.replace(of, data=None)

@@ -6,25 +6,12 @@ from typing import Any
 
 from ..engine.method import Method, as_method
 from ..engine.preparing import Preparing
-from ..engine.work import Work
 from .plan import predicts
 from .writing import stand_ins, write
 
 
 class Exporting(Preparing):
     """What is prepared can be exported."""
-
-    def work(
-        self,
-        inputs: Any,
-        target: Any = None,
-        baselines: Any = None,
-        method: str | Method = "integrated_gradients",
-        seed: int | None = None,
-        on_error: str = "raise",
-    ) -> Work:
-        """See `Attributor.work`."""
-        raise NotImplementedError
 
     def export(
         self,
