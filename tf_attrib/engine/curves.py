@@ -144,13 +144,19 @@ class _Measured:
 
     def _walked(self, alphas: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """Points and derivatives (some, ...) at `alphas`, so many at a time as memory has room for."""
-        together = max(1, TOGETHER // max(self.end.size, 1))
-        for part in np.split(alphas, range(together, len(alphas), together)):
-            shape = [len(part), *self.end.shape]
-            alpha = tf.constant(part.reshape(-1, *[1] * self.end.ndim), self.end.dtype)
-            start, end = tf.broadcast_to(self.start, shape), tf.broadcast_to(self.end, shape)
-            point, velocity = point_and_velocity(self.curve, start, end, alpha)
+        for part in self._parts(alphas):
+            point, velocity = point_and_velocity(self.curve, *self._rows(part))
             yield point.numpy(), tf.convert_to_tensor(velocity).numpy()
+
+    def _parts(self, alphas: np.ndarray) -> list[np.ndarray]:
+        together = max(1, TOGETHER // max(self.end.size, 1))
+        return np.split(alphas, range(together, len(alphas), together))
+
+    def _rows(self, alphas: np.ndarray) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The baseline, the example and alpha, as a curve takes them."""
+        shape = [len(alphas), *self.end.shape]
+        alpha = tf.constant(alphas.reshape(-1, *[1] * self.end.ndim), self.end.dtype)
+        return tf.broadcast_to(self.start, shape), tf.broadcast_to(self.end, shape), alpha
 
     def _check_end(self, point: np.ndarray, wanted: np.ndarray, alpha: int, name: str) -> None:
         off = np.abs(point - wanted).max(initial=0)
@@ -189,15 +195,17 @@ class _Measured:
 
     def _halved(self, low: float, high: float) -> float:
         """How far the curve runs in what is left of [low, high], halved towards where it runs further."""
+        left = 0.0
         for _ in range(HALVINGS):
             middle = (low + high) / 2
-            first, second = self._apart(low, middle), self._apart(middle, high)
-            low, high = (low, middle) if first > second else (middle, high)
-        return self._apart(low, high)
+            first, second = self._apart(np.array([low, middle, high]))
+            low, high, left = (low, middle, first) if first > second else (middle, high, second)
+        return float(left)
 
-    def _apart(self, low: float, high: float) -> float:
-        points = np.concatenate([points for points, _ in self._walked(np.array([low, high]))])
-        return float(_l1(np.diff(points, axis=0))[0])
+    def _apart(self, alphas: np.ndarray) -> np.ndarray:
+        """How far each of the points at `alphas` is from the one before."""
+        points = [point_of(self.curve, *self._rows(part)).numpy() for part in self._parts(alphas)]
+        return _l1(np.diff(np.concatenate(points), axis=0))
 
 
 def _l1(values: np.ndarray) -> np.ndarray:
