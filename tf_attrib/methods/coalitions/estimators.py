@@ -189,10 +189,12 @@ class Regression:
         free = inverse @ (weighed.T @ gains)
         found = free - ones * (free.sum() - self._game.moves) / ones.sum()
         bound = inverse - np.outer(ones, ones) / ones.sum()
-        pull = (weighed * (gains - present @ found)[:, None])[by_chance] @ bound
-        pull = pull.reshape(-1, self._ways, m).sum(1)
+        drawn = present[by_chance]
+        each = weighed[by_chance] @ bound
         # what those that were drawn take of the m - 1 degrees of freedom
-        taken = ((weighed @ bound) * present)[by_chance].sum()
+        taken = np.einsum("ij,ij->", each, drawn)
+        each *= (gains[by_chance] - drawn @ found)[:, None]
+        pull = each.reshape(-1, self._ways, m).sum(1)
         pairs = len(pull)
         spread = ((pull - pull.mean(0)) ** 2).sum(0) if pairs else np.zeros(m)
         return found, np.sqrt(spread * pairs / max(pairs - taken, 1))
