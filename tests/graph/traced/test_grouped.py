@@ -78,6 +78,20 @@ def test_exported_models_are_explained_as_those_in_memory(tmp_path):
     np.testing.assert_allclose(lifted[0].totals, lifted[0].scores - lifted[0].baseline_scores, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.usefixtures("without")
+def test_dilated_kernels():
+    def net(widen):
+        return lambda x: tf.reduce_max(tf.nn.relu(widen(x) * FACTOR + SHIFT), [1, 2]) @ HEAD
+
+    kernel = RNG.normal(size=(3, 3, 4, 6)).astype("float32")
+    apart = np.zeros((5, 5, 4, 6), "float32")
+    apart[::2, ::2] = kernel
+    nets = [lambda x: tf.nn.conv2d(x, kernel, 1, "SAME", dilations=2), lambda x: tf.nn.conv2d(x, apart, 1, "SAME")]
+    for method in ["gradient", "deeplift"]:
+        found, expected = (ta.Attributor(net(one)).attribute(X, 1, method=method).attributions for one in nets)
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+
+
 def test_where_they_run_nothing_is_put_in_their_place(monkeypatch):
     monkeypatch.setattr(grouped, "runs_groups", lambda: True)
 

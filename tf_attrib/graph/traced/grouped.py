@@ -1,7 +1,7 @@
-"""Convolutions in groups, which TensorFlow has only in part on a CPU without oneDNN: not their gradients, and not fused with a
-bias or norm behind them, as it rewrites them to be before it runs a graph.
+"""Convolutions in groups, or of dilated kernels, which TensorFlow has only in part on a CPU without oneDNN: not their
+gradients, and in groups not fused with a bias or norm behind them, as it rewrites them before it runs a graph.
 
-Keras has XLA compile such a convolution, in a function of its own. In a flat graph, and where factors are folded, it stands
+Keras has XLA compile one in groups, in a function of its own. In a flat graph, and where factors are folded, it stands
 among the other operations, and goes back into such a function here.
 """
 
@@ -17,14 +17,14 @@ PLACES = {"Conv2D": (0, 1), "Conv3D": (0, 1), "Conv2DBackpropInput": (None, 1), 
 
 
 def runnable(operations: list[tf.Operation], fetched: list[tf.Tensor]) -> None:
-    """Has XLA compile convolutions in groups, and their transposes, where TensorFlow does not run them by itself, in the graph
-    at hand.
+    """Has XLA compile such convolutions, and their transposes, where TensorFlow does not run them by itself, in the graph at
+    hand.
 
     Args:
         fetched: tensors that are handed out; those of such operations are replaced.
     """
     for operation in operations:
-        if operation.type in PLACES and _in_groups(operation) and not runs_groups():
+        if operation.type in PLACES and _wants_more(operation) and not runs_groups():
             given, instead = operation.outputs[0], _compiled(operation)
             for user in given.consumers():
                 for place, source in enumerate(user.inputs):
@@ -47,8 +47,10 @@ def runs_groups() -> bool:
     return True
 
 
-def _in_groups(operation: tf.Operation) -> bool:
-    """Whether it is known to have several groups."""
+def _wants_more(operation: tf.Operation) -> bool:
+    """Whether it is known to have several groups, or a dilated kernel."""
+    if any(step > 1 for step in operation.get_attr("dilations")):
+        return True
     place, weights = PLACES[operation.type]
     rows = operation.outputs[0] if place is None else operation.inputs[place]
     if rows.shape.rank is None or operation.inputs[weights].shape.rank is None:
