@@ -63,6 +63,20 @@ def test_it_is_found_when_company_comes_and_the_doctor_still_sees_it():
     assert "depends_on_company" in {one.name for one in ta.diagnose(attributor, X).findings}
 
 
+def by_its_place(x):
+    """A sign that is drawn by the row's place, always the same: what layers of augmentation become where they are exported."""
+    signs = tf.sign(tf.random.stateless_uniform([tf.shape(x)[0], 1], seed=[3, 4], minval=-1))
+    return tf.reduce_sum(tf.tanh(x * signs * W) + x * signs, 1)
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+def test_a_score_that_depends_on_its_place_is_taken_alone(count):
+    result = ta.Attributor(by_its_place).attribute(X[:count], method=ta.IntegratedGradients(n_steps=50))
+    np.testing.assert_allclose(result.scores, [by_its_place(x[None])[0] for x in X[:count]], rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(result.totals, result.scores, rtol=1e-3)
+    assert "or its place" in result.batch_dependence
+
+
 def test_a_layer_of_keras_that_looks_at_its_batch():
     result = ta.Attributor(behind(Spread()), at=ta.layer("head")).attribute(X, target=0, method="conductance")
     assert result.batch_dependence

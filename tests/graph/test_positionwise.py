@@ -117,6 +117,23 @@ def test_a_model_of_two_rows_for_each_example_is_refused_where_a_position_is_exp
     assert_refused(lambda: attributor.attribute(VALUES, (1, 2)), "the model failed")
 
 
+def test_chunks_of_a_sequence_are_no_rows():
+    """Of a model that takes a long sequence in parts, as if each were a row: here 8 of 5 positions are 4 of 10."""
+
+    def scores(x):
+        chunks = tf.tanh(tf.reshape(x, (-1, 5, 3)))
+        return tf.reshape(tf.reshape(chunks, (-1, 3)) @ table(3, 2), (-1, 10, 2))
+
+    attributor = ta.Attributor(scores)
+    for position in (2, 7):
+        with tf.GradientTape() as tape:
+            x = tf.constant(VALUES)
+            tape.watch(x)
+            score = scores(x)[:, position, 1]
+        found = attributor.attribute(VALUES, (position, 1), method="gradient").attributions
+        np.testing.assert_allclose(found, tape.gradient(score, x), rtol=1e-5)
+
+
 @tf.RegisterGradient("SevenTimes")
 def _seven_times(operation, gradient):
     if operation.type == "MatMul":

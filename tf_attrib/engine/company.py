@@ -1,5 +1,5 @@
 """Whether an example gets the score that it gets alone when it shares a block with others: rows are packed into blocks in any
-company, so that a score that looks at its batch would be attributed by numbers that belong to no example."""
+company and order, so that a score that looks at its batch would be attributed by numbers that belong to no example."""
 
 import dataclasses
 from collections.abc import Callable
@@ -28,31 +28,31 @@ class Company:
     alone: bool = False
     words: str = ""
 
-    def look(self, here: np.ndarray, alone: Callable[[], np.ndarray], size: float, narrow: bool) -> None:
-        """Compares one row of the output in company with the same row alone.
+    def look(self, here: np.ndarray, copies: Callable[[], np.ndarray], size: float, narrow: bool) -> None:
+        """Compares one row of the output in company with the same row alone, and in several places of a block of its copies.
 
         Args:
             here: its values in company, (classes,).
-            alone: evaluates them for a block of that row only.
+            copies: evaluates them for blocks of that row only, (copies, classes), the first for it alone.
             size: the largest magnitude of the output.
             narrow: whether the model computes in half precision.
 
         Raises:
             AttributionError: rows should be evaluated one at a time, and `batch_size` says otherwise.
         """
-        first = alone()
-        apart = _apart(here, first)
+        first = copies()
+        apart = max(_apart(one, first[0]) for one in [here, *first])
         if apart <= (ALIKE_NARROW if narrow else ALIKE) * size:
             self.seen = True
             return
-        if _apart(first, alone()) > SAME * size:
+        if _apart(first, copies()) > SAME * size:
             self.words = (
                 f"the model does not give the same score twice (it differed by {apart:.2g} for one example): it draws at "
                 "random or changes a state, and attributions are those of such draws"
             )
             self.seen = True
             return
-        found = f"an example's score depends on the others in its batch (by {apart:.2g} for one example)"
+        found = f"an example's score depends on the others in its batch, or its place (by {apart:.2g} for one example)"
         if self.batch_size not in (None, 1):
             raise AttributionError(
                 f"{found}, so that attributions would depend on which rows share a block of {self.batch_size}: with "

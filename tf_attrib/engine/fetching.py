@@ -18,6 +18,9 @@ from . import program
 from .blocks import in_blocks
 from .company import Company
 
+# So many copies of an example are put into blocks of their own: it alone, and in several places.
+COPIES = 1, 3
+
 
 class Fetching:
     """Evaluates tensors of a function's graph at inputs, and the function itself at rows of the selected tensors; each cut and
@@ -218,8 +221,13 @@ class Fetching:
         if self.company.seen or len(example) < 2 or self.block < 2:
             return values
         size = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-        narrow = bool(self.function.formats)
-        self.company.look(values[0], lambda: self._values(at, example[:1], inputs, targets)[0], size, narrow)
+        narrow, row = bool(self.function.formats), int(example.max())  # the last example
+
+        def copies() -> np.ndarray:
+            those = (np.full(count, row) for count in COPIES)
+            return np.concatenate([self._values(lambda part, of=of: at(of[part]), of, inputs, targets) for of in those])
+
+        self.company.look(values[row], copies, size, narrow)
         return self._values(at, example, inputs, targets) if self.company.alone else values
 
     def _filled(self, value: np.ndarray) -> np.ndarray:

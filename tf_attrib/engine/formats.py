@@ -16,6 +16,8 @@ from ..common.types import present
 from ..graph.graphdef.flatten import Flattening, add_flat
 from ..graph.traced.compiled import Compiled
 from ..graph.traced.gradients import gradients
+from ..graph.traced.grouped import runnable
+from ..graph.traced.heads_and_lookups import ancestors
 from ..graph.traced.trace import TRACING
 from ..graph.traced.widening import widened, written_by_author
 from ..result.result import AnyResult
@@ -159,10 +161,12 @@ def in_float32(function: ScoreFunction) -> Compiled:
         with TRACING:
             (found,) = add_flat(wide, fed)
             slopes = gradients(found, list(x.values()), "no gradient in float32")
-        return [
-            tf.cast(port.from_graph(tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)), function.dtype)
-            for port, value, slope in zip(ports.values(), x.values(), slopes, strict=True)
+        slopes = [
+            tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)
+            for value, slope in zip(x.values(), slopes, strict=True)
         ]
+        runnable(ancestors(slopes), slopes)
+        return [tf.cast(port.from_graph(slope), function.dtype) for port, slope in zip(ports.values(), slopes, strict=True)]
 
     return Compiled(backward, function.signature())
 

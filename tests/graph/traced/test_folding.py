@@ -164,6 +164,18 @@ def test_what_other_operations_take_and_what_rows_change_stays():
         assert kernels(attributor)[0] == backward
 
 
+def test_a_bias_along_another_axis_that_is_as_long_is_none_of_channels():
+    shapes = (3, 3, 3, 6), (6,), (6,), (12, 2)  # of constants TensorFlow makes that mistake itself
+    kernel, factor, bias, head = (tf.Variable(RNG.normal(size=shape), dtype=tf.float32) for shape in shapes)
+
+    def model(x, training=False):
+        seen = tf.nn.conv2d(x, kernel, 1, "SAME") * factor
+        return tf.reduce_sum(tf.nn.gelu(tf.nn.bias_add(seen, bias, data_format="NCHW")), [1, 3]) @ head
+
+    x = RNG.uniform(size=(2, *SHAPE)).astype("float32")
+    assert_as_by_tape(ta.Attributor(model), x, 1e-4)
+
+
 def test_an_output_in_front_of_the_factor_can_be_selected_and_explained():
     model = net([layers.Conv2D(4, 3, name="inner")])
     x = images(model)

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from .folding import fold
+from .grouped import runnable
 from .tf_private import caller, cut_out, let_go_of_bodies
 from .trace import Traced
 
@@ -42,7 +43,13 @@ class Cut:
     def __init__(self, traced: Traced, feeds: dict[Any, Port], fetches: dict[Any, Port], folded: bool = False) -> None:
         self.feeds, self.fetches = feeds, fetches
         fed, fetched = ([port.tensor for port in ports.values()] for ports in (feeds, fetches))
-        self._function = let_go_of_bodies(cut_out(traced.function, fed, fetched, fold if folded else None))
+
+        def change(operations: list[tf.Operation], fed: list[tf.Tensor], fetched: list[tf.Tensor]) -> None:
+            if folded:
+                fold(operations, fed, fetched)
+            runnable(operations, fetched)
+
+        self._function = let_go_of_bodies(cut_out(traced.function, fed, fetched, change))
 
     def __call__(self, values: dict[Any, tf.Tensor]) -> dict[Any, tf.Tensor]:
         fed = [port.to_graph(values[key]) for key, port in self.feeds.items()]

@@ -107,6 +107,9 @@ class Folding:
         factor = self._factor(product)
         if factor is None or any(self._users(other) for other in operation.outputs[1:]):
             return
+        # a bias along another axis is none of channels, and TensorFlow takes it for one where it follows a convolution
+        if any(user.type == "BiasAdd" and not _channels_last(user) for user in self._consumers(product)):
+            return
         found = self._linear_in_front(operation, factor.inner)
         if found is None:
             return

@@ -176,7 +176,9 @@ def _dense(tensor: tf.Tensor) -> _Way | None:
     features, units = reversed(weights.shape.as_list()) if turned else weights.shape.as_list()
     if has_own_gradient(product) or has_own_gradient(rows.op):
         return None
-    same = source.shape.rank == 3 or (None not in source.shape[1:-1].as_list() and source.shape[1:-1] == tensor.shape[1:-1])
+    # entries of a first axis that are not the rows, such as chunks of a sequence, have other positions
+    positions = source.shape[1:-1].as_list()
+    same = positions == tensor.shape[1:-1].as_list() and (len(positions) == 1 or None not in positions)
     if not same or features is None or units is None or (source.shape[-1], tensor.shape[-1]) != (features, units):
         return None
     return _Way((source,), lambda value: tf.matmul(value, weights, transpose_b=turned))

@@ -81,9 +81,7 @@ def registered(definition: Any, owner: Any) -> None:
     weakref.finalize(owner, _remove, names).atexit = False
 
 
-def cut_out(
-    function: Any, feeds: list[tf.Tensor], fetches: list[tf.Tensor], change: Callable[[Any, list, list], None] | None = None
-) -> Any:
+def cut_out(function: Any, feeds: list[tf.Tensor], fetches: list[tf.Tensor], change: Callable[[Any, list, list], None]) -> Any:
     """The part of a wrapped function's graph from `feeds` to `fetches`, as `function.prune` gives it, in a tenth of its time:
     TensorFlow imports in C++ what `prune` copies in Python, an operation after the other.
 
@@ -93,9 +91,8 @@ def cut_out(
         change: may change the graph, by its operations and the tensors in it that are fed and fetched.
     """
     new, found = imported(function, feeds, [tensor.shape for tensor in feeds], fetches)
-    if change is not None:
-        with new.as_default():
-            change(new.get_operations(), new.inputs[: len(feeds)], found)
+    with new.as_default():
+        change(new.get_operations(), new.inputs[: len(feeds)], found)
     new.outputs.extend(found)
     new.structured_outputs, new.structured_input_signature = list(new.outputs), None
     new.variables = function.graph.variables

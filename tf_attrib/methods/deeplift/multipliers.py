@@ -11,6 +11,7 @@ from ...common.errors import AttributionError
 from ...engine.row import Row, per_row_sum
 from ...graph.graphdef.flatten import Flat, Flattening, add_flat
 from ...graph.traced.gradients import gradients
+from ...graph.traced.grouped import runnable
 from ...graph.traced.heads_and_lookups import ancestors, needs_graph
 from ...graph.traced.trace import TRACING, Traced
 from ...selection.score_function import ScoreFunction
@@ -133,6 +134,7 @@ def multipliers(function: ScoreFunction, row: Row, rule: str) -> tuple[tf.Tensor
             tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)
             for value, slope in zip(x.values(), slopes, strict=True)
         ]
+        runnable(ancestors([score, *slopes]), slopes)
         return [score], [port.from_graph(slope) for port, slope in zip(ports.values(), slopes, strict=True)]
 
     (score,), slopes = function.whole_range(backward, tf.shape(row.target)[0])
