@@ -237,9 +237,10 @@ def test_a_sampler_of_ones_own_is_seeded():
     assert made[0].rows != made[2].rows
 
 
-@pytest.mark.parametrize("options", [{"masked": True}, {"head": "softmax"}, {"length": LENGTH}], ids=str)
+@pytest.mark.parametrize("options", [{"masked": True}, {"head": "softmax", "blocks": 0}, {"length": LENGTH}], ids=str)
 def test_models_that_take_a_mask_or_one_length_or_end_in_a_softmax_give_the_same(options):
-    expected = ta.attribute_generation(attributor(), PROMPT, NEXT, method=EXACT)
+    plain = {key: value for key, value in options.items() if key == "blocks"}
+    expected = ta.attribute_generation(attributor(**plain), PROMPT, NEXT, method=EXACT)
     found = ta.attribute_generation(attributor(**options), PROMPT, NEXT, method=EXACT)
     np.testing.assert_allclose(found.attributions, expected.attributions, atol=2e-4)
 

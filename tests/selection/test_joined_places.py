@@ -50,7 +50,9 @@ def test_places_that_carry_all_add_up(model, name):
 
 
 @pytest.mark.parametrize(
-    "method", ["integrated_gradients", "deeplift", "gradient", "smoothgrad", "ablation", "expected_gradients"]
+    "method",
+    ["integrated_gradients", "deeplift", "ablation"]
+    + [pytest.param(name, marks=pytest.mark.slow) for name in ("gradient", "smoothgrad", "expected_gradients")],
 )
 def test_several_inputs_and_embeddings_are_what_the_default_gives(model, method):
     baselines = ta.dataset(INPUTS) if method == "expected_gradients" else None
