@@ -233,15 +233,18 @@ QUICK = (
     "float ids",
     "words",
     "fixed batch",
-    "half precision",
     "mlp float64",
     "callable of a dict",
     "knows its batch",
 )
 
 
-# Kinds of which every method is held in every run: images and a layer, one of several inputs, float64 and a layer.
-THOROUGH = ("cnn", "one of two", "mlp float64")
+# Kinds of which more methods are held in every run: images and a layer, one of several inputs, float64 and a layer.
+THOROUGH = {
+    "cnn": ("integrated", "gradient", "conductance"),
+    "one of two": ("integrated", "smooth", "ablation"),
+    "mlp float64": ("integrated", "gradient", "ablation", "influence"),
+}
 # The others by the method whose rows lie between an input and its baseline: their gradients are those of "gradient", too.
 BASIC = ("integrated",)
 
@@ -255,7 +258,7 @@ def attributed(attributor, x, target, method):
 
 @pytest.mark.parametrize("kind", QUICK)
 def test_both_routes_give_the_same(kind):
-    both_routes(kind, METHODS if kind in THOROUGH else BASIC)
+    both_routes(kind, THOROUGH.get(kind, BASIC))
 
 
 @pytest.mark.slow
