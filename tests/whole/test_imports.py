@@ -1,6 +1,7 @@
 """Modules import in one direction, and importing the library brings in nothing that it can do without."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,7 @@ def statements(tree, everywhere):
             yield from statements(node, everywhere)
 
 
+@functools.cache
 def imported(name, everywhere=False):
     """Full names of what a module imports: `tf_attrib.x` for the library's own modules."""
     package = ["tf_attrib", *name.split(".")] if name else ["tf_attrib"]
