@@ -39,7 +39,8 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("name", PLACES)
+# Of inputs and an embedding the next test says more.
+@pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow) if "inputs and" in one else one for one in PLACES])
 def test_places_that_carry_all_add_up(model, name):
     at, keys = PLACES[name]
     result = attributor_for(model).observing(at).attribute(INPUTS, verbose=False)
