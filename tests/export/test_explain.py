@@ -115,7 +115,12 @@ def test_several_references_of_integrated_gradients_are_judged_by_their_mean(att
 
 
 @pytest.mark.parametrize(
-    ("made", "fold"), [(ta.SmoothGrad, "mean"), (ta.SmoothGradSquared, "square"), (ta.VarGrad, "variance")]
+    ("made", "fold"),
+    [
+        (ta.SmoothGrad, "mean"),
+        pytest.param(ta.SmoothGradSquared, "square", marks=pytest.mark.slow),  # of which the variance is made, too
+        (ta.VarGrad, "variance"),
+    ],
 )
 def test_noise_against_a_loop_over_copies(attributor, x, made, fold):
     found = explain(attributor, x, made("gradient_times_input", n_samples=6, stddev=0.1), seed=3)(x)
