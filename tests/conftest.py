@@ -14,6 +14,10 @@ from keras import layers
 
 import tf_attrib as ta
 
+from .helpers.seeds import set_seed
+
+tf.random.set_seed = set_seed  # which Keras calls, and so does the fixture below for every test
+
 
 def pytest_collection_finish():
     """What was imported stays: looking through it again and again is a tenth of the tests' time."""

@@ -66,11 +66,10 @@ def test_options_reach_the_library(model_file, batch, tmp_path):
         == "IntegratedGradients(tolerance=0.01, max_evaluations=300)"
     )
     assert run("method", "--method", "occlusion").method.startswith("Occlusion")
-    assert not np.allclose(run("baseline", "--baseline", "0.5").baseline_scores, plain.baseline_scores)
+    number = run("baseline", "--baseline", "0.5")
+    assert not np.allclose(number.baseline_scores, plain.baseline_scores)
     np.save(tmp_path / "b.npy", np.full((8, 8, 1), 0.5, "float32"))
-    np.testing.assert_allclose(
-        run("file", "--baseline", str(tmp_path / "b.npy")).baseline_scores, run("number", "--baseline", "0.5").baseline_scores
-    )
+    np.testing.assert_allclose(run("file", "--baseline", str(tmp_path / "b.npy")).baseline_scores, number.baseline_scores)
     options = ["--method", "expected_gradients", "--baseline", batch, "--steps", "5"]
     seeds = [run(f"seed{number}", *options, "--seed", seed).attributions for number, seed in enumerate("112")]
     assert np.array_equal(seeds[0], seeds[1])

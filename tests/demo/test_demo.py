@@ -135,7 +135,7 @@ def test_without_scikit_learn_nothing_is_left(tmp_path, monkeypatch):
 # the whole of it
 
 
-FEWER_EPOCHS = {"DIGIT_EPOCHS": 9, "SENTENCE_EPOCHS": 12}
+FEWER_EPOCHS = {"DIGIT_EPOCHS": 7, "SENTENCE_EPOCHS": 6}
 
 
 @pytest.fixture(scope="module", params=["short", pytest.param("as it is", marks=pytest.mark.slow)])

@@ -77,12 +77,12 @@ def examples_seen(monkeypatch):
         FIXED,
         REFINED,
         ta.IntegratedGradients(n_steps=9, path=lambda baseline, x, alpha: baseline + alpha**2 * (x - baseline)),
-        "interior_gradients",
+        pytest.param("interior_gradients", marks=pytest.mark.slow),  # rows of a path, as those above
         ta.ExpectedGradients(30),
         ta.Occlusion(),
-        ta.Ablation(),
+        pytest.param(ta.Ablation(), marks=pytest.mark.slow),  # scores of what is hidden, as occlusion
         ta.ShapleySampling(exact_up_to=2, n_permutations=10),
-        ta.KernelSHAP(exact_up_to=2),
+        pytest.param(ta.KernelSHAP(exact_up_to=2), marks=pytest.mark.slow),  # scores of coalitions, as the line above
         ta.RISE(n_masks=40, grid=4),
     ],
     ids=str,

@@ -25,14 +25,14 @@ FIXED, REFINED = ta.IntegratedGradients(n_steps=20), ta.IntegratedGradients(0.02
 KINDS = (
     "a_subclassed_model",
     "a_shared_layer_has_an_output_for_each_call",
-    "float_inputs_that_serve_as_ids",
     "a_transformer_with_position_embeddings",
     "a_callable_and_one_that_must_know_its_batch",
     "a_fixed_batch_size",
-    "text_in_words",
 )
 # What sets these apart is how they are called and named: to the graph they are as those above.
 CALLED_OTHERWISE = (
+    "float_inputs_that_serve_as_ids",
+    "text_in_words",
     "several_inputs_as_list_or_dict",
     "a_baseline_for_each_of_several_inputs",
     "a_model_of_dict_inputs",

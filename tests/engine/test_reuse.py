@@ -53,7 +53,9 @@ def test_the_first_gradient_makes_no_more_than_it_needs(counted, attributor):
     assert counted["traces"] == 1
 
 
-@pytest.mark.parametrize("method", ["gradient", "integrated_gradients", "occlusion", "deeplift", "rise", ta.GradCam("conv")])
+@pytest.mark.parametrize(
+    "method", ["gradient", "integrated_gradients", "occlusion", "deeplift", ta.RISE(n_masks=40), ta.GradCam("conv")], ids=str
+)
 def test_a_second_call_makes_nothing(counted, attributor, method):
     attributor.attribute(X, method=method)
     for call in (

@@ -32,10 +32,10 @@ def both(dense):
     "method",
     [
         "integrated_gradients",
-        ta.IntegratedGradients(n_steps=20),
+        pytest.param(ta.IntegratedGradients(n_steps=20), marks=pytest.mark.slow),  # as in the tests below
         "occlusion",
         "deeplift",
-        ta.ShapleySampling(),
+        pytest.param(ta.ShapleySampling(), marks=pytest.mark.slow),  # scores alone, as occlusion
         ta.SmoothGrad(n_samples=4),
     ],
     ids=str,

@@ -12,23 +12,24 @@ from tests.conftest import assert_refused, spread
 from tests.helpers.exported import explain, relative
 
 BANDS = np.arange(64).reshape(8, 8) // 22  # three groups
+# Some of each way to evaluate rows; those that are marked slow take the same way as one beside them.
 METHODS = [
     "gradient",
-    "gradient_times_input",
+    pytest.param("gradient_times_input", marks=pytest.mark.slow),
     ta.InteriorGradients(4),
     ta.IntegratedGradients(n_steps=9),
     pytest.param(ta.IntegratedGradients(rule="trapezoid", n_steps=4), marks=pytest.mark.slow),
     "deeplift",
-    ta.DeepLift("reveal_cancel"),
+    pytest.param(ta.DeepLift("reveal_cancel"), marks=pytest.mark.slow),
     "guided_backprop",
-    "deconvolution",
+    pytest.param("deconvolution", marks=pytest.mark.slow),
     "grad_cam",
-    "grad_cam_plus_plus",
-    "layer_cam",
+    pytest.param("grad_cam_plus_plus", marks=pytest.mark.slow),
+    pytest.param("layer_cam", marks=pytest.mark.slow),
     "guided_grad_cam",
     ta.InternalInfluence(rule="midpoint", n_steps=4),
     ta.Occlusion(window=3, stride=2),
-    ta.Ablation(BANDS),
+    pytest.param(ta.Ablation(BANDS), marks=pytest.mark.slow),
     ta.ShapleySampling(groups=BANDS),
 ]
 
@@ -114,7 +115,12 @@ def test_several_references_of_integrated_gradients_are_judged_by_their_mean(att
 
 
 @pytest.mark.parametrize(
-    ("made", "fold"), [(ta.SmoothGrad, "mean"), (ta.SmoothGradSquared, "square"), (ta.VarGrad, "variance")]
+    ("made", "fold"),
+    [
+        (ta.SmoothGrad, "mean"),
+        pytest.param(ta.SmoothGradSquared, "square", marks=pytest.mark.slow),  # of which the variance is made, too
+        (ta.VarGrad, "variance"),
+    ],
 )
 def test_noise_against_a_loop_over_copies(attributor, x, made, fold):
     found = explain(attributor, x, made("gradient_times_input", n_samples=6, stddev=0.1), seed=3)(x)

@@ -69,7 +69,7 @@ def smooth(x):
     return tf.reduce_sum(tf.tanh(x @ tf.constant(WEIGHTS, x.dtype)) * tf.constant([1.0, 2.0, -1.0], x.dtype), 1)
 
 
-@pytest.mark.parametrize("tolerance", [0.05, pytest.param(1e-3, marks=pytest.mark.slow), 1e-6])
+@pytest.mark.parametrize("tolerance", [*(pytest.param(one, marks=pytest.mark.slow) for one in (0.05, 1e-3)), 1e-6])
 def test_against_a_second_implementation(tolerance):
     x, outer = np.array([1.2, 0.7]), np.array([1.0, 2.0, -1.0])
 
@@ -130,7 +130,7 @@ def kinked():
     return attributor, x, attributor.attribute(x, method=ta.IntegratedGradients(rule="midpoint", n_steps=2000)).attributions
 
 
-@pytest.mark.parametrize("tolerance", [0.05, 0.01])
+@pytest.mark.parametrize("tolerance", [0.05, pytest.param(0.01, marks=pytest.mark.slow)])
 def test_what_is_called_converged_behind_many_rectifiers_is_seldom_not(tolerance, kinked):
     """Two levels agree by chance where kinks are many: the difference alone is no error."""
     attributor, x, wanted = kinked

@@ -42,7 +42,7 @@ def test_the_layers_are_the_model():
     np.testing.assert_allclose(from_embeddings(model, embedded), model(PROMPT[None]), atol=1e-5)
 
 
-@pytest.mark.parametrize("of", ["log_probability", "logits", "probability"])
+@pytest.mark.parametrize("of", ["log_probability", pytest.param("logits", marks=pytest.mark.slow), "probability"])
 def test_each_token_has_the_integral_that_is_written_out(of):
     model = attributor().model
     whole = np.concatenate([PROMPT, NEXT])
@@ -237,9 +237,10 @@ def test_a_sampler_of_ones_own_is_seeded():
     assert made[0].rows != made[2].rows
 
 
-@pytest.mark.parametrize("options", [{"masked": True}, {"head": "softmax"}, {"length": LENGTH}], ids=str)
+@pytest.mark.parametrize("options", [{"masked": True}, {"head": "softmax", "blocks": 0}, {"length": LENGTH}], ids=str)
 def test_models_that_take_a_mask_or_one_length_or_end_in_a_softmax_give_the_same(options):
-    expected = ta.attribute_generation(attributor(), PROMPT, NEXT, method=EXACT)
+    plain = {key: value for key, value in options.items() if key == "blocks"}
+    expected = ta.attribute_generation(attributor(**plain), PROMPT, NEXT, method=EXACT)
     found = ta.attribute_generation(attributor(**options), PROMPT, NEXT, method=EXACT)
     np.testing.assert_allclose(found.attributions, expected.attributions, atol=2e-4)
 
@@ -272,7 +273,7 @@ def test_rows_that_are_attributed_in_turn_are_those_of_one_go(monkeypatch):
 @pytest.mark.parametrize("block", [None, 1])
 def test_tokens_of_one_text_share_the_passes_that_score_it(monkeypatch, block):
     """However many are explained: the text and two with others behind a place of it, then both ends of all paths."""
-    one, following = ta.Attributor(small_gpt(), batch_size=block) if block else attributor(), ids_of(5, seed=4)
+    one, following = ta.Attributor(small_gpt(blocks=0), batch_size=block) if block else attributor(), ids_of(5, seed=4)
     options = {"method": EXACT, "baselines": ta.token(2)}
     ta.attribute_generation(one, PROMPT, following, **options)  # it is looked at whether rows share a block
     rows, values = [], Fetching._values

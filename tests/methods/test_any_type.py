@@ -53,8 +53,14 @@ def without(names):
 METHODS = {"ablation": ta.Ablation(), "occlusion": ta.Occlusion(), "wide": ta.Occlusion(window=3)}
 
 
-@pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("at", [None, "inputs"])
+@pytest.mark.parametrize(
+    ("method", "at"),
+    [("ablation", None), ("occlusion", "inputs"), ("wide", None)]
+    + [
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in (("ablation", "inputs"), ("occlusion", None), ("wide", "inputs"))
+    ],
+)
 def test_a_table_of_all_types_by_hand(model, method, at):
     result = attributor_for(model, at=at).attribute(X, 1, GIVEN, METHODS[method])
     assert list(result.attributions) == list(X)

@@ -73,8 +73,12 @@ def test_internal_influence_is_the_mean_gradient_of_a_plain_loop(kind):
     assert np.abs(result.attributions).max() > 1e-4
 
 
-@pytest.mark.parametrize("kind", KINDS)
-@pytest.mark.parametrize("method", [ta.Conductance, ta.InternalInfluence])
+@pytest.mark.parametrize(
+    ("kind", "method"),
+    [("mlp", ta.Conductance), ("cnn", ta.InternalInfluence), ("rnn", ta.Conductance)]
+    + [pytest.param(kind, ta.InternalInfluence, marks=pytest.mark.slow) for kind in ("mlp", "rnn", "lstm")]
+    + [pytest.param(kind, ta.Conductance, marks=pytest.mark.slow) for kind in ("cnn", "lstm")],
+)
 def test_the_stated_accuracy_is_kept(kind, method):
     *_, x = nets(kind)
     attributor = attributor_of(kind, "seen")

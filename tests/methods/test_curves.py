@@ -40,12 +40,21 @@ def around(baseline, x, alpha):
     return straight(baseline, x, alpha) + tf.sin(np.pi * alpha) * tf.roll(x - baseline, 1, 1)
 
 
+REFINED, FIXED = {"tolerance": 0.01}, {"rule": "midpoint", "n_steps": 200}
+
+
 @pytest.mark.parametrize(
-    ("path", "expected"),
-    [(straight, (3, 3)), (second_late, (2, 4)), (one_after_the_other, (0, 6))],
-    ids=["straight", "second late", "one after the other"],
+    ("path", "expected", "accuracy"),
+    [(straight, (3, 3), FIXED), (second_late, (2, 4), FIXED), (one_after_the_other, (0, 6), REFINED)]
+    + [
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in (
+            (straight, (3, 3), REFINED),
+            (second_late, (2, 4), REFINED),
+            (one_after_the_other, (0, 6), FIXED),
+        )
+    ],
 )
-@pytest.mark.parametrize("accuracy", [{"tolerance": 0.01}, {"rule": "midpoint", "n_steps": 200}])
 def test_the_total_does_not_depend_on_the_path_and_the_parts_do(path, expected, accuracy):
     """x0 · x1 at (2, 3) against zeros: 6 in all. x1 dx0 and x0 dx1 are ∫ 3 alpha^k · 2 and so on."""
     found = product().attribute(X, method=ta.IntegratedGradients(path=path, **accuracy))
@@ -180,7 +189,7 @@ NETS = {"logits": (tf.nn.relu, tf.identity), "bent": (tf.nn.relu, tf.nn.softmax)
 @pytest.mark.parametrize(
     ("kind", "path", "count"),
     [
-        ("logits", powers, 3),
+        pytest.param("logits", powers, 3, marks=pytest.mark.slow),  # its rectifiers bend in the next, which ends in more
         ("bent", around, 3),
         ("smooth", powers, 3),
         *(pytest.param(kind, path, 8, marks=pytest.mark.slow) for kind in NETS for path in (powers, around)),

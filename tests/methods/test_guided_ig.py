@@ -7,6 +7,7 @@ import tensorflow as tf
 import tf_attrib as ta
 
 from ..conftest import assert_refused
+from ..helpers.shared import attributor_for
 
 RNG = np.random.default_rng(8)
 KERNEL, OUT = RNG.normal(size=(9, 12)), RNG.normal(size=12)
@@ -49,20 +50,20 @@ def plainly(x, below, steps, fraction, most):
 
 @pytest.mark.parametrize(("steps", "fraction", "most"), [(25, 0.25, 0.1), (40, 0.5, 0.02), (10, 0.1, 1.0), (1, 0.25, 0.0)])
 def test_it_is_a_plain_second_implementation(double, steps, fraction, most):
-    found = ta.Attributor(score).attribute(X, baselines=BELOW, method=ta.GuidedIG(steps, fraction, most))
+    found = attributor_for(score).attribute(X, baselines=BELOW, method=ta.GuidedIG(steps, fraction, most))
     wanted = [plainly(one, BELOW, steps, fraction, most) for one in X]
     np.testing.assert_allclose(found.attributions, wanted, rtol=1e-6, atol=1e-8)
 
 
 def test_without_freedom_it_is_the_left_sum_of_the_straight_path(double):
-    found = ta.Attributor(score).attribute(X, baselines=BELOW, method=ta.GuidedIG(30, max_distance=0))
+    found = attributor_for(score).attribute(X, baselines=BELOW, method=ta.GuidedIG(30, max_distance=0))
     alphas = np.arange(30) / 30
     wanted = [np.mean([gradient(BELOW + alpha * (one - BELOW)) for alpha in alphas], 0) * (one - BELOW) for one in X]
     np.testing.assert_allclose(found.attributions, wanted, rtol=1e-6)
 
 
 def test_what_it_says_of_its_accuracy():
-    found = ta.Attributor(score).attribute(X.astype("float32"), method=ta.GuidedIG(300))
+    found = attributor_for(score).attribute(X.astype("float32"), method=ta.GuidedIG(300))
     assert found.status.tolist() == ["not_estimated"] * 3
     assert found.error_estimate is None
     assert found.converged is None
@@ -77,7 +78,7 @@ def test_what_it_says_of_its_accuracy():
 
 
 def test_baselines_tensors_copies_and_equal_features():
-    x, attributor = X.astype("float32"), ta.Attributor(score)
+    x, attributor = X.astype("float32"), attributor_for(score)
     below = np.stack([BELOW, 0 * BELOW]).astype("float32")
     method = ta.GuidedIG(20)
     alone = [attributor.attribute(x, baselines=one, method=method).attributions for one in below]

@@ -10,6 +10,7 @@ import tf_attrib as ta
 from tf_attrib.engine.copies import digest
 
 from ..conftest import assert_refused, make_recurrent_text
+from ..helpers.shared import attributor_for
 
 RNG = np.random.default_rng(4)
 IMAGES = RNG.normal(size=(3, 11, 9, 2)).astype("float32")
@@ -37,7 +38,7 @@ def masks_by_hand(x, i, seed, count, grid, probability):
 @pytest.mark.parametrize(("grid", "probability", "baseline"), [(3, 0.5, 0.0), (4, 0.2, 0.7)])
 def test_it_is_a_plain_loop_over_the_same_masks(grid, probability, baseline):
     method = ta.RISE(60, grid, probability)
-    result = ta.Attributor(curved).attribute(IMAGES, None, ta.constant(baseline), method, seed=9)
+    result = attributor_for(curved).attribute(IMAGES, None, ta.constant(baseline), method, seed=9)
     for i, x in enumerate(IMAGES):
         masks = masks_by_hand(IMAGES, i, 9, 60, grid, probability)
         scores = curved((baseline + masks[..., None] * (x - baseline)).astype("float32")).numpy()
@@ -74,7 +75,7 @@ def test_on_a_linear_model_its_expectation_is_known():
 
 
 def test_standard_errors_are_those_of_repetitions():
-    attributor = ta.Attributor(curved)
+    attributor = attributor_for(curved)
     runs = [attributor.attribute(IMAGES[:1], method=ta.RISE(50, 3), seed=seed) for seed in range(60)]
     spread = np.std([run.attributions for run in runs], axis=0, ddof=1)
     stated = np.mean([run.standard_error for run in runs], axis=0)
@@ -86,7 +87,7 @@ def test_standard_errors_are_those_of_repetitions():
 
 
 def test_several_baselines_take_turns():
-    attributor = ta.Attributor(curved)
+    attributor = attributor_for(curved)
     both = attributor.attribute(IMAGES, None, ta.several([np.zeros((11, 9, 2)), np.ones((11, 9, 2))]), ta.RISE(4000, 3), seed=0)
     each = [attributor.attribute(IMAGES, None, ta.constant(value), ta.RISE(4000, 3), seed=5) for value in (0.0, 1.0)]
     off = both.attributions - (each[0].attributions + each[1].attributions) / 2
@@ -95,14 +96,14 @@ def test_several_baselines_take_turns():
 
 
 def test_how_many_are_drawn_at_once_does_not_matter(monkeypatch):
-    whole = ta.Attributor(curved).attribute(IMAGES, method=ta.RISE(30, 3), seed=3)
+    whole = attributor_for(curved).attribute(IMAGES, method=ta.RISE(30, 3), seed=3)
     monkeypatch.setattr("tf_attrib.methods.rise.TOGETHER", 3 * 9 * 4)
     parts = ta.Attributor(curved, batch_size=5).attribute(IMAGES, method=ta.RISE(30, 3), seed=3)
     np.testing.assert_allclose(parts.attributions, whole.attributions, rtol=1e-5)
     np.testing.assert_allclose(parts.standard_error, whole.standard_error, rtol=1e-3)
     assert whole.forward_evaluations[0] == 32
     assert not np.allclose(
-        ta.Attributor(curved).attribute(IMAGES, method=ta.RISE(30, 3), seed=4).attributions, whole.attributions
+        attributor_for(curved).attribute(IMAGES, method=ta.RISE(30, 3), seed=4).attributions, whole.attributions
     )
 
 
@@ -128,5 +129,5 @@ def test_what_is_no_mask_is_refused():
     assert_refused(lambda: ta.RISE(grid=0), "grid", "at least 1")
     assert_refused(lambda: ta.RISE(probability=1), "below 1", "0.5")
     assert_refused(lambda: ta.RISE(probability=0), "probability", "above 0")
-    assert_refused(lambda: ta.Attributor(curved).attribute(IMAGES, method=ta.RISE(10, (3, 3, 3))), "(11, 9)", "2 of them")
+    assert_refused(lambda: attributor_for(curved).attribute(IMAGES, method=ta.RISE(10, (3, 3, 3))), "(11, 9)", "2 of them")
     assert_refused(lambda: ta.Attributor(lambda x: x).attribute(IMAGES[:, 0, 0, 0], method="rise"), "(batch,)")

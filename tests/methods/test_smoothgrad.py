@@ -7,9 +7,15 @@ import tensorflow as tf
 import tf_attrib as ta
 from tf_attrib.engine.copies import Cloud
 
-from ..conftest import assert_refused, make_recurrent_text
+from ..conftest import assert_refused, make_cnn, make_recurrent_text
+from ..helpers.shared import attributor_for
 
 SQUARE = np.array([[0.0, 1.0, 2.0]], "float32")
+
+
+@pytest.fixture(scope="module")
+def cnn():
+    return make_cnn()
 
 
 def copies_of(x, method, seed):
@@ -26,7 +32,7 @@ def test_the_three_forms_are_those_of_a_plain_loop(cnn, images):
             tape.watch(point)
             score = cnn(point, training=False)[:, target]
         gradients.append(tape.gradient(score, point).numpy())
-    gradients, attributor = np.stack(gradients), ta.Attributor(cnn)
+    gradients, attributor = np.stack(gradients), attributor_for(cnn)
     expected = {ta.SmoothGrad: gradients.mean(1), ta.SmoothGradSquared: (gradients**2).mean(1), ta.VarGrad: gradients.var(1)}
     for form, values in expected.items():
         result = attributor.attribute(images, target, method=form(n_samples=8, stddev=0.2), seed=5)
@@ -52,7 +58,7 @@ def test_of_a_square_the_moments_are_known():
     "inner", ["integrated_gradients", "deeplift", "gradient_times_input", "guided_backprop", ta.IntegratedGradients(n_steps=7)]
 )
 def test_any_inner_method_is_averaged_over_the_same_copies(cnn, images, inner):
-    attributor, smooth = ta.Attributor(cnn), ta.SmoothGrad(inner, n_samples=3)
+    attributor, smooth = attributor_for(cnn), ta.SmoothGrad(inner, n_samples=3)
     result = attributor.attribute(images[:2], 1, method=smooth, seed=2)
     for i, copies in enumerate(copies_of(images[:2], smooth, seed=2)):
         each = attributor.attribute(copies, 1, method=inner)
@@ -61,7 +67,7 @@ def test_any_inner_method_is_averaged_over_the_same_copies(cnn, images, inner):
 
 
 def test_the_error_of_the_quadrature_is_a_bound(cnn, images):
-    attributor, smooth = ta.Attributor(cnn), ta.SmoothGrad(ta.IntegratedGradients(0.02), n_samples=4)
+    attributor, smooth = attributor_for(cnn), ta.SmoothGrad(ta.IntegratedGradients(0.02), n_samples=4)
     result = attributor.attribute(images, 1, method=smooth, seed=2)
     exact = attributor.attribute(images, 1, method=ta.SmoothGrad(ta.IntegratedGradients(n_steps=300), n_samples=4), seed=2)
     error = np.abs(result.attributions - exact.attributions).reshape(5, -1).sum(1) / exact.magnitudes
@@ -74,7 +80,7 @@ def test_the_error_of_the_quadrature_is_a_bound(cnn, images):
 
 
 def test_noise_is_drawn_for_each_example_alone_and_by_the_seed(cnn, images):
-    attributor = ta.Attributor(cnn)
+    attributor = attributor_for(cnn)
     smooth = lambda x, seed: attributor.attribute(x, 0, method=ta.SmoothGrad(n_samples=4), seed=seed).attributions  # noqa: E731
     np.testing.assert_allclose(smooth(images, 1)[3:4], smooth(images[3:4], 1), atol=1e-7)
     assert not np.allclose(smooth(images, 1), smooth(images, 2))
@@ -94,7 +100,7 @@ def test_copies_are_made_within_the_memory_that_is_given(cnn, images):
 
 
 def test_units_and_forms_are_stated(cnn, images):
-    attributor = ta.Attributor(cnn)
+    attributor = attributor_for(cnn)
     units = {
         method: attributor.attribute(images[:1], method=method, seed=0).attribution_unit
         for method in ("smoothgrad", "vargrad", ta.SmoothGrad("deeplift", n_samples=2))

@@ -23,7 +23,7 @@ ALL = ("aopc", "aopc_between", "deletion", "insertion", "infidelity", "max_sensi
 def digits():
     """A trained net, and digits that were held out."""
     found = data.digits()
-    model = models.train(models.digit_model(), found.train_inputs, found.train_labels, 6)
+    model = models.train(models.digit_model(), found.train_inputs, found.train_labels, 4)
     return model, found.test_inputs
 
 

@@ -10,6 +10,7 @@ import tf_attrib as ta
 from tf_attrib.metrics import randomisation as function
 
 from ..conftest import assert_refused
+from ..helpers.shared import attributor_for
 
 M = ta.metrics
 
@@ -76,7 +77,7 @@ def test_both_modes_against_a_loop(deep, table):
 
 def test_the_weights_are_put_back_after_an_exception_too(deep, table, monkeypatch):
     before = deep.get_weights()
-    M.randomisation(ta.Attributor(deep), table, method="gradient")
+    M.randomisation(attributor_for(deep), table, method="gradient")
     assert all(np.array_equal(was, now) for was, now in zip(before, deep.get_weights(), strict=True))
     touched = []
 
@@ -86,7 +87,7 @@ def test_the_weights_are_put_back_after_an_exception_too(deep, table, monkeypatc
 
     monkeypatch.setattr(__import__("sys").modules[function.__module__], "rank_correlation", fails)
     with pytest.raises(KeyboardInterrupt):
-        M.randomisation(ta.Attributor(deep), table, method="gradient")
+        M.randomisation(attributor_for(deep), table, method="gradient")
     assert touched == [True]
     assert all(np.array_equal(was, now) for was, now in zip(before, deep.get_weights(), strict=True))
 
@@ -101,7 +102,7 @@ def test_what_does_not_depend_on_weights_stays_alike(table):
 
 
 def test_layers_signs_and_modes(deep, table):
-    attributor = ta.Attributor(deep)
+    attributor = attributor_for(deep)
     one = M.randomisation(attributor, table, method="gradient", layers=["first"], modes="independent")
     assert one.layers == ("first",)
     assert list(one.curves) == ["independent"]
@@ -114,7 +115,7 @@ def test_layers_signs_and_modes(deep, table):
 
 
 def test_a_result_of_the_trained_model_is_used(deep, table):
-    attributor = ta.Attributor(deep)
+    attributor = attributor_for(deep)
     result = attributor.attribute(table, method="gradient")
     given = M.randomisation(attributor, result, method="gradient").values
     np.testing.assert_allclose(given, M.randomisation(attributor, table, method="gradient").values, atol=1e-6)
@@ -146,7 +147,7 @@ def test_layers_of_tf_keras_and_recurrent_ones(ids):
 
 
 def test_the_plot_names_the_layers(deep, table):
-    figure = M.randomisation(ta.Attributor(deep), table, method="gradient").plot()
+    figure = M.randomisation(attributor_for(deep), table, method="gradient").plot()
     (axes,) = figure.subfigs[0].axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["head", "inner_b", "inner_a", "first"]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["cascading", "independent"]

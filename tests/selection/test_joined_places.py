@@ -39,7 +39,8 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("name", PLACES)
+# Of inputs and an embedding the next test says more.
+@pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow) if "inputs and" in one else one for one in PLACES])
 def test_places_that_carry_all_add_up(model, name):
     at, keys = PLACES[name]
     result = attributor_for(model).observing(at).attribute(INPUTS, verbose=False)
@@ -50,7 +51,9 @@ def test_places_that_carry_all_add_up(model, name):
 
 
 @pytest.mark.parametrize(
-    "method", ["integrated_gradients", "deeplift", "gradient", "smoothgrad", "ablation", "expected_gradients"]
+    "method",
+    ["integrated_gradients", "deeplift", "ablation"]
+    + [pytest.param(name, marks=pytest.mark.slow) for name in ("gradient", "smoothgrad", "expected_gradients")],
 )
 def test_several_inputs_and_embeddings_are_what_the_default_gives(model, method):
     baselines = ta.dataset(INPUTS) if method == "expected_gradients" else None

@@ -18,8 +18,14 @@ def model():
     return small_gpt(blocks=1)
 
 
-@pytest.mark.parametrize("eager", [False, True])
-@pytest.mark.parametrize("of", ["logits", "log_probability", "probability"])
+@pytest.mark.parametrize(
+    ("of", "eager"),
+    [("logits", False), ("log_probability", True), ("probability", False)]
+    + [
+        pytest.param(*case, marks=pytest.mark.slow)
+        for case in (("logits", True), ("log_probability", False), ("probability", True))
+    ],
+)
 def test_the_score_is_the_weighted_sum_of_the_tokens(model, of, eager):
     position, token, weight = [[2, 3], [4, 1]], [[5, 2], [1, 6]], [[1.0, -1.0], [0.5, 2.0]]
     attributor = attributor_for(model, eager=eager).explaining(ta.token_score(position, token, weight, of=of))

@@ -1,9 +1,7 @@
-"""What is logged: pictures, texts and numbers, readable by TensorBoard and written without it."""
+"""What is logged: pictures, texts and numbers, readable by TensorBoard; that none is needed is held in test_imports."""
 
 import dataclasses
 import io
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -150,23 +148,6 @@ def test_what_does_not_fit_is_refused(tmp_path):
     assert_refused(lambda: ta.log_attributions(images(), writer, 0, previous=images(2)), "previous for 2", "3")
     other = made(RNG.normal(size=(3, 4)), RNG.normal(size=(3, 4)))
     assert_refused(lambda: ta.log_attributions(images(), writer, 0, previous=other), "(3, 8, 8, 1)", "(3, 4)")
-
-
-WITHOUT = """
-import sys
-sys.modules["tensorboard"] = None
-import keras, numpy as np, tf_attrib as ta
-model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")])
-model.compile("sgd", "sparse_categorical_crossentropy")
-x, y = np.ones((4, 8, 8, 1), "float32"), np.array([0, 1, 2, 0])
-model.evaluate(x, y, verbose=0, callbacks=[ta.AttributionCallback((x, y), sys.argv[1], on_error="raise")])
-"""
-
-
-def test_events_are_written_without_the_tensorboard_package(tmp_path):
-    done = subprocess.run([sys.executable, "-c", WITHOUT, str(tmp_path)], capture_output=True, text=True)
-    assert not done.returncode, done.stderr
-    assert "attribution_vs_iterations/sample_3" in events(tmp_path / "attribution")
 
 
 # pictures made quickly

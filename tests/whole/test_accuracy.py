@@ -13,7 +13,7 @@ from ..conftest import assert_refused, make_cnn, make_recurrent_text
 from ..helpers.shared import attributor_for
 
 FINE = ta.IntegratedGradients(tolerance=0.01)
-FIXED = ta.IntegratedGradients(rule="midpoint", n_steps=1500)
+FIXED = ta.IntegratedGradients(rule="midpoint", n_steps=1000)
 
 
 def relative(result, truth):

@@ -8,6 +8,8 @@ from keras import layers
 
 import tf_attrib as ta
 
+from ..helpers.shared import attributor_for
+
 X = np.array([[0.5, -1.0, 2.0, 0.25], [1.5, 0.3, -0.7, -2.0]])
 
 
@@ -42,7 +44,7 @@ def test_conductance_of_the_input_through_a_unit(net):
     """NeuronConductance(net, net.t).attribute(x, neuron_selector=2, target=1, n_steps=200, method="gausslegendre")"""
     captum = [[0.025120579, -0.033968717, -0.182280605, 0.018941594], [0.021645843, 0.002927009, 0.018324499, -0.043524131]]
     method = ta.Conductance(through=ta.layer("seen", unit=2), n_steps=100)
-    np.testing.assert_allclose(ta.Attributor(net).attribute(X, 1, method=method).attributions, captum, atol=1e-8)
+    np.testing.assert_allclose(attributor_for(net).attribute(X, 1, method=method).attributions, captum, atol=1e-8)
 
 
 def test_internal_influence(net):
@@ -58,7 +60,7 @@ def test_internal_influence(net):
 def test_ablation(net):
     """FeatureAblation(net).attribute(x, target=1, feature_mask=torch.tensor([[0, 1, 1, 2]]))"""
     captum = [[0.025837031, -0.335868558, -0.335868558, 0.016854297], [0.221651597, 0.050223991, 0.050223991, -0.274322472]]
-    result = ta.Attributor(net).attribute(X, 1, method=ta.Ablation(np.array([0, 1, 1, 2])))
+    result = attributor_for(net).attribute(X, 1, method=ta.Ablation(np.array([0, 1, 1, 2])))
     np.testing.assert_allclose(result.attributions, captum, atol=1e-8)
 
 
@@ -89,7 +91,7 @@ def test_shapley_values(net, method):
     exact = [[0.064904146, 0.036285687, -0.324490070, 0.032572437], [0.245032251, -0.047074448, 0.005485257, -0.307686299]]
     masked = [[0.066051625, -0.286065072, -0.286065072, 0.029285645], [0.241436899, -0.038668603, -0.038668603, -0.307011515]]
     averaged = [[0.032830572, 0.057288954, -0.288752981, 0.055741623], [0.209996230, -0.015029753, 0.011372634, -0.262746366]]
-    attributor = ta.Attributor(net)
+    attributor = attributor_for(net)
     np.testing.assert_allclose(attributor.attribute(X, 1, method=method()).attributions, exact, atol=1e-7)
     grouped = attributor.attribute(X, 1, method=method(np.array([0, 1, 1, 2]))).attributions
     np.testing.assert_allclose(grouped * [1, 2, 2, 1], masked, atol=1e-7)
@@ -105,5 +107,5 @@ def test_lime(net):
     attribute(x, target=1, n_samples=20000). similarity: exp(-D²/0.75²), D = 1 - sqrt(sum(z) / 4). perturb draws how many are
     absent evenly from 1 to 4, and then which (numpy, seed 0): so it is right to about 0.003."""
     captum = [[0.0693082, 0.0424298, -0.3219234, 0.0419002], [0.2483787, -0.0430687, 0.0130349, -0.3002235]]
-    found = ta.Attributor(net).attribute(X, 1, method=ta.LIME(n_samples=20000, kernel_width=0.75, ridge=0.01))
+    found = attributor_for(net).attribute(X, 1, method=ta.LIME(n_samples=20000, kernel_width=0.75, ridge=0.01))
     np.testing.assert_allclose(found.attributions, captum, atol=0.003)

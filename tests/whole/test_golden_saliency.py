@@ -6,6 +6,7 @@ import tensorflow as tf
 import tf_attrib as ta
 from tf_attrib.methods import ranking, segments
 
+from ..helpers.shared import attributor_for
 from .test_golden import weights
 
 IMAGE = (np.cos(np.arange(40) * 0.9) * 0.5 + 0.5).reshape(1, 5, 4, 2)
@@ -29,9 +30,9 @@ def test_blur_ig():
         [-0.056820387, 0.163716783, -0.157415875, 0.012563044],
     ]
     method = ta.BlurIG(max_sigma=2, border="zeros", n_steps=200)
-    found = ta.Attributor(net).attribute(IMAGE, 1, method=method)
+    found = attributor_for(net).attribute(IMAGE, 1, method=method)
     np.testing.assert_allclose(found.attributions[0].sum(-1), saliency, atol=2e-4)
-    refined = ta.Attributor(net).attribute(IMAGE, 1, method=ta.BlurIG(0.002, max_sigma=2, border="zeros"))
+    refined = attributor_for(net).attribute(IMAGE, 1, method=ta.BlurIG(0.002, max_sigma=2, border="zeros"))
     assert refined.converged[0]
     np.testing.assert_allclose(refined.attributions[0].sum(-1), saliency, atol=5e-4)
 
@@ -70,5 +71,5 @@ def test_guided_ig():
         [-0.000144027, 0.138635015, -0.105774548, 0.014028974],
         [-0.046080619, 0.150981367, -0.119436209, -0.012160066],
     ]
-    found = ta.Attributor(net).attribute(IMAGE, 1, method=ta.GuidedIG(40, fraction=0.25, max_distance=0.1))
+    found = attributor_for(net).attribute(IMAGE, 1, method=ta.GuidedIG(40, fraction=0.25, max_distance=0.1))
     np.testing.assert_allclose(found.attributions[0].sum(-1), saliency, atol=1e-8)

@@ -1,6 +1,7 @@
 """Modules import in one direction, and importing the library brings in nothing that it can do without."""
 
 import ast
+import functools
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,7 @@ def statements(tree, everywhere):
             yield from statements(node, everywhere)
 
 
+@functools.cache
 def imported(name, everywhere=False):
     """Full names of what a module imports: `tf_attrib.x` for the library's own modules."""
     package = ["tf_attrib", *name.split(".")] if name else ["tf_attrib"]
@@ -159,18 +161,45 @@ def test_no_module_takes_the_place_of_a_public_function():
     assert not {name for name in MODULES if "." not in name} & set(tf_attrib._HOMES)
 
 
-def test_importing_the_library_brings_no_keras_and_no_pictures():
-    code = (
-        "import sys, tensorflow; before = set(sys.modules); import tf_attrib; new = set(sys.modules) - before; "
-        "print(*sorted({name.split('.')[0] for name in new} | {name for name in new if name.startswith('scipy.')}))"
-    )
+# A process that cannot import TensorBoard: what the library brings in, and then the callback in an evaluation.
+ALONE = """
+import sys
+sys.modules["tensorboard"] = None
+import tensorflow
+before = set(sys.modules)
+import tf_attrib as ta
+new = set(sys.modules) - before
+print(*sorted({name.split(".")[0] for name in new} | {name for name in new if name.startswith("scipy.")}))
+import keras, numpy as np
+model = keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")])
+model.compile("sgd", "sparse_categorical_crossentropy")
+x, y = np.ones((4, 8, 8, 1), "float32"), np.array([0, 1, 2, 0])
+model.evaluate(x, y, verbose=0, callbacks=[ta.AttributionCallback((x, y), sys.argv[1], on_error="raise")])
+"""
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory):
+    """The process, when it has ended, and the folder of its logs."""
+    place = tmp_path_factory.mktemp("alone")
     environment = {"PYTHONPATH": str(PACKAGE.parent), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
-    new = set(done.stdout.split())
+    command = [sys.executable, "-c", ALONE, str(place)]
+    return subprocess.run(command, env=environment, capture_output=True, text=True), place
+
+
+def test_importing_the_library_brings_no_keras_and_no_pictures(alone):
+    new = set(alone[0].stdout.split())
     assert "tf_attrib" in new
     heavy = {"keras", "tf_keras", "matplotlib", "tqdm", "jinja2", "PIL", "sklearn", "pandas", "IPython"}
     assert not new & heavy
     assert not new & {"scipy.stats", "scipy.optimize", "scipy.signal", "scipy.integrate", "scipy.interpolate"}
+
+
+def test_events_are_written_without_the_tensorboard_package(alone):
+    done, place = alone
+    assert not done.returncode, done.stderr
+    (events,) = (place / "attribution").iterdir()
+    assert b"attribution_vs_iterations/sample_3" in events.read_bytes()
 
 
 def test_every_public_name_is_listed_and_another_is_no_attribute():

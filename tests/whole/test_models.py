@@ -182,12 +182,13 @@ def test_masked_lstm_tokens(text, ids):
     assert "words" in result.at
 
 
-def test_token_attributions_against_a_plain_loop(text, ids):
+def test_token_attributions_against_a_plain_loop(ids):
+    text = make_recurrent_text()
     embedding = text.get_layer("words")
     mask = tf.constant(ids[1:2] != 0)
 
     def score(vectors):
-        return text.get_layer("head")(text.get_layer("lstm")(vectors, mask=mask))[:, 0]
+        return text.get_layer("head")(text.get_layer("rnn")(vectors, mask=mask))[:, 0]
 
     result = ta.Attributor(text).attribute(ids[1:2], target=1, method=ta.IntegratedGradients(rule="midpoint", n_steps=300))
     x = embedding(ids[1:2]).numpy()

@@ -25,8 +25,15 @@ def files(table, tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("name", ["model.keras", "export"])
-@pytest.mark.parametrize("copied", [lambda one: pickle.loads(pickle.dumps(one)), copy.deepcopy])
+def pickled(one):
+    return pickle.loads(pickle.dumps(one))
+
+
+@pytest.mark.parametrize(
+    ("name", "copied"),
+    [("model.keras", pickled), ("export", copy.deepcopy)]
+    + [pytest.param(*case, marks=pytest.mark.slow) for case in (("export", pickled), ("model.keras", copy.deepcopy))],
+)
 def test_one_of_a_path_is_the_same_elsewhere(name, copied, files, monkeypatch):
     monkeypatch.chdir(files)
     settings = {"jit_compile": True, "preprocess": doubled, "memory": 2**20, "eager": False, "class_names": ["a", "b", "c"]}

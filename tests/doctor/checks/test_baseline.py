@@ -269,7 +269,7 @@ def digits():
         ]
     )
     model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy", metrics=["accuracy"])
-    model.fit(x, y, batch_size=64, epochs=12, verbose=0)
+    model.fit(x, y, batch_size=64, epochs=7, verbose=0)
     assert model.evaluate(images[:64], bunch.target[:64], verbose=0)[1] > 0.9
     return model, images[:16]
 
@@ -311,7 +311,7 @@ def test_a_trained_text_net_is_healthy():
     )
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
     x = np.concatenate([tokens[8:], empty])
-    model.fit(x, np.concatenate([labels[8:], np.arange(20) % 2]), batch_size=32, epochs=12, verbose=0)
+    model.fit(x, np.concatenate([labels[8:], np.arange(20) % 2]), batch_size=32, epochs=8, verbose=0)
     vocabulary = ["[PAD]", "[UNK]", *(f"word{i}" for i in range(28))]
     report = ta.diagnose(ta.Attributor(model), tokens[:8], baselines=ta.token(0), default_class=0.5, vocabulary=vocabulary)
     assert report.healthy, report

@@ -10,7 +10,7 @@ import tf_attrib as ta
 from tf_attrib.graph.saved.exported import load_exported
 from tf_attrib.graph.traced.heads_and_lookups import find_tensor
 
-from ...conftest import assert_refused, make_cnn, make_mlp, spread
+from ...conftest import assert_refused, make_cnn, make_mlp, make_plain_cnn, spread
 
 RNG = np.random.default_rng(4)
 RULE = ta.IntegratedGradients(rule="gauss_legendre", n_steps=30)
@@ -59,22 +59,25 @@ def test_a_convolutional_network(tmp_path):
 
 
 def test_any_tensor_is_at_or_of(tmp_path):
-    model = make_cnn()
+    model = make_plain_cnn()
     model.export(tmp_path, verbose=False)
-    conv = "StatefulPartitionedCall_1/StatefulPartitionedCall/cnn_1/conv_1/Relu:0"
+    conv = f"StatefulPartitionedCall_1/StatefulPartitionedCall/{model.name}_1/conv_1/Relu:0"
     traced = load_exported(tmp_path).trace(load_exported(tmp_path).specs)
     listed = ta.inspect(tmp_path, "serving_default").tensors
     assert conv in [tensor.name for tensor in listed]
     assert all(find_tensor(traced, tensor.name).name == tensor.name for tensor in listed)
     known = ta.Attributor(model, at="conv")
-    for name in (conv, conv[:-2], "conv_1/Relu"):
-        result = assert_same(known, ta.Attributor(tmp_path, at=ta.tensor(name)), IMAGES, 2, "gradient")
-        assert result.at == f"tensor {conv!r}"
-    logits = ta.Attributor(model, of="logits")
+    result = assert_same(known, ta.Attributor(tmp_path, at=ta.tensor("conv_1/Relu")), IMAGES, 2, "gradient")
+    assert result.at == f"tensor {conv!r}"
+    saved = ta.Attributor(tmp_path)
+    for name in (conv, conv[:-2]):  # the same tensor, named otherwise
+        found = saved.observing(ta.tensor(name)).attribute(IMAGES, 2, method="gradient")
+        assert found.at == result.at
+        np.testing.assert_array_equal(found.attributions, result.attributions)
+    logits, known = (known.observing(None).explaining(of) for of in ("logits", None))
     assert_same(logits, ta.Attributor(tmp_path, of=ta.tensor("head_1/BiasAdd")), IMAGES, 1, "gradient")
-    known = ta.Attributor(model)
-    assert_same(known, ta.Attributor(tmp_path, of=ta.tensor("head_1/Softmax")), IMAGES, None, "gradient")
-    assert_same(known, ta.Attributor(tmp_path, at=ta.tensor("serving_default_image:0")), IMAGES, None, "gradient")
+    assert_same(known, saved.explaining(ta.tensor("head_1/Softmax")), IMAGES, None, "gradient")
+    assert_same(known, saved.observing(ta.tensor("serving_default_image:0")), IMAGES, None, "gradient")
     named = ta.Attributor(tmp_path, at="conv_1/Relu:0", of="head_1/BiasAdd:0").attribute(IMAGES, 1, method="gradient")
     assert (named.at, named.unit) == (f"tensor {conv!r}", "raw")
     np.testing.assert_allclose(named.scores, logits.attribute(IMAGES, 1, method="gradient").scores, rtol=1e-5)
@@ -91,11 +94,12 @@ def test_any_tensor_is_at_or_of(tmp_path):
     assert_refused(lambda: backwards.attribute(IMAGES, (0, 0, 0)), "does not depend")
 
 
-@pytest.mark.parametrize("name", ["LSTM", "GRU", "Bidirectional"])
+@pytest.mark.parametrize("name", [pytest.param("LSTM", marks=pytest.mark.slow), "GRU", "Bidirectional"])
 def test_recurrent_networks(name, tmp_path):
+    """Two LSTMs are in the bidirectional one, with a mask."""
     tokens = keras.Input((None,) if name == "GRU" else (10,), dtype="int32", name="tokens")
     vectors = layers.Embedding(30, 4, mask_zero=name != "GRU", name="words", embeddings_initializer=spread())(tokens)
-    cell = layers.Bidirectional(layers.SimpleRNN(3)) if name == "Bidirectional" else getattr(layers, name)(3)
+    cell = layers.Bidirectional(layers.LSTM(2)) if name == "Bidirectional" else getattr(layers, name)(3)
     model = keras.Model(tokens, layers.Dense(3, activation="softmax")(cell(vectors)))
     method = RULE if name == "LSTM" else "gradient"
     result = assert_same(ta.Attributor(model), exported(model, tmp_path), IDS, 1, method)

@@ -7,6 +7,7 @@ import tensorflow as tf
 import tf_attrib as ta
 
 from ...conftest import assert_refused, make_recurrent_text
+from ...helpers.shared import attributor_for
 from .test_exported import IDS, RULE, assert_same
 
 v1 = tf.compat.v1
@@ -50,7 +51,7 @@ def test_placeholders_and_variables_of_both_kinds(resource, tmp_path):
         x = v1.placeholder(tf.float32, [None, 4], "x")
         return {"x": x}, {"p": network(x)}
 
-    assert_same(ta.Attributor(expected), ta.Attributor(save(tmp_path / "a", build, resource)), X)
+    assert_same(attributor_for(expected), ta.Attributor(save(tmp_path / "a", build, resource)), X)
 
     def tokens():
         ids = v1.placeholder(tf.int64, [None, 7], "ids")
@@ -67,7 +68,7 @@ def test_an_unknown_shape_is_that_of_the_call(tmp_path):
         x = v1.placeholder(tf.float32, None, "x")
         return {"x": x}, {"p": network(x)}
 
-    assert_same(ta.Attributor(expected), ta.Attributor(save(tmp_path / "a", build)), X)
+    assert_same(attributor_for(expected), ta.Attributor(save(tmp_path / "a", build)), X)
 
 
 @pytest.mark.parametrize("resource", [True, False])
@@ -79,7 +80,7 @@ def test_a_queue_is_swapped_for_what_is_fed(resource, tmp_path):
 
     attributor = ta.Attributor(save(tmp_path / "a", build, resource))
     assert list(attributor.model.specs) == ["fifo_queue_DequeueMany:0"]
-    assert_same(ta.Attributor(expected), attributor, X)
+    assert_same(attributor_for(expected), attributor, X)
     named = attributor.attribute({"fifo_queue_DequeueMany:0": X}, method=RULE)
     assert named.attributions["fifo_queue_DequeueMany:0"].shape == (4, 4)
 
@@ -94,9 +95,9 @@ def test_an_iterator_is_swapped_for_what_is_fed(one_shot, tmp_path):
 
     attributor = ta.Attributor(save(tmp_path / "a", build))
     assert list(attributor.model.specs) == (["x"] if one_shot else ["IteratorGetNext:1"])
-    assert_same(ta.Attributor(expected), attributor, X)
+    assert_same(attributor_for(expected), attributor, X)
     if not one_shot:
-        assert_same(ta.Attributor(expected), ta.Attributor(tmp_path / "a", at=ta.tensor("IteratorGetNext:1")), X)
+        assert_same(attributor_for(expected), ta.Attributor(tmp_path / "a", at=ta.tensor("IteratorGetNext:1")), X)
 
 
 @pytest.mark.parametrize("of_version_2", [True, False])

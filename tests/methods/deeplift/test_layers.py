@@ -65,13 +65,12 @@ ACTIVATIONS = (
     "tanh",
     "tanh_shrink",
 )
+ACTIVATION_LAYERS = ("ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax")
+NORMALISATIONS = ("BatchNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization")
 MERGING = ("Add", "Subtract", "Multiply", "Average", "Maximum", "Minimum", "Concatenate")
 LAYERS = {
     **{f"activation {name}": lambda name=name: sequence(layers.Dense(4), layers.Activation(name)) for name in ACTIVATIONS},
-    **{
-        f"{name} layer": lambda name=name: sequence(layers.Dense(4), getattr(layers, name)())
-        for name in ("ReLU", "LeakyReLU", "PReLU", "ELU", "Softmax")
-    },
+    **{f"{name} layer": lambda name=name: sequence(layers.Dense(4), getattr(layers, name)()) for name in ACTIVATION_LAYERS},
     **{f"{name}": lambda name=name: sequence(getattr(layers, name)(3)) for name in ("LSTM", "GRU", "SimpleRNN")},
     **{f"{name} unrolled": lambda name=name: sequence(getattr(layers, name)(3, unroll=True)) for name in ("LSTM", "GRU")},
     "GRU as in Keras 1": lambda: sequence(layers.GRU(3, reset_after=False)),
@@ -85,10 +84,7 @@ LAYERS = {
         keras.Sequential([keras.Input((3, 6, 6, 2)), layers.ConvLSTM2D(2, 3), layers.Flatten()]),
         (3, 6, 6, 2),
     ),
-    **{
-        name: lambda name=name: image(getattr(layers, name)())
-        for name in ("BatchNormalization", "LayerNormalization", "RMSNormalization", "UnitNormalization")
-    },
+    **{name: lambda name=name: image(getattr(layers, name)()) for name in NORMALISATIONS},
     "GroupNormalization": lambda: image(layers.GroupNormalization(2)),
     "SpectralNormalization": lambda: sequence(layers.SpectralNormalization(layers.Dense(3))),
     "normalisation of axis 1": lambda: image(layers.BatchNormalization(axis=1), layers.LayerNormalization(axis=[1, 2])),
@@ -141,6 +137,43 @@ TOGETHER = {
         for rank in (1, 2, 3)
     },
     "merging layers": (lambda: merged(merged_by_all), len(MERGING)),
+    "activation layers": (lambda: sequence(layers.Dense(4), *(getattr(layers, name)() for name in ACTIVATION_LAYERS)), 5),
+    "recurrent layers": (
+        lambda: sequence(*(getattr(layers, name)(3, return_sequences=True) for name in ("LSTM", "GRU", "SimpleRNN"))),
+        3,
+    ),
+    "normalisations": (
+        lambda: image(*(getattr(layers, name)() for name in NORMALISATIONS), layers.GroupNormalization(2)),
+        len(NORMALISATIONS) + 1,
+    ),
+    "convolutions of sequences": (
+        lambda: sequence(
+            layers.Conv1D(3, 2, padding="causal", dilation_rate=2),
+            layers.Conv1DTranspose(3, 2, strides=2),
+            layers.SeparableConv1D(3, 2),
+            layers.DepthwiseConv1D(2),
+            layers.EinsumDense("abc,cd->abd", output_shape=(10, 5)),
+            layers.SpectralNormalization(layers.Dense(3)),
+            layers.TimeDistributed(layers.Dense(2, "relu")),
+        ),
+        7,
+    ),
+    "convolutions of images": (
+        lambda: image(
+            layers.Conv2D(4, 3, strides=2, groups=2, padding="same"),
+            layers.Conv2DTranspose(3, 3, strides=2),
+            layers.Cropping2D(1),
+            layers.ZeroPadding2D(1),
+            layers.SeparableConv2D(3, 2, dilation_rate=2),
+            layers.DepthwiseConv2D(2, strides=2),
+            layers.UpSampling2D(2),
+            layers.UpSampling2D(2, interpolation="bicubic"),
+            layers.Resizing(5, 5),
+            layers.Rescaling(1 / 255, 0.5),
+            layers.Normalization(mean=0.2, variance=1.5),
+        ),
+        8,
+    ),
 }
 
 
@@ -160,10 +193,21 @@ def test_every_operation_of_kindred_layers_of_keras_has_a_rule(kinds):
 
 def is_in_company(name):
     """Whether a layer is among those of TOGETHER, or the same over another number of axes is looked at by itself."""
-    return name in MERGING or name[11:] in ACTIVATIONS or ("Pooling" in name and name[-1] == "D" and name not in ALONE)
+    return (
+        name in (*MERGING, *NORMALISATIONS, *IN_COMPANY)
+        or name.removesuffix(" layer") in ACTIVATION_LAYERS
+        or name[11:] in ACTIVATIONS
+        or ("Pooling" in name and name[-1] == "D" and name not in ALONE)
+    )
 
 
 ALONE = ("GlobalMaxPooling1D", "GlobalAveragePooling1D")
+IN_COMPANY = (
+    *("LSTM", "GRU", "SimpleRNN"),
+    *("GroupNormalization", "SpectralNormalization", "TimeDistributed", "EinsumDense"),
+    *("Conv1D", "Conv1DTranspose", "SeparableConv1D", "Conv2D", "Conv2DTranspose", "SeparableConv2D"),
+    *("UpSampling", "Rescaling"),
+)
 ONE_BY_ONE = [pytest.param(name, marks=pytest.mark.slow) if is_in_company(name) else name for name in LAYERS]
 
 

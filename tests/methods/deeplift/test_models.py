@@ -86,7 +86,11 @@ NETS = {
 }
 
 
-@pytest.mark.parametrize("name", NETS)
+# A loop of simple cells is in the bidirectional net, twice.
+IN_COMPANY = ("simple",)
+
+
+@pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow) if one in IN_COMPANY else one for one in NETS])
 def test_completeness(name):
     keras.utils.set_random_seed(9)
     make, inputs = NETS[name]

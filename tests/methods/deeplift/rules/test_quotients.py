@@ -69,7 +69,9 @@ def lifted():
         v = tf.reduce_mean(x * x, -1, keepdims=True) + 1e-12
         return tf.stack([tf.reduce_sum(tf.tanh(form(x, v)) * WEIGHTS, -1) for form in forms.values()], 1)
 
-    result = ta.Attributor(net).attribute(np.tile(X, (len(forms), 1)), np.repeat(range(len(forms)), len(X)), method="deeplift")
+    result = ta.Attributor(net, batch_size=128).attribute(
+        np.tile(X, (len(forms), 1)), np.repeat(range(len(forms)), len(X)), method="deeplift"
+    )
     parts = (np.split(values, len(forms)) for values in (result.attributions, result.gap))
     return dict(zip(forms, zip(*parts, strict=True), strict=True))
 
@@ -166,7 +168,7 @@ def test_a_limited_inverse_of_nothing():
         return tf.stack([tf.reduce_sum(x * tf.minimum(inverse(s), 1e12) * WEIGHTS, -1) for inverse in INVERSES], 1)
 
     each = np.repeat(range(len(INVERSES)), len(X))
-    result = ta.Attributor(net).attribute(np.tile(X, (len(INVERSES), 1)), each, method="deeplift")
+    result = ta.Attributor(net, batch_size=128).attribute(np.tile(X, (len(INVERSES), 1)), each, method="deeplift")
     assert np.isfinite(result.attributions).all()
     np.testing.assert_allclose(result.attributions, np.tile(result.attributions[: len(X)], (len(INVERSES), 1)), rtol=1e-9)
     assert np.abs(result.gap).max() < 1e-9

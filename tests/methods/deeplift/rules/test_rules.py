@@ -23,6 +23,20 @@ def attribute(function, x, reference, weights=WEIGHTS):
     return result.attributions / (x - reference), result
 
 
+def together(functions, x, reference, weights=WEIGHTS):
+    """What `attribute` gives of each of several functions, by name, from one trace."""
+
+    def net(value):
+        return tf.stack([tf.reduce_sum(function(value) * tf.constant(weights), -1) for function in functions.values()], 1)
+
+    every, below = (np.tile(rows, (len(functions), 1)) for rows in (x, reference))
+    attributor = ta.Attributor(net, batch_size=256)
+    result = attributor.attribute(every, np.repeat(range(len(functions)), len(x)), below, "deeplift")
+    assert result.attributions.dtype == np.float64
+    parts = [result[i : i + len(x)] for i in range(0, len(result), len(x))]
+    return {name: (part.attributions / (x - reference), part) for name, part in zip(functions, parts, strict=True)}
+
+
 def assert_complete(result, part=1e-12):
     size = np.maximum(np.abs(result.difference), result.magnitudes)
     assert np.abs(result.gap).max() <= part * size.max()
@@ -66,22 +80,33 @@ OF_POSITIVE = {
 }
 
 
+@pytest.fixture(scope="module")
+def secants():
+    anywhere, positive = ({name: function for name, (function, _) in of.items()} for of in (UNARY, OF_POSITIVE))
+    return together(anywhere, X, REFERENCE) | together(positive, POSITIVE, ABOVE)
+
+
 @pytest.mark.parametrize("name", [*UNARY, *OF_POSITIVE])
-def test_functions_of_one_variable_have_the_slope_of_the_secant(name):
-    function, plain = (UNARY | OF_POSITIVE)[name]
+def test_functions_of_one_variable_have_the_slope_of_the_secant(name, secants):
+    _, plain = (UNARY | OF_POSITIVE)[name]
     x, reference = (X, REFERENCE) if name in UNARY else (POSITIVE, ABOVE)
-    found, result = attribute(function, x, reference)
+    found, result = secants[name]
     np.testing.assert_allclose(found, WEIGHTS * (plain(x) - plain(reference)) / (x - reference), rtol=1e-9, atol=1e-12)
     assert_complete(result)
 
 
-@pytest.mark.parametrize("name", ["sigmoid", "tanh", "exp", "softplus", "elu", "log", "power", "rsqrt"])
-def test_tiny_differences_have_the_derivative(name):
+BENT = ("sigmoid", "tanh", "exp", "softplus", "elu", "log", "power", "rsqrt")
+
+
+@pytest.fixture(scope="module")
+def tangents():
+    return together({name: (UNARY | OF_POSITIVE)[name][0] for name in BENT}, ABOVE + 1e-12, ABOVE)
+
+
+@pytest.mark.parametrize("name", BENT)
+def test_tiny_differences_have_the_derivative(name, tangents):
     """The quotient would be rounding error: at a difference of 1e-12 it is off by 1e-4 and more."""
-    function, plain = (UNARY | OF_POSITIVE)[name]
-    reference = ABOVE
-    x = reference + 1e-12
-    found, _ = attribute(function, x, reference)
+    (found, _), plain, reference = tangents[name], (UNARY | OF_POSITIVE)[name][1], ABOVE
     derivative = (plain(reference + 1e-6) - plain(reference - 1e-6)) / 2e-6
     np.testing.assert_allclose(found, WEIGHTS * derivative, rtol=1e-6)
 
@@ -132,10 +157,15 @@ PAIRS = {  # of a and b: function, the same in NumPy, multipliers of a and b
 }
 
 
+@pytest.fixture(scope="module")
+def pairs():
+    forms = {name: lambda x, form=form: form(x[:, :3], x[:, 3:]) for name, (form, _) in PAIRS.items()}
+    return together(forms, POSITIVE, ABOVE, WEIGHTS[:3])
+
+
 @pytest.mark.parametrize("name", PAIRS)
-def test_functions_of_two_variables(name):
-    function, plain = PAIRS[name]
-    found, result = attribute(lambda x: function(x[:, :3], x[:, 3:]), POSITIVE, ABOVE, WEIGHTS[:3])
+def test_functions_of_two_variables(name, pairs):
+    (found, result), plain = pairs[name], PAIRS[name][1]
     a, b, r, s = POSITIVE[:, :3], POSITIVE[:, 3:], ABOVE[:, :3], ABOVE[:, 3:]
     np.testing.assert_allclose(found, np.hstack([WEIGHTS[:3] * part for part in plain(a, b, r, s)]), rtol=1e-9)
     assert_complete(result)
@@ -295,14 +325,19 @@ def backwards(x):
     return 3 * x, lambda upstream: -upstream
 
 
+@pytest.fixture(scope="module")
+def linear():
+    return together(LINEAR, X, REFERENCE)
+
+
 @pytest.mark.parametrize("name", LINEAR)
-def test_linear_operations_are_exact(name):
+def test_linear_operations_are_exact(name, linear):
     function = LINEAR[name]
     with tf.GradientTape() as tape:
         x = tf.constant(X)
         tape.watch(x)
         value = tf.reduce_sum({"stop": lambda x: 2 * x, "custom": lambda x: 3 * x}.get(name, function)(x) * WEIGHTS)
-    found, result = attribute(function, X, REFERENCE)
+    found, result = linear[name]
     np.testing.assert_allclose(found, tape.gradient(value, x), rtol=1e-9)
     assert_complete(result)
 

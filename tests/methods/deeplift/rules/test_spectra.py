@@ -45,7 +45,7 @@ def lifted(front):
         found = tf.reshape(front(x), [tf.shape(x)[0], -1])
         return tf.reduce_sum(tf.tanh(found / 4) * tf.cos(tf.range(tf.cast(tf.shape(found)[1], tf.float64))), 1)
 
-    return ta.Attributor(net).attribute(WAVES, baselines=OTHERS, method="deeplift")
+    return ta.Attributor(net, batch_size=8).attribute(WAVES, baselines=OTHERS, method="deeplift")
 
 
 @pytest.mark.parametrize("name", FRONTS)
