@@ -165,7 +165,7 @@ def in_float32(function: ScoreFunction) -> Compiled:
             tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)
             for value, slope in zip(x.values(), slopes, strict=True)
         ]
-        runnable(ancestors(slopes), slopes)
+        runnable(list(ancestors(slopes)), slopes)
         return [tf.cast(port.from_graph(slope), function.dtype) for port, slope in zip(ports.values(), slopes, strict=True)]
 
     return Compiled(backward, function.signature())

@@ -134,7 +134,7 @@ def multipliers(function: ScoreFunction, row: Row, rule: str) -> tuple[tf.Tensor
             tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)
             for value, slope in zip(x.values(), slopes, strict=True)
         ]
-        runnable(ancestors([score, *slopes]), slopes)
+        runnable(list(ancestors([score, *slopes])), slopes)
         return [score], [port.from_graph(slope) for port, slope in zip(ports.values(), slopes, strict=True)]
 
     (score,), slopes = function.whole_range(backward, tf.shape(row.target)[0])
