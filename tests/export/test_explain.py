@@ -16,12 +16,12 @@ BANDS = np.arange(64).reshape(8, 8) // 22  # three groups
 METHODS = [
     "gradient",
     pytest.param("gradient_times_input", marks=pytest.mark.slow),
-    ta.InteriorGradients(4),
+    pytest.param(ta.InteriorGradients(4), marks=pytest.mark.slow),
     ta.IntegratedGradients(n_steps=9),
     pytest.param(ta.IntegratedGradients(rule="trapezoid", n_steps=4), marks=pytest.mark.slow),
     "deeplift",
     pytest.param(ta.DeepLift("reveal_cancel"), marks=pytest.mark.slow),
-    "guided_backprop",
+    pytest.param("guided_backprop", marks=pytest.mark.slow),  # a factor of guided_grad_cam
     pytest.param("deconvolution", marks=pytest.mark.slow),
     "grad_cam",
     pytest.param("grad_cam_plus_plus", marks=pytest.mark.slow),

@@ -191,7 +191,7 @@ def test_the_last_block_of_a_language_model_is_computed_where_it_is_explained_al
 def test_layers_of_the_last_block_are_attributed_to(at):
     """What is selected is not gone past."""
     model, ids = attributor_of().model, ids_of(6)[None]
-    attributor = ta.Attributor(model, at=at, of=ta.token_score([[3]], [[2]], [[1.0]], of="logits"))
+    attributor = attributor_of().observing(at).explaining(ta.token_score([[3]], [[2]], [[1.0]], of="logits"))
     found = attributor.attribute(ids, method="gradient").attributions
     assert np.abs(found[0, 3]).min() > 0
     assert not found[0, [0, 1, 2, 4, 5]].any()

@@ -6,15 +6,14 @@ import keras
 import numpy as np
 from keras import layers
 
-import tf_attrib as ta
+from .shared import attributor_for
 
 RNG = np.random.default_rng(3)
 
 
-@functools.cache
 def attributor_of(kind, at=None):
-    """The attributor of one of `nets`: what was traced and compiled for one test serves the next."""
-    return ta.Attributor(nets(kind)[0], at=at)
+    """The attributor of one of `nets`."""
+    return attributor_for(nets(kind)[0], at=at)
 
 
 @functools.cache

@@ -6,6 +6,15 @@ import tf_attrib as ta
 
 
 @functools.lru_cache(maxsize=100)
-def attributor_for(model, **options):
-    """One attributor for all who explain this model (the object, not one like it) with these options of `ta.Attributor`."""
+def _made(model, **options):
     return ta.Attributor(model, **options)
+
+
+def attributor_for(model, at=None, of=None, **options):
+    """One attributor for all who explain this model (the object, not one like it) with these options of `ta.Attributor`; those
+    at other places and of other scores share its trace."""
+    try:
+        whole = _made(model, **options)
+    except ta.AttributionError:  # such as of several outputs, of which one must be named
+        return _made(model, at=at, of=of, **options)
+    return whole.observing(at).explaining(of)

@@ -30,7 +30,7 @@ def digits():
 @pytest.fixture(scope="module")
 def compared(digits):
     model, images = digits
-    return M.compare(ta.Attributor(model), images[:80], metrics=ALL[:5], steps=16)
+    return M.compare(ta.Attributor(model), images[:60], metrics=ALL[:5], steps=16)
 
 
 def test_figure_5_of_gradients_of_counterfactuals(compared):
@@ -121,7 +121,7 @@ def test_forward_passes_are_shared(monkeypatch):
 
 def test_the_table_the_page_and_the_numbers(compared, tmp_path):
     text = repr(compared)
-    assert text.startswith("80 examples: probability at 'digit'")
+    assert text.startswith("60 examples: probability at 'digit'")
     for word in ("random", "AOPC, most first", "higher is better", "replaced by zeros", "95% bootstrap interval"):
         assert word in text
     mean, (low, high) = compared["gradient"]["aopc"].mean, compared["gradient"]["aopc"].interval()

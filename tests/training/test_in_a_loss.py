@@ -124,7 +124,7 @@ def trained(strength):
     marked[:, 0, 0] = 2 * y
     model = Penalised(strength)
     model.compile(keras.optimizers.Adam(0.006), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
-    model.fit(marked[:1200], y[:1200], epochs=8, batch_size=64, verbose=0)
+    model.fit(marked[:1200], y[:1200], epochs=6, batch_size=64, verbose=0)
     right = (model.predict(x[1200:], verbose=0).argmax(1) == y[1200:]).mean()
     odd = marked[1200:][y[1200:] == 1][:32]
     result = ta.Attributor(model, of="logits").attribute(odd, target=1)

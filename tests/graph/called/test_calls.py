@@ -13,7 +13,7 @@ from keras import layers
 import tf_attrib as ta
 from tf_attrib.graph.called.operation import Operation
 
-from ...conftest import make_cnn, make_recurrent_text
+from ...conftest import make_cnn
 
 RNG = np.random.default_rng(8)
 X = RNG.normal(size=(4, 3)).astype("float32")
@@ -239,8 +239,9 @@ def test_a_backward_pass_takes_the_tape_of_its_forward_pass_and_keeps_none():
 
 
 def test_threads_do_not_meet():
-    model = make_recurrent_text()
-    ids = RNG.integers(1, 30, (3, 10))
+    tokens = keras.Input((4,), dtype="int32")
+    state = layers.SimpleRNN(5, name="rnn")(layers.Embedding(30, 6, mask_zero=True)(tokens))
+    model, ids = keras.Model(tokens, layers.Dense(1)(state)), RNG.integers(1, 30, (3, 4))
     expected = ta.Attributor(model, eager=True, at="rnn").attribute(ids, method="gradient").attributions
     found, errors = {}, []
 

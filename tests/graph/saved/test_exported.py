@@ -51,7 +51,7 @@ def test_a_convolutional_network(tmp_path):
     assert assert_same(known, saved, IMAGES).unit == "probability"
     assert_same(known, ta.Attributor(tmp_path, signature="serve"), IMAGES, 1, "gradient")
     assert_same(known, ta.Attributor(tmp_path / "saved_model.pb", signature="serving_default"), IMAGES, 1, "gradient")
-    assert_same(ta.Attributor(model, of="logits"), ta.Attributor(tmp_path, of="logits"), IMAGES, 1, "gradient")
+    assert_same(known.explaining("logits"), saved.explaining("logits"), IMAGES, 1, "gradient")
     # to the stated accuracy, which refines on the logits that were found
     assert_same(known, saved, IMAGES, method="integrated_gradients")
     scaled = {"preprocess": lambda x: 2 * x - 1}
@@ -129,11 +129,11 @@ def test_a_transformer_with_position_embeddings(tmp_path):
     x = Positions(name="with_positions")(layers.Embedding(30, 8, name="words", embeddings_initializer=spread())(tokens))
     x = layers.LayerNormalization()(x + layers.MultiHeadAttention(1, 4)(x, x))
     model = keras.Model(tokens, layers.Dense(3, activation="softmax")(layers.Flatten()(x)))
-    known = ta.Attributor(model)
-    assert_same(known, exported(model, tmp_path), IDS, 1, "gradient")
-    assert_same(known, ta.Attributor(tmp_path, at=ta.embeddings("words_1")), IDS, 1, "gradient")
+    known, saved = ta.Attributor(model), exported(model, tmp_path)
+    assert_same(known, saved, IDS, 1, "gradient")
+    assert_same(known, saved.observing(ta.embeddings("words_1")), IDS, 1, "gradient")
     both = ta.embeddings(positions=True)
-    result = assert_same(ta.Attributor(model, at=both), ta.Attributor(tmp_path, at=both), IDS, 1, "gradient")
+    result = assert_same(known.observing(both), saved.observing(both), IDS, 1, "gradient")
     assert len(result.attributions) == 2
 
 
@@ -142,10 +142,10 @@ def test_several_inputs_by_name(tmp_path):
     words = layers.GlobalAveragePooling1D()(layers.Embedding(30, 4, name="words", embeddings_initializer=spread())(tokens))
     model = keras.Model([tokens, table], layers.Dense(2, activation="softmax")(layers.Concatenate()([words, table])))
     attributor = exported(model, tmp_path)
-    assert_same(ta.Attributor(model), attributor, {"tokens": IDS, "a_table": TABLE})
+    known, given = ta.Attributor(model), {"tokens": IDS, "a_table": TABLE}
+    assert_same(known, attributor, given)
     alone = ta.inputs("a_table")
-    given = {"tokens": IDS, "a_table": TABLE}
-    assert_same(ta.Attributor(model, at=alone), ta.Attributor(tmp_path, at=alone), given, None, "gradient")
+    assert_same(known.observing(alone), attributor.observing(alone), given, None, "gradient")
     assert_refused(lambda: attributor.attribute([IDS, TABLE]), "by name", "'a_table', 'tokens'")
 
 

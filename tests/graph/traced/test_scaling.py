@@ -1,7 +1,5 @@
 """float16 has little range: scores are scaled before every backward pass, so that gradients neither overflow nor underflow."""
 
-import functools
-
 import keras
 import numpy as np
 import pytest
@@ -9,6 +7,8 @@ import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
+
+from ...helpers.shared import attributor_for
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(0.1, 1, (3, 4)).astype("float32")
@@ -89,7 +89,7 @@ def nets():
 @pytest.fixture(scope="module")
 def explained(nets):
     """The attributors of both nets at a layer, or at their inputs."""
-    return functools.cache(lambda at=None: [ta.Attributor(net, at=at) for net in nets])
+    return lambda at=None: [attributor_for(net, at=at) for net in nets]
 
 
 METHODS = {  # and the layer that they are taken at

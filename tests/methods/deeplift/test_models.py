@@ -10,7 +10,7 @@ from keras import layers
 
 import tf_attrib as ta
 
-from ...conftest import make_cnn, make_recurrent_text, spread
+from ...conftest import make_plain_cnn, make_recurrent_text, spread
 from ...helpers.shared import attributor_for
 
 RNG = np.random.default_rng(6)
@@ -148,7 +148,7 @@ def test_two_inputs_and_one_that_is_not_selected():
 
 def test_exports_are_as_the_model(tmp_path):
     for name, make, inputs in (
-        ("cnn", make_cnn, IMAGES[:, :8, :8, :1]),
+        ("cnn", make_plain_cnn, IMAGES[:, :8, :8, :1]),
         ("text", make_recurrent_text, IDS[:, :1].repeat(10, 1)),
     ):
         keras.utils.set_random_seed(2)
