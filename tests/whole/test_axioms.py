@@ -48,7 +48,7 @@ def of_kinds(names, telling_alone=False):
         for name in names:
             positions = METHODS[name].needs_layer or METHODS[name].needs_images
             if kind == "cnn" or not positions:
-                quick = name in TELLING[kind] or not telling_alone and (kind == "mlp" or positions)
+                quick = name in TELLING[kind] or (not telling_alone and (kind == "mlp" or positions))
                 yield pytest.param(kind, name, marks=() if quick else pytest.mark.slow)
 
 

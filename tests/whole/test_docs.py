@@ -10,11 +10,13 @@ A page's blocks share one namespace. HTML comments, which readers do not see, sa
     <!-- prints -->                     the next block is what the one before has printed, to the letter
 """
 
+import ast
 import contextlib
 import dataclasses
 import functools
 import importlib
 import importlib.util
+import inspect
 import io
 import re
 from pathlib import Path
@@ -119,7 +121,50 @@ def marked(mark):
     return [page for page in PAGES if any(block.mark == mark for block in parsed(page)[1])]
 
 
-@pytest.mark.parametrize("page", [page for page in PAGES if parsed(page)[1]], ids=name)
+CODED = [page for page in PAGES if parsed(page)[1]]
+
+
+def public(node):
+    """What a dotted name that begins with `ta` stands for; None for any other expression."""
+    if isinstance(node, ast.Name):
+        return ta if node.id == "ta" else None
+    owner = public(node.value) if isinstance(node, ast.Attribute) else None
+    return None if owner is None else getattr(owner, node.attr)
+
+
+def unknown(code):
+    """Arguments that what is called does not have: of public names, and of the methods of an attributor."""
+    found = []
+    for node in ast.walk(ast.parse(code)):
+        public(node)  # raises of a name that is gone
+        if not isinstance(node, ast.Call):
+            continue
+        called, mine = public(node.func), getattr(node.func, "attr", "") in ("attribute", "attributed", "scores")
+        called = getattr(ta.Attributor, node.func.attr, None) if called is None and mine else called
+        if callable(called):
+            parameters = inspect.signature(called).parameters
+            open_ended = any(one.kind is one.VAR_KEYWORD for one in parameters.values())
+            found += [] if open_ended else [one.arg for one in node.keywords if one.arg and one.arg not in parameters]
+    return found
+
+
+@pytest.mark.parametrize("page", CODED, ids=name)
+def test_a_page_calls_what_there_is(page):
+    """In small what running it tells. That takes a minute for all pages: .ci/run does it beside the notebooks."""
+    blocks = [block for block in parsed(page)[1] if block.mark in ("", "slow")]  # the others may call other libraries
+    assert not [(block.line, one) for block in blocks for one in unknown(block.code)]
+
+
+def test_what_a_page_would_call_in_vain():
+    with pytest.raises(AttributeError, match="Atributor"):
+        unknown("ta.Atributor(model)")
+    wrong = unknown("ta.Attributor(model, form=1).attribute(x, goal=2)\nta.metrics.deletion(result, step=3)")
+    assert sorted(wrong) == ["form", "goal", "step"]
+
+
+@pytest.mark.parametrize(
+    "page", [pytest.param(page, marks=() if page.name == "README.md" else pytest.mark.slow) for page in CODED], ids=name
+)
 def test_the_code_of_a_page_runs(page):
     if "Discretization(" in page.read_text("utf-8"):
         one_hot_bins([0.0])  # skips where Keras cannot build the page's model
