@@ -10,10 +10,10 @@ from typing import TextIO
 
 from .._version import __version__
 from ..common.errors import AttributionError, MissingExtra, printable
-from . import attribute, compare, demo, diagnose, explain, export, generate, inspect, reading, run, serve
+from . import attribute, compare, demo, diagnose, explain, export, generate, inspect, permute, reading, run, serve
 
 # In the order that `tf-attrib --help` lists them.
-COMMANDS = (demo, attribute, generate, run, diagnose, compare, inspect, export, explain, serve)
+COMMANDS = (demo, attribute, generate, run, diagnose, compare, permute, inspect, export, explain, serve)
 
 
 def main(arguments: list[str] | None = None) -> int:

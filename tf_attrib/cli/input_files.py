@@ -135,6 +135,30 @@ def read_text(path: str) -> str:
         raise AttributionError(f"{path!r} cannot be read: {error}") from error
 
 
+def read_labels(path: str) -> np.ndarray:
+    """A label for each example: an array file (n,) or (n, ...), or text with a number a line.
+
+    Raises:
+        AttributionError: a file that is missing, unreadable, or holds something else.
+    """
+    if Path(path).suffix.lower() in ARRAYS:
+        loaded = _load(path)
+        if isinstance(loaded, dict) and len(loaded) != 1:
+            raise AttributionError(
+                f"{path!r} holds {len(loaded)} arrays, {', '.join(loaded)}: labels are one array, such as .npy"
+            )
+        return next(iter(loaded.values())) if isinstance(loaded, dict) else loaded
+    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    try:
+        numbers = np.array([float(line) for line in lines])
+    except ValueError as error:
+        raise AttributionError(
+            f"{path!r}: labels are a number a line, classes counted from 0, or an array file; {error}"
+        ) from None
+    whole = np.isfinite(numbers).all() and (numbers == numbers.round()).all() and (np.abs(numbers) <= MOST_ID).all()
+    return numbers.astype(int) if whole else numbers
+
+
 def _padded(rows: list[list[int]], shape: tuple | None) -> np.ndarray:
     """Rows of ids padded with 0 at the end to the length that the model takes, else to the longest."""
     if not rows:

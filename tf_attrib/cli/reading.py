@@ -18,6 +18,8 @@ INPUTS = (
     "images (png, jpg; one example each), .npy (an example or a batch), .npz (inputs by name), or .jsonl (a list of "
     "token ids a line)"
 )
+# What a Python file of the user's own adds.
+ADDED = "methods, rules, metrics or checks of your own"
 
 
 def add_reading(add: Callable[..., Any], inputs: str = INPUTS) -> None:
@@ -58,12 +60,7 @@ def add_settings(add: Callable[..., Any]) -> None:
         metavar="TENSOR",
         help="inputs, embeddings, or the name of a layer or tensor (default: inputs; for ids, embeddings)",
     )
-    add("--signature", metavar="NAME", help="of a SavedModel (default: serving_default, else the only one)")
-    add(
-        "--of",
-        metavar="OUTPUT",
-        help="probability, logits, or the name of an output, layer or tensor (default: the probability head, if any)",
-    )
+    add_output(add)
     add(
         "--tolerance",
         type=float,
@@ -73,6 +70,22 @@ def add_settings(add: Callable[..., Any]) -> None:
     add("--max-evaluations", type=int, metavar="N", help="gradients on one path at most (default: 1025)")
     add("--steps", type=int, metavar="N", help="steps or samples of the method; integrated gradients: a fixed rule instead")
     add("--baseline", metavar="FILE|NUMBER", help="an array file or image like the inputs, or a number (default: zeros)")
+    add_files_and_blocks(add)
+
+
+def add_output(add: Callable[..., Any]) -> None:
+    """The options that say which output of a model is explained."""
+    add("--signature", metavar="NAME", help="of a SavedModel (default: serving_default, else the only one)")
+    add(
+        "--of",
+        metavar="OUTPUT",
+        help="probability, logits, or the name of an output, layer or tensor (default: the probability head, if any)",
+    )
+
+
+def add_files_and_blocks(add: Callable[..., Any], random: str = "random baselines and methods", added: str = ADDED) -> None:
+    """The options that say how files are read, what is drawn (`random`), in what blocks rows run, what files of Python add
+    (`added`), and what code is trusted."""
     add(
         "--value-range",
         type=float,
@@ -82,9 +95,9 @@ def add_settings(add: Callable[..., Any]) -> None:
         help="what black and white of an image are for the model (default: 0 255)",
     )
     add("--resize", action="store_true", help="bring images to the size that the model takes")
-    add("--seed", type=int, default=0, help="of random baselines and methods (default: 0)")
+    add("--seed", type=int, default=0, help=f"of {random} (default: 0)")
     add("--batch-size", type=int, metavar="ROWS", help="gradient rows in a block (default: by the model's size)")
-    add_import(add)
+    add_import(add, added)
     add(
         "--allow-unsafe",
         action="store_true",
@@ -92,7 +105,7 @@ def add_settings(add: Callable[..., Any]) -> None:
     )
 
 
-def add_import(add: Callable[..., Any], of: str = "methods, rules, metrics or checks of your own") -> None:
+def add_import(add: Callable[..., Any], of: str = ADDED) -> None:
     """Adds the option that runs a file of the user's own first."""
     add(
         "--import",
