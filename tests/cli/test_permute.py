@@ -67,6 +67,7 @@ def test_patches_of_images_and_a_figure(folder, capsys, tmp_path):
     assert main([*asked, "--patch", "2", "--json", "--figure", str(figure)]) == 0
     found = json.loads(capsys.readouterr().out)
     assert found["loss_name"] == "squared_error"
+    assert found["names"] == [f"rows {rows}, columns {columns}" for rows in ("0-1", "2-3") for columns in ("0-1", "2-3")]
     assert found["importance"][0] > 0
     assert found["importance"][1:] == [0, 0, 0]
     assert Image.open(figure).size[0] > 300

@@ -60,13 +60,14 @@ def run(options: argparse.Namespace) -> None:
     labels = read_labels(options.labels)
     names = None if options.names is None else read_text(options.names).splitlines()
     attributor, inputs, _ = reading.read(options)
+    groups, places = (None, None) if options.patch is None else _patches(inputs, options.patch)
     found = feature_permutation(
         attributor,
         (inputs, labels),
         options.loss,
-        groups=None if options.patch is None else _patches(inputs, options.patch),
+        groups=groups,
         repeats=options.repeats,
-        names=names,
+        names=names or places,
         seed=options.seed,
     )
     print(_as_json(found) if options.json else found)
@@ -74,15 +75,19 @@ def run(options: argparse.Namespace) -> None:
         write_whole(Path(options.figure), lambda file: found.plot().savefig(file, format="png", dpi=110))
 
 
-def _patches(inputs: Any, side: int) -> Any:
-    """Groups of square patches of images."""
+def _patches(inputs: Any, side: int) -> tuple[Any, list[str]]:
+    """Groups of square patches of images, and where each lies: "rows 0-3, columns 4-7"."""
+    import numpy as np
+
     from ..methods.segments import tiles
 
     shape = getattr(inputs, "shape", ())
     if len(shape) != 4:
         came = f"{shape}" if shape else f"{len(inputs)} arrays by name"
         raise AttributionError(f"--patch needs images (batch, height, width, channels); these are {came}: leave --patch out")
-    return tiles(shape[1:3], side)
+    groups = tiles(shape[1:3], side)
+    ends = [[f"{axis[0]}-{axis[-1]}" for axis in np.nonzero(groups == group)] for group in range(groups.max() + 1)]
+    return groups, [f"rows {rows}, columns {columns}" for rows, columns in ends]
 
 
 def _as_json(found: "Importance") -> str:
