@@ -67,7 +67,7 @@ def run(options: argparse.Namespace) -> None:
         options.loss,
         groups=groups,
         repeats=options.repeats,
-        names=names or places,
+        names=places if names is None else names,
         seed=options.seed,
     )
     print(_as_json(found) if options.json else found)
