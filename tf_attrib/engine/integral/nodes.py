@@ -34,8 +34,8 @@ class Nodes:
         return Nodes(*(value[part] for value in self._columns))
 
     def __add__(self, other: "Nodes") -> "Nodes":
-        if not len(other):
-            return self
+        if not len(self) or not len(other):
+            return self if len(self) else other
         both = [np.concatenate(pair) for pair in zip(self._columns, other._columns, strict=True)]
         return Nodes(*both)[np.lexsort((both[1], both[0]))]
 

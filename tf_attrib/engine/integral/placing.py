@@ -47,12 +47,13 @@ def first_nodes(scores: np.ndarray, odds: bool, most: int, lengths: np.ndarray |
     panels = np.maximum(panels, np.where(counts, 1 / (CELLS * WIDEST), 0))
     if lengths is not None:
         panels = np.maximum(panels, lengths / WIDEST)
-    return [_spread(one, most) for one in panels]
+    passed = np.zeros(scores.shape)
+    np.cumsum(panels, axis=1, out=passed[:, 1:])
+    return [_spread(one, most) for one in passed]
 
 
-def _spread(panels: np.ndarray, most: int) -> np.ndarray:
-    """Nodes such that each cell has about so many `panels`."""
-    passed = np.concatenate([[0], np.cumsum(panels)])
+def _spread(passed: np.ndarray, most: int) -> np.ndarray:
+    """Nodes such that there are about so many panels as have `passed` up to each edge of a cell, (CELLS + 1,)."""
     count = min(max(int(np.ceil(passed[-1] - 1e-6)), FEWEST) + 1, most)
     nodes = np.interp(np.arange(count) * (passed[-1] / (count - 1)), passed, EDGES)
     nodes[0], nodes[-1] = 0, 1

@@ -229,13 +229,13 @@ def to_halve(
 
 def largest(worth: np.ndarray, first: np.ndarray, able: np.ndarray, count: np.ndarray) -> np.ndarray:
     """(panels,), bool: of each path's `able` panels so many as `count` (paths,) says, those of the largest `worth`."""
-    if not able.any():
-        return able
-    path = np.repeat(np.arange(len(first)), np.diff(first, append=len(worth)))
-    order = np.lexsort((np.where(able, -worth, np.inf), path))
+    which = np.flatnonzero(able)
+    path = np.repeat(np.arange(len(first)), np.diff(first, append=len(worth)))[which]
+    order = np.lexsort((-worth[which], path))
+    rank = np.arange(len(which)) - np.searchsorted(path, np.arange(len(first)))[path]
     chosen = np.zeros(len(worth), bool)
-    chosen[order[np.arange(len(path)) - first[path] < count[path]]] = True
-    return chosen & able
+    chosen[which[order[rank < count[path]]]] = True
+    return chosen
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
