@@ -241,7 +241,7 @@ def documented():
             try:
                 found[path] = getattr(importlib.import_module(module), last, None)
             except ta.MissingExtra:  # of what is not installed it is seen that it is there
-                source = (ROOT / module.replace(".", "/")).with_suffix(".py").read_text("utf-8")
+                source = (Path(ta.__file__).parents[1] / module.replace(".", "/")).with_suffix(".py").read_text("utf-8")
                 found[path] = re.search(rf"^(?:class|def) {last}\b", source, re.M)
     return found
 
