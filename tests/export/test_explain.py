@@ -23,11 +23,11 @@ METHODS = [
     pytest.param(ta.DeepLift("reveal_cancel"), marks=pytest.mark.slow),
     pytest.param("guided_backprop", marks=pytest.mark.slow),  # a factor of guided_grad_cam
     pytest.param("deconvolution", marks=pytest.mark.slow),
-    "grad_cam",
+    pytest.param("grad_cam", marks=pytest.mark.slow),  # the other factor
     pytest.param("grad_cam_plus_plus", marks=pytest.mark.slow),
     pytest.param("layer_cam", marks=pytest.mark.slow),
     "guided_grad_cam",
-    ta.InternalInfluence(rule="midpoint", n_steps=4),
+    pytest.param(ta.InternalInfluence(rule="midpoint", n_steps=4), marks=pytest.mark.slow),  # a path of fixed nodes
     ta.Occlusion(window=3, stride=2),
     pytest.param(ta.Ablation(BANDS), marks=pytest.mark.slow),
     ta.ShapleySampling(groups=BANDS),
@@ -76,7 +76,7 @@ def test_the_numbers_are_those_of_attribute(attributor, explained, x, method):
 
 
 def test_integrated_gradients_are_within_their_tolerance(attributor, explained, x):
-    call, exact = explained(ta.IntegratedGradients(0.01), None), ta.IntegratedGradients(n_steps=2000)
+    call, exact = explained(ta.IntegratedGradients(0.01), None), ta.IntegratedGradients(n_steps=1000)
     found, wanted = call(x), attributor.attribute(x, method=exact)
     own = np.abs(found["attributions"] - wanted.attributions).sum((1, 2, 3)) / np.abs(wanted.attributions).sum((1, 2, 3))
     assert set(found["status"]) == {b"converged"}
@@ -104,14 +104,6 @@ def test_deepshap_over_references_that_are_written_into_the_graph(attributor, x)
     wanted = attributor.attribute(x, baselines=references, method="deepshap")
     assert relative(found["attributions"], wanted.attributions) < 1e-5
     np.testing.assert_allclose(found["baseline_scores"], wanted.baseline_scores.mean(1), rtol=1e-5)
-
-
-def test_several_references_of_integrated_gradients_are_judged_by_their_mean(attributor, x):
-    references = ta.several([ta.zeros(), ta.constant(1.0), ta.constant(-0.5)])
-    found = explain(attributor, x, "integrated_gradients", baselines=references)(x)
-    wanted = attributor.attribute(x, baselines=references, method=ta.IntegratedGradients(n_steps=200))
-    assert set(found["status"]) == {b"converged"}
-    assert relative(found["attributions"], wanted.attributions) < 0.05
 
 
 @pytest.mark.parametrize(
@@ -149,7 +141,8 @@ def test_orders_that_are_drawn_come_to_the_exact_values(attributor, x):
     assert (found["evaluations"] % 10 == 0).all()  # an order of six players and its reverse evaluate ten coalitions
 
 
-@pytest.mark.parametrize("orders", [1, 5])
+# Several orders, of which an estimate is known, are in the test above.
+@pytest.mark.parametrize("orders", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_number_of_orders_is_the_one_that_was_asked_for(attributor, x, orders):
     method = ta.ShapleySampling(
         groups=np.arange(64).reshape(8, 8) // 11, exact_up_to=0, n_permutations=orders, antithetic=False
@@ -204,15 +197,19 @@ def test_an_example_that_is_not_finite_spoils_no_other(explained, x):
         np.testing.assert_allclose(found["attributions"][[0, 2, 3, 4]], good["attributions"][[0, 2, 3, 4]], atol=1e-6)
 
 
-def test_an_example_whose_path_is_not_finite_spoils_no_other():
+def test_several_references_are_judged_by_their_mean_and_a_path_that_is_not_finite_spoils_no_other():
     """Where no rectifier makes numbers of NaN again, the panels of that path are NaN, too."""
     keras.utils.set_random_seed(6)
     attributor = ta.Attributor(keras.Sequential([keras.Input((3,)), layers.Dense(4, "tanh"), layers.Dense(1)]))
     x = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
     bad = x.copy()
     bad[1, 0] = np.nan
-    call = explain(attributor, x, "integrated_gradients")
+    references = ta.several([ta.zeros(), ta.constant(1.0), ta.constant(-0.5)])
+    call = explain(attributor, x, "integrated_gradients", baselines=references)
     found, good = call(bad), call(x)
+    wanted = attributor.attribute(x, baselines=references, method=ta.IntegratedGradients(n_steps=200))
+    assert set(good["status"]) == {b"converged"}
+    assert relative(good["attributions"], wanted.attributions) < 0.05
     assert [one.decode() for one in found["status"]] == ["converged", "not_finite", "converged", "converged"]
     np.testing.assert_allclose(found["attributions"][[0, 2, 3]], good["attributions"][[0, 2, 3]], atol=1e-6)
 
@@ -246,7 +243,7 @@ def test_a_model_of_a_fixed_batch_and_an_output_with_positions():
     keras.utils.set_random_seed(4)
     given = keras.Input((6, 3), batch_size=4)
     attributor = ta.Attributor(
-        keras.Model(given, layers.Dense(5, activation="softmax")(layers.SimpleRNN(4, return_sequences=True)(given)))
+        keras.Model(given, layers.Dense(5, activation="softmax")(layers.Conv1D(4, 3, activation="tanh", padding="same")(given)))
     )
     x = np.random.default_rng(0).normal(size=(6, 6, 3)).astype("float32")
     target = np.array([[2, 1], [5, 0], [0, 4], [3, 3], [1, 2], [4, 1]], np.int32)

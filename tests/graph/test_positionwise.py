@@ -25,14 +25,14 @@ def mean_over_positions(x):
 
 
 def normalized(x):
-    middle, spread = (one(x, -1, keepdims=True) for one in (tf.reduce_mean, tf.math.reduce_std))
-    return (x - middle) / (spread + 0.1) * table(1, 1, 6) + table(6)
+    x -= tf.reduce_mean(x, -1, keepdims=True)
+    return x / (tf.reduce_mean(tf.square(x), -1, keepdims=True) + 0.1) * table(1, 1, 6) + table(6)
 
 
 def block(x):
     """A residual sum around dense layers, behind what looks at all positions."""
     x = mean_over_positions(x)
-    return x + tf.nn.gelu(normalized(x) @ table(6, 7)) @ table(7, 6)
+    return x + tf.math.erf(normalized(x) @ table(6, 7)) @ table(7, 6)
 
 
 def behind(make):
@@ -76,7 +76,7 @@ def test_what_is_picked_is_that_of_the_whole(name, several):
     picked, expected, gradient, expected_gradient = both(VALUES, position)
     np.testing.assert_allclose(picked, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-4, atol=1e-4)
-    inner = [one for one in found if one.op.type in ("Erf", "Erfc")]  # of the gelu, by the version of Keras
+    inner = [one for one in found if one.op.type == "Erf"]
     at_all = [one for one in inner if one.shape.rank == 3 and one.shape[1] is None]
     assert len(at_all) == wide
     assert len(inner) - len(at_all) == picked_once
@@ -156,7 +156,7 @@ def test_a_gradient_of_the_models_own_is_heeded(kind):
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
-@tf.function(input_signature=[tf.TensorSpec([None, 2, 3, 4]), tf.TensorSpec([None, 2], tf.int32)])
+@tf.function(autograph=False, input_signature=[tf.TensorSpec([None, 2, 3, 4]), tf.TensorSpec([None, 2], tf.int32)])
 def _by_hand(values, position):
     weights = tf.reshape(tf.cos(tf.range(20.0)), (4, 5))
     wide = tf.reshape(tf.matmul(tf.reshape(values, (-1, 4)), weights), (-1, 2, 3, 5))
@@ -187,7 +187,9 @@ def test_the_last_block_of_a_language_model_is_computed_where_it_is_explained_al
     assert not any("up_1" in name or "logits" in name for name in wide)
 
 
-@pytest.mark.parametrize("at", ["final", "down_0", "up_0", "norm_mlp_0"])
+@pytest.mark.parametrize(
+    "at", ["final", *(pytest.param(one, marks=pytest.mark.slow) for one in ("down_0", "up_0")), "norm_mlp_0"]
+)
 def test_layers_of_the_last_block_are_attributed_to(at):
     """What is selected is not gone past."""
     model, ids = attributor_of().model, ids_of(6)[None]

@@ -32,7 +32,7 @@ def score(x):
     return tf.reduce_sum(tf.tanh(2 * x - 1) * x[:, ::-1], [1, 2, 3]) + tf.reduce_sum(tf.nn.relu(x[..., 0] - 0.4), [1, 2])
 
 
-def dense(image, sigma, border, steps=1500):
+def dense(image, sigma, border, steps=500):
     """Sum over steps of dF/dx in the middle times the step of the blurred image: no derivative of the blur, no schedule."""
     sigmas = sigma * np.linspace(1, 0, steps + 1) ** 2
     blurred = np.stack([image.astype(float) if one == 0 else by_scipy(image, one, border) for one in sigmas])

@@ -110,7 +110,7 @@ def test_states_are_left_as_they_were_and_every_row_begins_there():
 
 def test_a_stateful_recurrent_net_that_an_earlier_batch_left_is_refused():
     inputs = keras.Input(batch_shape=(2, 5, 3))
-    model = keras.Model(inputs, layers.Dense(2)(layers.LSTM(4, stateful=True, name="lstm")(inputs)))
+    model = keras.Model(inputs, layers.Dense(2)(layers.SimpleRNN(4, stateful=True, name="rnn")(inputs)))
     x = RNG.normal(size=(2, 5, 3)).astype("float32")
     attributor = ta.Attributor(model, eager=True)
     graph = ta.Attributor(model, eager=False).attribute(x, target=0, method="gradient")

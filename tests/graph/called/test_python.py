@@ -259,17 +259,18 @@ def test_layers_heads_and_logits_of_a_keras_model_that_branches():
     model = gated()
     hidden = model.hidden(X).numpy()
     assert len(set(hidden.sum(1) > 0)) == 2
-    found = ta.Attributor(model, at="hidden").attribute(X, method="gradient")
+    attributor = ta.Attributor(model, at="hidden")
+    found = attributor.attribute(X, method="gradient")
     np.testing.assert_allclose(found.attributions, by_hand(model, hidden, found.target), rtol=1e-4, atol=1e-6)
     assert (found.unit, found.at) == ("probability", "layer 'hidden'")
-    logits = ta.Attributor(model, of="logits").attribute(X, method="gradient")
+    logits = attributor.observing(None).explaining("logits").attribute(X, method="gradient")
     kernel, bias = model.out.get_weights()
     gates = np.where(hidden.sum(1, keepdims=True) > 0, 1.5 * hidden, hidden**2)
     expected = (gates @ kernel + bias)[np.arange(5), logits.target]
     np.testing.assert_allclose(logits.scores, expected, rtol=1e-5)
-    unit = ta.Attributor(model, of=ta.layer("gate", unit=1)).attribute(X, method="gradient")
+    unit = attributor.observing(None).explaining(ta.layer("gate", unit=1)).attribute(X, method="gradient")
     np.testing.assert_allclose(unit.scores, gates[:, 1], rtol=1e-5)
-    paths = ta.Attributor(model, at="gate").attribute(X, method=ta.Conductance(n_steps=3))
+    paths = attributor.observing("gate").attribute(X, method=ta.Conductance(n_steps=3))
     assert paths.attributions.shape == (5, 4)
 
 

@@ -29,12 +29,11 @@ def test_a_file_gives_the_numbers_of_its_model(library, ending, tmp_path):
     path = tmp_path / f"model{ending}"
     model.save(path)
     expected = ta.Attributor(model).attribute(X, method="gradient")
-    for given in (path, str(path)):
-        attributor = ta.Attributor(given)
-        assert type(attributor.model).__module__.split(".")[0] == library.__name__
-        result = attributor.attribute(X, method="gradient")
-        np.testing.assert_array_equal(result.attributions, expected.attributions)
-        np.testing.assert_array_equal(result.scores, expected.scores)
+    attributor = ta.Attributor(str(path))
+    assert type(attributor.model).__module__.split(".")[0] == library.__name__
+    result = attributor.attribute(X, method="gradient")
+    np.testing.assert_array_equal(result.attributions, expected.attributions)
+    np.testing.assert_array_equal(result.scores, expected.scores)
     hidden = ta.Attributor(path, at="hidden", of="logits").attribute(X, method="gradient")
     assert hidden.attributions.shape == (3, 5)
 
@@ -96,7 +95,7 @@ def test_a_lambda_layer(library, ending, tmp_path):
     path = tmp_path / f"model{ending}"
     model.save(path)
     assert_refused(path, "'double'", "allow_unsafe=True", "--allow-unsafe")
-    result = ta.Attributor(path, allow_unsafe=True).attribute(X)
+    result = ta.Attributor(path, allow_unsafe=True).attribute(X, method="gradient")
     np.testing.assert_allclose(result.scores, np.asarray(model(X)).max(1), rtol=1e-5)
 
 
