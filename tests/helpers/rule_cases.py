@@ -60,7 +60,7 @@ def scores(outputs: list[list[tf.Tensor]]) -> tf.Tensor:
     for column, one in enumerate(of_known):
         weights[begin : begin + sizes[one], column] = WEIGHTS[: sizes[one]]
         begin += sizes[one]
-    found = {one: None for one in range(len(outputs))}
+    found = dict.fromkeys(range(len(outputs)))
     if of_known:
         product = tf.concat([part for one in of_known for part in outputs[one]], 1) @ weights
         found |= dict(zip(of_known, tf.unstack(product, axis=1), strict=True))

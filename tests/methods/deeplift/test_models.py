@@ -81,13 +81,16 @@ NETS = {
     "lstm over a series": (lambda: keras.Sequential([keras.Input((7, 4)), layers.LSTM(5), layers.Dense(2, "softmax")]), SERIES),
     "gru": (lambda: recurrent(layers.GRU(5)), IDS),
     "simple": (lambda: recurrent(layers.SimpleRNN(5)), IDS),
-    "bidirectional": (lambda: recurrent(layers.Bidirectional(layers.SimpleRNN(4))), IDS),
+    "bidirectional": (
+        lambda: recurrent(layers.Bidirectional(layers.GRU(4), backward_layer=layers.SimpleRNN(4, go_backwards=True))),
+        IDS,
+    ),
     "unrolled": (lambda: recurrent(layers.LSTM(4, unroll=True), 4), IDS[:, 2:6]),
 }
 
 
-# A loop of simple cells is in the bidirectional net, twice.
-IN_COMPANY = ("simple",)
+# Loops of both are in the bidirectional net.
+IN_COMPANY = ("gru", "simple")
 
 
 @pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow) if one in IN_COMPANY else one for one in NETS])

@@ -13,34 +13,30 @@ WAVES, OTHERS = RNG.normal(size=(2, 3, 64))
 FILTER = RNG.normal(size=33) + 1j * RNG.normal(size=33)
 
 
-def stft(x):
-    return tf.signal.stft(x, 16, 8)
-
-
-def cepstrum(x):
-    energies = tf.math.log(tf.square(tf.abs(stft(x))) + 0.1)
+def cepstrum(x, s):
+    energies = tf.math.log(tf.square(tf.abs(s)) + 0.1)
     return tf.signal.dct(energies, norm="ortho")
 
 
-FRONTS = {
-    "magnitude": lambda x: tf.abs(stft(x)),
-    "power": lambda x: tf.math.real(stft(x) * tf.math.conj(stft(x))),
-    "logarithm": lambda x: tf.math.log1p(tf.abs(stft(x))),
+FRONTS = {  # of x and its short-time Fourier transform s
+    "magnitude": lambda x, s: tf.abs(s),
+    "power": lambda x, s: tf.math.real(s * tf.math.conj(s)),
+    "logarithm": lambda x, s: tf.math.log1p(tf.abs(s)),
     "cepstrum": cepstrum,
-    "padded": lambda x: tf.abs(tf.signal.rfft(x, [100])),
-    "filtered": lambda x: tf.signal.irfft(tf.signal.rfft(x) * tf.constant(FILTER)),
-    "back again": lambda x: tf.signal.inverse_stft(stft(x), 16, 8),
-    "convolved": lambda x: tf.math.real(tf.signal.ifft(tf.square(tf.signal.fft(tf.complex(x, tf.zeros_like(x)))))),
-    "plane": lambda x: tf.abs(tf.signal.rfft2d(tf.reshape(x, [-1, 8, 8]))),
-    "box": lambda x: tf.signal.irfft3d(tf.signal.rfft3d(tf.reshape(x, [-1, 4, 4, 4])) * tf.constant(FILTER[:3])),
+    "padded": lambda x, s: tf.abs(tf.signal.rfft(x, [100])),
+    "filtered": lambda x, s: tf.signal.irfft(tf.signal.rfft(x) * tf.constant(FILTER)),
+    "back again": lambda x, s: tf.signal.inverse_stft(s, 16, 8),
+    "convolved": lambda x, s: tf.math.real(tf.signal.ifft(tf.square(tf.signal.fft(tf.complex(x, tf.zeros_like(x)))))),
+    "plane": lambda x, s: tf.abs(tf.signal.rfft2d(tf.reshape(x, [-1, 8, 8]))),
+    "box": lambda x, s: tf.signal.irfft3d(tf.signal.rfft3d(tf.reshape(x, [-1, 4, 4, 4])) * tf.constant(FILTER[:3])),
 }
 SAME = {  # the same without complex numbers
-    "magnitude": lambda x: tf.sqrt(tf.math.real(stft(x)) ** 2 + tf.math.imag(stft(x)) ** 2),
-    "power": lambda x: tf.math.real(stft(x)) ** 2 + tf.math.imag(stft(x)) ** 2,
+    "magnitude": lambda x, s: tf.sqrt(tf.math.real(s) ** 2 + tf.math.imag(s) ** 2),
+    "power": lambda x, s: tf.math.real(s) ** 2 + tf.math.imag(s) ** 2,
 }
 
 
-def shares(x):
+def shares(x, s):
     """What a cumulative product lets through, as a renderer of volumes has it."""
     opacity = tf.sigmoid(x)
     return opacity * tf.math.cumprod(1 - opacity + 1e-10, -1, exclusive=True)
@@ -48,22 +44,26 @@ def shares(x):
 
 PRODUCTS = {
     "shares": shares,
-    "last": lambda x: tf.math.cumprod(tf.tanh(x[:, :9]), -1)[:, -1:],
-    "product": lambda x: tf.reduce_prod(tf.tanh(x[:, :9]), -1, keepdims=True),
-    "loop": lambda x: tf.while_loop(
+    "last": lambda x, s: tf.math.cumprod(tf.tanh(x[:, :9]), -1)[:, -1:],
+    "product": lambda x, s: tf.reduce_prod(tf.tanh(x[:, :9]), -1, keepdims=True),
+    "loop": lambda x, s: tf.while_loop(
         lambda i, _: i < 3, lambda i, y: (i + 1, tf.math.cumprod(tf.tanh(y) + 1.1, -1)), (0, x[:, :7])
     )[1],
 }
 
 
-def scored(front, x):
-    found = tf.reshape(front(x), [tf.shape(x)[0], -1])
-    return tf.reduce_sum(tf.tanh(found / 4) * tf.cos(tf.range(tf.cast(tf.shape(found)[1], tf.float64))), 1)
+def stacked(fronts, x):
+    """(n, fronts), a score of each of them."""
+    scores, s = [], tf.signal.stft(x, 16, 8)
+    for front in fronts:
+        found = tf.reshape(front(x, s), [tf.shape(x)[0], -1])
+        scores.append(tf.reduce_sum(tf.tanh(found / 4) * tf.cos(tf.range(tf.cast(tf.shape(found)[1], tf.float64))), 1))
+    return tf.stack(scores, 1)
 
 
 def lifted(*fronts):
     """Of each of these its result, all from one trace."""
-    attributor = ta.Attributor(lambda x: tf.stack([scored(front, x) for front in fronts], 1), batch_size=64)
+    attributor = ta.Attributor(lambda x: stacked(fronts, x), batch_size=64)
     every, below = (np.tile(waves, (len(fronts), 1)) for waves in (WAVES, OTHERS))
     result = attributor.attribute(every, np.repeat(range(len(fronts)), len(WAVES)), below, "deeplift")
     return [result[i : i + len(WAVES)] for i in range(0, len(every), len(WAVES))]
@@ -87,8 +87,8 @@ def test_contributions_pass_spectra(name, results):
 
 def test_what_has_no_rule_for_complex_numbers_is_refused():
     """A rule for real numbers would be wrong, and TensorFlow's gradient is no multiplier."""
-    assert_refused(lambda: lifted(lambda x: tf.math.real(tf.exp(tf.signal.rfft(x)))), "no rule for Exp", "complex numbers")
-    assert_refused(lambda: lifted(lambda x: tf.math.angle(tf.signal.rfft(x))), "no rule for Angle")
+    assert_refused(lambda: lifted(lambda x, s: tf.math.real(tf.exp(tf.signal.rfft(x)))), "no rule for Exp", "complex numbers")
+    assert_refused(lambda: lifted(lambda x, s: tf.math.angle(tf.signal.rfft(x))), "no rule for Angle")
 
 
 def test_transmittance_along_a_ray(results):
