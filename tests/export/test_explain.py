@@ -88,14 +88,18 @@ def test_integrated_gradients_are_within_their_tolerance(attributor, explained, 
     assert again["evaluations"][0] == found["evaluations"][2]
 
 
+def test_fewer_gradients_than_the_rule_begins_with_are_refused(attributor, x):
+    assert_refused(
+        lambda: explain(attributor, x, ta.IntegratedGradients(0.01, 16)), "max_evaluations=16", "17 nodes", "n_steps=8"
+    )
+
+
+@pytest.mark.slow  # that a rule ends where it may have no more is in the tests of refining
 def test_too_few_gradients_are_said_to_be(attributor, x):
     found = explain(attributor, x, ta.IntegratedGradients(1e-4, 17))(x)
     assert set(found["status"]) == {b"max_evaluations"}
     assert set(found["evaluations"]) == {17}
     assert (found["error_estimate"] > 1e-4).all()
-    assert_refused(
-        lambda: explain(attributor, x, ta.IntegratedGradients(0.01, 16)), "max_evaluations=16", "17 nodes", "n_steps=8"
-    )
 
 
 def test_deepshap_over_references_that_are_written_into_the_graph(attributor, x):
@@ -109,8 +113,9 @@ def test_deepshap_over_references_that_are_written_into_the_graph(attributor, x)
 @pytest.mark.parametrize(
     ("made", "fold"),
     [
-        (ta.SmoothGrad, "mean"),
-        pytest.param(ta.SmoothGradSquared, "square", marks=pytest.mark.slow),  # of which the variance is made, too
+        # of which the variance is made
+        pytest.param(ta.SmoothGrad, "mean", marks=pytest.mark.slow),
+        pytest.param(ta.SmoothGradSquared, "square", marks=pytest.mark.slow),
         (ta.VarGrad, "variance"),
     ],
 )
@@ -174,19 +179,6 @@ def test_what_does_not_fit_fails_when_it_runs(explained, x, given, words):
         explained("gradient")(x, **given)
 
 
-def test_an_output_without_classes_needs_a_target():
-    keras.utils.set_random_seed(5)
-    attributor = ta.Attributor(keras.Sequential([keras.Input((3,)), layers.Dense(2, "tanh"), layers.Dense(2)]))
-    x = np.ones((2, 3), "float32")
-    call = explain(attributor, x, "gradient")
-    found = call(x, target=[0, 1])
-    np.testing.assert_allclose(
-        found["attributions"], attributor.attribute(x, [0, 1], method="gradient").attributions, atol=1e-6
-    )
-    with pytest.raises(tf.errors.InvalidArgumentError, match="from 0 to 1; got"):
-        call(x, target=[-1])
-
-
 def test_an_example_that_is_not_finite_spoils_no_other(explained, x):
     bad = x.copy()
     bad[1, 0, 0, 0] = np.nan
@@ -227,16 +219,21 @@ def test_words_of_any_number():
         assert relative(call(np.array(given))["attributions"], wanted.attributions) < 1e-5
 
 
-def test_several_inputs_have_outputs_by_name():
+def test_several_inputs_have_outputs_by_name_and_without_classes_a_target_is_needed():
     keras.utils.set_random_seed(3)
     left, right = keras.Input((4,), name="left"), keras.Input((2,), name="right")
-    model = keras.Model([left, right], layers.Dense(3, activation="softmax")(layers.Concatenate()([left, right])))
+    hidden = layers.Dense(4, activation="tanh")(layers.Concatenate()([left, right]))
+    model = keras.Model([left, right], layers.Dense(3)(hidden))
     given = {"left": np.ones((3, 4), "float32"), "right": np.linspace(0, 1, 6, dtype="float32").reshape(3, 2)}
     attributor, method = ta.Attributor(model), ta.IntegratedGradients(n_steps=6)
-    found = explain(attributor, given, method)(given, baseline_right=np.full((1, 2), 0.5, "float32"))
-    wanted = attributor.attribute(given, method=method, baselines={"right": np.full(2, 0.5)}).attributions
+    call = explain(attributor, given, method)
+    found = call(given, target=[0, 2, 1], baseline_right=np.full((1, 2), 0.5, "float32"))
+    wanted = attributor.attribute(given, [0, 2, 1], {"right": np.full(2, 0.5)}, method).attributions
     for name in given:
         np.testing.assert_allclose(found[f"attributions_{name}"], wanted[name], atol=1e-6)
+        assert np.abs(wanted[name]).max() > 0.01
+    with pytest.raises(tf.errors.InvalidArgumentError, match="from 0 to 2; got"):
+        call(given, target=[-1])
 
 
 def test_a_model_of_a_fixed_batch_and_an_output_with_positions():

@@ -128,8 +128,6 @@ def test_a_description_tells_what_is_drawn_and_what_is_left_out(tmp_path):
     assert (found["tolerance"], found["max_evaluations"], found["exact"]) == (0.1, 5000, False)
     assert "what is drawn is the same for all examples" in found["notes"]
     assert "with at most 5000 coalitions of an example" in str(ta.inspect(path))
-    refined = ta.Attributor(model, at=ta.inputs("table")).export(tmp_path / "refined", ta.IntegratedGradients(0.02))
-    assert "to 0.02, with at most 1025 gradients of each path" in str(ta.inspect(refined))
 
 
 def test_what_holds_for_attribute_alone_is_said(small, tmp_path):
@@ -178,14 +176,16 @@ def test_a_saved_model_without_its_source(cnn, x, tmp_path):
     assert_refused(lambda: ta.Attributor(path).export(tmp_path / "again", "gradient"), "signature 'explain' already")
 
 
-def test_a_function_that_closes_over_a_variable(tmp_path):
+def test_a_function_that_closes_over_a_variable_to_a_stated_accuracy(tmp_path):
     weight = tf.Variable([[1.0, -2.0], [3.0, 4.0]])
     attributor = ta.Attributor(lambda x: tf.tanh(x @ weight))
     assert_refused(lambda: attributor.export(tmp_path / "f", "gradient"), "give two examples", "examples=inputs[:2]")
     x = np.array([[0.1, 0.2], [0.3, -0.4]], "float32")
-    path = attributor.export(tmp_path / "f", "gradient", examples=x)
+    path = attributor.export(tmp_path / "f", ta.IntegratedGradients(0.02), examples=x)
+    assert "to 0.02, with at most 1025 gradients of each path" in str(ta.inspect(path))
     found = tf.saved_model.load(str(path)).signatures["explain"](input=tf.constant(x), target=tf.constant([1]))
-    np.testing.assert_allclose(found["attributions"], attributor.attribute(x, 1, method="gradient").attributions, atol=1e-6)
+    exact = attributor.attribute(x, 1, method=ta.IntegratedGradients(n_steps=50)).attributions
+    assert relative(found["attributions"].numpy(), exact) <= 1e-4  # of a score that is smooth two levels agree to more
 
 
 def test_a_model_of_tf_keras_is_left_as_it_was(tmp_path):

@@ -1,5 +1,7 @@
 """Positions that are picked in front of what treats each by itself: against the whole tensor, of which they are picked."""
 
+import functools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -53,27 +55,40 @@ TENSORS = {
 }
 
 
-@pytest.mark.parametrize(
-    ("name", "several"),
-    [(name, False) for name in TENSORS]
-    + [("block", True), ("a product of positions", True), ("one position for all", True)]
-    + [pytest.param(name, True, marks=pytest.mark.slow) for name in ("two blocks", "one row for all", "heads")]
-    + [pytest.param(name, True, marks=pytest.mark.slow) for name in TENSORS if name.startswith(("the largest", "one of"))],
-)
-def test_what_is_picked_is_that_of_the_whole(name, several):
-    make, wide, picked_once = TENSORS[name]
+# Of these several positions are picked in a usual run, too.
+SEVERALLY = ("block", "a product of positions", "one position for all")
+
+
+@functools.cache
+def compared(several, names):
+    """By name, in one trace: what is picked, what of the whole it is, the gradients of both, and what the former is made of."""
     position = np.stack([POSITION, POSITION[::-1]], 1) if several else POSITION
-    found = []
+    made = {}
 
     @tf.function(autograph=False, input_signature=[tf.TensorSpec([None] * 2 + [6]), tf.TensorSpec(position.shape, tf.int32)])
     def both(values, position):
-        whole = make(values)
-        picked = at_position(whole, position, [values])
-        found.extend(one for operation in ancestors([picked]) for one in operation.outputs)
-        expected = tf.gather_nd(whole, position, batch_dims=1)
-        return (picked, expected, *(tf.gradients(one, values)[0] for one in (picked, expected)))
+        found = {}
+        for name in names:
+            whole = TENSORS[name][0](values)
+            picked = at_position(whole, position, [values])
+            made[name] = [one for operation in ancestors([picked]) for one in operation.outputs]
+            expected = tf.gather_nd(whole, position, batch_dims=1)
+            found[name] = picked, expected, *(tf.gradients(one, values)[0] for one in (picked, expected))
+        return found
 
-    picked, expected, gradient, expected_gradient = both(VALUES, position)
+    return {name: (*found, made[name]) for name, found in both(VALUES, position).items()}
+
+
+@pytest.mark.parametrize(
+    ("name", "several"),
+    [(name, False) for name in TENSORS]
+    + [(name, True) for name in SEVERALLY]
+    + [pytest.param(name, True, marks=pytest.mark.slow) for name in TENSORS if name not in SEVERALLY],
+)
+def test_what_is_picked_is_that_of_the_whole(name, several):
+    _, wide, picked_once = TENSORS[name]
+    together = tuple(TENSORS) if not several else SEVERALLY if name in SEVERALLY else (name,)
+    picked, expected, gradient, expected_gradient, found = compared(several, together)[name]
     np.testing.assert_allclose(picked, expected, rtol=1e-4, atol=1e-5)
     np.testing.assert_allclose(gradient, expected_gradient, rtol=1e-4, atol=1e-4)
     inner = [one for one in found if one.op.type == "Erf"]

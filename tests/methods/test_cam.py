@@ -239,7 +239,16 @@ def test_guided_grad_cam_of_a_layer_at_another():
 # other ways in
 
 
-@pytest.mark.parametrize("method", [*CAMS, lambda layer: ta.RISE(8, grid=3)])
+@pytest.mark.parametrize(
+    "method",
+    # what others make of the same gradients is nothing that a call changes
+    [
+        ta.GradCam,
+        *(pytest.param(one, marks=pytest.mark.slow) for one in CAMS[1:3]),
+        ta.ScoreCam,
+        lambda layer: ta.RISE(8, grid=3),
+    ],
+)
 def test_a_model_that_is_called_gives_the_same(method):
     found, graph = (
         attributor_for(net(), eager=eager).attribute(IMAGES, TARGETS, method=method("seen"), seed=2) for eager in (True, None)

@@ -63,7 +63,7 @@ def test_conductance_is_that_of_a_plain_loop_with_finite_differences(kind):
     np.testing.assert_allclose(result.gap, 0, atol=1e-6)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", [*KINDS[:2], *(pytest.param(one, marks=pytest.mark.slow) for one in ("rnn", "lstm"))])
 def test_internal_influence_is_the_mean_gradient_of_a_plain_loop(kind):
     *_, x = nets(kind)
     result = attributor_of(kind, "seen").attribute(x, target=2, method=ta.InternalInfluence(n_steps=24))

@@ -96,16 +96,13 @@ def test_each_recurrent_network(name, tmp_path):
 
 
 def test_recurrent_networks(tmp_path):
-    """An LSTM and, backwards, a simple cell with a mask, and another without one, over sequences of any length."""
-    tokens, wide = keras.Input((None,), dtype="int32", name="tokens"), spread()
-    masked = layers.Embedding(30, 4, mask_zero=True, name="masked", embeddings_initializer=wide)(tokens)
-    plain = layers.Embedding(30, 4, name="plain", embeddings_initializer=wide)(tokens)
-    both = layers.Bidirectional(layers.LSTM(2), backward_layer=layers.SimpleRNN(2, go_backwards=True))(masked)
-    states = layers.Concatenate()([both, layers.SimpleRNN(3)(plain)])
-    model = keras.Model(tokens, layers.Dense(3, activation="softmax")(states))
+    """An LSTM and, backwards, a simple cell, with a mask, over sequences of any length."""
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    vectors = layers.Embedding(30, 4, mask_zero=True, name="words", embeddings_initializer=spread())(tokens)
+    both = layers.Bidirectional(layers.LSTM(2), backward_layer=layers.SimpleRNN(2, go_backwards=True))(vectors)
+    model = keras.Model(tokens, layers.Dense(3, activation="softmax")(both))
     result = assert_same(ta.Attributor(model), exported(model, tmp_path), IDS, 1, "gradient")
-    behind = {name.split("/")[-2].removesuffix("_1"): np.abs(one[1, 6:]).max() for name, one in result.attributions.items()}
-    assert behind["masked"] == 0 < behind["plain"]
+    assert np.abs(result.attributions[1, 6:]).max() == 0 < np.abs(result.attributions[1, :6]).min()
 
 
 def test_variables_are_live(tmp_path):

@@ -8,7 +8,7 @@ from keras import layers
 
 import tf_attrib as ta
 
-from ...helpers.shared import attributor_for
+from ...helpers.shared import anew, attributor_for
 
 RNG = np.random.default_rng(0)
 X = RNG.uniform(0.1, 1, (3, 4)).astype("float32")
@@ -127,7 +127,7 @@ def test_every_path_agrees_with_the_same_net_in_float32(name, explained):
 
 
 def test_scaling_traces_nothing_twice(nets):
-    attributor = ta.Attributor(nets[0])
+    attributor = anew(nets[0])
     x = RNG.uniform(0, 255, (2, 96, 96, 3)).astype("float32")
     attributor.attribute(x[:1], target=0, method="gradient", verbose=False)
     (session,) = attributor._sessions.values()

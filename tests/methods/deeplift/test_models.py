@@ -89,8 +89,8 @@ NETS = {
 }
 
 
-# Loops of both are in the bidirectional net.
-IN_COMPANY = ("gru", "simple")
+# Loops of two kinds are in the bidirectional net; and without a loop steps are operations as any others.
+IN_COMPANY = ("gru", "simple", "unrolled")
 
 
 @pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow) if one in IN_COMPANY else one for one in NETS])
