@@ -183,7 +183,8 @@ def test_a_function_that_closes_over_a_variable_to_a_stated_accuracy(tmp_path):
     x = np.array([[0.1, 0.2], [0.3, -0.4]], "float32")
     path = attributor.export(tmp_path / "f", ta.IntegratedGradients(0.02), examples=x)
     assert "to 0.02, with at most 1025 gradients of each path" in str(ta.inspect(path))
-    found = tf.saved_model.load(str(path)).signatures["explain"](input=tf.constant(x), target=tf.constant([1]))
+    call = tf.saved_model.load(str(path)).signatures["explain"]
+    found = call(input=tf.constant(x), target=tf.constant([1]), baseline=tf.zeros([1, 2]))
     exact = attributor.attribute(x, 1, method=ta.IntegratedGradients(n_steps=50)).attributions
     assert relative(found["attributions"].numpy(), exact) <= 1e-4  # of a score that is smooth two levels agree to more
 

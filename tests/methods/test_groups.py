@@ -8,8 +8,9 @@ from keras import layers
 
 import tf_attrib as ta
 
-from ..conftest import assert_refused, make_cnn, make_recurrent_text
+from ..conftest import assert_refused, make_cnn
 from ..helpers.shared import anew, attributor_for
+from ..helpers.small_text import make_pooled_text
 
 QUARTERS = np.kron(np.array([[0, 7], [7, 2]]), np.ones((4, 4), int))  # three groups, two of the quarters are one
 
@@ -22,9 +23,9 @@ def cnn():
 
 @pytest.fixture(scope="module")
 def tokens():
-    """The attributor of a loop over tokens."""
+    """The attributor of a net of tokens."""
     keras.utils.set_random_seed(7)
-    return ta.Attributor(make_recurrent_text())
+    return ta.Attributor(make_pooled_text())
 
 
 def plain(model, x, groups, target, baseline=0.0):

@@ -135,14 +135,20 @@ def by_py_function(x):
     return tf.reduce_sum(tf.ensure_shape(tf.py_function(lambda v: np.sin(v.numpy()), [x], tf.float32), x.shape), 1)
 
 
-@pytest.mark.parametrize("function", [lost_numpy, returned_numpy, by_numpy_function, by_py_function])
-def test_without_a_gradient_there_is_an_error_and_occlusion_works(function):
-    for eager in (None, True):
-        attributor = ta.Attributor(function, eager=eager)
-        for method in ("gradient", "integrated_gradients", ta.SmoothGrad("gradient", n_samples=2)):
-            with pytest.raises(ta.AttributionError, match="no gradient"):
-                attributor.attribute(X, method=method)
-    found = ta.Attributor(function, eager=True).attribute(X, method="occlusion")
+@pytest.mark.parametrize(
+    ("function", "traced"),
+    [(lost_numpy, False), (returned_numpy, False), (by_numpy_function, True), (by_py_function, True)],
+)
+def test_without_a_gradient_there_is_an_error_and_occlusion_works(function, traced):
+    attributor = ta.Attributor(function, eager=True if traced else None)  # which call it, and need not be told where it cannot
+    for method in ("gradient", "integrated_gradients", ta.SmoothGrad("gradient", n_samples=2)):
+        with pytest.raises(ta.AttributionError, match="no gradient"):
+            attributor.attribute(X, method=method)
+    if traced:
+        with pytest.raises(ta.AttributionError, match="no gradient"):
+            ta.Attributor(function).attribute(X, method="gradient")
+    found = attributor.attribute(X, method="occlusion")
+    assert found.eager
     np.testing.assert_allclose(found.attributions, np.sin(X), atol=1e-6)
 
 
