@@ -134,7 +134,7 @@ def kinked():
     weights, biases = (keras.initializers.RandomNormal(0, spread, seed=i) for i, spread in enumerate((0.3, 0.5)))
     hidden = [keras.layers.Dense(24, "relu", kernel_initializer=weights, bias_initializer=biases) for _ in range(3)]
     attributor = ta.Attributor(keras.Sequential([keras.Input((6,)), *hidden, keras.layers.Dense(1)]))
-    x = np.random.default_rng(0).normal(size=(100, 6)).astype("float32")
+    x = np.random.default_rng(0).normal(size=(60, 6)).astype("float32")
     return attributor, x, attributor.attribute(x, method=ta.IntegratedGradients(rule="midpoint", n_steps=2000)).attributions
 
 

@@ -69,11 +69,12 @@ def compared(several, names):
     def both(values, position):
         found = {}
         for name in names:
-            whole = TENSORS[name][0](values)
-            picked = at_position(whole, position, [values])
+            own = tf.identity(values)  # of which a gradient finds this one's operations, and no others
+            whole = TENSORS[name][0](own)
+            picked = at_position(whole, position, [own])
             made[name] = [one for operation in ancestors([picked]) for one in operation.outputs]
             expected = tf.gather_nd(whole, position, batch_dims=1)
-            found[name] = picked, expected, *(tf.gradients(one, values)[0] for one in (picked, expected))
+            found[name] = picked, expected, *(tf.gradients(one, own)[0] for one in (picked, expected))
         return found
 
     return {name: (*found, made[name]) for name, found in both(VALUES, position).items()}
