@@ -13,6 +13,14 @@ import tf_attrib as ta
 X = np.random.default_rng(2).normal(size=(3, 4)).astype("float32")
 
 
+# Each library and each kind of file; what both make of all, `test_a_file_gives_the_numbers_of_its_model` says.
+COVERED = pytest.mark.parametrize(
+    ("library", "ending"),
+    [("keras", ".keras"), ("tf_keras", ".h5")]
+    + [pytest.param(*both, marks=pytest.mark.slow) for both in (("keras", ".h5"), ("tf_keras", ".keras"))],
+)
+
+
 def make(library, *more):
     layers = library.layers
     return library.Sequential(
@@ -86,8 +94,7 @@ def test_weights_alone(tmp_path):
     assert_refused(path, "weights without a model", "model.save()")
 
 
-@pytest.mark.parametrize("ending", [".keras", ".h5"])
-@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+@COVERED
 @pytest.mark.filterwarnings("ignore")
 def test_a_lambda_layer(library, ending, tmp_path):
     library = pytest.importorskip(library)
@@ -108,8 +115,7 @@ def test_a_lambda_layer_deep_inside(tmp_path):
     assert_refused(path, "'deep'")
 
 
-@pytest.mark.parametrize("ending", [".keras", ".h5"])
-@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+@COVERED
 @pytest.mark.filterwarnings("ignore")
 def test_a_loss_that_is_not_known_here_does_not_matter(library, ending, tmp_path):
     pytest.importorskip(library)

@@ -107,7 +107,8 @@ def test_nothing_found(tmp_path):
 # exports of Keras
 
 
-@pytest.mark.parametrize("kind", ["adapted", "file"])
+# A vocabulary from a file is in the next test, too.
+@pytest.mark.parametrize("kind", ["adapted", pytest.param("file", marks=pytest.mark.slow)])
 def test_text_vectorisation_in_an_export(kind, tmp_path):
     (tmp_path / "words.txt").write_text("\n".join(WORDS))
     layer = adapted() if kind == "adapted" else vectorisation(vocabulary=str(tmp_path / "words.txt"))
@@ -131,7 +132,7 @@ def test_string_lookup_in_an_export(tmp_path):
     assert tokens_of(path, ROWS) == [["good", "[UNK]", "[UNK]"], ["bad", "good", "[UNK]"]]
 
 
-@pytest.mark.parametrize("kind", ["vectorisation", "lookup"])
+@pytest.mark.parametrize("kind", ["vectorisation", pytest.param("lookup", marks=pytest.mark.slow)])  # which is in the first
 def test_tf_keras(kind, tmp_path):
     tf_keras = pytest.importorskip("tf_keras")
     of = tf_keras.layers

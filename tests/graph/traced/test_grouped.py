@@ -67,7 +67,11 @@ def explained(without):
     return found
 
 
-@pytest.mark.parametrize("method", ["gradient", ta.IntegratedGradients(n_steps=9), "deeplift", "guided_backprop"], ids=str)
+@pytest.mark.parametrize(
+    "method",
+    ["gradient", ta.IntegratedGradients(n_steps=9), "deeplift", pytest.param("guided_backprop", marks=pytest.mark.slow)],
+    ids=str,
+)
 def test_numbers_are_those_of_one_convolution_a_group(method, without):
     x, target = np.tile(X, (len(BEHIND), 1, 1, 1)), 1 + 3 * np.repeat(np.arange(len(BEHIND)), len(X))
     found, expected = (one.attribute(x, target, method=method).attributions for one in explained(without))

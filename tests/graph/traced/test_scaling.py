@@ -107,8 +107,8 @@ METHODS = {  # and the layer that they are taken at
 }
 
 
-# What other maps of a layer, and other paths to it, do with gradients is what these do.
-AS_OTHERS = ("internal_influence", "grad_cam", "grad_cam_plus_plus", "layer_cam", "score_cam")
+# What other maps of a layer, and other paths to it, do with gradients is what these do; multipliers are in guided maps, too.
+AS_OTHERS = ("deeplift", "internal_influence", "grad_cam", "grad_cam_plus_plus", "layer_cam", "score_cam")
 
 
 @pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow) if one in AS_OTHERS else one for one in METHODS])
