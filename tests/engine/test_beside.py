@@ -16,6 +16,7 @@ from tf_attrib.graph.traced.cut import Port
 
 from ..conftest import assert_refused
 from ..helpers.run_twice import as_written
+from ..helpers.shared import anew
 
 layers = keras.layers
 RNG = np.random.default_rng(9)
@@ -40,7 +41,8 @@ def usual():
 
 
 def of_table(model=None):
-    return ta.Attributor(usual() if model is None else model, at=ta.inputs("table"))
+    """The attributor of a model at its table, of which nothing is compiled; the usual one is traced once."""
+    return anew(usual(), at=ta.inputs("table")) if model is None else ta.Attributor(model, at=ta.inputs("table"))
 
 
 @pytest.fixture(scope="module")

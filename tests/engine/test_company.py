@@ -9,6 +9,7 @@ from keras import layers, ops
 import tf_attrib as ta
 
 from ..conftest import assert_refused, make_cnn
+from ..helpers.shared import attributor_for
 
 W = np.float32([0.3, -0.7, 1.1])
 X = np.random.default_rng(1).normal(size=(4, 3)).astype("float32")
@@ -49,7 +50,7 @@ def test_a_score_that_depends_on_the_batch_is_taken_alone(method):
     np.testing.assert_allclose(result.scores, [with_batch_mean(x[None])[0] for x in X], rtol=1e-5, atol=1e-6)
     assert "depends on the others in its batch" in result.batch_dependence
     assert "UNSTABLE SCORES" in repr(result).splitlines()[1]
-    one = ta.Attributor(with_batch_mean, batch_size=1)
+    one = attributor_for(with_batch_mean, batch_size=1)
     alone = [one.attribute(X[i : i + 1], method=method).attributions for i in range(4)]
     np.testing.assert_allclose(result.attributions, np.concatenate(alone), rtol=1e-4, atol=1e-5)
     if method == "gradient":

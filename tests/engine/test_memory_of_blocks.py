@@ -10,6 +10,7 @@ from tf_attrib.engine.program import Program
 from tf_attrib.graph.traced.compiled import Compiled
 
 from ..conftest import assert_refused, make_plain_cnn
+from ..helpers.shared import anew
 
 OUT = tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
 
@@ -66,13 +67,13 @@ def cnn():
 
 @pytest.fixture(scope="module")
 def with_room(cnn):
-    return ta.Attributor(cnn)
+    return anew(cnn)
 
 
 @pytest.mark.parametrize("method", ["integrated_gradients", ta.IntegratedGradients(n_steps=50), "occlusion", "deeplift"])
 def test_attributions_are_those_of_a_device_with_room(cnn, with_room, images, monkeypatch, method):
     expected = with_room.attribute(images, 1, method=method)
-    attributor = ta.Attributor(cnn)
+    attributor = anew(cnn)
     device = Small(monkeypatch, Program, 3)  # its last argument is a batch of rows
     found = attributor.attribute(images, 1, method=method)
     np.testing.assert_allclose(found.attributions, expected.attributions, rtol=1e-4, atol=1e-6)
@@ -86,7 +87,7 @@ def test_attributions_are_those_of_a_device_with_room(cnn, with_room, images, mo
 
 def test_scores_go_on_in_halves_too(cnn, with_room, images, monkeypatch):
     expected = with_room.attribute(images, 1, method="gradient")
-    attributor = ta.Attributor(cnn)
+    attributor = anew(cnn)
     attributor.check(images, 1)
     Small(monkeypatch, Compiled, 3)
     found = attributor.attribute(images, 1, method="gradient")
@@ -95,7 +96,7 @@ def test_scores_go_on_in_halves_too(cnn, with_room, images, monkeypatch):
 
 
 def test_no_room_for_one_row_is_an_error(cnn, images, monkeypatch):
-    attributor = ta.Attributor(cnn)
+    attributor = anew(cnn)
     attributor.check(images, 1)
     Small(monkeypatch, Program, 0)
     assert_refused(lambda: attributor.attribute(images, 1), "more memory than there is", "OOM")

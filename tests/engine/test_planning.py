@@ -120,7 +120,8 @@ HEADS = {
 }
 
 
-@pytest.mark.parametrize("name", HEADS)
+# Logits are what stands in front of the softmax of a dense head.
+@pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow) if one == "logits" else one for one in HEADS])
 def test_only_the_position_that_is_explained_is_computed(name):
     """Scores and gradients are those of the whole output; the head's other positions are not among what is computed."""
     model, x = words(HEADS[name]), RNG.integers(1, 30, (3, 5)).astype("int32")

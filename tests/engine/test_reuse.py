@@ -34,10 +34,21 @@ def counted(monkeypatch):
     return found
 
 
-@pytest.fixture
-def attributor():
+def made():
     net = [layers.Conv2D(4, 3, activation="relu", name="conv"), layers.GlobalAveragePooling2D(), layers.Dense(4, "softmax")]
     return ta.Attributor(keras.Sequential([keras.Input((8, 8, 1)), *net]))
+
+
+@pytest.fixture
+def attributor():
+    """One of which nothing was asked yet."""
+    return made()
+
+
+@pytest.fixture(scope="module")
+def shared():
+    """One for those who count what a second call makes, whatever was there before the first."""
+    return made()
 
 
 def new(counted, call):
@@ -56,19 +67,19 @@ def test_the_first_gradient_makes_no_more_than_it_needs(counted, attributor):
 @pytest.mark.parametrize(
     "method", ["gradient", "integrated_gradients", "occlusion", "deeplift", ta.RISE(n_masks=40), ta.GradCam("conv")], ids=str
 )
-def test_a_second_call_makes_nothing(counted, attributor, method):
-    attributor.attribute(X, method=method)
+def test_a_second_call_makes_nothing(counted, shared, method):
+    shared.attribute(X, method=method)
     for call in (
-        lambda: attributor.attribute(X, method=method),
-        lambda: attributor.attribute(X[:2], target=1, method=method),
-        lambda: attributor.attribute(X * 0.5, target=LABELS, method=method, seed=1),
+        lambda: shared.attribute(X, method=method),
+        lambda: shared.attribute(X[:2], target=1, method=method),
+        lambda: shared.attribute(X * 0.5, target=LABELS, method=method, seed=1),
     ):
         assert not any(new(counted, call).values())
 
 
-def test_another_baseline_makes_nothing(counted, attributor):
-    attributor.attribute(X)
-    assert not any(new(counted, lambda: attributor.attribute(X, baselines=X[3])).values())
+def test_another_baseline_makes_nothing(counted, shared):
+    shared.attribute(X)
+    assert not any(new(counted, lambda: shared.attribute(X, baselines=X[3])).values())
 
 
 def test_methods_share_what_they_can(counted, attributor):

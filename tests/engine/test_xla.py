@@ -36,7 +36,7 @@ def both(dense):
         "occlusion",
         "deeplift",
         pytest.param(ta.ShapleySampling(), marks=pytest.mark.slow),  # scores alone, as occlusion
-        ta.SmoothGrad(n_samples=4),
+        pytest.param(ta.SmoothGrad(n_samples=4), marks=pytest.mark.slow),  # gradients at other points than those of the first
     ],
     ids=str,
 )

@@ -23,11 +23,11 @@ METHODS = [
     pytest.param(ta.DeepLift("reveal_cancel"), marks=pytest.mark.slow),
     pytest.param("guided_backprop", marks=pytest.mark.slow),  # a factor of guided_grad_cam
     pytest.param("deconvolution", marks=pytest.mark.slow),
-    "grad_cam",
+    pytest.param("grad_cam", marks=pytest.mark.slow),  # the other factor
     pytest.param("grad_cam_plus_plus", marks=pytest.mark.slow),
     pytest.param("layer_cam", marks=pytest.mark.slow),
     "guided_grad_cam",
-    ta.InternalInfluence(rule="midpoint", n_steps=4),
+    pytest.param(ta.InternalInfluence(rule="midpoint", n_steps=4), marks=pytest.mark.slow),  # a path of fixed nodes
     ta.Occlusion(window=3, stride=2),
     pytest.param(ta.Ablation(BANDS), marks=pytest.mark.slow),
     ta.ShapleySampling(groups=BANDS),
@@ -76,7 +76,7 @@ def test_the_numbers_are_those_of_attribute(attributor, explained, x, method):
 
 
 def test_integrated_gradients_are_within_their_tolerance(attributor, explained, x):
-    call, exact = explained(ta.IntegratedGradients(0.01), None), ta.IntegratedGradients(n_steps=2000)
+    call, exact = explained(ta.IntegratedGradients(0.01), None), ta.IntegratedGradients(n_steps=1000)
     found, wanted = call(x), attributor.attribute(x, method=exact)
     own = np.abs(found["attributions"] - wanted.attributions).sum((1, 2, 3)) / np.abs(wanted.attributions).sum((1, 2, 3))
     assert set(found["status"]) == {b"converged"}
@@ -88,14 +88,18 @@ def test_integrated_gradients_are_within_their_tolerance(attributor, explained, 
     assert again["evaluations"][0] == found["evaluations"][2]
 
 
+def test_fewer_gradients_than_the_rule_begins_with_are_refused(attributor, x):
+    assert_refused(
+        lambda: explain(attributor, x, ta.IntegratedGradients(0.01, 16)), "max_evaluations=16", "17 nodes", "n_steps=8"
+    )
+
+
+@pytest.mark.slow  # that a rule ends where it may have no more is in the tests of refining
 def test_too_few_gradients_are_said_to_be(attributor, x):
     found = explain(attributor, x, ta.IntegratedGradients(1e-4, 17))(x)
     assert set(found["status"]) == {b"max_evaluations"}
     assert set(found["evaluations"]) == {17}
     assert (found["error_estimate"] > 1e-4).all()
-    assert_refused(
-        lambda: explain(attributor, x, ta.IntegratedGradients(0.01, 16)), "max_evaluations=16", "17 nodes", "n_steps=8"
-    )
 
 
 def test_deepshap_over_references_that_are_written_into_the_graph(attributor, x):
@@ -106,19 +110,12 @@ def test_deepshap_over_references_that_are_written_into_the_graph(attributor, x)
     np.testing.assert_allclose(found["baseline_scores"], wanted.baseline_scores.mean(1), rtol=1e-5)
 
 
-def test_several_references_of_integrated_gradients_are_judged_by_their_mean(attributor, x):
-    references = ta.several([ta.zeros(), ta.constant(1.0), ta.constant(-0.5)])
-    found = explain(attributor, x, "integrated_gradients", baselines=references)(x)
-    wanted = attributor.attribute(x, baselines=references, method=ta.IntegratedGradients(n_steps=200))
-    assert set(found["status"]) == {b"converged"}
-    assert relative(found["attributions"], wanted.attributions) < 0.05
-
-
 @pytest.mark.parametrize(
     ("made", "fold"),
     [
-        (ta.SmoothGrad, "mean"),
-        pytest.param(ta.SmoothGradSquared, "square", marks=pytest.mark.slow),  # of which the variance is made, too
+        # of which the variance is made
+        pytest.param(ta.SmoothGrad, "mean", marks=pytest.mark.slow),
+        pytest.param(ta.SmoothGradSquared, "square", marks=pytest.mark.slow),
         (ta.VarGrad, "variance"),
     ],
 )
@@ -149,7 +146,8 @@ def test_orders_that_are_drawn_come_to_the_exact_values(attributor, x):
     assert (found["evaluations"] % 10 == 0).all()  # an order of six players and its reverse evaluate ten coalitions
 
 
-@pytest.mark.parametrize("orders", [1, 5])
+# Several orders, of which an estimate is known, are in the test above.
+@pytest.mark.parametrize("orders", [1, pytest.param(5, marks=pytest.mark.slow)])
 def test_a_number_of_orders_is_the_one_that_was_asked_for(attributor, x, orders):
     method = ta.ShapleySampling(
         groups=np.arange(64).reshape(8, 8) // 11, exact_up_to=0, n_permutations=orders, antithetic=False
@@ -181,19 +179,6 @@ def test_what_does_not_fit_fails_when_it_runs(explained, x, given, words):
         explained("gradient")(x, **given)
 
 
-def test_an_output_without_classes_needs_a_target():
-    keras.utils.set_random_seed(5)
-    attributor = ta.Attributor(keras.Sequential([keras.Input((3,)), layers.Dense(2, "tanh"), layers.Dense(2)]))
-    x = np.ones((2, 3), "float32")
-    call = explain(attributor, x, "gradient")
-    found = call(x, target=[0, 1])
-    np.testing.assert_allclose(
-        found["attributions"], attributor.attribute(x, [0, 1], method="gradient").attributions, atol=1e-6
-    )
-    with pytest.raises(tf.errors.InvalidArgumentError, match="from 0 to 1; got"):
-        call(x, target=[-1])
-
-
 def test_an_example_that_is_not_finite_spoils_no_other(explained, x):
     bad = x.copy()
     bad[1, 0, 0, 0] = np.nan
@@ -204,15 +189,19 @@ def test_an_example_that_is_not_finite_spoils_no_other(explained, x):
         np.testing.assert_allclose(found["attributions"][[0, 2, 3, 4]], good["attributions"][[0, 2, 3, 4]], atol=1e-6)
 
 
-def test_an_example_whose_path_is_not_finite_spoils_no_other():
+def test_several_references_are_judged_by_their_mean_and_a_path_that_is_not_finite_spoils_no_other():
     """Where no rectifier makes numbers of NaN again, the panels of that path are NaN, too."""
     keras.utils.set_random_seed(6)
     attributor = ta.Attributor(keras.Sequential([keras.Input((3,)), layers.Dense(4, "tanh"), layers.Dense(1)]))
     x = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
     bad = x.copy()
     bad[1, 0] = np.nan
-    call = explain(attributor, x, "integrated_gradients")
+    references = ta.several([ta.zeros(), ta.constant(1.0), ta.constant(-0.5)])
+    call = explain(attributor, x, "integrated_gradients", baselines=references)
     found, good = call(bad), call(x)
+    wanted = attributor.attribute(x, baselines=references, method=ta.IntegratedGradients(n_steps=200))
+    assert set(good["status"]) == {b"converged"}
+    assert relative(good["attributions"], wanted.attributions) < 0.05
     assert [one.decode() for one in found["status"]] == ["converged", "not_finite", "converged", "converged"]
     np.testing.assert_allclose(found["attributions"][[0, 2, 3]], good["attributions"][[0, 2, 3]], atol=1e-6)
 
@@ -230,23 +219,28 @@ def test_words_of_any_number():
         assert relative(call(np.array(given))["attributions"], wanted.attributions) < 1e-5
 
 
-def test_several_inputs_have_outputs_by_name():
+def test_several_inputs_have_outputs_by_name_and_without_classes_a_target_is_needed():
     keras.utils.set_random_seed(3)
     left, right = keras.Input((4,), name="left"), keras.Input((2,), name="right")
-    model = keras.Model([left, right], layers.Dense(3, activation="softmax")(layers.Concatenate()([left, right])))
+    hidden = layers.Dense(4, activation="tanh")(layers.Concatenate()([left, right]))
+    model = keras.Model([left, right], layers.Dense(3)(hidden))
     given = {"left": np.ones((3, 4), "float32"), "right": np.linspace(0, 1, 6, dtype="float32").reshape(3, 2)}
     attributor, method = ta.Attributor(model), ta.IntegratedGradients(n_steps=6)
-    found = explain(attributor, given, method)(given, baseline_right=np.full((1, 2), 0.5, "float32"))
-    wanted = attributor.attribute(given, method=method, baselines={"right": np.full(2, 0.5)}).attributions
+    call = explain(attributor, given, method)
+    found = call(given, target=[0, 2, 1], baseline_right=np.full((1, 2), 0.5, "float32"))
+    wanted = attributor.attribute(given, [0, 2, 1], {"right": np.full(2, 0.5)}, method).attributions
     for name in given:
         np.testing.assert_allclose(found[f"attributions_{name}"], wanted[name], atol=1e-6)
+        assert np.abs(wanted[name]).max() > 0.01
+    with pytest.raises(tf.errors.InvalidArgumentError, match="from 0 to 2; got"):
+        call(given, target=[-1])
 
 
 def test_a_model_of_a_fixed_batch_and_an_output_with_positions():
     keras.utils.set_random_seed(4)
     given = keras.Input((6, 3), batch_size=4)
     attributor = ta.Attributor(
-        keras.Model(given, layers.Dense(5, activation="softmax")(layers.SimpleRNN(4, return_sequences=True)(given)))
+        keras.Model(given, layers.Dense(5, activation="softmax")(layers.Conv1D(4, 3, activation="tanh", padding="same")(given)))
     )
     x = np.random.default_rng(0).normal(size=(6, 6, 3)).astype("float32")
     target = np.array([[2, 1], [5, 0], [0, 4], [3, 3], [1, 2], [4, 1]], np.int32)

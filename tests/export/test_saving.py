@@ -49,6 +49,12 @@ def attributor(cnn):
 
 
 @pytest.fixture(scope="module")
+def small():
+    """The least there is to write, where what is written proves nothing."""
+    return ta.Attributor(keras.Sequential([keras.Input((3,)), layers.Dense(2, "softmax")]))
+
+
+@pytest.fixture(scope="module")
 def wanted(attributor, x):
     return attributor.attribute(x, method=METHOD)
 
@@ -122,12 +128,10 @@ def test_a_description_tells_what_is_drawn_and_what_is_left_out(tmp_path):
     assert (found["tolerance"], found["max_evaluations"], found["exact"]) == (0.1, 5000, False)
     assert "what is drawn is the same for all examples" in found["notes"]
     assert "with at most 5000 coalitions of an example" in str(ta.inspect(path))
-    refined = ta.Attributor(model, at=ta.inputs("table")).export(tmp_path / "refined", ta.IntegratedGradients(0.02))
-    assert "to 0.02, with at most 1025 gradients of each path" in str(ta.inspect(refined))
 
 
-def test_what_holds_for_attribute_alone_is_said(cnn, tmp_path):
-    path = ta.Attributor(cnn, jit_compile=True).export(tmp_path / "m", "gradient")
+def test_what_holds_for_attribute_alone_is_said(small, tmp_path):
+    path = ta.Attributor(small.model, jit_compile=True).export(tmp_path / "m", "gradient")
     assert any("XLA does not compile" in note for note in ta.inspect(path).explanation["notes"])
 
 
@@ -172,14 +176,17 @@ def test_a_saved_model_without_its_source(cnn, x, tmp_path):
     assert_refused(lambda: ta.Attributor(path).export(tmp_path / "again", "gradient"), "signature 'explain' already")
 
 
-def test_a_function_that_closes_over_a_variable(tmp_path):
+def test_a_function_that_closes_over_a_variable_to_a_stated_accuracy(tmp_path):
     weight = tf.Variable([[1.0, -2.0], [3.0, 4.0]])
     attributor = ta.Attributor(lambda x: tf.tanh(x @ weight))
     assert_refused(lambda: attributor.export(tmp_path / "f", "gradient"), "give two examples", "examples=inputs[:2]")
     x = np.array([[0.1, 0.2], [0.3, -0.4]], "float32")
-    path = attributor.export(tmp_path / "f", "gradient", examples=x)
-    found = tf.saved_model.load(str(path)).signatures["explain"](input=tf.constant(x), target=tf.constant([1]))
-    np.testing.assert_allclose(found["attributions"], attributor.attribute(x, 1, method="gradient").attributions, atol=1e-6)
+    path = attributor.export(tmp_path / "f", ta.IntegratedGradients(0.02), examples=x)
+    assert "to 0.02, with at most 1025 gradients of each path" in str(ta.inspect(path))
+    call = tf.saved_model.load(str(path)).signatures["explain"]
+    found = call(input=tf.constant(x), target=tf.constant([1]), baseline=tf.zeros([1, 2]))
+    exact = attributor.attribute(x, 1, method=ta.IntegratedGradients(n_steps=50)).attributions
+    assert relative(found["attributions"].numpy(), exact) <= 1e-4  # of a score that is smooth two levels agree to more
 
 
 def test_a_model_of_tf_keras_is_left_as_it_was(tmp_path):
@@ -225,20 +232,20 @@ def test_what_cannot_be_part_of_a_file(cnn, attributor, written, x, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-def test_nothing_is_left_where_tensorflow_cannot_write(attributor, tmp_path, monkeypatch):
+def test_nothing_is_left_where_tensorflow_cannot_write(small, tmp_path, monkeypatch):
     def fails(*arguments, **named):
         raise OSError("no space left on device")
 
     monkeypatch.setattr(tf.saved_model, "save", fails)
-    assert_refused(lambda: attributor.export(tmp_path / "m", "gradient"), "no space left")
+    assert_refused(lambda: small.export(tmp_path / "m", "gradient"), "no space left")
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_path_below_a_file_and_one_that_starts_at_home(attributor, tmp_path, monkeypatch):
+def test_a_path_below_a_file_and_one_that_starts_at_home(small, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / "file").touch()
-    assert_refused(lambda: attributor.export(tmp_path / "file" / "m", "gradient"), "cannot be made")
-    assert attributor.export("~/m", "gradient") == tmp_path / "m"
+    assert_refused(lambda: small.export(tmp_path / "file" / "m", "gradient"), "cannot be made")
+    assert small.export("~/m", "gradient") == tmp_path / "m"
     assert (tmp_path / "m" / "saved_model.pb").is_file()
 
 

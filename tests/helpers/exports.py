@@ -39,13 +39,6 @@ def tf_keras_columns(folder):
     return str(folder)
 
 
-def tf_keras_recurrent(folder):
-    ids = tf_keras.Input((10,), dtype="int32", name="tokens")
-    state = tf_keras.layers.GRU(5)(tf_keras.layers.Embedding(30, 6, name="words")(ids))
-    tf_keras.Model(ids, tf_keras.layers.Dense(2, activation="softmax", name="head")(state)).save(folder)
-    return str(folder)
-
-
 class Module(tf.Module):
     """A table from a file, one of constants, a one-hot product, loops and branches, log-softmax and raw logits."""
 

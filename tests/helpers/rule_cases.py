@@ -43,16 +43,31 @@ def score(case: Case, row: np.ndarray) -> float:
     return float(WEIGHTS[: flat.size] @ flat)
 
 
-def scores(case: Case, x: tf.Tensor) -> tf.Tensor:
-    """(n,), the same for all rows, in TensorFlow."""
+def flattened(case: Case, x: tf.Tensor) -> list[tf.Tensor]:
+    """The outputs of all rows in TensorFlow, each (n, size): of complex numbers the real parts, then the imaginary ones."""
     value = case.function(x)
     parts = [tf.math.real(value), tf.math.imag(value)] if value.dtype.is_complex else [value]
     size = value.shape[1:].num_elements()  # where it is known, so is the shape: hundreds of cases share a graph
     rows = [tf.shape(x)[0], -1] if size is None else [-1, size]
-    flat = [tf.reshape(tf.cast(part, tf.float64), rows) for part in parts]
-    flat = tf.concat(flat, 1) if len(flat) > 1 else flat[0]
-    weights = tf.constant(WEIGHTS)[: tf.shape(flat)[1]] if size is None else WEIGHTS[: flat.shape[1]]
-    return tf.linalg.matvec(flat, weights)
+    return [tf.reshape(tf.cast(part, tf.float64), rows) for part in parts]
+
+
+def scores(outputs: list[list[tf.Tensor]]) -> tf.Tensor:
+    """(n, cases), the scores of the outputs of several cases: one product for all whose sizes are known, which are hundreds."""
+    sizes = [sum(part.shape[1] or 0 for part in parts) for parts in outputs]
+    of_known = [one for one, parts in enumerate(outputs) if all(part.shape[1] for part in parts)]
+    weights, begin = np.zeros((sum(sizes[one] for one in of_known), len(of_known))), 0
+    for column, one in enumerate(of_known):
+        weights[begin : begin + sizes[one], column] = WEIGHTS[: sizes[one]]
+        begin += sizes[one]
+    found = dict.fromkeys(range(len(outputs)))
+    if of_known:
+        product = tf.concat([part for one in of_known for part in outputs[one]], 1) @ weights
+        found |= dict(zip(of_known, tf.unstack(product, axis=1), strict=True))
+    for one in found.keys() - set(of_known):
+        flat = tf.concat(outputs[one], 1)
+        found[one] = tf.linalg.matvec(flat, tf.constant(WEIGHTS)[: tf.shape(flat)[1]])
+    return tf.stack(list(found.values()), 1)
 
 
 def alone(f: Callable, x: np.ndarray, reference: np.ndarray, at: np.ndarray | None = None) -> np.ndarray:

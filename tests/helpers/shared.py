@@ -1,5 +1,6 @@
 """Attributors that tests share: what was traced and compiled for one test serves the next."""
 
+import copy
 import functools
 
 import tf_attrib as ta
@@ -18,3 +19,10 @@ def attributor_for(model, at=None, of=None, **options):
     except ta.AttributionError:  # such as of several outputs, of which one must be named
         return _made(model, at=at, of=of, **options)
     return whole.observing(at).explaining(of)
+
+
+def anew(model, at=None):
+    """One that shares the trace of this model with all others, and nothing that was compiled."""
+    found = copy.copy(_made(model))
+    found._sessions, found._others = {}, {}
+    return found.observing(at)

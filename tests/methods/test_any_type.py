@@ -8,9 +8,10 @@ from keras import layers
 
 import tf_attrib as ta
 
-from ..conftest import assert_refused, make_recurrent_text
+from ..conftest import assert_refused
 from ..helpers.bins import one_hot_bins
 from ..helpers.shared import attributor_for
+from ..helpers.small_text import make_pooled_text
 
 CITIES = ["ulm", "bonn", "köln"]
 X = {
@@ -130,7 +131,7 @@ def test_booleans_and_examples_without_axes(method):
 
 
 def test_ids_as_they_are_and_at_their_embeddings(ids):
-    model = make_recurrent_text()
+    model = make_pooled_text()
     raw = ta.Attributor(model, at="inputs").attribute(ids, 1, ta.constant(7), "ablation")
     assert raw.attributions.shape == ids.shape
     for place in range(3):

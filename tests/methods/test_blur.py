@@ -32,7 +32,12 @@ def score(x):
     return tf.reduce_sum(tf.tanh(2 * x - 1) * x[:, ::-1], [1, 2, 3]) + tf.reduce_sum(tf.nn.relu(x[..., 0] - 0.4), [1, 2])
 
 
-def dense(image, sigma, border, steps=1500):
+def scores(x):
+    """And, as another, the sum of squares."""
+    return tf.stack([score(x), tf.reduce_sum(x**2, [1, 2, 3])], 1)
+
+
+def dense(image, sigma, border, steps=500):
     """Sum over steps of dF/dx in the middle times the step of the blurred image: no derivative of the blur, no schedule."""
     sigmas = sigma * np.linspace(1, 0, steps + 1) ** 2
     blurred = np.stack([image.astype(float) if one == 0 else by_scipy(image, one, border) for one in sigmas])
@@ -47,7 +52,7 @@ def dense(image, sigma, border, steps=1500):
 def test_what_converged_is_as_accurate_as_it_says(border):
     reference = np.stack([dense(image, 5.0, border) for image in IMAGES])
     for tolerance in (0.05, 0.005):
-        found = attributor_for(score).attribute(IMAGES, method=ta.BlurIG(tolerance, max_sigma=5, border=border))
+        found = attributor_for(scores).attribute(IMAGES, 0, method=ta.BlurIG(tolerance, max_sigma=5, border=border))
         error = np.abs(found.attributions - reference).sum((1, 2, 3)) / np.abs(reference).sum((1, 2, 3))
         assert found.converged.all()
         assert (error <= tolerance).all(), error
@@ -57,15 +62,14 @@ def test_what_converged_is_as_accurate_as_it_says(border):
 
 
 def test_what_is_uniform_gets_nothing_but_at_a_border_of_zeros():
-    gray = np.full((1, 6, 6, 1), 0.5, "float32")
-    attributor = ta.Attributor(lambda x: tf.reduce_sum(x**2, [1, 2, 3]))
-    assert np.abs(attributor.attribute(gray, method="blur_ig").attributions).max() < 1e-6
-    assert attributor.attribute(gray, method=ta.BlurIG(border="zeros")).attributions.min() > 0.01
+    gray, attributor = np.full((1, 9, 7, 3), 0.5, "float32"), attributor_for(scores)
+    assert np.abs(attributor.attribute(gray, 1, method="blur_ig").attributions).max() < 1e-6
+    assert attributor.attribute(gray, 1, method=ta.BlurIG(border="zeros")).attributions.min() > 0.01
 
 
 def test_every_argument_changes_the_result_and_the_words_say_so():
-    attributor = attributor_for(score)
-    usual = attributor.attribute(IMAGES, method="blur_ig")
+    attributor = attributor_for(scores)
+    usual = attributor.attribute(IMAGES, 0, method="blur_ig")
     assert usual.method == "BlurIG(tolerance=0.05)"
     assert usual.baseline == "the input blurred, sigma the longest side"
     assert usual.gradient_share is None
@@ -74,7 +78,7 @@ def test_every_argument_changes_the_result_and_the_words_say_so():
         (ta.BlurIG(border="zeros"), "BlurIG(tolerance=0.05, border='zeros')"),
         (ta.BlurIG(rule="midpoint", n_steps=3), "BlurIG(rule='midpoint', n_steps=3)"),
     ):
-        found = attributor.attribute(IMAGES, method=method)
+        found = attributor.attribute(IMAGES, 0, method=method)
         assert found.method == shown
         assert not np.allclose(found.attributions, usual.attributions, atol=1e-3)
 
@@ -89,7 +93,7 @@ def test_signals_and_positions_of_embeddings_are_blurred_along_one_axis():
 
 
 def test_what_does_not_fit_is_refused():
-    attributor = attributor_for(score)
+    attributor = attributor_for(scores)
     assert_refused(lambda: ta.BlurIG(max_sigma=0), "max_sigma", "0")
     assert_refused(lambda: ta.BlurIG(border="wrap"), "'reflect', 'zeros'", "'wrap'")
     assert_refused(lambda: attributor.attribute(IMAGES, method="blur_ig", baselines=ta.zeros()), "takes no baselines")

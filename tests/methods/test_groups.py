@@ -8,8 +8,9 @@ from keras import layers
 
 import tf_attrib as ta
 
-from ..conftest import assert_refused, make_cnn, make_recurrent_text
-from ..helpers.shared import attributor_for
+from ..conftest import assert_refused, make_cnn
+from ..helpers.shared import anew, attributor_for
+from ..helpers.small_text import make_pooled_text
 
 QUARTERS = np.kron(np.array([[0, 7], [7, 2]]), np.ones((4, 4), int))  # three groups, two of the quarters are one
 
@@ -22,21 +23,23 @@ def cnn():
 
 @pytest.fixture(scope="module")
 def tokens():
-    """The attributor of a loop over tokens."""
+    """The attributor of a net of tokens."""
     keras.utils.set_random_seed(7)
-    return ta.Attributor(make_recurrent_text())
+    return ta.Attributor(make_pooled_text())
 
 
 def plain(model, x, groups, target, baseline=0.0):
     """F(x) - F(x without a group), for every feature of the group."""
-    found = np.zeros(x.shape)
+    found, changed, where = np.zeros(x.shape), [], []
     whole = np.asarray(model(x))[:, target]
     for i in range(len(x)):
         own = groups[i] if groups.shape[0] == len(x) and groups.ndim == x.ndim else groups
         own = np.broadcast_to(own.reshape(*own.shape, *[1] * (x.ndim - 1 - own.ndim)), x.shape[1:])
         for group in np.unique(own):
-            changed = np.where(own == group, baseline, x[i])[None].astype(x.dtype)
-            found[i][own == group] = whole[i] - np.asarray(model(changed))[0, target]
+            changed.append(np.where(own == group, baseline, x[i]).astype(x.dtype))
+            where.append((i, own == group))
+    for (i, taken), score in zip(where, np.asarray(model(np.stack(changed)))[:, target], strict=True):
+        found[i][taken] = whole[i] - score
     return found
 
 
@@ -96,7 +99,7 @@ def test_a_group_over_several_tensors():
 
 
 def test_nothing_is_traced_again_for_other_groups(cnn, images):
-    attributor = ta.Attributor(cnn)
+    attributor = anew(cnn)
     attributor.attribute(images, 1, method=ta.Ablation(QUARTERS))
     (session,) = attributor._sessions.values()
     programs = set(session._programs.values())

@@ -9,8 +9,9 @@ from keras import layers
 import tf_attrib as ta
 from tf_attrib.engine.copies import digest
 
-from ..conftest import assert_refused, make_recurrent_text
+from ..conftest import assert_refused
 from ..helpers.shared import attributor_for
+from ..helpers.small_text import make_pooled_text
 
 RNG = np.random.default_rng(4)
 IMAGES = RNG.normal(size=(3, 11, 9, 2)).astype("float32")
@@ -109,7 +110,7 @@ def test_how_many_are_drawn_at_once_does_not_matter(monkeypatch):
 
 def test_words_are_masked_at_their_embeddings():
     ids = RNG.integers(1, 30, (2, 10)).astype("int32")
-    result = ta.Attributor(make_recurrent_text()).attribute(ids, method=ta.RISE(200, 5), seed=0)
+    result = ta.Attributor(make_pooled_text()).attribute(ids, method=ta.RISE(200, 5), seed=0)
     assert result.attributions.shape == (2, 10, 6)
     np.testing.assert_array_equal(result.attributions[..., 0], result.attributions[..., 5])
     assert np.all(np.abs(result.attributions) <= 1.5)

@@ -7,8 +7,9 @@ import tensorflow as tf
 import tf_attrib as ta
 from tf_attrib.engine.copies import Cloud
 
-from ..conftest import assert_refused, make_cnn, make_recurrent_text
+from ..conftest import assert_refused, make_cnn
 from ..helpers.shared import attributor_for
+from ..helpers.small_text import make_pooled_text
 
 SQUARE = np.array([[0.0, 1.0, 2.0]], "float32")
 
@@ -109,7 +110,7 @@ def test_units_and_forms_are_stated(cnn, images):
 
 
 def test_noise_on_embeddings(ids):
-    result = ta.Attributor(make_recurrent_text()).attribute(ids, method="smoothgrad", seed=0)
+    result = ta.Attributor(make_pooled_text()).attribute(ids, method="smoothgrad", seed=0)
     assert result.attributions.shape[:2] == ids.shape
     assert np.all(result.attributions[1, 6:] == 0)  # masked tokens stay without influence
 

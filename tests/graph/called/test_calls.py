@@ -110,7 +110,7 @@ def test_states_are_left_as_they_were_and_every_row_begins_there():
 
 def test_a_stateful_recurrent_net_that_an_earlier_batch_left_is_refused():
     inputs = keras.Input(batch_shape=(2, 5, 3))
-    model = keras.Model(inputs, layers.Dense(2)(layers.LSTM(4, stateful=True, name="lstm")(inputs)))
+    model = keras.Model(inputs, layers.Dense(2)(layers.SimpleRNN(4, stateful=True, name="rnn")(inputs)))
     x = RNG.normal(size=(2, 5, 3)).astype("float32")
     attributor = ta.Attributor(model, eager=True)
     graph = ta.Attributor(model, eager=False).attribute(x, target=0, method="gradient")
@@ -240,14 +240,15 @@ def test_a_backward_pass_takes_the_tape_of_its_forward_pass_and_keeps_none():
 
 def test_threads_do_not_meet():
     tokens = keras.Input((4,), dtype="int32")
-    state = layers.SimpleRNN(5, name="rnn")(layers.Embedding(30, 6, mask_zero=True)(tokens))
-    model, ids = keras.Model(tokens, layers.Dense(1)(state)), RNG.integers(1, 30, (3, 4))
-    expected = ta.Attributor(model, eager=True, at="rnn").attribute(ids, method="gradient").attributions
+    mean = layers.GlobalAveragePooling1D()(layers.Embedding(30, 6, mask_zero=True)(tokens))
+    hidden = layers.Dense(5, activation="tanh", name="hidden")(mean)
+    model, ids = keras.Model(tokens, layers.Dense(1)(hidden)), RNG.integers(1, 30, (3, 4))
+    expected = ta.Attributor(model, eager=True, at="hidden").attribute(ids, method="gradient").attributions
     found, errors = {}, []
 
     def attribute(number):
         try:
-            found[number] = ta.Attributor(model, eager=True, at="rnn").attribute(ids, method="gradient").attributions
+            found[number] = ta.Attributor(model, eager=True, at="hidden").attribute(ids, method="gradient").attributions
         except Exception as error:
             errors.append(error)
 

@@ -135,14 +135,20 @@ def by_py_function(x):
     return tf.reduce_sum(tf.ensure_shape(tf.py_function(lambda v: np.sin(v.numpy()), [x], tf.float32), x.shape), 1)
 
 
-@pytest.mark.parametrize("function", [lost_numpy, returned_numpy, by_numpy_function, by_py_function])
-def test_without_a_gradient_there_is_an_error_and_occlusion_works(function):
-    for eager in (None, True):
-        attributor = ta.Attributor(function, eager=eager)
-        for method in ("gradient", "integrated_gradients", ta.SmoothGrad("gradient", n_samples=2)):
-            with pytest.raises(ta.AttributionError, match="no gradient"):
-                attributor.attribute(X, method=method)
-    found = ta.Attributor(function, eager=True).attribute(X, method="occlusion")
+@pytest.mark.parametrize(
+    ("function", "traced"),
+    [(lost_numpy, False), (returned_numpy, False), (by_numpy_function, True), (by_py_function, True)],
+)
+def test_without_a_gradient_there_is_an_error_and_occlusion_works(function, traced):
+    attributor = ta.Attributor(function, eager=True if traced else None)  # which call it, and need not be told where it cannot
+    for method in ("gradient", "integrated_gradients", ta.SmoothGrad("gradient", n_samples=2)):
+        with pytest.raises(ta.AttributionError, match="no gradient"):
+            attributor.attribute(X, method=method)
+    if traced:
+        with pytest.raises(ta.AttributionError, match="no gradient"):
+            ta.Attributor(function).attribute(X, method="gradient")
+    found = attributor.attribute(X, method="occlusion")
+    assert found.eager
     np.testing.assert_allclose(found.attributions, np.sin(X), atol=1e-6)
 
 
@@ -259,17 +265,18 @@ def test_layers_heads_and_logits_of_a_keras_model_that_branches():
     model = gated()
     hidden = model.hidden(X).numpy()
     assert len(set(hidden.sum(1) > 0)) == 2
-    found = ta.Attributor(model, at="hidden").attribute(X, method="gradient")
+    attributor = ta.Attributor(model, at="hidden")
+    found = attributor.attribute(X, method="gradient")
     np.testing.assert_allclose(found.attributions, by_hand(model, hidden, found.target), rtol=1e-4, atol=1e-6)
     assert (found.unit, found.at) == ("probability", "layer 'hidden'")
-    logits = ta.Attributor(model, of="logits").attribute(X, method="gradient")
+    logits = attributor.observing(None).explaining("logits").attribute(X, method="gradient")
     kernel, bias = model.out.get_weights()
     gates = np.where(hidden.sum(1, keepdims=True) > 0, 1.5 * hidden, hidden**2)
     expected = (gates @ kernel + bias)[np.arange(5), logits.target]
     np.testing.assert_allclose(logits.scores, expected, rtol=1e-5)
-    unit = ta.Attributor(model, of=ta.layer("gate", unit=1)).attribute(X, method="gradient")
+    unit = attributor.observing(None).explaining(ta.layer("gate", unit=1)).attribute(X, method="gradient")
     np.testing.assert_allclose(unit.scores, gates[:, 1], rtol=1e-5)
-    paths = ta.Attributor(model, at="gate").attribute(X, method=ta.Conductance(n_steps=3))
+    paths = attributor.observing("gate").attribute(X, method=ta.Conductance(n_steps=3))
     assert paths.attributions.shape == (5, 4)
 
 

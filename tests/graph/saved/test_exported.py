@@ -31,9 +31,10 @@ def assert_same(model, exported, inputs, target=None, method=RULE):
         [leaf[key] for key in sorted(leaf, key=lambda key: str(key).split("/")[-2:][0].removesuffix("_1"))] for leaf in leaves
     ]
     assert [part.shape for part in ordered[0]] == [part.shape for part in ordered[1]]
-    total = sum(np.abs(part).sum() for part in ordered[0])
-    assert total > 1e-3
-    assert sum(np.abs(a - b).sum() for a, b in zip(*ordered, strict=True)) <= 1e-5 * total
+    for one, other in zip(*ordered, strict=True):
+        total = np.abs(one).sum()
+        assert total > 1e-3
+        assert np.abs(one - other).sum() <= 1e-5 * total
     return result
 
 
@@ -47,15 +48,13 @@ def exported(model, path, **options):
 
 def test_a_convolutional_network(tmp_path):
     model = make_cnn()
-    known, saved = ta.Attributor(model), exported(model, tmp_path)
-    assert assert_same(known, saved, IMAGES).unit == "probability"
-    assert_same(known, ta.Attributor(tmp_path, signature="serve"), IMAGES, 1, "gradient")
-    assert_same(known, ta.Attributor(tmp_path / "saved_model.pb", signature="serving_default"), IMAGES, 1, "gradient")
+    known, saved = ta.Attributor(model), exported(model, tmp_path, signature="serving_default")
     assert_same(known.explaining("logits"), saved.explaining("logits"), IMAGES, 1, "gradient")
     # to the stated accuracy, which refines on the logits that were found
-    assert_same(known, saved, IMAGES, method="integrated_gradients")
+    assert assert_same(known, saved, IMAGES, method="integrated_gradients").unit == "probability"
     scaled = {"preprocess": lambda x: 2 * x - 1}
-    assert_same(ta.Attributor(model, **scaled), ta.Attributor(tmp_path, **scaled), IMAGES, 1, "gradient")
+    other = ta.Attributor(tmp_path / "saved_model.pb", signature="serve", **scaled)
+    assert_same(ta.Attributor(model, **scaled), other, IMAGES, 1, "gradient")
 
 
 def test_any_tensor_is_at_or_of(tmp_path):
@@ -66,37 +65,27 @@ def test_any_tensor_is_at_or_of(tmp_path):
     listed = ta.inspect(tmp_path, "serving_default").tensors
     assert conv in [tensor.name for tensor in listed]
     assert all(find_tensor(traced, tensor.name).name == tensor.name for tensor in listed)
-    known = ta.Attributor(model, at="conv")
-    result = assert_same(known, ta.Attributor(tmp_path, at=ta.tensor("conv_1/Relu")), IMAGES, 2, "gradient")
-    assert result.at == f"tensor {conv!r}"
-    saved = ta.Attributor(tmp_path)
-    for name in (conv, conv[:-2]):  # the same tensor, named otherwise
-        found = saved.observing(ta.tensor(name)).attribute(IMAGES, 2, method="gradient")
-        assert found.at == result.at
-        np.testing.assert_array_equal(found.attributions, result.attributions)
-    logits, known = (known.observing(None).explaining(of) for of in ("logits", None))
-    assert_same(logits, ta.Attributor(tmp_path, of=ta.tensor("head_1/BiasAdd")), IMAGES, 1, "gradient")
-    assert_same(known, saved.explaining(ta.tensor("head_1/Softmax")), IMAGES, None, "gradient")
-    assert_same(known, saved.observing(ta.tensor("serving_default_image:0")), IMAGES, None, "gradient")
-    named = ta.Attributor(tmp_path, at="conv_1/Relu:0", of="head_1/BiasAdd:0").attribute(IMAGES, 1, method="gradient")
-    assert (named.at, named.unit) == (f"tensor {conv!r}", "raw")
-    np.testing.assert_allclose(named.scores, logits.attribute(IMAGES, 1, method="gradient").scores, rtol=1e-5)
+    assert {find_tensor(traced, name).name for name in ("conv_1/Relu", conv[:-2])} == {conv}  # the same, named otherwise
+    known, saved = ta.Attributor(model), ta.Attributor(tmp_path)
+    layer = assert_same(known.observing("conv"), saved.observing(ta.tensor("conv_1/Relu")), IMAGES, 2, "gradient")
+    assert layer.at == f"tensor {conv!r}"
+    pair = (known, saved.observing(ta.tensor("serving_default_image:0")).explaining(ta.tensor("head_1/Softmax")))
+    assert_same(*pair, IMAGES, None, "gradient")
+    named = ta.Attributor(tmp_path, at="conv_1/Relu:0", of="head_1/BiasAdd:0")
+    logits = assert_same(known.observing("conv").explaining("logits"), named, IMAGES, 1, "gradient")
+    assert (logits.at, logits.unit) == (f"tensor {conv!r}", "raw")
     assert_refused(lambda: ta.Attributor(tmp_path, of="conv_9/Relu:0"), "no tensor is called 'conv_9/Relu:0'")
-    assert_refused(
-        lambda: ta.Attributor(tmp_path, at=ta.tensor("conv_9/Relu")).attribute(IMAGES),
-        "'conv_9/Relu'",
-        repr(conv),
-        "(None, 6, 6, 6)",
-    )
-    assert_refused(lambda: ta.Attributor(tmp_path, at=ta.tensor("BiasAdd")).attribute(IMAGES), "several", "head_1/BiasAdd:0")
+    missing = saved.observing(ta.tensor("conv_9/Relu"))
+    assert_refused(lambda: missing.attribute(IMAGES), "'conv_9/Relu'", repr(conv), "(None, 6, 6, 6)")
+    assert_refused(lambda: saved.observing(ta.tensor("BiasAdd")).attribute(IMAGES), "several", "head_1/BiasAdd:0")
     assert_refused(lambda: ta.Attributor(tmp_path, of=ta.tensor("nothing")), "no tensor")
-    backwards = ta.Attributor(tmp_path, at=ta.tensor("head_1/Softmax"), of=ta.tensor(conv))
+    backwards = saved.observing(ta.tensor("head_1/Softmax")).explaining(ta.tensor(conv))
     assert_refused(lambda: backwards.attribute(IMAGES, (0, 0, 0)), "does not depend")
 
 
-@pytest.mark.parametrize("name", [pytest.param("LSTM", marks=pytest.mark.slow), "GRU", "Bidirectional"])
-def test_recurrent_networks(name, tmp_path):
-    """Two LSTMs are in the bidirectional one, with a mask."""
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["LSTM", "GRU", "Bidirectional"])
+def test_each_recurrent_network(name, tmp_path):
     tokens = keras.Input((None,) if name == "GRU" else (10,), dtype="int32", name="tokens")
     vectors = layers.Embedding(30, 4, mask_zero=name != "GRU", name="words", embeddings_initializer=spread())(tokens)
     cell = layers.Bidirectional(layers.LSTM(2)) if name == "Bidirectional" else getattr(layers, name)(3)
@@ -104,6 +93,16 @@ def test_recurrent_networks(name, tmp_path):
     method = RULE if name == "LSTM" else "gradient"
     result = assert_same(ta.Attributor(model), exported(model, tmp_path), IDS, 1, method)
     assert (np.abs(result.attributions[1, 6:]).max() == 0) == (name != "GRU")
+
+
+def test_recurrent_networks(tmp_path):
+    """An LSTM and, backwards, a simple cell, with a mask, over sequences of any length."""
+    tokens = keras.Input((None,), dtype="int32", name="tokens")
+    vectors = layers.Embedding(30, 4, mask_zero=True, name="words", embeddings_initializer=spread())(tokens)
+    both = layers.Bidirectional(layers.LSTM(2), backward_layer=layers.SimpleRNN(2, go_backwards=True))(vectors)
+    model = keras.Model(tokens, layers.Dense(3, activation="softmax")(both))
+    result = assert_same(ta.Attributor(model), exported(model, tmp_path), IDS, 1, "gradient")
+    assert np.abs(result.attributions[1, 6:]).max() == 0 < np.abs(result.attributions[1, :6]).min()
 
 
 def test_variables_are_live(tmp_path):
@@ -130,8 +129,9 @@ def test_a_transformer_with_position_embeddings(tmp_path):
     x = layers.LayerNormalization()(x + layers.MultiHeadAttention(1, 4)(x, x))
     model = keras.Model(tokens, layers.Dense(3, activation="softmax")(layers.Flatten()(x)))
     known, saved = ta.Attributor(model), exported(model, tmp_path)
-    assert_same(known, saved, IDS, 1, "gradient")
     assert_same(known, saved.observing(ta.embeddings("words_1")), IDS, 1, "gradient")
+    (port,) = saved.prepare(IDS)[0].function.place.ports.values()  # without the positions
+    assert port.tensor.shape.as_list() == [None, 10, 8]
     both = ta.embeddings(positions=True)
     result = assert_same(known.observing(both), saved.observing(both), IDS, 1, "gradient")
     assert len(result.attributions) == 2
@@ -209,25 +209,53 @@ def test_a_fixed_batch_size(size, tmp_path):
 # tf_keras
 
 
-@pytest.mark.parametrize("kind", ["cnn", "gru", pytest.param("recurrent", marks=pytest.mark.slow), "transformer"])
-def test_tf_keras(kind, tmp_path):
+def saved_by_tf_keras(model, path, **options):
+    """With the function of its call as its signature, or with `options` as they are."""
+    (given,) = model.inputs
+    spec = tf.TensorSpec(given.shape, given.dtype, "inputs")
+    # without the functions of single layers, which the signature does not call, and which take a minute
+    whole = {"save_traces": False, "signatures": tf.function(lambda inputs: model(inputs)).get_concrete_function(spec)}
+    model.save(path, save_format="tf", **(options or whole))
+    return ta.Attributor(path)
+
+
+def test_tf_keras(tmp_path):
+    """As `save` leaves it, with the functions of its layers."""
+    tf_keras = pytest.importorskip("tf_keras")
+    of = tf_keras.layers
+    hidden = [of.Conv2D(3, 3, activation="relu"), of.BatchNormalization(), of.Flatten()]
+    model = tf_keras.Sequential([of.Input((8, 8, 1)), *hidden, of.Dense(3, activation="softmax")])
+    assert_same(ta.Attributor(model), saved_by_tf_keras(model, tmp_path, save_traces=True), IMAGES, 1, "gradient")
+
+
+def test_recurrent_and_attentive_tf_keras(tmp_path):
+    """A loop with a mask beside a transformer with positions; and what an inspection finds in such a file."""
     tf_keras = pytest.importorskip("tf_keras")
     of, wide = tf_keras.layers, tf_keras.initializers.RandomNormal(stddev=0.8, seed=1)
-    inputs = of.Input((8, 8, 1) if kind == "cnn" else (10,), dtype="float32" if kind == "cnn" else "int32", name="inputs")
-    if kind == "cnn":
-        x = of.Flatten()(of.BatchNormalization()(of.Conv2D(3, 3, activation="relu")(inputs)))
-    elif kind == "transformer":
-        x = of.Embedding(30, 8, name="words", embeddings_initializer=wide)(inputs) + of.Embedding(10, 8)(tf.range(10))
-        x = of.Flatten()(of.Dense(4, activation="gelu")(of.LayerNormalization()(x + of.MultiHeadAttention(2, 4)(x, x))))
-    else:
-        vectors = of.Embedding(30, 4, mask_zero=True, name="words", embeddings_initializer=wide)(inputs)
-        x = of.GRU(3)(vectors) if kind == "gru" else of.Bidirectional(of.LSTM(3))(of.GRU(3, return_sequences=True)(vectors))
-    model = tf_keras.Model(inputs, of.Dense(3, activation="softmax")(x))
-    call = tf.function(lambda inputs: model(inputs)).get_concrete_function(tf.TensorSpec(inputs.shape, inputs.dtype, "inputs"))
-    # without the functions of single layers, which the signature does not call, and which take a minute
-    options = {} if kind == "cnn" else {"save_traces": False, "signatures": call}
-    model.save(tmp_path, save_format="tf", **options)
-    assert_same(ta.Attributor(model), ta.Attributor(tmp_path), IMAGES if kind == "cnn" else IDS, 1, "gradient")
+    tokens = of.Input((10,), dtype="int32", name="tokens")
+    state = of.GRU(3)(of.Embedding(30, 4, mask_zero=True, name="words", embeddings_initializer=wide)(tokens))
+    x = of.Embedding(20, 8, name="kinds", embeddings_initializer=wide)(tokens % 20) + of.Embedding(10, 8)(tf.range(10))
+    x = of.Flatten()(of.Dense(4, activation="gelu")(of.LayerNormalization()(x + of.MultiHeadAttention(2, 4)(x, x))))
+    model = tf_keras.Model(tokens, of.Dense(3, activation="softmax", name="head")(of.Concatenate()([state, x])))
+    assert_same(ta.Attributor(model), saved_by_tf_keras(model, tmp_path), IDS, 1, "gradient")
+    found = ta.inspect(tmp_path)
+    words = next(one for one in found.embeddings if one.table == "words/embeddings")
+    assert (words.pattern, words.table_shape, words.inputs) == ("ResourceGather", (30, 4), ("inputs",))
+    (head,) = found.heads
+    assert (head.kind, head.output) == ("softmax", "output_0")
+    assert len(found.variables) == len(model.variables) == 19
+    assert not any("while/" in one.name for one in found.tensors)  # nothing inside the loop can be fed
+
+
+@pytest.mark.slow
+def test_stacked_tf_keras_cells(tmp_path):
+    tf_keras = pytest.importorskip("tf_keras")
+    of, wide = tf_keras.layers, tf_keras.initializers.RandomNormal(stddev=0.8, seed=1)
+    tokens = of.Input((10,), dtype="int32", name="tokens")
+    vectors = of.Embedding(30, 4, mask_zero=True, name="words", embeddings_initializer=wide)(tokens)
+    state = of.Bidirectional(of.LSTM(3))(of.GRU(3, return_sequences=True)(vectors))
+    model = tf_keras.Model(tokens, of.Dense(3, activation="softmax")(state))
+    assert_same(ta.Attributor(model), saved_by_tf_keras(model, tmp_path), IDS, 1, "gradient")
 
 
 # tf.Module

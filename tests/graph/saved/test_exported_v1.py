@@ -45,22 +45,26 @@ def save(path, build, resource=True):
     return path
 
 
+TABLE = tf.Variable(WORDS)
+
+
+def expected_of_both(inputs):
+    return expected(inputs["x"] + tf.reduce_mean(tf.gather(TABLE, inputs["ids"]), 1))
+
+
 @pytest.mark.parametrize("resource", [True, False])
 def test_placeholders_and_variables_of_both_kinds(resource, tmp_path):
+    """Floats and, through a table, ids; beside an output that is no score."""
+
     def build():
-        x = v1.placeholder(tf.float32, [None, 4], "x")
-        return {"x": x}, {"p": network(x)}
+        x, ids = v1.placeholder(tf.float32, [None, 4], "x"), v1.placeholder(tf.int64, [None, 7], "ids")
+        vectors = tf.nn.embedding_lookup(v1.get_variable("table", initializer=WORDS), ids)
+        return {"x": x, "ids": ids}, {"p": network(x + tf.reduce_mean(vectors, 1)), "first": ids[:, 0]}
 
-    assert_same(attributor_for(expected), ta.Attributor(save(tmp_path / "a", build, resource)), X)
-
-    def tokens():
-        ids = v1.placeholder(tf.int64, [None, 7], "ids")
-        table = v1.get_variable("table", initializer=WORDS)
-        return {"ids": ids}, {"p": network(tf.reduce_mean(tf.nn.embedding_lookup(table, ids), 1)), "first": ids[:, 0]}
-
-    table = tf.Variable(WORDS)
-    model = ta.Attributor(lambda ids: expected(tf.reduce_mean(tf.gather(table, ids), 1)))
-    assert_same(model, ta.Attributor(save(tmp_path / "b", tokens, resource)), TOKENS)
+    result = assert_same(
+        attributor_for(expected_of_both), ta.Attributor(save(tmp_path / "a", build, resource)), {"x": X, "ids": TOKENS}
+    )
+    assert {one.shape for one in result.attributions.values()} == {(4, 4), (4, 7, 4)}
 
 
 def test_an_unknown_shape_is_that_of_the_call(tmp_path):
@@ -71,7 +75,7 @@ def test_an_unknown_shape_is_that_of_the_call(tmp_path):
     assert_same(attributor_for(expected), ta.Attributor(save(tmp_path / "a", build)), X)
 
 
-@pytest.mark.parametrize("resource", [True, False])
+@pytest.mark.parametrize("resource", [True, pytest.param(False, marks=pytest.mark.slow)])
 def test_a_queue_is_swapped_for_what_is_fed(resource, tmp_path):
     def build():
         queue = v1.FIFOQueue(10, [tf.float32], [[4]])
@@ -95,9 +99,16 @@ def test_an_iterator_is_swapped_for_what_is_fed(one_shot, tmp_path):
 
     attributor = ta.Attributor(save(tmp_path / "a", build))
     assert list(attributor.model.specs) == (["x"] if one_shot else ["IteratorGetNext:1"])
-    assert_same(attributor_for(expected), attributor, X)
-    if not one_shot:
-        assert_same(attributor_for(expected), ta.Attributor(tmp_path / "a", at=ta.tensor("IteratorGetNext:1")), X)
+    named = attributor if one_shot else attributor.observing(ta.tensor("IteratorGetNext:1"))
+    assert_same(attributor_for(expected), named, X)
+
+
+def unrolled(ids):
+    vectors = tf.gather(TABLE, ids)
+    state = tf.zeros_like(vectors[:, 0])
+    for k in range(7):
+        state = tf.tanh(state @ KERNEL[:, :4] + vectors[:, k])
+    return tf.nn.softmax(state)
 
 
 @pytest.mark.parametrize("of_version_2", [True, False])
@@ -113,21 +124,12 @@ def test_loops(of_version_2, tmp_path):
         )
         return {"ids": ids}, {"p": tf.nn.softmax(state)}
 
-    table = tf.Variable(WORDS)
-
-    def unrolled(ids):
-        vectors = tf.gather(table, ids)
-        state = tf.zeros_like(vectors[:, 0])
-        for k in range(7):
-            state = tf.tanh(state @ KERNEL[:, :4] + vectors[:, k])
-        return tf.nn.softmax(state)
-
     (v1.enable_control_flow_v2 if of_version_2 else v1.disable_control_flow_v2)()
     try:
         save(tmp_path / "a", build)
     finally:
         v1.enable_control_flow_v2()
-    assert_same(ta.Attributor(unrolled), ta.Attributor(tmp_path / "a"), TOKENS)
+    assert_same(attributor_for(unrolled), ta.Attributor(tmp_path / "a"), TOKENS)
     assert isinstance(tf.constant(1) == tf.constant(1), tf.Tensor)  # what the gradient of such a loop needs was put back
 
 
@@ -155,6 +157,11 @@ def test_tables_of_one_name_in_two_models(tmp_path):
         )
 
 
+def of_rows(inputs):
+    """Rows of a table, with their weights, beside a number."""
+    return expected(tf.einsum("bkd,bk->bd", inputs["rows"], inputs["weights"]) + 0.1)
+
+
 @pytest.mark.parametrize("combiner", ["mean", "sum", "sqrtn"])
 def test_feature_columns_go_one_example_at_a_time(combiner, tmp_path):
     def build():
@@ -174,13 +181,11 @@ def test_feature_columns_go_one_example_at_a_time(combiner, tmp_path):
         unique = list(dict.fromkeys(there))
         counts = np.array([there.count(bucket) for bucket in unique], "float32")
         divisor = {"sum": 1, "mean": counts.sum(), "sqrtn": np.sqrt(counts.sum())}[combiner]
-
-        def score(rows, weights=counts / divisor):
-            return expected(tf.einsum("bkd,k->bd", rows, weights) + 0.1)
-
-        alone = ta.Attributor(score).attribute(WORDS[unique][None], target=1, method=RULE)
         size = len(unique)
-        np.testing.assert_allclose(result.attributions[example, :size], alone.attributions[0], rtol=1e-5, atol=1e-6)
+        alone = {"rows": np.zeros((1, 3, 4), "float32"), "weights": np.zeros((1, 3), "float32")}
+        alone["rows"][0, :size], alone["weights"][0, :size] = WORDS[unique], counts / divisor
+        wanted = attributor_for(of_rows, at=ta.inputs("rows")).attribute(alone, target=1, method=RULE).attributions[0, :size]
+        np.testing.assert_allclose(result.attributions[example, :size], wanted, rtol=1e-5, atol=1e-6)
         assert np.all(result.attributions[example, size:] == 0)
         words_of = {
             one: [word for word, bucket in zip(row, buckets[example], strict=True) if word and bucket == one] for one in unique

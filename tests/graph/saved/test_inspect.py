@@ -11,7 +11,7 @@ from keras import layers
 import tf_attrib as ta
 from tf_attrib.cli import main
 
-from ...conftest import assert_refused, make_text
+from ...conftest import assert_refused, make_recurrent_text
 from ...helpers import exports
 
 
@@ -111,21 +111,6 @@ def test_feature_columns(columns_export):
     (head,) = found.heads
     assert (head.kind, head.output) == ("sigmoid", "click")
     assert "serving_default_age:0" in {one.name for one in found.tensors}
-
-
-def test_recurrent_tf_keras_export(folders):
-    found = ta.inspect(exports.tf_keras_recurrent(folders / "recurrent"))
-    (embedding,) = found.embeddings
-    assert (embedding.pattern, embedding.table, embedding.table_shape, embedding.inputs) == (
-        "ResourceGather",
-        "words/embeddings",
-        (30, 6),
-        ("tokens",),
-    )
-    (head,) = found.heads
-    assert (head.kind, head.output) == ("softmax", "head")
-    assert len(found.variables) == 6
-    assert not any("while/" in one.name for one in found.tensors)  # nothing inside the loop can be fed
 
 
 def test_module_with_tables_loop_and_one_hot(module_export):
@@ -231,7 +216,7 @@ def test_gathers_that_are_no_lookups(folders):
 
 
 def test_keras_model_in_memory():
-    model = make_text()
+    model = make_recurrent_text()
     model.compile(loss=keras.losses.BinaryCrossentropy())
     found = ta.inspect(model)
     (embedding,), (head,) = found.embeddings, found.heads
@@ -242,7 +227,7 @@ def test_keras_model_in_memory():
         ("tokens",),
     )
     assert (head.output, head.kind, head.applied) == ("head", "sigmoid", True)
-    assert {"words", "lstm", "head"} <= {one.layer for one in found.tensors}
+    assert {"words", "rnn", "head"} <= {one.layer for one in found.tensors}
     assert all(one.trainable for one in found.variables)
     assert found.signatures["call"].inputs["tokens"].dtype == "int32"
     raw = keras.Sequential([keras.Input((3,)), layers.Dense(2, name="raw")])
@@ -252,7 +237,7 @@ def test_keras_model_in_memory():
 
 
 def test_keras_file_and_what_is_no_model(tmp_path, capsys):
-    make_text().save(tmp_path / "text.keras")
+    make_recurrent_text().save(tmp_path / "text.keras")
     assert ta.inspect(tmp_path / "text.keras").embeddings[0].name == "words"
     assert_refused(lambda: ta.inspect(print), "takes a path or a Keras model")
     assert_refused(lambda: ta.inspect(tmp_path), "without a saved_model.pb")

@@ -83,12 +83,12 @@ def test_more_than_can_be_read(tmp_path, monkeypatch):
     assert_both_refused(exports.write(tmp_path / "name", graph, "x:0"), "a name of")
 
 
-def test_a_million_operations(tmp_path):
+def test_more_operations_than_are_read(tmp_path):
     node = exports.add_node(exports.new_graph(), "aaaaaaa", "NoOp").SerializeToString()
     field = b"\x0a" + bytes([len(node)]) + node
-    (tmp_path / "million.pb").write_bytes(b"".join(field.replace(b"aaaaaaa", b"%07d" % i) for i in range(1_000_000)))
+    (tmp_path / "many.pb").write_bytes(b"".join(field.replace(b"aaaaaaa", b"%07d" % i) for i in range(301_000)))
     before = time.monotonic()
-    assert_both_refused(tmp_path / "million.pb", "1,000,000 operations")
+    assert_both_refused(tmp_path / "many.pb", "301,000 operations", "up to 300,000")
     assert time.monotonic() - before < SECONDS
 
 

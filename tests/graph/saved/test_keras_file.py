@@ -13,6 +13,14 @@ import tf_attrib as ta
 X = np.random.default_rng(2).normal(size=(3, 4)).astype("float32")
 
 
+# Each library and each kind of file; what both make of all, `test_a_file_gives_the_numbers_of_its_model` says.
+COVERED = pytest.mark.parametrize(
+    ("library", "ending"),
+    [("keras", ".keras"), ("tf_keras", ".h5")]
+    + [pytest.param(*both, marks=pytest.mark.slow) for both in (("keras", ".h5"), ("tf_keras", ".keras"))],
+)
+
+
 def make(library, *more):
     layers = library.layers
     return library.Sequential(
@@ -29,12 +37,11 @@ def test_a_file_gives_the_numbers_of_its_model(library, ending, tmp_path):
     path = tmp_path / f"model{ending}"
     model.save(path)
     expected = ta.Attributor(model).attribute(X, method="gradient")
-    for given in (path, str(path)):
-        attributor = ta.Attributor(given)
-        assert type(attributor.model).__module__.split(".")[0] == library.__name__
-        result = attributor.attribute(X, method="gradient")
-        np.testing.assert_array_equal(result.attributions, expected.attributions)
-        np.testing.assert_array_equal(result.scores, expected.scores)
+    attributor = ta.Attributor(str(path))
+    assert type(attributor.model).__module__.split(".")[0] == library.__name__
+    result = attributor.attribute(X, method="gradient")
+    np.testing.assert_array_equal(result.attributions, expected.attributions)
+    np.testing.assert_array_equal(result.scores, expected.scores)
     hidden = ta.Attributor(path, at="hidden", of="logits").attribute(X, method="gradient")
     assert hidden.attributions.shape == (3, 5)
 
@@ -87,8 +94,7 @@ def test_weights_alone(tmp_path):
     assert_refused(path, "weights without a model", "model.save()")
 
 
-@pytest.mark.parametrize("ending", [".keras", ".h5"])
-@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+@COVERED
 @pytest.mark.filterwarnings("ignore")
 def test_a_lambda_layer(library, ending, tmp_path):
     library = pytest.importorskip(library)
@@ -96,7 +102,7 @@ def test_a_lambda_layer(library, ending, tmp_path):
     path = tmp_path / f"model{ending}"
     model.save(path)
     assert_refused(path, "'double'", "allow_unsafe=True", "--allow-unsafe")
-    result = ta.Attributor(path, allow_unsafe=True).attribute(X)
+    result = ta.Attributor(path, allow_unsafe=True).attribute(X, method="gradient")
     np.testing.assert_allclose(result.scores, np.asarray(model(X)).max(1), rtol=1e-5)
 
 
@@ -109,8 +115,7 @@ def test_a_lambda_layer_deep_inside(tmp_path):
     assert_refused(path, "'deep'")
 
 
-@pytest.mark.parametrize("ending", [".keras", ".h5"])
-@pytest.mark.parametrize("library", ["keras", "tf_keras"])
+@COVERED
 @pytest.mark.filterwarnings("ignore")
 def test_a_loss_that_is_not_known_here_does_not_matter(library, ending, tmp_path):
     pytest.importorskip(library)

@@ -25,14 +25,22 @@ NETS = {
 SHAPE = (6, 12, 3)
 
 
-def net(parts, norm=layers.BatchNormalization, **options):
+def net(parts, norm=layers.BatchNormalization):
     """The parts, each followed by a normalisation with statistics of its own and an activation."""
-    x = given = keras.Input(SHAPE)
-    for part in parts:
-        x = part(x)
-        if not isinstance(part, layers.Reshape):
-            x = layers.Activation("gelu")(norm(**options)(x))
-    model = keras.Model(given, layers.Dense(3)(layers.Flatten()(x)))
+    return beside({"": parts}, norm)
+
+
+def beside(branches, norm=layers.BatchNormalization):
+    """Several such branches from one input to one head."""
+    given, found = keras.Input(SHAPE), []
+    for name, parts in branches.items():
+        x = given
+        for part in parts:
+            x = part(x)
+            if not isinstance(part, layers.Reshape):
+                x = layers.Activation("gelu")((norm(scale=False) if name == "no scale" else norm())(x))
+        found.append(layers.Flatten()(x))
+    model = keras.Model(given, layers.Dense(3)(layers.Concatenate()(found) if len(found) > 1 else found[0]))
     moved(model)
     return model
 
@@ -82,14 +90,18 @@ def as_written(monkeypatch):
 
 
 @pytest.mark.usefixtures("double")
-@pytest.mark.parametrize("name", NETS)
-def test_numbers_are_those_of_the_model_as_it_is_written(name):
-    model = net(NETS[name](), scale=name != "no scale")
+@pytest.mark.parametrize("grouped", [False, True])
+def test_numbers_are_those_of_the_model_as_it_is_written(grouped):
+    """Every kind of linear operation, each in a branch of its own."""
+    branches = {name: parts() for name, parts in NETS.items() if (name == "grouped") == grouped}
+    model = beside(branches)
     attributor = ta.Attributor(model)
     assert_as_by_tape(attributor, images(model), 1e-12)
     folded, count = kernels(attributor)
+    linear = [part for parts in branches.values() for part in parts if not isinstance(part, layers.Reshape)]
     # Keras hides grouped convolutions on a CPU in a function that is compiled by XLA
-    assert folded == count == (0 if name == "grouped" else 2 * sum(not isinstance(one, layers.Reshape) for one in NETS[name]()))
+    assert folded == count == (0 if grouped else 2 * len(linear))
+    assert grouped or len(linear) == 8
 
 
 @pytest.mark.usefixtures("double")

@@ -85,49 +85,81 @@ OPEN = {
 }
 
 
-def both(function, dtype=tf.float64, shape=(None, *SHAPE)):
-    """The gradient of the sum of `function` by ours and by TensorFlow's tape, compiled; and the operations of ours."""
+def summed(function, x):
+    value = function(x)
+    return tf.reduce_sum(tf.square(value) + value)
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, dtype)], autograph=False)
+
+@pytest.fixture(scope="module")
+def compared():
+    """For each case the gradients of the sum of its function by ours and by TensorFlow's tape, (ours, tape) for each number of
+    rows; and the types of the operations of ours. All in one trace each."""
+    cases = KNOWN | OPEN
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *SHAPE), tf.float64)], autograph=False)
     def ours(x):
-        return gradients(tf.reduce_sum(tf.square(function(x)) + function(x)), [x], "there is no gradient")[0]
+        found = []
+        for number, function in enumerate(cases.values()):
+            with tf.name_scope(f"of_{number}"):
+                own = tf.identity(x)  # of which a gradient finds this one's operations, and no others
+                found.append(gradients(summed(function, own), [own], "there is no gradient")[0])
+        return found
 
-    @tf.function(input_signature=[tf.TensorSpec(shape, dtype)], autograph=False)
+    @tf.function(input_signature=[tf.TensorSpec((None, *SHAPE), tf.float64)], autograph=False)
     def tape(x):
-        with tf.GradientTape() as recorded:
-            recorded.watch(x)
-            score = tf.reduce_sum(tf.square(function(x)) + function(x))
-        return recorded.gradient(score, x)
+        found = []
+        for function in cases.values():
+            with tf.GradientTape() as recorded:
+                recorded.watch(x)
+                score = summed(function, x)
+            found.append(recorded.gradient(score, x))
+        return found
 
-    return ours, tape, ours.get_concrete_function().graph.get_operations()
+    pairs = [list(zip(ours(x), tape(x), strict=True)) for x in (numbers(count, *SHAPE) for count in (1, 3, 5))]
+    kinds = [set() for _ in cases]
+    for operation in ours.get_concrete_function().graph.get_operations():
+        if operation.name.startswith("of_"):
+            kinds[int(operation.name[3:].partition("/")[0])].add(operation.type)
+    return dict(zip(cases, zip(zip(*pairs, strict=True), kinds, strict=True), strict=True))
 
 
 @pytest.mark.parametrize("case", [*KNOWN, *OPEN])
-def test_gradients_are_those_of_a_tape(case):
-    ours, tape, operations = both((KNOWN | OPEN)[case])
-    for count in (1, 3, 5):
-        x = numbers(count, *SHAPE)
-        np.testing.assert_allclose(ours(x), tape(x), rtol=1e-11, atol=1e-12, err_msg=f"{count} rows")
+def test_gradients_are_those_of_a_tape(case, compared):
+    pairs, kinds = compared[case]
+    for count, (ours, tape) in zip((1, 3, 5), pairs, strict=True):
+        np.testing.assert_allclose(ours, tape, rtol=1e-11, atol=1e-12, err_msg=f"{count} rows")
+        assert tape.shape == (count, *SHAPE)
+    assert len(kinds) > 3
     if case in KNOWN:
-        assert "BroadcastGradientArgs" not in {operation.type for operation in operations}
+        assert "BroadcastGradientArgs" not in kinds
 
 
-@pytest.mark.parametrize(
-    "function",
-    [
-        lambda x: x * tf.sin(x[:, :1]) + tf.reduce_sum(x, 1, keepdims=True),
-        lambda x: tf.reduce_sum(x, 0) * tf.sin(tf.reduce_sum(x, 1)),
-        lambda x: tf.reduce_sum(tf.transpose(x, [1, 0, 2]), 1) * tf.sin(tf.reduce_sum(x, 1)),
-        lambda x: tf.einsum("bld->ld", x) * tf.sin(tf.reduce_sum(x, 1)),
-        lambda x: tf.reshape(x, (-1, 6)) * tf.sin(tf.reduce_sum(x, 1)),
-        lambda x: x[0] * tf.sin(x[:, 0]),
-    ],
+OPEN_LENGTH = (
+    lambda x: x * tf.sin(x[:, :1]) + tf.reduce_sum(x, 1, keepdims=True),
+    lambda x: tf.reduce_sum(x, 0) * tf.sin(tf.reduce_sum(x, 1)),
+    lambda x: tf.reduce_sum(tf.transpose(x, [1, 0, 2]), 1) * tf.sin(tf.reduce_sum(x, 1)),
+    lambda x: tf.einsum("bld->ld", x) * tf.sin(tf.reduce_sum(x, 1)),
+    lambda x: tf.reshape(x, (-1, 6)) * tf.sin(tf.reduce_sum(x, 1)),
+    lambda x: x[0] * tf.sin(x[:, 0]),
 )
-def test_an_axis_of_open_length_is_not_taken_for_the_rows(function):
-    ours, tape, _ = both(function, shape=(None, None, 6))
+
+
+def test_an_axis_of_open_length_is_not_taken_for_the_rows():
+    @tf.function(input_signature=[tf.TensorSpec((None, None, 6), tf.float64)], autograph=False)
+    def both(x):
+        ours, tapes = [], []
+        for function in OPEN_LENGTH:
+            with tf.GradientTape() as recorded:
+                recorded.watch(x)
+                score = summed(function, x)
+            tapes.append(recorded.gradient(score, x))
+            own = tf.identity(x)
+            ours.append(gradients(summed(function, own), [own], "there is no gradient")[0])
+        return ours, tapes
+
     for shape in [(1, 1, 6), (3, 1, 6), (1, 3, 6)]:
-        x = numbers(*shape)
-        np.testing.assert_allclose(ours(x), tape(x), rtol=1e-11)
+        for number, (ours, tape) in enumerate(zip(*both(numbers(*shape)), strict=True)):
+            np.testing.assert_allclose(ours, tape, rtol=1e-11, err_msg=str(number))
 
 
 def test_rows_of_two_tensors_that_differ_are_not_taken_for_the_same():

@@ -1,7 +1,7 @@
 """DeepLIFT on one of each family of keras.applications, and on exports of four of them.
 
 Weights are random, and statistics of batch normalisation those of one pass in training mode, without which values explode. All
-but one are marked `slow`: together they take some ten minutes.
+are marked `slow`: together they take some ten minutes. What they are made of is in the nets of `test_models`.
 """
 
 import keras
@@ -28,12 +28,7 @@ FAMILIES = {
     "EfficientNetV2B0": 32,
     "ConvNeXtTiny": 32,
 }
-QUICK = ("MobileNet",)
 EXPORTED = ("MobileNetV2", "ResNet50", "EfficientNetB0", "ConvNeXtTiny")
-
-
-def slow_but(quick, names):
-    return [name if name in quick else pytest.param(name, marks=pytest.mark.slow) for name in names]
 
 
 def application(name):
@@ -60,7 +55,8 @@ def assert_complete(result):
     assert np.isin(result.status, ["", "cancelling"]).all()  # untrained nets have logits next to nothing
 
 
-@pytest.mark.parametrize("name", slow_but(QUICK, FAMILIES))
+@pytest.mark.slow
+@pytest.mark.parametrize("name", FAMILIES)
 def test_completeness(name):
     model, images, reference = application(name)
     attributor = ta.Attributor(model, of="logits")

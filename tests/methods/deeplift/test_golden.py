@@ -6,12 +6,16 @@ tests: kundajelab/deeplift, tests/layers (2018). captum 0.9.0 with torch 2.13, i
 `DeepLift(model).attribute(x, reference, target=target)`.
 """
 
+import functools
+
 import keras
 import numpy as np
 import pytest
 from keras import layers
 
 import tf_attrib as ta
+
+from ...helpers.shared import attributor_for
 
 RULES = {"rescale": ta.DeepLift(), "reveal_cancel": ta.DeepLift("reveal_cancel")}
 
@@ -37,6 +41,7 @@ def net(shape, *stack):
     return keras.Model(inputs, outputs)
 
 
+@functools.cache
 def dense_net(first="relu", second="relu"):
     return net((4,), (layers.Dense(6, first), 1), (layers.Dense(5, second), 2), (layers.Dense(3), 3))
 
@@ -45,7 +50,7 @@ X, REFERENCE = wave((2, 4), 4), wave((1, 4), 5)[0]
 
 
 def lift(model, x, reference, target, rule="rescale"):
-    return ta.Attributor(model).attribute(x, target=target, baselines=reference, method=RULES[rule]).attributions
+    return attributor_for(model).attribute(x, target=target, baselines=reference, method=RULES[rule]).attributions
 
 
 DENSE = {
@@ -89,21 +94,31 @@ def test_dense_layers_as_the_original(rule):
     np.testing.assert_allclose(lift(dense_net(), X, REFERENCE, 1, rule), DENSE[rule], atol=3e-7 if rule == "rescale" else 2e-3)
 
 
-@pytest.mark.parametrize("rule", RULES)
-def test_convolutions_as_the_original(rule):
-    model = net(
+@functools.cache
+def convolutional_net():
+    return net(
         (7, 2),
         (layers.Conv1D(3, 3, activation="relu"), 1),
         (layers.Conv1D(2, 2, activation="relu"), 2),
         layers.Flatten(),
         (layers.Dense(3), 3),
     )
+
+
+@functools.cache
+def curved_net(activation):
+    return net((4,), (layers.Dense(6, activation), 1), (layers.Dense(3), 2))
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_convolutions_as_the_original(rule):
+    model = convolutional_net()
     np.testing.assert_allclose(lift(model, wave((1, 7, 2), 4), wave((7, 2), 5), 2, rule)[0], SERIES[rule], atol=5e-7)
 
 
 @pytest.mark.parametrize(("activation", "rule"), CURVED)
 def test_curved_activations_as_the_original(activation, rule):
-    model = net((4,), (layers.Dense(6, activation), 1), (layers.Dense(3), 2))
+    model = curved_net(activation)
     np.testing.assert_allclose(lift(model, X, REFERENCE, 1, rule), CURVED[activation, rule], atol=3e-7)
 
 

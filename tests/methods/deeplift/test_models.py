@@ -10,7 +10,7 @@ from keras import layers
 
 import tf_attrib as ta
 
-from ...conftest import make_plain_cnn, make_recurrent_text, spread
+from ...conftest import spread
 from ...helpers.shared import attributor_for
 
 RNG = np.random.default_rng(6)
@@ -81,13 +81,16 @@ NETS = {
     "lstm over a series": (lambda: keras.Sequential([keras.Input((7, 4)), layers.LSTM(5), layers.Dense(2, "softmax")]), SERIES),
     "gru": (lambda: recurrent(layers.GRU(5)), IDS),
     "simple": (lambda: recurrent(layers.SimpleRNN(5)), IDS),
-    "bidirectional": (lambda: recurrent(layers.Bidirectional(layers.SimpleRNN(4))), IDS),
+    "bidirectional": (
+        lambda: recurrent(layers.Bidirectional(layers.GRU(4), backward_layer=layers.SimpleRNN(4, go_backwards=True))),
+        IDS,
+    ),
     "unrolled": (lambda: recurrent(layers.LSTM(4, unroll=True), 4), IDS[:, 2:6]),
 }
 
 
-# A loop of simple cells is in the bidirectional net, twice.
-IN_COMPANY = ("simple",)
+# Loops of two kinds are in the bidirectional net; and without a loop steps are operations as any others.
+IN_COMPANY = ("gru", "simple", "unrolled")
 
 
 @pytest.mark.parametrize("name", [pytest.param(one, marks=pytest.mark.slow) if one in IN_COMPANY else one for one in NETS])
@@ -147,33 +150,40 @@ def test_two_inputs_and_one_that_is_not_selected():
 
 
 def test_exports_are_as_the_model(tmp_path):
-    for name, make, inputs in (
-        ("cnn", make_plain_cnn, IMAGES[:, :8, :8, :1]),
-        ("text", make_recurrent_text, IDS[:, :1].repeat(10, 1)),
-    ):
-        keras.utils.set_random_seed(2)
-        model = make()
-        model.export(tmp_path / name, verbose=False)
-        first = ta.Attributor(model).attribute(inputs, method="deeplift")
-        second = ta.Attributor(tmp_path / name).attribute(inputs, method="deeplift")
-        assert_complete(second)
-        np.testing.assert_allclose(first.attributions, second.attributions, atol=1e-6 * np.abs(first.attributions).max())
+    """A convolution beside a loop over tokens with a mask."""
+    keras.utils.set_random_seed(2)
+    image, ids = keras.Input((8, 8, 1), name="image"), keras.Input((8,), dtype="int32", name="ids")
+    vectors = layers.Embedding(30, 6, mask_zero=True, embeddings_initializer=spread())(ids)
+    seen = layers.Flatten()(layers.Conv2D(6, 3, activation="relu")(image))
+    both = layers.Concatenate()([layers.SimpleRNN(5)(vectors), seen])
+    model = keras.Model([image, ids], layers.Dense(4, "softmax", kernel_initializer=spread())(both))
+    model.export(tmp_path, verbose=False)
+    x = {"image": IMAGES[:, :8, :8, :1], "ids": IDS}
+    first = ta.Attributor(model).attribute(x, method="deeplift")
+    second = ta.Attributor(tmp_path).attribute(x, method="deeplift")
+    assert_complete(second)
+    for one, other in zip(*(sorted(found.attributions.values(), key=np.ndim) for found in (first, second)), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6 * np.abs(one).max())
 
 
-def test_a_model_of_tf_keras():
+@pytest.mark.parametrize("cell", ["SimpleRNN", pytest.param("GRU", marks=pytest.mark.slow)])
+def test_a_model_of_tf_keras(cell):
     tf_keras = pytest.importorskip("tf_keras")
     tf_keras.utils.set_random_seed(2)
     old = tf_keras.layers
-    model = tf_keras.Sequential(
-        [old.Input((8,), dtype="int32"), old.Embedding(30, 5, mask_zero=True), old.GRU(4), old.Dense(3, "softmax")]
-    )
-    assert_complete(ta.Attributor(model).attribute(IDS, method="deeplift"))
+    state = [old.Input((8,), dtype="int32"), old.Embedding(30, 5, mask_zero=True), getattr(old, cell)(4)]
+    assert_complete(ta.Attributor(tf_keras.Sequential([*state, old.Dense(3, "softmax")])).attribute(IDS, method="deeplift"))
 
 
 def test_after_other_gradients_were_taken_in_the_same_graph():
     """Gradients through a loop leave accumulators in it; the paired loop has none of them."""
-    attributor = ta.Attributor(make_recurrent_text())
-    ids = IDS[:, :1].repeat(10, 1)
-    wanted = ta.Attributor(attributor.model).attribute(ids, method="deeplift").attributions
-    attributor.attribute(ids, method="gradient")
-    np.testing.assert_allclose(attributor.attribute(ids, method="deeplift").attributions, wanted, atol=1e-7)
+    kernel = tf.constant(RNG.normal(size=(4, 4)).astype("float32"))
+
+    def looped(x):
+        step = lambda i, state: (i + 1, tf.tanh(state @ kernel + x[:, i]))  # noqa: E731
+        return tf.while_loop(lambda i, _: i < 7, step, (0, tf.zeros_like(x[:, 0])))[1]
+
+    attributor = ta.Attributor(looped)
+    wanted = ta.Attributor(looped).attribute(SERIES, 1, method="deeplift").attributions
+    attributor.attribute(SERIES, 1, method="gradient")
+    np.testing.assert_allclose(attributor.attribute(SERIES, 1, method="deeplift").attributions, wanted, atol=1e-7)

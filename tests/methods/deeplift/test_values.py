@@ -1,5 +1,7 @@
 """DeepLIFT's published examples, figure by figure, and small nets against a second implementation in NumPy."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -7,6 +9,8 @@ import tensorflow as tf
 from keras import layers
 
 import tf_attrib as ta
+
+from ...helpers.shared import attributor_for
 
 RULES = [ta.DeepLift(), ta.DeepLift("reveal_cancel")]
 
@@ -19,22 +23,30 @@ def dense(units, kernel, bias, activation="relu"):
     return layer
 
 
+@functools.cache
+def saturated():
+    return keras.Sequential([keras.Input((2,)), dense(1, [[-1], [-1]], [1]), dense(1, [[-1]], [1], None)])
+
+
 @pytest.mark.parametrize("method", RULES)
 def test_saturation(method):
     """y = 1 - relu(1 - i1 - i2) is 1 from i1 + i2 = 1 on, where gradients are zero (arXiv:1704.02685, figure 1)."""
-    model = keras.Sequential([keras.Input((2,)), dense(1, [[-1], [-1]], [1]), dense(1, [[-1]], [1], None)])
-    attributor = ta.Attributor(model)
+    attributor = attributor_for(saturated())
     x = np.array([[1, 1], [0.25, 0.25], [2, 0]], "float32")
     assert np.all(attributor.attribute(x[:1], method="gradient").attributions == 0)
     found = attributor.attribute(x, method=method).attributions
     np.testing.assert_allclose(found, [[0.5, 0.5], [0.25, 0.25], [1, 0]], atol=1e-6)
 
 
+@functools.cache
+def biased():
+    return keras.Sequential([keras.Input((1,)), dense(1, [[1]], [-10])])
+
+
 @pytest.mark.parametrize("method", RULES)
 def test_a_threshold_with_a_bias(method):
     """y = relu(x - 10): gradient times input jumps from 0 to 10 at x = 10, DeepLIFT does not (figure 2)."""
-    model = keras.Sequential([keras.Input((1,)), dense(1, [[1]], [-10])])
-    attributor = ta.Attributor(model)
+    attributor = attributor_for(biased())
     x = np.array([[9.99], [10.01], [15]], "float32")
     jumps = attributor.attribute(x, method="gradient_times_input").attributions[:, 0]
     np.testing.assert_allclose(jumps, [0, 10.01, 15], rtol=1e-6)
@@ -133,7 +145,7 @@ def test_a_net_of_rectifiers_against_the_second_implementation(deep, method):
     rng = np.random.default_rng(2)
     x, reference = rng.normal(size=(2, 20, 6)).astype("float32")
     reference[:, 2] = x[:, 2]  # a feature that does not differ
-    result = ta.Attributor(model).attribute(x, target=2, baselines=reference, method=method)
+    result = attributor_for(model).attribute(x, target=2, baselines=reference, method=method)
     wanted = second_implementation(weights, x.astype(float), reference.astype(float), 2, method.rule)
     np.testing.assert_allclose(result.attributions, wanted, atol=3e-6 * np.abs(wanted).max())
     assert np.all(result.attributions[:, 2] == 0)
@@ -142,7 +154,7 @@ def test_a_net_of_rectifiers_against_the_second_implementation(deep, method):
 def test_the_two_rules_differ(deep):
     model, _ = deep
     x = np.random.default_rng(2).normal(size=(3, 6)).astype("float32")
-    one, two = (ta.Attributor(model).attribute(x, target=2, method=method).attributions for method in RULES)
+    one, two = (attributor_for(model).attribute(x, target=2, method=method).attributions for method in RULES)
     assert np.abs(one - two).max() > 0.1
 
 

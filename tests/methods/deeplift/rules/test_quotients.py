@@ -67,7 +67,7 @@ def lifted():
 
     def net(x):
         v = tf.reduce_mean(x * x, -1, keepdims=True) + 1e-12
-        return tf.stack([tf.reduce_sum(tf.tanh(form(x, v)) * WEIGHTS, -1) for form in forms.values()], 1)
+        return tf.reduce_sum(tf.tanh(tf.stack([form(x, v) for form in forms.values()], 1)) * WEIGHTS, -1)
 
     result = ta.Attributor(net, batch_size=128).attribute(
         np.tile(X, (len(forms), 1)), np.repeat(range(len(forms)), len(X)), method="deeplift"
@@ -165,7 +165,7 @@ def test_a_limited_inverse_of_nothing():
 
     def net(x):
         s = tf.reduce_sum(x * x, -1, keepdims=True)
-        return tf.stack([tf.reduce_sum(x * tf.minimum(inverse(s), 1e12) * WEIGHTS, -1) for inverse in INVERSES], 1)
+        return tf.reduce_sum(tf.stack([x * tf.minimum(inverse(s), 1e12) for inverse in INVERSES], 1) * WEIGHTS, -1)
 
     each = np.repeat(range(len(INVERSES)), len(X))
     result = ta.Attributor(net, batch_size=128).attribute(np.tile(X, (len(INVERSES), 1)), each, method="deeplift")

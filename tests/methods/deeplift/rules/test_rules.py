@@ -1,5 +1,7 @@
 """Each rule of DeepLIFT against the formula it states, in NumPy and float64, on the operation alone."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -212,18 +214,25 @@ def test_a_factor_that_is_broadcast():
     assert_complete(result)
 
 
-@pytest.mark.parametrize("form", ["matmul", "einsum", "transposed"])
-def test_products_of_matrices_are_split_at_the_midpoint(form):
-    def function(x):
-        a, b = tf.reshape(x[:, :4], [-1, 2, 2]), tf.reshape(x[:, 2:], [-1, 2, 2])
-        found = {
-            "matmul": lambda: tf.matmul(a, b),
-            "einsum": lambda: tf.einsum("bij,bjk->bik", a, b),
-            "transposed": lambda: tf.matmul(a, tf.transpose(b, [0, 2, 1]), transpose_b=True),
-        }[form]()
-        return tf.reshape(found, [-1, 4])
+MATRICES = {
+    "matmul": tf.matmul,
+    "einsum": lambda a, b: tf.einsum("bij,bjk->bik", a, b),
+    "transposed": lambda a, b: tf.matmul(a, tf.transpose(b, [0, 2, 1]), transpose_b=True),
+}
 
-    found, result = attribute(function, X, REFERENCE, WEIGHTS[:4])
+
+@pytest.fixture(scope="module")
+def products():
+    def multiplied(x, product):
+        return tf.reshape(product(tf.reshape(x[:, :4], [-1, 2, 2]), tf.reshape(x[:, 2:], [-1, 2, 2])), [-1, 4])
+
+    forms = {form: lambda x, product=product: multiplied(x, product) for form, product in MATRICES.items()}
+    return together(forms, X, REFERENCE, WEIGHTS[:4])
+
+
+@pytest.mark.parametrize("form", MATRICES)
+def test_products_of_matrices_are_split_at_the_midpoint(form, products):
+    found, result = products[form]
     middle, upstream = (X + REFERENCE) / 2, WEIGHTS[:4].reshape(2, 2)
     a, b = middle[:, :4].reshape(-1, 2, 2), middle[:, 2:].reshape(-1, 2, 2)
     wanted = np.zeros_like(X)
@@ -261,9 +270,14 @@ def mean(a, b):
     return (a - b) / np.log(a / b)
 
 
+@pytest.fixture(scope="module")
+def softened():
+    return together({"softmax": tf.nn.softmax, "log_softmax": tf.nn.log_softmax}, X, REFERENCE)
+
+
 @pytest.mark.parametrize("name", ["softmax", "log_softmax"])
-def test_softmax_row_by_row(name):
-    found, result = attribute(getattr(tf.nn, name), X, REFERENCE)
+def test_softmax_row_by_row(name, softened):
+    found, result = softened[name]
     share = mean(np.exp(X), np.exp(REFERENCE)) / mean(*(np.exp(v).sum(1, keepdims=True) for v in (X, REFERENCE)))
     scaled = WEIGHTS * np.ones_like(X)
     if name == "softmax":
@@ -342,11 +356,18 @@ def test_linear_operations_are_exact(name, linear):
     assert_complete(result)
 
 
+@functools.cache
+def of_length_one():
+    layer = keras.layers.UnitNormalization(dtype="float64")
+    return ta.Attributor(lambda value: tf.reduce_sum(layer(value) * tf.constant(WEIGHTS), -1))
+
+
 @pytest.mark.parametrize("below", [0.0, 1e-13, 1e-3, 0.5])
 def test_a_normalised_vector_whose_reference_has_no_length(below):
     """x min(1 / √s, 10¹²) with s = Σ x²: from zeros 1 / √s is infinite, and its slope with the minimum is not."""
-    layer, reference = keras.layers.UnitNormalization(dtype="float64"), below * np.sign(REFERENCE)
-    found, result = attribute(layer, X, reference)
+    reference = below * np.sign(REFERENCE)
+    result = of_length_one().attribute(X, baselines=reference, method="deeplift")
+    found = result.attributions / (X - reference)
     s, before = (X**2).sum(1, keepdims=True), (reference**2).sum(1, keepdims=True)
     limit = np.array([[1e12]])
     r, r_before = s**-0.5, np.minimum(np.divide(1, np.sqrt(before), out=limit.repeat(4, 0), where=before > 0), limit)

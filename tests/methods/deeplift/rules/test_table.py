@@ -13,7 +13,7 @@ from tf_attrib.methods.deeplift.multipliers import ruled
 from tf_attrib.methods.deeplift.rules import table
 
 from ....helpers import rule_cases_curved, rule_cases_linear
-from ....helpers.rule_cases import SIZE, score, scores
+from ....helpers.rule_cases import SIZE, flattened, score, scores
 
 RNG = np.random.default_rng(23)
 X, REFERENCE = RNG.uniform(-1, 1, size=(2, SIZE))
@@ -39,8 +39,8 @@ def lifted(group):
         found = []
         for (name, number), case in cases.items():
             with tf.name_scope(f"of_{name}_{number}"):
-                found.append(scores(case, x))
-        return tf.stack(found, 1)
+                found.append(flattened(case, x))
+        return scores(found)
 
     attributor = ta.Attributor(net, batch_size=64)  # whose rows need not be measured
     x = np.tile(X, (len(cases), 1))
