@@ -309,7 +309,7 @@ def test_results_are_kept_cut_and_summed_with_their_errors(attributor, tmp_path)
     bad[0, 0] = np.nan
     marked = attributor.attribute(bad, method=method, seed=0, on_error="mark")
     assert np.isnan(marked.standard_error[0]).all()
-    np.testing.assert_array_equal(marked.standard_error[1], result.standard_error[1])
+    np.testing.assert_allclose(marked.standard_error[1], result.standard_error[1], rtol=1e-5)  # in blocks of other sizes
 
 
 @pytest.mark.parametrize(

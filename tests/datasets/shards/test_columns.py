@@ -66,7 +66,11 @@ def test_a_list_that_is_missing_or_short_loses_its_row_alone(kind, attributor, t
         for number, row in enumerate(X)
     ]
     values = pyarrow.array(rows, pyarrow.list_(pyarrow.float32(), -1 if kind == "list" else 4))
-    pyarrow.parquet.write_table(pyarrow.table({"x": values, "name": [f"row {i}" for i in range(12)]}), tmp_path / "x.parquet")
+    table = pyarrow.table({"x": values, "name": [f"row {i}" for i in range(12)]})
+    try:
+        pyarrow.parquet.write_table(table, tmp_path / "x.parquet")
+    except pyarrow.lib.ArrowNotImplementedError as error:
+        pytest.skip(f"pyarrow {pyarrow.__version__} writes no such file: {error}")
     found = ta.attribute_dataset(
         attributor, tmp_path / "x.parquet", tmp_path / "run", ids="name", method="gradient", batch_size=5, verbose=False
     )

@@ -78,7 +78,10 @@ def test_several_tensors_texts_and_shapes_that_change_keep_their_shapes(how, tmp
 def test_pandas_and_polars_read_them(tmp_path):
     result = result_of(5)
     path, _ = stored(tmp_path, [block_of(result)], "parquet")
-    for frame in (pandas.read_parquet(path), polars.read_parquet(path).to_pandas()):
+    frames = [pandas.read_parquet(path)]
+    if tuple(map(int, polars.__version__.split(".")[:2])) >= (1, 36):  # those before read no column of tensors
+        frames.append(polars.read_parquet(path).to_pandas())
+    for frame in frames:
         assert {"id", "row", "scores", "status", "target", "attributions", "inputs"} <= set(frame.columns)
         np.testing.assert_array_equal(np.stack(frame["attributions"]), result.attributions.reshape(5, 6))
         np.testing.assert_array_equal(frame["scores"], result.scores)
