@@ -1,6 +1,7 @@
 """Perturbation, insertion and deletion curves: by hand on linear models, against Quantus, and on every kind of unit."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -23,6 +24,7 @@ def linear():
     return ta.Attributor(lambda x: tf.linalg.matvec(x, WEIGHTS))
 
 
+@functools.cache
 def small_net(size=6):
     """Four inputs of a fixed net, whose metrics were also computed by other libraries, and its attributor.
 

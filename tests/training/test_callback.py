@@ -18,21 +18,31 @@ from ..helpers.callbacks import ONE_HOT_ALL, RNG, Noted, X, Y, make
 # when
 
 
-@pytest.mark.parametrize(
-    ("freq", "validates", "epochs"),
-    [(1, False, [0, 1, 2, 3, 4]), (2, True, [0, 2, 4]), (2, False, [0, 2, 4]), (7, True, [0])],
-)
-def test_it_fires_at_every_so_many_validations_or_epochs(freq, validates, epochs):
-    callback = Noted(X[:3], freq=freq)
-    make().fit(X, Y, validation_data=(X, Y) if validates else None, epochs=5, verbose=0, callbacks=[callback])
-    assert callback.steps == [(epoch, "attribution") for epoch in epochs]
+@pytest.fixture(scope="module")
+def noted():
+    """A callback for each frequency, which has seen the net already; whoever takes one clears what it noted before."""
+    return {freq: Noted(X[:3], freq=freq) for freq in (1, 2, 7)}
 
 
-def test_epochs_go_on_where_training_does():
-    callback, model = Noted(X[:3]), make()
-    model.fit(X, Y, epochs=2, verbose=0, callbacks=[callback])
-    model.fit(X, Y, epochs=4, initial_epoch=2, verbose=0, callbacks=[callback])
-    assert [step for step, _ in callback.steps] == [0, 1, 2, 3]
+def steps_of(noted, freqs, **options):
+    """The steps at which callbacks of these frequencies fired in one training that they share."""
+    callbacks = [noted[freq] for freq in freqs]
+    for callback in callbacks:
+        callback.noted.clear()
+    make().fit(X, Y, verbose=0, callbacks=callbacks, **options)
+    return [callback.steps for callback in callbacks]
+
+
+@pytest.mark.parametrize("validates", [True, False])
+def test_it_fires_at_every_so_many_validations_or_epochs(noted, validates):
+    found = steps_of(noted, (1, 2, 7), validation_data=(X, Y) if validates else None, epochs=5)
+    assert found == [[(epoch, "attribution") for epoch in epochs] for epochs in ([0, 1, 2, 3, 4], [0, 2, 4], [0])]
+
+
+def test_epochs_go_on_where_training_does(noted):
+    ((*first, _),) = steps_of(noted, (1,), epochs=3)
+    assert first == [(0, "attribution"), (1, "attribution")]
+    assert steps_of(noted, (1,), epochs=4, initial_epoch=2) == [[(2, "attribution"), (3, "attribution")]]
 
 
 def test_each_evaluation_outside_of_training_has_the_iterations_as_its_step():
@@ -71,10 +81,9 @@ def test_an_evaluation_inside_of_a_training_is_one_of_its_own():
     ]
 
 
-def test_epochs_before_the_first_validation_do_not_count():
-    callback = Noted(X[:3], freq=2)
-    make().fit(X, Y, validation_data=(X, Y), validation_freq=2, epochs=6, verbose=0, callbacks=[callback])
-    assert [step for step, _ in callback.steps] == [0, 1, 5]
+def test_epochs_before_the_first_validation_do_not_count(noted):
+    found = steps_of(noted, (2,), validation_data=(X, Y), validation_freq=2, epochs=6)
+    assert found == [[(step, "attribution") for step in (0, 1, 5)]]
 
 
 # files
@@ -112,21 +121,22 @@ def test_maps_of_a_convolution_are_drawn_and_volumes_are_logged_without_pictures
     model = keras.Sequential(
         [keras.Input((6, 6, 1)), layers.Conv2D(4, 3, name="conv"), layers.Flatten(), layers.Dense(3, "softmax")]
     )
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
     callback = Noted(images[:2], tmp_path / "maps", at="conv", on_error="raise", save_dir=tmp_path / "saved")
     model.evaluate(images, Y[:4], verbose=0, callbacks=[callback])
     assert callback.results.attributions.shape == (2, 4, 4, 4)
     assert len(list((tmp_path / "saved").glob("*.png"))) == 2
     volumes = RNG.uniform(size=(4, 3, 3, 3, 2)).astype("float32")
     model = keras.Sequential([keras.Input((3, 3, 3, 2)), layers.Flatten(), layers.Dense(3, "softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
     callback = Noted(volumes[:2], tmp_path / "volumes", "integrated_gradients", on_error="raise")
     with pytest.warns(RuntimeWarning, match="without pictures"):
         model.evaluate(volumes, Y[:4], verbose=0, callbacks=[callback])
     assert callback.scalars["attribution_vs_iterations/share_converged"] == 1
 
 
-def test_numbers_are_there_without_logs():
+def test_numbers_are_there_without_logs_and_nothing_is_drawn_for_them(monkeypatch):
+    monkeypatch.setattr(watch, "drawn", None)  # whoever calls it fails
     callback = Noted(X[:3])
     make().fit(X, Y, epochs=2, verbose=0, callbacks=[callback])
     assert -1 <= callback.scalars["attribution_drift/mean_cosine"] <= 1
@@ -163,11 +173,11 @@ def test_traces_are_kept_while_weights_change():
 
 def test_a_model_that_was_rebuilt_is_noticed():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="softmax", name="head")])
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)  # once, which is no time to be traced for
     callback = Noted(X[:3], target=0, method="gradient_times_input")
     model.evaluate(X, Y, verbose=0, callbacks=[callback])
     model.add(layers.Lambda(lambda p: p * p, name="squared"))
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
     model.evaluate(X, Y, verbose=0, callbacks=[callback])
     np.testing.assert_allclose(callback.results.scores, model(X[:3]).numpy()[:, 0], rtol=1e-5)
     other = make()

@@ -1,5 +1,6 @@
 """The callback and the training beside it: nothing of it changes, whatever library, compilation or strategy."""
 
+import contextlib
 import functools
 import importlib.util
 import json
@@ -51,7 +52,7 @@ def trained(of, callbacks, make=make, **compilation):
     """The weights, losses and metrics of a training, and a draw of each global generator after it."""
     of.utils.set_random_seed(11)
     model = make(of, **compilation)
-    history = model.fit(X, Y, validation_data=(X, Y), epochs=3, batch_size=16, verbose=0, callbacks=callbacks)
+    history = model.fit(X, Y, validation_data=(X, Y), epochs=2, batch_size=16, verbose=0, callbacks=callbacks)
     evaluated = model.evaluate(X, Y, verbose=0, callbacks=callbacks)
     draws = [random.random(), np.random.random(), float(tf.random.uniform([]))]  # noqa: NPY002 (what others may draw from)
     return [*model.get_weights(), *history.history.values(), evaluated, draws], model
@@ -129,33 +130,34 @@ def test_training_is_the_same_however_it_is_compiled(name):
     assert in_a_process_of_its_own([name]) == {name: ""}
 
 
-@pytest.mark.parametrize("name", ["keras", "tf_keras"])
-def test_other_callbacks_work_beside_it(name, tmp_path):
+# of tf_keras within a strategy, as it trains on several devices; of Keras two replicas above are one model, which is more
+@pytest.mark.parametrize(
+    ("name", "strategy"),
+    [
+        ("keras", contextlib.nullcontext),
+        ("tf_keras", lambda: tf.distribute.MirroredStrategy(["CPU:0"]).scope()),
+        pytest.param("keras", lambda: tf.distribute.MirroredStrategy(["CPU:0"]).scope(), marks=pytest.mark.slow),
+        pytest.param("tf_keras", contextlib.nullcontext, marks=pytest.mark.slow),
+    ],
+    ids=["keras", "tf_keras in a strategy", "keras in a strategy", "tf_keras"],
+)
+def test_other_callbacks_and_strategies_work_beside_it(name, strategy, tmp_path):
     of = library(name)
     pytest.importorskip("tensorboard")
+    with strategy():
+        model = make(of)
     callbacks = [
         of.callbacks.TensorBoard(tmp_path, histogram_freq=1),
-        ta.AttributionCallback(X[:2], tmp_path),
+        ta.AttributionCallback((X[:2], Y[:2]), tmp_path, on_error="raise"),
         of.callbacks.EarlyStopping("val_loss", patience=1),
         ta.AttributionCallback(X[:2], None, of="logits"),
         of.callbacks.ModelCheckpoint(str(tmp_path / "model.keras")),
     ]
-    trained(of, callbacks)
+    model.fit(X, Y, validation_data=(X, Y), epochs=2, batch_size=16, verbose=0, callbacks=callbacks)
     assert callbacks[1].results.unit == "probability"
+    np.testing.assert_allclose(callbacks[1].results.scores, model(X[:2]).numpy()[range(2), Y[:2]], rtol=1e-5)
     assert callbacks[3].results.unit == "logit"
     assert {"train", "validation", "attribution"} <= {path.name for path in tmp_path.iterdir()}
-
-
-# of Keras two replicas above are one model, which is more
-@pytest.mark.parametrize("name", [pytest.param("keras", marks=pytest.mark.slow), "tf_keras"])
-def test_a_distribution_strategy(name):
-    of = library(name)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
-    with strategy.scope():
-        model = make(of)
-    callback = ta.AttributionCallback((X[:4], Y[:4]), None, on_error="raise")
-    model.fit(X, Y, validation_data=(X, Y), epochs=2, batch_size=16, verbose=0, callbacks=[callback])
-    np.testing.assert_allclose(callback.results.scores, model(X[:4]).numpy()[range(4), Y[:4]], rtol=1e-5)
 
 
 def subclassed(of, **compilation):

@@ -268,9 +268,9 @@ def digits():
             layers.Dense(11, activation="softmax"),
         ]
     )
-    model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy", metrics=["accuracy"])
+    model.compile(keras.optimizers.Adam(0.005), "sparse_categorical_crossentropy")
     model.fit(x, y, batch_size=64, epochs=7, verbose=0)
-    assert model.evaluate(images[:64], bunch.target[:64], verbose=0)[1] > 0.9
+    assert np.mean(np.argmax(model(images[:64]), 1) == bunch.target[:64]) > 0.9
     return model, images[:16]
 
 
