@@ -15,7 +15,7 @@ from tf_attrib.demo import data
 from tf_attrib.metrics.examples import Examples
 from tf_attrib.metrics.table import METRICS
 
-from ..conftest import assert_refused, make_cnn
+from ..conftest import assert_refused, make_plain_cnn
 
 M = ta.metrics
 ALL = ("aopc", "aopc_between", "deletion", "insertion", "infidelity", "max_sensitivity", "sparseness", "randomisation")
@@ -112,7 +112,7 @@ def test_forward_passes_are_shared(monkeypatch):
         return block(self, example, rows)
 
     monkeypatch.setattr(Examples, "_block", counted)
-    attributor = ta.Attributor(make_cnn())
+    attributor = ta.Attributor(make_plain_cnn())
     x = np.random.default_rng(0).uniform(size=(4, 8, 8, 1)).astype("float32")
 
     def rows(*metrics, methods=("gradient",)):
@@ -149,7 +149,7 @@ def test_the_table_the_page_and_the_numbers(compared, tmp_path):
 
 
 def test_every_metric_and_ones_own_result():
-    attributor = ta.Attributor(make_cnn())
+    attributor = ta.Attributor(make_plain_cnn())
     x = np.random.default_rng(0).uniform(size=(3, 8, 8, 1)).astype("float32")
     own = attributor.attribute(x, method="occlusion")
     masks = np.zeros((3, 8, 8))
@@ -180,7 +180,7 @@ def test_every_metric_and_ones_own_result():
 
 
 def test_arguments_reach_the_metrics():
-    attributor = ta.Attributor(make_cnn())
+    attributor = ta.Attributor(make_plain_cnn())
     x = np.random.default_rng(0).uniform(size=(2, 8, 8, 1)).astype("float32")
 
     def value(metric, **options):
@@ -283,7 +283,7 @@ def test_baselines_of_a_path_elsewhere_are_refused(cnn, images):
 
 
 def test_the_command_compares(tmp_path, capsys):
-    model = make_cnn()
+    model = make_plain_cnn()
     model.save(tmp_path / "cnn.keras")
     images = np.random.default_rng(0).uniform(size=(5, 8, 8, 1)).astype("float32")
     np.save(tmp_path / "images.npy", images)

@@ -161,6 +161,7 @@ def test_traces_are_kept_while_weights_change():
     counting = Counting()
     model = keras.Sequential([keras.Input((4,)), counting, layers.Dense(3, activation="softmax")])
     model.compile(keras.optimizers.Adam(0.1), "sparse_categorical_crossentropy")
+    model.optimizer.build(model.trainable_variables)  # whose own variables would have the first step traced twice
     callback, seen = Noted(X[:3], method="integrated_gradients"), []
     note = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(len(counting.calls)))
     model.fit(X, Y, validation_data=(X, Y), epochs=4, verbose=0, callbacks=[callback, note])

@@ -131,6 +131,8 @@ def trained(strength):
     marked[:, 0, 0] = 2 * y
     model = Penalised(strength)
     model.compile(keras.optimizers.Adam(0.006), keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    model(marked[:1])
+    model.optimizer.build(model.trainable_variables)  # else the first step makes its variables, and is traced twice
     model.fit(marked[:1200], y[:1200], epochs=6, batch_size=64, verbose=0)
     right = (np.argmax(model(x[1200:]), 1) == y[1200:]).mean()
     odd = marked[1200:][y[1200:] == 1][:32]

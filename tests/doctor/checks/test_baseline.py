@@ -306,6 +306,7 @@ def test_a_trained_text_net_is_healthy():
         ]
     )
     model.compile(keras.optimizers.Adam(0.01), "binary_crossentropy")
+    model.optimizer.build(model.trainable_variables)  # else the first step makes its variables, and is traced twice
     x = np.concatenate([tokens[8:], empty])
     model.fit(x, np.concatenate([labels[8:], np.arange(20) % 2]), batch_size=32, epochs=8, verbose=0)
     vocabulary = ["[PAD]", "[UNK]", *(f"word{i}" for i in range(28))]
