@@ -90,9 +90,12 @@ def test_smoothed_gradients_are_those_of_the_smoothed_score(tmp_path):
     np.testing.assert_allclose(one["instanceOutputValue"], (x**3).sum() + y**2, rtol=1e-6)
     gap = total(one) - (one["instanceOutputValue"] - one["baselineOutputValue"])
     np.testing.assert_allclose(one["details"]["gap"], gap, rtol=1e-3)
-    # one example has the same numbers in any company, and again
-    two = found.explain([{"x": [0.3, 0.1], "y": [1.0]}, instance], details=True)
-    np.testing.assert_allclose(attributions(two)[1][0]["featureAttributions"]["x"], one["featureAttributions"]["x"], rtol=1e-5)
+    # one example has the same numbers in any company, and again: of few samples, each of which is drawn by itself
+    few = {"integratedGradientsAttribution": {"stepCount": 2, "smoothGradConfig": smooth | {"noisySampleCount": 3}}}
+    found = explainer(tmp_path / "cubes", few, metadata)
+    alone, two = found.explain([instance]), found.explain([{"x": [0.3, 0.1], "y": [1.0]}, instance])
+    (one,), (same,) = attributions(alone)[0], attributions(two)[1]
+    np.testing.assert_allclose(same["featureAttributions"]["x"], one["featureAttributions"]["x"], rtol=1e-5)
 
 
 def test_noise_moves_both_ends_of_the_path(tmp_path):
