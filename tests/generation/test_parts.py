@@ -13,7 +13,7 @@ from tf_attrib.generation.parts import offsets
 
 from ..conftest import assert_refused
 from ..helpers.small_gpt import WORDS, ids_of, small_gpt
-from ..helpers.small_gpt import attributor_of as attributor
+from ..helpers.small_gpt import lean as attributor
 
 PROMPT, NEXT = ids_of(8), ids_of(3, seed=1)
 PARTS = {"question": (1, 3), "one": (3, 5), "two": (5, 8)}

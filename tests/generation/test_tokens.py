@@ -11,8 +11,8 @@ from tf_attrib.engine.fetching import Fetching
 from tf_attrib.engine.program import Program
 
 from ..conftest import assert_refused
-from ..helpers.small_gpt import LENGTH, WORDS, from_embeddings, ids_of, small_gpt
-from ..helpers.small_gpt import attributor_of as attributor
+from ..helpers.small_gpt import LENGTH, WORDS, attributor_of, from_embeddings, ids_of, small_gpt
+from ..helpers.small_gpt import lean as attributor
 
 NAMES = ["<s>", *(f"word{i}" for i in range(1, WORDS))]
 PROMPT, NEXT = ids_of(6), ids_of(4, seed=1)
@@ -37,15 +37,15 @@ def integral(model, ids, score, moves=True, steps=1000):
 
 
 def test_the_layers_are_the_model():
-    model = small_gpt()
-    embedded = model.get_layer("tokens")(PROMPT[None])
-    np.testing.assert_allclose(from_embeddings(model, embedded), model(PROMPT[None]), atol=1e-5)
+    for model in (small_gpt(), small_gpt(dense=False)):
+        embedded = model.get_layer("tokens")(PROMPT[None])
+        np.testing.assert_allclose(from_embeddings(model, embedded), model(PROMPT[None]), atol=1e-5)
 
 
 # by one unit tokens are weighed with attention, by the others they are scored alone: the unit is of the head
 @pytest.mark.parametrize(("of", "net"), [("log_probability", {}), ("logits", {"blocks": 0}), ("probability", {"blocks": 0})])
 def test_each_token_has_the_integral_that_is_written_out(of, net):
-    one = attributor(**net)
+    one = attributor_of(**net) if of == "log_probability" else attributor(**net)
     model = one.model
     whole = np.concatenate([PROMPT, NEXT])
     found = ta.attribute_generation(one, PROMPT, NEXT, of=of, method=EXACT)

@@ -15,7 +15,7 @@ IDS = np.stack([ids_of(6), ids_of(6, seed=1)])
 
 @pytest.fixture(scope="module")
 def model():
-    return small_gpt(blocks=1)
+    return small_gpt(dense=False)
 
 
 @pytest.mark.parametrize(
