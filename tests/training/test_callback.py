@@ -89,7 +89,7 @@ def test_epochs_before_the_first_validation_do_not_count(noted):
 # files
 
 
-def test_each_evaluation_is_saved(tmp_path):
+def test_each_evaluation_is_saved_and_nothing_is_overwritten(tmp_path):
     callback, model = Noted((X[:2], Y[:2]), save_dir=tmp_path / "saved"), make()
     model.fit(X, Y, epochs=1, verbose=0, callbacks=[callback])
     model.evaluate(X, Y, verbose=0, callbacks=[callback])
@@ -98,13 +98,11 @@ def test_each_evaluation_is_saved(tmp_path):
     assert files == sorted(f"{name}{end}" for name in names for end in (".npz", "-sample-0.png", "-sample-1.png"))
     loaded = ta.load(tmp_path / "saved" / "iteration-000001.npz")
     np.testing.assert_array_equal(loaded.attributions, callback.results.attributions)
-
-
-def test_nothing_that_was_saved_is_overwritten(tmp_path):
-    callback, model = Noted(X[:1], tmp_path / "logs", save_dir=tmp_path / "saved"), make()
-    for _ in range(2):
-        model.fit(X, Y, epochs=1, verbose=0, callbacks=[callback])
-    assert sorted(path.name for path in (tmp_path / "saved").glob("*.npz")) == ["epoch-000000.npz", "epoch-000000_2.npz"]
+    before = (tmp_path / "saved" / "epoch-000000.npz").read_bytes()
+    model.fit(X, Y, epochs=1, verbose=0, callbacks=[callback])
+    found = sorted(path.name for path in (tmp_path / "saved").glob("epoch-*.npz"))
+    assert found == ["epoch-000000.npz", "epoch-000000_2.npz"]
+    assert (tmp_path / "saved" / "epoch-000000.npz").read_bytes() == before
 
 
 def test_logs_that_were_cleared_are_begun_anew(tmp_path):
@@ -298,7 +296,7 @@ def test_a_full_disk_stops_the_training_only_if_asked_to(on_error, monkeypatch, 
 def test_scores_that_are_not_numbers_are_told(on_error, tmp_path):
     model = make()
     model.get_layer("head").bias.assign([np.nan, 0, 0])
-    callback = Noted(X[:3], tmp_path, target=0, on_error=on_error)
+    callback = Noted(X[:3], tmp_path if on_error == "warn" else None, target=0, on_error=on_error)
     evaluate = lambda: model.evaluate(X, Y, verbose=0, callbacks=[callback])  # noqa: E731
     if on_error == "raise":
         assert_refused(evaluate, "NaN", "0, 1, 2")
