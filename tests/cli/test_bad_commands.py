@@ -26,8 +26,8 @@ def folder(kit, tmp_path_factory):
     np.savez(place / "two.npz", a=np.ones((2, 4)), b=np.ones((2, 2)))
     Image.new("L", (6, 6)).save(place / "small.png")
     Image.new("L", (9, 9)).save(place / "large.png")
-    Image.new("1", (20_000, 20_000)).save(place / "huge.png")
-    Image.new("1", (12_000, 12_000)).save(place / "big.png")
+    Image.new("1", (20_000, 20_000)).save(place / "huge.png", compress_level=1)
+    Image.new("1", (12_000, 12_000)).save(place / "big.png", compress_level=1)
     texts = {
         "ids.jsonl": "[1, 2, 3]\n[4, 5]\n",
         "long.jsonl": f"{[1] * 9}\n",

@@ -17,8 +17,10 @@ from .test_cli import fails
 WORDS = ["[pad]", "the", "cat", "dog", "sat", "ran", "."]
 
 
-@pytest.fixture
-def model(tmp_path):
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    """The folder of a saved model and its vocabulary, in which nobody writes."""
+    tmp_path = tmp_path_factory.mktemp("model")
     keras.utils.set_random_seed(2)
     ids = keras.Input((None,), dtype="int32")
     wide = keras.initializers.RandomNormal(stddev=1.0, seed=1)
@@ -32,17 +34,17 @@ def command(model, *more):
     return ["generate", str(model / "model.keras"), "--tokens", str(model / "words.txt"), "--prompt", "the cat sat", *more]
 
 
-def test_what_is_written_is_explained_and_stored(model, capsys):
-    out = ["--html", str(model / "a.html"), "--picture", str(model / "a.png"), "--save", str(model / "a.npz")]
+def test_what_is_written_is_explained_and_stored(model, tmp_path, capsys):
+    out = ["--html", str(tmp_path / "a.html"), "--picture", str(tmp_path / "a.png"), "--save", str(tmp_path / "a.npz")]
     assert main(command(model, "--max-length", "6", *out)) == 0
     said = capsys.readouterr().out
     expected = ta.attribute_generation(model / "model.keras", "the cat sat", max_length=6, tokenizer=WORDS)
     assert all(f"  {row} p = " in said for row in expected.rows)
-    np.testing.assert_allclose(ta.load(model / "a.npz").attributions, expected.attributions, atol=1e-6)
-    assert ">cat</span>" in (model / "a.html").read_text()
-    assert (model / "a.png").read_bytes().startswith(b"\x89PNG")
+    np.testing.assert_allclose(ta.load(tmp_path / "a.npz").attributions, expected.attributions, atol=1e-6)
+    assert ">cat</span>" in (tmp_path / "a.html").read_text()
+    assert (tmp_path / "a.png").read_bytes().startswith(b"\x89PNG")
     assert "--force" in fails(capsys, *command(model, *out))
-    assert main(command(model, *out, "--force", "--continuation", "ran .")) == 0
+    assert main(command(model, *out, "--force", "--continuation", "ran .", "--method", "gradient_times_input")) == 0
 
 
 def test_options_reach_the_call(model, capsys):
@@ -54,10 +56,11 @@ def test_options_reach_the_call(model, capsys):
     parts = ["--segments", "cat", "--method", "shapley_sampling", "--absent", "0"]
     assert main(command(model, "--continuation", "ran .", *parts)) == 0
     assert "1: the" in capsys.readouterr().out
-    ids = ["generate", str(model / "model.keras"), "--prompt", "1,2,4", "--continuation", "5,6"]
+    ids = ["generate", str(model / "model.keras"), "--prompt", "1,2,4", "--continuation", "5,6", "--method", "ablation"]
     assert main(ids) == 0
     assert "5 p = " in capsys.readouterr().out
-    assert main(["generate", str(model / "model.keras"), "--prompt", "1,", "--continuation", "5,"]) == 0
+    one = ["--prompt", "1,", "--continuation", "5,", "--method", "gradient_times_input"]
+    assert main(["generate", str(model / "model.keras"), *one]) == 0
     assert "5 p = " in capsys.readouterr().out
     # behind a text a number is text, too
     assert "'1,000' is no word" in fails(capsys, *command(model, "--continuation", "1,000"))

@@ -9,7 +9,7 @@ import tf_attrib as ta
 from tf_attrib.cli import main
 from tf_attrib.result.joined import joined
 
-from ..conftest import make_cnn, make_mlp
+from ..conftest import make_mlp, make_plain_cnn
 from .test_cli import fails
 
 X = np.random.default_rng(0).normal(size=(30, 5)).astype("float32")
@@ -69,7 +69,7 @@ def test_rows_that_failed_are_listed(files, capsys):
 
 
 def test_images_are_resized_and_their_folders_are_labels(tmp_path, capsys):
-    make_cnn().save(tmp_path / "cnn.keras")
+    make_plain_cnn().save(tmp_path / "cnn.keras")
     for name in ("a", "b"):
         (tmp_path / "photos" / name).mkdir(parents=True)
         Image.new("L", (16, 16), 99).save(tmp_path / "photos" / name / "x.png")

@@ -179,7 +179,7 @@ def test_no_more_than_a_batch_is_held():
         return high
 
     peak(2)
-    assert peak(60) < peak(6) + 3e6  # 16 × 2000 units in float64 are 0.26 MB a batch and point
+    assert peak(30) < peak(6) + 3e6  # 16 × 2000 units in float64 are 0.26 MB a batch and point
 
 
 def test_what_cannot_be_done_is_refused(cnn, of_cnn, images):

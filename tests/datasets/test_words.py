@@ -246,13 +246,9 @@ def test_rules_of_a_question_classifier(question_model):
     texts, labels = questions()
     ids = np.array([[WORDS.index(word) for word in row] for row in texts])
     attributor = ta.Attributor(question_model)
-    predicted = question_model.predict(ids, verbose=0).argmax(1)
-    np.testing.assert_array_equal(predicted, labels)
-
-    def results():
-        return (attributor.attribute(ids[i : i + 50], verbose=0) for i in range(0, 240, 50))
-
-    found = ta.summarise(results(), tokens=WORDS, classes=["other", "number", "person"])
+    np.testing.assert_array_equal(np.argmax(question_model(ids), 1), labels)
+    results = [attributor.attribute(ids[i : i + 50], verbose=0) for i in range(0, 240, 50)]
+    found = ta.summarise(iter(results), tokens=WORDS, classes=["other", "number", "person"])
     rules = {(rule.phrase, rule.target): rule for rule in found.rules}
     rule = rules["how many", 1]
     assert (rule.hits, rule.support, rule.precision, rule.class_share) == (60, 60, 1.0, 0.25)
@@ -262,11 +258,11 @@ def test_rules_of_a_question_classifier(question_model):
     assert "model's predictions" in rule.measured_on
     assert 'if "how many" occurs -> number: precision 1.00 [0.94, 1.00], 60 of 60 (class share 0.25)' in repr(found)
     assert found.trigger_words[0].word in ("how", "many", "who")
-    loose = ta.summarise(results(), tokens=WORDS, min_precision=0.4)
+    loose = ta.summarise(iter(results), tokens=WORDS, min_precision=0.4)
     assert ("how", 1) in {(rule.phrase, rule.target) for rule in loose.rules}
-    single = ta.summarise(results(), tokens=WORDS, phrase_length=1)
+    single = ta.summarise(iter(results), tokens=WORDS, phrase_length=1)
     assert not any(" " in rule.phrase for rule in single.rules)
-    assert "how many" not in {rule.phrase for rule in ta.summarise(results(), tokens=WORDS, min_support=61).rules}
+    assert "how many" not in {rule.phrase for rule in ta.summarise(iter(results), tokens=WORDS, min_support=61).rules}
 
 
 def test_precision_is_measured_on_labels_where_they_are_given(question_model):

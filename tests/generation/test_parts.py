@@ -1,5 +1,6 @@
 """Attribution to parts of a prompt: sums of gradients, and games in which parts are left out, against all their coalitions."""
 
+import functools
 import itertools
 import math
 
@@ -12,7 +13,7 @@ from tf_attrib.generation.parts import offsets
 
 from ..conftest import assert_refused
 from ..helpers.small_gpt import WORDS, ids_of, small_gpt
-from ..helpers.small_gpt import attributor_of as attributor
+from ..helpers.small_gpt import lean as attributor
 
 PROMPT, NEXT = ids_of(8), ids_of(3, seed=1)
 PARTS = {"question": (1, 3), "one": (3, 5), "two": (5, 8)}
@@ -26,12 +27,17 @@ def score(ids, start=None):
     return logs[np.arange(len(ids) - 1, len(whole) - 1), NEXT]
 
 
-def without(parts, absent=None):
-    """The scores where these parts are left out."""
+@functools.cache
+def left_out(parts, absent):
     gone = np.zeros(len(PROMPT), bool)
     for name in parts:
         gone[slice(*PARTS[name])] = True
     return score(PROMPT[~gone] if absent is None else np.where(gone, absent, PROMPT).astype("int32"))
+
+
+def without(parts, absent=None):
+    """The scores where these parts are left out; a model is called once for each coalition, however often that is met."""
+    return left_out(frozenset(parts), absent)
 
 
 @pytest.mark.parametrize("absent", [None, 0])

@@ -11,8 +11,8 @@ from tf_attrib.engine.fetching import Fetching
 from tf_attrib.engine.program import Program
 
 from ..conftest import assert_refused
-from ..helpers.small_gpt import LENGTH, WORDS, from_embeddings, ids_of, small_gpt
-from ..helpers.small_gpt import attributor_of as attributor
+from ..helpers.small_gpt import LENGTH, WORDS, attributor_of, from_embeddings, ids_of, small_gpt
+from ..helpers.small_gpt import lean as attributor
 
 NAMES = ["<s>", *(f"word{i}" for i in range(1, WORDS))]
 PROMPT, NEXT = ids_of(6), ids_of(4, seed=1)
@@ -37,16 +37,18 @@ def integral(model, ids, score, moves=True, steps=1000):
 
 
 def test_the_layers_are_the_model():
-    model = small_gpt()
-    embedded = model.get_layer("tokens")(PROMPT[None])
-    np.testing.assert_allclose(from_embeddings(model, embedded), model(PROMPT[None]), atol=1e-5)
+    for model in (small_gpt(), small_gpt(dense=False)):
+        embedded = model.get_layer("tokens")(PROMPT[None])
+        np.testing.assert_allclose(from_embeddings(model, embedded), model(PROMPT[None]), atol=1e-5)
 
 
-@pytest.mark.parametrize("of", ["log_probability", pytest.param("logits", marks=pytest.mark.slow), "probability"])
-def test_each_token_has_the_integral_that_is_written_out(of):
-    model = attributor().model
+# by one unit tokens are weighed with attention, by the others they are scored alone: the unit is of the head
+@pytest.mark.parametrize(("of", "net"), [("log_probability", {}), ("logits", {"blocks": 0}), ("probability", {"blocks": 0})])
+def test_each_token_has_the_integral_that_is_written_out(of, net):
+    one = attributor_of(**net) if of == "log_probability" else attributor(**net)
+    model = one.model
     whole = np.concatenate([PROMPT, NEXT])
-    found = ta.attribute_generation(attributor(), PROMPT, NEXT, of=of, method=EXACT)
+    found = ta.attribute_generation(one, PROMPT, NEXT, of=of, method=EXACT)
     assert found.attributions.shape == (4, 10)
     quantity = {"log_probability": tf.nn.log_softmax, "logits": tf.identity, "probability": tf.nn.softmax}[of]
     for row in (0, 3):
@@ -60,10 +62,11 @@ def test_each_token_has_the_integral_that_is_written_out(of):
 
 def test_probabilities_are_those_of_the_tokens_that_stand_there():
     whole = np.concatenate([PROMPT, NEXT])
-    logs = log_probabilities(attributor().model, whole)
+    one = attributor(blocks=0)
+    logs = log_probabilities(one.model, whole)
     expected = np.exp(logs[np.arange(5, 9), NEXT])
     for of in ("log_probability", "logits"):
-        found = ta.attribute_generation(attributor(), PROMPT, NEXT, of=of, method="gradient_times_input")
+        found = ta.attribute_generation(one, PROMPT, NEXT, of=of, method="gradient_times_input")
         np.testing.assert_allclose(found.probabilities, expected, rtol=1e-4)
 
 
@@ -107,15 +110,14 @@ def test_some_tokens_are_explained_as_in_the_company_of_all():
 
 
 def test_one_token_rather_than_another_is_the_difference_of_both():
-    options = {"method": EXACT, "of": "logits"}
-    this, that = (ta.attribute_generation(attributor(), PROMPT, [token], **options) for token in (3, 4))
-    found = ta.attribute_generation(attributor(), PROMPT, [3], contrast=[4], **options)
+    this, that = (ta.attribute_generation(attributor(), PROMPT, [token], method=EXACT) for token in (3, 4))
+    found = ta.attribute_generation(attributor(), PROMPT, [3], contrast=[4], method=EXACT)
     np.testing.assert_allclose(found.attributions, this.attributions - that.attributions, atol=1e-4)
     np.testing.assert_allclose(found.scores, this.scores - that.scores, atol=1e-5)
-    # of log-probabilities the same: what both are normalised by cancels
-    logs = ta.attribute_generation(attributor(), PROMPT, [3], contrast=[4], method=EXACT)
-    np.testing.assert_allclose(logs.attributions, found.attributions, atol=1e-4)
-    assert found.rows == ("3 rather than 4",)
+    # of logits the same: what both are normalised by cancels
+    logits = ta.attribute_generation(attributor(), PROMPT, [3], contrast=[4], method=EXACT, of="logits")
+    np.testing.assert_allclose(logits.attributions, found.attributions, atol=1e-4)
+    assert found.rows == logits.rows == ("3 rather than 4",)
 
 
 def test_one_continuation_rather_than_another_is_explained_by_what_both_follow():
@@ -237,7 +239,17 @@ def test_a_sampler_of_ones_own_is_seeded():
     assert made[0].rows != made[2].rows
 
 
-@pytest.mark.parametrize("options", [{"masked": True}, {"head": "softmax", "blocks": 0}, {"length": LENGTH}], ids=str)
+# a mask and one length by one net: what is filled up is masked too
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"masked": True}, marks=pytest.mark.slow),
+        {"head": "softmax", "blocks": 0},
+        pytest.param({"length": LENGTH}, marks=pytest.mark.slow),
+        {"masked": True, "length": LENGTH},
+    ],
+    ids=str,
+)
 def test_models_that_take_a_mask_or_one_length_or_end_in_a_softmax_give_the_same(options):
     plain = {key: value for key, value in options.items() if key == "blocks"}
     expected = ta.attribute_generation(attributor(**plain), PROMPT, NEXT, method=EXACT)
@@ -246,9 +258,9 @@ def test_models_that_take_a_mask_or_one_length_or_end_in_a_softmax_give_the_same
 
 
 def test_a_function_will_do_as_a_model():
-    model = attributor().model
-    found = ta.attribute_generation(lambda ids: model(ids), PROMPT, NEXT, method="gradient_times_input")
-    expected = ta.attribute_generation(attributor(), PROMPT, NEXT, method="gradient_times_input")
+    one = attributor(blocks=0)
+    found = ta.attribute_generation(lambda ids: one.model(ids), PROMPT, NEXT, method="gradient_times_input")
+    expected = ta.attribute_generation(one, PROMPT, NEXT, method="gradient_times_input")
     np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-4)
 
 
@@ -274,7 +286,7 @@ def test_rows_that_are_attributed_in_turn_are_those_of_one_go(monkeypatch):
 def test_tokens_of_one_text_share_the_passes_that_score_it(monkeypatch, block):
     """However many are explained: the text and two with others behind a place of it, then both ends of all paths."""
     one, following = ta.Attributor(small_gpt(blocks=0), batch_size=block) if block else attributor(), ids_of(5, seed=4)
-    options = {"method": EXACT, "baselines": ta.token(2)}
+    options = {"method": ta.IntegratedGradients(n_steps=8), "baselines": ta.token(2)}
     ta.attribute_generation(one, PROMPT, following, **options)  # it is looked at whether rows share a block
     rows, values = [], Fetching._values
 

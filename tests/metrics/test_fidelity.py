@@ -1,6 +1,7 @@
 """Perturbation, insertion and deletion curves: by hand on linear models, against Quantus, and on every kind of unit."""
 
 import dataclasses
+import functools
 
 import keras
 import numpy as np
@@ -11,7 +12,7 @@ import tf_attrib as ta
 from tf_attrib.metrics.examples import case_of
 from tf_attrib.metrics.units import units_of
 
-from ..conftest import assert_refused, make_cnn, make_text
+from ..conftest import assert_refused, make_plain_cnn, make_text
 
 M = ta.metrics
 WEIGHTS = np.array([3.0, -2.0, 1.0, 0.5], "float32")
@@ -23,6 +24,7 @@ def linear():
     return ta.Attributor(lambda x: tf.linalg.matvec(x, WEIGHTS))
 
 
+@functools.cache
 def small_net(size=6):
     """Four inputs of a fixed net, whose metrics were also computed by other libraries, and its attributor.
 
@@ -251,7 +253,7 @@ def test_a_model_of_a_fixed_batch_and_one_that_is_exported(tmp_path, cnn, images
 
 
 def test_random_order_depends_on_the_seed_and_not_on_the_company(images):
-    attributor = ta.Attributor(make_cnn())
+    attributor = ta.Attributor(make_plain_cnn())
     first, again, other = (M.aopc(attributor, images, seed=seed).random for seed in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.allclose(first, other)
@@ -272,7 +274,7 @@ def test_ties_are_drawn_and_not_taken_from_the_corner(linear):
 def test_nothing_is_traced_twice_and_blocks_are_bounded(images, monkeypatch):
     from tf_attrib.engine.program import Program
 
-    attributor = ta.Attributor(make_cnn(), batch_size=8)
+    attributor = ta.Attributor(make_plain_cnn(), batch_size=8)
     sizes, traced = [], []
     original, call = Program.__init__, Program.__call__
     monkeypatch.setattr(Program, "__init__", lambda self, *a: (traced.append(1), original(self, *a))[1])

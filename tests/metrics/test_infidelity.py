@@ -11,7 +11,7 @@ from tf_attrib import extend
 from tf_attrib.metrics.intervals import mean_interval
 from tf_attrib.metrics.sparseness import gini
 
-from ..conftest import assert_refused, make_cnn, make_recurrent_text
+from ..conftest import assert_refused, make_plain_cnn, make_recurrent_text
 from .test_fidelity import WEIGHTS, X, small_net
 
 M = ta.metrics
@@ -22,6 +22,11 @@ PERTURBATIONS = np.random.default_rng(3).normal(0, 0.1, (50, 6)).round(2)
 @pytest.fixture(scope="module")
 def linear():
     return ta.Attributor(lambda x: tf.linalg.matvec(x, WEIGHTS) + 0.7)
+
+
+@pytest.fixture(scope="module")
+def pictures():
+    return ta.Attributor(make_plain_cnn())
 
 
 @pytest.fixture(scope="module")
@@ -80,8 +85,8 @@ def test_a_result_of_ones_own_is_a_slope_unless_it_says_otherwise(linear):
         (ta.Ablation(np.arange(64).reshape(8, 8) // 2), "32 groups for 64 features"),
     ],
 )
-def test_methods_that_say_nothing_of_a_feature_are_refused(cnn, images, method, words):
-    attributor = ta.Attributor(cnn)
+def test_methods_that_say_nothing_of_a_feature_are_refused(pictures, images, method, words):
+    attributor = pictures
     for given in (images, attributor.attribute(images, method=method, seed=1)):
         assert_refused(lambda given=given: M.infidelity(attributor, given, method=method, samples=3), "infidelity", words)
 
@@ -100,7 +105,7 @@ def test_conductance_at_a_layer_is_refused_and_influence_is_a_slope(cnn, images)
 
 
 def test_conductance_where_its_path_is_measures_as_integrated_gradients(ids):
-    for model, x in ((make_recurrent_text(), ids), (make_cnn(), np.ones((2, 8, 8, 1), "float32"))):
+    for model, x in ((make_recurrent_text(), ids), (make_plain_cnn(), np.ones((2, 8, 8, 1), "float32"))):
         attributor = ta.Attributor(model)
         steps = {"n_steps": 6}
         found = [
@@ -220,11 +225,11 @@ def test_of_a_linear_model_the_gradient_does_not_change(linear):
 def test_sensitivity_of_a_parabola(bent):
     """phi = 2x: it changes by 2 |y - x|, in one dimension by up to 2 r; relative to 2 |x|."""
     x = np.array([[0.5], [-2.0]], "float32")
-    found = M.max_sensitivity(bent, x, method="gradient", radius=0.1, samples=200, relative=False)
+    found = M.max_sensitivity(bent, x, method="gradient", radius=0.1, samples=100, relative=False)
     assert np.all((found.values > 0.195) & (found.values <= 0.2 + 1e-6))
-    relative = M.max_sensitivity(bent, x, method="gradient", radius=0.1, samples=200)
+    relative = M.max_sensitivity(bent, x, method="gradient", radius=0.1, samples=100)
     np.testing.assert_allclose(relative.values, found.values / [1, 4], rtol=1e-5)
-    more = M.max_sensitivity(bent, x, method="gradient", radius=0.2, samples=200)
+    more = M.max_sensitivity(bent, x, method="gradient", radius=0.2, samples=100)
     np.testing.assert_allclose(more.values, 2 * relative.values, rtol=1e-3)
 
 
@@ -369,5 +374,5 @@ def test_intervals_are_those_of_scipy():
 
 def test_intervals_hold_the_mean_as_often_as_they_say():
     rng = np.random.default_rng(4)
-    held = [low <= 0 <= high for low, high in (mean_interval(rng.normal(size=60), 0.9, seed)[1:] for seed in range(200))]
+    held = [low <= 0 <= high for low, high in (mean_interval(rng.normal(size=60), 0.9, seed)[1:] for seed in range(120))]
     assert 0.83 < np.mean(held) < 0.96

@@ -135,7 +135,7 @@ def test_layers_of_tf_keras_and_recurrent_ones(ids):
         [
             tf_keras.layers.Input((10,), dtype="int32"),
             tf_keras.layers.Embedding(30, 4, name="words"),
-            tf_keras.layers.Bidirectional(tf_keras.layers.GRU(3), name="both"),
+            tf_keras.layers.Bidirectional(tf_keras.layers.SimpleRNN(3), name="both"),
             tf_keras.layers.Dense(2, activation="softmax", name="head"),
         ]
     )

@@ -10,7 +10,7 @@ import pytest
 import tf_attrib as ta
 from tf_attrib.view.kinds import blocks
 
-from ..conftest import make_cnn, make_recurrent_text
+from ..conftest import make_plain_cnn, make_recurrent_text
 
 M = ta.metrics
 TYPED = ("kind", "steps", "place", "path_at", "baseline_is_zero", "taken_away")
@@ -43,7 +43,7 @@ def images():
 
 @pytest.fixture(scope="module")
 def attributor():
-    return ta.Attributor(make_cnn())
+    return ta.Attributor(make_plain_cnn())
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +121,7 @@ def test_what_each_method_gives(results):
 
 
 def test_path_and_place_of_a_layer(images):
-    attributor = ta.Attributor(make_cnn(), at="conv")
+    attributor = ta.Attributor(make_plain_cnn(), at="conv")
     result = attributor.attribute(images, 1, method=ta.Conductance(rule="midpoint", n_steps=4))
     assert (result.kind, result.place, result.path_at) == ("contribution", "layer", "inputs")
     here = attributor.attribute(images, 1, method=ta.Conductance(path="conv", rule="midpoint", n_steps=4))
@@ -182,7 +182,7 @@ def test_files_of_format_1_are_read(results, name, tmp_path):
 
 
 def test_a_layer_s_path_in_files_of_format_1(images, tmp_path):
-    result = ta.Attributor(make_cnn(), at="conv").attribute(images, 1, method=ta.Conductance(rule="midpoint", n_steps=4))
+    result = ta.Attributor(make_plain_cnn(), at="conv").attribute(images, 1, method=ta.Conductance(rule="midpoint", n_steps=4))
     path = result.save(tmp_path / "result.npz")
     as_format_1(path)
     assert ta.load(path).path_at == result.path_at == "inputs"

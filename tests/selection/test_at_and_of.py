@@ -154,6 +154,8 @@ def test_a_loss_from_logits(library, loss):
     assert result.unit == "probability"
     assert "compiled loss" in result.of
     np.testing.assert_allclose(result.scores, values.max(1), rtol=1e-5)
+    if library is not keras or loss not in ("SparseCategoricalCrossentropy", "BinaryCrossentropy"):
+        return  # what is before a head that was recognised does not depend on what it was recognised by
     logits = explained(model, "logits", 1)
     assert logits.unit == "logit"
     np.testing.assert_allclose(logits.scores, UNIT_Z[:, 0] if units == 1 else Z[:, 1], rtol=1e-4)

@@ -152,7 +152,7 @@ def test_a_number_that_is_also_binned():
 
 def test_a_mask_of_a_float_is_no_encoding():
     x = keras.Input((4, 2), name="x")
-    model = keras.Model(x, L.Dense(1)(L.LSTM(3)(L.Masking()(x))))
+    model = keras.Model(x, L.Dense(1)(L.SimpleRNN(3)(L.Masking()(x))))
     result = ta.Attributor(model).attribute(np.ones((2, 4, 2), "float32"))
     assert result.place == "inputs"
     assert result.columns == {}

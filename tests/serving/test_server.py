@@ -3,11 +3,12 @@
 import asyncio
 import concurrent.futures
 import http.client
+import io
 import json
+import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import threading
 import time
@@ -284,27 +285,47 @@ def test_errors_of_nobodys_foresight_tell_the_client_nothing(folder, monkeypatch
     assert found["error"]["status"] == "INTERNAL"
 
 
-def test_the_command_serves_until_it_is_interrupted(folder):
-    command = [sys.executable, "-m", "tf_attrib", "serve", str(folder), "--port", "0", "--details", "--tolerance", "0.02"]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    try:
-        said = ""
-        while "serving" not in said:
-            line = process.stdout.readline()
-            assert line, process.stderr.read()
-            said += line
-        assert "left out: 'plain': it has no explanation_metadata.json" in said
-        assert "note: " in said
-        host, port = said.rsplit("http://", 1)[1].partition("/")[0].split(":")
-        assert host == "127.0.0.1"
-        status, _, found = call((host, int(port)), "/v1/models/columns:explain", {"instances": INSTANCES})
-        assert status == 200
-        (one,) = found["explanations"][0]["attributions"]
-        assert one["details"]["method"] == "IntegratedGradients(tolerance=0.02)"
-        process.send_signal(signal.SIGINT)
-        assert process.wait(20) in (0, 130)
-    finally:
-        process.kill()
+class Said(io.StringIO):
+    """Standard output, of which another thread waits for a word."""
+
+    def __init__(self):
+        super().__init__()
+        self.there = threading.Event()
+
+    def write(self, text):
+        count = super().write(text)
+        if "Ctrl-C" in self.getvalue():
+            self.there.set()
+        return count
+
+
+def test_the_command_serves_until_it_is_interrupted(folder, monkeypatch, capsys):
+    """In the main thread of this process, as it has that of its own; the client is another thread, and types Ctrl-C."""
+    said, answers, ended = Said(), [], threading.Event()
+
+    def client():
+        try:
+            assert said.there.wait(60)
+            address = said.getvalue().rsplit("http://", 1)[1].partition("/")[0].split(":")
+            answers.append(call((address[0], int(address[1])), "/v1/models/columns:explain", {"instances": INSTANCES}))
+        finally:
+            if not ended.is_set():
+                os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr(sys, "stdout", said)
+    thread = threading.Thread(target=client)
+    thread.start()
+    code = main(["serve", str(folder), "--port", "0", "--details", "--tolerance", "0.02"])
+    ended.set()
+    thread.join(60)
+    assert code in (0, 130), capsys.readouterr().err
+    assert "left out: 'plain': it has no explanation_metadata.json" in said.getvalue()
+    assert "note: " in said.getvalue()
+    assert "at http://127.0.0.1:" in said.getvalue()
+    ((status, _, found),) = answers
+    assert status == 200
+    (one,) = found["explanations"][0]["attributions"]
+    assert one["details"]["method"] == "IntegratedGradients(tolerance=0.02)"
 
 
 def test_commands_that_cannot_serve(folder, tmp_path, capsys):

@@ -18,21 +18,31 @@ from ..helpers.callbacks import ONE_HOT_ALL, RNG, Noted, X, Y, make
 # when
 
 
-@pytest.mark.parametrize(
-    ("freq", "validates", "epochs"),
-    [(1, False, [0, 1, 2, 3, 4]), (2, True, [0, 2, 4]), (2, False, [0, 2, 4]), (7, True, [0])],
-)
-def test_it_fires_at_every_so_many_validations_or_epochs(freq, validates, epochs):
-    callback = Noted(X[:3], freq=freq)
-    make().fit(X, Y, validation_data=(X, Y) if validates else None, epochs=5, verbose=0, callbacks=[callback])
-    assert callback.steps == [(epoch, "attribution") for epoch in epochs]
+@pytest.fixture(scope="module")
+def noted():
+    """A callback for each frequency, which has seen the net already; whoever takes one clears what it noted before."""
+    return {freq: Noted(X[:3], freq=freq) for freq in (1, 2, 7)}
 
 
-def test_epochs_go_on_where_training_does():
-    callback, model = Noted(X[:3]), make()
-    model.fit(X, Y, epochs=2, verbose=0, callbacks=[callback])
-    model.fit(X, Y, epochs=4, initial_epoch=2, verbose=0, callbacks=[callback])
-    assert [step for step, _ in callback.steps] == [0, 1, 2, 3]
+def steps_of(noted, freqs, **options):
+    """The steps at which callbacks of these frequencies fired in one training that they share."""
+    callbacks = [noted[freq] for freq in freqs]
+    for callback in callbacks:
+        callback.noted.clear()
+    make().fit(X, Y, verbose=0, callbacks=callbacks, **options)
+    return [callback.steps for callback in callbacks]
+
+
+@pytest.mark.parametrize("validates", [True, False])
+def test_it_fires_at_every_so_many_validations_or_epochs(noted, validates):
+    found = steps_of(noted, (1, 2, 7), validation_data=(X, Y) if validates else None, epochs=5)
+    assert found == [[(epoch, "attribution") for epoch in epochs] for epochs in ([0, 1, 2, 3, 4], [0, 2, 4], [0])]
+
+
+def test_epochs_go_on_where_training_does(noted):
+    ((*first, _),) = steps_of(noted, (1,), epochs=3)
+    assert first == [(0, "attribution"), (1, "attribution")]
+    assert steps_of(noted, (1,), epochs=4, initial_epoch=2) == [[(2, "attribution"), (3, "attribution")]]
 
 
 def test_each_evaluation_outside_of_training_has_the_iterations_as_its_step():
@@ -71,16 +81,15 @@ def test_an_evaluation_inside_of_a_training_is_one_of_its_own():
     ]
 
 
-def test_epochs_before_the_first_validation_do_not_count():
-    callback = Noted(X[:3], freq=2)
-    make().fit(X, Y, validation_data=(X, Y), validation_freq=2, epochs=6, verbose=0, callbacks=[callback])
-    assert [step for step, _ in callback.steps] == [0, 1, 5]
+def test_epochs_before_the_first_validation_do_not_count(noted):
+    found = steps_of(noted, (2,), validation_data=(X, Y), validation_freq=2, epochs=6)
+    assert found == [[(step, "attribution") for step in (0, 1, 5)]]
 
 
 # files
 
 
-def test_each_evaluation_is_saved(tmp_path):
+def test_each_evaluation_is_saved_and_nothing_is_overwritten(tmp_path):
     callback, model = Noted((X[:2], Y[:2]), save_dir=tmp_path / "saved"), make()
     model.fit(X, Y, epochs=1, verbose=0, callbacks=[callback])
     model.evaluate(X, Y, verbose=0, callbacks=[callback])
@@ -89,13 +98,11 @@ def test_each_evaluation_is_saved(tmp_path):
     assert files == sorted(f"{name}{end}" for name in names for end in (".npz", "-sample-0.png", "-sample-1.png"))
     loaded = ta.load(tmp_path / "saved" / "iteration-000001.npz")
     np.testing.assert_array_equal(loaded.attributions, callback.results.attributions)
-
-
-def test_nothing_that_was_saved_is_overwritten(tmp_path):
-    callback, model = Noted(X[:1], tmp_path / "logs", save_dir=tmp_path / "saved"), make()
-    for _ in range(2):
-        model.fit(X, Y, epochs=1, verbose=0, callbacks=[callback])
-    assert sorted(path.name for path in (tmp_path / "saved").glob("*.npz")) == ["epoch-000000.npz", "epoch-000000_2.npz"]
+    before = (tmp_path / "saved" / "epoch-000000.npz").read_bytes()
+    model.fit(X, Y, epochs=1, verbose=0, callbacks=[callback])
+    found = sorted(path.name for path in (tmp_path / "saved").glob("epoch-*.npz"))
+    assert found == ["epoch-000000.npz", "epoch-000000_2.npz"]
+    assert (tmp_path / "saved" / "epoch-000000.npz").read_bytes() == before
 
 
 def test_logs_that_were_cleared_are_begun_anew(tmp_path):
@@ -112,21 +119,22 @@ def test_maps_of_a_convolution_are_drawn_and_volumes_are_logged_without_pictures
     model = keras.Sequential(
         [keras.Input((6, 6, 1)), layers.Conv2D(4, 3, name="conv"), layers.Flatten(), layers.Dense(3, "softmax")]
     )
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
     callback = Noted(images[:2], tmp_path / "maps", at="conv", on_error="raise", save_dir=tmp_path / "saved")
     model.evaluate(images, Y[:4], verbose=0, callbacks=[callback])
     assert callback.results.attributions.shape == (2, 4, 4, 4)
     assert len(list((tmp_path / "saved").glob("*.png"))) == 2
     volumes = RNG.uniform(size=(4, 3, 3, 3, 2)).astype("float32")
     model = keras.Sequential([keras.Input((3, 3, 3, 2)), layers.Flatten(), layers.Dense(3, "softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
     callback = Noted(volumes[:2], tmp_path / "volumes", "integrated_gradients", on_error="raise")
     with pytest.warns(RuntimeWarning, match="without pictures"):
         model.evaluate(volumes, Y[:4], verbose=0, callbacks=[callback])
     assert callback.scalars["attribution_vs_iterations/share_converged"] == 1
 
 
-def test_numbers_are_there_without_logs():
+def test_numbers_are_there_without_logs_and_nothing_is_drawn_for_them(monkeypatch):
+    monkeypatch.setattr(watch, "drawn", None)  # whoever calls it fails
     callback = Noted(X[:3])
     make().fit(X, Y, epochs=2, verbose=0, callbacks=[callback])
     assert -1 <= callback.scalars["attribution_drift/mean_cosine"] <= 1
@@ -151,6 +159,7 @@ def test_traces_are_kept_while_weights_change():
     counting = Counting()
     model = keras.Sequential([keras.Input((4,)), counting, layers.Dense(3, activation="softmax")])
     model.compile(keras.optimizers.Adam(0.1), "sparse_categorical_crossentropy")
+    model.optimizer.build(model.trainable_variables)  # whose own variables would have the first step traced twice
     callback, seen = Noted(X[:3], method="integrated_gradients"), []
     note = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: seen.append(len(counting.calls)))
     model.fit(X, Y, validation_data=(X, Y), epochs=4, verbose=0, callbacks=[callback, note])
@@ -163,11 +172,11 @@ def test_traces_are_kept_while_weights_change():
 
 def test_a_model_that_was_rebuilt_is_noticed():
     model = keras.Sequential([keras.Input((4,)), layers.Dense(3, activation="softmax", name="head")])
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)  # once, which is no time to be traced for
     callback = Noted(X[:3], target=0, method="gradient_times_input")
     model.evaluate(X, Y, verbose=0, callbacks=[callback])
     model.add(layers.Lambda(lambda p: p * p, name="squared"))
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
     model.evaluate(X, Y, verbose=0, callbacks=[callback])
     np.testing.assert_allclose(callback.results.scores, model(X[:3]).numpy()[:, 0], rtol=1e-5)
     other = make()
@@ -287,7 +296,7 @@ def test_a_full_disk_stops_the_training_only_if_asked_to(on_error, monkeypatch, 
 def test_scores_that_are_not_numbers_are_told(on_error, tmp_path):
     model = make()
     model.get_layer("head").bias.assign([np.nan, 0, 0])
-    callback = Noted(X[:3], tmp_path, target=0, on_error=on_error)
+    callback = Noted(X[:3], tmp_path if on_error == "warn" else None, target=0, on_error=on_error)
     evaluate = lambda: model.evaluate(X, Y, verbose=0, callbacks=[callback])  # noqa: E731
     if on_error == "raise":
         assert_refused(evaluate, "NaN", "0, 1, 2")

@@ -1,5 +1,6 @@
 """The callback and the training beside it: nothing of it changes, whatever library, compilation or strategy."""
 
+import contextlib
 import functools
 import importlib.util
 import json
@@ -51,7 +52,7 @@ def trained(of, callbacks, make=make, **compilation):
     """The weights, losses and metrics of a training, and a draw of each global generator after it."""
     of.utils.set_random_seed(11)
     model = make(of, **compilation)
-    history = model.fit(X, Y, validation_data=(X, Y), epochs=3, batch_size=16, verbose=0, callbacks=callbacks)
+    history = model.fit(X, Y, validation_data=(X, Y), epochs=2, batch_size=16, verbose=0, callbacks=callbacks)
     evaluated = model.evaluate(X, Y, verbose=0, callbacks=callbacks)
     draws = [random.random(), np.random.random(), float(tf.random.uniform([]))]  # noqa: NPY002 (what others may draw from)
     return [*model.get_weights(), *history.history.values(), evaluated, draws], model
@@ -73,6 +74,7 @@ def compare(name, compilation):
 
 def two_replicas():
     """Trains on two devices at once with the callback, and raises where its scores are not the model's."""
+    keras.utils.set_random_seed(11)
     with tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"]).scope():
         model = keras.Sequential([keras.Input((4,)), keras.layers.Dense(3, activation="softmax")])
         model.compile("sgd", "sparse_categorical_crossentropy")
@@ -88,7 +90,6 @@ ALIKE = {
     for compilation in ({}, {"jit_compile": True}, {"run_eagerly": True})
     if name == "keras" or importlib.util.find_spec("tf_keras")
 }
-USUAL = ["keras {}", "two replicas"]  # of tf_keras a model that its first batch builds does, below
 
 
 def in_a_process_of_its_own(names):
@@ -113,69 +114,71 @@ def tell(names):
     print(json.dumps(wrong))
 
 
-@pytest.fixture(scope="module")
-def usual():
-    return in_a_process_of_its_own(USUAL)
+def test_two_replicas_are_one_model():
+    assert in_a_process_of_its_own(["two replicas"]) == {"two replicas": ""}
 
 
-@pytest.mark.parametrize("name", USUAL)
-def test_training_is_the_same_to_the_last_bit_and_replicas_are_one_model(name, usual):
-    assert usual[name] == ""
-
-
+# with convolutions, and every way to compile; without, a model that its first batch builds is held to the last bit below
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [name for name in ALIKE if name not in USUAL])
+@pytest.mark.parametrize("name", ALIKE)
 def test_training_is_the_same_however_it_is_compiled(name):
     assert in_a_process_of_its_own([name]) == {name: ""}
 
 
-@pytest.mark.parametrize("name", ["keras", "tf_keras"])
-def test_other_callbacks_work_beside_it(name, tmp_path):
+# of tf_keras within a strategy, as it trains on several devices; of Keras two replicas above are one model, which is more
+@pytest.mark.parametrize(
+    ("name", "strategy"),
+    [
+        ("keras", contextlib.nullcontext),
+        ("tf_keras", lambda: tf.distribute.MirroredStrategy(["CPU:0"]).scope()),
+        pytest.param("keras", lambda: tf.distribute.MirroredStrategy(["CPU:0"]).scope(), marks=pytest.mark.slow),
+        pytest.param("tf_keras", contextlib.nullcontext, marks=pytest.mark.slow),
+    ],
+    ids=["keras", "tf_keras in a strategy", "keras in a strategy", "tf_keras"],
+)
+def test_other_callbacks_and_strategies_work_beside_it(name, strategy, tmp_path):
     of = library(name)
     pytest.importorskip("tensorboard")
+    with strategy():
+        model = make(of)
+        # without metrics: what makes variables of its own in the first step has it traced twice
+        model.compile(of.optimizers.Adam(0.01), "sparse_categorical_crossentropy")
+        model.optimizer.build(model.trainable_variables)
     callbacks = [
         of.callbacks.TensorBoard(tmp_path, histogram_freq=1),
-        ta.AttributionCallback(X[:2], tmp_path),
+        ta.AttributionCallback((X[:2], Y[:2]), tmp_path, on_error="raise"),
         of.callbacks.EarlyStopping("val_loss", patience=1),
         ta.AttributionCallback(X[:2], None, of="logits"),
         of.callbacks.ModelCheckpoint(str(tmp_path / "model.keras")),
     ]
-    trained(of, callbacks)
+    model.fit(X, Y, validation_data=(X, Y), epochs=2, batch_size=16, verbose=0, callbacks=callbacks)
     assert callbacks[1].results.unit == "probability"
+    np.testing.assert_allclose(callbacks[1].results.scores, model(X[:2]).numpy()[range(2), Y[:2]], rtol=1e-5)
     assert callbacks[3].results.unit == "logit"
     assert {"train", "validation", "attribution"} <= {path.name for path in tmp_path.iterdir()}
 
 
-# of Keras two replicas above are one model, which is more
-@pytest.mark.parametrize("name", [pytest.param("keras", marks=pytest.mark.slow), "tf_keras"])
-def test_a_distribution_strategy(name):
-    of = library(name)
-    strategy = tf.distribute.MirroredStrategy(["CPU:0"])
-    with strategy.scope():
-        model = make(of)
-    callback = ta.AttributionCallback((X[:4], Y[:4]), None, on_error="raise")
-    model.fit(X, Y, validation_data=(X, Y), epochs=2, batch_size=16, verbose=0, callbacks=[callback])
-    np.testing.assert_allclose(callback.results.scores, model(X[:4]).numpy()[range(4), Y[:4]], rtol=1e-5)
-
-
 def subclassed(of, **compilation):
     class Late(of.Model):
-        """Built by its first batch."""
+        """Built by its first batch, with everything that has a state of its own, and sums that no threads share."""
 
         def __init__(self):
             super().__init__()
-            self.flat, self.head = of.layers.Flatten(), of.layers.Dense(3, activation="softmax")
+            self.flat, self.norm = of.layers.Flatten(), of.layers.BatchNormalization()
+            self.drop, self.noise = of.layers.Dropout(0.4), of.layers.GaussianNoise(0.1)
+            self.head = of.layers.Dense(3, activation="softmax")
 
-        def call(self, x):
-            return self.head(self.flat(x))
+        def call(self, x, training=None):
+            x = self.norm(self.flat(x), training=training)
+            return self.head(self.noise(self.drop(x, training=training), training=training))
 
     model = Late()
-    model.compile("sgd", "sparse_categorical_crossentropy")
+    model.compile(of.optimizers.Adam(0.01), "sparse_categorical_crossentropy", metrics=["accuracy"], **compilation)
     return model
 
 
 @pytest.mark.parametrize("name", ["keras", "tf_keras"])
-def test_a_model_that_its_first_batch_builds(name):
+def test_a_model_that_its_first_batch_builds_is_trained_the_same_to_the_last_bit(name):
     of = library(name)
     callback = ta.AttributionCallback((X[:4], Y[:4]), None, on_error="raise")
     without, _ = trained(of, [], subclassed)
@@ -190,6 +193,6 @@ def test_what_does_not_fit_such_a_model_fails_in_its_first_batch(name):
     of, batches = library(name), []
     callback = ta.AttributionCallback(X[:4], None, target=7)
     note = of.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: batches.append(batch))
-    model = subclassed(of)
+    model = subclassed(of, run_eagerly=True)
     assert_refused(lambda: model.fit(X, Y, batch_size=8, verbose=0, callbacks=[callback, note]), "out of range")
     assert len(batches) <= 1

@@ -94,17 +94,20 @@ def test_integrated_gradients_are_those_of_attribute(columns):
 
 def shapley_by_hand(score, x, base, players):
     """The mean over all orders. Players: for each a list of (key, place)."""
+
+    @functools.cache
+    def value(there):
+        now = {key: value.copy() for key, value in base.items()}
+        for player in there:
+            for key, place in players[player]:
+                now[key][place] = x[key][place]
+        return score(now)
+
     found = np.zeros(len(players))
     orders = list(itertools.permutations(range(len(players))))
     for order in orders:
-        now = {key: value.copy() for key, value in base.items()}
-        before = score(now)
-        for player in order:
-            for key, place in players[player]:
-                now[key][place] = x[key][place]
-            after = score(now)
-            found[player] += (after - before) / len(orders)
-            before = after
+        for i, player in enumerate(order):
+            found[player] += (value(frozenset(order[: i + 1])) - value(frozenset(order[:i]))) / len(orders)
     return found
 
 

@@ -49,7 +49,7 @@ def seen(tmp_path, html, probe, policy=True, size="1000,800"):
         "--no-sandbox",
         "--disable-gpu",
         "--disable-background-networking",
-        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--user-data-dir={tmp_path.parent / 'chromium'}",
         f"--window-size={size}",
         "--virtual-time-budget=1000",
         "--dump-dom",

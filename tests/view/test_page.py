@@ -111,7 +111,7 @@ def test_a_script_as_a_token_is_shown_as_text_in_a_browser(tmp_path):
         "--no-sandbox",
         "--disable-gpu",
         "--disable-background-networking",
-        f"--user-data-dir={tmp_path / 'profile'}",
+        f"--user-data-dir={tmp_path.parent / 'chromium'}",
         "--dump-dom",
         path.as_uri(),
     ]

@@ -1,6 +1,7 @@
 """Pages with hostile names in them, as a browser shows them: no script runs. And terminals: no name acts on one."""
 
 import dataclasses
+import html
 import json
 import re
 import subprocess
@@ -55,28 +56,42 @@ def pages(text, folder):
     return sorted(folder.glob("*.html"))
 
 
+def in_a_browser(texts, folder):
+    """What a browser makes of each of these pages, in frames of one page that say nothing against scripts."""
+    frames = "".join(f'<iframe srcdoc="{html.escape(text)}"></iframe>' for text in texts)
+    made = "[...document.querySelectorAll('iframe')].map(frame => frame.contentDocument.documentElement.outerHTML)"
+    told = f"<script>onload = () => document.body.dataset.made = JSON.stringify({made})</script>"
+    path = folder / "frames.html"
+    path.write_text(f"<!doctype html><meta charset=utf-8>{told}<body>{frames}</body>", encoding="utf-8")
+    command = [
+        CHROMIUM,
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        f"--user-data-dir={folder.parent / 'chromium'}",
+        "--virtual-time-budget=1000",
+        "--dump-dom",
+        path.as_uri(),
+    ]
+    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    (found,) = re.findall(r'data-made="([^"]*)"', shown)
+    return json.loads(html.unescape(found))
+
+
+PROBE = "<script>document.body.dataset.ran = 'probe'; document.body.dataset.seen = document.body.innerText</script></body>"
+
+
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 @pytest.mark.filterwarnings("ignore")
 def test_pages_run_no_script_in_a_browser(text, tmp_path):
-    for path in pages(text, tmp_path):
-        # a page's own policy would stop scripts, too: without it, escaping alone must do
-        html = re.sub(r"<meta http-equiv=[^>]*>", "", path.read_text(encoding="utf-8"))
-        probe = (
-            "<script>document.body.dataset.ran = 'probe'; document.body.dataset.seen = document.body.innerText</script></body>"
-        )
-        path.write_text(html.replace("</body>", probe), encoding="utf-8")
-        command = [
-            CHROMIUM,
-            "--headless",
-            "--no-sandbox",
-            "--disable-gpu",
-            "--disable-background-networking",
-            f"--user-data-dir={tmp_path / 'profile'}",
-            "--virtual-time-budget=1000",
-            "--dump-dom",
-            path.as_uri(),
-        ]
-        shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    written = pages(text, tmp_path)
+    # a page's own policy would stop scripts, too: without it, escaping alone must do
+    texts = [re.sub(r"<meta http-equiv=[^>]*>", "", path.read_text(encoding="utf-8")) for path in written]
+    texts.append(f"<!doctype html><html><head></head><body>{ATTACKS[0]}</body></html>")  # where nothing is escaped
+    *shown_each, hacked = in_a_browser([one.replace("</body>", PROBE) for one in texts], tmp_path)
+    assert "<title>hacked" in hacked
+    for path, shown in zip(written, shown_each, strict=True):
         assert 'data-ran="probe"' in shown, path  # scripts do run in this browser
         assert "<title>hacked" not in shown, path
         (seen,) = re.findall(r'data-seen="([^"]*)"', shown)

@@ -72,8 +72,9 @@ class Misclassified:
 
     def save_html(self, path: str | Path, overwrite: bool = False) -> Path:
         """Writes the errors, side by side for both classes, as one HTML file that stands alone. Returns its path."""
-        from ..view.page import Section, write_page
+        from ..view.page import Section, check_free, write_page
 
+        check_free(path, overwrite)
         sections = [Section(title, blocks) for title, blocks in self._parts()]
         return write_page(path, TITLE, sections, self._introduction(), overwrite)
 

@@ -169,8 +169,9 @@ class RunComparison:
 
     def save_html(self, path: str | Path, overwrite: bool = False) -> Path:
         """Writes figure and tables as one HTML file that stands alone, whole or not at all. Returns its path."""
-        from ..view.page import Section, Table, write_page
+        from ..view.page import Section, Table, check_free, write_page
 
+        check_free(path, overwrite)
         sections = [Section("How alike they are", [self.plot()])]
         for title, rows in self._tables(3 * SHOWN):
             body = [[_shown(value) for value in row.values()] for row in rows]

@@ -178,9 +178,10 @@ class DataSummary:
 
     def save_html(self, path: str | Path, overwrite: bool = False) -> Path:
         """Writes figures, tables, rules and notes as one HTML file that stands alone, whole or not at all. Returns its path."""
-        from ..view.page import write_page
+        from ..view.page import check_free, write_page
         from .figures import sections
 
+        check_free(path, overwrite)
         introduction = [f"{self.subject}.", *(f"Note: {note}." for note in self.notes)]
         return write_page(path, "Attributions of a data set", sections(self), introduction, overwrite)
 

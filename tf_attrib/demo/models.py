@@ -70,6 +70,7 @@ def train(
     rate = keras.optimizers.schedules.CosineDecay(3e-3, epochs * math.ceil(len(inputs) / BATCH))
     adam = keras.optimizers.Adam(rate)  # pyright: ignore[reportArgumentType] (a schedule is a rate)
     model.compile(adam, "sparse_categorical_crossentropy")
+    adam.build(model.trainable_variables)  # else its variables are made in the first step, which is then traced twice
     report = (
         []
         if progress is None

@@ -44,9 +44,8 @@ class Row:
 
     def point(self) -> dict[Any, tf.Tensor]:
         """x' + alpha (x - x') by key, written so that alpha = 0 and 1 give x' and x to the last bit."""
-        return {
-            key: (1 - per_row(self.alpha, x)) * self.reference[key] + per_row(self.alpha, x) * x for key, x in self.x.items()
-        }
+        alphas = {key: per_row(self.alpha, x) for key, x in self.x.items()}
+        return {key: (1 - alphas[key]) * self.reference[key] + alphas[key] * x for key, x in self.x.items()}
 
 
 class RowFunction(Protocol):

@@ -185,7 +185,7 @@ def evaluated(
         values = cut(given | {"target": row.target} | ({} if scale is None else {SCALE: scale}))
         return [values[key] for key in beside], [values[key] for key in scaled]
 
-    values = function.whole_range(backward, tf.shape(row.target)[0])
+    values = function.whole_range(backward, row.target)
     return {
         key: tf.cast(value, function.dtype)
         for keys, part in zip((beside, scaled), values, strict=True)

@@ -141,8 +141,9 @@ class Comparison:
 
     def save_html(self, path: str | Path, overwrite: bool = False) -> Path:
         """Writes table and figures as one HTML file that stands alone, whole or not at all. Returns its path."""
-        from ..view.page import Section, Table, write_page
+        from ..view.page import Section, Table, check_free, write_page
 
+        check_free(path, overwrite)
         header, rows = self._cells()
         sections = [
             Section("Means", [Table(["method", *header[1:]], rows), *self._legend(), self.plot()]),

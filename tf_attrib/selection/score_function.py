@@ -200,7 +200,7 @@ class ScoreFunction:
             found = self._backward(fed(at, context) | {"target": target} | ({} if scale is None else {SCALE: scale}))
             return [found.pop("score")], list(found.values())
 
-        (score,), found = self.whole_range(backward, tf.shape(target)[0])
+        (score,), found = self.whole_range(backward, target)
         return score, {key: tf.cast(gradient, self.dtype) for key, gradient in zip(self.place.ports, found, strict=True)}
 
     def gradients_now(self, at: dict, context: dict, target: np.ndarray) -> dict[Any, np.ndarray]:
@@ -228,8 +228,12 @@ class ScoreFunction:
         return "float16" in self.formats
 
     def whole_range(self, backward: Callable, rows: tf.Tensor) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
-        """What `backward` gives (see `scaling.scaled`), where that is needed with a factor of the score, else with None."""
-        return scaled(backward, rows, self.dtype) if self.narrow else backward(None)
+        """What `backward` gives (see `scaling.scaled`), where that is needed with a factor of the score, else with None.
+
+        Args:
+            rows: anything with as many entries along its first axis.
+        """
+        return scaled(backward, tf.shape(rows)[0], self.dtype) if self.narrow else backward(None)
 
     def signature(self) -> list[tf.TensorSpec]:
         """What rows of the selected tensors, those beside them and targets look like."""

@@ -105,8 +105,11 @@ class Watch:
         names.check(session.shape(ready)[-1])
 
     def _draws(self, first: Attribution) -> bool:
-        """Whether results can be drawn, tried on the first sample; words that do not fit are an error."""
+        """Whether results can be drawn, tried on the first sample where there will be pictures; words that do not fit are an
+        error in any case."""
         tokens = None if self.plan.tokens is None else self.plan.tokens[:1]
+        if tokens is None and self.plan.events is None and self.plan.files is None:
+            return True
         try:
             list(drawn(first, None, self.plan.class_names, tokens))
         except AttributionError as error:

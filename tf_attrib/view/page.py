@@ -115,6 +115,18 @@ def page(title: str, sections: Sequence[Section], introduction: Sequence[str] = 
     return environment.from_string(TEMPLATE).render(title=title, sections=list(sections), introduction=list(introduction))
 
 
+def check_free(path: str | Path, overwrite: bool) -> Path:
+    """The path; asked for before figures are drawn, which takes seconds.
+
+    Raises:
+        AttributionError: the file exists and `overwrite` is False.
+    """
+    path = Path(path)
+    if path.exists() and not overwrite:
+        raise AttributionError(f"{path} exists: choose another name, or overwrite=True to replace it")
+    return path
+
+
 def write_page(
     path: str | Path, title: str, sections: Sequence[Section], introduction: Sequence[str] = (), overwrite: bool = False
 ) -> Path:
@@ -131,9 +143,7 @@ def write_page(
     Raises:
         AttributionError: where the file exists and `overwrite` is False.
     """
-    path = Path(path)
-    if path.exists() and not overwrite:
-        raise AttributionError(f"{path} exists: choose another name, or overwrite=True to replace it")
+    path = check_free(path, overwrite)
     text = page(title, sections, introduction)
     path.parent.mkdir(parents=True, exist_ok=True)
     return write_whole(path, lambda file: file.write(text.encode()))

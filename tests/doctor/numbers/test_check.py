@@ -11,7 +11,7 @@ from keras import layers
 import tf_attrib as ta
 from tf_attrib.doctor.numbers.hypotheses import ERRORS
 
-from ...conftest import assert_refused, spread
+from ...conftest import assert_refused, make_recurrent_text, spread
 
 BASELINE = np.full((6, 6, 3), 0.2, "float32")
 POINTS = 51
@@ -30,6 +30,7 @@ class Made:
                 layers.Dense(4, activation="softmax", kernel_initializer=spread()),
             ]
         )
+        self.slope = tf.function(self.taped, autograph=False)  # eager tapes take ten times as long
         self.x = np.random.default_rng(0).uniform(size=(8, 6, 6, 3)).astype("float32")
         self.target = self.model(self.x).numpy().argmax(1)
         self.scores, self.below = self.at(self.x), self.at(np.tile(BASELINE, (8, 1, 1, 1)))
@@ -44,11 +45,13 @@ class Made:
         return self.model(points).numpy()[np.arange(8), self.target]
 
     def gradient(self, points):
-        points = tf.constant(points, tf.float32)
+        return self.slope(tf.constant(points, tf.float32)).numpy()
+
+    def taped(self, points):
         with tf.GradientTape() as tape:
             tape.watch(points)
             scores = tf.gather(self.model(points, training=False), self.target, batch_dims=1)
-        return tape.gradient(scores, points).numpy()
+        return tape.gradient(scores, points)
 
     @functools.cached_property
     def loss(self):
@@ -97,8 +100,8 @@ def test_right_ones_pass_whatever_is_known(made, check):
         assert report["complete"].evidence["residuals"]["complete"] < 0.02
 
 
-def test_results_of_this_library_pass_as_they_are(made, cnn, images, text, ids):
-    for attributor, inputs in ((made.attributor, made.x), (ta.Attributor(cnn), images), (ta.Attributor(text), ids)):
+def test_results_of_this_library_pass_as_they_are(made, ids):
+    for attributor, inputs in ((made.attributor, made.x), (ta.Attributor(make_recurrent_text()), ids)):
         result = attributor.attribute(inputs)
         for report in (
             ta.check_attributions(result),

@@ -137,7 +137,7 @@ def multipliers(function: ScoreFunction, row: Row, rule: str) -> tuple[tf.Tensor
         runnable(list(ancestors([score, *slopes])), slopes)
         return [score], [port.from_graph(slope) for port, slope in zip(ports.values(), slopes, strict=True)]
 
-    (score,), slopes = function.whole_range(backward, tf.shape(row.target)[0])
+    (score,), slopes = function.whole_range(backward, row.target)
     return score, {key: tf.cast(slope, function.dtype) for key, slope in zip(ports, slopes, strict=True)}
 
 
