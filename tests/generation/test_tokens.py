@@ -158,11 +158,12 @@ def translator():
     tf.keras.utils.set_random_seed(0)
     vectors = tf.keras.initializers.RandomNormal(stddev=1.0, seed=1)
     names = [f"{side}_{what}" for side in ("encoder", "decoder") for what in ("token_ids", "padding_mask")]
-    read, there, written, _ = inputs = [tf.keras.Input((None,), dtype="int32", name=name) for name in names]
+    read, there, written, so_far = inputs = [tf.keras.Input((None,), dtype="int32", name=name) for name in names]
     mask = tf.keras.ops.cast(there, "float32")[..., None]
     source = tf.keras.layers.Embedding(WORDS, 6, name="read", embeddings_initializer=vectors)(read)
     source = tf.keras.ops.sum(source * mask, 1, keepdims=True) / tf.keras.ops.sum(mask, 1, keepdims=True)
     own = tf.keras.layers.Embedding(WORDS, 6, name="written", embeddings_initializer=vectors)(written)
+    own = own + 0 * tf.keras.ops.cast(so_far, "float32")[..., None]  # Keras before 3.11 takes no input that leads nowhere
     own = tf.keras.ops.cumsum(own, 1) / tf.keras.ops.cumsum(tf.keras.ops.ones_like(own), 1)
     hidden = tf.keras.ops.tanh(source) * tf.keras.ops.tanh(own) + own + source
     logits = tf.keras.layers.Dense(WORDS, kernel_initializer=vectors)(hidden)
