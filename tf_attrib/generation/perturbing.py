@@ -48,6 +48,11 @@ class Remaining:
     total: bool
 
     def __post_init__(self) -> None:
+        if not self.parts.names:
+            raise AttributionError(
+                "the prompt is one token, which stays where others are taken out: let another stand in its place, "
+                "absent=<token id>, or take a method of gradients, such as method='integrated_gradients'"
+            )
         if self.absent is None and not self.model.encodes and not (self._of_token() < 0).any():
             raise AttributionError(
                 "every token of the prompt is in a part, and where all are taken out nothing is left to be continued: "
