@@ -248,8 +248,8 @@ def test_what_does_not_fit_is_refused():
     assert_refused(call(method="ablation").__call__().total, "add up")
     assert_refused(call(segments=PARTS, method=ta.LIME(n_samples=3)), "n_samples")
     for method in ("ablation", "shapley_sampling"):
-        one = lambda method=method: ta.attribute_generation(attributor(), [1], NEXT, method=method)
-        assert_refused(one, "one token", "absent=", "integrated_gradients")
+        words = "one token", "absent=", "integrated_gradients"
+        assert_refused(lambda method=method: ta.attribute_generation(attributor(), [1], NEXT, method=method), *words)
 
 
 def test_scores_that_are_not_finite_are_refused_or_marked():
