@@ -100,7 +100,10 @@ def test_conductance_at_a_layer_is_refused_and_influence_is_a_slope(cnn, images)
 
 
 def test_conductance_where_its_path_is_measures_as_integrated_gradients(ids):
-    for model, x in ((make_recurrent_text(), ids), (make_cnn(), np.ones((2, 8, 8, 1), "float32"))):
+    for model, x in (
+        (make_recurrent_text(), ids),
+        (make_cnn(), np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype("float32")),
+    ):
         attributor = ta.Attributor(model)
         steps = {"n_steps": 6}
         found = [
@@ -165,6 +168,18 @@ def test_features_that_equal_their_baseline_are_left_out_and_said(bent):
     of_gradient = M.infidelity(bent, x, perturbation=np.ones((1, 4)), method="gradient")
     np.testing.assert_allclose(of_gradient.values, 16, rtol=1e-5)
     assert not of_gradient.notes
+
+
+def test_where_nothing_is_perturbed_nothing_is_measured(bent):
+    """0 would be perfect: of an example that is its baseline, and of inputs whose range sets the noise and is none."""
+    x, steps = np.array([[1.0, -2.0, 3.0], [0.0, 0.0, 0.0]], "float32"), ta.IntegratedGradients(n_steps=5)
+    for perturbation, method in ((None, steps), (M.Squares(2), steps), (M.Squares(2), "gradient")):
+        found = M.infidelity(bent, x, method=method, perturbation=perturbation, samples=3)
+        np.testing.assert_array_equal(np.isnan(found.values), [False, True])
+    constant = np.ones((2, 3), "float32")
+    for perturbation in (None, M.NoisyBaseline()):
+        assert_refused(lambda given=perturbation: M.infidelity(bent, constant, perturbation=given), "Gaussian(stddev)")
+    assert_refused(lambda: M.max_sensitivity(bent, constant, method="gradient"), "give radius=")
 
 
 def test_reduced_attributions_are_shared_out_equally():

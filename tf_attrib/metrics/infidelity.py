@@ -55,7 +55,8 @@ def infidelity(
         seed: of the perturbations, and of random baselines and methods.
 
     Returns:
-        A `Metric`: `values` (n,), in the square of the unit of the score.
+        A `Metric`: `values` (n,), in the square of the unit of the score; NaN where nothing could be perturbed,
+            as where all features equal their baseline.
 
     Raises:
         AttributionError: a result whose scores at the baseline are other than those of `baselines`; a method that is no slope
@@ -175,12 +176,13 @@ def infidelities(
     found = np.empty((len(slopes), len(case)))
     for example, rng in enumerate(case.generators(seed)):
         each = np.stack([slope.values[example] for slope in slopes], 1)
-        dots, drops = _compared(case, example, each, ~unknown[example], perturbation, samples, rng)
+        dots, drops, moved = _compared(case, example, each, ~unknown[example], perturbation, samples, rng)
         scale = np.ones(len(slopes))
         if normalise:
             square = (dots**2).sum(0)
             scale = np.divide((dots * drops[:, None]).sum(0), square, out=np.zeros(len(slopes)), where=square > 0)
-        found[:, example] = ((scale * dots - drops[:, None]) ** 2).mean(0)
+        # where nothing was moved nothing was measured, and 0 would be perfect
+        found[:, example] = ((scale * dots - drops[:, None]) ** 2).mean(0) if moved else np.nan
     share = unknown.mean()
     notes = (f"{share:.1%} of the features equal their baseline: they have no slope and were not perturbed",) if share else ()
     scaled = ", each attribution scaled to serve best" if normalise else ""
@@ -193,12 +195,13 @@ def infidelities(
 
 def _compared(
     case: Examples, example: int, slopes: np.ndarray, known: np.ndarray, perturbation, samples: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """I · phi (samples, methods), and F(x) - F(x - I) (samples,), of one example."""
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """I · phi (samples, methods), F(x) - F(x - I) (samples,), and whether any I was not 0, of one example."""
     x, dtype = case.flat[example], case.session.function.dtype.as_numpy_dtype
-    reference, dots, drops = case.mean_reference(np.array([example]))[0], [], []
+    reference, dots, drops, moved = case.mean_reference(np.array([example]))[0], [], [], False
     for drawn in perturbation.draw(case, example, reference, samples, rng):
         rows = (x - drawn * known).astype(dtype)
+        moved |= bool((rows != x).any())
         dots.append((x.astype(np.float64) - rows) @ slopes)  # what was subtracted in the dtype of the model
         drops.append(case.scores[example] - case.score(np.full(len(rows), example), lambda part, rows=rows: rows[part]))
-    return np.concatenate(dots), np.concatenate(drops)
+    return np.concatenate(dots), np.concatenate(drops), moved

@@ -62,6 +62,11 @@ def max_sensitivity(
     _check_movable(attributor, given)
     result = attributed(attributor, given, method, target, baselines, seed)
     radii = {key: _radius(value, radius) for key, value in arrays.items() if value.dtype.kind == "f"}
+    if not any(radii.values()):
+        raise AttributionError(
+            "these inputs have one value only, of whose range the default radius is 2%: nothing would be moved; give "
+            "radius=, in the unit of the inputs"
+        )
     norm = _norm(result.attributions)
     worst, case = np.zeros(len(result)), case_of(attributor, given, result.target, None, seed)
     generators = list(case.generators(seed))
