@@ -54,11 +54,28 @@ def test_what_a_method_is_in_decides_and_not_its_gap(linear, method):
 
 
 def test_the_effect_of_a_position_is_shared_out_to_its_channels():
-    """Two channels with w · x of 1 and 1: ablation gives each 2, and the slope of each is w."""
+    """Two channels with w · x of 1 and 1: ablation and windows of one position give each 2, and the slope of each is w."""
     attributor = ta.Attributor(lambda x: 2 * tf.reduce_sum(x, [1, 2]))
     x = np.repeat(np.arange(1.0, 5, dtype="float32")[None, :, None], 2, 2)
-    for result in (attributor.attribute(x, method="ablation"), attributor.attribute(x, method="ablation").sum(-1)):
-        np.testing.assert_allclose(M.infidelity(attributor, result, samples=20).values, 0, atol=1e-8)
+    for method in ("ablation", ta.Occlusion(1)):
+        whole = attributor.attribute(x, method=method)
+        for result in (whole, whole.sum(-1)):
+            np.testing.assert_allclose(M.infidelity(attributor, result, samples=20).values, 0, atol=1e-8)
+
+
+def test_the_effect_of_wide_windows_is_measured_but_for_its_scale():
+    """Every feature of a window has the whole of it: of equal ones four times what each is worth."""
+    attributor = ta.Attributor(lambda x: 2 * tf.reduce_sum(x, [1, 2]))
+    x, wide = np.ones((1, 4, 2), "float32"), ta.Occlusion(2, 2)
+    noise = M.Gaussian(0.1)
+    assert_refused(lambda: M.infidelity(attributor, x, method=wide, perturbation=noise), "whole windows", "normalise=True")
+    found = M.infidelity(attributor, x, method=wide, perturbation=noise, samples=20, normalise=True)
+    np.testing.assert_allclose(found.values, 0, atol=1e-8)
+    two = ta.Attributor(lambda both: tf.reduce_sum(both[0], 1) + tf.reduce_sum(both[1], 1))
+    for normalise in (True, False):
+        assert_refused(
+            lambda given=normalise: M.infidelity(two, [x[..., 0], x[..., 1]], method=wide, normalise=given), "several sizes"
+        )
 
 
 def test_a_result_of_ones_own_is_a_slope_unless_it_says_otherwise(linear):

@@ -60,7 +60,8 @@ def infidelity(
 
     Raises:
         AttributionError: a result whose scores at the baseline are other than those of `baselines`; a method that is no slope
-            and no contribution of a feature: Grad-CAM, squares (VarGrad), ablation of groups, conductance at a layer.
+            and no contribution of a feature: Grad-CAM, squares (VarGrad), ablation of groups, conductance at a layer; without
+            `normalise` occlusion by windows of several positions.
     """
     if not isinstance(result, Attribution):
         method = as_method(method)
@@ -68,7 +69,7 @@ def infidelity(
     found = attributed(attributor, result, method, target, baselines, seed)
     check_measurable(found)
     case = case_of(attributor, given_of(found), found.target, baselines, seed)
-    return infidelities(case, [Slope.of(found, case)], perturbation, samples, normalise, seed)[0]
+    return infidelities(case, [Slope.of(found, case, normalise)], perturbation, samples, normalise, seed)[0]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -80,7 +81,7 @@ class Slope:
     unknown: np.ndarray
 
     @classmethod
-    def of(cls, result: Attribution, case: Examples) -> "Slope":
+    def of(cls, result: Attribution, case: Examples, normalise: bool) -> "Slope":
         """That of a result: its attributions, or where these are in the unit of the score, divided by x - x'."""
         check_measurable(result)
         if of_raw_columns(result, case):
@@ -91,8 +92,8 @@ class Slope:
         values = relevance(result, case)
         if is_slope(result):
             return cls(result.method, values, np.zeros(values.shape, bool))
-        if result.taken_away in ("positions", "groups"):
-            values = _shared_out(result, values, case)
+        if result.taken_away:
+            values = _shared_out(result, values, case, normalise)
         x = case.flat.astype(np.float64)
         # gradient × input knows no other baseline than zeros, whatever the others are compared with
         difference = x if result.baseline_is_zero else x - case.mean_reference(np.arange(len(case)))
@@ -142,8 +143,20 @@ def check_measurable(result: Attribution) -> None:
         )
 
 
-def _shared_out(result: Attribution, values: np.ndarray, case: Examples) -> np.ndarray:
+def _shared_out(result: Attribution, values: np.ndarray, case: Examples, normalise: bool) -> np.ndarray:
     """Effects of groups, which every feature has in full, with an equal share for each feature."""
+    if result.taken_away == "windows":  # all of one size in one tensor, and so off by one factor
+        if normalise and len(case.x) == 1:
+            return values
+        raise AttributionError(
+            f"infidelity means nothing of {result.method} as it is: each feature has the effect of whole windows"
+            + (
+                ", which are of several sizes in several tensors"
+                if len(case.x) > 1
+                else ": normalise=True leaves its scale out"
+            )
+            + "; take window=1, 'ablation' or 'shapley_sampling', or leave this method or the metric out"
+        )
     if result.taken_away == "positions":  # with all their channels
         sizes = {key: np.full(x.shape, x.shape[-1] if x.ndim > 2 else 1) for key, x in case.x.items()}
         return values / joined(sizes)

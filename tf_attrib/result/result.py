@@ -102,7 +102,7 @@ class Result:
         place: what was selected: "inputs", "embeddings", "encoded" or "layer"; "" where it is not known.
         path_at: where path and baselines are, where that is not where the attributions are (`at`); "" elsewhere.
         baseline_is_zero: whether the baseline is zeros, or the method knows no other.
-        taken_away: of effects, what was taken away at once: "windows", "positions" (with all their channels) or "groups".
+        taken_away: of effects, what was taken away at once: wider "windows", "positions" (with their channels) or "groups".
         groups: (batch,) of int, how many groups each example has that were taken away one at a time.
         regions: (batch, *positions) of int, of which group or segment each position is, of methods that attribute to such.
         region_values: (batch, k), of regions that are ranked (XRAI) the mean attribution of their pixels, in `attribution_unit`
