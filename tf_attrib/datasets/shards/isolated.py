@@ -117,21 +117,11 @@ class Isolated:
             self._check_model(rows, failed)
             return self.nothing(rows, failed), np.arange(len(rows)), failed
         result, which = joined([one for _, one in done]), np.concatenate([part for part, _ in done])
-        self._check_columns(result)
         self._like, self._good = result, self._good or self._row(rows, int(done[0][0][0]))
         if result.position is not None:
             return result, self._places(readable, done), failed
         failed += _not_finite(result, readable[which])
         return self._spread(result, readable[which], failed, len(rows)), np.arange(len(rows)), failed
-
-    def _check_columns(self, result: Attribution) -> None:
-        """Raises where frames have other columns than those before, which stand side by side in one input."""
-        before = self._like
-        if before is not None and before.feature_names != result.feature_names:
-            raise AttributionError(
-                "batches of a frame must have the same columns in the same order, frame[columns]; got "
-                + " and then ".join(str(one.feature_names) for one in (before, result))
-            )
 
     def _try(self, rows: Rows, readable: np.ndarray) -> None:
         """Raises where none of some rows, evenly spread, can be attributed; those that are not finite do not count."""
