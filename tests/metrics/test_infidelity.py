@@ -282,6 +282,22 @@ def test_what_sensitivity_refuses(bent, words):
     assert_refused(lambda: M.max_sensitivity(bent, X, samples=0), "at least 1")
 
 
+def test_ids_that_come_as_floats_are_not_moved():
+    """As Keras takes them where no dtype is given: a cast would make another id of one that is moved."""
+    table = tf.constant(np.arange(20, dtype="float32")[:, None] ** 2)
+
+    def scored(x):
+        return tf.reduce_sum(tf.gather(table, tf.cast(x["ids"], tf.int32)), [1, 2]) * x["size"]
+
+    x = {"ids": np.array([[3, 19], [5, 0]], "float32"), "size": np.array([1, 2], "float32")}
+    as_given, whole = (
+        M.max_sensitivity(ta.Attributor(scored), given, method="gradient", radius=0.1)
+        for given in (x, x | {"ids": x["ids"].astype("int32")})
+    )
+    assert "'ids'" not in as_given.settings
+    np.testing.assert_allclose(as_given.values, whole.values)
+
+
 def test_the_class_explained_stays_that_of_the_input():
     """Near a border the class of a moved input is another; its attribution would jump."""
     kernel = np.array([[1.0, -1.0]], "float32")
