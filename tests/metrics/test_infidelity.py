@@ -154,7 +154,8 @@ def test_squares_lie_everywhere_and_have_their_side():
     found = M.infidelity(attributor, zero, perturbation=M.Squares(3), samples=300)
     np.testing.assert_allclose(found.values, (3 * 3 * 2) ** 2, rtol=1e-5)
     for corner in (ta.Attributor(lambda x: x[:, 0, 0, 0]), ta.Attributor(lambda x: x[:, 4, 5, 1])):
-        hits = M.infidelity(corner, zero[0], perturbation=M.Squares(3), samples=4000)
+        own = dataclasses.replace(zero, scores=np.ones(1))
+        hits = M.infidelity(corner, own, perturbation=M.Squares(3), samples=4000)
         assert abs(hits.values[0] - 1 / 12) < 0.02  # each corner is under one place of 3 × 4
 
 
@@ -211,6 +212,17 @@ def test_a_result_against_another_baseline_is_refused(bent):
     result = bent.attribute(X, baselines=ta.constant(0.5))
     assert_refused(lambda: M.infidelity(bent, result), "another baseline", "pass the baselines=")
     assert np.isfinite(M.infidelity(bent, result, baselines=ta.constant(0.5)).values).all()
+
+
+def test_a_result_of_another_output_or_of_other_inputs_is_refused():
+    """Logits are no probabilities, and zeros are the baseline of both."""
+    model = lambda x: tf.nn.softmax(x @ tf.constant([[1.0, 0.0], [0.0, 2.0]]))  # noqa: E731
+    attributor, x = ta.Attributor(model), np.array([[1.0, 3.0]], "float32")
+    for method in ("gradient", "gradient_times_input"):
+        logits = ta.Attributor(model, of="logits").attribute(x, 0, method=method)
+        assert_refused(lambda given=logits: M.infidelity(attributor, given), "another output", "probability at")
+    own = attributor.attribute(x, 0, method="gradient")
+    assert_refused(lambda: M.compare(attributor, 2 * x, {"own": own}, "deletion", random=False), "other examples")
 
 
 def test_neither_blocks_nor_company_change_the_draws(bent):

@@ -12,7 +12,7 @@ from ..common.errors import AttributionError
 from ..common.types import present
 from ..engine.method import Method
 from ..methods import as_method
-from .examples import Examples, attributed, case_of, given_of, is_slope, joined, of_raw_columns, relevance
+from .examples import Examples, attributed, case_of, check_scores, given_of, is_slope, joined, of_raw_columns, relevance
 from .metric import Metric
 from .perturbations import perturbation_of
 
@@ -84,6 +84,7 @@ class Slope:
     def of(cls, result: Attribution, case: Examples, normalise: bool) -> "Slope":
         """That of a result: its attributions, or where these are in the unit of the score, divided by x - x'."""
         check_measurable(result)
+        check_scores(result, case)
         if of_raw_columns(result, case):
             raise AttributionError(
                 f"infidelity perturbs what columns are encoded to, and {result.method} is of the columns as they are: leave "
