@@ -1,5 +1,7 @@
 """`ta.compare_runs`: against plain NumPy and SciPy on all attributions at once, by ids, beside what failed."""
 
+import functools
+
 import keras
 import numpy as np
 import pandas
@@ -120,6 +122,26 @@ def test_rows_of_other_data_are_matched_by_ids_of_their_own_alone(attributor, tm
     again = run("again", X, method="gradient")
     for one, other in ((a, a), (again, again), (shifted, run("two", X[::-1].copy(), ids=np.arange(1, 61)))):
         assert "matched by their number" not in repr(ta.compare_runs(one, other))
+
+
+def test_features_are_matched_by_their_names(tmp_path):
+    """Inputs, and columns that stand side by side, in another order are the same features; other ones are refused."""
+    x, frame = {"a": X[:8, :1], "b": X[:8, 1:2]}, pandas.DataFrame(X[:8, :2], columns=list("ab"))
+    by_key = ta.Attributor(lambda x: (x["a"] + 5 * x["b"])[:, 0])
+    first, second = (ta.Attributor(functools.partial(weighed, own)) for own in ([1.0, 5.0], [5.0, 1.0]))
+    data = [(by_key, x), (by_key, dict(reversed(x.items()))), (first, frame), (second, frame[["b", "a"]])]
+    runs = [ta.attribute_dataset(model, own, tmp_path / str(i), **FAST) for i, (model, own) in enumerate(data)]
+    for pair in (runs[:2], runs[2:]):
+        found = ta.compare_runs(*pair)
+        assert found.distance.max() < 1e-6
+        assert found.names == ("a", "b")
+        np.testing.assert_allclose(found.magnitudes[1], np.abs(X[:8, :2] * [1, 5]).mean(0), rtol=1e-5)
+    renamed = ta.attribute_dataset(first, frame.rename(columns={"a": "c"}), tmp_path / "renamed", **FAST)
+    assert_refused(lambda: ta.compare_runs(runs[2], renamed), "other columns", "'a' is in a alone, 'c' in b")
+
+
+def weighed(weights, x):
+    return keras.ops.sum(x * np.float32(weights), 1)
 
 
 def test_lengths_that_change_are_compared_by_example(tmp_path):

@@ -213,6 +213,18 @@ def test_several_tensors_are_side_by_side_or_one_is_chosen():
     assert_refused(lambda: ta.summarise(result, key="lift"), "'lift'", "'left'")
 
 
+def test_features_of_another_order_are_not_added_up_with_others():
+    """Tensors are known by their keys, whichever comes first; columns side by side must be the same."""
+    ones = np.ones((4, 2))
+    results = [
+        dataclasses.replace(result_of(np.zeros(4)), attributions={key: ones * size for key, size in sizes})
+        for sizes in ([("a", 1), ("b", 5)], [("b", 5), ("a", 1)])
+    ]
+    np.testing.assert_array_equal(ta.summarise(results).mean[0], [1, 1, 5, 5])
+    columns = [result_of(ones, place="inputs", feature_names={"": names}) for names in (("x", "y"), ("y", "x"))]
+    assert_refused(lambda: ta.summarise(columns), "same order", "'x', 'y', then 'y', 'x'")
+
+
 def test_gradients_are_per_unit_of_the_input():
     model = keras.Sequential([keras.Input((2,)), layers.Dense(1, name="out")])
     result = ta.Attributor(model).attribute(np.ones((4, 2), "float32"), method="gradient", verbose=0)

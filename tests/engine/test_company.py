@@ -64,6 +64,17 @@ def test_it_is_found_when_company_comes_and_the_doctor_still_sees_it():
     assert "depends_on_company" in {one.name for one in ta.diagnose(attributor, X).findings}
 
 
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_largest_value_of_the_batch_is_found_beside_rows_that_are_larger(count):
+    """Copies of a row have its own, and so has a row beside smaller ones, as on the path from zeros to it."""
+    by_largest = lambda x: tf.reduce_sum(tf.tanh(W * x / (1 + tf.reduce_max(tf.abs(x)))), 1)  # noqa: E731
+    x = X[np.argsort(np.abs(X).max(1))][-count:]  # the last is looked at
+    result = ta.Attributor(by_largest).attribute(x)
+    assert "depends on the others in its batch" in result.batch_dependence
+    alone = ta.Attributor(by_largest, batch_size=1).attribute(x)
+    np.testing.assert_allclose(result.attributions, alone.attributions, rtol=1e-4, atol=1e-5)
+
+
 def by_its_place(x):
     """A sign that is drawn by the row's place, always the same: what layers of augmentation become where they are exported."""
     signs = tf.sign(tf.random.stateless_uniform([tf.shape(x)[0], 1], seed=[3, 4], minval=-1))

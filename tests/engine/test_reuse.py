@@ -134,3 +134,27 @@ def test_of_ever_new_shapes_the_last_are_kept_and_nothing_is_traced_again(counte
             np.testing.assert_array_equal(attributor.attribute(batch).attributions, same)
             assert len(attributor._sessions) <= 3
     assert counted["traces"] == traces
+
+
+def test_a_model_that_was_changed_is_traced_again(counted):
+    """Other layers, activations and losses are the model's; new values of its weights are read without a trace."""
+    model, x = keras.Sequential([keras.Input((3,)), layers.Dense(2, name="out")]), np.ones((1, 3), "float32")
+    attributor = ta.Attributor(model)
+
+    def scores():
+        return attributor.attribute(x, 0, method="gradient").scores
+
+    def traced(change):
+        before = counted["traces"]
+        change()
+        np.testing.assert_allclose(scores(), model(x)[:, 0], rtol=1e-5)
+        return counted["traces"] - before
+
+    assert traced(lambda: None) == 0
+    assert traced(lambda: model.layers[0].kernel.assign(2 * model.layers[0].kernel)) == 0
+    assert traced(lambda: setattr(model.layers[0], "trainable", False)) == 0
+    assert traced(lambda: setattr(model.layers[0], "activation", keras.activations.exponential)) == 1
+    assert len(attributor._sessions) == 1
+    assert traced(lambda: model.add(layers.Dense(2))) == 1
+    model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    np.testing.assert_allclose(scores(), keras.ops.softmax(model(x))[:, 0], rtol=1e-5)

@@ -59,11 +59,28 @@ def test_what_a_method_is_in_decides_and_not_its_gap(linear, method):
 
 
 def test_the_effect_of_a_position_is_shared_out_to_its_channels():
-    """Two channels with w · x of 1 and 1: ablation gives each 2, and the slope of each is w."""
+    """Two channels with w · x of 1 and 1: ablation and windows of one position give each 2, and the slope of each is w."""
     attributor = ta.Attributor(lambda x: 2 * tf.reduce_sum(x, [1, 2]))
     x = np.repeat(np.arange(1.0, 5, dtype="float32")[None, :, None], 2, 2)
-    for result in (attributor.attribute(x, method="ablation"), attributor.attribute(x, method="ablation").sum(-1)):
-        np.testing.assert_allclose(M.infidelity(attributor, result, samples=20).values, 0, atol=1e-8)
+    for method in ("ablation", ta.Occlusion(1)):
+        whole = attributor.attribute(x, method=method)
+        for result in (whole, whole.sum(-1)):
+            np.testing.assert_allclose(M.infidelity(attributor, result, samples=20).values, 0, atol=1e-8)
+
+
+def test_the_effect_of_wide_windows_is_measured_but_for_its_scale():
+    """Every feature of a window has the whole of it: of equal ones four times what each is worth."""
+    attributor = ta.Attributor(lambda x: 2 * tf.reduce_sum(x, [1, 2]))
+    x, wide = np.ones((1, 4, 2), "float32"), ta.Occlusion(2, 2)
+    noise = M.Gaussian(0.1)
+    assert_refused(lambda: M.infidelity(attributor, x, method=wide, perturbation=noise), "whole windows", "normalise=True")
+    found = M.infidelity(attributor, x, method=wide, perturbation=noise, samples=20, normalise=True)
+    np.testing.assert_allclose(found.values, 0, atol=1e-8)
+    two = ta.Attributor(lambda both: tf.reduce_sum(both[0], 1) + tf.reduce_sum(both[1], 1))
+    for normalise in (True, False):
+        assert_refused(
+            lambda given=normalise: M.infidelity(two, [x[..., 0], x[..., 1]], method=wide, normalise=given), "several sizes"
+        )
 
 
 def test_a_result_of_ones_own_is_a_slope_unless_it_says_otherwise(linear):
@@ -105,7 +122,8 @@ def test_conductance_at_a_layer_is_refused_and_influence_is_a_slope(cnn, images)
 
 
 def test_conductance_where_its_path_is_measures_as_integrated_gradients(ids):
-    for model, x in ((make_recurrent_text(), ids), (make_plain_cnn(), np.ones((2, 8, 8, 1), "float32"))):
+    images = np.random.default_rng(0).normal(size=(2, 8, 8, 1)).astype("float32")
+    for model, x in ((make_recurrent_text(), ids), (make_plain_cnn(), images)):
         attributor = ta.Attributor(model)
         steps = {"n_steps": 6}
         found = [
@@ -139,7 +157,8 @@ def test_squares_lie_everywhere_and_have_their_side():
     found = M.infidelity(attributor, zero, perturbation=M.Squares(3), samples=300)
     np.testing.assert_allclose(found.values, (3 * 3 * 2) ** 2, rtol=1e-5)
     for corner in (ta.Attributor(lambda x: x[:, 0, 0, 0]), ta.Attributor(lambda x: x[:, 4, 5, 1])):
-        hits = M.infidelity(corner, zero[0], perturbation=M.Squares(3), samples=4000)
+        own = dataclasses.replace(zero, scores=np.ones(1))
+        hits = M.infidelity(corner, own, perturbation=M.Squares(3), samples=4000)
         assert abs(hits.values[0] - 1 / 12) < 0.02  # each corner is under one place of 3 × 4
 
 
@@ -172,6 +191,18 @@ def test_features_that_equal_their_baseline_are_left_out_and_said(bent):
     assert not of_gradient.notes
 
 
+def test_where_nothing_is_perturbed_nothing_is_measured(bent):
+    """0 would be perfect: of an example that is its baseline, and of inputs whose range sets the noise and is none."""
+    x, steps = np.array([[1.0, -2.0, 3.0], [0.0, 0.0, 0.0]], "float32"), ta.IntegratedGradients(n_steps=5)
+    for perturbation, method in ((None, steps), (M.Squares(2), steps), (M.Squares(2), "gradient")):
+        found = M.infidelity(bent, x, method=method, perturbation=perturbation, samples=3)
+        np.testing.assert_array_equal(np.isnan(found.values), [False, True])
+    constant = np.ones((2, 3), "float32")
+    for perturbation in (None, M.NoisyBaseline()):
+        assert_refused(lambda given=perturbation: M.infidelity(bent, constant, perturbation=given), "Gaussian(stddev)")
+    assert_refused(lambda: M.max_sensitivity(bent, constant, method="gradient"), "give radius=")
+
+
 def test_reduced_attributions_are_shared_out_equally():
     """Three channels with the same values: the sum over channels, a third for each, is the slope again."""
     attributor = ta.Attributor(lambda x: 2 * tf.reduce_sum(x, [1, 2]))
@@ -184,6 +215,17 @@ def test_a_result_against_another_baseline_is_refused(bent):
     result = bent.attribute(X, baselines=ta.constant(0.5))
     assert_refused(lambda: M.infidelity(bent, result), "another baseline", "pass the baselines=")
     assert np.isfinite(M.infidelity(bent, result, baselines=ta.constant(0.5)).values).all()
+
+
+def test_a_result_of_another_output_or_of_other_inputs_is_refused():
+    """Logits are no probabilities, and zeros are the baseline of both."""
+    model = lambda x: tf.nn.softmax(x @ tf.constant([[1.0, 0.0], [0.0, 2.0]]))  # noqa: E731
+    attributor, x = ta.Attributor(model), np.array([[1.0, 3.0]], "float32")
+    for method in ("gradient", "gradient_times_input"):
+        logits = ta.Attributor(model, of="logits").attribute(x, 0, method=method)
+        assert_refused(lambda given=logits: M.infidelity(attributor, given), "another output", "probability at")
+    own = attributor.attribute(x, 0, method="gradient")
+    assert_refused(lambda: M.compare(attributor, 2 * x, {"own": own}, "deletion", random=False), "other examples")
 
 
 def test_neither_blocks_nor_company_change_the_draws(bent):
@@ -253,6 +295,22 @@ def test_what_sensitivity_refuses(bent, words):
     assert_refused(lambda: M.max_sensitivity(bent, bent.attribute(X)), "result.inputs")
     assert_refused(lambda: M.max_sensitivity(bent, X, radius=-1), "above 0")
     assert_refused(lambda: M.max_sensitivity(bent, X, samples=0), "at least 1")
+
+
+def test_ids_that_come_as_floats_are_not_moved():
+    """As Keras takes them where no dtype is given: a cast would make another id of one that is moved."""
+    table = tf.constant(np.arange(20, dtype="float32")[:, None] ** 2)
+
+    def scored(x):
+        return tf.reduce_sum(tf.gather(table, tf.cast(x["ids"], tf.int32)), [1, 2]) * x["size"]
+
+    x = {"ids": np.array([[3, 19], [5, 0]], "float32"), "size": np.array([1, 2], "float32")}
+    as_given, whole = (
+        M.max_sensitivity(ta.Attributor(scored), given, method="gradient", radius=0.1)
+        for given in (x, x | {"ids": x["ids"].astype("int32")})
+    )
+    assert "'ids'" not in as_given.settings
+    np.testing.assert_allclose(as_given.values, whole.values)
 
 
 def test_the_class_explained_stays_that_of_the_input():

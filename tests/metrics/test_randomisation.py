@@ -122,6 +122,26 @@ def test_a_result_of_the_trained_model_is_used(deep, table):
     assert_refused(lambda: M.randomisation(attributor, result), "pass the method=")
 
 
+class Positions(keras.Model):
+    """A model with weights beside those of its layers."""
+
+    def __init__(self):
+        super().__init__(name="positions")
+        self.head = layers.Dense(3, name="head")
+        self.table = self.add_weight(shape=(9,), initializer="random_normal", name="table")
+
+    def call(self, x):
+        return self.head(x * self.table)
+
+
+def test_weights_of_a_model_s_own_are_shuffled_too():
+    model, x = Positions(), np.random.default_rng(0).normal(size=(2, 9)).astype("float32")
+    model(x)
+    found = M.randomisation(ta.Attributor(model), x, target=0, method="gradient", modes="independent")
+    assert found.layers == ("head", "positions")
+    assert (found.curves["independent"] < 0.99).all()
+
+
 def test_other_models_are_refused(table):
     attributor = ta.Attributor(lambda x: tf.reduce_sum(x**2, 1))
     assert_refused(lambda: M.randomisation(attributor, table), "Keras model")

@@ -19,7 +19,7 @@ METHODS = {
     "gradient_times_input": "gradient_times_input",
     "integrated_gradients": ta.IntegratedGradients(rule="midpoint", n_steps=8),
     "interior_gradients": ta.InteriorGradients(n_steps=8),
-    "occlusion": "occlusion",
+    "occlusion": ta.Occlusion(2),
     "ablation": "ablation",
     "groups": ta.Ablation(np.arange(64).reshape(8, 8)),
     "shapley_sampling": ta.ShapleySampling(max_evaluations=300),
@@ -91,7 +91,7 @@ def test_other_words_are_no_other_numbers(attributor, results, name):
     for what in before:
         np.testing.assert_equal(after[what], before[what], err_msg=what)
     assert isinstance(before["infidelity"], str) == (
-        name in ("interior_gradients", "vargrad", "grad_cam", "guided_grad_cam", "rise")
+        name in ("interior_gradients", "vargrad", "grad_cam", "guided_grad_cam", "rise", "occlusion")
     )
 
 

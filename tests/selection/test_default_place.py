@@ -1,5 +1,7 @@
 """Inputs without a gradient as what they become: bins, vocabularies, hashes and crossings, and what is left out."""
 
+import functools
+
 import keras
 import numpy as np
 import pytest
@@ -137,6 +139,22 @@ def test_a_column_that_is_embedded_encoded_and_compared():
     assert set(result.attributions) == {"words", "ids"}
     assert set(result.by_column) == {"ids"}
     np.testing.assert_allclose(result.gap, 0, atol=1e-5)
+
+
+def test_ids_that_are_numbers_too_are_said_to_be():
+    """What an id gives as a number stays as it is; a method without gradients takes the id itself away. A mask is no number."""
+    table = tf.constant([[0.0, 1.0], [2.0, 3.0], [4.0, 5.0]])
+
+    def scored(x, weight):
+        known = tf.cast(x["k"] > 0, tf.float32)
+        found = tf.reduce_sum(tf.gather(table, x["k"]) * known[:, None], 1)
+        return found + weight * tf.cast(x["k"], tf.float32) if weight else found
+
+    x = {"k": np.array([1, 2], "int32")}
+    both, alone = (ta.Attributor(functools.partial(scored, weight=weight)) for weight in (10.0, 0.0))
+    assert "'k' also reaches the output as a number" in repr(both.attribute(x))
+    assert "as a number" not in repr(alone.attribute(x))
+    np.testing.assert_allclose(both.attribute(x, method="occlusion").by_column["k"], [15, 29])
 
 
 def test_a_number_that_is_also_binned():

@@ -195,6 +195,21 @@ def test_a_frame_and_columns_within_a_dict():
 # everything that takes inputs
 
 
+def test_columns_of_two_tables_that_are_called_the_same_are_two():
+    """They were added up, and the value of the first stood beside the sum."""
+    frames = {name: pd.DataFrame({"age": [1.0, 2.0], "height": [3.0, 4.0]}, dtype="float32") for name in ("mother", "child")}
+    attributor = ta.Attributor(lambda x: tf.reduce_sum(x["mother"], 1) + 10 * x["child"][:, 0])
+    result = attributor.attribute(frames)
+    assert result.by_column.keys() == {"mother[age]", "mother[height]", "child[age]", "child[height]"}
+    np.testing.assert_allclose(result.by_column["child[age]"], [10, 20], rtol=1e-5)
+    np.testing.assert_allclose(result.to_dataframe()["mother[age]"], [1, 2], rtol=1e-5)
+    assert result.top(1)[0][0].name == "child[age]"
+    found = ta.feature_permutation(attributor, (frames, np.zeros(2)), seed=0)
+    assert found.names == tuple(result.by_column)
+    alone = attributor.attribute({"mother": frames["mother"], "child": frames["child"].to_numpy()})
+    assert "age" in alone.by_column
+
+
 def test_diagnose_compare_and_data_sets_take_frames(plain, by_name):
     shuffled = FRAME[COLUMNS[::-1]]
     for attributor, frame, baselines in ((plain, FRAME, shuffled.mean()), (by_name, ROWS, ta.dataset(ROWS))):

@@ -130,6 +130,9 @@ def test_likeness_has_its_known_values():
     one, other = made(values[:3], values[:3]), made(other[:3], other[:3])
     np.testing.assert_allclose(rank_correlation(one, other), [1, -1, np.nan], atol=1e-12)
     np.testing.assert_allclose(cosine(one, other), [100 / np.sqrt(30 * 354), -1, np.nan])
+    parts = {"a": values[:1], "b": -values[:1]}
+    turned = dict(reversed(parts.items()))  # keys in another order are the same tensors
+    np.testing.assert_allclose(cosine(ta.Attribution(parts, np.zeros(1)), ta.Attribution(turned, np.zeros(1))), 1)
     broken = made(np.array([[1.0, np.nan, 2.0, 3.0]]), values[:1])
     assert np.isnan([*rank_correlation(one[0], broken), *cosine(one[0], broken)]).all()
 

@@ -1,6 +1,7 @@
 """Images read from files, as arrays that a model takes."""
 
 import warnings
+from typing import Any
 
 import numpy as np
 
@@ -33,7 +34,7 @@ def read_image(
             warnings.simplefilter("ignore")
             wanted = None if height is None or width is None else (width, height)
             _check_size(path, image.size, wanted, resize)
-            image = image.convert("L" if channels == 1 else "RGBA" if channels == 4 else "RGB")  # decodes it
+            image = _decoded(image, "L" if channels == 1 else "RGBA" if channels == 4 else "RGB")
             if wanted is not None and image.size != wanted:
                 image = image.resize(wanted, Image.Resampling.BILINEAR)
             pixels = np.asarray(image, np.float32)
@@ -46,6 +47,15 @@ def read_image(
     low, high = value_range
     pixels = low + pixels / 255 * (high - low)
     return pixels[..., None] if pixels.ndim == 2 else pixels
+
+
+def _decoded(image: Any, mode: str) -> Any:
+    """An image in eight bits a channel; of sixteen, which a conversion would clip at 255, the upper ones."""
+    from PIL import Image
+
+    if image.mode.startswith("I"):
+        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
+    return image.convert(mode)
 
 
 def _check_size(path: str, size: tuple[int, int], wanted: tuple[int, int] | None, resize: bool) -> None:

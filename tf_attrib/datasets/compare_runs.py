@@ -11,6 +11,7 @@ from ..attribution import Attribution
 from ..common.checks import whole
 from ..common.errors import AttributionError
 from ..common.nested import flatten
+from ..result.reductions import named
 from ..result.similarity import cosine_of, rank_correlation_of
 from . import reading
 from .run_comparison import RunComparison
@@ -37,8 +38,9 @@ def compare_runs(
         found = ta.compare_runs("run-march/", "run-april/")
         found.save_html("drift.html")
 
-    Examples are matched by id. Where a prediction is explained and the model predicts another class, the two attributions are
-    of different scores: `changed` says where; `target=` explains one class in both runs.
+    Examples are matched by id, features by the names of inputs, columns and categories where both runs know these. Where a
+    prediction is explained and the model predicts another class, the two attributions are of different scores: `changed` says
+    where; `target=` explains one class in both runs.
 
     Args:
         a, b: what `ta.attribute_dataset` or `ta.open` gave, or folders.
@@ -51,7 +53,7 @@ def compare_runs(
 
     Raises:
         AttributionError: runs with no example in common, with these in another order, of other data in which several rows have
-            one id, or of attributions of other shapes or units.
+            one id, or of attributions of other shapes, units, columns or categories.
     """
     whole("sample", sample)
     runs = [one if isinstance(one, AttributionSet) else open_set(Path(one)) for one in (a, b)]
@@ -125,7 +127,7 @@ class _Found:
     def add(self, ids: np.ndarray, one: Attribution, other: Attribution) -> None:
         """Some examples, in both runs."""
         self._check_alike(one, other)
-        rows = [_flat(result) for result in (one, other)]
+        rows = [_flat(result, one) for result in (one, other)]
         finite = np.isfinite(rows[0]).all(1) & np.isfinite(rows[1]).all(1)
         self._left_out += int((~finite).sum())
         first, second = (values[finite] for values in rows)
@@ -219,10 +221,35 @@ def _subject(result: Attribution) -> str:
     return f"{result.of}, at {result.at}, by {result.method}"
 
 
-def _flat(result: Attribution) -> np.ndarray:
-    """(n, features) float64, over all tensors."""
-    leaves = [np.asarray(leaf, np.float64).reshape(len(result), -1) for leaf in flatten(result.attributions).values()]
-    return np.concatenate(leaves, 1)
+def _flat(result: Attribution, like: Attribution) -> np.ndarray:
+    """(n, features) float64, over all tensors, with the same feature at each place as `like`: a model that was trained again
+    may take its inputs, columns and categories in another order."""
+    leaves = flatten(result.attributions)
+    found = [_placed(np.asarray(leaves[key], np.float64), key, result, like) for key in flatten(like.attributions)]
+    return np.concatenate([leaf.reshape(len(result), -1) for leaf in found], 1)
+
+
+def _placed(leaf: np.ndarray, key: Any, result: Attribution, like: Attribution) -> np.ndarray:
+    """One tensor, the places of whose last axis are put into the order in which `like` names them, where both do.
+
+    Raises:
+        AttributionError: they name others.
+    """
+    for what, own, wanted in (
+        ("columns", result.names_of(key), like.names_of(key)),
+        ("categories", result.categories.get(named(key), ()), like.categories.get(named(key), ())),
+    ):
+        if not own or not wanted or own == wanted or leaf.shape[-1] != len(own):
+            continue
+        if sorted(own) != sorted(wanted):
+            one, other = (next(iter(sorted({*ones} - {*others})), None) for ones, others in ((wanted, own), (own, wanted)))
+            raise AttributionError(
+                f"the runs are of other {what}{'' if key is None else f' of {key!r}'}: {one!r} is in a alone, {other!r} in b; "
+                "compare sums over them, reduce='sum(-1)' of attribute_dataset"
+            )
+        place = {name: number for number, name in enumerate(own)}
+        leaf = leaf[..., [place[name] for name in wanted]]
+    return leaf
 
 
 def _classes(target: np.ndarray) -> np.ndarray:

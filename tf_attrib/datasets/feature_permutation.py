@@ -1,5 +1,6 @@
 """`feature_permutation`: how much worse a model gets on a data set when a column is shuffled among its examples."""
 
+import collections
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -160,6 +161,7 @@ def _features(inputs: Leaves, groups: Any, names: Names) -> Iterator[tuple[str, 
         names: of the columns of inputs that came as frames.
     """
     if groups is None:
+        known = collections.Counter(name for own in names.values() for name in own)
         for key, leaf in inputs.items():
             said = "input" if key is None else str(key)
             if leaf.ndim != 2 or leaf.shape[1] == 1:
@@ -167,7 +169,8 @@ def _features(inputs: Leaves, groups: Any, names: Names) -> Iterator[tuple[str, 
                 continue
             usual = [f"column {column}" if key is None else f"{key}[{column}]" for column in range(leaf.shape[1])]
             for column, own in enumerate(names.get(key, usual)):
-                yield own, {key: np.arange(leaf.shape[1]) == column}
+                # two tables may each have a column of that name
+                yield f"{said}[{own}]" if known[own] > 1 else own, {key: np.arange(leaf.shape[1]) == column}
         return
     made = grouped(groups, inputs)
     parts = [made["group", i] for i in range(len(inputs))]

@@ -108,6 +108,25 @@ def feature_names(batch: FeatureBatch, names: Sequence[str] | None) -> tuple[str
     return tuple(str(name) for name in names)
 
 
+def in_order(found: list, shapes: dict[Any, tuple[int, ...]] | None) -> list:
+    """The tensors in the order of the first result's, whose `shapes` by key are known: models may name them in another."""
+    keys = list(shapes or ())
+    return sorted(found, key=lambda block: keys.index(block.key)) if {block.key for block in found} == {*keys} else found
+
+
+def check_names(known: dict[str, dict[str, tuple[str, ...]]], result: Attribution) -> None:
+    """Raises where columns or categories of a result are not those of the first, which are noted in `known`."""
+    for field in ("feature_names", "categories"):
+        own, first = getattr(result, field), known.setdefault(field, getattr(result, field))
+        for key in own.keys() & first.keys():
+            if own[key] != first[key]:
+                one, other = (", ".join(map(repr, names[:8])) for names in (first[key], own[key]))
+                raise AttributionError(
+                    "results to be summed up must have the same columns and categories in the same order, frame[columns]; got "
+                    f"{one}, then {other}"
+                )
+
+
 class Vocabulary:
     """The words of each position: of the results, of a list by token id, or given example by example."""
 

@@ -65,6 +65,7 @@ class Running:
         self._options, self._by, self._key, self._kind, self._given_names = options, by, key, kind, names
         self._random = np.random.default_rng(seed)
         self._told: dict[str, str] = {}
+        self._named: dict[str, dict[str, tuple[str, ...]]] = {}
         self._seen = self._left_out = self._unfinished = 0
         self._examples: dict[Any, int] = {}
         self._features: dict[Any, FeatureSums] = {}
@@ -82,6 +83,7 @@ class Running:
             return
         self._check_same(result)
         found, is_words = reading.chosen(result, self._key, self._kind, self.vocabulary.given)
+        found = reading.in_order(found, self._shapes)
         if is_words != (self._words is not None) and self._seen:
             raise AttributionError("some results are of words and others are not: summarise them one by one")
         finite = np.all([np.isfinite(block.values.reshape(len(result), -1)).all(1) for block in found], 0)
@@ -111,6 +113,8 @@ class Running:
                     f"results must be alike to be summed up; their {name!r} differs: {self._told[name]!r} "
                     f"and {own!r}: summarise them one by one"
                 )
+
+        reading.check_names(self._named, result)
 
     def _groups(self, result: Attribution, labels: np.ndarray | None) -> list:
         if self._by == "label" and labels is None:

@@ -28,11 +28,11 @@ class Company:
     alone: bool = False
     words: str = ""
 
-    def look(self, here: np.ndarray, copies: Callable[[], np.ndarray], size: float, narrow: bool) -> None:
+    def look(self, here: list[np.ndarray], copies: Callable[[], np.ndarray], size: float, narrow: bool) -> None:
         """Compares one row of the output in company with the same row alone, and in several places of a block of its copies.
 
         Args:
-            here: its values in company, (classes,).
+            here: its values in one company and another, (classes,) each.
             copies: evaluates them for blocks of that row only, (copies, classes), the first for it alone.
             size: the largest magnitude of the output.
             narrow: whether the model computes in half precision.
@@ -41,7 +41,7 @@ class Company:
             AttributionError: rows should be evaluated one at a time, and `batch_size` says otherwise.
         """
         first = copies()
-        apart = max(_apart(one, first[0]) for one in [here, *first])
+        apart = max(_apart(one, first[0]) for one in [*here, *first])
         if apart <= (ALIKE_NARROW if narrow else ALIKE) * size:
             self.seen = True
             return

@@ -227,8 +227,26 @@ class Fetching:
             those = (np.full(count, row) for count in COPIES)
             return np.concatenate([self._values(lambda part, of=of: at(of[part]), of, inputs, targets) for of in those])
 
-        self.company.look(values[row], copies, size, narrow)
+        here = [values[row], *self._beside_others(at, row, inputs, targets)]
+        self.company.look(here, copies, size, narrow)
         return self._values(at, example, inputs, targets) if self.company.alone else values
+
+    def _beside_others(
+        self, at: Callable[[np.ndarray], dict], row: int, inputs: dict, targets: np.ndarray | None
+    ) -> np.ndarray:
+        """Values of a row, (1, classes), in one block with rows far above and below it, which the largest value of a batch
+        follows where copies leave it as it is; none where the model takes no such rows."""
+        rows, far = np.full(3, row), {}
+        for key, value in at(rows).items():
+            far[key] = np.array(value)
+            if far[key].dtype.kind == "f":
+                span = 1 + 2 * np.abs(far[key][0]).max(initial=0)
+                far[key][1] += span
+                far[key][2] -= span
+        try:
+            return self._values(lambda part: {key: value[part] for key, value in far.items()}, rows, inputs, targets)[:1]
+        except tf.errors.OpError:
+            return np.zeros((0, 1))
 
     def _filled(self, value: np.ndarray) -> np.ndarray:
         """`value` with its last row repeated up to the number of rows that a model of fixed batch size takes."""

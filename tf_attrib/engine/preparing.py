@@ -69,11 +69,17 @@ class Preparing:
         match = matched(arrays, specs, given.pictures)
         ready = prepared(given, specs, match)
         rows = own_rows(self.of, len(next(iter(ready.values()))))
-        signature = signature_of(specs), tuple((key, leaf.dtype, leaf.shape[1:]) for key, leaf in rows.items())
+        signature = (
+            self._route.changes(),
+            signature_of(specs),
+            tuple((key, leaf.dtype, leaf.shape[1:]) for key, leaf in rows.items()),
+        )
         shapes = tuple(ready[key].shape[1:] for key in specs)
         ready |= rows
         session = self._sessions.get((signature, shapes))
         if session is None:
+            for old in [key for key in self._sessions if key[0][0] != signature[0]]:
+                del self._sessions[old]  # of the model as it was
             # one trace serves inputs of all shapes, but how many rows are worth a block follows these
             alike = next((one for (kind, _), one in self._sessions.items() if kind == signature and one.any_shape), None)
             session = alike.sized(ready) if alike else self._session(specs, ready, given)

@@ -1,6 +1,7 @@
 """Rows that take parts of the input away."""
 
 import dataclasses
+import math
 from typing import Any
 
 import numpy as np
@@ -86,7 +87,9 @@ class Occlusion(Method):
         return make_windows(shape, window, stride)
 
     def fields(self, work: Work) -> dict[str, Any]:
-        return {"taken_away": "windows"}
+        windows = self._windows(work.features, work.session.function.place.kind)
+        wide = any(math.prod(one.window[: len(positions(one.features))]) > 1 for one in windows)
+        return {"taken_away": "windows" if wide else "positions"}
 
     def notes(self, function: ScoreFunction) -> tuple[str, ...]:
         return width_as_channels(function)

@@ -14,7 +14,7 @@ from ..engine.method import Method
 from ..methods import as_method
 from ..selection.streams import in_memory
 from .comparison import Comparison
-from .examples import Examples, attributed, case_of, each_alone, fitting
+from .examples import Examples, attributed, case_of, check_scores, each_alone, fitting
 from .fidelity import stand_in
 from .infidelity import check_measurable, check_method
 from .metric import Metric
@@ -90,6 +90,7 @@ def compare(
     first = next(iter(results.values()))
     _check_same(results, first)
     case = case_of(attributor, inputs, first.target, stand_in(baselines, replacement), seed)
+    check_scores(first, case)
     drawn = _random(case, first, seed) if random else None
     found: dict[str, dict[str, Metric]] = {name: {} for name in [*results, *([RANDOM] if random else [])]}
     divided = units_of(case, units, patch) if any(one.curve for one in columns.values()) else None

@@ -197,6 +197,19 @@ def relevance(result: Attribution, case: Examples) -> np.ndarray:
     return found
 
 
+def check_scores(result: Attribution, case: Examples) -> None:
+    """Raises where a result has other scores than its examples have here: it is of other inputs, or in another unit."""
+    near = np.isclose(result.scores, case.scores, rtol=1e-3, atol=1e-3 * np.abs(case.scores).max(initial=0))
+    if near.all() or result.batch_dependence:
+        return
+    example = int(np.flatnonzero(~near)[0])
+    raise AttributionError(
+        f"{result.method} is of other examples, or of another output: the score of example {example} is "
+        f"{result.scores[example]:.4g} there and {case.scores[example]:.4g} here, of the {case.session.function.output.words}"
+        "; measure it by the attributor and on the inputs that it was made of"
+    )
+
+
 def of_raw_columns(result: Attribution, case: Examples) -> bool:
     """Whether a result is of columns as they are, such as text, that are encoded where the case is."""
     return result.place == "inputs" and case.kind == "encoded"

@@ -12,7 +12,7 @@ from ..common.errors import AttributionError
 from ..common.types import present
 from ..engine.method import Method
 from ..methods import as_method
-from .examples import Examples, attributed, case_of, given_of, is_slope, joined, of_raw_columns, relevance
+from .examples import Examples, attributed, case_of, check_scores, given_of, is_slope, joined, of_raw_columns, relevance
 from .metric import Metric
 from .perturbations import perturbation_of
 
@@ -55,11 +55,13 @@ def infidelity(
         seed: of the perturbations, and of random baselines and methods.
 
     Returns:
-        A `Metric`: `values` (n,), in the square of the unit of the score.
+        A `Metric`: `values` (n,), in the square of the unit of the score; NaN where nothing could be perturbed,
+            as where all features equal their baseline.
 
     Raises:
         AttributionError: a result whose scores at the baseline are other than those of `baselines`; a method that is no slope
-            and no contribution of a feature: Grad-CAM, squares (VarGrad), ablation of groups, conductance at a layer.
+            and no contribution of a feature: Grad-CAM, squares (VarGrad), ablation of groups, conductance at a layer; without
+            `normalise` occlusion by windows of several positions.
     """
     if not isinstance(result, Attribution):
         method = as_method(method)
@@ -67,7 +69,7 @@ def infidelity(
     found = attributed(attributor, result, method, target, baselines, seed)
     check_measurable(found)
     case = case_of(attributor, given_of(found), found.target, baselines, seed)
-    return infidelities(case, [Slope.of(found, case)], perturbation, samples, normalise, seed)[0]
+    return infidelities(case, [Slope.of(found, case, normalise)], perturbation, samples, normalise, seed)[0]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -79,9 +81,10 @@ class Slope:
     unknown: np.ndarray
 
     @classmethod
-    def of(cls, result: Attribution, case: Examples) -> "Slope":
+    def of(cls, result: Attribution, case: Examples, normalise: bool) -> "Slope":
         """That of a result: its attributions, or where these are in the unit of the score, divided by x - x'."""
         check_measurable(result)
+        check_scores(result, case)
         if of_raw_columns(result, case):
             raise AttributionError(
                 f"infidelity perturbs what columns are encoded to, and {result.method} is of the columns as they are: leave "
@@ -90,8 +93,8 @@ class Slope:
         values = relevance(result, case)
         if is_slope(result):
             return cls(result.method, values, np.zeros(values.shape, bool))
-        if result.taken_away in ("positions", "groups"):
-            values = _shared_out(result, values, case)
+        if result.taken_away:
+            values = _shared_out(result, values, case, normalise)
         x = case.flat.astype(np.float64)
         # gradient × input knows no other baseline than zeros, whatever the others are compared with
         difference = x if result.baseline_is_zero else x - case.mean_reference(np.arange(len(case)))
@@ -141,8 +144,20 @@ def check_measurable(result: Attribution) -> None:
         )
 
 
-def _shared_out(result: Attribution, values: np.ndarray, case: Examples) -> np.ndarray:
+def _shared_out(result: Attribution, values: np.ndarray, case: Examples, normalise: bool) -> np.ndarray:
     """Effects of groups, which every feature has in full, with an equal share for each feature."""
+    if result.taken_away == "windows":  # all of one size in one tensor, and so off by one factor
+        if normalise and len(case.x) == 1:
+            return values
+        raise AttributionError(
+            f"infidelity means nothing of {result.method} as it is: each feature has the effect of whole windows"
+            + (
+                ", which are of several sizes in several tensors"
+                if len(case.x) > 1
+                else ": normalise=True leaves its scale out"
+            )
+            + "; take window=1, 'ablation' or 'shapley_sampling', or leave this method or the metric out"
+        )
     if result.taken_away == "positions":  # with all their channels
         sizes = {key: np.full(x.shape, x.shape[-1] if x.ndim > 2 else 1) for key, x in case.x.items()}
         return values / joined(sizes)
@@ -175,12 +190,13 @@ def infidelities(
     found = np.empty((len(slopes), len(case)))
     for example, rng in enumerate(case.generators(seed)):
         each = np.stack([slope.values[example] for slope in slopes], 1)
-        dots, drops = _compared(case, example, each, ~unknown[example], perturbation, samples, rng)
+        dots, drops, moved = _compared(case, example, each, ~unknown[example], perturbation, samples, rng)
         scale = np.ones(len(slopes))
         if normalise:
             square = (dots**2).sum(0)
             scale = np.divide((dots * drops[:, None]).sum(0), square, out=np.zeros(len(slopes)), where=square > 0)
-        found[:, example] = ((scale * dots - drops[:, None]) ** 2).mean(0)
+        # where nothing was moved nothing was measured, and 0 would be perfect
+        found[:, example] = ((scale * dots - drops[:, None]) ** 2).mean(0) if moved else np.nan
     share = unknown.mean()
     notes = (f"{share:.1%} of the features equal their baseline: they have no slope and were not perturbed",) if share else ()
     scaled = ", each attribution scaled to serve best" if normalise else ""
@@ -193,12 +209,13 @@ def infidelities(
 
 def _compared(
     case: Examples, example: int, slopes: np.ndarray, known: np.ndarray, perturbation, samples: int, rng: np.random.Generator
-) -> tuple[np.ndarray, np.ndarray]:
-    """I · phi (samples, methods), and F(x) - F(x - I) (samples,), of one example."""
+) -> tuple[np.ndarray, np.ndarray, bool]:
+    """I · phi (samples, methods), F(x) - F(x - I) (samples,), and whether any I was not 0, of one example."""
     x, dtype = case.flat[example], case.session.function.dtype.as_numpy_dtype
-    reference, dots, drops = case.mean_reference(np.array([example]))[0], [], []
+    reference, dots, drops, moved = case.mean_reference(np.array([example]))[0], [], [], False
     for drawn in perturbation.draw(case, example, reference, samples, rng):
         rows = (x - drawn * known).astype(dtype)
+        moved |= bool((rows != x).any())
         dots.append((x.astype(np.float64) - rows) @ slopes)  # what was subtracted in the dtype of the model
         drops.append(case.scores[example] - case.score(np.full(len(rows), example), lambda part, rows=rows: rows[part]))
-    return np.concatenate(dots), np.concatenate(drops)
+    return np.concatenate(dots), np.concatenate(drops), moved

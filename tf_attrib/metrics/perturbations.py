@@ -33,7 +33,13 @@ class Gaussian:
         return f"Gaussian noise of standard deviation {self._stddev(case):.3g}"
 
     def _stddev(self, case: Examples) -> float:
-        return float(NOISE * np.ptp(case.flat)) if self.stddev is None else self.stddev
+        found = float(NOISE * np.ptp(case.flat)) if self.stddev is None else self.stddev
+        if not found:  # no noise, and every attribution would predict that nothing happens
+            raise AttributionError(
+                "these examples have one value only, of whose range the default noise is a tenth: nothing would be perturbed; "
+                "say how much, perturbation=ta.metrics.Gaussian(stddev) or NoisyBaseline(stddev)"
+            )
+        return found
 
     def draw(
         self, case: Examples, example: int, reference: np.ndarray, samples: int, rng: np.random.Generator

@@ -164,9 +164,21 @@ def _chosen(model: Any, names: list[str] | None) -> list:
     return chosen
 
 
+@dataclasses.dataclass(frozen=True, eq=False)
+class _OwnWeights:
+    """What a model has beside its layers, such as positions that are added to the input."""
+
+    name: str
+    weights: list
+
+
 def _layers(model: Any) -> list:
-    """Layers with weights in the order of `model.layers`, nested models opened; wrappers count as one layer."""
+    """Layers with weights in the order of `model.layers`, nested models opened, weights of a model's own first; wrappers count
+    as one layer."""
     inner = getattr(model, "layers", None)
-    if inner:
-        return [found for layer in inner for found in _layers(layer)]
-    return [model] if _weights(model) else []
+    if not inner:
+        return [model] if _weights(model) else []
+    found = [one for layer in inner for one in _layers(layer)]
+    of_layers = {id(weight) for one in found for weight in one.weights}
+    own = [weight for weight in _weights(model) if id(weight) not in of_layers]
+    return [_OwnWeights(model.name, own), *found] if own else found

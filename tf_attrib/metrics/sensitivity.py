@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
@@ -10,6 +11,7 @@ from ..common.checks import whole
 from ..common.errors import AttributionError
 from ..common.nested import flatten
 from ..engine.method import Method
+from ..graph.traced.heads_and_lookups import only_ids
 from ..selection.frames import Given
 from .examples import attributed, case_of, each_alone
 from .metric import Metric
@@ -39,7 +41,7 @@ def max_sensitivity(
 
     Args:
         attributor: the model, with `at` and `of`.
-        inputs: (n, ...), or a list or dict of such; float inputs are moved, others (token ids) stay, and one must be float.
+        inputs: (n, ...), or a list or dict of such; float inputs are moved, others and ids (given as floats, too) stay.
         method, target, baselines: as for `attribute`; a baseline that is made of the input, such as `ta.blur`, moves along.
         radius: r, in the unit of the inputs, the same along every axis; default: 2% of the range of these inputs.
         samples: draws for each example.
@@ -59,9 +61,14 @@ def max_sensitivity(
     inputs, target, baselines = each_alone(attributor, inputs, target, baselines)
     given = attributor.read(inputs)
     arrays = given.arrays
-    _check_movable(attributor, given)
+    movable = _movable(attributor, given)
     result = attributed(attributor, given, method, target, baselines, seed)
-    radii = {key: _radius(value, radius) for key, value in arrays.items() if value.dtype.kind == "f"}
+    radii = {key: _radius(value, radius) for key, value in arrays.items() if key in movable}
+    if not any(radii.values()):
+        raise AttributionError(
+            "these inputs have one value only, of whose range the default radius is 2%: nothing would be moved; give "
+            "radius=, in the unit of the inputs"
+        )
     norm = _norm(result.attributions)
     worst, case = np.zeros(len(result)), case_of(attributor, given, result.target, None, seed)
     generators = list(case.generators(seed))
@@ -84,16 +91,25 @@ def max_sensitivity(
     )
 
 
-def _check_movable(attributor: Attributor, given: Given) -> None:
-    session, _, _ = attributor.prepare(given)
-    arrays = given.arrays
-    floats = [key for key, value in arrays.items() if value.dtype.kind == "f"]
+def _movable(attributor: Attributor, given: Given) -> list:
+    """The keys of float inputs, but for those that the model makes ids of: a cast turns an id that is moved into another."""
+    session, _, match = attributor.prepare(given)
+    arrays, inputs = given.arrays, session.function.traced.inputs
+    ids = {match[key] for key, tensor in inputs.items() if key in match and not _is_quantity(tensor)}
+    floats = [key for key, value in arrays.items() if value.dtype.kind == "f" and key not in ids]
     if not floats or (session.function.place.kind == "embeddings" and len(arrays) == 1):
         kinds = ", ".join(str(value.dtype) for value in arrays.values())
         raise AttributionError(
             "max_sensitivity moves float inputs a little, and tokens have no small changes; these are "
             f"{kinds}, attributed at {session.function.place.words}"
         )
+    return floats
+
+
+def _is_quantity(tensor: tf.Tensor) -> bool:
+    """Whether an input is a number, such as one that is put into bins, and no id."""
+    binned = [user for user in tensor.consumers() if user.type == "Bucketize"]
+    return tensor.dtype.is_floating and (bool(binned) or not only_ids(tensor))
 
 
 def _radius(values: np.ndarray, radius: float | None) -> float:

@@ -130,7 +130,7 @@ def _infidelity(contest: Contest) -> dict[str, Metric]:
     first = next(iter(rows.values()))
     # perturbations and slopes are against the baseline of the attributions, not against what is put in elsewhere
     case = case_of(contest.attributor, given_of(first), first.target, settings.baselines, settings.seed)
-    slopes = {name: Slope.of(result, case) for name, result in rows.items()}
+    slopes = {name: Slope.of(result, case, settings.normalise) for name, result in rows.items()}
     if RANDOM in slopes:
         values, norm = slopes[RANDOM].values, np.linalg.norm(next(iter(slopes.values())).values, axis=1)
         scaled = values * (norm / np.linalg.norm(values, axis=1))[:, None]

@@ -102,7 +102,7 @@ class Result:
         place: what was selected: "inputs", "embeddings", "encoded" or "layer"; "" where it is not known.
         path_at: where path and baselines are, where that is not where the attributions are (`at`); "" elsewhere.
         baseline_is_zero: whether the baseline is zeros, or the method knows no other.
-        taken_away: of effects, what was taken away at once: "windows", "positions" (with all their channels) or "groups".
+        taken_away: of effects, what was taken away at once: wider "windows", "positions" (with their channels) or "groups".
         groups: (batch,) of int, how many groups each example has that were taken away one at a time.
         regions: (batch, *positions) of int, of which group or segment each position is, of methods that attribute to such.
         region_values: (batch, k), of regions that are ranked (XRAI) the mean attribution of their pixels, in `attribution_unit`
@@ -272,7 +272,7 @@ class Result:
         stand together, as "one × other"."""
         found: dict[str, np.ndarray] = {}
         for key, leaf in flatten(self.attributions).items():
-            names = self.names_of(key)
+            names = [self._told(key, name) for name in self.names_of(key)]
             parts = (
                 {self.columns.get(named(key), named(key)): np.asarray(leaf)}
                 if np.shape(leaf)[1:] != (len(names),)
@@ -286,12 +286,18 @@ class Result:
         """The names of the places of the last axis of the tensor `key`, where these are columns of a DataFrame; else none."""
         return self.feature_names.get(named(key), ()) if self.place in ("inputs", "encoded") else ()
 
+    def _told(self, key: Any, name: str) -> str:
+        """The name of a column of the tensor `key`, as "mother[age]" where another tensor has a column of that name too."""
+        own = named(key)
+        twice = name != own and any(name in names for other, names in self.feature_names.items() if other != own)
+        return f"{own}[{name}]" if twice else name
+
     def name_of(self, key: Any, index: tuple[int, ...]) -> str:
         """The name of a feature that has one, at a place of the tensor `key`: that of its column, or of its category, such as
         "city=a"; "" where it has none."""
         columns, names = self.names_of(key), self.categories.get(named(key), ())
         if columns and len(index) <= 1 and (not index or index[0] < len(columns)):
-            return columns[index[0] if index else 0] if index or len(columns) == 1 else ""
+            return self._told(key, columns[index[0] if index else 0]) if index or len(columns) == 1 else ""
         if not names or not index or index[-1] >= len(names):
             return ""
         positions = f"[{', '.join(map(str, index[:-1]))}]" if index[:-1] else ""

@@ -40,7 +40,8 @@ def _rows(one: Result, other: Result) -> tuple[np.ndarray, np.ndarray]:
             "attributions of the same examples at the same tensors are compared; these are of shapes "
             f"{shapes[0]} and {shapes[1]}"
         )
-    rows = [[np.asarray(leaf, np.float64).reshape(len(leaf), -1) for leaf in found.values()] for found in leaves]
+    # by the keys of the first: the other may have them in another order
+    rows = [[np.asarray(found[key], np.float64).reshape(len(found[key]), -1) for key in leaves[0]] for found in leaves]
     return np.concatenate(rows[0], 1), np.concatenate(rows[1], 1)
 
 

@@ -19,6 +19,8 @@ from .place import Place, hidden, indices, lookup_port, port, single, unused
 
 # Between the names of columns that were crossed.
 CROSSED = " × "
+# What hands numbers on, in another shape or type.
+AS_THEY_ARE = frozenset(("Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StridedSlice"))
 
 
 def default_place(
@@ -62,7 +64,11 @@ def embedded(traced: Traced, fetches: list[tf.Tensor], names: dict[Any, str], ex
         place = default_place(traced, fetches, names, examples)
     except AttributionError:
         return None
-    return place if place is not None and place.kind == "embeddings" and not place.left_out else None
+    if place is None or place.kind != "embeddings" or place.left_out:
+        return None
+    ports, whole = list(place.ports.values()), place.stand_ins.values()
+    ids = [key for key, tensor in traced.inputs.items() if tensor.dtype.is_integer and key not in whole]
+    return None if any(_as_number(traced, key, fetches, ports) for key in ids) else place
 
 
 def _encodings(traced: Traced, floats: dict, rest: list, lookups: list[Lookup], fetches: list[tf.Tensor]) -> list[Encoding]:
@@ -91,7 +97,8 @@ def _place(traced, fetches, names, examples, floats, rest, lookups, encodings, s
     lost = [key for key in rest if key not in reached]
     left_out = tuple(names[key] for key in lost if connected(traced.inputs[key], fetches))
     without = floats | {key: traced.inputs[key] for key in lost if names[key] not in left_out}
-    notes = _notes(lookups, encoded) + tuple(unused(without, names, fetches))
+    past = [names[key] for key in rest if key in reached and _as_number(traced, key, fetches, list(ports.values()))]
+    notes = _notes(lookups, encoded) + tuple(unused(without, names, fetches)) + _past(past)
     kind = "encoded" if encoded else "embeddings" if lookups else "inputs"
     alone = lookups[0] if len(lookups) == 1 and len(ports) == 1 else None
     if len(ports) == 1:
@@ -111,6 +118,31 @@ def _notes(lookups: list[Lookup], encoded: dict[str, str]) -> tuple[str, ...]:
             "result.by_column sums them"
         )
     return tuple(notes)
+
+
+def _as_number(traced: Traced, key: Any, fetches: list[tf.Tensor], ports: list[Port]) -> bool:
+    """Whether ids that are looked up or encoded also lead to the output as a number, cast to float as they are; what they are
+    compared for, such as a mask, is none."""
+    stop, waiting, seen = [one.tensor for one in ports], [traced.inputs[key]], set()
+    while waiting:
+        for user in waiting.pop().consumers():
+            given = user.outputs[0] if user.outputs else None
+            if given is None or user.type not in AS_THEY_ARE or user.name in seen:
+                continue
+            seen.add(user.name)
+            if given.dtype.is_integer:
+                waiting.append(given)
+            elif given.dtype.is_floating and not only_ids(given) and connected(given, fetches, stop):
+                return True
+    return False
+
+
+def _past(names: list[str]) -> tuple[str, ...]:
+    """What is said of inputs that reach the output past where they are attributed to."""
+    if not names:
+        return ()
+    which, also = ", ".join(map(repr, names)), "also reaches" if len(names) == 1 else "also reach"
+    return (f"{which} {also} the output as a number, past the embeddings and encodings: that stays as it is, unattributed",)
 
 
 def _words(lookups: list[Lookup], floats: list[str], encoded: dict[str, str]) -> str:

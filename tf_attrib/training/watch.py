@@ -86,7 +86,7 @@ class Watch:
             AttributionError: what does not fit the model.
         """
         plan, parts = self.plan, keras_model.parts(model)
-        if len(parts) == len(self._traced) and all(one is other for one, other in zip(parts, self._traced, strict=True)):
+        if keras_model.same(parts, self._traced):
             return
         # of another model, or a changed one: neither its classes nor its attributions are those of before
         self._kept = self.result = None

@@ -89,6 +89,10 @@ def test_columns_that_engines_give_are_taken(path, tmp_path, pair):
         np.testing.assert_allclose(np.stack(found["attributions"]), expected["attributions"], rtol=1e-6)
     turned = ta.BatchAttributor(path, features=list("abcd"), **FAST)({name: narrow[name] for name in "dcba"})
     np.testing.assert_array_equal(turned["attributions"], expected["attributions"])
+    any_order = ta.BatchAttributor(path, **FAST)
+    for order in ("abcd", "dcba"):  # columns of a later batch may come in another
+        given = any_order({name: narrow[name] for name in order})
+        np.testing.assert_array_equal(given["attributions"], expected["attributions"])
     pair.save(tmp_path / "pair.keras")
     of_two = ta.BatchAttributor(tmp_path / "pair.keras", of="kind", **FAST)
     found = of_two({"right": X[:, :2], "left": X})

@@ -1,6 +1,7 @@
 """A stream is known by how it begins: what comes otherwise later is refused. Ids and labels are those of their rows."""
 
 import numpy as np
+import pandas
 import pytest
 
 import tf_attrib as ta
@@ -25,6 +26,13 @@ def test_a_stream_that_ends_elsewhere_is_not_put_beside_what_is_there(now, words
     again = lambda: ta.attribute_dataset(attributor, batches(now), tmp_path, **FAST)  # noqa: E731
     assert_refused(again, words, "ended early")
     assert len(ta.attribute_dataset(attributor, batches(25), tmp_path, **FAST)) == 25
+
+
+def test_frames_with_columns_in_another_order_are_refused(attributor, tmp_path):
+    """They stand side by side in one input, under the names of the first."""
+    frame = pandas.DataFrame(X, columns=list("abcd"))
+    mixed = [frame[:10], frame[10:][list("dcba")]]
+    assert_refused(lambda: ta.attribute_dataset(attributor, mixed, tmp_path, **FAST), "same columns", "frame[columns]")
 
 
 def test_a_stream_that_broke_off_is_done_to_its_end(attributor, tmp_path):

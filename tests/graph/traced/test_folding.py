@@ -149,6 +149,29 @@ def test_the_fused_operation_of_older_models():
     assert not [one.type for one in ancestors(graph.outputs, graph.inputs) if "BatchNorm" in one.type]
 
 
+def gradient_of_a_scale(x):
+    """Scores of a net that takes a gradient itself: at a convolution, and at the scale of the normalisation behind it."""
+    rng = np.random.default_rng(0)
+    kernel, scale, mean = (tf.constant(rng.normal(size=size), tf.float32) for size in ((3, 3, 2, 4), 4, 4))
+    variance = tf.constant([1.0, 2.0, 3.0, 0.5])
+    inner = tf.nn.conv2d(x, kernel, 1, "SAME")
+    norm = tf.raw_ops.FusedBatchNormV3(
+        x=inner, scale=scale, offset=mean, mean=mean, variance=variance, epsilon=0.1, is_training=False
+    )
+    back = tf.raw_ops.FusedBatchNormGradV3(
+        y_backprop=tf.cos(norm.y),
+        x=inner,
+        scale=scale,
+        reserve_space_1=mean,
+        reserve_space_2=variance,
+        reserve_space_3=norm.reserve_space_3,
+        epsilon=0.1,
+        is_training=False,
+    )
+    given = tf.nn.conv2d_transpose(back.x_backprop, kernel, tf.shape(x), 1, "SAME")
+    return tf.reduce_sum(tf.sin(given), [1, 2, 3]) + tf.reduce_sum(back.scale_backprop)
+
+
 class Excite(layers.Layer):
     """Channels times factors of the example's own."""
 
@@ -174,6 +197,14 @@ def test_what_other_operations_take_and_what_rows_change_stays():
         attributor = ta.Attributor(model)
         assert_as_by_tape(attributor, images(model), 1e-5)
         assert kernels(attributor)[0] == backward
+
+
+def test_a_convolution_stays_that_a_gradient_of_a_scale_takes():
+    """The transpose that follows that gradient is scaled; the convolution in front is not, which it takes too."""
+    x = RNG.normal(size=(1, 5, 5, 2)).astype("float32")
+    found = ta.Attributor(gradient_of_a_scale).attribute(x, method=ta.Occlusion((5, 5)))
+    expected = gradient_of_a_scale(tf.constant(x)) - gradient_of_a_scale(tf.zeros_like(x))
+    np.testing.assert_allclose(found.attributions, np.broadcast_to(expected[0], x.shape), rtol=1e-4)
 
 
 def test_a_bias_along_another_axis_that_is_as_long_is_none_of_channels():

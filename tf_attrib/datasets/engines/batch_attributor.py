@@ -87,6 +87,7 @@ class BatchAttributor:
         self._labels, self._features = labels, None if features is None else tuple(features)
         self._make = recipe(attributor, at, of)
         self._loaded: Loaded | None = None
+        self._first: list[str] | None = None
 
     def __getstate__(self) -> dict[str, Any]:
         return vars(self) | {"_loaded": None}
@@ -141,7 +142,7 @@ class BatchAttributor:
         return type(batch)({name: _cells(values) for name, values in found.items()}) if is_frame(batch) else found
 
     def _columns(self, given: Columns) -> Columns:
-        names = [name for name in given if name != self._labels] if self._features is None else list(self._features)
+        names = self._in_order([name for name in given if name != self._labels])
         absent = [name for name in (*names, *([self._labels] if self._labels else [])) if name not in given]
         if absent or not names:
             wanted = repr(absent[0]) if absent else "of inputs"
@@ -158,6 +159,14 @@ class BatchAttributor:
                 f"the batch has a column {twice[0]!r}, as results have: rename it, or leave it out; results: {', '.join(found)}"
             )
         return beside | found
+
+    def _in_order(self, names: list[str]) -> list[str]:
+        """The columns that are inputs; of batches that bring the same in another order in that of the first."""
+        if self._features is not None:
+            return list(self._features)
+        if self._first is None or sorted(self._first) != sorted(names):
+            self._first = names
+        return self._first
 
     def of_elements(self, elements: Sequence[Any]) -> list[dict[str, Any]]:
         """The attributions of single rows, each a dict of arrays by name, or the array that is the model's input; for each a

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from ...attribution import Attribution
+from ...common.errors import AttributionError
 from ...common.nested import flatten
 from ...common.types import present
 from ...result.joined import joined
@@ -40,13 +41,16 @@ class _Piece:
 class Gathering:
     """What is written of one shard.
 
+    Args:
+        names: of the columns of frames, those of the first that the run met with; noted there.
+
     Attributes:
         failures: the rows that failed so far.
     """
 
-    def __init__(self, attribute: Isolated, kept: Kept) -> None:
+    def __init__(self, attribute: Isolated, kept: Kept, names: dict[str, tuple[str, ...]]) -> None:
         self.failures: list[Failure] = []
-        self._attribute, self._kept = attribute, kept
+        self._attribute, self._kept, self._names = attribute, kept, names
 
     def blocks(self, batches: Iterable[Rows], first: int, advance: Callable[[int], None]) -> Iterator[Block]:
         """The blocks of the shard, of rows that are numbered from `first` on."""
@@ -85,6 +89,12 @@ class Gathering:
         return None if result is None else self._piece(result, rows, number, np.arange(len(rows)), first)
 
     def _piece(self, result: Attribution, rows: Rows, number: int, places: np.ndarray, first: int) -> _Piece:
+        for key, own in result.feature_names.items():
+            if self._names.setdefault(key, own) != own:
+                raise AttributionError(
+                    "batches of a frame must have the same columns in the same order, frame[columns]; got "
+                    f"{list(self._names[key])}, then {list(own)}"
+                )
         if result.example is not None:  # the examples of a shard are numbered on
             result = dataclasses.replace(result, example=number - first + places)
         labels = None if rows.labels is None else rows.labels[places]

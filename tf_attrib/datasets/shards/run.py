@@ -157,6 +157,7 @@ class _Run:
         self._folder, self._how, self._source, self._kept = folder, how, source, kept
         self._share, self._size, self._batch = share, shard_size, batch_size
         self._raises, self._checked = call.on_error == "raise", 0
+        self._names: dict[str, tuple[str, ...]] = {}
         self._attribute = Isolated(call, any(folder.glob(f"shard-*.{how}")))
 
     def _is_own(self, file: int, part: int) -> bool:
@@ -224,7 +225,7 @@ class _Run:
     def _write(self, file: int, part: int, batches: Iterator[Rows], advance: Any) -> None:
         """One shard; what failed in it is written first, so that where there is a shard there is all about it."""
         path, about = shard_path(self._folder, file, part, self._how), failures_path(self._folder, file, part)
-        gathered = Gathering(self._attribute, self._kept)
+        gathered = Gathering(self._attribute, self._kept, self._names)
 
         def fill(target: Any) -> None:
             storage.write(target, gathered.blocks(batches, part * self._size, advance), self._how)

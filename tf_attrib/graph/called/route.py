@@ -31,6 +31,19 @@ class Route:
         self._model, self._preprocess, self._batch_size, self._eager = model, preprocess, batch_size, eager
         self._traces: dict[tuple, Traced | str] = {}
         self._called: dict[tuple, Traced] = {}
+        self._parts, self._changes = self._parts_now(), 0
+
+    def changes(self) -> int:
+        """How many times a Keras model was found to have other layers, activations, variables or losses than before: what was
+        traced of it then is forgotten. New values of the same variables are no change, since graphs read them."""
+        parts = self._parts_now()
+        if not keras_model.same(parts, self._parts):
+            self._traces, self._called = {}, {}
+            self._parts, self._changes = parts, self._changes + 1
+        return self._changes
+
+    def _parts_now(self) -> list:
+        return keras_model.parts(self._model) if keras_model.is_keras(self._model) else []
 
     def graph(self, specs: dict[Any, tf.TensorSpec], examples: dict[Any, np.ndarray]) -> Traced:
         """The graph for inputs of these specs; one that calls the model where it is not, or cannot be, traced.

@@ -99,7 +99,8 @@ class Folding:
             return
         fed_with(linear, weights, self._scaled(linear, axis, factor))
         fed_with(linear, rows, factor.inner)
-        self._dead.add(product.op)
+        if not any(self._users(other) for other in product.op.outputs[1:]):  # such as the gradient of the scale
+            self._dead.add(product.op)
 
     def forward(self, operation: tf.Operation) -> None:
         """Folds a factor of what a linear operation gives, past a bias."""

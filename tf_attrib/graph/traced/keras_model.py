@@ -4,6 +4,7 @@ Keras is never imported here: a Keras model that exists has brought its library 
 """
 
 import sys
+import types
 from typing import Any
 
 import tensorflow as tf
@@ -47,6 +48,14 @@ def parts(model: Any) -> list[Any]:
     found = layers(model)
     compiled = getattr(model, "_compile_config", None)
     return [model, *found, *(getattr(layer, "activation", None) for layer in found), *model.weights, compiled]
+
+
+def same(parts: list[Any], others: list[Any]) -> bool:
+    """Whether these `parts` are the very same objects; a method is made anew whenever it is asked for."""
+    return len(parts) == len(others) and all(
+        one is other or (isinstance(one, types.MethodType) and isinstance(other, types.MethodType) and one == other)
+        for one, other in zip(parts, others, strict=True)
+    )
 
 
 def input_structure(model: Any) -> Any | None:
