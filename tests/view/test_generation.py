@@ -2,7 +2,6 @@
 
 import json
 import re
-import subprocess
 
 import numpy as np
 import pytest
@@ -11,7 +10,8 @@ from tf_attrib.attribution import Attribution
 from tf_attrib.view.generation import Told, show
 from tf_attrib.view.generation_page import framed, page
 
-from .test_page import CHROMIUM, IMAGE_ATTACK, RENAME
+from ..helpers.browser import CHROMIUM, dumped
+from .test_page import IMAGE_ATTACK, RENAME
 
 VALUES = np.array([[0.5, -1.0, 0.25, 0.0, 0.0], [0.001, 0.0, -0.002, 0.004, 0.0]])
 GREEN, RED, HALF = "rgb(60, 199, 60)", "rgb(176, 8, 70)", "rgb(144, 214, 144)"
@@ -43,19 +43,7 @@ def seen(tmp_path, html, probe, policy=True, size="1000,800"):
     html = html.replace("</body>", f"<script>document.body.dataset.seen = JSON.stringify({probe})</script></body>")
     path = tmp_path / "page.html"
     path.write_text(html, encoding="utf-8")
-    command = [
-        CHROMIUM,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        f"--user-data-dir={tmp_path.parent / 'chromium'}",
-        f"--window-size={size}",
-        "--virtual-time-budget=1000",
-        "--dump-dom",
-        path.as_uri(),
-    ]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    shown = dumped(path, f"--window-size={size}", "--virtual-time-budget=1000")
     found = re.findall(r'data-seen="([^"]*)"', shown)
     return shown, json.loads(found[0].replace("&quot;", '"').replace("&lt;", "<").replace("&gt;", ">")) if found else None
 

@@ -4,7 +4,6 @@ import dataclasses
 import html
 import json
 import re
-import subprocess
 import zipfile
 from pathlib import Path
 
@@ -16,7 +15,7 @@ import tf_attrib as ta
 from tf_attrib import metrics
 from tf_attrib.cli import main
 
-from .test_page import CHROMIUM
+from ..helpers.browser import CHROMIUM, dumped
 
 ATTACKS = [
     "<script>document.title='hacked'</script>",
@@ -63,18 +62,7 @@ def in_a_browser(texts, folder):
     told = f"<script>onload = () => document.body.dataset.made = JSON.stringify({made})</script>"
     path = folder / "frames.html"
     path.write_text(f"<!doctype html><meta charset=utf-8>{told}<body>{frames}</body>", encoding="utf-8")
-    command = [
-        CHROMIUM,
-        "--headless",
-        "--no-sandbox",
-        "--disable-gpu",
-        "--disable-background-networking",
-        f"--user-data-dir={folder.parent / 'chromium'}",
-        "--virtual-time-budget=1000",
-        "--dump-dom",
-        path.as_uri(),
-    ]
-    shown = subprocess.run(command, capture_output=True, text=True, timeout=120, check=True).stdout
+    shown = dumped(path, "--virtual-time-budget=1000")
     (found,) = re.findall(r'data-made="([^"]*)"', shown)
     return json.loads(html.unescape(found))
 
