@@ -1,7 +1,7 @@
 """Images read from files, as arrays that a model takes."""
 
 import warnings
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -10,6 +10,8 @@ from .errors import AttributionError
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 # What is read of one image.
 MOST_PIXELS = 100_000_000
+# White, of sixteen bits a channel.
+MOST_OF_SIXTEEN_BITS = 2**16 - 1
 
 
 def read_image(
@@ -34,7 +36,7 @@ def read_image(
             warnings.simplefilter("ignore")
             wanted = None if height is None or width is None else (width, height)
             _check_size(path, image.size, wanted, resize)
-            image = _decoded(image, "L" if channels == 1 else "RGBA" if channels == 4 else "RGB")
+            image = _decoded(path, image, "L" if channels == 1 else "RGBA" if channels == 4 else "RGB")
             if wanted is not None and image.size != wanted:
                 image = image.resize(wanted, Image.Resampling.BILINEAR)
             pixels = np.asarray(image, np.float32)
@@ -49,13 +51,25 @@ def read_image(
     return pixels[..., None] if pixels.ndim == 2 else pixels
 
 
-def _decoded(image: Any, mode: str) -> Any:
+def _decoded(path: str, image: Any, mode: str) -> Any:
     """An image in eight bits a channel; of sixteen, which a conversion would clip at 255, the upper ones."""
     from PIL import Image
 
     if image.mode.startswith("I"):
-        image = Image.fromarray((np.asarray(image).astype(np.int64) >> 8).astype(np.uint8))
+        pixels = np.asarray(image).astype(np.int64)
+        if pixels.min() < 0 or pixels.max() > MOST_OF_SIXTEEN_BITS:
+            _refuse_numbers(path, f"whole numbers from {pixels.min()} to {pixels.max()}")
+        image = Image.fromarray((pixels >> 8).astype(np.uint8))
+    elif image.mode == "F":
+        _refuse_numbers(path, "floating-point numbers")
     return image.convert(mode)
+
+
+def _refuse_numbers(path: str, what: str) -> NoReturn:
+    raise AttributionError(
+        f"{path!r} holds {what}, and what black and white are among them is not known: read it yourself, scale it as the model "
+        "takes it, and give an array (.npy)"
+    )
 
 
 def _check_size(path: str, size: tuple[int, int], wanted: tuple[int, int] | None, resize: bool) -> None:
