@@ -5,7 +5,7 @@ import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
-from tf_attrib.engine.blocks import ACTIVATION_BYTES, OF_WHAT_IS_LEFT, activation_bytes, in_blocks
+from tf_attrib.engine.blocks import ACTIVATION_BYTES, OF_WHAT_IS_LEFT, WITHOUT_ONEDNN, activation_bytes, in_blocks
 from tf_attrib.engine.program import Program
 from tf_attrib.graph.traced.compiled import Compiled
 
@@ -109,12 +109,17 @@ def test_no_room_for_one_row_is_an_error(cnn, images, monkeypatch):
 def test_blocks_fit_what_a_gpu_has_left_where_tensorflow_tells(monkeypatch, limit, used, left):
     config = tf.config
     monkeypatch.setattr(config, "get_visible_devices", lambda kind=None: ["a GPU"] if kind == "GPU" else [])
+    monkeypatch.setattr("tf_attrib.engine.blocks.runs_groups", lambda: True)
     limits = [config.LogicalDeviceConfiguration(memory_limit=limit)]
     monkeypatch.setattr(config, "get_logical_device_configuration", {"a GPU": limits}.__getitem__)
     monkeypatch.setattr(config.experimental, "get_memory_info", {"GPU:0": {"current": used, "peak": used}}.__getitem__)
     assert activation_bytes() == (ACTIVATION_BYTES if left is None else int(OF_WHAT_IS_LEFT * left))
 
 
-def test_without_a_gpu_blocks_are_those_of_the_processor(monkeypatch):
+@pytest.mark.parametrize(("onednn", "most"), [(True, ACTIVATION_BYTES), (False, WITHOUT_ONEDNN)])
+def test_without_a_gpu_blocks_are_those_of_the_processor(monkeypatch, onednn, most):
     monkeypatch.setattr(tf.config, "get_visible_devices", lambda kind=None: [])
-    assert activation_bytes() == ACTIVATION_BYTES
+    monkeypatch.setattr("tf_attrib.engine.blocks.runs_groups", lambda: onednn)
+    assert activation_bytes() == most
+    assert activation_bytes(2**20) == 2**20
+    assert activation_bytes(2**40) == most

@@ -5,12 +5,17 @@ from typing import TypeVar
 
 import tensorflow as tf
 
+from ..graph.traced.grouped import runs_groups
+
 T = TypeVar("T")
 
 # The size of a block, as bytes of all forward outputs of its rows together. The peak is about a third of it, since most
-# are freed early; of language models less than half. Measured on MobileNetV2 and small nets: more rows than this allows are no
-# faster.
+# are freed early; of language models less than half. Measured on applications and small nets: more rows than this allows are
+# no faster.
 ACTIVATION_BYTES = 1400 * 2**20
+# Without oneDNN they are slower: what a convolution writes is larger than the system keeps at hand for the next, which has to
+# ask for its pages anew. MobileNetV2 and EfficientNetB0 took 1.2 to 1.5 times as long in blocks of 1400 MiB.
+WITHOUT_ONEDNN = 512 * 2**20
 # The same as a multiple of what a GPU has left: gradients beside it, and a peak that is higher than on a CPU, have room.
 OF_WHAT_IS_LEFT = 1.5
 
@@ -26,7 +31,8 @@ def activation_bytes(memory: int | None = None) -> int:
             default: any.
     """
     left = _left_on_gpu()
-    most = ACTIVATION_BYTES if memory is None else min(ACTIVATION_BYTES, memory)
+    most = ACTIVATION_BYTES if runs_groups() else WITHOUT_ONEDNN  # gradients of groups are oneDNN's, or a GPU's
+    most = most if memory is None else min(most, memory)
     return most if left is None else min(most, int(OF_WHAT_IS_LEFT * left))
 
 
