@@ -15,7 +15,8 @@ RNG = np.random.default_rng(0)
 @pytest.fixture
 def small_room(monkeypatch):
     """Blocks of 4 MB, so that small nets show how these are sized."""
-    monkeypatch.setattr("tf_attrib.engine.blocks.ACTIVATION_BYTES", 4 * 2**20)
+    for processor in ("ACTIVATION_BYTES", "WITHOUT_ONEDNN"):
+        monkeypatch.setattr(f"tf_attrib.engine.blocks.{processor}", 4 * 2**20)
 
 
 def any_image():
