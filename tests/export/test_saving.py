@@ -1,6 +1,7 @@
 """What is written: signatures, files, and numbers in processes that have TensorFlow alone."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -252,13 +253,14 @@ def test_a_path_below_a_file_and_one_that_starts_at_home(small, tmp_path, monkey
 @pytest.mark.real
 def test_an_environment_of_tensorflow_alone(wanted, written, x, tmp_path):
     np.save(tmp_path / "x.npy", x)
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}  # which may lead to this package
     subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
     python = str(tmp_path / "venv" / "bin" / "python")
     installed = subprocess.run([python, "-m", "pip", "install", "-q", f"tensorflow=={tf.__version__}"], capture_output=True)
     if installed.returncode:
         pytest.skip(f"the package index cannot be reached: {installed.stderr[-200:]}")
-    names = subprocess.run([python, "-m", "pip", "list"], check=True, capture_output=True, text=True).stdout
+    names = subprocess.run([python, "-m", "pip", "list"], check=True, capture_output=True, text=True, env=alone).stdout
     assert "tf_attrib" not in names
     arguments = [str(written), str(tmp_path / "x.npy"), str(tmp_path / "found.npy")]
-    subprocess.run([python, "-c", ALONE, *arguments], check=True, capture_output=True, cwd=tmp_path)
+    subprocess.run([python, "-c", ALONE, *arguments], check=True, capture_output=True, cwd=tmp_path, env=alone)
     assert relative(np.load(tmp_path / "found.npy"), wanted.attributions) < 1e-5
