@@ -352,3 +352,15 @@ def test_superpixels_are_regions_of_like_colour():
     found = ta.superpixels(images, n=4)
     assert found.shape == (2, 16, 16)
     assert not set(np.unique(found[0, :, :7])) & set(np.unique(found[0, :, 9:]))
+
+
+def test_a_fit_to_few_pairs_is_not_taken_for_exact():
+    """Where three players count together alone, a line may go through the few pairs that come first without any being off."""
+    x = (1 + RNG.uniform(0, 1, (100, 14)) / 100).astype("float32")
+    weights = np.linspace(0.01, 0.1, 14, dtype="float32")
+    attributor = ta.Attributor(lambda x: tf.linalg.matvec(x, weights) + x[:, 0] * x[:, 1] * x[:, 2])
+    result = attributor.attribute(x, method=ta.KernelSHAP(tolerance=0.25), seed=0)
+    exact = x * weights + np.where(np.arange(14) < 3, x[:, :3].prod(1)[:, None] / 3, 0)
+    off = np.abs(result.attributions - exact).sum(1) / np.abs(exact).sum(1)
+    assert set(result.status) == {"converged"}
+    assert (off / result.error_estimate).max() < 2.5

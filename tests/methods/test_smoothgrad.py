@@ -122,3 +122,14 @@ def test_what_cannot_be_averaged_is_refused():
     assert_refused(lambda: ta.SmoothGrad(n_samples=0), "n_samples")
     for stddev in (0, -1, True, np.inf):
         assert_refused(lambda stddev=stddev: ta.SmoothGrad(stddev=stddev), "stddev", "0.15")
+
+
+def test_one_number_has_no_range_and_gets_no_noise():
+    """Of a table whose columns are inputs of their own, every copy was the example, and every variance was 0."""
+    x = {"age": np.ones((2, 1), "float32"), "fares": np.array([[1.0, 2.0], [3.0, 5.0]], "float32")}
+    attributor = ta.Attributor(lambda x: tf.reduce_sum(x["age"] ** 2, 1) + tf.reduce_sum(x["fares"] ** 2, 1))
+    result = attributor.attribute(x, method="vargrad", seed=0)
+    assert (result.attributions["fares"] > 0).all()
+    assert any("no noise is added to 'age'" in note for note in result.notes)
+    alone = ta.Attributor(lambda x: tf.reduce_sum(x["age"] ** 2, 1) * tf.reduce_sum(x["fares"], 1), at=ta.inputs("age"))
+    assert_refused(lambda: alone.attribute(x, method="vargrad"), "VarGrad", "one number", "side by side", "Gradient()")

@@ -180,6 +180,47 @@ def test_losses_of_several_outputs():
     np.testing.assert_allclose(explained(model, ta.logits("kind"), 2).scores, model(X)[0][:, 2], rtol=1e-4)
 
 
+def test_a_loss_of_ones_own_does_not_say_which_head_it_applies():
+    """A sigmoid's was taken for a softmax, which is 1 of one unit whatever the input."""
+
+    class Focal(keras.losses.Loss):
+        def __init__(self):
+            super().__init__()
+            self.from_logits = True
+
+        def call(self, true, logits):
+            return keras.losses.binary_focal_crossentropy(true, logits, from_logits=True)
+
+    model = linear(1)
+    model.compile(loss=Focal())
+    np.testing.assert_allclose(explained(model).scores, UNIT_Z[:, 0], rtol=1e-4)
+
+    class Weighted(keras.losses.BinaryCrossentropy):
+        pass
+
+    for loss in (Weighted(from_logits=True), wrapped(keras.losses.binary_crossentropy)):
+        model.compile(loss=loss)
+        np.testing.assert_allclose(explained(model, target=1).scores, sigmoid(UNIT_Z)[:, 0], rtol=1e-5)
+
+
+def wrapped(function):
+    from keras.src.losses.losses import LossFunctionWrapper
+
+    return LossFunctionWrapper(function, from_logits=True)
+
+
+@pytest.mark.parametrize("axis", [1, 2])
+def test_a_loss_over_another_axis_is_no_head_of_the_last(axis):
+    inputs = keras.Input((3, 4))
+    model = keras.Model(inputs, layers.Dense(4, kernel_initializer=spread())(inputs))
+    model.compile(loss=keras.losses.CategoricalCrossentropy(from_logits=True, axis=axis))
+    x = RNG.normal(size=(2, 3, 4)).astype("float32")
+    expected = softmax(model(x)) if axis == 2 else np.asarray(model(x))
+    result = ta.Attributor(model).attribute(x, target=(1, 2), method="gradient")
+    assert result.unit == ("probability" if axis == 2 else "raw")
+    np.testing.assert_allclose(result.scores, expected[:, 1, 2], rtol=1e-5)
+
+
 def test_a_loss_that_takes_probabilities_adds_no_head():
     model = linear(1)
     model.compile(loss="mse")

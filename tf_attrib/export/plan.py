@@ -14,11 +14,12 @@ from ..engine.method import METHODS, Method
 from ..engine.row import RowFunction
 from ..engine.run import rounding_of
 from ..engine.work import Work
+from ..methods.coalitions.estimators import Permutations
 from ..methods.coalitions.methods import MOST_ENUMERATED, ShapleySampling
 from ..methods.groups import COUNT
 from ..selection.score_function import ScoreFunction
 from . import nested
-from .shapley import FIRST, Game
+from .shapley import Game
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -242,9 +243,9 @@ def _game(method: ShapleySampling, work: Work, features: Features, references: i
     exact = players == 1 or (players <= method.exact_up_to and every <= most)
     ways = 2 if method.antithetic else 1
     cost = references * ways * max(players - 1, 1)
-    if not exact and not method.draws and most < FIRST * cost:
+    if not exact and not method.draws and most < Permutations.first * cost:
         raise AttributionError(
-            f"{players} players and {references} baseline(s) need {FIRST * cost:,} coalitions at least, "
+            f"{players} players and {references} baseline(s) need {Permutations.first * cost:,} coalitions at least, "
             f"max_evaluations={most:,} allows fewer: raise it, or let features play together, groups=ta.tiles(shape, size)"
         )
     return Game(groups, players, float(method.tolerance), most, exact, method.draws, ways, seed)

@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from ..engine.integral.refined import CONVERGED, MAX_EVALUATIONS
-from ..methods.coalitions.estimators import all_coalitions
+from ..methods.coalitions.estimators import Permutations, all_coalitions
 from ..methods.coalitions.game import CoalitionScore
-from ..methods.coalitions.sampled import FIRST, MEAN_DEVIATION, SAFETY
+from ..methods.coalitions.sampled import MEAN_DEVIATION, SAFETY
 from .chunk import Chunk, Scoring
 from .fixed import Found
 
@@ -93,7 +93,7 @@ def _drawn(chunk: Chunk, game: Game) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     m, k = game.players, chunk.paths
     cost = k * game.ways * (m - 1)
     most = game.draws or game.max_evaluations // cost
-    first = game.draws or FIRST
+    first = game.draws or Permutations.first
     sums = tf.zeros([2, chunk.count, m], tf.float64)
     draws, error = tf.zeros([chunk.count], tf.int32), tf.fill([chunk.count], tf.constant(math.inf, tf.float64))
     active = tf.fill([chunk.count], True)

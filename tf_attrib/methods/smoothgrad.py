@@ -1,13 +1,16 @@
 """Rows that average another method over noisy copies of the input."""
 
 import dataclasses
+import math
 from typing import ClassVar
 
 import numpy as np
 
 from ..common.errors import AttributionError
+from ..common.types import Features
 from ..engine.copies import Cloud
 from ..engine.method import Method, as_method
+from ..engine.work import Work
 from ..selection.score_function import ScoreFunction
 from .inner import OfInner
 
@@ -20,7 +23,8 @@ class SmoothGrad(OfInner):
     """The mean of an inner method over x + noise (Smilkov et al. 2017, arXiv:1706.03825, section 3).
 
     The target is that of x itself, and so are `scores`. Noise is normal, drawn for each example alone, and added where the
-    method looks: at the selected tensor, which for Grad-CAM is the layer. An example of one value everywhere gets none.
+    method looks: at the selected tensor, which for Grad-CAM is the layer. An example of one value everywhere gets none, and so
+    do tensors of one number for each example, as columns that are inputs of their own; those alone are refused.
 
     Attributes:
         inner: any method that takes gradients or multipliers, by name or as an instance; default: that of the paper.
@@ -87,8 +91,22 @@ class SmoothGrad(OfInner):
     def unit(self, of_score: str) -> str:
         return self._inner.unit(of_score) if self.form == "mean" else f"({self._inner.unit(of_score)})²"
 
+    def sum_shapes(self, features: Features, work: Work) -> Features:
+        shapes = [x.shape[1:] for x in work.tables.x.values()]
+        if all(math.prod(shape) == 1 for shape in shapes):
+            raise AttributionError(
+                f"the noise of {type(self).__name__} is relative to the range of each example's values, and "
+                + ("these inputs hold one number each" if len(shapes) > 1 else "this input holds one number")
+                + ", which has no range: give columns side by side, as one input (batch, columns), or take "
+                f"{self._inner!r} itself"
+            )
+        return super().sum_shapes(features, work)
+
     def notes(self, function: ScoreFunction) -> tuple[str, ...]:
         notes = self._inner.notes(function)
+        still = [repr(key) for key, shape in function.features().items() if None not in shape and math.prod(shape) == 1]
+        if still:
+            notes += (f"no noise is added to {', '.join(still)}: one number for each example has no range",)
         if self.form == "mean" and self._inner.complete:
             notes += ("what adds up are the noisy copies: the gap is that of their mean score from the score of the example",)
         if self.control is not None and self.form != "mean":

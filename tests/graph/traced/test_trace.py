@@ -90,3 +90,15 @@ def test_a_prediction_in_another_thread_while_the_model_is_traced():
     result = ta.Attributor(model, at="hidden", preprocess=meanwhile).attribute(X, method="gradient")
     assert result.attributions.shape == (5, 3)
     np.testing.assert_allclose(seen[0], model(X).numpy(), rtol=1e-5)
+
+
+def test_layers_of_a_model_that_was_saved_have_their_names(tmp_path):
+    """tf_keras leaves a method of its own on every layer that it has saved as a SavedModel."""
+    library = pytest.importorskip("tf_keras")
+    model = library.Sequential([library.layers.Input((4,)), library.layers.Dense(3, "tanh", name="hidden")])
+    before = ta.Attributor(model, at="hidden").attribute(X, target=1, method="gradient")
+    model.save(tmp_path / "saved", save_format="tf")
+    own = vars(model.get_layer("hidden"))["call"]
+    result = ta.Attributor(model, at="hidden").attribute(X, target=1, method="gradient")
+    np.testing.assert_array_equal(result.attributions, before.attributions)
+    assert vars(model.get_layer("hidden"))["call"] == own

@@ -94,7 +94,7 @@ def call_as_graph(
         outputs=outputs,
         output_keys=dict(zip(names, one.outputs, strict=True)),
         calls=calls,
-        loss_heads=keras_model.loss_heads(model, names) if is_keras else {},
+        loss_heads=keras_model.loss_heads(model, outputs) if is_keras else {},
         alive=nodes,
         called=called,
     )

@@ -12,6 +12,16 @@ import tensorflow as tf
 from ...common.errors import AttributionError
 from ...common.nested import flatten
 
+KERAS = ("keras.", "tf_keras.")
+# Losses of Keras, and the functions that they are made of, by the activation that they apply to logits.
+LOSSES = {
+    "sigmoid": {"BinaryCrossentropy", "binary_crossentropy", "BinaryFocalCrossentropy", "binary_focal_crossentropy"},
+    "softmax": {
+        *("CategoricalCrossentropy", "categorical_crossentropy", "SparseCategoricalCrossentropy"),
+        *("sparse_categorical_crossentropy", "CategoricalFocalCrossentropy", "categorical_focal_crossentropy"),
+    },
+}
+
 
 def is_keras(model: Any) -> bool:
     """Whether `model` is a Keras model or layer, of Keras 3 or of tf_keras."""
@@ -95,21 +105,32 @@ def output_names(model: Any, outputs: dict[Any, tf.Tensor]) -> list[str]:
     return ["output"] if len(outputs) == 1 else [f"output_{key}" for key in outputs]
 
 
-def loss_heads(model: Any, names: list[str]) -> dict[str, str]:
+def loss_heads(model: Any, outputs: dict[str, tf.Tensor]) -> dict[str, str]:
     """The activation that a loss compiled with `from_logits=True` applies to an output: {name: softmax | sigmoid}."""
-    loss = getattr(model, "loss", None)
+    loss, names = getattr(model, "loss", None), list(outputs)
     if loss is None:
         return {}
     by_name = flatten(loss) if not callable(loss) else {None: loss}
     heads = {}
     for key, one in by_name.items():
         name = names[key] if isinstance(key, int) and key < len(names) else key
-        targets = [name] if name in names else names if key is None else []
-        options = getattr(one, "_fn_kwargs", None) or {}
-        if getattr(one, "from_logits", None) or options.get("from_logits"):
-            head = "sigmoid" if "Binary" in type(one).__name__ else "softmax"
-            heads.update(dict.fromkeys(targets, head))
+        for target in [name] if name in names else names if key is None else []:
+            head = _loss_head(one, outputs[target].shape.rank)
+            heads.update({} if head is None else {target: head})
     return heads
+
+
+def _loss_head(loss: Any, rank: int | None) -> str | None:
+    """What a loss of Keras's own, or one made of it, applies to an output of so many axes. Another's `from_logits` does not say
+    which activation that is; a softmax over another axis than the last is no head that has its classes there."""
+    options = getattr(loss, "_fn_kwargs", None) or {}
+    if not (getattr(loss, "from_logits", None) or options.get("from_logits")):
+        return None
+    made_of = [*type(loss).__mro__, getattr(loss, "fn", None)]
+    known = {getattr(one, "__name__", "") for one in made_of if str(getattr(one, "__module__", "")).startswith(KERAS)}
+    heads = {head for head, losses in LOSSES.items() if losses & known}
+    elsewhere = options.get("axis", -1) not in (-1, None if rank is None else rank - 1)
+    return None if len(heads) != 1 or (heads == {"softmax"} and elsewhere) else heads.pop()
 
 
 def vocabulary(model: Any) -> list[str] | None:

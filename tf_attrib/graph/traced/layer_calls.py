@@ -10,6 +10,9 @@ import tensorflow as tf
 from ...common.nested import flatten
 from . import keras_model
 
+# The attribute of a function that stands in a layer's place.
+WATCHES = "_tf_attrib_watches"
+
 
 @contextlib.contextmanager
 def around_calls(
@@ -37,20 +40,25 @@ def around_calls(
             finally:
                 path.pop()
 
+        setattr(call, WATCHES, True)
         return call
 
     try:
         for layer in keras_model.layers(model):
             for method in ("call", "quantized_call"):  # Keras calls the second after model.quantize()
                 original = inline(getattr(layer, method, None))
-                if original is not None and method not in vars(layer):
+                # of its own is what tf_keras leaves on each layer that it has saved, or what watches it already
+                own = vars(layer).get(method)
+                if original is not None and not hasattr(own, WATCHES):
                     # Keras's own __setattr__ would take a function for a tracked attribute
                     object.__setattr__(layer, method, watched(layer, original))
-                    changed.append((layer, method))
+                    changed.append((layer, method, own))
         yield
     finally:
-        for layer, method in changed:
+        for layer, method, own in changed:
             object.__delattr__(layer, method)
+            if own is not None:
+                object.__setattr__(layer, method, own)
 
 
 def identities(outputs: Any, name: str) -> tuple[Any, dict[Any, tf.Tensor]]:

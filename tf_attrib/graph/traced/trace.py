@@ -127,13 +127,14 @@ def trace(model: Callable, specs: dict[Any, tf.TensorSpec], preprocess: Callable
     keys = list(tensors(result["outputs"]))
     outputs = dict(zip(keys, function.structured_outputs, strict=True))
     names = keras_model.output_names(model, outputs)
+    named = dict(zip(names, outputs.values(), strict=True))
     return Traced(
         function=function,
         inputs=dict(zip(specs, function.inputs[: len(specs)], strict=True)),
-        outputs=dict(zip(names, outputs.values(), strict=True)),
+        outputs=named,
         output_keys=dict(zip(names, keys, strict=True)),
         calls=tuple(calls),
-        loss_heads=keras_model.loss_heads(model, names) if is_keras else {},
+        loss_heads=keras_model.loss_heads(model, named) if is_keras else {},
     )
 
 

@@ -14,11 +14,13 @@ class Estimator(Protocol):
 
     Attributes:
         least: draws before which nothing can be said.
+        first: draws before the first judgement, where so many are allowed: fewer say too little of their own spread.
         cost: coalitions that one draw evaluates.
         exact: whether nothing is left to chance after the first `least` draws.
     """
 
     least: int
+    first: int
     cost: int
     exact: bool
 
@@ -43,7 +45,7 @@ def all_coalitions(players: int) -> np.ndarray:
 class Enumerated:
     """Shapley 1953: the sum over coalitions S without i of |S|! (m - |S| - 1)! / m! (v(S and i) - v(S)), all evaluated."""
 
-    least, exact = 1, True
+    least, first, exact = 1, 1, True
 
     def __init__(self, game: Game) -> None:
         self._game, self._coalitions = game, all_coalitions(game.count)
@@ -73,7 +75,7 @@ class Permutations:
     al. 2009; Mitchell et al. 2022, arXiv:2104.12199, section 4.1). A draw is an order and its reverse for each reference: what
     they give is one of as many independent vectors, whose mean and standard error are wanted."""
 
-    least, exact = 2, False
+    least, first, exact = 2, 12, False
 
     def __init__(self, game: Game, antithetic: bool) -> None:
         self._game, self._ways = game, 2 if antithetic else 1
@@ -123,6 +125,9 @@ class Regression:
     def __init__(self, game: Game, paired: bool) -> None:
         self._game, self._ways = game, 2 if paired else 1
         self.cost, self.least = self._ways, max(16, 2 * game.count)
+        # a line may go through fewer without any being off: through 56 in one of thirty games of fourteen players of whom three
+        # count together alone, and what was 40% off had an error of 1e-14
+        self.first = 128 // self._ways
         sizes = np.arange(1, game.count)
         weights = 1 / (sizes * (game.count - sizes))
         self._sizes, self._chances = sizes, weights / weights.sum()

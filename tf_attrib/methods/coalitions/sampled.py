@@ -15,8 +15,6 @@ from .game import Game, handed_out
 # The estimated L1 error is so many times the mean one, that of normal deviations with these standard errors.
 SAFETY = 1.5
 MEAN_DEVIATION = math.sqrt(2 / math.pi)
-# Draws before the first judgement, where `max_evaluations` allows: fewer say too little of their own spread.
-FIRST = 12
 # How many times the draws so far one round may add.
 GROWTH = 1.0
 # Entries of the table of who is present that are evaluated together.
@@ -52,7 +50,7 @@ def first_draws(estimator: Estimator, most: int, fixed: int = 0) -> int:
     """How many draws come first, where `most` coalitions are allowed; `fixed` where that is settled."""
     if estimator.exact:
         return estimator.least
-    return fixed or min(max(estimator.least, FIRST), max(most // estimator.cost, estimator.least))
+    return fixed or min(max(estimator.least, estimator.first), max(most // estimator.cost, estimator.least))
 
 
 def further_draws(draws: int, error: float, tolerance: float) -> int:

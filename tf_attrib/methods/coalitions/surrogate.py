@@ -43,7 +43,7 @@ class Surrogate:
     10.1214/aos/1176344552), since no formula knows of coefficients that are 0.
     """
 
-    least = 1
+    least, first = 1, 1
 
     def __init__(self, game: Game, draws: int, width: float, ridge: float, lasso: float = 0.0) -> None:
         self._game, self._draws, self._width, self._penalties = game, draws, width, (ridge, lasso)
