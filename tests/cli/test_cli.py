@@ -138,7 +138,9 @@ def test_token_ids_become_words(tmp_path):
     )
     page = (out / "words.html").read_text()
     assert "word9" in page
-    assert ta.load(out / "attribution.npz").inputs.tolist()[0] == [3, 4, 5, 0, 0, 0, 0, 0, 0, 0]
+    found = ta.load(out / "attribution.npz")
+    assert found.inputs.tolist()[0] == [3, 4, 5, 0, 0, 0, 0, 0, 0, 0]
+    assert "2 of 2 lines are shorter than 10 token ids: padded with 0 at the end" in found.notes
 
 
 def test_wrong_requests_are_one_line_and_exit_code_2(model_file, batch, tmp_path, capsys):

@@ -25,6 +25,8 @@ def main(arguments: list[str] | None = None) -> int:
         with contextlib.redirect_stdout(_Printable(sys.stdout)):
             reading.extend(getattr(options, "extensions", None) or ())
             options.run(options)
+        for note in getattr(options, "notes", ()):
+            print(f"note: {note}", file=sys.stderr)
     except (AttributionError, MissingExtra, OSError) as error:
         print(f"tf-attrib: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 2

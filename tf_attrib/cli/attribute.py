@@ -1,6 +1,7 @@
 """The command `tf-attrib attribute`."""
 
 import argparse
+import dataclasses
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,8 @@ def run(options: argparse.Namespace) -> None:
     if vocabulary is not None:
         reading.check_tokens(inputs)
     result = attributor.attribute(inputs, target, reading.baseline(options, shape), method, seed=options.seed)
+    result = dataclasses.replace(result, notes=(*result.notes, *options.notes))
+    options.notes = []  # they are in the result now, and its file
     print(result)
     _print_examples(result)
     for path in _write(result, out, options, vocabulary):
