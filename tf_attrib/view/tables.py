@@ -102,8 +102,11 @@ def features_html(result: Result, k: int = 10, names: Sequence[str] | None = Non
     """
     parts = []
     for example in range(len(result)):
-        rows, left_out = ranked(blocks(result), example, k, names)
-        caption = " ".join([*left_out, *captions.numbers(result, example)])
+        found = blocks(result)
+        rows, left_out = ranked(found, example, k, names)
+        everything = np.concatenate([np.ravel(block.values[example]) for block in found])
+        bad = colour.not_finite(everything, "feature", "ranked last")
+        caption = " ".join([*left_out, *bad, *captions.numbers(result, example)])
         parts.append(
             Markup(
                 '<div class="tf-attrib" style="font-family:sans-serif;margin:0.6em 0;max-width:60em"><b>{}</b>{}'

@@ -120,7 +120,7 @@ def _boxes(result: Result, tokens: Sequence[str], values: np.ndarray, heading: S
             drawing.rounded_rectangle((left, top, left + width, top + LINE), 4, fill=background)
             drawing.text((left + 4, top + 2), label, fill=colour.text_colour(background), font=font)
     scale = colour.full_colour(scaled.limit, captions.attribution_unit(result), result.kind, "gray is zero")
-    return _framed(canvas, heading, scale)
+    return _framed(canvas, heading, " ".join((scale, *scaled.hidden)))
 
 
 def _framed(picture: Image.Image, heading: Sequence[str], caption: str) -> Image.Image:
