@@ -85,11 +85,12 @@ def column_names(frame: Any) -> tuple[str, ...]:
         AttributionError: two are the same, or of several levels.
     """
     names = list(frame.columns)
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    written = list(map(str, names))  # 1 and "1" are one name, too
+    twice = sorted({name for name in written if written.count(name) > 1})
     if twice or any(isinstance(name, tuple) for name in names):
         which = f"{twice[0]!r} twice" if twice else f"{names[0]!r}, of several levels"
         raise AttributionError(f"the columns of a frame need one name each; there is {which}: frame.columns = [...]")
-    return tuple(map(str, names))
+    return tuple(written)
 
 
 def take(inputs: Any, which: Any) -> Any:
