@@ -72,6 +72,8 @@ def as_array(value: Any, what: str) -> np.ndarray:
         array = value.numpy() if whole else np.asarray(value)  # pyright: ignore[reportAttributeAccessIssue] (a tensor has it)
     except ValueError:
         array = np.empty(0, object)
+    if array.dtype == tf.bfloat16.as_numpy_dtype:  # of no kind that NumPy knows
+        return array.astype(np.float32)
     if array.dtype != object or (array.size and all(isinstance(item, str | bytes) for item in array.ravel())):
         return array
     if array.size and all(isinstance(item, numbers.Real | np.bool_) for item in array.ravel()):
@@ -219,8 +221,8 @@ def _prepare(given: Given, key: Any, spec: tf.TensorSpec) -> np.ndarray:
         cast = np.ascontiguousarray(array, dtype)
     kept = (
         np.isfinite(cast).all()
-        if array.dtype.kind == "f" and cast.dtype.kind == "f"
-        else np.array_equal(cast, array) or cast.dtype.kind == "f"
+        if array.dtype.kind == "f" and spec.dtype.is_floating
+        else np.array_equal(cast, array) or spec.dtype.is_floating
     )
     if not kept:
         raise AttributionError(f"input{_named(key)} holds numbers beyond the range of {spec.dtype.name}, which the model takes")
