@@ -65,13 +65,15 @@ def run(options: argparse.Namespace) -> None:
 
 
 def _print_examples(result) -> None:
-    from ..view.captions import percent, status_words
+    from ..result.words import class_words
+    from ..view.captions import entry_name, percent, status_words, target_words
 
     gaps = result.relative_gap
     for i in range(len(result)):
-        target = "" if result.target is None else f" of class {np.array2string(np.asarray(result.target[i]))}"
-        name = "" if result.target is None else result.class_names.get(int(result.target[i].flat[-1]), "")
-        target += f" ({name})" if name else ""
+        target = target_words(result, i)
+        if target and result.position is not None:  # of several positions each is named, and the class is explained there
+            target = class_words(result, result.target[i].flat[-1]) if result.target.ndim > 1 else ""
+        target = f" of {target}" if target else ""
         gap = (
             ""
             if gaps is None
@@ -80,7 +82,7 @@ def _print_examples(result) -> None:
         known = result.error_estimate is not None and np.isfinite(result.error_estimate[i])
         error = f", estimated error {percent(present(result.error_estimate)[i])}" if known else ""
         status = f"; {status_words(result, i).upper()}" if status_words(result, i) else error
-        print(f"  example {i}: {result.unit}{target} {result.scores[i]:.4g}{gap}{status}")
+        print(f"  {entry_name(result, i)}: {result.unit}{target} {result.scores[i]:.4g}{gap}{status}")
 
 
 def _check_free(out: Path, force: bool) -> None:
@@ -125,4 +127,5 @@ def _words(result, words: list[str] | None) -> list[list[str]] | None:
     """The words behind the inputs' token ids, by a vocabulary."""
     if words is None:
         return None
-    return [[words[i] if 0 <= i < len(words) else str(i) for i in row] for row in np.asarray(result.inputs)]
+    # a number alone may be a word of the vocabulary
+    return [[words[i] if 0 <= i < len(words) else f"[{i}]" for i in row] for row in np.asarray(result.inputs)]

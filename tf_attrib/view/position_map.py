@@ -143,7 +143,7 @@ def _panel(result: Result, shown: Map) -> draw.Panel:
         )
         axes.set_yticks(rows, labels=[shortened(shown.rows[i]) for i in rows], fontsize=8, parse_math=False)
         axes.set_xlabel("input position", fontsize=8)
-        axes.set_ylabel(f"output position: what is explained ({result.unit})", fontsize=8, parse_math=False)
+        axes.set_ylabel(f"output position:\nwhat is explained\n({result.unit})", fontsize=8, parse_math=False)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         draw.colour_bar(part, axes, limit, False, unit)
