@@ -44,6 +44,17 @@ def test_columns_that_are_alike_stand_together():
     assert np.count_nonzero(np.diff(np.sign(shown[0]))) == 1
 
 
+def test_the_colours_of_a_heat_map_end_where_it_says():
+    """Of what is nearly everywhere 0 they ended at 1, and the caption said at 0; and of few values 1% is not beyond."""
+    sparse = np.zeros((60, 4))
+    sparse[3, 1], sparse[7, 2] = 0.25, -0.125
+    figure = ta.summarise(result_of(sparse)).plot(kind="heatmap")
+    assert axes_of(figure)[0].images[0].norm.vmax == 0.25
+    assert "colours end at ±0.25, beyond which none of the values lie" in figure.caption
+    few = ta.summarise(result_of(np.arange(1.0, 11)[:, None])).plot(kind="heatmap").caption
+    assert "beyond which 10% of the values lie" in few
+
+
 def test_of_many_examples_as_many_are_drawn_as_can_be_put_in_order(monkeypatch):
     monkeypatch.setattr(figures, "COLUMNS", 50)
     figure = ta.summarise(result_of(ATTRIBUTIONS)).plot(kind="heatmap")
