@@ -55,6 +55,17 @@ def test_the_colours_of_a_heat_map_end_where_it_says():
     assert "beyond which 10% of the values lie" in few
 
 
+def test_what_is_not_there_is_said_beneath_the_picture():
+    inputs, attributions = INPUTS.astype(float), ATTRIBUTIONS.copy()
+    inputs[:3, 2], attributions[7, 1] = np.nan, np.inf
+    found = ta.summarise(result_of(attributions, inputs), names=list("abcdef"))
+    left_out = "1 of 200 examples have attributions that are not finite, and are left out."
+    assert all(left_out in found.plot(kind=kind).caption for kind in ("beeswarm", "bar", "mean", "heatmap"))
+    assert f"{left_out} A dot is an example; 199 of 199. Without a dot, as its value is not finite: 3 of c." in " ".join(
+        found.plot(kind="scatter").caption.split()
+    )
+
+
 def test_of_many_examples_as_many_are_drawn_as_can_be_put_in_order(monkeypatch):
     monkeypatch.setattr(figures, "COLUMNS", 50)
     figure = ta.summarise(result_of(ATTRIBUTIONS)).plot(kind="heatmap")

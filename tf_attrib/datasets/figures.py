@@ -63,7 +63,7 @@ def _largest(summary: Any) -> list[int]:
 
 
 def _caption(summary: Any, more: Sequence[str] = ()) -> list[str]:
-    return [f"{summary.subject}.", *more]
+    return [f"{summary.subject}.", *(f"{note[:1].upper()}{note[1:]}." for note in summary.notes), *more]
 
 
 def _title(summary: Any, place: int) -> str:
@@ -208,6 +208,10 @@ def _scatter(summary: Any, places: Sequence[int], chosen: Sequence[int], caption
     parts = [(summary.names[place], values[:, place], attributions[:, place]) for place in places]
     group = np.searchsorted(chosen, summary.sample["group"][own])
     told = f"A dot is an example; {len(own):,} of {len(summary):,}."
+    missing = {summary.names[place]: int((~np.isfinite(values[:, place])).sum()) for place in places}
+    if any(missing.values()):
+        which = ", ".join(f"{count} of {name}" for name, count in missing.items() if count)
+        told += f" Without a dot, as its value is not finite: {which}."
     return draw_scatters(parts, [summary.group_name(place) for place in chosen], group, summary.unit, [*caption, told])
 
 
