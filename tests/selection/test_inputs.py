@@ -169,3 +169,12 @@ def test_bfloat16_is_a_number():
     assert found.attributions.any()
     np.testing.assert_array_equal(found.attributions, rounded.attributions)
     assert_refused(lambda: ta.Attributor(model).attribute(np.array([[1e300, 0, 0]])), "beyond the range of bfloat16")
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA])
+def test_text_that_is_missing_is_said_to_be(nothing):
+    """It was "of mixed kinds (it holds str)", with the advice to pad sequences."""
+    text = np.array([["good"], [nothing], ["bad"]], object)
+    assert_refused(
+        lambda: ta.Attributor(lambda x: x).attribute(text), "text is missing in input, example(s) 1", "an empty text"
+    )

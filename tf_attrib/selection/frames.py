@@ -261,7 +261,7 @@ def as_column(series: Any, name: str) -> np.ndarray:
         raise _date(name, series)
     if values.dtype.kind != "O":
         raise AttributionError(f"column {name!r} is {values.dtype}: a column must hold real numbers or text")
-    missing = np.array([_is_missing(item) for item in values], bool)
+    missing = np.array([is_missing(item) for item in values], bool)
     there = values[~missing]
     if len(there) and all(isinstance(item, str | bytes) for item in there):
         if missing.any():
@@ -290,7 +290,7 @@ def _date(name: str, series: Any) -> AttributionError:
     )
 
 
-def _is_missing(item: Any) -> bool:
+def is_missing(item: Any) -> bool:
     """None, NaN, and what pandas has for a missing value or date."""
     return item is None or type(item).__name__ in ("NAType", "NaTType") or (isinstance(item, float) and item != item)
 
