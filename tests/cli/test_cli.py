@@ -195,6 +195,20 @@ def test_outputs_are_overwritten_only_by_force(model_file, batch, tmp_path, caps
     assert ta.load(tmp_path / "out" / "attribution.npz").target.tolist() == [1] * 5
 
 
+def test_pictures_of_an_earlier_run_do_not_stay_beside_other_numbers(model_file, batch, tmp_path, capsys):
+    out, run = tmp_path / "out", ["attribute", model_file, batch, "--method", "gradient"]
+    out.mkdir()
+    (out / "example-0.png").write_bytes(b"mine")
+    (out / "example-of-mine.png").write_bytes(b"mine")
+    assert "example-0.png" in fails(capsys, *run, "--out", str(out), "--pictures", "1")  # was overwritten without a word
+    assert (out / "example-0.png").read_bytes() == b"mine"
+    for name in ("example-7.png", "words.html"):
+        (out / name).write_bytes(b"of an earlier run")
+    assert main([*run, "--out", str(out), "--pictures", "1", "--force"]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["attribution.npz", "example-0.png", "example-of-mine.png"]
+    assert (out / "example-0.png").read_bytes() != b"mine"
+
+
 def test_lambda_layers_need_a_word(tmp_path, batch, capsys):
     model = keras.Sequential(
         [keras.Input((8, 8, 1)), keras.layers.Lambda(lambda x: 2 * x), keras.layers.Flatten(), keras.layers.Dense(2)]

@@ -13,6 +13,8 @@ from . import reading
 
 # More pictures than this are not drawn unless asked for.
 PICTURES = 16
+# What is written, beside a picture of each example.
+NUMBERS, WORDS = "attribution.npz", "words.html"
 
 
 def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -41,7 +43,7 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
     )
     option("--out", default="attributions", metavar="DIR", help="folder to write to (default: attributions)")
     option("--pictures", type=int, default=PICTURES, metavar="N", help=f"draw at most N examples (default: {PICTURES})")
-    option("--force", action="store_true", help="overwrite files that exist")
+    option("--force", action="store_true", help="replace what an earlier run wrote there")
     attribute.set_defaults(run=run)
 
 
@@ -90,14 +92,24 @@ def _check_free(out: Path, force: bool) -> None:
     for folder in [out, *out.absolute().parents]:
         if folder.exists() and not folder.is_dir():
             raise AttributionError(f"--out {str(out)!r}: {str(folder)!r} is a file; name a folder")
-    if (out / "attribution.npz").exists() and not force:
-        raise AttributionError(f"{str(out / 'attribution.npz')!r} exists: name another --out, or overwrite with --force")
+    there = _outputs(out)
+    if there and not force:
+        raise AttributionError(f"{str(there[0])!r} exists: name another --out, or overwrite with --force")
+
+
+def _outputs(out: Path) -> list[Path]:
+    """What an earlier run wrote into a folder."""
+    pictures = [path for path in out.glob("example-*.png") if path.stem.removeprefix("example-").isdecimal()]
+    return [path for path in (out / NUMBERS, out / WORDS, *sorted(pictures)) if path.exists()]
 
 
 def _write(result, out: Path, options: argparse.Namespace, vocabulary: list[str] | None) -> list[Path]:
     """The result and its pictures; each file whole or not at all."""
     out.mkdir(parents=True, exist_ok=True)
-    written = [result.save(out / "attribution.npz", overwrite=options.force)]
+    written = [result.save(out / NUMBERS, overwrite=options.force)]
+    for path in _outputs(out):  # pictures of an earlier run would stand beside numbers that they are not of
+        if path not in written:
+            path.unlink()
     tokens = _words(result, vocabulary)
     there = np.arange(len(result)) if result.position is None else np.unique(result.example)
     shown = _drawable(result)
@@ -107,7 +119,7 @@ def _write(result, out: Path, options: argparse.Namespace, vocabulary: list[str]
         written.append(write_whole(path, lambda file, figure=figure: figure.savefig(file, format="png", dpi=110)))
     if tokens is not None or result.tokens is not None:
         page = f"<!doctype html><meta charset='utf-8'><title>tf-attrib</title><body>{result.to_html(tokens)}</body>"
-        written.append(write_whole(out / "words.html", lambda file: file.write(page.encode())))
+        written.append(write_whole(out / WORDS, lambda file: file.write(page.encode())))
     return written
 
 
