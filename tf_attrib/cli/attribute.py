@@ -70,7 +70,7 @@ def _print_examples(result) -> None:
     from ..result.words import class_words
     from ..view.captions import entry_name, percent, status_words, target_words
 
-    gaps = result.relative_gap
+    gaps, totals = result.relative_gap, result.totals
     for i in range(len(result)):
         target = target_words(result, i)
         if target and result.position is not None:  # of several positions each is named, and the class is explained there
@@ -79,7 +79,7 @@ def _print_examples(result) -> None:
         gap = (
             ""
             if gaps is None
-            else f", sum {result.totals[i]:.4g}, gap " + (f"{result.gap[i]:.2g}" if np.isnan(gaps[i]) else percent(gaps[i]))
+            else f", sum {totals[i]:.4g}, gap " + (f"{result.gap[i]:.2g}" if np.isnan(gaps[i]) else percent(gaps[i]))
         )
         known = result.error_estimate is not None and np.isfinite(result.error_estimate[i])
         error = f", estimated error {percent(present(result.error_estimate)[i])}" if known else ""
