@@ -29,7 +29,7 @@ def test_a_reader_that_is_gone_ends_no_work():
 
 
 def test_sums_over_all_examples_are_taken_once(monkeypatch, capsys):
-    """Once for each line they took five of the eight minutes of a hundred thousand rows."""
+    """Once for each line they took seven of the eight minutes of a hundred thousand rows."""
     calls, totals = [], Result.totals.fget
     monkeypatch.setattr(Result, "totals", property(lambda self: calls.append(1) or totals(self)))
     fields = {"baseline_scores": np.zeros(9), "gap": np.zeros(9)}
