@@ -112,10 +112,10 @@ def _write(result, out: Path, options: argparse.Namespace, vocabulary: list[str]
             path.unlink()
     tokens = _words(result, vocabulary)
     there = np.arange(len(result)) if result.position is None else np.unique(result.example)
-    shown = _drawable(result)
+    shown, kind = _drawable(result)
     for i in map(int, there[: options.pictures]):
         path = out / f"example-{i}.png"
-        figure = shown.plot(example=i) if tokens is None else shown.plot(example=i, tokens=tokens)
+        figure = shown.plot(example=i, **kind) if tokens is None else shown.plot(example=i, tokens=tokens, **kind)
         written.append(write_whole(path, lambda file, figure=figure: figure.savefig(file, format="png", dpi=110)))
     if tokens is not None or result.tokens is not None:
         page = f"<!doctype html><meta charset='utf-8'><title>tf-attrib</title><body>{result.to_html(tokens)}</body>"
@@ -124,15 +124,19 @@ def _write(result, out: Path, options: argparse.Namespace, vocabulary: list[str]
 
 
 def _drawable(result):
-    """The result, or where its shape cannot be drawn, as of a layer with many channels, that without the last axis."""
+    """The result, or where its shape cannot be drawn, as of a layer with many channels, that without the last axis; and how it
+    is drawn, where that is known."""
     from ..common.nested import flatten
     from ..result.channels import are_summed, without_channels
     from ..view.kinds import blocks
 
     if all(block.kind for block in blocks(result)) or any(leaf.ndim < 3 for leaf in flatten(result.attributions).values()):
-        return result
+        return result, {}
     print(f"pictures: {'summed' if are_summed(result.kind) else 'the mean'} over the last axis")
-    return without_channels(result)
+    flat = without_channels(result)
+    # without channels a map of few columns would be taken for a signal
+    is_map = all(leaf.ndim == 3 for leaf in flatten(flat.attributions).values()) and blocks(flat)[0].kind == "signal"
+    return flat, {"kind": "map"} if is_map else {}
 
 
 def _words(result, words: list[str] | None) -> list[list[str]] | None:
