@@ -138,7 +138,26 @@ def test_token_ids_become_words(tmp_path):
     )
     page = (out / "words.html").read_text()
     assert "word9" in page
-    assert ta.load(out / "attribution.npz").inputs.tolist()[0] == [3, 4, 5, 0, 0, 0, 0, 0, 0, 0]
+    found = ta.load(out / "attribution.npz")
+    assert found.inputs.tolist()[0] == [3, 4, 5, 0, 0, 0, 0, 0, 0, 0]
+    assert "2 of 2 lines are shorter than 10 token ids: padded with 0 at the end" in found.notes
+
+
+def test_positions_are_told_of_their_example_and_ids_without_a_word_as_such(tmp_path, capsys):
+    """They were called "example 2" of two lines, and 3, an id beyond the vocabulary, looked like the word of it."""
+    ids = keras.Input((None,), dtype="int32")
+    vectors = keras.layers.Embedding(4, 2, embeddings_initializer=keras.initializers.RandomNormal(seed=1))(ids)
+    keras.Model(ids, keras.layers.Dense(3, activation="softmax")(vectors)).save(tmp_path / "tags.keras")
+    (tmp_path / "ids.jsonl").write_text("[1, 3]\n[2, 1]\n")
+    (tmp_path / "words.txt").write_text("pad\nthe\n3\n")
+    files = [str(tmp_path / name) for name in ("tags.keras", "ids.jsonl")]
+    options = ["--tokens", str(tmp_path / "words.txt"), "--out", str(tmp_path / "out"), "--pictures", "0"]
+    assert main(["attribute", *files, "--target", "each", *options, "--method", "gradient"]) == 0
+    lines = [line.split(": ")[0] for line in capsys.readouterr().out.splitlines() if line.startswith("  example")]
+    assert lines == [f"  example {example}, position {position}" for example in (0, 1) for position in (0, 1)]
+    assert ">[3]<" in (tmp_path / "out" / "words.html").read_text()
+    assert main(["attribute", *files, "--target", "1,2", *options, "--method", "gradient", "--force"]) == 0
+    assert "example 1: probability of target (1, 2) " in capsys.readouterr().out
 
 
 def test_wrong_requests_are_one_line_and_exit_code_2(model_file, batch, tmp_path, capsys):
@@ -174,6 +193,20 @@ def test_outputs_are_overwritten_only_by_force(model_file, batch, tmp_path, caps
     assert (tmp_path / "out" / "attribution.npz").read_bytes() == before
     assert main(["attribute", model_file, batch, "--target", "1", "--method", "gradient", "--force", *out]) == 0
     assert ta.load(tmp_path / "out" / "attribution.npz").target.tolist() == [1] * 5
+
+
+def test_pictures_of_an_earlier_run_do_not_stay_beside_other_numbers(model_file, batch, tmp_path, capsys):
+    out, run = tmp_path / "out", ["attribute", model_file, batch, "--method", "gradient"]
+    out.mkdir()
+    (out / "example-0.png").write_bytes(b"mine")
+    (out / "example-of-mine.png").write_bytes(b"mine")
+    assert "example-0.png" in fails(capsys, *run, "--out", str(out), "--pictures", "1")  # was overwritten without a word
+    assert (out / "example-0.png").read_bytes() == b"mine"
+    for name in ("example-7.png", "words.html"):
+        (out / name).write_bytes(b"of an earlier run")
+    assert main([*run, "--out", str(out), "--pictures", "1", "--force"]) == 0
+    assert sorted(path.name for path in out.iterdir()) == ["attribution.npz", "example-0.png", "example-of-mine.png"]
+    assert (out / "example-0.png").read_bytes() != b"mine"
 
 
 def test_lambda_layers_need_a_word(tmp_path, batch, capsys):

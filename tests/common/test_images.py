@@ -32,3 +32,9 @@ def test_numbers_whose_black_and_white_are_not_known_are_refused(pixels, words, 
     path = tmp_path / "measured.tiff"
     Image.fromarray(pixels).save(path)
     assert_refused(lambda: read_image(str(path), (1, 2, 1)), words, "measured.tiff", ".npy")
+
+
+def test_images_are_gray_for_a_model_without_channels(tmp_path):
+    path = tmp_path / "digit.png"
+    Image.fromarray(np.array([[0, 51, 255]], np.uint8)).save(path)
+    np.testing.assert_allclose(read_image(str(path), (1, 3), (0, 1)), [[0, 0.2, 1]], rtol=1e-6)

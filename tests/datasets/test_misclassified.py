@@ -1,5 +1,7 @@
 """The most confident errors, found in a stream and attributed to both classes."""
 
+import dataclasses
+
 import keras
 import numpy as np
 import pytest
@@ -124,6 +126,9 @@ def test_the_page_names_every_error_and_escapes(attributor, images, labels, foun
         assert f"Example {index}: " in page
     assert page.count("data:image/png") == 4
     assert "candidates for negatives" in page
+    assert "Light green raises the score" in page
+    squares = dataclasses.replace(found, wrong=dataclasses.replace(found.wrong, kind="square"))
+    assert "the sign is lost" in squares._introduction()[1]
     assert "<script" not in page
     if {0} & {*found.labels.tolist(), *found.predicted.tolist()}:
         assert "a&lt;b" in page
@@ -201,5 +206,6 @@ def test_what_cannot_be_done_is_refused(attributor, images, labels):
     assert_refused(lambda: check(attributor, (images, labels + 0.5)), "whole numbers")
     assert_refused(lambda: check(attributor, (images, np.ones((40, 3)))), "one-hot")
     assert_refused(lambda: check(attributor, (images, labels), classes=("one", "two")), "2 names for 3 classes")
+    assert_refused(lambda: check(attributor, (images, labels), classes=("background", *"abc")), "4 names for 3 classes")
     assert_refused(lambda: check(attributor, []), "empty")
     assert_refused(lambda: check(ta.Attributor(lambda x: tf.reduce_sum(x, [1, 2, 3])), (images, labels)), "no classes")

@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
+from tf_attrib.generation.joining import text_of, word_groups
 from tf_attrib.generation.parts import offsets
 
 from ..conftest import assert_refused
@@ -227,6 +228,19 @@ def test_word_pieces_are_joined():
     pieces = ["[CLS]", "un", "##believ", "##able", "cat", *["x"] * (WORDS - 5)]
     found = ta.attribute_generation(attributor(), [0, 1, 2, 3], [4], tokenizer=pieces).words()
     assert found.columns == ("[CLS]", "unbelievable", "cat")
+
+
+def test_headings_of_markdown_are_no_word_pieces():
+    """One "##" in a prompt took every piece of a word, " un", "believ", "able", for a word of its own."""
+    pieces = ["##", " Qu", "est", "ion", "\n", "un", "believ", "able", " cat", "s"]
+    assert texts(pieces) == ["##", " Question", "\n", "unbelievable", " cats"]
+    assert texts(["un", "##believ", "##able", "cat"]) == ["unbelievable", "cat"]
+
+
+def texts(pieces):
+    """The text of each word."""
+    words = word_groups(pieces)
+    return [text_of([pieces[i] for i in np.flatnonzero(words == word)], pieces) for word in np.unique(words)]
 
 
 def test_what_does_not_fit_is_refused():

@@ -435,3 +435,13 @@ def test_models_without_logits_are_refused():
 
     features = SomeBackbone(tokens, vectors)
     assert_refused(lambda: ta.attribute_generation(features, [1, 2], [3]), "SomeBackbone", "no logits", "give the task")
+
+
+def test_classifiers_write_nothing():
+    tokens = tf.keras.Input((None,), dtype="int32")
+    vectors = tf.keras.layers.GlobalAveragePooling1D()(tf.keras.layers.Embedding(9, 4)(tokens))
+    for classes in (2, 9):  # fewer than there are ids, which failed, and more, whose first was taken for a token
+        model = ta.Attributor(tf.keras.Model(tokens, tf.keras.layers.Dense(classes, activation="softmax")(vectors)))
+        assert_refused(
+            lambda model=model: ta.attribute_generation(model, [1, 2, 3]), "(batch, length, vocabulary)", "A classifier"
+        )

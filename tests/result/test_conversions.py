@@ -69,6 +69,14 @@ def test_columns_of_arrays_are_named_by_their_places():
     assert found.values.tolist() == [[1.0] * 5] * 2
 
 
+def test_no_column_takes_the_name_of_another():
+    """A column without a name is called by its place; "0" stood for both, and the attribution of one was lost."""
+    result = ta.Attribution(np.array([[1.0, 2, 4]]), np.ones(1), feature_names={"": ("", "0", "c")}, place="inputs")
+    found = columns(result)
+    assert found.names == ("0", "0 (at 1)", "c")
+    assert found.attributions.tolist() == [[1, 2, 4]]
+
+
 def test_columns_that_were_crossed_have_the_values_of_both():
     sizes = {name: keras.Input((1,), dtype="string", name=name) for name in ("city", "kind")}
     crossed = layers.HashedCrossing(5, output_mode="one_hot")((sizes["city"], sizes["kind"]))

@@ -296,6 +296,14 @@ def test_text_inputs_are_saved(tmp_path):
     assert ta.load(bytes_path).inputs.tolist() == inputs.tolist()
 
 
+def test_bytes_that_are_no_text_are_saved_as_they_are(tmp_path):
+    """A model that takes pictures as their files had its inputs back with other bytes, and without the zeros at their ends."""
+    inputs = np.empty((3, 1), object)
+    inputs[:, 0] = [b"\x89PNG\xff\x00\x00", b"", "ä\0"]
+    found = ta.load(made(inputs={"image_bytes": inputs}).save(tmp_path / "result")).inputs["image_bytes"]
+    assert found.tolist() == [[b"\x89PNG\xff\x00\x00"], [b""], ["ä\0".encode()]]
+
+
 def test_a_file_holds_no_pickle(tmp_path):
     path = made(inputs=np.array(["a", "b", "c"], object)).save(tmp_path / "result.npz")
     with zipfile.ZipFile(path) as archive:

@@ -279,6 +279,7 @@ REFUSED = {
     "too few": (FRAME[["age", "income"]], "(batch, 3)", "2 columns"),
     "too many": (FRAME.assign(more=1), "(batch, 3)", "4 columns", "'more'"),
     "a name twice": (TWICE, "'age' twice"),
+    "a name twice, once as a number": (FRAME.set_axis([1, "1", "age"], axis=1), "'1' twice"),
     "a number that is missing": (FRAME.assign(income=pd.array([1, None, 2], "Int64")), "example(s) 1", "'income'", "on_error"),
 }
 

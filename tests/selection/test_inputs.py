@@ -9,7 +9,7 @@ from keras import layers
 
 import tf_attrib as ta
 
-from ..conftest import assert_refused
+from ..conftest import assert_refused, spread
 
 PIXELS = np.random.default_rng(0).integers(0, 255, (2, 4, 4, 3)).astype("uint8")
 TABLE = np.random.default_rng(1).normal(size=(2, 3)).astype("float32")
@@ -157,3 +157,24 @@ def test_the_head_of_a_layer_that_holds_an_export_is_found(tmp_path):
     assert np.array_equal(found.target, expected.target)
     np.testing.assert_allclose(found.attributions, expected.attributions, atol=1e-6)
     assert_refused(lambda: ta.Attributor(outer, of="logits"), "softmax", "inside a layer that holds an export", "of='logits'")
+
+
+def test_bfloat16_is_a_number():
+    """NumPy has no kind for it: it was refused as "must be bfloat16, got bfloat16", and fractions as beyond its range."""
+    given = keras.Input((3,), dtype="bfloat16")
+    model = keras.Model(given, layers.Dense(2, "softmax", dtype="bfloat16", kernel_initializer=spread())(given))
+    found = ta.Attributor(model).attribute(tf.constant([[0.5, -2, 1]], tf.bfloat16), 0, method="gradient_times_input")
+    rounded = ta.Attributor(model).attribute(np.array([[0.5001, -2, 1]]), 0, method="gradient_times_input")
+    assert found.inputs.tolist() == [[0.5, -2, 1]]
+    assert found.attributions.any()
+    np.testing.assert_array_equal(found.attributions, rounded.attributions)
+    assert_refused(lambda: ta.Attributor(model).attribute(np.array([[1e300, 0, 0]])), "beyond the range of bfloat16")
+
+
+@pytest.mark.parametrize("nothing", [None, np.nan, pd.NA])
+def test_text_that_is_missing_is_said_to_be(nothing):
+    """It was "of mixed kinds (it holds str)", with the advice to pad sequences."""
+    text = np.array([["good"], [nothing], ["bad"]], object)
+    assert_refused(
+        lambda: ta.Attributor(lambda x: x).attribute(text), "text is missing in input, example(s) 1", "an empty text"
+    )

@@ -113,6 +113,22 @@ def test_words_are_told_and_drawn(tmp_path):
     assert found["attribution/sample_0"][0] == "images"
 
 
+def test_words_have_the_unit_and_the_meaning_of_their_attributions(tmp_path):
+    """Of a gradient squared nothing is green for raising the score, and what is padding or not finite is said."""
+    result = words(["great", "bad", "[pad]", "[pad]"])
+    result.attributions[:] = [[0.5, np.nan, 0, 0]]
+    result = dataclasses.replace(result, attribution_unit="squared probability per unit", kind="square", inputs=None)
+    _, found = logged(tmp_path, result)
+    text = found["attribution/words_0"][1][3].item().decode()
+    assert text.startswith("| word | attribution \\(squared probability per unit\\) |")
+    assert "2 padding tokens at the end, with attribution 0, not shown" in text
+    assert text.endswith("1 word not finite \\(no square\\)\\.")
+    (file,) = tmp_path.glob("events.*")
+    records = [tf.compat.v1.Event.FromString(one.numpy()) for one in tf.data.TFRecordDataset(str(file))]
+    told = {value.tag: value.metadata.summary_description for one in records for value in one.summary.value}
+    assert "the sign is lost" in told["attribution/words_0"]
+
+
 def test_drift_is_told_of_each_sample_and_on_the_mean(tmp_path):
     one, other = images(), images()
     scalars, _ = logged(tmp_path, one, previous=other)

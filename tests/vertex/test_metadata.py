@@ -7,6 +7,7 @@ import pytest
 
 import tf_attrib as ta
 from tf_attrib.vertex.parameters import Noise
+from tf_attrib.vertex.specification import load_metadata
 
 from ..conftest import assert_refused
 from ..helpers.vertex_models import COLUMN_METADATA
@@ -213,3 +214,9 @@ def test_output_indices_and_files_that_are_none(tmp_path):
     assert_refused(lambda: ta.vertex.load_metadata(tmp_path / "none.json"), "there is no file", "none.json")
     assert_refused(lambda: ta.vertex.load_metadata(7), "JSON file or a dict", "int")
     assert_refused(lambda: ta.vertex.load_metadata(COLUMN_METADATA, {}), "one method", "none of them")
+
+
+def test_a_file_from_windows_is_read(tmp_path):
+    """With the mark of UTF-8 that editors put in front there."""
+    (tmp_path / "spec.json").write_text(json.dumps(FULL), encoding="utf-8-sig")
+    assert repr(load_metadata(tmp_path / "spec.json").inputs) == repr(load_metadata(FULL).inputs)

@@ -129,3 +129,13 @@ def test_saturation_is_as_wide_as_it_is_told_and_what_it_says_fits():
         box = text.get_window_extent()
         assert box.x0 >= 0
         assert max(box.x1 - figure.bbox.x1, -box.y0, box.y1 - figure.bbox.y1) <= 0
+
+
+def test_a_map_of_steps_that_clips_says_so_at_its_bar():
+    alphas = np.linspace(0, 1, 64)[None]
+    result = interior(np.ones(64), shape=(80,), alphas=alphas, path_scores=alphas)
+    result.attributions[:] = np.random.default_rng(0).normal(size=result.attributions.shape)
+    figure = result.plot()
+    assert "clipped" in figure.caption
+    (bar,) = [axes for part in figure.subfigs for axes in part.axes if not axes.images]
+    assert bar._colorbar.extend == "both"

@@ -90,6 +90,20 @@ def test_hostile_tokens_are_text(tmp_path, parts):
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
+@pytest.mark.parametrize("word", ["\u202eturned", "שלום", "\u05d0\u202b"])
+def test_no_word_turns_the_numbers_round_that_stand_behind_it(tmp_path, word):
+    """Behind a change of direction "+0.268" was shown as "862.0+"; behind a word of Hebrew its sign was."""
+    place = "(node => { const range = document.createRange(); range.selectNodeContents(node); return range; })"
+    item = "document.querySelector('#about li')"
+    probe = f"[{item}.firstChild.getBoundingClientRect().right, {place}({item}.lastChild).getBoundingClientRect().left]"
+    columns, values = (word, " b", " c", " d", " e"), VALUES.copy()
+    values[0, 0] = 9
+    shown, (ends, begins) = seen(tmp_path, page(told(columns, values)), probe, policy=False)
+    assert ends <= begins
+    assert not set(shown) & {"\u202e", "\u202b"}
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium: apt-get install chromium")
 def test_the_page_is_no_wider_than_a_phone(tmp_path):
     long = page(told(("word" * 60, *[f" w{i}" for i in range(200)], " x", " y"), np.resize(VALUES, (2, 203))))
     probe = "[document.documentElement.scrollWidth, window.innerWidth]"
@@ -126,3 +140,13 @@ def test_numbers_that_are_not_finite_are_told_apart():
     assert data["rows"][0]["limit"] == 0.5
     assert "1 number not finite" in html
     assert "1 number not finite" in show(told(values=values)).caption
+
+
+def test_letters_that_show_nothing_are_escapes_in_pages_and_maps():
+    columns = ("\u202ex", "\x00", "\ud800", "a\u2028", "\u200d👩")
+    html = page(told(columns))
+    html.encode()  # half a letter cannot be written to a file
+    for escape in ("\\u202ex", "\\x00", "\\ud800", "a\\u2028", "\u200d👩"):
+        assert escape in html
+    (axes,) = [axes for axes in show(told(columns)).subfigs[0].axes if axes.images]
+    assert [label.get_text() for label in axes.get_xticklabels()][:2] == ["\\u202ex", "\\x00"]

@@ -44,6 +44,28 @@ def test_columns_that_are_alike_stand_together():
     assert np.count_nonzero(np.diff(np.sign(shown[0]))) == 1
 
 
+def test_the_colours_of_a_heat_map_end_where_it_says():
+    """Of what is nearly everywhere 0 they ended at 1, and the caption said at 0; and of few values 1% is not beyond."""
+    sparse = np.zeros((60, 4))
+    sparse[3, 1], sparse[7, 2] = 0.25, -0.125
+    figure = ta.summarise(result_of(sparse)).plot(kind="heatmap")
+    assert axes_of(figure)[0].images[0].norm.vmax == 0.25
+    assert "colours end at ±0.25, beyond which none of the values lie" in figure.caption
+    few = ta.summarise(result_of(np.arange(1.0, 11)[:, None])).plot(kind="heatmap").caption
+    assert "beyond which 10% of the values lie" in few
+
+
+def test_what_is_not_there_is_said_beneath_the_picture():
+    inputs, attributions = INPUTS.astype(float), ATTRIBUTIONS.copy()
+    inputs[:3, 2], attributions[7, 1] = np.nan, np.inf
+    found = ta.summarise(result_of(attributions, inputs), names=list("abcdef"))
+    left_out = "1 of 200 examples have attributions that are not finite, and are left out."
+    assert all(left_out in found.plot(kind=kind).caption for kind in ("beeswarm", "bar", "mean", "heatmap"))
+    assert f"{left_out} A dot is an example; 199 of 199. Without a dot, as its value is not finite: 3 of c." in " ".join(
+        found.plot(kind="scatter").caption.split()
+    )
+
+
 def test_of_many_examples_as_many_are_drawn_as_can_be_put_in_order(monkeypatch):
     monkeypatch.setattr(figures, "COLUMNS", 50)
     figure = ta.summarise(result_of(ATTRIBUTIONS)).plot(kind="heatmap")

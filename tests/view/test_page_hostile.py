@@ -67,6 +67,11 @@ def in_a_browser(texts, folder):
     return json.loads(html.unescape(found))
 
 
+def test_pages_hold_no_letter_that_shows_nothing_or_turns_others_round(text, tmp_path):
+    for path in pages(text, tmp_path):
+        assert not set(path.read_text(encoding="utf-8")) & ESCAPES, path.name
+
+
 PROBE = "<script>document.body.dataset.ran = 'probe'; document.body.dataset.seen = document.body.innerText</script></body>"
 
 

@@ -13,6 +13,7 @@ from tf_attrib import view
 from tf_attrib.attribution import Attribution
 from tf_attrib.common.errors import AttributionError
 from tf_attrib.view import colour, gradient_strip, running_sum, saturation, scaled_inputs, show, strips
+from tf_attrib.view.plots import shortened
 
 RNG = np.random.default_rng(0)
 
@@ -369,3 +370,8 @@ def test_view_imports_no_tensorflow_no_pyplot_and_little_of_this_library():
             else:
                 continue
             assert not any("pyplot" in name or name.split(".")[0] in ("tensorflow", "keras") for name in names), path.name
+
+
+def test_names_beside_axes_are_one_line_and_turn_nothing_round():
+    assert shortened("a\nb\t\u202ec") == "a·b··c"
+    assert shortened("x" * 60) == "x" * 45 + "..."

@@ -77,3 +77,11 @@ def test_gaps_and_errors_of_the_rows_are_in_the_caption():
     assert "0.25" in told
     assert "12" in told
     assert "max_evaluations" in told
+
+
+def test_a_long_word_has_room():
+    made, words = result(examples=1), ["a\nb", "x" * 9000, "c", "d"]
+    figure = show_positions(made, tokens=[words])
+    assert figure.get_size_inches()[1] < 6
+    (axes,) = [axes for part in figure.subfigs for axes in part.axes if axes.images]
+    assert [label.get_text() for label in axes.get_xticklabels()] == ["a·b", "x" * 25 + "...", "c", "d"]

@@ -6,7 +6,7 @@ import gc
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TextIO
 
 from .._version import __version__
@@ -26,6 +26,8 @@ def main(arguments: list[str] | None = None) -> int:
         with contextlib.redirect_stdout(_Printable(sys.stdout)):
             reading.extend(getattr(options, "extensions", None) or ())
             options.run(options)
+        for note in getattr(options, "notes", ()):
+            print(f"note: {note}", file=sys.stderr)
     except (AttributionError, MissingExtra, OSError) as error:
         print(f"tf-attrib: {printable(' '.join(str(error).split()))}", file=sys.stderr)
         return 2
@@ -36,17 +38,26 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 class _Printable(io.TextIOBase):
-    """Standard output to which no name from a file gets as anything but text."""
+    """Standard output to which no name from a file gets as anything but text, and on whose account no work is lost: letters
+    that its encoding lacks become escapes, and once nobody reads it any more, as behind `| head`, nothing is written to it."""
 
     def __init__(self, output: TextIO) -> None:
-        self._output = output
+        self._output, self._encoding = output, getattr(output, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
-        self._output.write(printable(text))
+        shown = printable(text).encode(self._encoding, "backslashreplace").decode(self._encoding)
+        self._unless_gone(lambda: self._output.write(shown))
         return len(text)
 
     def flush(self) -> None:
-        self._output.flush()
+        self._unless_gone(self._output.flush)
+
+    def _unless_gone(self, do: Callable[[], object]) -> None:
+        try:
+            do()
+        except BrokenPipeError:
+            # what is still in the buffer would be written, and fail, when Python ends
+            os.dup2(os.open(os.devnull, os.O_WRONLY), self._output.fileno())
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -9,6 +9,7 @@ import numpy as np
 from ..common.checks import is_whole
 from ..common.errors import AttributionError
 from ..common.images import IMAGES, read_image
+from ..common.tokens import lines_of
 
 ARRAYS = (".npy", ".npz")
 LINES = (".jsonl", ".json", ".ndjson")
@@ -17,7 +18,11 @@ MOST_NUMBERS, MOST_ID = 250_000_000, 2**31 - 1
 
 
 def read_inputs(
-    paths: list[str], shape: tuple | None, value_range: tuple[float, float] = (0.0, 255.0), resize: bool = False
+    paths: list[str],
+    shape: tuple | None,
+    value_range: tuple[float, float] = (0.0, 255.0),
+    resize: bool = False,
+    notes: list[str] | None = None,
 ) -> Any:
     """One batch from all of `paths`, which must be of one kind.
 
@@ -27,6 +32,7 @@ def read_inputs(
         shape: of one example as the model takes it, None entries for any size; None where the model does not say.
         value_range: what black and white of an image become.
         resize: bring images to the size that the model takes.
+        notes: where sentences go about what the inputs are beyond the files: padding.
 
     Returns:
         An array (batch, ...), or a dict of arrays from `.npz`.
@@ -44,7 +50,7 @@ def read_inputs(
     if kind == "image":
         return _stack([read_image(path, shape, value_range, resize) for path in paths], paths)
     if kind == "token ids":
-        return _padded([ids for path in paths for ids in _lines(path)], shape)
+        return _padded([ids for path in paths for ids in _lines(path)], shape, [] if notes is None else notes)
     return _arrays(paths, shape)
 
 
@@ -69,9 +75,9 @@ def _stack(examples: list[np.ndarray], paths: list[str]) -> np.ndarray:
 
 def _arrays(paths: list[str], shape: tuple | None) -> Any:
     loaded = [_load(path) for path in paths]
-    if isinstance(loaded[0], dict):
+    if any(isinstance(arrays, dict) for arrays in loaded):
         if len(loaded) > 1:
-            raise AttributionError("one .npz holds all inputs of a model by name: give one .npz")
+            raise AttributionError("one .npz holds all inputs of a model by name: give one .npz, and no other file")
         arrays = loaded[0]
         return next(iter(arrays.values())) if len(arrays) == 1 else arrays
     # one example without a batch axis is a batch of one
@@ -95,7 +101,7 @@ def _load(path: str) -> Any:
 
 def _lines(path: str) -> list[list[int]]:
     rows = []
-    for number, line in enumerate(read_text(path).splitlines(), 1):
+    for number, line in enumerate(read_lines(path), 1):
         if not line.strip():
             continue
         try:
@@ -119,8 +125,8 @@ def _lines(path: str) -> list[list[int]]:
     return rows
 
 
-def read_text(path: str) -> str:
-    """The text of a file in UTF-8.
+def read_lines(path: str) -> list[str]:
+    """The lines of a file in UTF-8, with or without the mark that Windows puts in front.
 
     Raises:
         AttributionError: there is none, it is a folder, cannot be read, or is in another encoding.
@@ -128,7 +134,7 @@ def read_text(path: str) -> str:
     if not Path(path).is_file():
         raise AttributionError(f"there is no file at {path!r}" + (": it is a folder" if Path(path).is_dir() else ""))
     try:
-        return Path(path).read_text(encoding="utf-8")
+        return lines_of(Path(path).read_text(encoding="utf-8-sig"))
     except UnicodeDecodeError as error:
         raise AttributionError(f"{path!r} is not text in UTF-8 (byte {error.start}): save it as UTF-8") from error
     except OSError as error:
@@ -148,7 +154,7 @@ def read_labels(path: str) -> np.ndarray:
                 f"{path!r} holds {len(loaded)} arrays, {', '.join(loaded)}: labels are one array, such as .npy"
             )
         return next(iter(loaded.values())) if isinstance(loaded, dict) else loaded
-    lines = [line.strip() for line in read_text(path).splitlines() if line.strip()]
+    lines = [line.strip() for line in read_lines(path) if line.strip()]
     try:
         numbers = np.array([float(line) for line in lines])
     except ValueError as error:
@@ -159,8 +165,8 @@ def read_labels(path: str) -> np.ndarray:
     return numbers.astype(int) if whole else numbers
 
 
-def _padded(rows: list[list[int]], shape: tuple | None) -> np.ndarray:
-    """Rows of ids padded with 0 at the end to the length that the model takes, else to the longest."""
+def _padded(rows: list[list[int]], shape: tuple | None, notes: list[str]) -> np.ndarray:
+    """Rows of ids padded with 0 at the end to the length that the model takes, else to the longest; and a note that it did."""
     if not rows:
         raise AttributionError("the file holds no token ids")
     longest = max(len(ids) for ids in rows)
@@ -172,6 +178,10 @@ def _padded(rows: list[list[int]], shape: tuple | None) -> np.ndarray:
             f"{len(rows)} lines, the longest of {longest} token ids, are {len(rows) * length:,} numbers "
             f"when padded, and at most {MOST_NUMBERS:,} are read: give fewer lines at a time"
         )
+    shorter = sum(len(ids) < length for ids in rows)
+    if shorter:
+        lines = f"{shorter} of {len(rows)} lines {'is' if shorter == 1 else 'are'}"
+        notes.append(f"{lines} shorter than {length} token ids: padded with 0 at the end")
     padded = np.zeros((len(rows), length), np.int32)
     for row, ids in zip(padded, rows, strict=True):
         row[: len(ids)] = ids

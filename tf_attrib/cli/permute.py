@@ -54,11 +54,11 @@ def add(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None
 def run(options: argparse.Namespace) -> None:
     """Measures, prints, and writes what was asked for."""
     from ..datasets.feature_permutation import feature_permutation
-    from .input_files import read_labels, read_text
+    from .input_files import read_labels, read_lines
 
     reading.check_writable("--figure", options.figure, options.force)
     labels = read_labels(options.labels)
-    names = None if options.names is None else read_text(options.names).splitlines()
+    names = None if options.names is None else read_lines(options.names)
     attributor, inputs, _ = reading.read(options)
     groups, places = (None, None) if options.patch is None else _patches(inputs, options.patch)
     found = feature_permutation(

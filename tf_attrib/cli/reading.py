@@ -138,9 +138,9 @@ def add_tokens(add: Callable[..., Any]) -> None:
 
 def tokens(options: argparse.Namespace) -> list[str] | None:
     """The words of the vocabulary file, read before anything is computed."""
-    from .input_files import read_text
+    from .input_files import read_lines
 
-    return None if options.tokens is None else read_text(options.tokens).splitlines()
+    return None if options.tokens is None else read_lines(options.tokens)
 
 
 def check_tokens(inputs: Any) -> None:
@@ -165,11 +165,13 @@ def check_writable(option: str, path: str | None, force: bool) -> None:
 
 
 def read(options: argparse.Namespace) -> tuple:
-    """The attributor, the inputs, and the shape of one that its model takes."""
+    """The attributor, the inputs, and the shape of one that its model takes; what is to be said of the inputs is in
+    `options.notes` then."""
     from .input_files import read_inputs
 
     found, shape = attributor(options)
-    return found, read_inputs(options.inputs, shape, tuple(options.value_range), options.resize), shape
+    options.notes = []
+    return found, read_inputs(options.inputs, shape, tuple(options.value_range), options.resize, options.notes), shape
 
 
 def attributor(options: argparse.Namespace) -> tuple:

@@ -2,10 +2,14 @@
 
 import contextlib
 import os
-import tempfile
+import secrets
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
+
+# Of a file's name, that are in its temporary one: four bytes each at most, of 255.
+LETTERS = 40
 
 
 def write_whole(path: Path, write: Callable[[BinaryIO], object], durable: bool = False) -> Path:
@@ -15,21 +19,30 @@ def write_whole(path: Path, write: Callable[[BinaryIO], object], durable: bool =
         durable: whether the file is to be there after a loss of power too: it, and then the name of it, are brought to the
             disk before this returns.
     """
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
+    temporary = beside(path)
+    # open to those who may read new files of this process: `tempfile` makes files for their owner alone
+    handle = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o666)
     try:
         with os.fdopen(handle, "w+b") as file:
             write(file)
             if durable:
                 file.flush()
                 os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes files that no one else may read
+        if path.exists():
+            os.chmod(temporary, stat.S_IMODE(path.stat().st_mode))  # who may read it does not change with what is in it
         os.replace(temporary, path)
         if durable:
             _sync_folder(path.parent)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     return path
+
+
+def beside(path: Path) -> Path:
+    """A temporary name in the same folder that nothing has: a part of its own is enough for people, and leaves room where names
+    may be no longer."""
+    return path.with_name(f".{path.name[:LETTERS]}.{secrets.token_hex(8)}.part")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .errors import AttributionError, plain
+from .tokens import lines_of
 
 # Where Keras keeps the names of the thousand ImageNet classes once `decode_predictions` has fetched them.
 IMAGENET = Path("models") / "imagenet_class_index.json"
@@ -100,7 +101,7 @@ def numbered(number: int, names: Mapping[int, str]) -> str:
 
 def _lines(path: Path) -> list[str]:
     try:
-        lines = path.read_text(encoding="utf-8-sig").splitlines()
+        lines = lines_of(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError) as error:
         raise AttributionError(
             f"class_names {plain(str(path))!r} cannot be read: {plain(str(error))}; it must be {CHOICES}"

@@ -5,6 +5,9 @@ import functools
 import re
 from collections.abc import Callable, Iterable, Mapping
 
+# Controls, changes of direction, ends of lines that are none of a text file, and halves of letters.
+UNSEEN = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+
 
 class AttributionError(ValueError):
     """Something that was asked for cannot be had; the message says what must hold, what came, and what works."""
@@ -58,6 +61,12 @@ def printable(text: str) -> str:
     return "".join(
         letter if letter == "\n" or letter.isprintable() else letter.encode("unicode_escape").decode("ascii") for letter in text
     )
+
+
+def legible(text: str) -> str:
+    """A text as it stands in a page or a picture: letters that show nothing, or in another order what stands behind them (in a
+    list of numbers "862.0+" for "+0.268"), as escapes. Ends of lines, tabs, and what joins letters of a script stay."""
+    return UNSEEN.sub(lambda found: found[0].encode("unicode_escape").decode("ascii"), text)
 
 
 def printed(method: Callable[..., str]) -> Callable[..., str]:

@@ -17,7 +17,7 @@ MOST_OF_SIXTEEN_BITS = 2**16 - 1
 def read_image(
     path: str, shape: tuple | None, value_range: tuple[float, float] = (0.0, 255.0), resize: bool = False
 ) -> np.ndarray:
-    """One image as float32 (height, width, channels).
+    """One image as float32 (height, width, channels); (height, width), gray, for a model that takes no channels.
 
     Args:
         path: of the file.
@@ -30,7 +30,8 @@ def read_image(
     """
     from PIL import Image  # brought by matplotlib
 
-    height, width, channels = shape if shape is not None and len(shape) == 3 else (None, None, None)
+    flat = shape is not None and len(shape) == 2
+    height, width, channels = (*shape, 1) if flat else shape if shape is not None and len(shape) == 3 else (None, None, None)
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
             warnings.simplefilter("ignore")
@@ -48,7 +49,7 @@ def read_image(
         raise AttributionError(f"{path!r} is not a readable image: {error}") from error
     low, high = value_range
     pixels = low + pixels / 255 * (high - low)
-    return pixels[..., None] if pixels.ndim == 2 else pixels
+    return pixels[..., None] if pixels.ndim == 2 and not flat else pixels
 
 
 def _decoded(path: str, image: Any, mode: str) -> Any:

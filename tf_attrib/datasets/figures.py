@@ -63,7 +63,7 @@ def _largest(summary: Any) -> list[int]:
 
 
 def _caption(summary: Any, more: Sequence[str] = ()) -> list[str]:
-    return [f"{summary.subject}.", *more]
+    return [f"{summary.subject}.", *(f"{note[:1].upper()}{note[1:]}." for note in summary.notes), *more]
 
 
 def _title(summary: Any, place: int) -> str:
@@ -135,6 +135,7 @@ def _maps(summary: Any, chosen: Sequence[int], caption: Sequence[str]):
 
 
 def _beeswarm(summary: Any, places: Sequence[int], chosen: Sequence[int], caption: Sequence[str]):
+    from ..view.colour import meaning
     from ..view.data_summary import HIGH, LOW, draw_beeswarm
 
     if not len(summary.sample["group"]):
@@ -144,7 +145,7 @@ def _beeswarm(summary: Any, places: Sequence[int], chosen: Sequence[int], captio
         (_title(summary, group), rows_of(summary, places, np.flatnonzero(summary.sample["group"] == group))) for group in chosen
     ]
     if summary.kind == "words":
-        dots = "A dot is an occurrence of a word; green raises the score, red lowers it"
+        dots = f"A dot is an occurrence of a word. {meaning(summary.attribution_kind)}"
     elif "values" in summary.sample:
         dots = f"A dot is an example; its colour is the feature's value, from the {LOW}th to the {HIGH}th percentile of the row"
     else:
@@ -167,7 +168,7 @@ def _sampled(summary: Any, kind: str) -> None:
 
 
 def _heat_map(summary: Any, places: Sequence[int], chosen: Sequence[int], caption: Sequence[str]):
-    from ..view.captions import number
+    from ..view.captions import number, percent
     from ..view.colour import meaning
     from ..view.over_examples import draw_heat_map
 
@@ -176,10 +177,14 @@ def _heat_map(summary: Any, places: Sequence[int], chosen: Sequence[int], captio
     group, values = summary.sample["group"][:COLUMNS], summary.sample["attributions"][:COLUMNS]
     rows = [values[group == one][:, places] for one in chosen]
     shown = [(_title(summary, one), _ordered(own).T) for one, own in zip(chosen, rows, strict=True) if len(own)]
-    limit = float(np.quantile(np.abs(np.concatenate(rows)), 1 - BEYOND))
+    magnitudes = np.abs(np.concatenate(rows))
+    # of what is nearly everywhere 0 the largest: no colour is left for the others else
+    limit = float(np.quantile(magnitudes, 1 - BEYOND)) or float(magnitudes.max())
+    beyond = (magnitudes > limit).mean()
     told = (
         f"A column is an example, beside those that are like it. {meaning(summary.attribution_kind)}; colours end at ±"
-        f"{number(limit)}, beyond which 1% of the values lie. {sum(map(len, rows)):,} of {len(summary):,} examples."
+        f"{number(limit)}, beyond which {percent(beyond) if beyond else 'none'} of the values lie. "
+        f"{sum(map(len, rows)):,} of {len(summary):,} examples."
     )
     more = [f"{_rest(summary, places)} not drawn."] if len(summary.names) > len(places) else []
     return draw_heat_map(shown, [summary.names[place] for place in places], limit, summary.unit, [*caption, told, *more])
@@ -203,6 +208,10 @@ def _scatter(summary: Any, places: Sequence[int], chosen: Sequence[int], caption
     parts = [(summary.names[place], values[:, place], attributions[:, place]) for place in places]
     group = np.searchsorted(chosen, summary.sample["group"][own])
     told = f"A dot is an example; {len(own):,} of {len(summary):,}."
+    missing = {summary.names[place]: int((~np.isfinite(values[:, place])).sum()) for place in places}
+    if any(missing.values()):
+        which = ", ".join(f"{count} of {name}" for name, count in missing.items() if count)
+        told += f" Without a dot, as its value is not finite: {which}."
     return draw_scatters(parts, [summary.group_name(place) for place in chosen], group, summary.unit, [*caption, told])
 
 

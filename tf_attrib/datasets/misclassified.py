@@ -93,11 +93,13 @@ class Misclassified:
         return f"{self.errors} of {self.examples} examples are misclassified ({self.errors / self.examples:.1%}); {shown}:"
 
     def _introduction(self) -> list[str]:
+        from ..view.colour import meaning
+
         if not self.errors:
             return [self._headline() + "."]
         return [
             self._headline()[:-1] + ", each attributed to the class that the model says and to the right one, on one scale.",
-            f"Green raised the {self.unit} of a class, red lowered it, against the baseline: "
+            f"{meaning(present(self.wrong).kind)}; the score is the {self.unit} of a class; against the baseline: "
             f"{present(self.wrong).baseline or 'none'}. "
             "What is green for the wrong class and not for the right one misled the model.",
             "Inputs in which that evidence does not belong to the wrong class are candidates for negatives of that class: more "
@@ -164,7 +166,7 @@ def misclassified(
     method, kept, seen, errors, unit = as_method(method), None, 0, 0, "raw"
     for inputs, labels in labelled_batches(dataset):
         found, unit, of_classes = _errors(attributor, inputs, labels, seen)
-        if classes is not None and len(classes) < of_classes:
+        if classes is not None and len(classes) != of_classes:  # with one more, such as a background, all names may be shifted
             raise AttributionError(f"classes holds {len(classes)} names for {of_classes} classes: give one for each")
         if classes is None and attributor.class_names is not None:
             classes = [attributor.class_names.of.get(number, f"class {number}") for number in range(of_classes)]

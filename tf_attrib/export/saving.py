@@ -4,13 +4,13 @@ import contextlib
 import json
 import logging
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import tensorflow as tf
 
+from ..common.atomic import beside
 from ..common.errors import AttributionError, one_line, plain
 from ..common.nested import flatten, rebuild
 from ..graph.saved.explanation import DESCRIPTION, EXPLAIN, EXTRA
@@ -42,7 +42,8 @@ def save(path: Path, model: Any, explaining: Explaining, description: dict[str, 
         raise AttributionError(f"there is something at {str(path)!r} already: name a folder that does not exist")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        temporary = Path(tempfile.mkdtemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent))
+        temporary = beside(path)
+        temporary.mkdir()
     except OSError as error:
         raise AttributionError(
             f"{str(path)!r} cannot be made: {one_line(error)}; name a folder beside which one may be written"
@@ -66,7 +67,6 @@ def save(path: Path, model: Any, explaining: Explaining, description: dict[str, 
             raise AttributionError(f"TensorFlow could not save the model with its explanation: {one_line(error)}") from error
         (temporary / EXTRA).mkdir(exist_ok=True)
         (temporary / EXTRA / DESCRIPTION).write_text(json.dumps(description, indent=2) + "\n", encoding="utf-8")
-        temporary.chmod(0o755)
         temporary.rename(path)
     except BaseException:
         shutil.rmtree(temporary, ignore_errors=True)

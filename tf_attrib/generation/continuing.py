@@ -89,6 +89,12 @@ def _step_by_step(
         inputs = model.inputs(np.zeros((1, 0), np.int32), written[None], np.array([len(written)]))
         session, ready, _ = attributor.prepare(inputs)
         found = session.fetch("next", {None: Port(session.function.explained)}, ready)[None]
+        if found.ndim != 3 or found.shape[1] < len(written):
+            raise AttributionError(
+                "attribute_generation takes a model of token ids (batch, length) to logits or their softmax (batch, length, "
+                f"vocabulary); this one gives {found.shape} of {len(written)} ids. A classifier: "
+                "ta.Attributor(model).attribute(ids)"
+            )
         values = found[0, len(written) - 1]
         chosen = int(values.argmax()) if sampler is None else int(sampler(values, rng))
         written = np.append(written, np.int32(chosen))

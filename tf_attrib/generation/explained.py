@@ -9,7 +9,7 @@ import numpy as np
 
 from ..attribution import Attribution
 from ..common.atomic import write_whole
-from ..common.errors import AttributionError, printed
+from ..common.errors import AttributionError, missing_extra, printed
 from ..result.channels import are_summed
 from ..result.words import summary
 from .contrasting import worst
@@ -248,8 +248,10 @@ class GenerationAttribution:
 
     def to_dataframe(self) -> Any:
         """A pandas DataFrame: a row for each token that is explained, a column for each that has a part in it."""
-        import pandas
-
+        try:
+            import pandas
+        except ImportError:
+            raise missing_extra("pandas", "pandas", "to_dataframe") from None
         names = [f"{number}: {name}" for number, name in enumerate(self.columns)]
         return pandas.DataFrame(self.attributions, index=[f"{i}: {row}" for i, row in enumerate(self.rows)], columns=names)
 

@@ -12,7 +12,7 @@ def word_groups(pieces: Sequence[str]) -> np.ndarray:
     does, each piece is a word.
     """
     led = any(piece[:1].isspace() and piece.strip() for piece in pieces)
-    marked = any(piece.startswith("##") for piece in pieces)
+    marked = not led and any(piece.startswith("##") for piece in pieces)  # among led ones "##" is text: a heading of Markdown
     begins = np.ones(len(pieces), bool)
     for i in range(1, len(pieces)):
         one, before = pieces[i], pieces[i - 1]

@@ -86,6 +86,8 @@ def _parts(result: Result, key: Any, leaf: np.ndarray, errors: np.ndarray, categ
     found = {}
     for index in np.ndindex(leaf.shape[1:]):
         name = result.name_of(key, index) or feature_name(key, index)
+        if name in found:  # a column without a name has its place for one, and another may be called so
+            name = f"{name} (at {feature_name(None, index)})"
         at = (slice(None), *index)
         found[name] = [leaf[at], _nothing(len(leaf)) if own is None else _objects(own[at]), errors[at]]
     return found

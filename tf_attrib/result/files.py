@@ -14,6 +14,7 @@ from ..common.atomic import write_whole
 from ..common.errors import AttributionError, plain
 from ..common.nested import flatten, rebuild
 from ..common.opening import open_regular, size_of
+from .packed import is_inexact, packed, unpacked
 from .result import PER_EXAMPLE, Result
 
 # Since format 2 what the numbers are stands in fields of their own; of older files it is read off their words, here alone.
@@ -36,24 +37,35 @@ def save(result: Result, path: str | os.PathLike, overwrite: bool = False) -> Pa
     if not path.parent.is_dir():
         raise AttributionError(f"there is no folder {str(path.parent)!r} to save in")
     header, arrays = parts(result)
+    inexact = {name: array for name, array in _given(result).items() if is_inexact(array)}
+    header["bytes"] = list(inexact)
+    arrays |= {name: packed(array) for name, array in inexact.items()}
     arrays["header"] = np.asarray(json.dumps(header))
     return write_whole(path, lambda file: np.savez_compressed(file, **arrays))  # pyright: ignore[reportArgumentType] (no array is called allow_pickle)
 
 
 def parts(result: Result) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     """What a result is made of: a header that JSON can hold, and arrays (n, ...) by name, those of structures as "name/0"."""
-    arrays, words, keys = {}, {}, {}
+    words, keys = {}, {}
     for field in dataclasses.fields(result):
         value = getattr(result, field.name)
         if field.name in STRUCTURED and value is not None:
-            leaves = flatten(value)
-            keys[field.name] = list(leaves)
-            arrays |= {f"{field.name}/{number}": _plain(leaf) for number, leaf in enumerate(leaves.values())}
-        elif isinstance(value, np.ndarray):
-            arrays[field.name] = _plain(value)
-        elif value is not None:
+            keys[field.name] = list(flatten(value))
+        elif value is not None and not isinstance(value, np.ndarray):
             words[field.name] = value
-    return {"format": FORMAT, "words": words, "keys": keys}, arrays
+    return {"format": FORMAT, "words": words, "keys": keys}, {name: _plain(array) for name, array in _given(result).items()}
+
+
+def _given(result: Result) -> dict[str, np.ndarray]:
+    """The arrays of a result by their name in a file."""
+    arrays = {}
+    for field in dataclasses.fields(result):
+        value = getattr(result, field.name)
+        if field.name in STRUCTURED and value is not None:
+            arrays |= {f"{field.name}/{number}": np.asarray(leaf) for number, leaf in enumerate(flatten(value).values())}
+        elif isinstance(value, np.ndarray):
+            arrays[field.name] = value
+    return arrays
 
 
 def load(path: str | os.PathLike, kind: type[Kind]) -> Kind:
@@ -82,7 +94,7 @@ def load(path: str | os.PathLike, kind: type[Kind]) -> Kind:
 
 def from_parts(header: dict, arrays: dict[str, np.ndarray], kind: type[Kind]) -> Kind:
     """The result that `parts` took apart, or that a file holds; any error where it is not a whole one."""
-    arrays = dict(arrays)
+    arrays = dict(arrays) | {name: unpacked(arrays[name]) for name in header.get("bytes", ())}
     fields: dict[str, Any] = dict(header["words"])
     for name, keys in header["keys"].items():
         fields[name] = rebuild({key: arrays.pop(f"{name}/{number}") for number, key in enumerate(keys)})

@@ -17,8 +17,8 @@ FILLS = {"f": np.nan, "i": 0, "u": 0, "b": False, "U": "", "O": ""}
 def joined(results: Sequence[AnyResult]) -> AnyResult:
     """The entries of results of one model, selection and method, which follow each other, as one result.
 
-    What one of them does not know is filled in with NaN, 0 or ""; words are those of the first, notes and names of classes
-    those of all.
+    What one of them does not know is filled in with NaN, 0 or ""; words are those of the first, notes, names of classes and
+    what is wrong with the scores those of all.
     """
     first = results[0]
     if len(results) == 1:
@@ -31,6 +31,8 @@ def joined(results: Sequence[AnyResult]) -> AnyResult:
         first,
         **found,
         notes=tuple(dict.fromkeys(note for result in results for note in result.notes)),
+        left_out=tuple(dict.fromkeys(name for result in results for name in result.left_out)),
+        batch_dependence=next((result.batch_dependence for result in results if result.batch_dependence), ""),
         class_names={number: name for result in results for number, name in result.class_names.items()},
     )
 

@@ -85,11 +85,12 @@ def column_names(frame: Any) -> tuple[str, ...]:
         AttributionError: two are the same, or of several levels.
     """
     names = list(frame.columns)
-    twice = sorted({str(name) for name in names if names.count(name) > 1})
+    written = list(map(str, names))  # 1 and "1" are one name, too
+    twice = sorted({name for name in written if written.count(name) > 1})
     if twice or any(isinstance(name, tuple) for name in names):
         which = f"{twice[0]!r} twice" if twice else f"{names[0]!r}, of several levels"
         raise AttributionError(f"the columns of a frame need one name each; there is {which}: frame.columns = [...]")
-    return tuple(map(str, names))
+    return tuple(written)
 
 
 def take(inputs: Any, which: Any) -> Any:
@@ -260,7 +261,7 @@ def as_column(series: Any, name: str) -> np.ndarray:
         raise _date(name, series)
     if values.dtype.kind != "O":
         raise AttributionError(f"column {name!r} is {values.dtype}: a column must hold real numbers or text")
-    missing = np.array([_is_missing(item) for item in values], bool)
+    missing = np.array([is_missing(item) for item in values], bool)
     there = values[~missing]
     if len(there) and all(isinstance(item, str | bytes) for item in there):
         if missing.any():
@@ -289,7 +290,7 @@ def _date(name: str, series: Any) -> AttributionError:
     )
 
 
-def _is_missing(item: Any) -> bool:
+def is_missing(item: Any) -> bool:
     """None, NaN, and what pandas has for a missing value or date."""
     return item is None or type(item).__name__ in ("NAType", "NaTType") or (isinstance(item, float) and item != item)
 

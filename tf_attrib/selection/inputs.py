@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten, is_nested_list
-from .frames import Given, Specs, as_column, is_column, without_frames
+from .frames import Given, Specs, as_column, is_column, is_missing, without_frames
 from .input_hints import are_pictures, list_hint, shape_hint, written
 from .streams import in_memory
 
@@ -72,10 +72,13 @@ def as_array(value: Any, what: str) -> np.ndarray:
         array = value.numpy() if whole else np.asarray(value)  # pyright: ignore[reportAttributeAccessIssue] (a tensor has it)
     except ValueError:
         array = np.empty(0, object)
+    if array.dtype == tf.bfloat16.as_numpy_dtype:  # of no kind that NumPy knows
+        return array.astype(np.float32)
     if array.dtype != object or (array.size and all(isinstance(item, str | bytes) for item in array.ravel())):
         return array
     if array.size and all(isinstance(item, numbers.Real | np.bool_) for item in array.ravel()):
         return array.astype(np.float64)  # columns of several kinds, such as those of a data frame
+    _check_text(array, what)
     wrong = next((item for item in array.ravel() if not isinstance(item, numbers.Real | np.bool_)), value)
     came = (
         "a value is missing in it"
@@ -86,6 +89,16 @@ def as_array(value: Any, what: str) -> np.ndarray:
         f"{what} is ragged or of mixed kinds ({came}): give one array of numbers in equal rows (pad sequences: "
         "keras.utils.pad_sequences(x, padding='post'))"
     )
+
+
+def _check_text(array: np.ndarray, what: str) -> None:
+    """Raises AttributionError where some of the text is missing."""
+    texts = np.array([isinstance(item, str | bytes) for item in array.ravel()], bool)
+    if texts.any() and all(is_missing(item) for item in array.ravel()[~texts]):
+        rows = np.flatnonzero(~texts.reshape(len(array), -1).all(1))
+        raise AttributionError(
+            f"text is missing in {what}, example(s) {few(rows)}: say what stands for it, as in training, such as an empty text"
+        )
 
 
 def encoded(text: np.ndarray) -> np.ndarray:
@@ -219,8 +232,8 @@ def _prepare(given: Given, key: Any, spec: tf.TensorSpec) -> np.ndarray:
         cast = np.ascontiguousarray(array, dtype)
     kept = (
         np.isfinite(cast).all()
-        if array.dtype.kind == "f" and cast.dtype.kind == "f"
-        else np.array_equal(cast, array) or cast.dtype.kind == "f"
+        if array.dtype.kind == "f" and spec.dtype.is_floating
+        else np.array_equal(cast, array) or spec.dtype.is_floating
     )
     if not kept:
         raise AttributionError(f"input{_named(key)} holds numbers beyond the range of {spec.dtype.name}, which the model takes")

@@ -78,6 +78,8 @@ def log_attributions(
         raise AttributionError(f"step must be a whole number, got {step!r}")
     scalars = numbers(result, previous, seconds, prefix)
     drawings = drawn(result, labels, known, tokens) if pictures else ()
+    # TensorBoard keeps one description of a tag for all steps
+    meaning = escaped(f"{_colours_mean(result)}, in reading order.")
     with event_files.writing(writer):
         for tag, value in scalars.items():
             event_files.scalar(tag, value, step)
@@ -87,7 +89,7 @@ def log_attributions(
             event_files.picture(f"{prefix}/sample_{i}", png, size, step, _about(result))
             told = _words(result, i, None if tokens is None else tokens[i])
             if told:
-                event_files.text(f"{prefix}/words_{i}", told, step, "Green raised the score, red lowered it, in reading order.")
+                event_files.text(f"{prefix}/words_{i}", told, step, meaning)
     return scalars
 
 
@@ -186,8 +188,16 @@ def _about(result: Attribution) -> str:
     return escaped(f"{result.explained}, at {result.at}, by {result.method}{against}")
 
 
+def _colours_mean(result: Attribution) -> str:
+    from ..view.colour import meaning
+
+    return meaning(result.kind)
+
+
 def _words(result: Attribution, i: int, tokens: Sequence[str] | None) -> str:
-    """The words of one sample with squares as long as their attributions: TensorBoard's texts have no colours of their own."""
+    """The words of one sample with squares as long as their attributions: TensorBoard's texts have no colours of their own.
+    Beneath them stands what was summed or left out."""
+    from ..view import captions, colour
     from ..view.coloured_words import words_of
     from ..view.kinds import blocks
 
@@ -195,12 +205,14 @@ def _words(result: Attribution, i: int, tokens: Sequence[str] | None) -> str:
     if len(textual) != 1:
         return ""
     shown = words_of(result, textual[0], i, tokens)
-    largest = np.abs(shown.values).max(initial=0)
+    largest = np.abs(colour.finite(shown.values)).max(initial=0)
     rows = []
     for token, value in zip(shown.tokens, shown.values, strict=True):
         length = round(BAR * abs(value) / largest) if largest > 0 and np.isfinite(value) else 0
         rows.append((token, f"{value:+.3g}", ("🟩" if value > 0 else "🟥") * length))
-    return _table(("word", f"attribution ({result.unit})", ""), rows)
+    bad = colour.not_finite(shown.values, "word", "no square")
+    table = _table(("word", f"attribution ({captions.attribution_unit(result)})", ""), rows)
+    return "\n\n".join([table, *map(escaped, [*shown.notes, *bad])])
 
 
 def _table(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -126,7 +126,7 @@ def _content(source: Any, what: str) -> tuple[Any, str]:
         with open_regular(path) as file:
             if size_of(file) > MOST_BYTES:
                 raise AttributionError(f"{shown} has more than {MOST_BYTES // 2**20} MiB, more than {what} are")
-            return json.loads(file.read(MOST_BYTES).decode("utf-8"), object_pairs_hook=_once), path.name
+            return json.loads(file.read(MOST_BYTES).decode("utf-8-sig"), object_pairs_hook=_once), path.name
     except AttributionError:
         raise
     except OSError as error:

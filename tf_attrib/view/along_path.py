@@ -59,7 +59,12 @@ def saturation_panel(result: Result, example: int, name: str | None = None) -> d
         raise AttributionError('a saturation plot needs the score along the path: attribute(..., method="interior_gradients")')
     alphas = np.asarray(result.alphas[example], np.float64)
     gradient = gradient_magnitude(result, example)
-    caption = [*_peak_words(alphas, gradient), f"{len(alphas)} points on the path."]
+    caption = [
+        *_peak_words(alphas, gradient),
+        f"{captions.count(len(alphas), 'point')} on the path.",
+        *colour.not_finite(result.path_scores[example], "score", "not drawn"),
+        *([] if gradient is None else colour.not_finite(gradient[0], "gradient", "not drawn")),
+    ]
     return draw.Panel(
         captions.title(result, example, name),
         tuple(caption),
@@ -71,7 +76,7 @@ def saturation_panel(result: Result, example: int, name: str | None = None) -> d
 def _peak_words(alphas: np.ndarray, gradient) -> list[str]:
     if gradient is None:
         return []
-    sizes = gradient[0]
+    sizes = colour.finite(gradient[0])
     peak = int(np.argmax(sizes))
     if not sizes[-1] > 0 or sizes[peak] / sizes[-1] < 1.05:
         return []
@@ -96,7 +101,7 @@ def _draw_saturation(part, result: Result, example: int, alphas: np.ndarray, gra
     right = axes.twinx()
     right.plot(alphas, sizes, color=GRADIENT, linestyle="--", linewidth=1.6)
     right.set_ylabel(f"{label}, dashed", fontsize=9, color=GRADIENT, parse_math=False)
-    right.set_ylim(0, 1.06 * max(float(np.max(sizes)), np.finfo(float).tiny))
+    right.set_ylim(0, 1.06 * max(float(colour.finite(sizes).max()), np.finfo(float).tiny))
     right.tick_params(labelsize=8)
 
 
@@ -158,11 +163,13 @@ def gradient_strip(
     gradients = np.asarray(gradients)
     sums = [flat(step) for step in gradients]
     limits = np.array([colour.limit_of(values) for values, _ in sums])
+    bad = colour.not_finite([values for values, _ in sums], "pixel")
     common = float(limits.max()) if scale == "common" else None
     pictures = [diverging(values, limit=common, unit=unit) for values, _ in sums]
     return pictures, [
         *sums[0][1],
-        *_scale_words(limits, scale, unit, kind),
+        *(_scale_words(limits, scale, unit, kind) if limits.any() or not bad else []),
+        *bad,
         *clip_words([values for values, _ in sums], pictures),
     ]
 
@@ -325,6 +332,6 @@ def steps_panel(result: Result, block: Block, example: int, name: str | None = N
         axes.set_ylabel("alpha", fontsize=8)
         axes.set_xlabel("feature", fontsize=8)
         axes.tick_params(labelsize=8)
-        draw.colour_bar(part, axes, present(picture.limit), False, unit)
+        draw.picture_bar(part, axes, picture, unit)
 
     return draw.Panel(captions.title(result, example, name), (*sentences, *picture.caption), 2.6, paint)

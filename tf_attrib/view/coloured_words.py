@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 from markupsafe import Markup
 
-from ..common.errors import AttributionError
+from ..common.errors import AttributionError, legible
 from ..common.tokens import is_padding
 from ..common.types import Tokens, present
 from ..result import channels
@@ -115,7 +115,7 @@ def word_spans(tokens: Sequence[str], values: npt.ArrayLike, limit: float | None
         raise AttributionError(f"{len(tokens)} tokens for {len(values)} attributions")
     backgrounds = colour.hex_colours(colour.scale(values, limit=limit, noun="word"))
     spans = [
-        WORD.format(background, colour.text_colour(background), f"{place}: {value:+.3g}", as_text(token) or "(empty)")
+        WORD.format(background, colour.text_colour(background), f"{place}: {value:+.3g}", legible(as_text(token)) or "(empty)")
         for place, (token, value, background) in enumerate(zip(tokens, values, backgrounds, strict=True))
     ]
     return Markup(" ").join(spans)
@@ -187,7 +187,7 @@ def _example_html(result: Result, block: Block, example: int, tokens, named: boo
     scaled = colour.scale(shown.values, noun="word")
     name = captions.entry_name(result, example) + (f", {block.name}" if named else "")
     return EXAMPLE.format(
-        captions.title(result, example, name),
+        legible(captions.title(result, example, name)),
         word_spans(shown.tokens, shown.values),
         " ".join([*words_caption(result, shown, scaled), *captions.numbers(result, example)]),
     )

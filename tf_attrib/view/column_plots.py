@@ -66,15 +66,16 @@ def waterfall(result: Result, example: int, k: int, names: Sequence[str] | None)
         axes = part.subplots()
         below = start
         for row, (_, value, error) in enumerate(bars):
-            axes.barh(row, value, left=below, height=0.66, color=colour.sign_colours([value])[0])
+            length = float(colour.finite(value))
+            axes.barh(row, length, left=below, height=0.66, color=colour.sign_colours([length])[0])
             if np.isfinite(error):
-                axes.errorbar(below + value, row, xerr=error, fmt="none", **draw.ERROR)
-            below += value
+                axes.errorbar(below + length, row, xerr=error, fmt="none", **draw.ERROR)
+            below += length
             if row + 1 < len(bars):
                 axes.plot([below, below], [row - 0.33, row + 1.33], color="#999999", linewidth=0.7, zorder=0)
             axes.annotate(
-                f"{value:+.3g}", (below, row), xytext=(4 if value >= 0 else -4, 0), textcoords="offset points",
-                ha="left" if value >= 0 else "right", va="center", fontsize=7.5,
+                f"{value:+.3g}", (below, row), xytext=(4 if length >= 0 else -4, 0), textcoords="offset points",
+                ha="left" if length >= 0 else "right", va="center", fontsize=7.5,
                 bbox={"facecolor": "white", "edgecolor": "none", "pad": 0.6, "alpha": 0.8},
             )  # fmt: skip
         for place, style in ((start, ":"), (end, "-")):
@@ -95,14 +96,16 @@ def waterfall(result: Result, example: int, k: int, names: Sequence[str] | None)
 
 
 def waterfall_bars(result: Result, table: Columns, example: int, k: int) -> tuple[list[tuple[str, float, float]], list[str]]:
-    """(name, length, standard error or NaN) of each bar, which add up to the difference of scores; and what is not shown."""
-    values = colour.finite(table.attributions[example])
+    """(name, length, standard error or NaN) of each bar, which add up to the difference of scores, but for those that are not
+    finite; and what is not shown."""
+    given = table.attributions[example]
+    values = colour.finite(given)
     order = np.argsort(-np.abs(values), kind="stable")
     shown = order[:k] if len(order) > k + 1 else order  # one column alone needs no "others"
     rest = order[len(shown) :]
     errors = np.full(len(values), np.nan) if table.errors is None else table.errors[example]
-    bars = [(_labelled(table, example, column), float(values[column]), float(errors[column])) for column in shown]
-    sentences = []
+    bars = [(_labelled(table, example, column), float(given[column]), float(errors[column])) for column in shown]
+    sentences = colour.not_finite(given, "column", "taken as 0")
     difference = float(present(result.difference)[example])
     missed = difference - float(values.sum())
     if len(rest):
@@ -121,8 +124,10 @@ def waterfall_bars(result: Result, table: Columns, example: int, k: int) -> tupl
 
 
 def _span(start: float, bars: Sequence[tuple]) -> tuple[float, float]:
-    ends = start + np.cumsum([0.0, *(value for _, value, _ in bars)])
-    return float(ends.min()), max(float(ends.max()), float(ends.min()) + float(np.finfo(np.float32).tiny))
+    ends = start + np.cumsum([0.0, *colour.finite([value for _, value, _ in bars])])
+    low, high = float(ends.min()), float(ends.max())
+    # where nothing moves, a span that is there next to the score
+    return low, high if high > low else low + 1e-3 * max(abs(low), 1e-3)
 
 
 def _labelled(table: Columns, example: int, column: int) -> str:
@@ -175,7 +180,19 @@ def scatter(
         caption.append(f"Colours: the value of {by}. Colours that lie apart at one value are an interaction of the two.")
     if table.errors is not None:
         caption.append("Lines: one standard error to either side.")
+    caption += _without_dots(table, chosen, wanted)
     return draw.stack([draw.Panel("", (), 0.4 + 2.6 * rows, paint)], caption)
+
+
+def _without_dots(table: Columns, chosen: Sequence[int], wanted: Sequence[int]) -> list[str]:
+    """The sentence on examples of which no dot can be drawn, and in which columns."""
+    found = []
+    for column in wanted:
+        raw = table.values[list(chosen), column]
+        known = np.array([isinstance(value, str) for value in raw]) | np.isfinite(table.numbers[list(chosen), column])
+        missing = int((~known | ~np.isfinite(table.attributions[list(chosen), column])).sum())
+        found += [f"{captions.count(missing, 'example')} of {table.names[column]}"] if missing else []
+    return [f"Without a dot, as value or attribution is not finite: {', '.join(found)}."] if found else []
 
 
 def _dots(axes, table: Columns, chosen: Sequence[int], column: int, shade: tuple | None) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
+from ..common.errors import legible
 from . import draw
 
 # apart for those who do not tell red from green, and neither of the pair of attributions
@@ -109,7 +110,7 @@ def table_and_lines(title: str, header: Sequence[str], rows: Sequence[Sequence[s
     ]
     body = Markup("\n").join(Markup("<tr>{}</tr>").format(Markup("").join(row)) for row in cells)
     sentences = Markup("<br>").join(lines)
-    return str(
+    return legible(
         Markup(
             '<div class="tf-attrib" style="font-family:sans-serif"><b>{}</b><table style="border-collapse:collapse">'
             '{}</table><div style="font-size:0.82em">{}</div></div>'

@@ -11,7 +11,7 @@ from . import colour, draw
 from .curves import COLOURS
 from .image import clip_words, diverging
 from .pixels import flat, per_pixel
-from .plots import draw_bars
+from .plots import draw_bars, shortened
 
 # low to high values of a feature: neither of the pair of attributions, apart for those who do not tell red from green
 VALUES = LinearSegmentedColormap.from_list("tf_attrib_values", ["#1f4e9c", "#8b6bb8", "#f2a900"])
@@ -73,7 +73,7 @@ def _swarm_painter(rows: Sequence[Swarm], limits: tuple[float, float], unit: str
             axes.axhline(place, color="#dddddd", linewidth=0.5, zorder=-1)
             heights = place - swarm_offsets(row.attributions, limits)
             axes.scatter(row.attributions, heights, s=7, c=_dot_colours(row), linewidths=0, rasterized=True, zorder=3)
-        axes.set_yticks(np.arange(len(rows)), labels=[_short(row.name) for row in rows], parse_math=False)
+        axes.set_yticks(np.arange(len(rows)), labels=[shortened(row.name, 32) for row in rows], parse_math=False)
         axes.set_ylim(len(rows) - 0.4, -0.6)
         axes.set_xlim(limits[0] - margin, limits[1] + margin)
         axes.set_xlabel(f"attribution ({unit})", fontsize=8, parse_math=False)
@@ -140,7 +140,7 @@ def draw_stacked(
             start = start + values
         for place, total in enumerate(start):
             axes.annotate(f"{total:.2g}", (total, place), xytext=(3, 0), textcoords="offset points", va="center", fontsize=7)
-        axes.set_yticks(np.arange(len(names)), labels=[_short(name) for name in names], parse_math=False)
+        axes.set_yticks(np.arange(len(names)), labels=[shortened(name, 32) for name in names], parse_math=False)
         axes.set_ylim(len(names) - 0.4, -0.6)
         axes.set_xlabel(f"mean magnitude of the attribution ({unit})", fontsize=8, parse_math=False)
         axes.margins(x=0.08)
@@ -225,7 +225,3 @@ def draw_maps(
 
     panels = [draw.Panel(title, (), 2.3, painter(picture, size)) for (title, _, size), picture in zip(parts, maps, strict=True)]
     return draw.stack(panels, caption, width=6.5)
-
-
-def _short(name: str, length: int = 32) -> str:
-    return name if len(name) <= length else name[: length - 3] + "..."

@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 
+from ..common.errors import legible
 from ..result.result import Result
 from . import captions, colour, draw
 
@@ -46,7 +47,7 @@ class Told:
 
 def visible(piece: str) -> str:
     """A piece of text as a label: without the blanks around it, and line breaks as marks."""
-    shown = piece.strip(" ").replace("\n", "⏎").replace("\t", "⇥") or "␣"
+    shown = legible(piece.strip(" ").replace("\n", "⏎").replace("\t", "⇥")) or "␣"
     return shown if len(shown) <= LABEL else f"{shown[: LABEL - 1]}…"
 
 

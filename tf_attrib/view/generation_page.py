@@ -1,6 +1,7 @@
 """A page of a continuation: point at a word of it, and the words that led to it colour. Nothing is fetched from elsewhere."""
 
 import base64
+import dataclasses
 import hashlib
 import json
 
@@ -9,6 +10,7 @@ from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 from matplotlib.colors import to_hex
 
+from ..common.errors import legible
 from ..result.channels import are_summed
 from . import captions, colour
 from .generation import Told, sentences, unit_of, visible
@@ -60,7 +62,7 @@ SCRIPT = """
       const blank = value === 0;
       element.style.backgroundColor = blank ? "transparent" : back;
       element.style.color = blank ? "inherit" : front;
-      element.title = value === null ? "not finite" : `${element.dataset.name}: ${value} ${data.unit}`;
+      element.title = value === null ? "not finite" : `\\u2068${element.dataset.name}\\u2069: ${value} ${data.unit}`;
     }
     for (const element of rows) element.classList.toggle("on", Number(element.dataset.row) === row);
     about.replaceChildren();
@@ -71,7 +73,9 @@ SCRIPT = """
     const order = one.values.map((value, i) => [Math.abs(value || 0), i]).filter((pair) => pair[0] > 0);
     order.sort((a, b) => b[0] - a[0]);
     for (const [, i] of order.slice(0, data.listed)) {
-      add(list, "li", `${data.columns[i]}  ${one.values[i] > 0 ? "+" : ""}${one.values[i]}`);
+      const item = add(list, "li", "");
+      add(item, "bdi", data.columns[i]);  // or a number behind a word of Hebrew stands in front of it, and its sign behind it
+      item.append(`  ${one.values[i] > 0 ? "+" : ""}${one.values[i]}`);
     }
   };
   const keep = (row) => {
@@ -125,6 +129,9 @@ ALONE = Markup("<span{}>{}</span>")
 
 def page(told: Told) -> str:
     """The page as HTML."""
+    told = dataclasses.replace(
+        told, columns=tuple(map(legible, told.columns)), rows=tuple(map(legible, told.rows))
+    )  # the script sets text that it holds as escapes of JSON
     digest = base64.b64encode(hashlib.sha256(SCRIPT.encode()).digest()).decode()
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     return environment.from_string(TEMPLATE).render(

@@ -269,6 +269,9 @@ def _beside(columns: list[Column], chosen: Sequence[int]) -> list[str]:
     """What a reader would take for granted, where it is not so."""
     sentences, first = [], columns[0].result
     for column in columns:
+        drawn = "taken as 0" if column.kind in ("window", "smooth") else "violet"
+        unknown = colour.not_finite(np.stack([column.map(one) for one in chosen]), "pixel", drawn)
+        sentences += [f"{column.heading}: {words}" for words in unknown]
         bad = [one for one in chosen if captions.status_words(column.result, one)]
         if bad:
             words = captions.status_words(column.result, bad[0])

@@ -159,6 +159,7 @@ def mask(
         f"Visible: {count(int(inside.sum()), _noun(values, base))} ({percent(inside.mean())} of all) that carry "
         f"{percent(share_of(shown, inside))} of the {which}attribution by magnitude ({percent(keep)} asked for).",
         *summed,
+        *colour.not_finite(values, _noun(values, base), "taken as 0"),
         *words,
         *sentences,
     )
@@ -189,6 +190,7 @@ def window(
     values = np.abs(colour.finite(attributions))
     channels = values.shape[-1] if values.ndim == 3 else 1
     values = per_pixel(values).values
+    bad = colour.not_finite(per_pixel(attributions).values, _noun(values, base), "what is not is taken as 0")
     full = float(np.percentile(values, percentile))
     if full == 0:  # sparse attributions: fewer pixels than the percentile leaves have any
         full = float(values.max(initial=0))
@@ -204,6 +206,7 @@ def window(
     caption = (
         f"Image dimmed by the {magnitudes} of the attribution (sign not shown), fully lit at {number(full)}, "
         f"percentile {number(percentile)} of the pixels{clipped}.",
+        *bad,
         *words,
         *sentences,
     )

@@ -12,6 +12,8 @@ from .pixels import per_pixel, to_display
 
 # In figures that are narrower, in inches, pictures stand one beneath the other.
 NARROW = 6.0
+# Inches of a picture, at least: less is no room for the numbers of a colour bar.
+LEAST = 0.8
 
 
 def _image(part: Part) -> list[draw.Panel]:
@@ -121,7 +123,7 @@ def _row(
     """Pictures side by side; `per` is behind the unit of colour bars."""
     size, width = columns[0][1].pixels.shape, part.options.width
     bars, narrow = bar + sum(bool(picture.heat) for _, picture in columns), width < NARROW
-    each = min(3.2, width / (1.3 if narrow else 3.3 + 0.35 * bars) * size[0] / size[1])
+    each = max(LEAST, min(3.2, width / (1.3 if narrow else 3.3 + 0.35 * bars) * size[0] / size[1]))
     rows, across = (len(columns), 1) if narrow else (1, 3)
 
     def paint(figure):

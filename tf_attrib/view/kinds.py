@@ -107,6 +107,8 @@ def _kind(result: Result, key: Any, values: np.ndarray, own: np.ndarray | None, 
         return "table"  # whole numbers in it are no token ids
     if own is None and values.ndim in (2, 3) and any(_is_text(leaf, values.shape) for leaf in inputs.values()):
         return "words"
+    if result.kind == "map" and values.ndim == 3:
+        return "image"  # of a layer of few columns, too, that would be channels of a signal
     return feature_kind(values.shape, own, None if result.tokens is None else np.shape(result.tokens))
 
 

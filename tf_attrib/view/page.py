@@ -10,7 +10,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from ..common.atomic import write_whole
-from ..common.errors import AttributionError
+from ..common.errors import AttributionError, legible
 from .draw import Drawing, data_uri
 
 DPI = 144  # sharp on fine screens; shown at two thirds of that, 96 CSS pixels to the inch
@@ -112,7 +112,9 @@ def page(title: str, sections: Sequence[Section], introduction: Sequence[str] = 
     """
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.filters["html"] = _block
-    return environment.from_string(TEMPLATE).render(title=title, sections=list(sections), introduction=list(introduction))
+    return legible(
+        environment.from_string(TEMPLATE).render(title=title, sections=list(sections), introduction=list(introduction))
+    )
 
 
 def check_free(path: str | Path, overwrite: bool) -> Path:

@@ -118,6 +118,7 @@ def _words(results: tuple, pair: tuple[Block, Block], example: int, headings: tu
     caption = [
         colour.full_colour(limit, unit, results[0].kind, "gray is zero; both on one scale"),
         *shown[0].notes,
+        *colour.not_finite(np.stack([one.values for one in shown]), "number"),
         *_numbers(results, example, headings),
     ]
     return Markup(
@@ -141,6 +142,7 @@ def _tables(results: tuple, both: list, example: int, headings: tuple[str, str],
             right.append(other.values[example][index])
     named = [label for label, _ in labels] if names is None or len(names) != len(labels) else [str(name) for name in names]
     values = np.stack([colour.finite(np.asarray(left, np.float64)), colour.finite(np.asarray(right, np.float64))])
+    bad = colour.not_finite([*left, *right], "number", "no bar")
     strength = np.abs(values).max(0)
     order = np.argsort(-strength, kind="stable")[:FEATURES]
     rows = [named[place] + labels[place][1] for place in order]
@@ -167,7 +169,7 @@ def _tables(results: tuple, both: list, example: int, headings: tuple[str, str],
             f"and {captions.percent(share[1])} of the attribution by magnitude."
         ]
     )
-    caption = [colour.meaning(results[0].kind) + "; both on one scale.", *left_out, *_numbers(results, example, headings)]
+    caption = [colour.meaning(results[0].kind) + "; both on one scale.", *left_out, *bad, *_numbers(results, example, headings)]
     return draw.stack([draw.Panel("", tuple(caption), 0.9 + 0.22 * len(order), paint)])
 
 

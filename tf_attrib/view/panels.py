@@ -53,7 +53,8 @@ def _table(part: Part) -> list[draw.Panel]:
     names = [name if value is None else f"{name} = {_short(value)}" for name, value, _, _, _ in rows]
     if any(row[1] is not None for row in rows):
         caption = [*caption, "After the name: the feature's value."]
-    caption = [*caption, *colour.not_finite([row[2] for row in rows], "feature", "no bar")]
+    everything = np.concatenate([np.ravel(block.values[part.example]) for block in part.group])
+    caption = [*caption, *colour.not_finite(everything, "feature", "no bar")]
     errors = None if any(row[3] is None for row in rows) else [row[3] for row in rows]
     if errors is not None:
         caption = [*caption, "Lines: one standard error to either side."]

@@ -87,8 +87,13 @@ def _lines(tokens: Sequence[str]) -> list[list[tuple[float, float, int]]]:
 
 
 def _printable(token: str) -> str:
-    text = "".join(letter if letter.isprintable() else "·" for letter in token) or "(empty)"
+    text = _written(token) or "(empty)"
     return text if len(text) <= LINE_CHARACTERS - 6 else text[: LINE_CHARACTERS - 9] + "..."
+
+
+def _written(text: str) -> str:
+    """Text as a picture can hold it: what is no letter, such as the end of a line or a change of direction, as a dot."""
+    return "".join(letter if letter.isprintable() else "·" for letter in text)
 
 
 def draw_bars(axes: Axes, names: Sequence[str], values: npt.ArrayLike, unit: str, errors: npt.ArrayLike | None = None) -> None:
@@ -109,8 +114,9 @@ def draw_bars(axes: Axes, names: Sequence[str], values: npt.ArrayLike, unit: str
 
 
 def shortened(name: str, length: int = 48) -> str:
-    """A name that has room beside an axis."""
-    return name if len(name) <= length else name[: length - 3] + "..."
+    """A name that has room beside an axis, in one line."""
+    shown = _written(name)
+    return shown if len(shown) <= length else shown[: length - 3] + "..."
 
 
 def draw_signal(

@@ -5,17 +5,21 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from ..common.checks import whole
 from ..common.errors import AttributionError
 from ..common.types import Tokens, present
 from ..result.result import Result
 from . import captions, colour, draw
 from .coloured_words import tokens_for, words_of
 from .kinds import Block, blocks, has_steps, refuse
+from .plots import shortened
 
 # Inches of a row, and of a map without its rows.
 ROW, FRAME = 0.27, 1.1
 # From this many positions on, their words would overlap.
 MOST_WORDS = 40
+# Letters of the label of an input position.
+LABEL = 28
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -61,6 +65,8 @@ def show_positions(
     if result.position is None:
         raise AttributionError("kind='positions' draws what target=ta.each_position() gives: one attribution for each position")
     there = np.unique(present(result.example))
+    if example is None:
+        whole("limit (how many examples are drawn)", limit)
     asked = there[:limit] if example is None else np.atleast_1d(example)
     missing = [int(one) for one in asked if one not in there]
     if missing:
@@ -128,23 +134,23 @@ def _panel(result: Result, shown: Map) -> draw.Panel:
         columns, rows = _labelled(shown.columns), _labelled(shown.rows)
         axes.set_xticks(
             columns,
-            labels=[shown.columns[i] for i in columns],
+            labels=[shortened(shown.columns[i], LABEL) for i in columns],
             rotation=60,
             ha="right",
             rotation_mode="anchor",
             fontsize=8,
             parse_math=False,
         )
-        axes.set_yticks(rows, labels=[shown.rows[i] for i in rows], fontsize=8, parse_math=False)
+        axes.set_yticks(rows, labels=[shortened(shown.rows[i]) for i in rows], fontsize=8, parse_math=False)
         axes.set_xlabel("input position", fontsize=8)
-        axes.set_ylabel(f"output position: what is explained ({result.unit})", fontsize=8, parse_math=False)
+        axes.set_ylabel(f"output position:\nwhat is explained\n({result.unit})", fontsize=8, parse_math=False)
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
         draw.colour_bar(part, axes, limit, False, unit)
 
     scale = colour.full_colour(limit, unit, result.kind, "gray is zero; one scale for all positions of this example")
-    caption = [scale, *shown.notes, *_worst(result, shown.entries)]
-    height = FRAME + ROW * len(shown.rows) + 0.06 * max(len(column) for column in shown.columns)
+    caption = [scale, *shown.notes, *colour.not_finite(shown.values, "number"), *_worst(result, shown.entries)]
+    height = FRAME + ROW * len(shown.rows) + 0.06 * max(len(shortened(column, LABEL)) for column in shown.columns)
     title = f"example {shown.example}: {captions.count(len(shown.rows), 'output position')}"
     return draw.Panel(title, tuple(caption), height, paint)
 
@@ -157,8 +163,8 @@ def _labelled(labels: tuple[str, ...]) -> np.ndarray:
 def _worst(result: Result, entries: np.ndarray) -> list[str]:
     """The sentences on how exact the rows of a map are: their largest gap and error, and what did not converge."""
     part, sentences = result[entries], []
-    if part.gap is not None:
-        largest = int(np.abs(part.gap).argmax())
+    if part.gap is not None and np.isfinite(part.gap).any():
+        largest = int(np.nanargmax(np.abs(part.gap)))
         sentences.append(
             f"Largest gap {captions.number(part.gap[largest])} at position {int(present(part.position)[largest])}; "
             f"unit: {part.unit}."

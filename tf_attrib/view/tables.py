@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from ..common.errors import AttributionError
+from ..common.errors import AttributionError, legible
 from ..common.types import present
 from ..result.result import Result
 from . import captions, colour
@@ -70,8 +70,8 @@ def table_html(rows: Sequence[tuple]) -> Markup:
     line = Markup('<tr><td style="text-align:left;padding:0.15em 0.7em">{}</td>{}{}{}</tr>')
     body = [
         line.format(
-            name,
-            cell.format("" if value is None else _value(value)),
+            legible(name),
+            cell.format("" if value is None else legible(_value(value))),
             coloured.format(
                 background, colour.text_colour(background), f"{attribution:+.3g}" + ("" if error is None else f" ± {error:.2g}")
             ),
@@ -102,12 +102,15 @@ def features_html(result: Result, k: int = 10, names: Sequence[str] | None = Non
     """
     parts = []
     for example in range(len(result)):
-        rows, left_out = ranked(blocks(result), example, k, names)
-        caption = " ".join([*left_out, *captions.numbers(result, example)])
+        found = blocks(result)
+        rows, left_out = ranked(found, example, k, names)
+        everything = np.concatenate([np.ravel(block.values[example]) for block in found])
+        bad = colour.not_finite(everything, "feature", "ranked last")
+        caption = " ".join([*left_out, *bad, *captions.numbers(result, example)])
         parts.append(
             Markup(
                 '<div class="tf-attrib" style="font-family:sans-serif;margin:0.6em 0;max-width:60em"><b>{}</b>{}'
                 '<div style="font-size:0.82em">{}</div></div>'
-            ).format(captions.title(result, example), table_html(rows), caption)
+            ).format(legible(captions.title(result, example)), table_html(rows), caption)
         )
     return Markup("\n").join(parts)

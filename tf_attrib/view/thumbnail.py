@@ -51,7 +51,7 @@ def board(
     Raises:
         AttributionError: attributions of a shape that cannot be drawn.
     """
-    result = _maps(result)
+    whole, result = result, _maps(result)
     found = blocks(result)
     if len(found) == 1 and found[0].kind == "image" and np.shape(found[0].values)[0]:
         return _encoded(_strip(result, found[0], example, heading))
@@ -60,7 +60,8 @@ def board(
         if all(letter in _letters() for token in shown.tokens for letter in token) or not _other_fonts():
             return _encoded(_boxes(result, shown.tokens, shown.values, heading))
     words = None if tokens is None else [[] if i != example else list(tokens) for i in range(len(result))]
-    with Image.open(io.BytesIO(figure_png(show(result, example=example, tokens=words)))) as figure:
+    kind = "auto" if result is whole else "map"  # without channels a small one would be taken for a signal
+    with Image.open(io.BytesIO(figure_png(show(result, example=example, kind=kind, tokens=words)))) as figure:
         return _encoded(_framed(figure.convert("RGB"), heading, ""))
 
 
@@ -105,7 +106,7 @@ def _boxes(result: Result, tokens: Sequence[str], values: np.ndarray, heading: S
     font, lines = _font(), [[]]
     right = 0
     for token, background in zip(tokens, colour.hex_colours(scaled), strict=True):
-        label = "".join(letter if letter in _letters() else "□" for letter in token) or "(empty)"
+        label = _fitting("".join(letter if letter in _letters() else "□" for letter in token) or "(empty)")
         width = int(font.getlength(label)) + 8
         if right + width > WIDTH and lines[-1]:
             lines.append([])
@@ -120,7 +121,16 @@ def _boxes(result: Result, tokens: Sequence[str], values: np.ndarray, heading: S
             drawing.rounded_rectangle((left, top, left + width, top + LINE), 4, fill=background)
             drawing.text((left + 4, top + 2), label, fill=colour.text_colour(background), font=font)
     scale = colour.full_colour(scaled.limit, captions.attribution_unit(result), result.kind, "gray is zero")
-    return _framed(canvas, heading, scale)
+    return _framed(canvas, heading, " ".join((scale, *scaled.hidden)))
+
+
+def _fitting(label: str) -> str:
+    """A label, of a long one as much as there is room for in a line."""
+    room = WIDTH - 8
+    if _font().getlength(label) <= room:
+        return label
+    kept = next(count for count in range(min(len(label), room), -1, -1) if _font().getlength(label[:count] + "…") <= room)
+    return label[:kept] + "…"
 
 
 def _framed(picture: Image.Image, heading: Sequence[str], caption: str) -> Image.Image:

@@ -127,3 +127,14 @@ def test_a_picture_that_was_changed_is_other_data(tmp_path, attributor):
         return from_files(attributor, tmp_path, None, None, None, lambda path: None).fingerprint()
 
     assert told("red") == told("red") != told("blue")
+
+
+def test_a_picture_that_is_read_in_another_way_is_other_data(tmp_path, attributor):
+    """A run that went on in another range put shards of other inputs beside those that were there."""
+    Image.new("RGB", (4, 4)).save(tmp_path / "1.png")
+
+    def told(value_range, resize):
+        return from_files(attributor, tmp_path, None, None, None, image_reader(attributor, value_range, resize)).fingerprint()
+
+    assert told((0, 255), False) == told((0.0, 255.0), False)
+    assert len({told((0, 255), False), told((0, 1), False), told((0, 255), True)}) == 3

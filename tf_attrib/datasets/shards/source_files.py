@@ -269,7 +269,8 @@ class ImageFiles:
     def fingerprint(self) -> str:
         sizes = [path.stat().st_size for path in self._paths]
         some = [self._paths[place] for place in np.unique(np.linspace(0, len(self._paths) - 1, LOOKED_AT).astype(int))]
-        return fingerprint.fingerprint([self._ids, self._labels, sizes, fingerprint.of_files(some)])
+        how = getattr(self._read, "keywords", None)  # in another range, or resized, the same files are other inputs
+        return fingerprint.fingerprint([self._ids, self._labels, sizes, fingerprint.of_files(some), how])
 
     def parts(self, file: int, size: int, batch: int, wanted: Wanted) -> Parts:
         for part in filter(wanted, range(-(-len(self._paths) // size))):
@@ -302,7 +303,8 @@ def _classes(folder: Path, paths: Sequence[Path]) -> np.ndarray | None:
 
 def image_reader(attributor: Attributor, value_range: tuple[float, float], resize: bool) -> Callable[[str], np.ndarray]:
     """What reads an image from its path, in the size that the model takes."""
-    return functools.partial(read_image, shape=attributor.input_shape, value_range=value_range, resize=resize)
+    low, high = map(float, value_range)
+    return functools.partial(read_image, shape=attributor.input_shape, value_range=(low, high), resize=bool(resize))
 
 
 def as_inputs(attributor: Attributor, columns: dict[str, np.ndarray]) -> Any:

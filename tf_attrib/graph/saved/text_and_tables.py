@@ -4,6 +4,7 @@ import dataclasses
 from pathlib import Path
 from typing import Any
 
+from ...common.tokens import lines_of
 from ..graphdef import constants, nodes
 from ..graphdef.scopes import Instance, Scope, Source, Walker
 from .contents import Preprocessing
@@ -222,6 +223,6 @@ def _file_contents(node: Any, file: Path | None) -> Contents:
     """The lines of a table's file, where it is at hand; only files inside the export are ever given."""
     if file is None or not file.is_file() or file.stat().st_size > MAX_FILE:
         return Contents(file=file)
-    lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+    lines = lines_of(file.read_bytes().decode("utf-8", "replace"))
     whole = "key_index" in node.attr and node.attr["key_index"].i == WHOLE_LINE
     return Contents(tuple(lines) if whole else (), len(lines), file)

@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...common.errors import AttributionError, nearest, plain
+from ...common.tokens import lines_of
 from ...common.types import present
 from ..graphdef import constants, nodes
 from ..graphdef.scopes import Instance, Source, Walker
@@ -255,9 +256,7 @@ def _lines(node: Any, file: Path, key_type: int, value_type: int) -> Contents:
 
     offset, size = number("offset", 0), number("vocab_size", -1)
     delimiter = nodes.text_attribute(node, "delimiter") or "\t"
-    # as TensorFlow does: other letters that Python takes for the end of a line are part of a word
-    lines = data.decode("utf-8", "replace").replace("\r", "").split("\n")
-    lines = lines[:-1] if lines[-1] == "" else lines
+    lines = lines_of(data.decode("utf-8", "replace"))
     lines = lines[:size] if size >= 0 else lines
 
     def column(index: int, dtype: int) -> list:
