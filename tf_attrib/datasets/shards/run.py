@@ -26,7 +26,7 @@ from .paths import are_paths, of_images
 from .rows import Rows
 from .several import several
 from .source_files import from_files, image_reader
-from .sources import Source, Unreadable, from_memory_or_stream
+from .sources import Source, Streamed, Unreadable, from_memory_or_stream
 
 # What black and white of images are for a model, unless it is said.
 WHITE = (0.0, 255.0)
@@ -157,7 +157,7 @@ class _Run:
         self._folder, self._how, self._source, self._kept = folder, how, source, kept
         self._share, self._size, self._batch = share, shard_size, batch_size
         self._raises, self._checked = call.on_error == "raise", 0
-        self._names: dict[str, tuple[str, ...]] = {}
+        self._names = _names(call.attributor, source)
         self._attribute = Isolated(call, any(folder.glob(f"shard-*.{how}")))
 
     def _is_own(self, file: int, part: int) -> bool:
@@ -245,6 +245,17 @@ class _Run:
                 f"{str(path)!r} could not be written: {plain(error)}; the shards that are there are whole: make room, and call "
                 "it again as it was called"
             ) from error
+
+
+def _names(attributor: Attributor, source: Source) -> dict[str, tuple[str, ...]]:
+    """The columns of the frames that a stream begins with, by key: those of all its batches, also where a run goes on behind
+    the shards that were of the first."""
+    if not isinstance(source, Streamed):
+        return {}
+    try:
+        return {"" if key is None else str(key): names for key, names in attributor.read(source.first.inputs).names.items()}
+    except AttributionError:
+        return {}  # a batch that is nothing that the model takes is marked when it is come to
 
 
 def does(shard: tuple[int, int], file: int, part: int) -> bool:
