@@ -301,11 +301,20 @@ def _share(shard: Any) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def _alone(folder: Path, k: int, n: int) -> Iterator[None]:
-    """While this process writes part k of n: those of other parts may too, and nobody who writes all."""
+    """While this process writes part k of n: those of other parts of n may too, and nobody who writes all, or parts of another
+    number, which hold the same shards."""
     words = f"another process writes {str(folder)!r}"
     with locked(folder / ".lock", f"{words}: wait for it, or give each its part, shard=(0, 2) and shard=(1, 2)", shared=n > 1):
         if n == 1:
             yield
             return
-        with locked(folder / f".lock-{k}-{n}", f"{words}, and the same part of it, shard=({k}, {n}): give each its own"):
+        with contextlib.ExitStack() as held:
+            with locked(folder / ".lock-manifest", f"another process begins in {str(folder)!r}", wait=True):
+                for path in folder.glob(".lock-*-*"):
+                    other = path.name.rpartition("-")[2]
+                    if other != str(n):
+                        with locked(path, f"{words}, one of {other} parts: give this the same number, shard=(k, {other})"):
+                            pass
+                own = f"{words}, and the same part of it, shard=({k}, {n}): give each its own"
+                held.enter_context(locked(folder / f".lock-{k}-{n}", own))
             yield
