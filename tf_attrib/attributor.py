@@ -25,7 +25,6 @@ from .engine.tokens import tokens
 from .engine.work import Work
 from .export.exporting import Exporting
 from .graph.called.route import Route
-from .graph.saved.exported import Exported
 from .graph.traced import keras_model
 from .graph.traced.trace import Traced
 from .methods import Method, as_method
@@ -100,15 +99,11 @@ class Attributor(Exporting):
         self.memory = MEMORY if memory is None else int(memory)
         self.at, self.of = as_at(at), as_of(of)
         self.class_names = as_class_names(class_names)
+        if keras_model.is_keras(model):
+            keras_model.check(model)
         self._route = Route(model, preprocess, batch_size, self.eager)
         self._sessions: dict[tuple, Session] = {}
         self._others: dict[Any, Attributor] = {}
-        self._specs = None
-        if keras_model.is_keras(model):
-            keras_model.check(model)
-            self._specs = keras_model.input_specs(model)
-        if isinstance(model, Exported) and all(spec.shape.rank is not None for spec in model.specs.values()):
-            self._specs = model.specs
         if self._specs is not None and preprocess is None:
             traced = self._route.traced(self._specs)
             if isinstance(traced, Traced):  # a model that is called waits for the first examples
@@ -170,14 +165,16 @@ class Attributor(Exporting):
     @property
     def input_shape(self) -> tuple | None:
         """The shape of one example of a model with one input, None for any size; None where the model does not say."""
-        if self._specs is None or len(self._specs) != 1:
+        specs = self.input_specs
+        if specs is None or len(specs) != 1:
             return None
-        (spec,) = self._specs.values()
+        (spec,) = specs.values()
         return tuple(spec.shape[1:])
 
     @property
     def input_specs(self) -> dict | None:
         """The TensorSpec of each input by key; None where the model does not say what it takes."""
+        self._route.changes()
         return self._specs
 
     @plain_failures()

@@ -6,6 +6,8 @@ import tensorflow as tf
 from tf_attrib.common.errors import AttributionError
 from tf_attrib.common.failures import as_failure, plain_failures
 
+NO_KERNEL = "Gradients for grouped convolutions are not supported on CPU. Please file a feature request"
+
 
 @pytest.mark.parametrize(
     ("error", "words"),
@@ -14,6 +16,7 @@ from tf_attrib.common.failures import as_failure, plain_failures
         (MemoryError("728 TiB"), "728 TiB"),
         (tf.errors.InvalidArgumentError(None, None, "at node\nindices[0] = 9 is not in [0, 5)\nmore"), "indices[0] = 9 is not"),
         (tf.errors.InternalError(None, None, ""), "InternalError"),
+        (tf.errors.InvalidArgumentError(None, None, NO_KERNEL), "export TF_ENABLE_ONEDNN_OPTS=1"),
     ],
 )
 def test_an_error_of_tensorflow_is_one_line_of_ours(error, words):

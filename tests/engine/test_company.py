@@ -75,6 +75,88 @@ def test_a_largest_value_of_the_batch_is_found_beside_rows_that_are_larger(count
     np.testing.assert_allclose(result.attributions, alone.attributions, rtol=1e-4, atol=1e-5)
 
 
+SLIPPED = {
+    "a small part of a large score": lambda x: 1e4 + tf.reduce_sum(tf.tanh(x * W), 1) - tf.reduce_mean(tf.tanh(x * W)),
+    "the median": lambda x: tf.reduce_sum(tf.tanh(x * W), 1) * (1 + tf.sort(tf.reduce_max(x, 1))[tf.shape(x)[0] // 2]),
+    "the first row": lambda x: tf.reduce_sum(tf.tanh(x * W), 1) * (1 + tf.reduce_sum(x[:1])),
+    "the number of rows": lambda x: tf.reduce_sum(tf.tanh(x * W), 1) / tf.cast(tf.shape(x)[0], tf.float32),
+}
+
+
+@pytest.mark.parametrize("score", SLIPPED.values(), ids=SLIPPED)
+def test_what_follows_from_others_where_no_largest_value_shows_it(score):
+    for x in (X[np.argsort(-np.abs(X).max(1))], X[:1]):
+        result = ta.Attributor(score).attribute(x, method="occlusion")
+        assert result.batch_dependence
+        alone = attributor_for(score, batch_size=1).attribute(x, method="occlusion")
+        np.testing.assert_array_equal(result.attributions, alone.attributions)
+
+
+@pytest.mark.parametrize("kind", ["float32", "int32"])
+def test_an_input_beside_the_path_of_others(kind):
+    """The last row has the largest: it is the same among rows of the data, among copies, and alone."""
+    beside = np.arange(1, 5).astype(kind)[:, None]
+    score = lambda given: tf.reduce_sum(tf.tanh(given["x"] * W), 1) * tf.cast(tf.reduce_max(given["n"]), tf.float32)  # noqa: E731
+    result = ta.Attributor(score, at=ta.inputs("x")).attribute({"x": X, "n": beside}, method="gradient")
+    assert "depends on the others in its batch" in result.batch_dependence
+    np.testing.assert_allclose(result.attributions, beside * W / np.cosh(X * W) ** 2, rtol=1e-5)
+
+
+def test_noisy_copies_of_one_example_do_not_see_each_other():
+    score = lambda x: tf.reduce_sum(x, 1) * tf.reduce_max(tf.abs(x))  # noqa: E731
+    method = ta.SmoothGrad("gradient", n_samples=8)
+    result = ta.Attributor(score).attribute(X[:1], method=method, seed=0)
+    assert "depends on the others in its batch" in result.batch_dependence
+    alone = attributor_for(score, batch_size=1).attribute(X[:1], method=method, seed=0)
+    np.testing.assert_allclose(result.attributions, alone.attributions, rtol=1e-5)
+
+
+class Trained(layers.Layer):
+    """A normalisation by the batch at hand, in inference too."""
+
+    def __init__(self):
+        super().__init__()
+        self.norm = layers.BatchNormalization()
+
+    def build(self, shape):
+        self.norm.build(shape)
+
+    def call(self, x):
+        return self.norm(x, training=True) + x
+
+
+def test_selected_tensors_that_follow_from_other_examples():
+    """What comes behind `at` sees rows alone; what comes in front of it does not."""
+    entry = keras.Input((3,))
+    hidden = layers.Dense(3, "tanh", name="hidden")(Trained()(entry))
+    model = keras.Model(entry, layers.Dense(1)(hidden))
+    result = ta.Attributor(model, at=ta.layer("hidden")).attribute(X)
+    assert "depends on the others in its batch" in result.batch_dependence
+    np.testing.assert_allclose(result.scores, [float(model(X[i : i + 1])[0, 0]) for i in range(4)], rtol=1e-5)
+
+
+def of_words(masked):
+    words = layers.TextVectorization(vocabulary=["good", "bad", "film"])
+    entry = keras.Input((), dtype="string")
+    hidden = layers.Embedding(8, 2, mask_zero=masked)(words(entry))
+    return keras.Model(entry, layers.Dense(1)(layers.GlobalAveragePooling1D()(hidden)))
+
+
+def test_texts_that_are_filled_up_to_the_longest():
+    texts = np.array(["good film", "bad bad bad film film"], object)
+    model = of_words(masked=False)
+    result = ta.Attributor(model).attribute(texts)
+    np.testing.assert_allclose(result.scores, model(tf.constant(texts)).numpy()[:, 0], rtol=1e-5)
+    assert "how long the others in its batch are" in result.batch_dependence
+    # zeros in place of the embedding of what fills would be a number of no model
+    assert_refused(
+        lambda: ta.Attributor(model, batch_size=1).attribute(texts), "of different lengths", "output_sequence_length"
+    )
+    assert not ta.Attributor(model).attribute(texts[:1]).batch_dependence
+    masked = ta.Attributor(of_words(masked=True)).attribute(texts)
+    assert not masked.batch_dependence
+
+
 def by_its_place(x):
     """A sign that is drawn by the row's place, always the same: what layers of augmentation become where they are exported."""
     signs = tf.sign(tf.random.stateless_uniform([tf.shape(x)[0], 1], seed=[3, 4], minval=-1))
@@ -87,6 +169,16 @@ def test_a_score_that_depends_on_its_place_is_taken_alone(count):
     np.testing.assert_allclose(result.scores, [by_its_place(x[None])[0] for x in X[:count]], rtol=1e-5, atol=1e-6)
     np.testing.assert_allclose(result.totals, result.scores, rtol=1e-3)
     assert "or its place" in result.batch_dependence
+
+
+def test_a_sign_that_only_far_places_have():
+    """The places of the data and of a few copies draw the same one."""
+
+    def signed(x):
+        signs = tf.sign(tf.random.stateless_uniform([tf.shape(x)[0]], seed=[3, 4], minval=-0.1))
+        return tf.reduce_sum(tf.tanh(x * W), 1) * tf.where(tf.range(tf.shape(x)[0]) < 5, 1.0, signs)
+
+    assert "or its place" in ta.Attributor(signed).attribute(X[:2], method="gradient").batch_dependence
 
 
 def test_a_layer_of_keras_that_looks_at_its_batch():

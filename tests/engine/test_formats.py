@@ -44,6 +44,17 @@ def twins(build, policy):
     return half, full, np.random.default_rng(2).normal(size=shape).astype("float32")
 
 
+@pytest.mark.parametrize(("build", "method"), [(dense, "guided_backprop"), (recurrent, "deeplift")])
+def test_what_rules_hand_down_is_computed_in_float32_too(build, method):
+    half, full, x = twins(build, "mixed_bfloat16")
+    found, expected = (ta.Attributor(net).attribute(x, target=1, method=method, verbose=False) for net in (half, full))
+    axes = tuple(range(1, x.ndim))
+    true = np.abs(found.attributions - expected.attributions).sum(axes) / np.abs(expected.attributions).sum(axes)
+    np.testing.assert_allclose(found.format_error, true, rtol=1e-3)
+    assert true.max() > 5e-3
+    assert f"bfloat16 leaves {found.format_error.max():.2%} at most open" in repr(found)
+
+
 @pytest.mark.parametrize(
     ("build", "policy"),
     [(dense, "mixed_float16"), (dense, "bfloat16"), (convolutions, "mixed_bfloat16"), (recurrent, "mixed_bfloat16")],

@@ -10,6 +10,8 @@ from tf_attrib.graph.called import route
 from tf_attrib.graph.traced import cut
 from tf_attrib.graph.traced.compiled import Compiled
 
+from ..conftest import assert_refused
+
 X = np.random.default_rng(0).uniform(size=(6, 8, 8, 1)).astype("float32")
 LABELS = np.arange(6) % 4
 
@@ -158,3 +160,17 @@ def test_a_model_that_was_changed_is_traced_again(counted):
     assert traced(lambda: model.add(layers.Dense(2))) == 1
     model.compile(loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True))
     np.testing.assert_allclose(scores(), keras.ops.softmax(model(x))[:, 0], rtol=1e-5)
+
+
+def test_a_model_that_was_built_anew_of_other_inputs_takes_these():
+    model = keras.Sequential([keras.Input((3,)), layers.Dense(1)])
+    attributor = ta.Attributor(model)
+    attributor.attribute(np.ones((2, 3), "float32"))
+    model.pop(rebuild=False)
+    model.pop(rebuild=False)
+    model.add(keras.Input((5,)))
+    model.add(layers.Dense(1))
+    assert attributor.input_shape == (5,)
+    result = attributor.attribute(np.ones((2, 5), "float32"))
+    np.testing.assert_allclose(result.attributions, np.tile(model.layers[0].kernel[:, 0], (2, 1)), rtol=1e-5)
+    assert_refused(lambda: attributor.attribute(np.ones((2, 3), "float32")), "must be float32 (batch, 5)")

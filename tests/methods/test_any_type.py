@@ -154,6 +154,17 @@ def test_typical_is_the_median_and_what_is_most_frequent(model):
     np.testing.assert_allclose(found.baseline_scores, scores(model, without(X), 1), atol=1e-6)
 
 
+def test_typical_ids_that_are_stored_as_floats_are_those_of_some_sample():
+    table = np.float32([0, 1, 10, 100, 1000, 0, 0, 0, 0, 0])
+    score = lambda x: tf.gather(table, tf.cast(x[:, 0], tf.int32)) + x[:, 1]  # noqa: E731
+    samples = np.float32([[4, 0.5], [1, 1.0], [4, 2.0], [1, 4.0]])
+    x = np.float32([[3, 1.0]])
+    found = ta.Attributor(score).attribute(x, baselines=ta.typical(samples), method="ablation")
+    np.testing.assert_allclose(found.baseline_scores[0], [1 + 1.5])  # not of id 2
+    often = ta.typical(np.array([[4, 0], [4, 0], [1, 0], [4, 0]]))
+    np.testing.assert_allclose(ta.Attributor(score).attribute(x, baselines=often, method="ablation").baseline_scores[0], [1000])
+
+
 def test_several_baselines_of_text_are_averaged(model):
     several = ta.dataset({"age": [[55.0], [20.0]], "city": [["bonn"], ["ulm"]], "grade": [[1], [2]], "income": [[0.25], [1.0]]})
     found = attributor_for(model).attribute(X, 1, several, "ablation").attributions["city"][:, 0]

@@ -5,6 +5,7 @@ import sys
 
 import numpy as np
 import pytest
+import scipy.ndimage
 import tensorflow as tf
 
 import tf_attrib as ta
@@ -193,3 +194,14 @@ def test_what_speaks_against_the_class_does_not_set_the_scale_of_ranked_regions(
     assert f"full colour at ±{found.region_values[0][0]:.3g} raw per pixel" in caption
     assert "The 16 strongest pixels" in caption
     assert "are clipped" in caption
+
+
+@pytest.mark.parametrize("dilation", [0, 1, 4])
+def test_segments_are_widened_by_a_disk_wherever_they_lie(dilation):
+    """Within the box around each alone, by its distance: as the whole picture is dilated by the disk itself."""
+    rng = np.random.default_rng(dilation)
+    maps = [np.kron(rng.integers(-2, 4, (4, 5)), np.ones((3, 4), int)), rng.integers(0, 3, (12, 20)), np.zeros((12, 20), int)]
+    side = np.arange(-dilation, dilation + 1)
+    disk = side[:, None] ** 2 + side**2 <= dilation**2
+    expected = [scipy.ndimage.binary_dilation(labels == label, disk) for labels in maps for label in np.unique(labels)]
+    np.testing.assert_array_equal(ranking.masks_of(maps, dilation), expected)

@@ -77,6 +77,22 @@ def test_no_column_takes_the_name_of_another():
     assert found.attributions.tolist() == [[1, 2, 4]]
 
 
+def test_an_input_that_is_called_as_a_place_of_another_is_a_column_of_its_own():
+    score = lambda given: tf.reduce_sum(given["a"] * [1.0, 10.0], 1) + 100 * given["a[1]"][:, 0]  # noqa: E731
+    x = {"a": np.ones((2, 2), "float32"), "a[1]": np.full((2, 1), 2, "float32")}
+    table = ta.Attributor(score).attribute(x, method="gradient_times_input", verbose=False).to_dataframe()
+    assert table.iloc[0].to_dict() == {"a": 1.0, "a[1]": 10.0, "a[1] (of 'a[1]')": 200.0}
+
+
+def test_a_column_that_is_called_as_another_input():
+    score = lambda given: tf.reduce_sum(given["table"] * [1.0, 10.0], 1) + 100 * given["x"][:, 0]  # noqa: E731
+    inputs = {"table": pd.DataFrame({"x": [1.0], "y": [1.0]}).astype("float32"), "x": np.ones((1, 1), "float32")}
+    result = ta.Attributor(score).attribute(inputs, method="gradient_times_input", verbose=False)
+    expected = {"table[x]": 1.0, "y": 10.0, "x": 100.0}
+    assert {name: part.item() for name, part in result.by_column.items()} == expected
+    assert result.to_dataframe().iloc[0].to_dict() == expected
+
+
 def test_columns_that_were_crossed_have_the_values_of_both():
     sizes = {name: keras.Input((1,), dtype="string", name=name) for name in ("city", "kind")}
     crossed = layers.HashedCrossing(5, output_mode="one_hot")((sizes["city"], sizes["kind"]))

@@ -388,3 +388,14 @@ def test_regions_do_not_outlive_their_positions():
     regions = np.zeros((3, 4), int)
     assert made(regions=regions).sum(-1).regions is regions
     assert made(regions=regions).sum(1).regions is None
+
+
+def test_words_of_positions_that_are_summed_away_name_nothing():
+    """Of four positions and four dimensions, those that are left are no words."""
+    tokens, ids = np.array([["not", "a", "bad", "film"]] * 3), np.array([[5, 2, 4, 3]] * 3)
+    result = made(np.ones((3, 4, 4)), tokens=tokens, inputs=ids, gap=None, baseline_scores=None)
+    assert result.sum(-1).top(1)[0][0].name == "not"
+    assert result.sum(-1).inputs is result.inputs
+    assert result.sum(1).top(1)[0][0].name == 0
+    assert result.sum(1).tokens is result.mean(1).tokens is result.sum((1, 2)).tokens is None
+    assert result.sum(1).inputs is None

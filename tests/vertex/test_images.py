@@ -10,6 +10,7 @@ import tensorflow as tf
 from PIL import Image
 
 import tf_attrib as ta
+from tf_attrib.vertex.smoothing import smoothed
 from tf_attrib.view.highlight import highlight
 
 from ..conftest import assert_refused
@@ -113,6 +114,27 @@ def test_noise_moves_both_ends_of_the_path(tmp_path):
     rows = np.array([[4.0, 5.0], [0.5, 1.0]], "float32")
     np.testing.assert_allclose(found.attribute(rows).attributions, [[7, -12], [0, 0]], atol=1e-4)
     np.testing.assert_allclose(found.attribute({"x": rows}).attributions["x"], [[7, -12], [0, 0]], atol=1e-4)
+
+
+def test_copies_are_attributed_together_and_are_those_that_are_drawn_one_by_one(monkeypatch):
+    """Of the same draws, each against references that moved with it; an example that is marked stays so."""
+    attributor = ta.Attributor(lambda x: tf.reduce_sum(x**3, 1))
+    x, method, calls = np.float32([[1, 2], [-1, 0.5]]), ta.IntegratedGradients(rule="midpoint", n_steps=3), []
+    drawn = np.random.default_rng(5)
+    moves = [drawn.normal(0, 0.5, (2,)).astype("float32") for _ in range(4)]
+    expected = [
+        attributor.attribute(x + move, baselines=ta.constant(1 + move), method=method, verbose=False).attributions
+        for move in moves
+    ]
+    attribute = attributor.attribute
+    monkeypatch.setattr(attributor, "attribute", lambda *given, **more: calls.append(given) or attribute(*given, **more))
+    found = smoothed(attributor, {None: x}, None, ta.constant(1), method, {None: 0.5}, 4, seed=5, verbose=False)
+    np.testing.assert_allclose(found.attributions, np.mean(expected, 0), rtol=1e-5)
+    assert len(calls) == 2
+    bad = {None: np.float32([[1, 2], [np.nan, 0]])}
+    marked = smoothed(attributor, bad, None, ta.constant(1), method, {None: 0.5}, 4, seed=5, on_error="mark")
+    np.testing.assert_allclose(marked.attributions[0], found.attributions[0], rtol=1e-5)
+    assert marked.status.tolist() == ["", "not_finite"]
 
 
 def test_bytes_go_through_the_preprocessing_of_the_model(pictures):

@@ -16,6 +16,10 @@ class AttributionError(ValueError):
         return printable(super().__str__())  # names in it may come from a file
 
 
+class NotFloat(AttributionError):
+    """What was selected is not float, so that it has no gradient."""
+
+
 class MissingExtra(ImportError):
     """An optional dependency is not installed; the message names the command that installs it."""
 

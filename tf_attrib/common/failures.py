@@ -13,6 +13,11 @@ import tensorflow as tf
 from .errors import AttributionError, one_line
 
 MORE_MEMORY = "this takes more memory than there is; give fewer examples, steps or samples at a time, or a smaller batch_size"
+# What TensorFlow says where it lacks kernels on a CPU without oneDNN: inside a loop of the model no other way is found.
+WITHOUT_ONEDNN = ("grouped convolutions", "do not yet support dilation")
+ONEDNN = (
+    "TensorFlow has no such convolution on this processor without oneDNN: export TF_ENABLE_ONEDNN_OPTS=1 before it is imported"
+)
 # In front of the message of an assertion in the graph that is about a user's own code, so that no model is blamed.
 OWN = "in own code: "
 # Errors of Python functions that TensorFlow called and whose errors it puts into words of its own, by the number that they were
@@ -36,7 +41,8 @@ def plain_failures() -> Iterator[None]:
         if own is not None:
             raise AttributionError(own[1].strip()[:300]) from error
         reason = _reason(error) if inner is None else f"{type(inner).__name__}: {one_line(inner, 300)}"
-        raise AttributionError(f"the model failed on these inputs: {reason}") from inner or error
+        way_out = f"; {ONEDNN}" if any(words in reason for words in WITHOUT_ONEDNN) else ""
+        raise AttributionError(f"the model failed on these inputs: {reason}{way_out}") from inner or error
     except MemoryError as error:
         raise AttributionError(f"{MORE_MEMORY}: {error}") from error
 

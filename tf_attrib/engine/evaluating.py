@@ -10,13 +10,13 @@ from ..selection.references import References
 from ..selection.score_function import ScoreFunction
 from . import forward_rows, program
 from .ahead import Ahead
-from .fetching import Fetching
 from .integral.integrator import Batch, Fixed, Integrator, Outcome
 from .integral.points import Points, at_input
+from .looking import Looking
 from .row import RowFunction, ScoreOnly
 
 
-class Evaluating(Fetching):
+class Evaluating(Looking):
     """Evaluates row functions wherever an integrator wants it.
 
     Args:
@@ -68,7 +68,12 @@ class Evaluating(Fetching):
                 )
             return self._programs[key]
 
-        most = self.block if refines or integrator.total > 1 else 1
+        several = refines or integrator.total > 1
+        if several and not self.company.seen and self.block > 1:  # of one example, whose rows are the first that share a block
+            two = np.array([len(tables.score) - 1, 0])
+            x, context = ({key: value[two] for key, value in values.items()} for values in (tables.x, tables.context))
+            self._look(x, context, tables.target[two], None, [])
+        most = self.block if several else 1
         block = program.run(program_for, tables, integrator, most, advance, bool(self._batch_size))
         if block < most:  # the device has no memory for more, and a later call need not find that out again
             self._held = program.Stated((block, self._held.rows[1]))

@@ -16,10 +16,7 @@ from ..graph.traced.trace import TRACING
 from ..selection.score_function import ScoreFunction
 from . import program
 from .blocks import in_blocks
-from .company import Company
-
-# So many copies of an example are put into blocks of their own: it alone, and in several places.
-COPIES = 1, 3
+from .company import ONE_LENGTH, Company
 
 
 class Fetching:
@@ -66,11 +63,12 @@ class Fetching:
         stated = self._batch_size
         return program.Stated((stated, stated)) if stated else program.Held(self.function, one, self._memory)
 
-    def fetch(self, name: str, ports: dict[Any, Port], inputs: dict) -> dict[Any, np.ndarray]:
+    def fetch(self, name: str, ports: dict[Any, Port], inputs: dict, fill: bool = True) -> dict[Any, np.ndarray]:
         """Values of tensors at `inputs`, in blocks.
 
         Args:
             name: under which the cut to `ports` is kept for further calls.
+            fill: whether those of a block that are shorter may be filled up.
         """
         if name not in self._cuts:
             self._cuts[name] = self._from_inputs(ports)
@@ -89,6 +87,11 @@ class Fetching:
             return {key: value[: part.stop - part.start] for key, value in fetched.items()}
 
         parts = [found for _, found in in_blocks(count, size, evaluate, self.function.rows or 1)]
+        if not fill and any(part[key].shape[1:] != parts[0][key].shape[1:] for part in parts for key in ports):
+            raise AttributionError(
+                "the examples are of different lengths, the score depends on how far one is filled up, and "
+                f"{size} of them at a time are evaluated: give those of one length together, or {ONE_LENGTH}"
+            )
         return {key: _joined([part[key] for part in parts]) for key in ports}
 
     def _from_inputs(self, ports: dict[Any, Port]) -> Cut:
@@ -212,41 +215,6 @@ class Fetching:
         count = len(example)
         parts = in_blocks(count, self.block if count > 1 else 1, evaluate, self.function.rows or 1)
         return np.concatenate([found for _, found in parts])
-
-    def _values_in_company(
-        self, at: Callable[[np.ndarray], dict], example: np.ndarray, inputs: dict, targets: np.ndarray | None
-    ) -> np.ndarray:
-        """As `_values`, where it is looked at whether rows may share a block."""
-        values = self._values(at, example, inputs, targets)
-        if self.company.seen or len(example) < 2 or self.block < 2:
-            return values
-        size = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-        narrow, row = bool(self.function.formats), int(example.max())  # the last example
-
-        def copies() -> np.ndarray:
-            those = (np.full(count, row) for count in COPIES)
-            return np.concatenate([self._values(lambda part, of=of: at(of[part]), of, inputs, targets) for of in those])
-
-        here = [values[row], *self._beside_others(at, row, inputs, targets)]
-        self.company.look(here, copies, size, narrow)
-        return self._values(at, example, inputs, targets) if self.company.alone else values
-
-    def _beside_others(
-        self, at: Callable[[np.ndarray], dict], row: int, inputs: dict, targets: np.ndarray | None
-    ) -> np.ndarray:
-        """Values of a row, (1, classes), in one block with rows far above and below it, which the largest value of a batch
-        follows where copies leave it as it is; none where the model takes no such rows."""
-        rows, far = np.full(3, row), {}
-        for key, value in at(rows).items():
-            far[key] = np.array(value)
-            if far[key].dtype.kind == "f":
-                span = 1 + 2 * np.abs(far[key][0]).max(initial=0)
-                far[key][1] += span
-                far[key][2] -= span
-        try:
-            return self._values(lambda part: {key: value[part] for key, value in far.items()}, rows, inputs, targets)[:1]
-        except tf.errors.OpError:
-            return np.zeros((0, 1))
 
     def _filled(self, value: np.ndarray) -> np.ndarray:
         """`value` with its last row repeated up to the number of rows that a model of fixed batch size takes."""

@@ -7,11 +7,13 @@ format, same operations and same weights, and both gradients are compared where 
 
 import dataclasses
 import itertools
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ..common.errors import AttributionError
+from ..common.nested import flatten
 from ..common.types import present
 from ..graph.graphdef.flatten import Flattening, add_flat
 from ..graph.traced.compiled import Compiled
@@ -19,9 +21,10 @@ from ..graph.traced.gradients import gradients
 from ..graph.traced.grouped import runnable
 from ..graph.traced.heads_and_lookups import ancestors
 from ..graph.traced.trace import TRACING
-from ..graph.traced.widening import widened, written_by_author
+from ..graph.traced.widening import wide, widened, written_by_author
 from ..result.result import AnyResult
 from ..selection.score_function import ScoreFunction
+from .integral.integrator import Fixed
 from .integral.points import Points
 from .method import Method
 from .row import GradientIntegrand
@@ -41,18 +44,21 @@ def with_format(method: Method, work: Work, result: AnyResult) -> AnyResult:
         return result
     try:
         error = (
-            format_error(method, work, present(result.evaluations)) if method.measured_format and method.cloud is None else None
+            format_error(method, work, list(flatten(result.attributions).values()), present(result.evaluations))
+            if method.measured_format and method.cloud is None
+            else None
         )
-    except (AttributionError, ValueError, TypeError) as failure:
+    except (AttributionError, ValueError, TypeError, tf.errors.OpError) as failure:
         note = f"what {formats} leaves open is not known, since the net could not be computed in float32: {failure}"
         return dataclasses.replace(result, format=formats, notes=(*result.notes, note))
     return dataclasses.replace(result, format=formats, format_error=error)
 
 
-def format_error(method: Method, work: Work, evaluations: np.ndarray) -> np.ndarray:
+def format_error(method: Method, work: Work, attributions: list[np.ndarray], evaluations: np.ndarray) -> np.ndarray:
     """(n,), the L1 distance of the attributions from those in float32, relative to the L1 norm of these.
 
     Args:
+        attributions: those that were found, of each selected tensor.
         evaluations: (n,), the gradients that each example took: what rounds at random averages out over them.
 
     Raises:
@@ -60,6 +66,8 @@ def format_error(method: Method, work: Work, evaluations: np.ndarray) -> np.ndar
     """
     tables, count = work.tables, len(work.tables.score)
     row = method.row(work.features, work.session.function.place.kind)
+    if hasattr(row, "in_float32"):
+        return _beside(method, work, row, attributions)
     if not isinstance(row, GradientIntegrand):
         raise AttributionError(f"the rows of {type(method).__name__} are no gradients along a path")
     velocity = row.velocity
@@ -83,6 +91,18 @@ def format_error(method: Method, work: Work, evaluations: np.ndarray) -> np.ndar
         apart.append(half - full)
         size.append(full)
     return _extrapolated(np.stack(apart), np.sum(size, 0), evaluations)
+
+
+def _beside(method: Method, work: Work, row: Any, attributions: list[np.ndarray]) -> np.ndarray:
+    """The same of rows that say how they are computed in float32, all of which are run again."""
+    session, tables = work.session, work.tables
+    sums = method.sum_shapes(work.features, work)
+    points = method.points(tables.references.count, None, work.features, session.function.place.kind)
+    rule = Fixed([points] * len(tables.score), sums, session.function.dtype.as_numpy_dtype)
+    outcome = session.run(row.in_float32, tables, rule, sums=sums)
+    full = _flat([np.asarray(outcome.totals[key]) for key in tables.x])
+    apart, size = np.abs(_flat(attributions) - full).sum(1), np.abs(full).sum(1)
+    return np.divide(apart, size, out=np.where(apart > 0, np.inf, 0.0), where=size > 0)
 
 
 def _extrapolated(apart: np.ndarray, size: np.ndarray, evaluations: np.ndarray) -> np.ndarray:
@@ -141,25 +161,25 @@ def in_float32(function: ScoreFunction) -> Compiled:
     authored = written_by_author(flat)
     if authored:
         raise AttributionError(f"the gradient of {authored[0]!r} is its author's")
-    wide = widened(flat)
+    widest = widened(flat)
 
     def backward(*tensors):
         here, given = tf.compat.v1.get_default_graph(), dict(zip(ports, tensors, strict=False))
-        x = {key: tf.identity(_wide(port.to_graph(given[key]))) for key, port in ports.items()}
+        x = {key: tf.identity(wide(port.to_graph(given[key]))) for key, port in ports.items()}
         values = {("at", key): value for key, value in x.items()} | {"target": tensors[-1]}
         values |= {
             ("input", key): tf.cast(value, function.traced.inputs[key].dtype)
             for key, value in zip(function.context, tensors[len(ports) : -1], strict=True)
         }
-        needed = {*wide.sources, *wide.references}
+        needed = {*widest.sources, *widest.references}
         fed = {
-            reference: tf.identity(_wide(values[one] if isinstance(one, str | tuple) else here.capture(one)))
+            reference: tf.identity(wide(values[one] if isinstance(one, str | tuple) else here.capture(one)))
             for reference, one in source.items()
             if reference in needed
         }
         fed |= {port.tensor.name: x[key] for key, port in ports.items()}
         with TRACING:
-            (found,) = add_flat(wide, fed)
+            (found,) = add_flat(widest, fed)
             slopes = gradients(found, list(x.values()), "no gradient in float32")
         slopes = [
             tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)
@@ -169,10 +189,6 @@ def in_float32(function: ScoreFunction) -> Compiled:
         return [tf.cast(port.from_graph(slope), function.dtype) for port, slope in zip(ports.values(), slopes, strict=True)]
 
     return Compiled(backward, function.signature())
-
-
-def _wide(value: tf.Tensor) -> tf.Tensor:
-    return tf.cast(value, tf.float32) if value.dtype in (tf.float16, tf.bfloat16) else value
 
 
 def _flat(values: list[np.ndarray]) -> np.ndarray:

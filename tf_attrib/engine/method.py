@@ -58,8 +58,8 @@ class Method:
             says how much the gradient there accounts for (`Result.gradient_share`). False where they give zeros for it.
         forward_only: whether rows need no gradient.
         random: whether points are drawn.
-        measured_format: whether rows are gradients at the input or summed along a path, so that what a half-precision format
-            leaves open can be measured (`formats`).
+        measured_format: whether rows are gradients at the input or summed along a path, or say how they are computed in float32
+            (`in_float32`), so that what a half-precision format leaves open can be measured (`formats`).
         tells_signs: whether what is due to positive differences from the reference is told apart.
         rules: of which set its row function hands multipliers down (see `methods.deeplift.multipliers`); None: gradients.
         control: what a rule that refines each path aims at; None for rules that do not refine.

@@ -46,13 +46,18 @@ class Preparing:
     jit_compile: bool
     preprocess: Callable | None
     _route: Route
-    _specs: dict[Any, tf.TensorSpec] | None
     _sessions: dict[tuple, Session]
     _others: dict[Any, Any]
+
+    @property
+    def _specs(self) -> dict[Any, tf.TensorSpec] | None:
+        """Of the model's inputs; None where it does not say them."""
+        return self._route.specs
 
     @plain_failures()
     def read(self, inputs: Any) -> Given:
         """Inputs as a user gives them (or as they were read before), as arrays."""
+        self._route.changes()
         return read(inputs, *self._takes)
 
     @property

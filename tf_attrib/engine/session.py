@@ -17,7 +17,6 @@ from ..graph.traced.trace import Traced
 from ..selection.at_and_of import At, Of
 from ..selection.each_position import EachPosition, expanded
 from ..selection.frames import Names
-from ..selection.inputs import encoded
 from ..selection.outputs import Output, centred, check_each_alone, resolve_of
 from ..selection.place import Place
 from ..selection.places import resolve_at
@@ -118,7 +117,7 @@ class Session(Evaluating):
         filled = {key: self._filled(value) for key, value in examples.items()}
         count = len(next(iter(filled.values())))
         self._held = Stated((count, count))
-        at, context = self.selected(filled).values(), [filled[key] for key in self.function.context]
+        at, context = self.selected(filled, look=False).values(), [filled[key] for key in self.function.context]
         target = [np.zeros((count, self.function.target_rank), np.int32)] if self.function.target_rank > 1 else []
         self.check_number(self._forward(*at, *context, *target)[0].shape[:1], count)
 
@@ -181,21 +180,27 @@ class Session(Evaluating):
             shapes = {key: value.shape[1:] for key, value in found.items()}
         return dict(zip(self.handed_out(match, place), map(tuple, shapes.values()), strict=True))
 
-    def selected(self, inputs: Leaves) -> Leaves:
+    def selected(self, inputs: Leaves, look: bool = True) -> Leaves:
         """The selected tensors at `inputs` (by the model's keys), (n, ...) by key, in the dtype of paths; of what is not float
-        in its own, and text as bytes."""
+        in its own, and text as bytes.
+
+        Args:
+            look: whether to look, once, if they are those of each example alone.
+        """
         ports = self.function.place.ports
         source = {key: self._inputs.get(port.tensor.ref(), self) for key, port in ports.items()}
         inner = {key: port for key, port in ports.items() if source[key] is self}
-        values = self.fetch("selected", inner, inputs) if inner else {}
+        count = len(next(iter(inputs.values())))
+        if look and inner and count > 1 and not self.company.seen_ahead and self.function.rows is None:
+            self._look_ahead(inner, inputs, self._scored)
+        values = self.fetch("selected", inner, inputs, not self.company.filled) if inner else {}
         values |= {key: inputs[name] for key, name in source.items() if name is not self}
-        dtypes = self.function.dtypes
-        return {
-            key: encoded(values[key])
-            if dtypes[key] == tf.string
-            else values[key].astype(dtypes[key].as_numpy_dtype, copy=False)
-            for key in ports
-        }
+        return self.function.as_rows(values)
+
+    def _scored(self, found: Leaves, inputs: Leaves) -> np.ndarray:
+        """The explained output where selected tensors that the model computes are `found`."""
+        own = {key: self._inputs.get(port.tensor.ref()) for key, port in self.function.place.ports.items() if key not in found}
+        return self.values(self.function.as_rows(found | {key: inputs[name] for key, name in own.items()}), inputs)
 
     def check_left_out(self, given: dict, other: dict, match: dict) -> None:
         """Raises where `other` values of the inputs, such as those of a baseline, change an input that was left out: it is no

@@ -88,6 +88,7 @@ class ThroughRectifiers(Method):
     kind = "slope"
     in_score_units = False
     linear = False  # what counts is the sign of what comes from above
+    measured_format = True
     rules: ClassVar[str] = ""
 
     def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:

@@ -25,11 +25,15 @@ class Ranked:
 
 def masks_of(maps: list[np.ndarray], dilation: int) -> np.ndarray:
     """bool (segments, height, width), one mask for each segment of each label map, widened by a disk of `dilation` pixels."""
-    masks = [labels == label for labels in maps for label in np.unique(labels)]
-    if dilation:
-        side = np.arange(-dilation, dilation + 1)
-        disk = side[:, None] ** 2 + side**2 <= dilation**2
-        masks = [scipy.ndimage.binary_dilation(mask, disk) for mask in masks]
+    masks = []
+    for labels in maps:
+        numbers = np.unique(labels, return_inverse=True)[1].reshape(labels.shape) + 1
+        for number, place in enumerate(scipy.ndimage.find_objects(numbers), 1):
+            # no pixel beyond its box and the disk around that is reached
+            around = tuple(slice(max(one.start - dilation, 0), one.stop + dilation) for one in place)
+            mask, own = np.zeros(labels.shape, bool), numbers[around] == number
+            mask[around] = scipy.ndimage.distance_transform_edt(~own) <= dilation if dilation else own
+            masks.append(mask)
     return np.stack(masks)
 
 

@@ -1,18 +1,22 @@
 """A result as a table: one row for each example, one column for each feature, with its name and its value at the input."""
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten
+from .reductions import named
 from .result import Result
 
 # Between the names of columns that were crossed.
 CROSSED = " × "
 # The field of a result that holds how far each attribution may be off by the draws of its method, where there is one.
 STANDARD_ERROR = "standard_error"
+# What a name is that of: what a column was encoded as, a column itself, or a place in a tensor.
+ENCODED, COLUMN, PLACE = "encoded", "column", "place"
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -54,12 +58,17 @@ def columns(result: Result, categories: bool = False) -> Columns:
             "integrated gradients"
         )
     found: dict[str, list] = {}
+    kinds: dict[str, str] = {}
     for key, leaf in flatten(result.attributions).items():
         errors = _errors_of(result, key, np.shape(leaf))
-        for name, part in _parts(result, key, np.asarray(leaf, np.float64), errors, categories).items():
+        for name, kind, part in _parts(result, key, np.asarray(leaf, np.float64), errors, categories):
             before = found.get(name)
-            # two tensors of one column: their errors are not independent
-            found[name] = part if before is None else [before[0] + part[0], before[1], np.full(len(result), np.nan)]
+            if before is not None and {kind, kinds[name]} in ({ENCODED}, {ENCODED, COLUMN}):
+                # two tensors of one column: their errors are not independent
+                found[name] = [before[0] + part[0], before[1], np.full(len(result), np.nan)]
+            else:  # an input "a[1]" is not the second place of an input "a"
+                name = name if before is None else f"{name} (of {named(key)!r})"
+                found[name], kinds[name] = part, kind
     attributions, values, errors = (np.stack(parts, axis=1) for parts in zip(*found.values(), strict=True))
     has_errors = getattr(result, STANDARD_ERROR, None) is not None
     return Columns(tuple(found), attributions, values, errors if has_errors else None)
@@ -73,8 +82,8 @@ def feature_name(key: Any, index: tuple[int, ...]) -> str:
     return str(key) if not index or index == (0,) else f"{key}[{place.strip('()')}]"
 
 
-def _parts(result: Result, key: Any, leaf: np.ndarray, errors: np.ndarray, categories: bool) -> dict[str, list]:
-    """By name: attributions, values and errors (n,) of the columns of one tensor."""
+def _parts(result: Result, key: Any, leaf: np.ndarray, errors: np.ndarray, categories: bool) -> Iterator[tuple[str, str, list]]:
+    """The columns of one tensor: name, what it is the name of, and attributions, values and errors (n,)."""
     said = "" if key is None else str(key)
     own = _input_of(result, key, leaf.shape)
     encoded = said in result.columns and own is None
@@ -82,15 +91,17 @@ def _parts(result: Result, key: Any, leaf: np.ndarray, errors: np.ndarray, categ
         name = result.columns[said]
         alone = leaf.size == len(leaf)
         total = leaf.reshape(len(leaf), -1).sum(1)
-        return {name: [total, _raw(result, name), errors.reshape(len(leaf)) if alone else np.full(len(leaf), np.nan)]}
-    found = {}
+        yield name, ENCODED, [total, _raw(result, name), errors.reshape(len(leaf)) if alone else np.full(len(leaf), np.nan)]
+        return
+    names: set[str] = set()
     for index in np.ndindex(leaf.shape[1:]):
-        name = result.name_of(key, index) or feature_name(key, index)
-        if name in found:  # a column without a name has its place for one, and another may be called so
+        told, at = result.name_of(key, index), (slice(None), *index)
+        name = told or feature_name(key, index)
+        if name in names:  # a column without a name has its place for one, and another may be called so
             name = f"{name} (at {feature_name(None, index)})"
-        at = (slice(None), *index)
-        found[name] = [leaf[at], _nothing(len(leaf)) if own is None else _objects(own[at]), errors[at]]
-    return found
+        names.add(name)
+        kind = ENCODED if encoded else COLUMN if told or name == said else PLACE
+        yield name, kind, [leaf[at], _nothing(len(leaf)) if own is None else _objects(own[at]), errors[at]]
 
 
 def _errors_of(result: Result, key: Any, shape: tuple) -> np.ndarray:

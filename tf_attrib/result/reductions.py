@@ -56,9 +56,28 @@ def reduced(
     regions = result.regions
     if regions is not None and any(np.shape(leaf)[: regions.ndim] != regions.shape for leaf in flatten(reduced).values()):
         regions = None  # their positions are no more
+    gone = min(a % leaf.ndim for leaf in leaves for a in axes)
+    after = list(flatten(reduced).values())
+    tokens = None if gone == 1 + bool(result.steps) else result.tokens
+    inputs = {} if result.inputs is None else flatten(result.inputs)
     return dataclasses.replace(
-        new, steps=result.steps and not any(a % leaf.ndim == 1 for leaf in leaves for a in axes), regions=regions, **names
+        new,
+        steps=result.steps and not any(a % leaf.ndim == 1 for leaf in leaves for a in axes),
+        regions=regions,
+        tokens=tokens,
+        inputs=None if any(_by_chance(leaf, gone, after) for leaf in inputs.values()) else result.inputs,
+        **names,
     )
+
+
+def _by_chance(ids: np.ndarray, gone: int, after: list[np.ndarray]) -> bool:
+    """Whether inputs at positions that are summed away would be taken for those of what is left, being as many.
+
+    Args:
+        gone: the first axis that is no more.
+        after: the attributions that are left.
+    """
+    return gone < np.ndim(ids) and any(np.shape(leaf)[: np.ndim(ids)] == np.shape(ids) for leaf in after)
 
 
 def with_numbers(

@@ -287,9 +287,12 @@ class Result:
         return self.feature_names.get(named(key), ()) if self.place in ("inputs", "encoded") else ()
 
     def _told(self, key: Any, name: str) -> str:
-        """The name of a column of the tensor `key`, as "mother[age]" where another tensor has a column of that name too."""
+        """The name of a column of the tensor `key`, as "mother[age]" where another tensor has a column of that name too, or is
+        called so."""
         own = named(key)
-        twice = name != own and any(name in names for other, names in self.feature_names.items() if other != own)
+        others = {named(one) for one in flatten(self.attributions)} - {own, *self.columns}
+        twice = name in others or any(name in names for other, names in self.feature_names.items() if other != own)
+        twice = twice and name != own
         return f"{own}[{name}]" if twice else name
 
     def name_of(self, key: Any, index: tuple[int, ...]) -> str:

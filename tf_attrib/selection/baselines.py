@@ -237,10 +237,12 @@ def dataset(samples: Any, n: int | None = None) -> Any:
 
 def typical(samples: Any) -> Any:
     """The typical example of `samples`: of each float feature the median, of text, whole numbers and booleans the value that is
-    most frequent (of several the least).
+    most frequent (of several the least). Of an even number of samples whose values are all whole it is the lower of the two in
+    the middle, a value that some sample has.
 
     Args:
-        samples: data in the structure of the model's inputs, (m, ...) each.
+        samples: data in the structure of the model's inputs, (m, ...) each. Of ids that are stored as floats the most frequent
+            is taken where they are given as whole numbers, `samples.astype(int)`.
     """
     if holds_frames(samples):
         return OfFrame(typical, samples)
@@ -259,7 +261,9 @@ def typical(samples: Any) -> Any:
 
 def _typical(values: np.ndarray) -> np.ndarray:
     if values.dtype.kind == "f":
-        return np.median(values, axis=0)
+        middle = np.sort(values, axis=0)[(len(values) - 1) // 2]
+        whole = (values == np.floor(values)).all(0)  # the mean of two ids is an id that nobody has
+        return np.where(whole, middle, np.median(values, axis=0)).astype(values.dtype)
     flat = values.reshape(len(values), -1)
     flat = flat.astype(str) if flat.dtype == object and not any(isinstance(item, bytes) for item in flat.ravel()) else flat
     most = []

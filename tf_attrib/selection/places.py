@@ -5,7 +5,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..common.errors import AttributionError, nearest
+from ..common.errors import AttributionError, NotFloat, nearest
 from ..graph.traced.cut import Port
 from ..graph.traced.heads_and_lookups import (
     connected,
@@ -74,7 +74,7 @@ def _inputs(traced, at, fetches, names) -> Place:
                 continue
             tensors[key] = stand_ins[key] = found
         if tensors[key] is None:
-            raise AttributionError(
+            raise NotFloat(
                 f"input {names[key]!r} is {tensor.dtype.name} and has no gradient; attribute to its "
                 "embedding: at='embeddings', or to a float tensor behind it: at=ta.layer(name), "
                 "at=ta.tensor(name); or by a method that needs none, such as method='occlusion'"
@@ -125,7 +125,7 @@ def _tensor(traced, at, fetches, names, examples) -> Place:
         if source is tensor:
             return _inputs(traced, At("inputs", key, raw=at.raw), fetches, names)
     if not tensor.dtype.is_floating:
-        raise AttributionError(
+        raise NotFloat(
             f"tensor {tensor.name!r} is {tensor.dtype.name} and has no gradient; choose a float tensor "
             "behind it, such as at='embeddings'"
         )

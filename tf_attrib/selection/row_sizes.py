@@ -63,7 +63,8 @@ class RowSizes:
             )
             for count in (1, 2)
         )
-        return int(two[0] - one[0]), int(two[1] - one[1])
+        found = {number: int(two[number] - one[number]) for number in one}
+        return found[0], found[len(found) - 1]
 
     @functools.cached_property
     def _run(self) -> Cut:
@@ -71,6 +72,7 @@ class RowSizes:
         inputs = self._traced.inputs
         with TRACING, self._traced.function.graph.as_default():
             rows = tf.shape(next(iter(inputs.values())), tf.int64)[0]
-            totals = [counted_bytes(ends, self._selected, rows) for ends in self._ends]
+            scored, whole = self._ends
+            totals = [counted_bytes(ends, self._selected, rows) for ends in ([scored] if scored is whole else self._ends)]
         feeds = {key: Port(tensor) for key, tensor in inputs.items()} | {"target": Port(self._target)}
         return Cut(self._traced, feeds, {number: Port(total) for number, total in enumerate(totals)})

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..common.errors import AttributionError
-from ..common.types import present
+from ..common.types import Leaves, present
 from ..graph.traced.beside import Beside, ends_beside
 from ..graph.traced.compiled import Compiled
 from ..graph.traced.cut import Cut, Port
@@ -19,6 +19,7 @@ from ..graph.traced.positionwise import at_position
 from ..graph.traced.scaling import scaled
 from ..graph.traced.stretch import Stretch, ends_of
 from ..graph.traced.trace import TRACING, Called, Traced
+from .inputs import encoded
 from .outputs import Output
 from .place import Place
 from .row_sizes import RowSizes
@@ -114,6 +115,13 @@ class ScoreFunction:
         """Of rows of each selected tensor, by key: that of paths, and of what is not float its own."""
         kinds = {key: port.tensor.dtype for key, port in self.place.ports.items()}
         return {key: self.dtype if kind.is_floating else kind for key, kind in kinds.items()}
+
+    def as_rows(self, values: Leaves) -> Leaves:
+        """Values of the selected tensors by key, in the order of these and their dtypes as rows; text as bytes."""
+        return {
+            key: encoded(values[key]) if dtype == tf.string else values[key].astype(dtype.as_numpy_dtype, copy=False)
+            for key, dtype in self.dtypes.items()
+        }
 
     def cut(self, fetches: dict[Any, Port], feeds: dict[Any, Port] | None = None, folded: bool = False) -> Cut:
         """From the selected tensors, fed as ("at", key), those beside them, ("input", key), and further `feeds`, to others of

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..common.errors import AttributionError, one_line
+from ..common.errors import AttributionError, NotFloat, one_line
 from ..common.failures import plain_failures
 from ..common.nested import flatten
 from ..methods import Method
@@ -136,9 +136,7 @@ class Explainer:
         """What the attributor makes of inputs: a session, the inputs by its keys, and the keys."""
         try:
             return self.attributor.prepare(inputs)
-        except AttributionError as error:
-            if "has no gradient" not in str(error):
-                raise
+        except NotFloat as error:
             raise AttributionError(f"{error}. In the metadata, that tensor is encoded_tensor_name") from error
 
     # one batch
@@ -293,19 +291,17 @@ def _halved(answer: Callable[[dict], list], arrays: list, which: list[int], on_e
         return answer(_stacked(arrays, which))
     except AttributionError as error:
         if len(which) == 1:
-            return [_mark(error, which[0], on_error)]
+            return [_mark(f"instance {which[0]}: {one_line(error)}", error, on_error)]
     half = len(which) // 2
     return _halved(answer, arrays, which[:half], on_error) + _halved(answer, arrays, which[half:], on_error)
 
 
-def _mark(error: AttributionError, i: int, on_error: str) -> tuple[Any, Any]:
-    """What stands for an instance that failed."""
-    text = one_line(error)
-    text = text if text.startswith(f"instance {i}: ") else f"instance {i}: {text}"
+def _mark(text: str, error: AttributionError, on_error: str) -> tuple[Any, Any]:
+    """What stands for an instance that failed; `text` says which it is."""
     if on_error == "raise":
         raise AttributionError(text) from error
     return None, {"error": text}
 
 
 def _failed(found: list, i: int, error: AttributionError, on_error: str) -> None:
-    found[i] = _mark(error, i, on_error)
+    found[i] = _mark(one_line(error), error, on_error)

@@ -6,8 +6,11 @@ from typing import Any
 import numpy as np
 
 from ..common.nested import flatten, rebuild
+from ..engine.integral.refined import NOT_FINITE
 from ..selection.baselines import Baseline, Several, zeros
 
+# Copies that are done together take one part of so many of the memory of a call.
+OF_MEMORY = 8
 NOTE = (
     "what adds up are the noisy copies: the gap is that of their mean difference of scores from that of the example itself, "
     "and no error is estimated"
@@ -42,15 +45,25 @@ def smoothed(
     rng, keys = np.random.default_rng(seed), list(flatten(plain.attributions))
     given = flatten(baselines) if isinstance(baselines, dict) else dict.fromkeys(keys, baselines)
     sums: dict[Any, Any] = dict.fromkeys(keys, 0.0)
-    evaluations = 0
-    target = plain.target if target is None else target
-    for _ in range(samples):
-        noise = {key: _drawn(rng, inputs[key], sigma) for key, sigma in sigmas.items()}
-        moved = {key: value + noise[key] if key in noise else value for key, value in inputs.items()}
-        against = {key: _moved(given.get(key), one) for key, one in zip(keys, noise.values(), strict=True)}
-        one = attributor.attribute(moved, target, rebuild(against), method, seed=seed, **options)
-        sums = {key: sums[key] + leaf.astype(np.float64) for key, leaf in flatten(one.attributions).items()}
-        evaluations = evaluations + one.evaluations
+    evaluations, count = 0, len(plain)
+    drawn = [{key: _drawn(rng, inputs[key], sigma) for key, sigma in sigmas.items()} for _ in range(samples)]
+    together = max(1, attributor.memory // OF_MEMORY // sum(value.nbytes for value in inputs.values()))
+    for start in range(0, samples, together):
+        some = drawn[start : start + together]
+        copies = len(some)
+        noise = {key: np.stack([one[key] for one in some]) for key in sigmas}
+        moved = {
+            key: np.concatenate([value + one for one in noise[key]]) if key in noise else np.concatenate([value] * copies)
+            for key, value in inputs.items()
+        }
+        against = {key: _moved(given.get(key), inputs[name], own) for key, (name, own) in zip(keys, noise.items(), strict=True)}
+        # an example that is marked has no target, and any will do
+        targets = None if plain.target is None else np.concatenate([np.maximum(plain.target, 0)] * copies)
+        found = attributor.attribute(moved, targets, rebuild(against), method, seed=seed, **options)
+        for key, leaf in flatten(found.attributions).items():
+            sums[key] = sums[key] + leaf.reshape(copies, count, *leaf.shape[1:]).sum(0, dtype=np.float64)
+        evaluations = evaluations + found.evaluations.reshape(copies, count).sum(0)
+    lost = np.zeros(count, bool) if plain.status is None else plain.status == NOT_FINITE
     dtype = next(iter(flatten(plain.attributions).values())).dtype
     found = dataclasses.replace(
         plain,
@@ -59,7 +72,7 @@ def smoothed(
         evaluations=plain.evaluations + evaluations,
         error_estimate=None,
         format_error=None,
-        status=None,
+        status=None if plain.status is None or not lost.any() else np.where(lost, plain.status, ""),
         residual=None,
         residual_clipped=None,
         narrow_at=None,
@@ -72,13 +85,16 @@ def _drawn(rng: np.random.Generator, x: np.ndarray, sigma: float) -> np.ndarray:
     return rng.normal(0, sigma, x.shape[1:]).astype(x.dtype) if sigma else np.zeros(x.shape[1:], x.dtype)
 
 
-def _moved(baseline: Any, noise: np.ndarray) -> Any:
-    """The references of x, for x + noise: those of x, and noise."""
+def _moved(baseline: Any, x: np.ndarray, noise: np.ndarray) -> Any:
+    """The references of x (n, ...), for its copies with noise (copies, ...), one copy of all after the other: those of x, and
+    noise."""
     if isinstance(baseline, Several):
-        return Several(tuple(_moved(part, noise) for part in baseline.parts))
+        return Several(tuple(_moved(part, x, noise) for part in baseline.parts))
     own: Baseline = zeros() if baseline is None else baseline
 
-    def make(x: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        return own.make(x - noise, rng) + noise
+    def make(moved: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        found = own.make(x, rng)  # drawn once: it is the same for all copies
+        found = np.broadcast_to(found, (len(x), *found.shape)) if own.shared else found
+        return np.concatenate([found + one for one in noise])
 
-    return Baseline(f"{own.words}, and the noise of the copy", make, shared=own.shared)
+    return Baseline(f"{own.words}, and the noise of the copy", make, shared=False)

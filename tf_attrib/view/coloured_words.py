@@ -35,11 +35,13 @@ class Words:
         tokens: the words, padding at the end left out.
         values: (length,) float64, attributions in the result's unit.
         notes: sentences: what was summed, what was left out.
+        padding: how many words were, which the last sentence says.
     """
 
     tokens: tuple[str, ...]
     values: np.ndarray
     notes: tuple[str, ...] = ()
+    padding: int = 0
 
 
 def words_of(result: Result, block: Block, example: int, tokens: Sequence | None = None) -> Words:
@@ -73,7 +75,7 @@ def words_of(result: Result, block: Block, example: int, tokens: Sequence | None
     if padding:
         notes.append(f"{captions.count(padding, 'padding token')} at the end, with attribution 0, not shown.")
     length = len(values) - padding
-    return Words(tuple(tokens[:length]), values[:length], tuple(notes))
+    return Words(tuple(tokens[:length]), values[:length], tuple(notes), padding)
 
 
 def as_text(token: Any) -> str:

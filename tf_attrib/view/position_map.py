@@ -94,7 +94,9 @@ def map_of(result: Result, example: int, tokens: Tokens | None = None, names: Se
     shown = [words_of(result, block, int(entry), _tokens(result, block, int(entry), tokens)) for entry in entries]
     longest = max(shown, key=lambda one: len(one.tokens))
     values = np.stack([np.pad(one.values, (0, len(longest.values) - len(one.values))) for one in shown])
-    notes = tuple(note.replace("with attribution 0, not shown", "not shown") for note in longest.notes)
+    notes = longest.notes
+    if longest.padding:  # which is of attribution 0 in that row, and not in all
+        notes = (*notes[:-1], f"{captions.count(longest.padding, 'padding token')} at the end, not shown.")
     rows = tuple(_row(result, int(entry), names) for entry in entries)
     return Map(example, entries, values, longest.tokens, rows, notes)
 

@@ -161,6 +161,7 @@ def hold(path, shared, ready, stop):
         (".lock", True, (0, 2), False),
         (".lock-0-2", False, (0, 2), True),
         (".lock-0-2", False, (1, 2), False),
+        (".lock-0-3", False, (0, 2), True),
     ],
 )
 def test_two_processes_do_not_write_the_same_part(held, shared, shard, refused, attributor, tmp_path):

@@ -35,6 +35,29 @@ def test_frames_with_columns_in_another_order_are_refused(attributor, tmp_path):
     assert_refused(lambda: ta.attribute_dataset(attributor, mixed, tmp_path, **FAST), "same columns", "frame[columns]")
 
 
+def test_columns_that_change_their_order_where_a_run_goes_on_are_refused(attributor, tmp_path):
+    """What was attributed before is not done again, and the first batch that is has the other order already."""
+    frame = pandas.DataFrame(X, columns=list("abcd"))
+    ta.attribute_dataset(attributor, iter([frame[:10], frame[10:]]), tmp_path, **FAST)
+    (tmp_path / "shard-00000-00002.parquet").unlink()
+    mixed = iter([frame[:10], frame[10:20], frame[20:][list("dcba")]])
+    assert_refused(lambda: ta.attribute_dataset(attributor, mixed, tmp_path, **FAST), "same columns", "['a', 'b', 'c', 'd']")
+
+
+def test_frames_and_arrays_in_turn_are_refused(attributor, tmp_path):
+    frame = pandas.DataFrame(X, columns=list("dcba"))
+    assert_refused(lambda: ta.attribute_dataset(attributor, iter([X[:10], frame[10:]]), tmp_path, **FAST), "others are arrays")
+
+
+def test_batches_of_other_types_lose_their_rows_alone(attributor, tmp_path):
+    """One array of numbers and text is text, of which good rows know nothing."""
+    found = ta.attribute_dataset(attributor, iter([X[:6], X[6:9].astype(str), X[9:].astype("float64")]), tmp_path, **FAST)
+    assert [one["row"] for one in found.failures()] == [6, 7, 8]
+    expected = attributor.attribute(X, method="gradient", verbose=False).attributions
+    attributions = np.concatenate([np.asarray(one.attributions) for one in found])
+    np.testing.assert_allclose(np.delete(attributions, [6, 7, 8], 0), np.delete(expected, [6, 7, 8], 0), rtol=1e-4)
+
+
 def test_a_stream_that_broke_off_is_done_to_its_end(attributor, tmp_path):
     def broken():
         yield from batches(15)

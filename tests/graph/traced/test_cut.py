@@ -87,3 +87,31 @@ def test_inferred_sizes_are_those_of_a_run(pool, monkeypatch):
     monkeypatch.setattr("tf_attrib.selection.row_sizes.inferred_bytes", lambda *args: None)
     assert sizes == blocks()[0]
     assert min(sizes) > 1000
+
+
+@pytest.mark.parametrize("length", [9, None], ids=["known", "open"])
+def test_sizes_of_loops_over_steps_are_those_of_a_run(length, monkeypatch):
+    """How often they go round is written in the graph where the length of a sequence is known, and nothing is run."""
+    entry = keras.Input((length, 3))
+    model = keras.Model(entry, layers.Dense(2)(layers.Bidirectional(layers.GRU(4))(entry)))
+    session, _, _ = ta.Attributor(model).prepare(np.ones((2, 9, 3), "float32"))
+    sizes, one = session.function.row_sizes, {None: np.ones((1, 9, 3), "float32")}
+    ran = sizes._counted(one)
+    if length:
+        monkeypatch.setattr(type(sizes), "_counted", None)
+    assert sizes.of(one) == ran
+    assert min(ran) > 9 * 2 * 4 * 4 * 3  # at least three gates of each step and direction
+
+
+def until_small(x):
+    """A loop that stops by the values that it comes to."""
+    return tf.while_loop(lambda n, y: tf.reduce_max(y) > 1, lambda n, y: (n + 1, y / 2), (tf.constant(0), x))[1]
+
+
+def test_loops_that_stop_by_values_are_run_to_know():
+    x = np.full((1, 3), 100, "float32")
+    session, _, _ = ta.Attributor(lambda x: tf.reduce_sum(until_small(x), 1)).prepare(x)
+    sizes = session.function.row_sizes
+    selected = [port.tensor for port in session.function.place.ports.values()]
+    assert activations.static_bytes(sizes._ends[1], selected) is None
+    assert sizes.of({None: x}) == sizes._counted({None: x})

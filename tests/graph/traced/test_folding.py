@@ -245,3 +245,18 @@ def test_half_precision_is_left():
     attributor = ta.Attributor(model)
     attributor.attribute(images(model).astype("float32"), 1, method="gradient")
     assert kernels(attributor)[0] == 0
+
+
+@pytest.mark.parametrize(("size", "scale"), [(1e-25, 1e-22), (1e20, 1e20)], ids=["vanish", "overflow"])
+def test_weights_and_factors_whose_product_no_float_holds_stay_apart(size, scale):
+    """What they are multiplied by in between is of a usual size."""
+    given = keras.Input((4, 4, 2))
+    convolution, norm, head = layers.Conv2D(3, 2), layers.BatchNormalization(center=False), layers.Dense(1)
+    hidden = layers.GlobalAveragePooling2D()(norm(convolution(given)))
+    model = keras.Model(given, head(hidden))
+    for variable, factor in ((convolution.kernel, size), (norm.gamma, scale), (head.kernel, 1e17 if size < 1 else 1.0)):
+        variable.assign(variable * factor)
+    x = (RNG.uniform(0.5, 1, (2, 4, 4, 2)) * (1e30 if size < 1 else 1e-37)).astype("float32")
+    result = ta.Attributor(model).attribute(x, method="occlusion", verbose=False)
+    assert np.abs(result.scores).min() > 1e-4
+    np.testing.assert_allclose(result.scores, model(x)[:, 0], rtol=1e-4)

@@ -39,15 +39,23 @@ class Rows:
 
     @property
     def kind(self) -> tuple:
-        """What rows must have in common to share an array: keys, and the shapes of one example."""
+        """What rows must have in common to share an array: keys, and the shapes and types of one example. Of two types an array
+        takes a third, of numbers and text text, so that rows would depend on what came before or after."""
         leaves: dict[Any, Any] = self.inputs.arrays if isinstance(self.inputs, Given) else flatten(self.inputs)
-        frames = {key: tuple(leaf.columns) for key, leaf in leaves.items() if is_frame(leaf)}
-        return tuple((key, frames.get(key, np.shape(leaf)[1:])) for key, leaf in leaves.items())
+        return tuple((key, *_kind(leaf)) for key, leaf in leaves.items())
 
     def cut(self, start: int, stop: int) -> "Rows":
         """Those from `start` up to `stop`; of rows that could all be read."""
         part = slice(start, stop)
         return Rows(self.ids[part], take(self.inputs, part), None if self.labels is None else self.labels[part])
+
+
+def _kind(leaf: Any) -> tuple:
+    """The shape of one example, or the columns of a frame, and their types; texts of any length are of one."""
+    if is_frame(leaf):
+        return tuple(leaf.columns), tuple(str(leaf[name].dtype) for name in leaf.columns)
+    array = np.asarray(leaf)
+    return array.shape[1:], "text" if array.dtype.kind in "OSU" else array.dtype.str
 
 
 def joined(parts: Sequence[Rows]) -> Rows:

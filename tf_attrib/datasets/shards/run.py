@@ -26,7 +26,7 @@ from .paths import are_paths, of_images
 from .rows import Rows
 from .several import several
 from .source_files import from_files, image_reader
-from .sources import Source, Unreadable, from_memory_or_stream
+from .sources import Source, Streamed, Unreadable, from_memory_or_stream
 
 # What black and white of images are for a model, unless it is said.
 WHITE = (0.0, 255.0)
@@ -157,7 +157,7 @@ class _Run:
         self._folder, self._how, self._source, self._kept = folder, how, source, kept
         self._share, self._size, self._batch = share, shard_size, batch_size
         self._raises, self._checked = call.on_error == "raise", 0
-        self._names: dict[str, tuple[str, ...]] = {}
+        self._names = _names(call.attributor, source)
         self._attribute = Isolated(call, any(folder.glob(f"shard-*.{how}")))
 
     def _is_own(self, file: int, part: int) -> bool:
@@ -247,6 +247,17 @@ class _Run:
             ) from error
 
 
+def _names(attributor: Attributor, source: Source) -> dict[str, tuple[str, ...]]:
+    """The columns of the frames that a stream begins with, by key: those of all its batches, also where a run goes on behind
+    the shards that were of the first."""
+    if not isinstance(source, Streamed):
+        return {}
+    try:
+        return {"" if key is None else str(key): names for key, names in attributor.read(source.first.inputs).names.items()}
+    except AttributionError:
+        return {}  # a batch that is nothing that the model takes is marked when it is come to
+
+
 def does(shard: tuple[int, int], file: int, part: int) -> bool:
     """Whether it is the process of `shard`, (k, n), that does one part of one file."""
     k, n = shard
@@ -290,11 +301,20 @@ def _share(shard: Any) -> tuple[int, int]:
 
 @contextlib.contextmanager
 def _alone(folder: Path, k: int, n: int) -> Iterator[None]:
-    """While this process writes part k of n: those of other parts may too, and nobody who writes all."""
+    """While this process writes part k of n: those of other parts of n may too, and nobody who writes all, or parts of another
+    number, which hold the same shards."""
     words = f"another process writes {str(folder)!r}"
     with locked(folder / ".lock", f"{words}: wait for it, or give each its part, shard=(0, 2) and shard=(1, 2)", shared=n > 1):
         if n == 1:
             yield
             return
-        with locked(folder / f".lock-{k}-{n}", f"{words}, and the same part of it, shard=({k}, {n}): give each its own"):
+        with contextlib.ExitStack() as held:
+            with locked(folder / ".lock-manifest", f"another process begins in {str(folder)!r}", wait=True):
+                for path in folder.glob(".lock-*-*"):
+                    other = path.name.rpartition("-")[2]
+                    if other != str(n):
+                        with locked(path, f"{words}, one of {other} parts: give this the same number, shard=(k, {other})"):
+                            pass
+                own = f"{words}, and the same part of it, shard=({k}, {n}): give each its own"
+                held.enter_context(locked(folder / f".lock-{k}-{n}", own))
             yield

@@ -92,7 +92,11 @@ class InMemory:
 
 class Streamed:
     """What gives batches in an order: a `tf.data.Dataset`, a `keras.utils.PyDataset`, any iterable. It is read from its
-    beginning, also where parts of it are done: a part is known by how many rows come before it."""
+    beginning, also where parts of it are done: a part is known by how many rows come before it.
+
+    Attributes:
+        first: its first batch.
+    """
 
     names: tuple[str, ...] = ("",)
     counts: tuple[int, ...] | None = None
@@ -101,15 +105,16 @@ class Streamed:
         self._ids, self._labels, self._seen = ids, labels, 0
         self.passed: list[int] = []
         self._any_labels: bool | None = None  # whether batches have labels
+        self._any_frames: bool | None = None  # whether their inputs are named by frames
         first = next(elements, None)
         if first is None:
             raise AttributionError("the data hold no batches (a generator gives its batches once only)")
-        self._first = self._read(first)
-        self._stream = Stream(itertools.chain([self._first], map(self._read, elements)))
+        self.first = self._read(first)
+        self._stream = Stream(itertools.chain([self.first], map(self._read, elements)))
 
     def fingerprint(self) -> str:
-        inputs = map_leaves(lambda leaf: leaf.to_numpy() if is_frame(leaf) else leaf, self._first.inputs)
-        return fingerprint(["the first batch", self._first.ids, inputs, self._first.labels])
+        inputs = map_leaves(lambda leaf: leaf.to_numpy() if is_frame(leaf) else leaf, self.first.inputs)
+        return fingerprint(["the first batch", self.first.ids, inputs, self.first.labels])
 
     def _read(self, element: Any) -> Rows:
         """A batch: inputs, or a tuple of inputs, labels and weights; ids and labels may stand in it by name or by place."""
@@ -128,6 +133,13 @@ class Streamed:
         self._any_labels = has if self._any_labels is None else self._any_labels
         if has != self._any_labels:
             raise AttributionError("some batches of the data have labels, and others do not: give them with all or none")
+        framed = any(is_frame(leaf) for leaf in flatten(inputs).values())
+        self._any_frames = framed if self._any_frames is None else self._any_frames
+        if framed != self._any_frames:
+            raise AttributionError(
+                "some batches of the data are frames, and others are arrays, whose columns have no names: give all as one "
+                "or the other"
+            )
         count = example_count(inputs)
         ids = np.arange(self._seen, self._seen + count) if found["ids"] is None else counted("ids", found["ids"], inputs)
         labels = None if found["labels"] is None else as_label_column(counted("labels", found["labels"], inputs))

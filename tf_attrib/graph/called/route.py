@@ -20,6 +20,9 @@ CALLS_PYTHON = "it calls Python, tf.py_function"
 class Route:
     """The graphs of `model(preprocess(inputs))`, one for each kind of inputs, made when they are first asked for.
 
+    Attributes:
+        specs: the TensorSpec of each input by key, as of the last look at `changes`; None where the model does not say them.
+
     Args:
         batch_size: as its user says, or None.
         eager: True calls the model, False traces it, None traces it where that can be done.
@@ -32,6 +35,7 @@ class Route:
         self._traces: dict[tuple, Traced | str] = {}
         self._called: dict[tuple, Traced] = {}
         self._parts, self._changes = self._parts_now(), 0
+        self.specs = _specs_of(model)
 
     def changes(self) -> int:
         """How many times a Keras model was found to have other layers, activations, variables or losses than before: what was
@@ -40,6 +44,7 @@ class Route:
         if not keras_model.same(parts, self._parts):
             self._traces, self._called = {}, {}
             self._parts, self._changes = parts, self._changes + 1
+            self.specs = _specs_of(cast(Callable, self._model))  # a Sequential may have been built anew, of other inputs
         return self._changes
 
     def _parts_now(self) -> list:
@@ -102,6 +107,12 @@ class Route:
                 wide = any(spec.dtype == tf.float64 for spec in specs.values())
                 hint = "; the inputs are float64, perhaps it wants inputs.astype('float32')" if wide else ""
                 raise AttributionError(f"{error}{hint}") from error
+
+
+def _specs_of(model: Callable | Exported) -> dict[Any, tf.TensorSpec] | None:
+    if isinstance(model, Exported):
+        return model.specs if all(spec.shape.rank is not None for spec in model.specs.values()) else None
+    return keras_model.input_specs(model) if keras_model.is_keras(model) else None
 
 
 def _why_to_call(traced: Traced) -> str:

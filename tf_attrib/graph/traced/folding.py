@@ -10,6 +10,7 @@ its rows, forward and backward. Exact but for rounding. Variables stay live: the
 import dataclasses
 from collections.abc import Iterable
 
+import numpy as np
 import tensorflow as tf
 
 from .same import Same
@@ -30,6 +31,8 @@ LINEAR = {
 }
 NORMS = frozenset(("FusedBatchNorm", "FusedBatchNormV2", "FusedBatchNormV3"))
 NORM_GRADIENTS = frozenset(("FusedBatchNormGrad", "FusedBatchNormGradV2", "FusedBatchNormGradV3"))
+# Between which a product of weights and factors lies that neither overflows nor vanishes, with room for training.
+RANGE = 1e-25, 1e25
 # A product is worth it where weights are no larger than so many rows of activations.
 ROWS = 8
 
@@ -95,7 +98,7 @@ class Folding:
         factor = self._factor(product)
         if factor is None or product.op.type in NORMS or self._users(product) != [linear]:
             return
-        if not self._worth(linear, axis, factor.vector, product):
+        if not self._worth(linear, axis, factor.vector, product) or not self._in_range(linear, axis, factor):
             return
         fed_with(linear, weights, self._scaled(linear, axis, factor))
         fed_with(linear, rows, factor.inner)
@@ -116,7 +119,7 @@ class Folding:
             return
         linear, biases = found
         weights, _, axis, _ = LINEAR[linear.type]
-        if not self._worth(linear, axis, factor.vector, linear.outputs[0]):
+        if not self._worth(linear, axis, factor.vector, linear.outputs[0]) or not self._in_range(linear, axis, factor):
             return
         factors = factor.factors()
         shift, operation = self._shifted(operation, factor.shift(factors))
@@ -202,6 +205,24 @@ class Folding:
             return False
         positions = given.shape[1:-1].num_elements()
         return positions is None or ROWS * positions * channels >= shape.num_elements()
+
+    def _in_range(self, linear: tf.Operation, axis: int, factor: Factor) -> bool:
+        """Whether the products of weights and factors are numbers of a usual size, or 0, as they are now: where channels are
+        small and factors large, the rows in between may be of a usual size and what they are multiplied by is not."""
+        weights, vector = self._is_same.now(linear.inputs[LINEAR[linear.type][0]]), self._is_same.now(factor.vector)
+        if factor.norm is not None and vector is not None:
+            variance = self._is_same.now(factor.norm.inputs[4])
+            vector = None if variance is None else vector / np.sqrt(variance + factor.norm.get_attr("epsilon"))
+        if weights is None or vector is None:
+            return True
+        if _counted_by_both(linear, axis):
+            largest = np.abs(weights).reshape(-1, vector.size).max(0)
+        else:
+            largest = np.abs(weights).max(axis=tuple(one for one in range(weights.ndim) if one != axis % weights.ndim))
+        with np.errstate(all="ignore"):
+            sizes = largest.astype(np.float64) * np.abs(vector.reshape(-1)).astype(np.float64)
+        low, high = RANGE
+        return bool(np.all((sizes == 0) | ((sizes >= low) & (sizes <= high))))
 
     def _scaled(self, linear: tf.Operation, axis: int, factor: Factor) -> tf.Tensor:
         """The weights of a linear operation times the factors along one of their axes."""

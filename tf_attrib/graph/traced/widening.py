@@ -21,14 +21,19 @@ def widened(flat: Flat) -> Flat:
     """
     graph = tf.compat.v1.GraphDef()
     graph.CopyFrom(flat.graph)
-    wide = _widen(graph.node, lambda name, output: f"{name}:0")
+    moved = _widen(graph.node, lambda name, output: f"{name}:0")
     for function in graph.library.function:
         for argument in [*function.signature.input_arg, *function.signature.output_arg]:
             argument.type = FLOAT if argument.type in HALF else argument.type
         inside = _widen(function.node_def, lambda name, output: f"{name}:{output}:0")
         for key, reference in function.ret.items():
             function.ret[key] = inside.get(reference, reference)
-    return Flat(graph, tuple(wide.get(reference, reference) for reference in flat.references), flat.sources, {})
+    return Flat(graph, tuple(moved.get(reference, reference) for reference in flat.references), flat.sources, {})
+
+
+def wide(value: tf.Tensor) -> tf.Tensor:
+    """The same in float32, where it is in a half format."""
+    return tf.cast(value, tf.float32) if value.dtype in (tf.float16, tf.bfloat16) else value
 
 
 def written_by_author(flat: Flat) -> tuple[str, ...]:

@@ -34,6 +34,7 @@ class DeepLift(Method):
     complete = True
     exact = True
     tells_signs = True
+    measured_format = True
 
     def __post_init__(self) -> None:
         if self.rule not in ("rescale", "reveal_cancel"):

@@ -14,6 +14,7 @@ from ...graph.traced.gradients import gradients
 from ...graph.traced.grouped import runnable
 from ...graph.traced.heads_and_lookups import ancestors, needs_graph
 from ...graph.traced.trace import TRACING, Traced
+from ...graph.traced.widening import wide, widened
 from ...selection.score_function import ScoreFunction
 from .marking import Marked, at_rectifiers
 from .pairing import Pairing
@@ -52,11 +53,12 @@ class Ruled:
         return tuple(one for one in self.marked if one.rule is None)
 
 
-def ruled(function: ScoreFunction, rule: str) -> Ruled:
+def ruled(function: ScoreFunction, rule: str, in_float32: bool = False) -> Ruled:
     """The graph from the selected tensors to the score.
 
     Args:
         rule: "rescale" or "reveal_cancel" (both once at the input and once at the reference), "guided" or "deconvolution".
+        in_float32: whether what is half precision is computed in float32.
     """
     if function.traced.called is not None:
         raise AttributionError(
@@ -71,6 +73,7 @@ def ruled(function: ScoreFunction, rule: str) -> Ruled:
     fed |= {function.traced.inputs[key].name: ("input", key) for key in function.context}
     fed |= {port.tensor.name: ("at", key) for key, port in ports.items()}
     flat = Flattening(definition, fed).flat([score.name], f"_rules_{next(_NUMBERS)}")
+    flat = widened(flat) if in_float32 else flat
     selected = [port.tensor.name for port in ports.values()]
     if rule in AT_RECTIFIERS:
         return Ruled(flat, fed, tuple(at_rectifiers(flat, selected, rule)))
@@ -95,13 +98,17 @@ def _write_numbers(definition: Any, fed: dict[str, Any]) -> None:
         del fed[reference]
 
 
-def multipliers(function: ScoreFunction, row: Row, rule: str) -> tuple[tf.Tensor, dict[Any, tf.Tensor]]:
-    """Scores (rows,) and multipliers at the selected tensors by key, added to the graph at hand.
+def multipliers(
+    function: ScoreFunction, row: Row, rule: str, in_float32: bool = False
+) -> tuple[tf.Tensor, dict[Any, tf.Tensor]]:
+    """Scores (rows,) and multipliers at the selected tensors by key, added to the graph at hand; the arguments are those of
+    `ruled`.
 
     Raises:
         AttributionError: an operation on the path has no rule.
     """
-    ports, found = function.place.ports, ruled(function, rule)
+    ports, found = function.place.ports, ruled(function, rule, in_float32)
+    kept = wide if in_float32 else tf.identity
     refuse(function, found.uncovered())
     _ADDED[function] = tuple(
         dict.fromkeys(f"{one.operation} ({one.rule})" for one in found.marked if one.operation in RULES.added)
@@ -109,16 +116,16 @@ def multipliers(function: ScoreFunction, row: Row, rule: str) -> tuple[tf.Tensor
 
     def backward(scale: tf.Tensor | None) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         graph = tf.compat.v1.get_default_graph()
-        x = {key: tf.identity(port.to_graph(row.x[key])) for key, port in ports.items()}
+        x = {key: tf.identity(kept(port.to_graph(row.x[key]))) for key, port in ports.items()}
         given = {("at", key): value for key, value in x.items()} | {"target": tf.identity(row.target)}
-        given |= {("reference", key): tf.identity(port.to_graph(row.reference[key])) for key, port in ports.items()}
+        given |= {("reference", key): tf.identity(kept(port.to_graph(row.reference[key]))) for key, port in ports.items()}
         given |= {
-            ("input", key): tf.identity(tf.cast(row.context[key], function.traced.inputs[key].dtype))
+            ("input", key): tf.identity(kept(tf.cast(row.context[key], function.traced.inputs[key].dtype)))
             for key in function.context
         }
         needed = {*found.flat.sources, *found.flat.references}
         fed = {
-            reference: given[source] if isinstance(source, str | tuple) else graph.capture(source)
+            reference: given[source] if isinstance(source, str | tuple) else kept(graph.capture(source))
             for reference, source in found.fed.items()
             if reference in needed
         }
@@ -173,14 +180,21 @@ class DeepLiftIntegrand:
     Attributes:
         rule: "rescale" or "reveal_cancel".
         version: of the table of rules: what was compiled before a rule was added or replaced is not used after.
+        wide: whether half precision is computed in float32.
     """
 
     rule: str
     version: int = 0
+    wide: bool = False
+
+    @property
+    def in_float32(self) -> "DeepLiftIntegrand":
+        """The same, computed in float32: what half precision leaves open is known by it."""
+        return dataclasses.replace(self, wide=True)
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score and sum of contributions (rows,), contributions by key, and those due to x > x' by ("positive", key)."""
-        score, found = multipliers(function, row, self.rule)
+        score, found = multipliers(function, row, self.rule, self.wide)
         difference = row.difference()
         products = {key: multiplier * difference[key] for key, multiplier in found.items()}
         positive = {
@@ -192,13 +206,19 @@ class DeepLiftIntegrand:
 
 @dataclasses.dataclass(frozen=True)
 class RectifierIntegrand:
-    """Gradients at the input that pass rectifiers by a rule of `AT_RECTIFIERS`."""
+    """Gradients at the input that pass rectifiers by a rule of `AT_RECTIFIERS`, in float32 where they are `wide`."""
 
     rule: str
+    wide: bool = False
+
+    @property
+    def in_float32(self) -> "RectifierIntegrand":
+        """The same, computed in float32."""
+        return dataclasses.replace(self, wide=True)
 
     def __call__(self, function: ScoreFunction, row: Row) -> tuple[tf.Tensor, tf.Tensor, dict]:
         """Score (rows,), zeros (rows,), and gradients by key."""
-        score, found = multipliers(function, row, self.rule)
+        score, found = multipliers(function, row, self.rule, self.wide)
         return score, tf.zeros_like(score), found
 
 
