@@ -132,3 +132,17 @@ def test_what_is_no_mask_is_refused():
     assert_refused(lambda: ta.RISE(probability=0), "probability", "above 0")
     assert_refused(lambda: attributor_for(curved).attribute(IMAGES, method=ta.RISE(10, (3, 3, 3))), "(11, 9)", "2 of them")
     assert_refused(lambda: ta.Attributor(lambda x: x).attribute(IMAGES[:, 0, 0, 0], method="rise"), "(batch,)")
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_model_of_so_many_examples_at_a_time(size):
+    """Where it knows how many rows there are, TensorFlow loses the new axis of a slice of a stack: this failed."""
+
+    def model(size):
+        inputs = keras.Input(batch_shape=(size, 11, 9, 2))
+        return keras.Model(
+            inputs, layers.Dense(1, kernel_initializer=keras.initializers.Constant(0.01))(layers.Flatten()(inputs))
+        )
+
+    fixed, free = (ta.Attributor(model(one)).attribute(IMAGES, method=ta.RISE(5), seed=2) for one in (size, None))
+    np.testing.assert_allclose(fixed.attributions, free.attributions, atol=1e-6)

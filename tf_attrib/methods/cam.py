@@ -18,7 +18,7 @@ from ..selection.at_and_of import At, as_at
 from ..selection.place import Place
 from ..selection.score_function import ScoreFunction
 from .cam_rows import EACH, PLUS_PLUS, POOLED, GuidedCamIntegrand, MapIntegrand
-from .deeplift.multipliers import replaced_gradients
+from .deeplift.multipliers import at_rectifiers_only
 from .groups import WITH_CHANNELS
 
 
@@ -150,7 +150,7 @@ class GuidedGradCam(OfLayer):
         return {"place": work.session.function.place.kind}
 
     def notes(self, function: ScoreFunction) -> tuple[str, ...]:
-        return (f"Grad-CAM at {present(function.observed).words}", *replaced_gradients(function))
+        return (f"Grad-CAM at {present(function.observed).words}", *at_rectifiers_only(function))
 
 
 def looked_at(method: Any, function: ScoreFunction) -> At:

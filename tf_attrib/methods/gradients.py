@@ -13,7 +13,7 @@ from ..engine.integral.quadrature import make_rule
 from ..engine.method import Method
 from ..engine.row import GradientIntegrand, RowFunction
 from ..selection.score_function import ScoreFunction
-from .deeplift.multipliers import RectifierIntegrand, replaced_gradients
+from .deeplift.multipliers import RectifierIntegrand, at_rectifiers_only
 
 PER_INPUT = "{} per unit of input"
 
@@ -101,7 +101,7 @@ class ThroughRectifiers(Method):
         return RectifierIntegrand(self.rules)
 
     def notes(self, function: ScoreFunction) -> tuple[str, ...]:
-        return replaced_gradients(function)
+        return at_rectifiers_only(function)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -54,7 +54,7 @@ class MaskedSums(Masked):
         cells, sizes = tf.cast(present(row.present), function.dtype), positions_of(function, row)
         number = tf.shape(cells)[1:]
         side = -(-sizes // number)
-        start = tf.stack(unravelled(row.number, tf.unstack(side)), 1)
+        start = unravelled(row.number, tf.unstack(side))
         masks = enlarged(cells, sizes, (number + 1) * side, start)
         score = function.scores(under(function, row, masks), row.context, row.target)
         seen = masks * per_row(score, masks)

@@ -219,6 +219,18 @@ def test_guided_backpropagation_against_numpy():
     assert not np.allclose(result.attributions, attributor.attribute(FEATURES, 2, method="gradient").attributions)
 
 
+@pytest.mark.parametrize("method", ["guided_backprop", "deconvolution"])
+def test_where_no_rectifier_is_met_a_note_says_that_these_are_gradients(method):
+    """`tf.maximum(x, 0)` is a rectifier to a reader, and none to the rules."""
+    w = np.linspace(-1, 1, 20, dtype="float32").reshape(5, 4)
+    plain = ta.Attributor(lambda x: tf.reduce_sum(tf.maximum(x @ w, 0.0), 1))
+    result = plain.attribute(FEATURES, method=method)
+    np.testing.assert_allclose(result.attributions, plain.attribute(FEATURES, method="gradient").attributions, rtol=1e-6)
+    assert any("these are gradients" in note for note in result.notes)
+    met = ta.Attributor(lambda x: tf.reduce_sum(tf.maximum(tf.nn.relu(x @ w), 1.0), 1)).attribute(FEATURES, method=method)
+    assert not met.notes
+
+
 def test_nothing_is_traced_twice(lifted, monkeypatch):
     from tf_attrib.methods.deeplift import multipliers
 

@@ -19,6 +19,7 @@ from ...selection.score_function import ScoreFunction
 from .marking import Marked, at_rectifiers
 from .pairing import Pairing
 from .rules.common import REFERENCE, SCOPE
+from .rules.guided import RECTIFIERS
 from .rules.table import AT_RECTIFIERS, RULES
 
 _NUMBERS = itertools.count()
@@ -26,6 +27,8 @@ _NUMBERS = itertools.count()
 _AUTHORED: weakref.WeakKeyDictionary[ScoreFunction, int] = weakref.WeakKeyDictionary()
 # The rules of others that the multipliers of a score function pass, in words, as they were compiled last.
 _ADDED: weakref.WeakKeyDictionary[ScoreFunction, tuple[str, ...]] = weakref.WeakKeyDictionary()
+# Score functions without a rectifier at which a rule of `AT_RECTIFIERS` would hold, as they were compiled last.
+_WITHOUT: weakref.WeakSet[ScoreFunction] = weakref.WeakSet()
 # What a user can do about an operation without a rule.
 ELSEWHERE = (
     "ta.coverage(attributor) lists them all; choose a tensor behind it with at=ta.layer(name) or ta.tensor(name), or "
@@ -113,6 +116,9 @@ def multipliers(
     _ADDED[function] = tuple(
         dict.fromkeys(f"{one.operation} ({one.rule})" for one in found.marked if one.operation in RULES.added)
     )
+
+    if rule in AT_RECTIFIERS and not any(one.operation in RECTIFIERS for one in found.marked):
+        _WITHOUT.add(function)
 
     def backward(scale: tf.Tensor | None) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         graph = tf.compat.v1.get_default_graph()
@@ -228,6 +234,14 @@ def added_rules(function: ScoreFunction) -> tuple[str, ...]:
     if not rules:
         return ()
     return (f"by rules that were added with deeplift_rule: {', '.join(rules)}; where a gap is left, look at these first",)
+
+
+def at_rectifiers_only(function: ScoreFunction) -> tuple[str, ...]:
+    """Notes where rules stand in at rectifiers: where there are none, and of gradients that are not used."""
+    plain = (
+        "no rectifier that is one operation of TensorFlow's (ReLU, ReLU6, leaky ReLU, ELU, SELU) is met: these are gradients"
+    )
+    return ((plain,) if function in _WITHOUT else ()) + replaced_gradients(function)
 
 
 def replaced_gradients(function: ScoreFunction) -> tuple[str, ...]:
