@@ -174,3 +174,15 @@ def test_a_model_that_was_built_anew_of_other_inputs_takes_these():
     result = attributor.attribute(np.ones((2, 5), "float32"))
     np.testing.assert_allclose(result.attributions, np.tile(model.layers[0].kernel[:, 0], (2, 1)), rtol=1e-5)
     assert_refused(lambda: attributor.attribute(np.ones((2, 3), "float32")), "must be float32 (batch, 5)")
+
+
+def test_a_model_of_tf_keras_that_was_taken_apart_and_built_anew():
+    tf_keras = pytest.importorskip("tf_keras")
+    model = tf_keras.Sequential([tf_keras.Input((3,)), tf_keras.layers.Dense(1)])
+    attributor = ta.Attributor(model)
+    model.pop()
+    model.add(tf_keras.layers.Dense(1))
+    assert attributor.input_shape != (5,)  # no error, though it has no weights yet
+    model.build((None, 5))
+    result = attributor.attribute(np.ones((2, 5), "float32"))
+    np.testing.assert_allclose(result.attributions, np.tile(model.layers[0].kernel.numpy()[:, 0], (2, 1)), rtol=1e-5)

@@ -116,7 +116,8 @@ class Result:
             that came as a DataFrame.
         eager: why the model was called, eagerly, and not traced into a graph; "" where it was traced.
         batch_dependence: that scores depend on which examples share a batch, or in which order, or are not the same when they
-            are computed again, and what was done about it; "" where one example, alone and in company, showed none of it.
+            are computed again, or that texts are filled up to the longest of a batch, and what was done about it; "" where one
+            example, alone, in company, and among others far from it, showed none of it.
         class_names: names of the classes that are explained or predicted, by number, where they are known.
         format: the half-precision format that the net computes in, "" where it is none.
         class_zero: of one sigmoid unit, what target 0 explains: "1 - p of the one unit"; "" elsewhere.

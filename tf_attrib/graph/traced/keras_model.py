@@ -56,8 +56,9 @@ def parts(model: Any) -> list[Any]:
     """What a trace of `model` depends on, to be compared one by one: itself, layers, activations, variables, and what the last
     `compile` noted, which is a new object each time."""
     found = layers(model)
+    weights = model.weights if model.built else ()  # tf_keras raises where a model that was taken apart has none
     compiled = getattr(model, "_compile_config", None)
-    return [model, *found, *(getattr(layer, "activation", None) for layer in found), *model.weights, compiled]
+    return [model, *found, *(getattr(layer, "activation", None) for layer in found), *weights, compiled]
 
 
 def same(parts: list[Any], others: list[Any]) -> bool:
