@@ -204,6 +204,7 @@ def test_what_cannot_be_done_is_refused(attributor, images, labels):
     assert_refused(lambda: check(attributor, (images, labels[:5])), "same number")
     assert_refused(lambda: check(attributor, (images, labels + 1)), "0 to 2")
     assert_refused(lambda: check(attributor, (images, labels + 0.5)), "whole numbers")
+    assert_refused(lambda: check(attributor, (images, np.where(labels == 1, np.inf, 0.0))), "whole numbers")
     assert_refused(lambda: check(attributor, (images, np.ones((40, 3)))), "one-hot")
     assert_refused(lambda: check(attributor, (images, labels), classes=("one", "two")), "2 names for 3 classes")
     assert_refused(lambda: check(attributor, (images, labels), classes=("background", *"abc")), "4 names for 3 classes")

@@ -1,5 +1,6 @@
 """The callback: when it fires, what it writes, and what it does about failures."""
 
+import contextlib
 import logging
 import shutil
 
@@ -112,6 +113,24 @@ def test_logs_that_were_cleared_are_begun_anew(tmp_path):
         (events,) = (tmp_path / "logs" / "attribution").iterdir()
         assert events.stat().st_size > 1000
         shutil.rmtree(tmp_path / "logs")
+
+
+@pytest.mark.parametrize("gone", ["logs", "saved"])
+def test_what_is_cleared_while_a_model_trains_takes_nothing_else(tmp_path, gone):
+    """Epochs behind it went to a file that nobody sees, and without a folder to save in nothing was logged either."""
+
+    class Clears(keras.callbacks.Callback):
+        def on_epoch_begin(self, epoch, logs=None):
+            if epoch == 1:
+                shutil.rmtree(tmp_path / gone)
+
+    callback, model = Noted(X[:1], tmp_path / "logs", save_dir=tmp_path / "saved"), make()
+    with contextlib.nullcontext() if gone == "logs" else pytest.warns(RuntimeWarning, match="no folder"):
+        model.fit(X, Y, epochs=2, verbose=0, callbacks=[Clears(), callback])
+    (events,) = (tmp_path / "logs" / "attribution").iterdir()
+    records = [tf.compat.v1.Event.FromString(one.numpy()) for one in tf.data.TFRecordDataset(str(events))]
+    assert {one.step for one in records if one.summary.value} == ({1} if gone == "logs" else {0, 1})
+    assert (tmp_path / "saved").exists() == (gone == "logs")
 
 
 def test_maps_of_a_convolution_are_drawn_and_volumes_are_logged_without_pictures(tmp_path):

@@ -218,3 +218,14 @@ def test_no_waterfall_of_scores_that_are_not_finite():
     bad = dataclasses.replace(plain, scores=np.where(np.arange(len(plain)) == 1, np.nan, plain.scores))
     assert_refused(lambda: bad.plot(kind="waterfall", example=1), "example 1 are not finite", "kind='table'")
     assert bad.plot(kind="waterfall", example=0).caption
+
+
+def test_categories_are_no_formulas():
+    """A price in dollars was read as mathematics, and failed where it is none."""
+    names = np.array([["$\\frac$"], ["$2$"], ["$\\frac$"], ["b_c"]])
+    result = made(inputs={"age": AGES, "city": names})
+    figure = result.plot(kind="scatter", colour_by="city")
+    figure.draw_without_rendering()
+    assert {"$\\frac$", "$2$"} <= {
+        text.get_text() for part in figure.subfigs for axes in part.axes for text in axes.get_yticklabels()
+    }

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import tf_attrib as ta
-from tf_attrib import metrics
+from tf_attrib import metrics, view
 from tf_attrib.cli import main
 
 from ..helpers.browser import CHROMIUM, dumped
@@ -151,3 +151,8 @@ def test_a_notebook_shows_something_of_a_result_that_is_broken():
     broken = ta.Attribution(np.ones((1, 2)), np.ones(1))
     object.__setattr__(broken, "scores", None)
     assert broken._repr_html_().startswith("<pre>")
+
+
+def test_names_in_a_table_of_features_may_be_numbers():
+    assert "<td" in view.table_html([(3, 1.5, 0.25, None, 1.0), ("a\u202e", "x\x1b", -0.25, 0.1, 0.5)])
+    assert not ESCAPES & set(view.table_html([("a\u202e", "x\x1b", -0.25, 0.1, 0.5)]))

@@ -76,7 +76,9 @@ def as_labels(labels: Any) -> np.ndarray:
             )
         array = array.argmax(1)
     array = array[:, 0] if array.ndim == 2 else array
-    if array.ndim != 1 or array.dtype.kind not in "biuf" or not np.array_equal(array, np.round(array)):
+    is_number = array.ndim == 1 and array.dtype.kind in "biuf"
+    # an infinite one is as whole as the numbers beyond int64 are, and becomes another in it
+    if not is_number or not np.array_equal(array, np.round(array)) or not (np.abs(array.astype(np.float64)) < 2**53).all():
         raise AttributionError(
             f"labels must be classes, whole numbers of shape (n,), or one-hot (n, classes); got "
             f"{array.dtype} {np.shape(labels)}"

@@ -74,10 +74,14 @@ class Watch:
         Raises:
             AttributionError: one cannot be written to.
         """
-        if self.plan.events is not None and not tf.io.gfile.exists(self.plan.events):
-            self._writer = None  # somebody cleared the logs: the old file is gone
+        self._forget_cleared()
         for folder in (self.plan.events, self.plan.files):
             _check_writable(folder)
+
+    def _forget_cleared(self) -> None:
+        """Somebody may have cleared the logs, while a model trains, too: what is written to the old file is lost then."""
+        if self.plan.events is not None and not tf.io.gfile.exists(self.plan.events):
+            self._writer = None
 
     def prepare(self, model: Any) -> None:
         """Traces `model`, unless that was done, and checks all that can be checked before the first evaluation.
@@ -146,23 +150,39 @@ class Watch:
         shape = present(self._attributor).output_shape(plan.samples.inputs)
         labels = labels_at(self._labels(present(self._attributor)), example, position, shape)
         tokens = each_entry(plan.tokens, example)
-        if plan.files is not None:
-            self._save(name, labels, tokens)
-        if plan.events is not None:
-            if self._writer is None:
-                self._writer = tf.summary.create_file_writer(plan.events)
-            log_attributions(
-                self.result,
-                self._writer,
-                step,
-                labels=labels,
-                class_names=plan.class_names,
-                tokens=tokens,
-                previous=previous,
-                seconds=seconds,
-                prefix=prefix,
-                pictures=self._drawable,
-            )
+        try:
+            if plan.files is not None:
+                self._save(name, labels, tokens)
+        finally:  # a folder that is full, or gone, takes nothing from the other
+            if plan.events is not None:
+                self._log(step, labels, tokens, previous, seconds, prefix)
+
+    def _log(
+        self,
+        step: int,
+        labels: np.ndarray | None,
+        tokens: Sequence[Sequence[str]] | None,
+        previous: Attribution | None,
+        seconds: float,
+        prefix: str,
+    ) -> None:
+        """Writes the newest result to TensorBoard's events."""
+        plan = self.plan
+        self._forget_cleared()
+        if self._writer is None:
+            self._writer = tf.summary.create_file_writer(present(plan.events))
+        log_attributions(
+            present(self.result),
+            self._writer,
+            step,
+            labels=labels,
+            class_names=plan.class_names,
+            tokens=tokens,
+            previous=previous,
+            seconds=seconds,
+            prefix=prefix,
+            pictures=self._drawable,
+        )
 
     def broken(self) -> str:
         """What is NaN or infinite in the newest result; "" where all is well."""

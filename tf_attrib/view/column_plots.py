@@ -255,7 +255,7 @@ def _bar(part, grid, shade: tuple, label: str) -> None:
     bar = part.colorbar(ScalarMappable(Normalize(low, high if high > low else low + 1), VALUES), ax=grid, aspect=30, pad=0.02)
     bar.ax.tick_params(labelsize=8)
     if kinds:
-        bar.set_ticks(range(len(kinds)), labels=[shortened(kind, 14) for kind in kinds])
+        bar.set_ticks(range(len(kinds)), labels=[shortened(kind, 14) for kind in kinds], parse_math=False)
     bar.set_label(shortened(label), fontsize=8, parse_math=False)
 
 

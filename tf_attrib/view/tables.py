@@ -70,7 +70,7 @@ def table_html(rows: Sequence[tuple]) -> Markup:
     line = Markup('<tr><td style="text-align:left;padding:0.15em 0.7em">{}</td>{}{}{}</tr>')
     body = [
         line.format(
-            legible(name),
+            legible(str(name)),
             cell.format("" if value is None else legible(_value(value))),
             coloured.format(
                 background, colour.text_colour(background), f"{attribution:+.3g}" + ("" if error is None else f" ± {error:.2g}")
