@@ -30,8 +30,9 @@ def read_image(
     """
     from PIL import Image  # brought by matplotlib
 
-    flat = shape is not None and len(shape) == 2
-    height, width, channels = (*shape, 1) if flat else shape if shape is not None and len(shape) == 3 else (None, None, None)
+    size = shape or ()
+    flat = len(size) == 2
+    height, width, channels = (*size, 1) if flat else size if len(size) == 3 else (None, None, None)
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
             warnings.simplefilter("ignore")

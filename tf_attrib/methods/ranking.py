@@ -32,7 +32,7 @@ def masks_of(maps: list[np.ndarray], dilation: int) -> np.ndarray:
             # no pixel beyond its box and the disk around that is reached
             around = tuple(slice(max(one.start - dilation, 0), one.stop + dilation) for one in place)
             mask, own = np.zeros(labels.shape, bool), numbers[around] == number
-            mask[around] = scipy.ndimage.distance_transform_edt(~own) <= dilation if dilation else own
+            mask[around] = np.asarray(scipy.ndimage.distance_transform_edt(~own)) <= dilation if dilation else own
             masks.append(mask)
     return np.stack(masks)
 
