@@ -90,3 +90,18 @@ def test_a_prediction_in_another_thread_while_the_model_is_traced():
     result = ta.Attributor(model, at="hidden", preprocess=meanwhile).attribute(X, method="gradient")
     assert result.attributions.shape == (5, 3)
     np.testing.assert_allclose(seen[0], model(X).numpy(), rtol=1e-5)
+
+
+@pytest.mark.parametrize("eager", [None, True])
+def test_what_a_model_keeps_for_its_next_call_is_no_output(eager):
+    """Beside named tensors, as models of transformers return keys and values, a pair for each layer."""
+
+    def model(x):
+        score = 3 * x
+        return {"score": score, "kept": ((score, score), (score, score))}
+
+    for of in (None, "score"):
+        result = ta.Attributor(model, of=of, eager=eager).attribute(X, target=0, method="gradient")
+        np.testing.assert_array_equal(result.attributions[:, 0], 3)
+    with pytest.raises(ta.AttributionError, match="it returned tuple"):
+        ta.Attributor(lambda x: {"kept": model(x)["kept"]}, eager=eager).attribute(X, target=0)
