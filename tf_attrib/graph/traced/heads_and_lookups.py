@@ -88,12 +88,23 @@ def find_head(traced: Traced, name: str) -> TracedHead:
 
 def head_at(output: tf.Tensor) -> TracedHead:
     """The probability head that gives `output`, and the logits beneath it."""
-    tensor = passed(output)
+    tensor = _as_it_was(passed(output))
     if tensor.op.type in CALLS:
         called = _called(tensor)
         return TracedHead(None if called is None else HEADS.get(called), output, None)
     kind = HEADS.get(tensor.op.type)
     return TracedHead(kind, output, None if kind is None else tensor.op.inputs[0])
+
+
+def _as_it_was(tensor: tf.Tensor) -> tf.Tensor:
+    """The tensor that `tensor` is, reshaped to the shape that it had: a layer's way to say what comes out of it."""
+    if tensor.op.type != "Reshape":
+        return tensor
+    given = passed(tensor.op.inputs[0])
+    if tensor.shape.rank is None or given.shape.rank != tensor.shape.rank:
+        return tensor
+    same = given.shape[1:].is_fully_defined() and given.shape[1:] == tensor.shape[1:]
+    return given if same else tensor
 
 
 def _called(tensor: tf.Tensor) -> str | None:
