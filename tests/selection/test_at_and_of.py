@@ -52,6 +52,7 @@ SOFTMAX = {
     "Softmax layer": lambda: linear(3, layers.Softmax()),
     "Activation layer": lambda: linear(3, layers.Activation("softmax")),
     "float32 at the end": lambda: linear(3, layers.Activation("softmax"), layers.Activation("linear", dtype="float32")),
+    "reshaped as it was": lambda: linear(3, layers.Softmax(), layers.Reshape((3,))),
     "log_softmax": lambda: linear(3, activation="log_softmax"),
     "a function": lambda: lambda x: tf.nn.softmax(x @ KERNEL + BIAS),
     "a compiled function": lambda: tf.function(lambda x: tf.nn.softmax(x @ KERNEL + BIAS)),
@@ -100,6 +101,7 @@ def test_log_softmax_as_it_is():
     [
         lambda: linear(1, activation="sigmoid"),
         lambda: linear(1, layers.Activation("sigmoid")),
+        lambda: linear(1, layers.Activation("sigmoid"), layers.Reshape((1,))),
         lambda: lambda x: tf.sigmoid(x @ KERNEL[:, :1] + BIAS[:1]),
     ],
 )

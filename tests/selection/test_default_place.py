@@ -215,3 +215,34 @@ def test_category_encoding_is_no_quantity(dtype):
     result = ta.Attributor(model).attribute(x, baselines=ta.at_input(base))
     np.testing.assert_allclose(result.by_column["code"], (model(x) - model(base))[:, 0], atol=1e-3)
     assert result.top(1)[0][0].name in ("code=1", "code=3")
+
+
+def attending(table, mask_as):
+    """A layer of attention over embedded ids, from which a mask takes positions out: softmax(scores + mask_as(mask))."""
+    ids, mask = (keras.Input((5,), dtype="int32", name=name) for name in ("ids", "mask"))
+    words = L.Embedding(9, 4, embeddings_initializer=keras.initializers.Constant(table), name="words")(ids)
+    scores = keras.ops.matmul(L.Dense(4, name="query")(words), keras.ops.transpose(words, (0, 2, 1)))
+    weights = keras.ops.softmax(scores + mask_as(keras.ops.cast(mask[:, None, :], "float32")))
+    seen = keras.ops.matmul(weights, words)[:, 0]
+    return keras.Model({"ids": ids, "mask": mask}, L.Dense(3, activation="softmax", name="kind")(seen))
+
+
+@pytest.mark.parametrize("mask_as", [lambda m: (1 - m) * -1e9, lambda m: keras.ops.negative(1e4 - 1e4 * m)])
+def test_a_mask_of_attention_stays_as_it_is(mask_as):
+    keras.utils.set_random_seed(0)
+    model = attending(np.random.default_rng(0).normal(size=(9, 4)), mask_as)
+    x = {"ids": np.int32([[1, 2, 3, 4, 5], [6, 7, 8, 0, 0]]), "mask": np.int32([[1, 1, 1, 1, 1], [1, 1, 1, 0, 0]])}
+    result = ta.Attributor(model).attribute(x)
+    assert (result.place, result.left_out) == ("embeddings", ("mask",))
+    model.get_layer("words").embeddings.assign(np.zeros((9, 4)))
+    without = np.asarray(model(x))[range(2), result.target]
+    np.testing.assert_allclose(result.baseline_scores, without, atol=1e-6)
+    np.testing.assert_allclose(result.attributions[1, 3:], 0, atol=1e-7)
+
+
+def test_numbers_are_no_masks():
+    """A number that is scaled and added to something else than scores of attention is attributed to."""
+    k, x = keras.Input((1,), dtype="int32", name="k"), keras.Input((1,), name="x")
+    both = L.Dense(2, activation="softmax")(x + 1e-3 * (1000.0 * keras.ops.cast(k, "float32")))
+    result = ta.Attributor(keras.Model({"k": k, "x": x}, both)).attribute({"k": np.int32([[2]]), "x": np.float32([[1]])})
+    assert result.left_out == ()

@@ -14,6 +14,7 @@ from ..graph.traced.cut import Port
 from ..graph.traced.encodings import Encoding, find_encodings
 from ..graph.traced.heads_and_lookups import Lookup, connected, find_lookups, only_ids, quantity
 from ..graph.traced.layers import some_layers
+from ..graph.traced.masks import is_attention_mask
 from ..graph.traced.trace import Traced
 from .place import Place, hidden, indices, lookup_port, port, single, unused
 
@@ -32,8 +33,11 @@ def default_place(
         AttributionError: none of the inputs is float or becomes a float tensor that leads to the output.
     """
     floats = {key: tensor for key, tensor in traced.inputs.items() if tensor.dtype.is_floating and not only_ids(tensor)}
+    masks = {key for key in traced.inputs if key not in floats and is_attention_mask(traced, key)}
     whole = {
-        key: tensor for key in traced.inputs if key not in floats and (tensor := quantity(traced, key, fetches)) is not None
+        key: tensor
+        for key in traced.inputs
+        if key not in floats and key not in masks and (tensor := quantity(traced, key, fetches)) is not None
     }
     rest = [key for key in traced.inputs if key not in floats and key not in whole]
     lookups = [
@@ -41,7 +45,7 @@ def default_place(
         for lookup in find_lookups(traced)
         if set(lookup.inputs) & set(traced.inputs) and connected(lookup.tensor, fetches)
     ]
-    encodings = _encodings(traced, floats, rest, lookups, fetches)
+    encodings = _encodings(traced, floats, [key for key in rest if key not in masks], lookups, fetches)
     if not rest and not encodings and not lookups:
         return None
     floats |= whole

@@ -102,3 +102,18 @@ def test_layers_of_a_model_that_was_saved_have_their_names(tmp_path):
     result = ta.Attributor(model, at="hidden").attribute(X, target=1, method="gradient")
     np.testing.assert_array_equal(result.attributions, before.attributions)
     assert vars(model.get_layer("hidden"))["call"] == own
+
+
+@pytest.mark.parametrize("eager", [None, True])
+def test_what_a_model_keeps_for_its_next_call_is_no_output(eager):
+    """Beside named tensors, as models of transformers return keys and values, a pair for each layer."""
+
+    def model(x):
+        score = 3 * x
+        return {"score": score, "kept": ((score, score), (score, score))}
+
+    for of in (None, "score"):
+        result = ta.Attributor(model, of=of, eager=eager).attribute(X, target=0, method="gradient")
+        np.testing.assert_array_equal(result.attributions[:, 0], 3)
+    with pytest.raises(ta.AttributionError, match="it returned tuple"):
+        ta.Attributor(lambda x: {"kept": model(x)["kept"]}, eager=eager).attribute(X, target=0)

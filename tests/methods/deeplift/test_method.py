@@ -265,6 +265,20 @@ def test_gradients_of_the_user_are_left_alone():
     assert np.array_equal(tape.gradient(score, x), before)
 
 
+@tf.custom_gradient
+def by_whole_weights(x, weights):
+    """As layers do that were quantised to four bits: the function that has a gradient of its own is given whole numbers."""
+    return x * tf.cast(weights, tf.float32), lambda upstream: (upstream, None)
+
+
+def test_gradients_of_the_user_beside_whole_numbers():
+    def model(x):
+        return tf.reduce_sum(by_whole_weights(x, tf.constant([1, 2, 3, 4, 5], tf.int8)), 1)
+
+    result = ta.Attributor(model).attribute(FEATURES, method="deeplift")
+    np.testing.assert_allclose(result.attributions, FEATURES * [1, 2, 3, 4, 5], rtol=1e-5)
+
+
 def test_attributors_in_several_threads_do_not_meet(mlp):
     wanted = {
         method: ta.Attributor(mlp).attribute(FEATURES, 1, method=method).attributions for method in ("deeplift", "gradient")

@@ -3,23 +3,18 @@
 import dataclasses
 import re
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import tensorflow as tf
 
 from ...common.errors import AttributionError, nearest
+from .tables import PASS, SHAPES, TABLES, ancestors, dequantised, gathered, multiplied, passed
 from .trace import Call, Traced
 
-# Operations that hand a value on unchanged, but for its dtype.
-PASS = frozenset({"Identity", "Cast", "StopGradient"})
-# Operations that tell of a tensor's shape, not of its values.
-SHAPES = frozenset({"Shape", "ShapeN", "Size", "Rank", "OnesLike", "ZerosLike"})
 # Operations that call a function of the graph's library, as a layer does that holds an export (`TFSMLayer`).
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 HEADS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
-# Where a table's values are: a variable of either kind, or a constant of a frozen graph.
-TABLES = frozenset({"ReadVariableOp", "Const", "VariableV2", "Variable"})
 # Ids that come from here are those of a whole batch: each once, or none at all for an example.
 SPARSE = frozenset({"Unique", "UniqueV2", "UniqueWithCounts", "SparseFillEmptyRows"})
 # What leads where in the graphs whose operations call a model (`Called.leads`).
@@ -72,20 +67,6 @@ def layer_names(name: str) -> set[str]:
     return {name, *parts, *(re.sub(r"_\d+$", "", part) for part in parts)}
 
 
-def ancestors(tensors: Iterable[tf.Tensor], stop: Iterable[tf.Tensor] = ()) -> Iterator[tf.Operation]:
-    """The operations that `tensors` are computed from, not going past any tensor in `stop`."""
-    stopped = {tensor.ref() for tensor in stop}
-    waiting = [tensor for tensor in tensors if tensor.ref() not in stopped]
-    seen = set()
-    while waiting:
-        operation = waiting.pop().op
-        if operation.name in seen:
-            continue
-        seen.add(operation.name)
-        yield operation
-        waiting.extend(tensor for tensor in operation.inputs if tensor.ref() not in stopped)
-
-
 def connected(tensor: tf.Tensor, fetches: Iterable[tf.Tensor], stop: Iterable[tf.Tensor] = ()) -> bool:
     """Whether any of `fetches` is computed from `tensor`, other than through a tensor in `stop`."""
     fetches = list(fetches)
@@ -107,12 +88,23 @@ def find_head(traced: Traced, name: str) -> TracedHead:
 
 def head_at(output: tf.Tensor) -> TracedHead:
     """The probability head that gives `output`, and the logits beneath it."""
-    tensor = passed(output)
+    tensor = _as_it_was(passed(output))
     if tensor.op.type in CALLS:
         called = _called(tensor)
         return TracedHead(None if called is None else HEADS.get(called), output, None)
     kind = HEADS.get(tensor.op.type)
     return TracedHead(kind, output, None if kind is None else tensor.op.inputs[0])
+
+
+def _as_it_was(tensor: tf.Tensor) -> tf.Tensor:
+    """The tensor that `tensor` is, reshaped to the shape that it had: a layer's way to say what comes out of it."""
+    if tensor.op.type != "Reshape":
+        return tensor
+    given = passed(tensor.op.inputs[0])
+    if tensor.shape.rank is None or given.shape.rank != tensor.shape.rank:
+        return tensor
+    same = given.shape[1:].is_fully_defined() and given.shape[1:] == tensor.shape[1:]
+    return given if same else tensor
 
 
 def _called(tensor: tf.Tensor) -> str | None:
@@ -133,24 +125,20 @@ def _called(tensor: tf.Tensor) -> str | None:
     return node.op
 
 
-def passed(tensor: tf.Tensor) -> tf.Tensor:
-    """The tensor that `tensor` is a copy of."""
-    while tensor.op.type in PASS:
-        tensor = tensor.op.inputs[0]
-    return tensor
-
-
 def find_lookups(traced: Traced) -> tuple[Lookup, ...]:
     """Every embedding lookup in the graph: a float table's rows, gathered by an integer tensor."""
     if traced.called is not None:
         return traced.called.lookups
     operations = traced.function.graph.get_operations()
+    inputs = list(traced.inputs.values())
+    quantised = {one.name: lookup for one in operations if (lookup := dequantised(one, inputs)) is not None}
+    parts = set().union(*(lookup[3] for lookup in quantised.values())) - set(quantised)
     found, names = [], {}
     for position, operation in enumerate(operations):
-        lookup = _gathered(operation) or _multiplied(operation)
-        if lookup is None:
+        lookup = quantised.get(operation.name) or gathered(operation, inputs) or multiplied(operation)
+        if lookup is None or operation.name in parts:
             continue
-        rows, indices, table = lookup
+        rows, indices, table = lookup[:3]
         owner = _owner(traced.calls, position, rows)
         tensor = owner.outputs[None] if owner else rows
         name = owner.name if owner else operation.name
@@ -160,40 +148,6 @@ def find_lookups(traced: Traced) -> tuple[Lookup, ...]:
         sparse = passed(indices).op.type in SPARSE
         found.append(Lookup(name, tensor, indices, _sources(traced, indices), table, sparse))
     return tuple(found)
-
-
-def _gathered(operation: tf.Operation) -> tuple[tf.Tensor, tf.Tensor, tuple] | None:
-    """The rows, the indices and the table's shape of a lookup by gathering, None for any other operation."""
-    if operation.type == "ResourceGather":
-        dtype, batch_dims = operation.get_attr("dtype"), operation.get_attr("batch_dims")
-        rows = operation.outputs[0]
-        return (rows, operation.inputs[1], (None, rows.shape[-1])) if dtype.is_floating and not batch_dims else None
-    if operation.type not in ("GatherV2", "Gather") or not operation.inputs[0].dtype.is_floating:
-        return None
-    table = passed(operation.inputs[0])
-    axis = tf.get_static_value(operation.inputs[2]) if operation.type == "GatherV2" else 0
-    # a Dense layer on three axes gathers too, but from shapes, which are integers
-    if table.op.type not in TABLES or axis != 0 or table.shape.rank != 2:
-        return None
-    return operation.outputs[0], operation.inputs[1], tuple(table.shape)
-
-
-def _multiplied(operation: tf.Operation) -> tuple[tf.Tensor, tf.Tensor, tuple] | None:
-    """The same of a lookup by multiplying one-hot rows with a table."""
-    if operation.type not in ("MatMul", "BatchMatMulV2") or operation.get_attr(
-        "transpose_b" if operation.type == "MatMul" else "adj_y"
-    ):
-        return None
-    table, hot = passed(operation.inputs[1]), operation.inputs[0]
-    while hot.op.type in PASS | {"Reshape", "Transpose"}:
-        hot = hot.op.inputs[0]
-    if table.op.type not in TABLES or table.shape.rank != 2 or hot.op.type != "OneHot":
-        return None
-    rows = operation.outputs[0]
-    users = rows.consumers()
-    # with more axes than two, rows are multiplied as one matrix and reshaped again
-    rows = users[0].outputs[0] if len(users) == 1 and users[0].type == "Reshape" and users[0].inputs[0] is rows else rows
-    return rows, hot.op.inputs[0], tuple(table.shape)
 
 
 def hidden_lookups(traced: Traced) -> tuple[str, ...]:
@@ -268,7 +222,7 @@ def _size(tensor: tf.Tensor) -> tuple | None:
 def _owner(calls: Iterable[Call], position: int, gathered: tf.Tensor) -> Call | None:
     """The layer call whose only output is the gathered rows, handed on as they are; the innermost there is."""
     around = [call for call in calls if position in call.operations and list(call.outputs) == [None]]
-    fitting = [call for call in around if passed(call.outputs[None]) is gathered]
+    fitting = [call for call in around if passed(call.outputs[None]) is passed(gathered)]
     return min(fitting, key=lambda call: len(call.operations), default=None)
 
 

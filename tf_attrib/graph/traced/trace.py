@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...common.errors import AttributionError, one_line
-from ...common.nested import flatten, rebuild
+from ...common.nested import flatten, is_array, rebuild
 from . import keras_model
 from .layer_calls import around_calls, identities
 from .tf_private import let_go_of_bodies, operation_types
@@ -158,8 +158,14 @@ def named_outputs(traced: Traced) -> Iterator[tuple[str, Call, Any, tf.Tensor]]:
 
 
 def tensors(outputs: Any) -> dict[Any, tf.Tensor]:
-    """The output tensors by key; an error for anything that is not a tensor or a flat structure of tensors."""
+    """The output tensors by key; an error for anything that is not a tensor or a flat structure of tensors.
+
+    Beside named tensors, what is itself a structure is left out: keys and values, hidden states and attentions, as models of
+    transformers return them, a tensor for each layer.
+    """
     leaves = flatten(outputs)
+    if all(isinstance(key, str) for key in leaves):
+        leaves = {key: value for key, value in leaves.items() if is_array(value)} or leaves
     wrong = [value for value in leaves.values() if not isinstance(value, tf.Tensor)]
     if wrong or not leaves:
         came = type(wrong[0]).__name__ if wrong else "nothing"

@@ -55,7 +55,9 @@ def registered(name: str, function: Callable, every: bool = False) -> str:
 
     @tf.RegisterGradient(name)
     def gradient(operation: tf.Operation, *upstream: Any) -> list[tf.Tensor | None]:
-        returned = function(operation, *map(tf.convert_to_tensor, upstream))  # behind a gather there are slices
+        # behind a gather there are slices; of an output that is whole numbers there is nothing
+        given = [None if one is None else tf.convert_to_tensor(one) for one in upstream]
+        returned = function(operation, *given)
         found = list(returned) if isinstance(returned, list | tuple) else [returned]
         fits = len(found) == len(operation.inputs) or (len(found) < len(operation.inputs) and not every)
         if not fits or any(one is not None and not tf.is_tensor(one) for one in found):
@@ -75,7 +77,7 @@ def _said(returned: Any) -> str:
     return "a tensor" if tf.is_tensor(returned) else repr(returned)
 
 
-def _pass(operation: tf.Operation, *upstream: tf.Tensor) -> list[tf.Tensor]:
+def _pass(operation: tf.Operation, *upstream: tf.Tensor | None) -> list[tf.Tensor | None]:
     return list(upstream)
 
 
