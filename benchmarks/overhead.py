@@ -169,6 +169,18 @@ def compare(name, count, rounds, by_xla):
     )
 
 
+def by_block(name, rounds):
+    """Prints what the floor takes of the processors, by the size of its blocks."""
+    model, shape = NETS[name]()
+    evaluate, found = floor(model, drawn(shape, 2)), {}
+    for block in rounds * [block for block in BLOCKS.get(name, LARGE) if block <= 2 * STEPS]:
+        start = time.process_time()
+        evaluate(block)
+        found.setdefault(block, []).append(time.process_time() - start)
+    for block, times in found.items():  # the first is slow, as it is traced
+        print(f"{name}, blocks of {block:3d}: {statistics.median(times) / (2 * STEPS) * 1e3:6.2f} ms a row", flush=True)
+
+
 def trained_digits():
     """The demo's CNN, trained, and 32 held-out digits."""
     from tf_attrib.demo import data, models
@@ -309,11 +321,15 @@ def main():
     parser.add_argument("--rounds", type=int, default=7, help="rounds to take the median of")
     parser.add_argument("--quick", action="store_true", help="the digits CNN alone")
     parser.add_argument("--nets", metavar="NAMES", help=f"the overhead of these alone, of {', '.join(NETS)}")
+    parser.add_argument("--by-block", metavar="NAME", help="print the floor's processor time by size of block and stop")
     parser.add_argument("--xla", action="store_true", help="with jit_compile=True")
     parser.add_argument("--memory", type=int, metavar="EXAMPLES", help="print the growth of peak memory in MB and stop")
     options = parser.parse_args()
     if options.memory:
         peak_memory(options.memory)
+        return
+    if options.by_block:
+        by_block(options.by_block, options.rounds)
         return
     names = options.nets.split(",") if options.nets else ["digits CNN"] if options.quick else list(NETS)
     for name in names:
