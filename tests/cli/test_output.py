@@ -1,12 +1,15 @@
 """What the commands print, where the other end cannot take it: no work is lost on its account."""
 
+import gc
 import io
 import os
+import sys
 
 import numpy as np
+import pytest
 
 import tf_attrib as ta
-from tf_attrib.cli import _Printable
+from tf_attrib.cli import _Printable, _uncollected
 from tf_attrib.cli.attribute import _print_examples
 from tf_attrib.result.result import Result
 
@@ -23,9 +26,26 @@ def test_a_reader_that_is_gone_ends_no_work():
     """As `tf-attrib attribute ... | head -1`, whose result was not written."""
     reads, writes = os.pipe()
     os.close(reads)
-    with open(writes, "w", encoding="utf-8", buffering=1) as output:
+    with open(writes, "w", encoding="utf-8", buffering=1) as output, open(os.devnull, "wb") as nowhere:
         for _ in range(3):
             print("a line", file=_Printable(output), flush=True)
+        assert os.path.sameopenfile(output.fileno(), nowhere.fileno())
+
+
+def test_tensorflow_is_read_without_a_look_for_garbage_and_what_it_made_stays(monkeypatch):
+    frozen = []
+    monkeypatch.setattr("gc.freeze", lambda: frozen.append(gc.isenabled()))
+    with _uncollected():
+        assert gc.isenabled()  # a process that has it already is left as it is
+    monkeypatch.delitem(sys.modules, "tensorflow")
+    with pytest.raises(ImportError), _uncollected():
+        raise ImportError
+    assert gc.isenabled()
+    assert frozen == []
+    with _uncollected():
+        assert not gc.isenabled()
+    assert gc.isenabled()
+    assert frozen == [False]
 
 
 def test_sums_over_all_examples_are_taken_once(monkeypatch, capsys):

@@ -57,7 +57,9 @@ class _Printable(io.TextIOBase):
             do()
         except BrokenPipeError:
             # what is still in the buffer would be written, and fail, when Python ends
-            os.dup2(os.open(os.devnull, os.O_WRONLY), self._output.fileno())
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, self._output.fileno())
+            os.close(nowhere)
 
 
 def _parser() -> argparse.ArgumentParser:

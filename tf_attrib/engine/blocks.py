@@ -14,7 +14,7 @@ T = TypeVar("T")
 # no faster.
 ACTIVATION_BYTES = 1400 * 2**20
 # Without oneDNN they are slower: what a convolution writes is larger than the system keeps at hand for the next, which has to
-# ask for its pages anew. MobileNetV2 and EfficientNetB0 took 1.2 to 1.5 times as long in blocks of 1400 MiB.
+# ask for its pages anew (`python benchmarks/overhead.py --by-block MobileNetV2`: 1.24 times as long in 50 rows as in 16).
 WITHOUT_ONEDNN = 512 * 2**20
 # The same as a multiple of what a GPU has left: gradients beside it, and a peak that is higher than on a CPU, have room.
 OF_WHAT_IS_LEFT = 1.5

@@ -39,8 +39,8 @@ class Company:
         here: list[np.ndarray],
         moved: list[tuple[int, np.ndarray]],
         copies: Callable[[], np.ndarray],
-        size: float,
         narrow: bool,
+        values: np.ndarray | None = None,
     ) -> None:
         """Compares one row in company with the same row alone, and in several places of a block of its copies.
 
@@ -48,13 +48,14 @@ class Company:
             here: its values in one company and another, (classes,) each.
             moved: the same in blocks of as many rows as the copies have, which are far from it: each with its place there.
             copies: evaluates them for blocks of that row only, (copies, classes), the first for it alone.
-            size: the largest magnitude of what is looked at.
             narrow: whether the model computes in half precision.
+            values: those of all rows that came, which tell how large values are; None: those of the copies do.
 
         Raises:
             AttributionError: rows should be evaluated one at a time, and `batch_size` says otherwise.
         """
         first = copies()
+        size = _largest(first if values is None else values)
         apart = max(_apart(one, first[0]) for one in [*here, *first])
         stirred = max((_apart(one, first[1 + place]) for place, one in moved), default=0.0)
         if apart <= (ALIKE_NARROW if narrow else ALIKE) * size and stirred <= (SAME_NARROW if narrow else SAME) * size:
@@ -78,7 +79,7 @@ class Company:
     def look_at_filling(self, alone: np.ndarray, filled: np.ndarray) -> None:
         """Compares the output for one row alone, and where it is filled up to the length of a longer one beside it."""
         apart = _apart(alone, filled)
-        if apart > ALIKE * float(np.abs(alone[np.isfinite(alone)]).max(initial=0.0)):
+        if apart > ALIKE * _largest(alone):
             self.filled = True
             self.words = (
                 f"an example's score depends on how long the others in its batch are (by {apart:.2g} for one example), since "
@@ -116,8 +117,14 @@ def _far(value: np.ndarray, all_moved: bool) -> tuple[np.ndarray, np.ndarray]:
     if kind == "b":
         return np.ones_like(value), np.zeros_like(value)
     if kind in "OSU":
-        return (longer := np.array(value, object)) + (b" " if isinstance(longer.flat[0], bytes) else " ") + longer, value
+        text = np.array(value, object)
+        return text + (b" " if isinstance(text.flat[0], bytes) else " ") + text, value
     return value, value
+
+
+def _largest(values: np.ndarray) -> float:
+    """The largest magnitude of what is finite."""
+    return float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
 
 
 def _apart(one: np.ndarray, other: np.ndarray) -> float:

@@ -41,7 +41,7 @@ class Looking(Fetching):
 
         Args:
             at, inputs, targets: of both, the selected tensors, those beside them, and targets.
-            values: of the output, for how large they are; None: those of the row itself.
+            values: of the output for all rows, for how large they are; None: those of the row itself.
             here: those of the row where it was in company.
         """
         kinds = operation_types(self.function.traced.function.graph)
@@ -59,9 +59,7 @@ class Looking(Fetching):
             return np.concatenate([of(*those) for those in repeated])
 
         moved = self._among_others(of, at, inputs)
-        values = copies()[:1] if values is None else values
-        size = float(np.abs(values[np.isfinite(values)]).max(initial=0.0))
-        self.company.look(here, moved, copies, size, bool(self.function.formats))
+        self.company.look(here, moved, copies, bool(self.function.formats), values)
         self.company.seen = True  # not where it raises: the next call is refused too
 
     def _among_others(
@@ -103,8 +101,6 @@ class Looking(Fetching):
         longer = [found for found in moved if any(found[2][key].shape[1:] != alone[key].shape[1:] for key in inner)]
         for place, rows, found in longer[:1]:
             self.company.look_at_filling(scored(alone, one)[0], scored(found, rows)[place])
-        first = copies()
-        size = float(np.abs(first[np.isfinite(first)]).max(initial=0.0))
         same = [(place, flat(found, place)) for place, _, found in moved if not longer]
-        self.company.look([], same, copies, size, bool(self.function.formats))
+        self.company.look([], same, copies, bool(self.function.formats))
         self.company.seen_ahead = True
