@@ -7,9 +7,9 @@ import numpy as np
 import tensorflow as tf
 
 from ..engine.integral.refined import CONVERGED, MAX_EVALUATIONS
+from ..methods.coalitions.estimate import DEVIATIONS, MEAN_DEVIATION, REPLICATES, student
 from ..methods.coalitions.estimators import Permutations, all_coalitions
 from ..methods.coalitions.game import CoalitionScore
-from ..methods.coalitions.sampled import MEAN_DEVIATION, SAFETY
 from .chunk import Chunk, Scoring
 from .fixed import Found
 
@@ -17,6 +17,8 @@ from .fixed import Found
 # pyright: reportOperatorIssue=false, reportArgumentType=false
 
 ROW = CoalitionScore()
+# Degrees of freedom up to which Student's factor is looked up, and its first term beyond (Peizer & Pratt 1968).
+FEW, BEYOND_FEW = 64, (1.96**2 + 1) / 4
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -94,40 +96,51 @@ def _drawn(chunk: Chunk, game: Game) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     cost = k * game.ways * (m - 1)
     most = game.draws or game.max_evaluations // cost
     first = game.draws or Permutations.first
-    sums = tf.zeros([2, chunk.count, m], tf.float64)
+    sums = tf.zeros([chunk.count, 2 + REPLICATES, m], tf.float64), tf.zeros([REPLICATES], tf.float64)
     draws, error = tf.zeros([chunk.count], tf.int32), tf.fill([chunk.count], tf.constant(math.inf, tf.float64))
     active = tf.fill([chunk.count], True)
 
-    def body(done, active, draws, error, sums):
+    def body(done, active, draws, error, *sums):
         more = tf.minimum(tf.maximum(done, first), most - done)
         who = tf.cast(tf.where(active)[:, 0], tf.int32)
         sums = _with_draws(chunk, game, who, done, more, sums)
         now = done + more
-        count = tf.cast(now, tf.float64)
-        mean = sums[0] / count
-        spread = tf.maximum(sums[1] / count - mean * mean, 0) * count / tf.maximum(count - 1, 1)
-        spread = tf.where(now > 1, spread, math.inf)  # one order says nothing of how far another would lie from it
-        wrong = SAFETY * MEAN_DEVIATION * tf.reduce_sum(tf.sqrt(spread / count), 1)
-        found = tf.where(wrong > 0, wrong / tf.reduce_sum(tf.abs(mean), 1), tf.zeros_like(wrong))
-        error, draws = tf.where(active, found, error), tf.where(active, now, draws)
-        return now, active & (error > game.tolerance), draws, error, sums
+        error, draws = tf.where(active, _relative_error(now, *sums), error), tf.where(active, now, draws)
+        return now, active & (error > game.tolerance), draws, error, *sums
 
-    state = [tf.constant(0), active, draws, error, sums]
-    _, _, draws, error, sums = tf.while_loop(
+    state = [tf.constant(0), active, draws, error, *sums]
+    _, _, draws, error, sums, _ = tf.while_loop(
         lambda done, active, *_: (done < most) & tf.reduce_any(active),
         body,
         state,
         [value.shape for value in state],
         parallel_iterations=1,
     )
-    return sums[0] / tf.cast(draws, tf.float64)[:, None], draws * cost, error
+    return sums[:, 0] / tf.cast(draws, tf.float64)[:, None], draws * cost, error
 
 
-def _with_draws(chunk: Chunk, game: Game, who: tf.Tensor, first: tf.Tensor, more: tf.Tensor, sums: tf.Tensor) -> tf.Tensor:
-    """Sums, and sums of squares, (2, c, m) of what players get, with those of `more` draws for the examples `who`."""
+def _relative_error(draws: tf.Tensor, sums: tf.Tensor, multiplied: tf.Tensor) -> tf.Tensor:
+    """(c,), as `coalitions.estimate.estimated` states it, from what `_with_draws` has summed up."""
+    count = tf.cast(draws, tf.float64)
+    mean, more = sums[:, 0] / count, tf.maximum(count - 1, 1)
+    deviation = tf.sqrt(tf.maximum(sums[:, 1] / count - mean * mean, 0) / more)
+    others = tf.reduce_sum(tf.abs(sums[:, 2:] - multiplied[:, None] * mean[:, None]), 2) / tf.sqrt(count * more)
+    spread = tf.math.reduce_std(others, 1) * math.sqrt(REPLICATES / (REPLICATES - 1))
+    few = tf.constant([student(freedom) for freedom in range(1, FEW + 1)], tf.float64)
+    factor = tf.where(more < FEW, tf.gather(few, tf.cast(tf.minimum(more, FEW), tf.int32) - 1), 1 + BEYOND_FEW / more)
+    wrong = factor * (MEAN_DEVIATION * tf.reduce_sum(deviation, 1) + DEVIATIONS * spread)
+    wrong = tf.where(draws > 1, wrong, math.inf)  # one order says nothing of how far another would lie from it
+    return tf.where(wrong > 0, wrong / tf.reduce_sum(tf.abs(mean), 1), tf.zeros_like(wrong))
+
+
+def _with_draws(
+    chunk: Chunk, game: Game, who: tf.Tensor, first: tf.Tensor, more: tf.Tensor, sums: tuple[tf.Tensor, tf.Tensor]
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """Sums of what players get, of its squares and of its products with multipliers, (c, 2 + REPLICATES, m), and of the
+    multipliers, (REPLICATES,), with those of `more` draws for the examples `who`."""
     m = game.players
 
-    def draw(number: tf.Tensor, sums: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def draw(number: tf.Tensor, sums: tf.Tensor, multiplied: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         order = tf.argsort(tf.random.stateless_uniform([m], tf.stack([game.seed % 2**31, number])))
         vectors = []
         for way in range(game.ways):
@@ -140,9 +153,9 @@ def _with_draws(chunk: Chunk, game: Game, who: tf.Tensor, first: tf.Tensor, more
             added = path[..., 1:] - path[..., :-1]
             vectors.append(tf.reduce_mean(tf.gather(added, rank, axis=2), 1))
         vector = tf.add_n(vectors) / game.ways
-        place = tf.stack([tf.tile([0, 1], [tf.shape(who)[0]]), tf.repeat(who, 2)], 1)
-        both = tf.reshape(tf.stack([vector, vector * vector], 1), [-1, m])
-        return number + 1, tf.tensor_scatter_nd_add(sums, place, both)
+        signs = tf.random.stateless_normal([REPLICATES], tf.stack([game.seed % 2**31, -1 - number]), dtype=tf.float64)
+        weighed = tf.concat([vector[:, None], (vector * vector)[:, None], signs[:, None] * vector[:, None]], 1)
+        return number + 1, tf.tensor_scatter_nd_add(sums, who[:, None], weighed), multiplied + signs
 
-    shapes = [tf.TensorShape([]), sums.shape]
-    return tf.while_loop(lambda number, _: number < first + more, draw, [first, sums], shapes, parallel_iterations=1)[1]
+    shapes = [tf.TensorShape([]), *(value.shape for value in sums)]
+    return tf.while_loop(lambda number, *_: number < first + more, draw, [first, *sums], shapes, parallel_iterations=1)[1:]

@@ -18,7 +18,7 @@ from ..methods import Ablation, Method
 from ..methods.coalitions.estimators import Estimator
 from ..methods.coalitions.game import Game
 from ..methods.coalitions.methods import LIME, Coalitions, ShapleyMethod
-from ..methods.coalitions.sampled import first_draws, further_draws, relative_error
+from ..methods.coalitions.sampled import first_draws, further_draws
 from .language_model import LanguageModel, Sequence
 from .parts import Parts
 from .scoring import token_values
@@ -147,8 +147,8 @@ def _played(
         rows, draws, error = rows + evaluated, draws + more, _errors(estimators)
     found = [one.estimate() for one in estimators]
     fields: dict[str, Any] = {
-        "attributions": np.stack([value for value, _ in found]),
-        "standard_error": np.stack([deviation for _, deviation in found]),
+        "attributions": np.stack([one.found for one in found]),
+        "standard_error": np.stack([one.deviation for one in found]),
         "forward_evaluations": np.full(len(scores), rows + 2),
     }
     if tolerance is None:
@@ -177,7 +177,7 @@ def _drawn(estimators: list[Estimator], evaluate: Callable[[np.ndarray], np.ndar
 
 
 def _errors(estimators: list[Estimator]) -> np.ndarray:
-    return np.array([relative_error(*one.estimate()) for one in estimators])
+    return np.array([one.estimate().error for one in estimators])
 
 
 def as_result(fields: dict[str, Any], method: Method, remaining: Remaining, unit: str, words: str, mark: bool) -> Attribution:

@@ -5,8 +5,14 @@ import math
 from typing import Protocol
 
 import numpy as np
+import scipy.special
 
+from .estimate import Estimate, estimated
 from .game import Game
+
+
+# A draw that is all there is to say of a player leaves none of its residual to see; its share left is taken to be this.
+LEAST_LEFT = 0.1
 
 
 class Estimator(Protocol):
@@ -32,8 +38,8 @@ class Estimator(Protocol):
         """The scores (rows,) of the coalitions drawn last."""
         ...
 
-    def estimate(self) -> tuple[np.ndarray, np.ndarray]:
-        """What each player gets, and its standard error, (m,) each, float64."""
+    def estimate(self) -> Estimate:
+        """What each player gets, and how sure that is."""
         ...
 
 
@@ -60,14 +66,14 @@ class Enumerated:
         inner = scores.reshape(len(game.below), -1).mean(0)
         self._value = np.concatenate([[game.below.mean()], inner, [game.score]])[: len(self._coalitions)]
 
-    def estimate(self) -> tuple[np.ndarray, np.ndarray]:
+    def estimate(self) -> Estimate:
         m, found = self._game.count, np.zeros(self._game.count)
         sizes, numbers = self._coalitions.sum(1), np.arange(len(self._coalitions))
         weight = np.array([1 / (m * math.comb(m - 1, size)) for size in range(m)])
         for i in range(m):
             without = numbers[~self._coalitions[:, i]]
             found[i] = (weight[sizes[without]] * (self._value[without + (1 << i)] - self._value[without])).sum()
-        return found, np.zeros(m)
+        return Estimate(found, np.zeros(m), 0.0)
 
 
 class Permutations:
@@ -101,11 +107,12 @@ class Permutations:
         np.put_along_axis(added, orders, np.diff(values, axis=1), 1)
         self._vectors.append(added.reshape(-1, len(game.below) * self._ways, game.count).mean(1))
 
-    def estimate(self) -> tuple[np.ndarray, np.ndarray]:
+    def estimate(self) -> Estimate:
         vectors = np.concatenate(self._vectors)
-        if len(vectors) == 1:
-            return vectors[0], np.full(self._game.count, np.inf)
-        return vectors.mean(0), vectors.std(0, ddof=1) / math.sqrt(len(vectors))
+        count, mean = len(vectors), vectors.mean(0)
+        if count == 1:
+            return Estimate(mean, np.full(self._game.count, np.inf), math.inf)
+        return estimated(mean, (vectors - mean) / math.sqrt(count * (count - 1)), count - 1)
 
 
 class Regression:
@@ -182,27 +189,27 @@ class Regression:
     def take(self, scores: np.ndarray) -> None:
         self._gains.append(scores - self._game.below[self._turn])
 
-    def estimate(self) -> tuple[np.ndarray, np.ndarray]:
+    def estimate(self) -> Estimate:
         present, gains, weight, by_chance = self._weighed()
         m = present.shape[1]
         weighed = present * weight[:, None]
         try:
             inverse = np.linalg.inv(present.T @ weighed)
         except np.linalg.LinAlgError:
-            return np.full(m, self._game.moves / m), np.full(m, np.inf)
+            return Estimate(np.full(m, self._game.moves / m), np.full(m, np.inf), math.inf)
         ones = inverse.sum(1)
         free = inverse @ (weighed.T @ gains)
         found = free - ones * (free.sum() - self._game.moves) / ones.sum()
         bound = inverse - np.outer(ones, ones) / ones.sum()
         drawn = present[by_chance]
         each = weighed[by_chance] @ bound
-        # what those that were drawn take of the m - 1 degrees of freedom
-        taken = np.einsum("ij,ij->", each, drawn)
+        # what each draw takes of the m - 1 degrees of freedom, and so of its own residual
+        taken = np.einsum("ij,ij->i", each, drawn).reshape(-1, self._ways).sum(1)
         each *= (gains[by_chance] - drawn @ found)[:, None]
-        pull = each.reshape(-1, self._ways, m).sum(1)
-        pairs = len(pull)
-        spread = ((pull - pull.mean(0)) ** 2).sum(0) if pairs else np.zeros(m)
-        return found, np.sqrt(spread * pairs / max(pairs - taken, 1))
+        pull = each.reshape(-1, self._ways, m).sum(1) / np.maximum(1 - taken, LEAST_LEFT)[:, None]
+        if not len(pull):
+            return Estimate(found, np.zeros(m), 0.0)
+        return estimated(found, pull - pull.mean(0), max(len(pull) - taken.sum(), 1))
 
     def _weighed(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Who is present (rows, m), gains, weights that sum to 1, and which rows chance has drawn. Rows of a size that was
@@ -211,6 +218,7 @@ class Regression:
         by_chance, size, m = np.concatenate(self._by_chance), present.sum(1), self._game.count
         heeded = ~by_chance | self._open()[size - 1]
         present, gains, by_chance, size = present[heeded].astype(float), gains[heeded], by_chance[heeded], size[heeded]
-        each = self._chances / [math.comb(m, int(s)) for s in self._sizes]
+        # of a size; whole numbers of that many digits are none that NumPy knows
+        each = self._chances * (m + 1) * np.exp(scipy.special.betaln(1 + m - self._sizes, 1 + self._sizes))
         drawn = self._chances[self._open()].sum() / max(by_chance.sum(), 1)
         return present, gains, np.where(by_chance, drawn, each[size - 1]), by_chance

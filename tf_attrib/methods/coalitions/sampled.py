@@ -9,12 +9,10 @@ import numpy as np
 from ...engine.integral.integrator import Batch, Outcome
 from ...engine.integral.refined import CONVERGED, MAX_EVALUATIONS
 from ...engine.work import Work
+from .estimate import Estimate
 from .estimators import Estimator
 from .game import Game, handed_out
 
-# The estimated L1 error is so many times the mean one, that of normal deviations with these standard errors.
-SAFETY = 1.5
-MEAN_DEVIATION = math.sqrt(2 / math.pi)
 # How many times the draws so far one round may add.
 GROWTH = 1.0
 # Entries of the table of who is present that are evaluated together.
@@ -31,19 +29,12 @@ class _Example:
     draws: int = 0
     evaluations: int = 0
     finite: bool = True
-    found: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
-    deviation: np.ndarray = dataclasses.field(default_factory=lambda: np.zeros(0))
+    estimate: Estimate = dataclasses.field(default_factory=lambda: Estimate(np.zeros(0), np.zeros(0), 0.0))
 
     @property
     def error(self) -> float:
         """The estimated L1 error relative to the L1 norm."""
-        return relative_error(self.found, self.deviation) if self.finite else math.nan
-
-
-def relative_error(found: np.ndarray, deviation: np.ndarray) -> float:
-    """The estimated L1 error of values with these standard errors, relative to their L1 norm."""
-    wrong, size = SAFETY * MEAN_DEVIATION * deviation.sum(), np.abs(found).sum()
-    return 0.0 if wrong == 0 else float(wrong / size) if size > 0 else math.inf
+        return self.estimate.error if self.finite else math.nan
 
 
 def first_draws(estimator: Estimator, most: int, fixed: int = 0) -> int:
@@ -149,7 +140,7 @@ class Sampled:
         one.finite &= bool(np.isfinite(values).all() and np.isfinite(one.game.moves))
         if one.finite:
             one.estimator.take(values)
-            one.found, one.deviation = one.estimator.estimate()
+            one.estimate = one.estimator.estimate()
 
     def _everyone(self, game: Game, present: np.ndarray) -> np.ndarray:
         """(rows, groups): those that do not play are present."""
@@ -188,7 +179,7 @@ class Sampled:
 
     def _wide(self, one: _Example, name: str) -> np.ndarray:
         """What players have under `name`, (groups,): 0 for those that do not play."""
-        found, values = np.zeros(self._groups), getattr(one, name)
+        found, values = np.zeros(self._groups), getattr(one.estimate, name)
         if len(values):
             found[one.game.players] = values
         return found

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from .estimate import Estimate
 from .estimators import all_coalitions
 from .game import Game
 
@@ -65,7 +66,7 @@ class Surrogate:
     def take(self, scores: np.ndarray) -> None:
         self._scores = scores
 
-    def estimate(self) -> tuple[np.ndarray, np.ndarray]:
+    def estimate(self) -> Estimate:
         game, sizes = self._game, self._present.sum(1)
         m, weight = game.count, closeness(sizes, game.count, self._width)
         if self.exact:
@@ -76,15 +77,15 @@ class Surrogate:
         weight, scores = np.append(1.0, weight), np.append(game.score, self._scores)
         found, centred, moved = self._line(present, weight, scores)
         if self.exact:
-            return found, np.zeros(m)
+            return Estimate(found, np.zeros(m))
         if self._penalties[1]:
             rng = np.random.default_rng(len(scores))  # the same for the same draws
             often = rng.multinomial(len(self._scores), np.full(len(self._scores), 1 / len(self._scores)), RESAMPLED)
             lines = [self._line(present, weight * np.append(1, counts), scores)[0] for counts in often]
-            return found, np.std(lines, axis=0, ddof=1)
+            return Estimate(found, np.std(lines, axis=0, ddof=1))
         inverse = np.linalg.inv(centred.T @ (weight[:, None] * centred) + self._penalties[0] * np.eye(m))
         pull = (centred * (weight * (moved - centred @ found))[:, None]) @ inverse
-        return found, np.sqrt((pull**2).sum(0) * len(scores) / max(len(scores) - m - 1, 1))
+        return Estimate(found, np.sqrt((pull**2).sum(0) * len(scores) / max(len(scores) - m - 1, 1)))
 
     def _line(self, present: np.ndarray, weight: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The coefficients (m,) of a line through weighed rows, and the rows and scores less their means."""
