@@ -138,7 +138,7 @@ def stack(blocks):
 
 def test_stacked_normalisations_against_zeros_are_told():
     x = RNG.normal(size=(6, 16)).astype("float32")
-    attributors = [ta.Attributor(stack(blocks), batch_size=12) for blocks in (1, 9, 16)]
+    attributors = [ta.Attributor(stack(blocks), batch_size=12) for blocks in (1, 9, 20)]
     sound, cancelling, gone = (attributor.attribute(x, 1, method="deeplift") for attributor in attributors)
     assert set(sound.status) == {""}
     assert set(cancelling.status) == {CANCELLING}

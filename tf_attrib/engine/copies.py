@@ -2,6 +2,7 @@
 
 import dataclasses
 import hashlib
+import math
 import secrets
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -18,6 +19,12 @@ FORMS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
     "mean": lambda found: found.mean(1),
     "squared": lambda found: np.square(found).mean(1),
     "variance": lambda found: found.var(1),
+}
+# What is averaged over copies (copies, ...) of one example, whose spread is that of the result.
+SPREAD_OF: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "mean": lambda found: found,
+    "squared": np.square,
+    "variance": lambda found: np.square(found - found.mean(0)),
 }
 
 
@@ -44,7 +51,7 @@ class Cloud:
         """The outcome of the examples, from that of all their copies, one example's after the other's."""
 
         def split(values: np.ndarray | None) -> np.ndarray | None:
-            return None if values is None else values.reshape(-1, self.n_samples, *values.shape[1:])
+            return None if values is None else self._split(values)
 
         def of(name: str, reduce: Callable[[np.ndarray], np.ndarray]) -> np.ndarray | None:
             values = split(getattr(outcome, name))
@@ -65,7 +72,25 @@ class Cloud:
         found |= {name: of(name, lambda values: values.sum(1)) for name in ("evaluations", "forward_evaluations")}
         # copies whose mean is wanted were judged by it: each states the error of the mean
         error = of("error_estimate", lambda values: values.max(1)) if self.form == "mean" else None
-        return Outcome(totals, error_estimate=error, **found)
+        return Outcome(totals, error_estimate=error, standard_error=self._standard_error(outcome), **found)
+
+    def _standard_error(self, outcome: Outcome) -> Leaves | None:
+        """That of each number, from how it differs between copies; None of a series of numbers along a path."""
+        parts = {("positive", key) for key in outcome.totals}  # of which no error is stated
+        totals = {key: total for key, total in outcome.totals.items() if key not in parts}
+        if any(total.shape[1] > 1 for total in totals.values()):
+            return None
+        return {key: np.stack([self._error(one) for one in self._split(total)]) for key, total in totals.items()}
+
+    def _error(self, found: np.ndarray) -> np.ndarray:
+        """The standard error of what the form makes of one example's copies, `found` (n_samples, ...)."""
+        if self.n_samples == 1:
+            return np.full_like(found[0], np.inf)
+        return SPREAD_OF[self.form](found).std(0, ddof=1) / math.sqrt(self.n_samples)
+
+    def _split(self, values: np.ndarray) -> np.ndarray:
+        """(examples, n_samples, ...) of what there is of all copies."""
+        return values.reshape(-1, self.n_samples, *values.shape[1:])
 
     @property
     def judged_together(self) -> int:

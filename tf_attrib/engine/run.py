@@ -10,6 +10,7 @@ from ..common.own_code import code_of
 from ..common.types import Features
 from ..selection.score_function import ScoreFunction
 from .copies import digest, drawn, in_clouds, joined
+from .integral.draws import Drawn
 from .integral.integrator import Fixed, Outcome
 from .integral.points import Points, checked
 from .integral.refined import Refined
@@ -77,7 +78,8 @@ def _outcome(method: Method, work: Work, seed: int | None, memory: int, advance:
             lengths,
         )
     else:
-        integrator = Fixed(_points(method, work, seed), sums, dtype, method.forward_only)
+        found = _points(method, work, seed)
+        integrator = (Drawn if found[0].drawn else Fixed)(found, sums, dtype, method.forward_only)
     with code_of(f"row of {method!r}"):
         row = method.row(work.features, function.place.kind)
     if not callable(row) or row.__hash__ is None:

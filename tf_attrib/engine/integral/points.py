@@ -19,6 +19,7 @@ class Points:
         reference: int (rows,), which of the example's references.
         slot: int (rows,), ascending: rows of one slot are summed. A row of weight 0 is looked at, not summed.
         slots: how many sums there are.
+        drawn: whether the sums are of independent draws: they are added up, and their spread gives the standard error.
     """
 
     alpha: np.ndarray
@@ -26,6 +27,11 @@ class Points:
     reference: np.ndarray
     slot: np.ndarray
     slots: int = 1
+    drawn: bool = False
+
+
+# In so many sums draws are added up, from whose spread their standard error is estimated, to a fifth of it or so.
+SUMS_OF_DRAWS = 16
 
 
 def at_input() -> Points:
@@ -63,12 +69,15 @@ def series(n_steps: int) -> Points:
 
 
 def random_path(n_samples: int, references: int, rng: np.random.Generator) -> Points:
-    """n_samples draws of a reference and of an alpha, both uniform, averaged."""
+    """n_samples draws of a reference and of an alpha, both uniform, averaged, with a standard error."""
+    slots = min(n_samples, SUMS_OF_DRAWS)
     return Points(
         rng.uniform(size=n_samples),
         np.full(n_samples, 1 / n_samples),
         rng.integers(references, size=n_samples),
-        np.zeros(n_samples, int),
+        np.arange(n_samples) * slots // n_samples,
+        slots,
+        drawn=True,
     )
 
 

@@ -10,7 +10,6 @@ import scipy.special
 from .estimate import Estimate, estimated
 from .game import Game
 
-
 # A draw that is all there is to say of a player leaves none of its residual to see; its share left is taken to be this.
 LEAST_LEFT = 0.1
 
