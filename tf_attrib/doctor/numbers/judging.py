@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 
+from ...common.digits import hundredths
 from ...methods import IntegratedGradients
-from ..report import Finding, hundredths
+from ..report import Finding
 from .given import Fit, GivenNumbers, sums_of
 from .hypotheses import ERRORS, complete
 
