@@ -149,6 +149,8 @@ def status_words(result: Result, example: int, share: Callable[[float], str]) ->
         error = f": estimated error {share(float(result.error_estimate[example]))}"
     status = str(result.status[example])
     words = STATUS.get(status, f"status {status!r}{{error}}")
+    if status == "max_evaluations" and result.standard_error is not None:
+        words += ", or n_permutations where that was given"
     return words.replace("{error}", error).replace("{where}", where(result, example))
 
 
@@ -201,11 +203,16 @@ def _standard_error(result: Result) -> str:
     pairs = [(error.ravel(), value.ravel()) for error, value in leaves]
     errors, values = (np.concatenate([pair[which] for pair in pairs]) for which in (0, 1))
     if not np.isfinite(errors).any():
-        return "  standard errors not known: neither are the attributions"
+        why = "too few draws" if np.isfinite(values).any() else "neither are the attributions"
+        return f"  standard errors not known: {why}"
     if not np.nanmax(errors) > 0:
         return "  standard errors 0: nothing was left to chance"
-    worst = int(np.nanargmax(errors))
-    return f"  standard error {errors[worst]:.2g} at most, of {values[worst]:.4g}; result.standard_error has that of each"
+    worst = int(np.nanargmax(np.where(np.isinf(errors), np.nan, errors)))
+    missing = int((~np.isfinite(errors) & np.isfinite(values)).sum())
+    unknown = f", and not known of {count(missing, 'number')}" if missing else ""
+    return (
+        f"  standard error {errors[worst]:.2g} at most, of {values[worst]:.4g}{unknown}; result.standard_error has that of each"
+    )
 
 
 def _baseline(result: Result) -> str:
