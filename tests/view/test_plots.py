@@ -386,7 +386,7 @@ def test_a_caption_is_within_the_figure_at_any_resolution(dpi):
     figure = draw.drawing(9, 1.5)
     text = (
         "Light green raises the score, dark red lowers it; full colour at ±0.00138 probability, zero is gray. The 3 channels "
-        "are summed, with their signs. Score 0.965, baseline score 0.988, sum of attributions -0.0234, gap <0.01% of the difference."
+        "are summed, with their signs. Score 0.965, baseline score 0.988, sum of attributions -0.0234, gap <0.01% of it."
     )
     draw.set_caption(figure, [text] * 2)
     figure.savefig(buffer := io.BytesIO(), dpi=dpi)
