@@ -196,6 +196,8 @@ RESULTS = [
     ("the best none", lambda kit: kit.result.top(0), ["k must be at least 1"], ValueError),
     ("the best by other names", lambda kit: kit.result.top(2, names=["a"]), ["1 names for 4"], ValueError),
     ("plot an example", lambda kit: kit.result.plot(example=9), ["9", "3"], ValueError),
+    ("plot no example", lambda kit: kit.result.plot(example=[]), ["example is the number", "[]"]),
+    ("plot half an example", lambda kit: kit.result.plot(example=1.5), ["example is the number", "1.5"]),
     ("plot as", lambda kit: kit.result.plot(kind="pie"), ["'pie'"], ValueError),
     ("plot a table as an image", lambda kit: kit.result.plot(kind="image"), ["image"], ValueError),
     ("plot a sign", lambda kit: kit.picture.plot(sign="plus"), ["sign", "'plus'"], ValueError),
