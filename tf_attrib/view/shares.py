@@ -53,7 +53,7 @@ def clean_up(mask: np.ndarray, size: int) -> np.ndarray:
     """
     if mask.ndim != 2 or not is_whole(size, 2, min(mask.shape)):
         raise AttributionError(
-            "clean-up works on two-dimensional maps, with a square of a side of 2 pixels to that of the map; got shape "
+            "clean-up works on two-dimensional maps with a square of 2 or more pixels a side that fits in; got shape "
             f"{mask.shape} and {size!r}"
         )
     square = np.ones((size, size), bool)
