@@ -63,6 +63,9 @@ def test_what_is_dropped_of_an_image_is_said(tmp_path):
     assert found == dict(zip(names, [{"turn"}, {"frames"}, {"transparency"}, set(), {"bits"}, set()], strict=True))
     assert dropped("clear.png", 4) == set()
     assert dropped("plain.png", 1) == {"colours"}
+    squeezed = set()
+    read_image(str(tmp_path / "plain.png"), (2, 3, 3), resize=True, dropped=squeezed)
+    assert squeezed == {"proportions"}
     notes = dropped_words(found)
     assert notes[0] == "1 of 6 images ('turned.png'): the turn that EXIF data ask for is not made"
     assert len(notes) == 4

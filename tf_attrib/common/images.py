@@ -24,6 +24,7 @@ DROPPED = {
     "frames": "the first frame alone is read",
     "transparency": "transparency is left out, and the colours beneath it are taken",
     "colours": "colours are read as gray, since the model takes one channel",
+    "proportions": "height and width are resized by different factors",
     "bits": "of sixteen bits a channel the upper eight are read",
 }
 # So many files are named.
@@ -64,6 +65,8 @@ def read_image(
                 dropped |= _dropped(image, mode)
             image = _decoded(path, image, mode)
             if wanted is not None and image.size != wanted:
+                if dropped is not None and wanted[0] * image.size[1] != wanted[1] * image.size[0]:
+                    dropped.add("proportions")
                 image = image.resize(wanted, Image.Resampling.BILINEAR)
             pixels = np.asarray(image, np.float32)
     except Image.DecompressionBombError as error:
