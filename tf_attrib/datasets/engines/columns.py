@@ -116,7 +116,9 @@ def _objects(values: Any) -> np.ndarray:
     """(n,) or (n, ...) from a list; of objects where its entries differ."""
     values = list(values)
     if values and all(isinstance(one, bool | int | float | str | np.generic) for one in values):
-        return np.asarray(values)
+        # beside a text or a complex number all others would become one
+        if len({(isinstance(one, str | bytes), isinstance(one, complex | np.complexfloating)) for one in values}) == 1:
+            return np.asarray(values)
     found = np.empty(len(values), object)
     for place, value in enumerate(values):  # all at once they would become one array
         found[place] = value
@@ -126,7 +128,7 @@ def _objects(values: Any) -> np.ndarray:
 def _kind(value: Any) -> tuple | None:
     """The shape of one entry, and whether it is text; None where nothing is in it, or not everywhere."""
     array = _dense(value)
-    return None if array.dtype == object else (array.shape, array.dtype.kind in "SU")
+    return None if array.dtype == object else (array.shape, array.dtype.kind in "SU", array.dtype.kind == "c")
 
 
 def _dense(value: Any) -> np.ndarray:
