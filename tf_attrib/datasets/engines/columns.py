@@ -115,10 +115,11 @@ def size_of(elements: Sequence[Any]) -> int:
 def _objects(values: Any) -> np.ndarray:
     """(n,) or (n, ...) from a list; of objects where its entries differ."""
     values = list(values)
-    if values and all(isinstance(one, bool | int | float | str | np.generic) for one in values):
-        # beside a text or a complex number all others would become one
-        if len({(isinstance(one, str | bytes), isinstance(one, complex | np.complexfloating)) for one in values}) == 1:
-            return np.asarray(values)
+    single = all(isinstance(one, bool | int | float | str | np.generic) for one in values)
+    # beside a text or a complex number all others would become one
+    kinds = {(isinstance(one, str | bytes), isinstance(one, complex | np.complexfloating)) for one in values}
+    if single and len(kinds) == 1:
+        return np.asarray(values)
     found = np.empty(len(values), object)
     for place, value in enumerate(values):  # all at once they would become one array
         found[place] = value
