@@ -59,3 +59,7 @@ def test_arrays_by_name_stand_alone(tmp_path):
     np.savez(tmp_path / "two.npz", a=np.ones((1, 2)))
     for names in (("one.npy", "two.npz"), ("two.npz", "one.npy")):
         assert_refused(lambda names=names: read_inputs([str(tmp_path / name) for name in names], (2,)), "give one .npz")
+
+
+def test_token_ids_for_a_model_of_images_are_refused_as_such(written):
+    assert_refused(lambda: read_inputs([written("ids.jsonl", "[1, 2]\n")], (8, 8, 1)), "token ids", "(8, 8, 1)")

@@ -183,6 +183,8 @@ def _padded(rows: list[list[int]], shape: tuple | None, notes: list[str]) -> np.
     """Rows of ids padded with 0 at the end to the length that the model takes, else to the longest; and a note that it did."""
     if not rows:
         raise AttributionError("the file holds no token ids")
+    if shape is not None and len(shape) != 1:
+        raise AttributionError(f"lines of token ids are (length,) for each example, and the model takes {shape}: give an array")
     longest = max(len(ids) for ids in rows)
     length = (shape[0] if shape else None) or longest
     if longest > length:
