@@ -42,8 +42,24 @@ def test_what_is_padded_is_said(written):
     assert len(notes) == 1
 
 
+def test_a_blank_line_among_labels_is_refused(written):
+    """Left out, it gave every example behind it the label of the next."""
+    assert read_labels(written("labels.txt", "0\n1\n\n\n")).tolist() == [0, 1]
+    assert_refused(lambda: read_labels(written("gap.txt", "0\n\n1\n")), "line 2 is blank")
+
+
+def test_a_blank_line_among_token_ids_is_said(written):
+    notes = []
+    assert read_inputs([written("ids.jsonl", "[1, 2]\n\n[3, 4]\n\n")], None, notes=notes).tolist() == [[1, 2], [3, 4]]
+    assert [note.partition(": ")[2] for note in notes] == ["line 2 is blank, and no example"]
+
+
 def test_arrays_by_name_stand_alone(tmp_path):
     np.save(tmp_path / "one.npy", np.ones((1, 2)))
     np.savez(tmp_path / "two.npz", a=np.ones((1, 2)))
     for names in (("one.npy", "two.npz"), ("two.npz", "one.npy")):
         assert_refused(lambda names=names: read_inputs([str(tmp_path / name) for name in names], (2,)), "give one .npz")
+
+
+def test_token_ids_for_a_model_of_images_are_refused_as_such(written):
+    assert_refused(lambda: read_inputs([written("ids.jsonl", "[1, 2]\n")], (8, 8, 1)), "token ids", "(8, 8, 1)")

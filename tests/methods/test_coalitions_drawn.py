@@ -92,3 +92,11 @@ def test_a_fit_to_few_pairs_is_not_taken_for_exact():
     off = np.abs(result.attributions - exact).sum(1) / np.abs(exact).sum(1)
     assert set(result.status) == {"converged"}
     assert (off / result.error_estimate).max() < 2.5
+
+
+def test_a_remedy_is_named_that_helps_where_orders_were_counted():
+    """Of one order no error is known: the numbers are, and another max_evaluations changes nothing."""
+    line = ta.Attributor(lambda x: tf.reduce_prod(1 + x, 1))
+    said = repr(line.attribute(np.ones((1, 12), "float32"), method=ta.ShapleySampling(n_permutations=1), seed=0))
+    assert "standard errors not known: too few draws" in said
+    assert "n_permutations where that was given" in said

@@ -87,6 +87,17 @@ def test_standard_errors_are_those_of_repetitions():
     assert np.all(off < 5 * stated / np.sqrt(60))
 
 
+def test_what_no_mask_left_is_not_known():
+    """Its number is 0, of no draw: a standard error of 0 called it certain."""
+    result = ta.Attributor(curved).attribute(IMAGES[:1], method=ta.RISE(4, grid=5, probability=0.05), seed=1)
+    masks = masks_by_hand(IMAGES[:1], 0, 1, 4, 5, 0.05)
+    never = ~masks.any(0)
+    assert 0 < never.sum() < never.size
+    np.testing.assert_array_equal(np.isnan(result.standard_error[0, ..., 0]), never)
+    assert not result.attributions[0, never].any()
+    assert f"not known of {2 * never.sum()} numbers" in repr(result)
+
+
 def test_several_baselines_take_turns():
     attributor = attributor_for(curved)
     both = attributor.attribute(IMAGES, None, ta.several([np.zeros((11, 9, 2)), np.ones((11, 9, 2))]), ta.RISE(4000, 3), seed=0)

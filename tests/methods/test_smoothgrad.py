@@ -133,3 +133,9 @@ def test_one_number_has_no_range_and_gets_no_noise():
     assert any("no noise is added to 'age'" in note for note in result.notes)
     alone = ta.Attributor(lambda x: tf.reduce_sum(x["age"] ** 2, 1) * tf.reduce_sum(x["fares"], 1), at=ta.inputs("age"))
     assert_refused(lambda: alone.attribute(x, method="vargrad"), "VarGrad", "one number", "side by side", "Gradient()")
+
+
+def test_the_variance_of_one_copy_is_refused():
+    """It is 0 everywhere, whatever the model."""
+    assert_refused(lambda: ta.VarGrad("gradient", 1), "n_samples", "at least 2, got 1")
+    assert ta.SmoothGrad("gradient", 1).n_samples == 1

@@ -235,6 +235,24 @@ def test_the_line_on_accuracy_and_the_one_on_what_did_not_converge():
     assert "NOT FINITE: 20 of 20 (not_finite; examples 0, 1, 2, 3, 4, 5, 6, 7, ...): a NaN or an infinity came up" in many
 
 
+def test_the_words_round_nothing_to_a_certainty():
+    result = dataclasses.replace(
+        made(), scores=np.array([0.99999, 0.99998, 0.9999999]), error_estimate=np.full(3, 3e-6), status=np.full(3, "converged")
+    )
+    text = repr(result)
+    assert "score 0.99998 to 0.9999999" in text
+    assert "estimated error below 0.01% at most" in text
+
+
+def test_the_words_count_positions_as_positions():
+    at = {"example": np.array([0, 0, 1]), "position": np.array([2, 3, 2])}
+    text = repr(made(forward_evaluations=np.ones(3, int), **at))
+    assert text.startswith("Attribution of 3 positions of 2 examples: ")
+    assert "(max_evaluations; entry 1)" in text
+    assert "forward evaluations an entry" in text
+    assert "(example 0, position 3)" in repr(made(gap=np.array([0.0, 9.0, 0.0]), **at))
+
+
 def test_words_for_a_gradient_and_for_one_example():
     local = repr(made(baseline_scores=None, gap=None, **FIXED))
     assert len(local.splitlines()) == 3

@@ -1,6 +1,7 @@
 """Plots: saturation, strips, signals, tables; and that drawing touches no global state."""
 
 import ast
+import io
 import re
 from pathlib import Path
 
@@ -8,11 +9,12 @@ import matplotlib
 import numpy as np
 import pytest
 from matplotlib.colors import to_rgb
+from PIL import Image
 
 from tf_attrib import view
 from tf_attrib.attribution import Attribution
 from tf_attrib.common.errors import AttributionError
-from tf_attrib.view import colour, gradient_strip, running_sum, saturation, scaled_inputs, show, strips
+from tf_attrib.view import colour, draw, gradient_strip, running_sum, saturation, scaled_inputs, show, strips
 from tf_attrib.view.plots import shortened
 
 RNG = np.random.default_rng(0)
@@ -348,6 +350,7 @@ def test_view_imports_no_tensorflow_no_pyplot_and_little_of_this_library():
     allowed = {
         "common.atomic",
         "common.checks",
+        "common.digits",
         "common.errors",
         "common.nested",
         "common.tokens",
@@ -375,3 +378,19 @@ def test_view_imports_no_tensorflow_no_pyplot_and_little_of_this_library():
 def test_names_beside_axes_are_one_line_and_turn_nothing_round():
     assert shortened("a\nb\t\u202ec") == "a·b··c"
     assert shortened("x" * 60) == "x" * 45 + "..."
+
+
+@pytest.mark.parametrize("dpi", [72, 80, 95, 100])
+def test_a_caption_is_within_the_figure_at_any_resolution(dpi):
+    """Letters are rounded to whole pixels: at 80 dots per inch the ends of its lines were cut off."""
+    figure = draw.drawing(9, 1.5)
+    text = (
+        "Light green raises the score, dark red lowers it; full colour at ±0.00138 probability, zero is gray. The 3 channels "
+        "are summed, with their signs. Score 0.965, baseline score 0.988, sum of attributions -0.0234, gap <0.01% of it."
+    )
+    draw.set_caption(figure, [text] * 2)
+    figure.savefig(buffer := io.BytesIO(), dpi=dpi)
+    pixels = np.asarray(Image.open(buffer).convert("L"))
+    assert (pixels < 128).any()
+    assert pixels[:, -2:].min() > 250
+    assert figure._supxlabel.get_fontsize() == draw.CAPTION_SIZE

@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from ..common.atomic import write_whole
+from ..common.digits import short
 from ..common.errors import AttributionError
 from ..common.types import present
 from . import reading
@@ -58,7 +59,7 @@ def run(options: argparse.Namespace) -> None:
     if vocabulary is not None:
         reading.check_tokens(inputs)
     result = attributor.attribute(inputs, target, reading.baseline(options, shape), method, seed=options.seed)
-    result = dataclasses.replace(result, notes=(*result.notes, *options.notes))
+    result = dataclasses.replace(result, notes=(*options.notes, *result.notes))
     options.notes = []  # they are in the result now, and its file
     print(result)
     _print_examples(result)
@@ -84,7 +85,7 @@ def _print_examples(result) -> None:
         known = result.error_estimate is not None and np.isfinite(result.error_estimate[i])
         error = f", estimated error {percent(present(result.error_estimate)[i])}" if known else ""
         status = f"; {status_words(result, i).upper()}" if status_words(result, i) else error
-        print(f"  {entry_name(result, i)}: {result.unit}{target} {result.scores[i]:.4g}{gap}{status}")
+        print(f"  {entry_name(result, i)}: {result.unit}{target} {short(result.scores[i])}{gap}{status}")
 
 
 def _check_free(out: Path, force: bool) -> None:

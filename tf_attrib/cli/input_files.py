@@ -8,7 +8,7 @@ import numpy as np
 
 from ..common.checks import is_whole
 from ..common.errors import AttributionError
-from ..common.images import IMAGES, read_image
+from ..common.images import IMAGES, dropped_words, read_image
 from ..common.tokens import lines_of
 
 ARRAYS = (".npy", ".npz")
@@ -32,7 +32,7 @@ def read_inputs(
         shape: of one example as the model takes it, None entries for any size; None where the model does not say.
         value_range: what black and white of an image become.
         resize: bring images to the size that the model takes.
-        notes: where sentences go about what the inputs are beyond the files: padding.
+        notes: where sentences go about what the inputs are beyond the files, or less: padding, what of images is not read.
 
     Returns:
         An array (batch, ...), or a dict of arrays from `.npz`.
@@ -40,6 +40,7 @@ def read_inputs(
     Raises:
         AttributionError: a file that is missing, unreadable, or of another kind or shape than the others.
     """
+    notes = [] if notes is None else notes
     kinds = {_kind(Path(path)) for path in paths}
     if len(kinds) > 1:
         raise AttributionError(f"the inputs are of several kinds ({', '.join(sorted(kinds))}): give one kind at a time")
@@ -48,9 +49,12 @@ def read_inputs(
             raise AttributionError(f"there is no input file at {path!r}")
     kind = kinds.pop()
     if kind == "image":
-        return _stack([read_image(path, shape, value_range, resize) for path in paths], paths)
+        dropped = {path: set() for path in paths}
+        batch = _stack([read_image(path, shape, value_range, resize, dropped[path]) for path in paths], paths)
+        notes += dropped_words(dropped)
+        return batch
     if kind == "token ids":
-        return _padded([ids for path in paths for ids in _lines(path)], shape, [] if notes is None else notes)
+        return _padded([ids for path in paths for ids in _lines(path, notes)], shape, notes)
     return _arrays(paths, shape)
 
 
@@ -99,10 +103,13 @@ def _load(path: str) -> Any:
         raise AttributionError(f"{path!r} is not a readable array file without pickle: {error}") from error
 
 
-def _lines(path: str) -> list[list[int]]:
-    rows = []
-    for number, line in enumerate(read_lines(path), 1):
+def _lines(path: str, notes: list[str]) -> list[list[int]]:
+    rows, lines = [], read_lines(path)
+    while lines and not lines[-1].strip():
+        lines.pop()
+    for number, line in enumerate(lines, 1):
         if not line.strip():
+            notes.append(f"{path!r}: line {number} is blank, and no example")
             continue
         try:
             ids = json.loads(line)
@@ -154,7 +161,14 @@ def read_labels(path: str) -> np.ndarray:
                 f"{path!r} holds {len(loaded)} arrays, {', '.join(loaded)}: labels are one array, such as .npy"
             )
         return next(iter(loaded.values())) if isinstance(loaded, dict) else loaded
-    lines = [line.strip() for line in read_lines(path) if line.strip()]
+    lines = [line.strip() for line in read_lines(path)]
+    while lines and not lines[-1]:
+        lines.pop()
+    if "" in lines:
+        raise AttributionError(
+            f"{path!r}: line {lines.index('') + 1} is blank, and labels behind it may be of other examples: a number a line, "
+            "the first of the first example"
+        )
     try:
         numbers = np.array([float(line) for line in lines])
     except ValueError as error:
@@ -169,6 +183,8 @@ def _padded(rows: list[list[int]], shape: tuple | None, notes: list[str]) -> np.
     """Rows of ids padded with 0 at the end to the length that the model takes, else to the longest; and a note that it did."""
     if not rows:
         raise AttributionError("the file holds no token ids")
+    if shape is not None and len(shape) != 1:
+        raise AttributionError(f"lines of token ids are (length,) for each example, and the model takes {shape}: give an array")
     longest = max(len(ids) for ids in rows)
     length = (shape[0] if shape else None) or longest
     if longest > length:

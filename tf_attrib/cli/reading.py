@@ -170,14 +170,14 @@ def read(options: argparse.Namespace) -> tuple:
     from .input_files import read_inputs
 
     found, shape = attributor(options)
-    options.notes = []
     return found, read_inputs(options.inputs, shape, tuple(options.value_range), options.resize, options.notes), shape
 
 
 def attributor(options: argparse.Namespace) -> tuple:
-    """The attributor, and the shape of one input that its model takes."""
+    """The attributor, and the shape of one input that its model takes; `options.notes` is empty then."""
     from ..attributor import Attributor
 
+    options.notes = []
     with quiet_keras():
         found = Attributor(
             options.model,
@@ -242,7 +242,9 @@ def baseline(options: argparse.Namespace, shape: tuple | None) -> "Baseline | No
         return None
     with contextlib.suppress(ValueError):
         return constant(float(options.baseline))
-    samples = read_inputs([options.baseline], shape, tuple(options.value_range), options.resize)
+    notes: list[str] = []
+    samples = read_inputs([options.baseline], shape, tuple(options.value_range), options.resize, notes)
+    options.notes += [f"--baseline: {note}" for note in notes]
     if over_data or isinstance(samples, dict):
         return dataset(samples)
     return at_input(samples[0]) if len(samples) == 1 else dataset(samples)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from .digits import count
 from .errors import AttributionError, plain
 from .tokens import lines_of
 
@@ -33,11 +34,11 @@ class ClassNames:
     def check(self, classes: int) -> None:
         """Raises AttributionError where these are not the names of so many classes."""
         beyond = [key for key in self.of if key >= classes]
+        if beyond and not self.all:
+            raise AttributionError(f"class_names names class {beyond[0]}, and there are the classes 0 to {classes - 1}")
         if beyond or (self.all and len(self.of) != classes):
-            raise AttributionError(
-                f"class_names holds {len(self.of)} names, and there are {classes} classes: give one for each"
-                + (f"; there is no class {beyond[0]}" if beyond and not self.all else "")
-            )
+            names = count(len(self.of), "name")
+            raise AttributionError(f"class_names holds {names}, and there are {classes} classes: give one for each")
 
     def among(self, *classes: np.ndarray | None) -> dict[int, str]:
         """The names of the classes in these arrays, (n,) or (n, r) with the class last."""
@@ -48,7 +49,8 @@ class ClassNames:
         """Raises AttributionError where a list of names ends before this class."""
         if self.all and number not in self.of:
             raise AttributionError(
-                f"class_names holds {len(self.of)} names, and there are {number + 1} classes at least: give one for each class"
+                f"class_names holds {count(len(self.of), 'name')}, and there are {number + 1} classes at least: give one for "
+                "each class"
             )
 
 

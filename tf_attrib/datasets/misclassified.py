@@ -15,6 +15,7 @@ import numpy as np
 from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
 from ..common.checks import is_whole
+from ..common.digits import short
 from ..common.errors import AttributionError, printed
 from ..common.nested import rebuild
 from ..common.types import present
@@ -65,7 +66,7 @@ class Misclassified:
         lines = [self._headline()]
         lines += [
             f"  example {self.indices[i]}: {self._class(self.labels[i])} taken for {self._class(self.predicted[i])}, "
-            f"{self.unit} {self.confidence[i]:.4g} (of {self._class(self.labels[i])} {present(self.right).scores[i]:.4g})"
+            f"{self.unit} {short(self.confidence[i])} (of {self._class(self.labels[i])} {short(present(self.right).scores[i])})"
             for i in range(len(self))
         ]
         return "\n".join(lines)

@@ -8,6 +8,7 @@ import numpy as np
 from ..attributor import Attributor
 from ..common.checks import whole
 from ..common.class_names import ClassNames, numbered
+from ..common.digits import short
 from ..common.errors import AttributionError, printed
 from ..common.nested import flatten, rebuild
 from ..selection.frames import is_frame, take
@@ -49,7 +50,7 @@ class MostConfident:
         of = f"{len(np.unique(self.labels))} of {classes} class" + ("es" if classes > 1 else "")
         lines = [f"The most confident correctly classified examples, {len(self)} of {of}:"]
         lines += [
-            f"  {self._name(label)}: example {index}, {self.unit} {score:.4g}" + (f" as {tied} more" if tied else "")
+            f"  {self._name(label)}: example {index}, {self.unit} {short(score)}" + (f" as {tied} more" if tied else "")
             for index, label, score, tied in zip(self.indices, self.labels, self.confidence, self.tied, strict=True)
         ]
         if self.tied.any():

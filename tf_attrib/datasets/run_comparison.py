@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..common.checks import whole
+from ..common.digits import hundredths
 from ..common.errors import plain, printed
 from ..common.types import present
 from .text import aligned
@@ -138,7 +139,7 @@ class RunComparison:
         lines = [
             f"Comparison of two runs over {len(self):,} examples: {subject}",
             f"  median distance {_median(self.distance):.3g}, rank correlation {_median(self.rank_correlation):.3g}, cosine "
-            f"{_median(self.cosine):.3g}; another class is explained in {self.changed.mean():.2%}",
+            f"{_median(self.cosine):.3g}; another class is explained in {hundredths(self.changed.mean())}",
         ]
         for count, what in (
             (self.only_a, "in run a alone"),

@@ -238,11 +238,6 @@ def _html(finding: Finding):
     return Markup('<div style="margin:.8rem 0">{}</div>').format(Markup("").join(parts))
 
 
-def hundredths(share: float) -> str:
-    """A small share in words: "0.12%", "below 0.01%"."""
-    return "below 0.01%" if share < 1e-4 else f"{share:.2%}"
-
-
 def evidence_words(finding: Finding) -> str:
     """The evidence in a line: "entropy 2.1, most possible 2.3"."""
     return ", ".join(f"{name.replace('_', ' ')} {_value(value)}" for name, value in finding.evidence.items())

@@ -73,7 +73,10 @@ class Company:
                 f"{found}, so that attributions would depend on which rows share a block of {self.batch_size}: with "
                 "Attributor(model, batch_size=1) rows are evaluated one at a time"
             )
-        self.words = f"{found}: rows are evaluated one at a time, as a batch of one each"
+        self.words = (
+            f"{found}: rows are evaluated one at a time, as a batch of one each; normalisation by the batch makes it so, and "
+            "dropout that is on, of which attributions are those of one draw"
+        )
         self.alone = True
 
     def look_at_filling(self, alone: np.ndarray, filled: np.ndarray) -> None:

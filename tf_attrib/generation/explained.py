@@ -9,6 +9,7 @@ import numpy as np
 
 from ..attribution import Attribution
 from ..common.atomic import write_whole
+from ..common.digits import short
 from ..common.errors import AttributionError, missing_extra, printed
 from ..result.channels import are_summed
 from ..result.words import summary
@@ -94,12 +95,13 @@ class GenerationAttribution:
 
     @printed
     def __repr__(self) -> str:
-        lines = [summary(self.attribution)]
+        entries = f"{len(self)} entr{'y' if len(self) == 1 else 'ies'} of a continuation"
+        lines = [summary(self.attribution, entries)]
         for i, row in enumerate(self.rows[:12]):
             values = self.attributions[i]
             order = np.argsort(-np.abs(np.nan_to_num(values)))[:3]
             best = ", ".join(f"{self.columns[one].strip() or repr(self.columns[one])} {values[one]:+.3g}" for one in order)
-            known = "" if np.isnan(self.probabilities[i]) else f" p = {self.probabilities[i]:.3g}"
+            known = "" if np.isnan(self.probabilities[i]) else f" p = {short(self.probabilities[i], 3)}"
             lines.append(f"  {row.strip() or repr(row)!s}{known}: {best}")
         return "\n".join(lines + ([f"  ... {len(self) - 12} more"] if len(self) > 12 else []))
 

@@ -30,7 +30,8 @@ class RISE(Method):
 
     Masks are drawn as in the paper's section 3.2: a coarse grid of cells, each seen with a given probability, is enlarged
     linearly to one cell more than the input has along each axis, and shifted by up to a cell at random. Channels and embedding
-    dimensions are masked together, and each has the whole number. `result.standard_error` is that of the mean over masks.
+    dimensions are masked together, and each has the whole number. `result.standard_error` is that of the mean over masks; NaN
+    where no mask left a feature to be seen, whose number is then 0.
 
     Attributes:
         n_masks: forward passes of each example.
@@ -146,6 +147,7 @@ class RandomMasks:
         count, (total, squares) = self._count, self._sums
         mean = total / count
         deviation = np.sqrt(np.maximum(squares / count - mean**2, 0) / (count - 1))
+        deviation[squares == 0] = np.nan  # no mask left it to be seen: its 0 is of no draw
         used = np.full(len(self._x), count)
         return Outcome(
             self._handed_out(mean / self._probability),

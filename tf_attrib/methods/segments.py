@@ -53,7 +53,7 @@ def superpixels(images: Any, n: int = 50, compactness: float = 10.0) -> np.ndarr
         MissingExtra: scikit-image is not installed.
     """
     array = as_array(images, "images")
-    if array.ndim != 4 or array.dtype.kind not in "iuf":
+    if array.ndim != 4 or array.dtype.kind not in "iuf" or not array.size:
         raise AttributionError(
             f"ta.superpixels(images) takes images (n, height, width, channels), got {array.dtype} {array.shape}"
         )

@@ -6,6 +6,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from ..common.checks import whole
 from ..common.errors import AttributionError
 from ..common.types import Features
 from ..engine.copies import Cloud
@@ -60,8 +61,7 @@ class SmoothGrad(OfInner):
                 "'integrated_gradients', against ta.blur(sigma) for one"
             )
         n, stddev = self.n_samples, self.stddev
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or n < 1:
-            raise AttributionError(f"n_samples must be a whole number of at least 1, got {n!r}")
+        whole("n_samples", n, 2 if self.form == "variance" else 1)
         number = isinstance(stddev, int | float | np.number) and not isinstance(stddev, bool)
         if not number or not 0 < stddev < np.inf:
             raise AttributionError(
@@ -125,6 +125,6 @@ class SmoothGradSquared(SmoothGrad):
 @dataclasses.dataclass(frozen=True)
 class VarGrad(SmoothGrad):
     """The variance of an inner method over x + noise (Adebayo et al. 2018, arXiv:1810.03307, section 3): without sign, in
-    squared units."""
+    squared units. Of one copy it would be 0 everywhere: `n_samples` is at least 2."""
 
     form = "variance"

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
+from ..common.digits import count
 from ..common.errors import AttributionError, nearest
 from ..common.nested import flatten, rebuild
 from ..common.types import present
@@ -98,7 +99,8 @@ def compare(
     for metric, one in columns.items():
         for name, value in one.measure(contest).items():
             found[name][metric] = value
-    return Comparison(found, tuple(columns), f"{len(case)} examples: {first.of}, at {first.at}, target {_targets(first)}")
+    subject = f"{count(len(case), 'example')}: {first.of}, at {first.at}, target {_targets(first)}"
+    return Comparison(found, tuple(columns), subject)
 
 
 def _random(case: Examples, first: Attribution, seed: int) -> Attribution:

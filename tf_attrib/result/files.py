@@ -74,6 +74,8 @@ def load(path: str | os.PathLike, kind: type[Kind]) -> Kind:
     Raises:
         AttributionError: not such a file, or truncated.
     """
+    if not os.path.exists(path):
+        raise AttributionError(f"there is no file at {str(path)!r}; result.save(path) writes one")
     try:
         with open_regular(path) as file:
             arrays = _arrays(file)

@@ -5,6 +5,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..common.checks import is_whole
+from ..common.errors import AttributionError
 from ..common.nested import flatten
 
 
@@ -18,12 +20,12 @@ class Feature(NamedTuple):
 
 def ranked(result: Any, k: int, names: Sequence | None) -> list[list[Feature]]:
     """See `Result.top`."""
-    if k < 1:
-        raise ValueError(f"k must be at least 1, got {k}")
+    if not is_whole(k, 1):
+        raise AttributionError(f"k must be at least 1, a whole number of features, got {k!r}")
     leaves = flatten(result.attributions)
     sizes = [int(np.prod(leaf.shape[1:])) for leaf in leaves.values()]
     if names is not None and len(names) != sum(sizes):
-        raise ValueError(f"{len(names)} names for {sum(sizes)} features; sum over an axis first, or name them all")
+        raise AttributionError(f"{len(names)} names for {sum(sizes)} features; sum over an axis first, or name them all")
     flat = np.concatenate([leaf.reshape(len(result), size) for leaf, size in zip(leaves.values(), sizes, strict=True)], 1)
     norms = np.maximum(result.magnitudes, np.finfo(float).tiny)
     offsets = np.cumsum([0, *sizes])

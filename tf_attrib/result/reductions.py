@@ -6,6 +6,8 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
+from ..common.checks import is_whole
+from ..common.errors import AttributionError
 from ..common.nested import flatten, map_leaves
 from ..common.types import present
 
@@ -22,18 +24,18 @@ def reduced(
         scaled: whether an error shrinks with the number of features, as that of a mean does.
         linear: whether parts, such as the positive ones, may be reduced by themselves.
     """
-    if axis is None:
-        raise ValueError("name the feature axes, such as axis=-1; axis 0 is the batch")
-    axes = (axis,) if isinstance(axis, int | np.integer) else tuple(axis)
+    axes = _axes(axis)
     shares = [1.0]
 
     def apply(leaf: np.ndarray) -> np.ndarray:
         bad = [a for a in axes if not -leaf.ndim < a < leaf.ndim or a == 0]
         if bad:
-            raise ValueError(
+            raise AttributionError(
                 f"axis {bad[0]} of attributions of shape {leaf.shape}: feature axes are "
                 f"1 to {leaf.ndim - 1} (or -1 to {1 - leaf.ndim}); axis 0 is the batch"
             )
+        if len({a % leaf.ndim for a in axes}) < len(axes):
+            raise AttributionError(f"axis {axes} names one axis of attributions of shape {leaf.shape} twice")
         shares.append(1 / np.prod([leaf.shape[a] for a in axes]))
         return reduce(leaf, axis=axes)
 
@@ -68,6 +70,14 @@ def reduced(
         inputs=None if any(_by_chance(leaf, gone, after) for leaf in inputs.values()) else result.inputs,
         **names,
     )
+
+
+def _axes(axis: Any) -> tuple[int, ...]:
+    """The axes that are asked for."""
+    axes = tuple(axis) if isinstance(axis, list | tuple | np.ndarray) else (axis,)
+    if not axes or not all(map(is_whole, axes)):
+        raise AttributionError(f"name the feature axes, such as axis=-1 or axis=(1, 2); axis 0 is the batch; got {axis!r}")
+    return tuple(map(int, axes))
 
 
 def _by_chance(ids: np.ndarray, gone: int, after: list[np.ndarray]) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ..common.class_names import numbered
+from ..common.digits import count, hundredths, short
 from ..common.nested import flatten
 from ..common.types import present
 from .completeness import MOST_CANCELLED, NOT_ESTIMATED
@@ -42,19 +43,41 @@ RANKED = 3
 LISTED = 8
 
 
-def summary(result: Result) -> str:
-    """What was attributed to what; score and gap; accuracy; baseline and saturation; notes. A line each."""
-    first = [_what(result), _left_out(result), _batch(result)]
+def summary(result: Result, counted: str = "") -> str:
+    """What was attributed to what; score and gap; accuracy; baseline and saturation; notes. A line each.
+
+    Args:
+        counted: what the entries of the result are, such as "3 entries of a continuation"; else examples, or positions of them.
+    """
+    first = [_what(result, counted or _counted(result)), _left_out(result), _batch(result)]
     lines = [*first, _score(result), *_top(result), *_accuracy(result), _baseline(result)]
     return "\n".join([line for line in lines if line] + [f"  note: {note}" for note in result.notes])
 
 
-def _what(result: Result) -> str:
+def entry_name(result: Result, entry: int) -> str:
+    """ "example 3", or with the position whose output is explained, "example 3, position 5"."""
+    if result.position is None:
+        return f"example {entry}"
+    return f"example {int(present(result.example)[entry])}, position {int(result.position[entry])}"
+
+
+def _entry(result: Result) -> str:
+    """What one entry of the result is."""
+    return "example" if result.position is None else "entry"
+
+
+def _counted(result: Result) -> str:
+    """ "3 examples", or "16 positions of 2 examples": an entry for each of several outputs of an example is no example."""
+    if result.position is None:
+        return count(len(result), "example")
+    return f"{count(len(result), 'position')} of {count(len(np.unique(present(result.example))), 'example')}"
+
+
+def _what(result: Result, counted: str) -> str:
     shapes = ", ".join(
         f"{'' if key is None else repr(key) + ' '}{tuple(leaf.shape[1:])}" for key, leaf in flatten(result.attributions).items()
     )
-    examples = f"{len(result)} example{'s' if len(result) != 1 else ''}"
-    return f"Attribution of {examples}: {result.explained}, at {result.at} {shapes}, by {result.method}"
+    return f"Attribution of {counted}: {result.explained}, at {result.at} {shapes}, by {result.method}"
 
 
 def _batch(result: Result) -> str:
@@ -91,8 +114,8 @@ def _score(result: Result) -> str:
             line += f"gap {_range(present(result.gap))} (the scores do not differ)"
         else:
             worst = int(np.nanargmax(np.abs(gaps)))
-            gap = f"{gaps[worst]:+.2%}" if abs(gaps[worst]) >= 1e-4 else "below 0.01%"
-            line += f"gap {gap} of the difference" + (f" at most (example {worst})" if len(result) > 1 else "")
+            gap = ("+" if gaps[worst] >= 1e-4 else "") + hundredths(gaps[worst])
+            line += f"gap {gap} of the difference" + (f" at most ({entry_name(result, worst)})" if len(result) > 1 else "")
     return line
 
 
@@ -101,7 +124,7 @@ def top_words(result: Result, example: int, count: int) -> str:
     if result.top_classes is None or result.top_scores is None or not np.isfinite(result.top_scores[example]).all():
         return ""
     best = zip(result.top_classes[example][:count], result.top_scores[example], strict=False)
-    return ", ".join(f"{class_words(result, number).removeprefix('class ')}: {score:.4g}" for number, score in best)
+    return ", ".join(f"{class_words(result, number).removeprefix('class ')}: {short(score)}" for number, score in best)
 
 
 def _top(result: Result) -> list[str]:
@@ -109,7 +132,7 @@ def _top(result: Result) -> list[str]:
     if result.top_classes is None or result.top_classes.shape[1] < 3:
         return []
     told = [(i, top_words(result, i, RANKED)) for i in range(min(len(result), RANKED))]
-    lines = [f"  top classes{f' of example {i}' if len(result) > 1 else ''}: {words}" for i, words in told if words]
+    lines = [f"  top classes{f' of {entry_name(result, i)}' if len(result) > 1 else ''}: {words}" for i, words in told if words]
     return lines if len(result) <= RANKED or not lines else [*lines[:-1], f"{lines[-1]}; ..."]
 
 
@@ -126,6 +149,8 @@ def status_words(result: Result, example: int, share: Callable[[float], str]) ->
         error = f": estimated error {share(float(result.error_estimate[example]))}"
     status = str(result.status[example])
     words = STATUS.get(status, f"status {status!r}{{error}}")
+    if status == "max_evaluations" and result.standard_error is not None and not np.any(result.evaluations):  # coalitions
+        words += ", or n_permutations where that was given"
     return words.replace("{error}", error).replace("{where}", where(result, example))
 
 
@@ -143,27 +168,29 @@ def _accuracy(result: Result) -> list[str]:
     if result.error_estimate is not None and present(result.converged).any():
         worst = result.error_estimate[result.converged].max()
         all_of = "all" if present(result.converged).all() else f"{int(present(result.converged).sum())} of {len(result)}"
-        lines.append(f"  estimated error {worst:.2%} at most ({all_of} converged)")
+        lines.append(f"  estimated error {hundredths(worst)} at most ({all_of} converged)")
         if result.evaluations is not None and not result.evaluations.any() and result.forward_evaluations is not None:
-            lines[-1] += f", {_range(result.forward_evaluations, 'd')} forward evaluations an example"
+            lines[-1] += f", {_range(result.forward_evaluations, 'd')} forward evaluations an {_entry(result)}"
         elif result.evaluations is not None and result.forward_evaluations is not None:
             lines[-1] += (
                 f", {_range(result.evaluations, 'd')} gradient and {_range(result.forward_evaluations, 'd')} forward "
-                "evaluations an example"
+                f"evaluations an {_entry(result)}"
             )
     if result.standard_error is not None:
         lines.append(_standard_error(result))
     if result.format_error is not None and np.isfinite(result.format_error).any():
         worst = np.nanmax(result.format_error)
         beyond = "" if result.error_estimate is None else " beyond that"
-        lines.append(f"  {result.format} leaves {worst:.2%} at most open{beyond}: so far is the same net in float32 from it")
+        open_yet = f"{hundredths(worst)} at most open{beyond}"
+        lines.append(f"  {result.format} leaves {open_yet}: so far is the same net in float32 from it")
     for status in dict.fromkeys(() if result.status is None else map(str, result.status)):
         which = np.flatnonzero(result.status == status)
         errors = np.zeros(len(which)) if result.error_estimate is None else np.nan_to_num(result.error_estimate[which])
-        words = status_words(result, which[errors.argmax()], lambda error: f"{error:.2%}")
+        words = status_words(result, which[errors.argmax()], hundredths)
         if words:
             more = ", ..." if len(which) > LISTED else ""
-            several = f"{len(which)} of {len(result)} ({status}; example{'s' if len(which) > 1 else ''} "
+            named = _entry(result) if len(which) == 1 else {"example": "examples", "entry": "entries"}[_entry(result)]
+            several = f"{len(which)} of {len(result)} ({status}; {named} "
             shown = f"{several}{', '.join(map(str, which[:LISTED]))}{more})"
             head, _, tail = words.partition(":" if ":" in words else ";")
             lines.append(f"  {head.upper()}: {shown}: {tail.strip()}")
@@ -176,11 +203,16 @@ def _standard_error(result: Result) -> str:
     pairs = [(error.ravel(), value.ravel()) for error, value in leaves]
     errors, values = (np.concatenate([pair[which] for pair in pairs]) for which in (0, 1))
     if not np.isfinite(errors).any():
-        return "  standard errors not known: neither are the attributions"
+        why = "too few draws" if np.isfinite(values).any() else "neither are the attributions"
+        return f"  standard errors not known: {why}"
     if not np.nanmax(errors) > 0:
         return "  standard errors 0: nothing was left to chance"
-    worst = int(np.nanargmax(errors))
-    return f"  standard error {errors[worst]:.2g} at most, of {values[worst]:.4g}; result.standard_error has that of each"
+    worst = int(np.nanargmax(np.where(np.isinf(errors), np.nan, errors)))
+    missing = int((~np.isfinite(errors) & np.isfinite(values)).sum())
+    unknown = f", and not known of {count(missing, 'number')}" if missing else ""
+    return (
+        f"  standard error {errors[worst]:.2g} at most, of {values[worst]:.4g}{unknown}; result.standard_error has that of each"
+    )
 
 
 def _baseline(result: Result) -> str:
@@ -204,5 +236,5 @@ def _range(values: np.ndarray, form: str = ".4g") -> str:
     known = values[~np.isnan(values)]
     if not known.size:
         return "NaN"
-    low, high = format(known.min(), form), format(known.max(), form)
+    low, high = (short(value) if form == ".4g" else format(value, form) for value in (known.min(), known.max()))
     return low if low == high else f"{low} to {high}"

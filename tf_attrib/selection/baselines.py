@@ -214,7 +214,7 @@ def dataset(samples: Any, n: int | None = None) -> Any:
             whole(f"the n of ta.dataset, of {len(samples)} samples,", n, 1, len(samples))
     if holds_frames(samples):
         return OfFrame(functools.partial(dataset, n=n), samples)
-    leaves = as_arrays(samples, "sample of ta.dataset")
+    leaves = as_arrays(samples, "ta.dataset sample")
     lengths = {len(leaf) if leaf.ndim else 0 for leaf in leaves.values()}
     if len(lengths) > 1 or 0 in lengths:
         shown = ", ".join(str(leaf.shape) for leaf in leaves.values())
@@ -246,7 +246,7 @@ def typical(samples: Any) -> Any:
     """
     if holds_frames(samples):
         return OfFrame(typical, samples)
-    leaves = as_arrays(samples, "sample of ta.typical")
+    leaves = as_arrays(samples, "ta.typical sample")
     if any(not leaf.ndim or not len(leaf) for leaf in leaves.values()):
         raise AttributionError("ta.typical(samples) takes arrays (m, ...) of at least one sample each")
 

@@ -11,6 +11,7 @@ import tensorflow as tf
 from ..attribution import Attribution
 from ..common.checks import is_whole
 from ..common.class_names import ClassNames, as_class_names, class_name
+from ..common.digits import hundredths, short
 from ..common.errors import AttributionError
 from ..common.types import present
 from ..result.similarity import cosine, rank_correlation
@@ -151,14 +152,14 @@ def _row(result: Attribution, i: int, labels, class_names: ClassNames | None) ->
 
     predicted, explained = named(result.predicted), named(result.target)
     baseline = "" if result.baseline_scores is None else f"{np.mean(result.baseline_scores[i]):.4g}"
-    error = "" if result.error_estimate is None else f"{result.error_estimate[i]:.2%}"
+    error = "" if result.error_estimate is None else hundredths(result.error_estimate[i])
     sample = str(i) if result.position is None else f"{present(result.example)[i]}, position {result.position[i]}"
     return (
         sample,
         named(labels),
         predicted,
         explained if explained != predicted else "",
-        f"{result.scores[i]:.4g}",
+        short(result.scores[i]),
         baseline,
         _gap(result, i),
         error,

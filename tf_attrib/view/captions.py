@@ -2,11 +2,13 @@
 
 import numpy as np
 
+from ..common.digits import count as count
+from ..common.digits import short
 from ..common.nested import flatten
 from ..common.types import present
 from ..result.channels import are_summed
 from ..result.result import Result
-from ..result.words import class_words
+from ..result.words import class_words, entry_name
 from ..result.words import status_words as in_words
 
 
@@ -18,7 +20,7 @@ def number(value: float | np.floating) -> str:
     if 1000 <= abs(value) < 1e7:
         return f"{round(value):,}"
     if round(abs(value), 3) == 1 and abs(value) != 1:
-        return f"{value:.6g}"  # a probability of 0.99996 is not to be read as certainty
+        return short(value, 6)
     return f"{value:.3g}"
 
 
@@ -38,11 +40,6 @@ def percent(share: float) -> str:
     if 0 < abs(value) < 0.01:
         return "<0.01%"
     return f"{value:,.0f}%" if abs(value) >= 10 or value == 0 else f"{value:.2g}%"
-
-
-def count(quantity: int, noun: str) -> str:
-    """ "1 pixel", "3 pixels", "1,200 words": `noun` is in the singular."""
-    return f"{quantity:,} {noun}" + ("" if quantity == 1 else "s")
 
 
 def mean_baseline(result: Result, example: int) -> float | None:
@@ -86,13 +83,6 @@ def gap_words(result: Result, example: int) -> str:
 def status_words(result: Result, example: int) -> str:
     """What is wrong with this example and the remedy; nothing where it converged or the method states no status."""
     return in_words(result, example, percent)
-
-
-def entry_name(result: Result, entry: int) -> str:
-    """ "example 3", or with the position whose output is explained, "example 3, position 5"."""
-    if result.position is None:
-        return f"example {entry}"
-    return f"example {int(present(result.example)[entry])}, position {int(result.position[entry])}"
 
 
 def title(result: Result, example: int, name: str | None = None) -> str:

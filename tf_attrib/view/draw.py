@@ -26,6 +26,8 @@ LABEL = 25  # letters beside a colour bar, which may be little more than an inch
 ERROR: Any = {"ecolor": "#333333", "elinewidth": 0.9, "capsize": 2}
 CAPTION_SIZE = 8.0  # points
 TITLE_SIZE = 10.0
+LEFT = 0.008  # what is free beside titles and captions, of the width
+NARROWER, SMALLEST = 0.02, 0.8  # by which parts of its size, and down to which, a text is made smaller where it is too wide
 BOLD = 1.15  # how much wider bold letters are
 OUTLINE = "#1740d4"  # neither of the pair
 BORDER = "#ffffffb0"  # between regions
@@ -36,6 +38,19 @@ class Drawing(Figure):
 
     def _repr_png_(self) -> bytes:
         return png(self)
+
+    def draw(self, renderer: Any) -> None:
+        """Draws it, titles and captions within its width: at some resolutions letters are rounded to wider ones."""
+        texts = [text for part in (*_subfigures(self), self) for text in (part._suptitle, part._supxlabel) if text]
+        sizes = [text.get_fontsize() for text in texts]
+        for text, size in zip(texts, sizes, strict=True):
+            most = size
+            while text.get_window_extent(renderer).x1 > (1 - LEFT) * self.bbox.width and most > SMALLEST * size:
+                most -= size * NARROWER
+                text.set_fontsize(most)
+        super().draw(renderer)
+        for text, size in zip(texts, sizes, strict=True):
+            text.set_fontsize(size)
 
     @property
     def caption(self) -> str:
@@ -101,7 +116,7 @@ def set_title(part: FigureBase, text: str) -> None:
     """A title at the left of a figure or subfigure, wrapped, as plain text ("$" included)."""
     part.suptitle(
         wrap(text, _width(part), TITLE_SIZE * BOLD),
-        x=0.008,
+        x=LEFT,
         ha="left",
         fontsize=TITLE_SIZE,
         fontweight="bold",
@@ -113,7 +128,7 @@ def set_caption(part: FigureBase, sentences: Sequence[str]) -> None:
     """The caption, wrapped, beneath a figure or subfigure."""
     part.supxlabel(
         wrap(" ".join(sentences), _width(part)),
-        x=0.008,
+        x=LEFT,
         ha="left",
         fontsize=CAPTION_SIZE,
         color="#333333",

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import ndimage
 
+from ..common.checks import is_whole
 from ..common.errors import AttributionError
 
 
@@ -48,11 +49,12 @@ def clean_up(mask: np.ndarray, size: int) -> np.ndarray:
     """A boolean mask (h, w) after closing (fills holes) and opening (removes specks) with a size × size square.
 
     Raises:
-        AttributionError: for a mask that is not two-dimensional, or a size below 2.
+        AttributionError: for a mask that is not two-dimensional, or a square of one pixel, or wider than the mask.
     """
-    if mask.ndim != 2 or not isinstance(size, int | np.integer) or size < 2:
+    if mask.ndim != 2 or not is_whole(size, 2, min(mask.shape)):
         raise AttributionError(
-            f"clean-up works on two-dimensional maps with a square of 2 or more pixels; got shape {mask.shape} and {size!r}"
+            "clean-up works on two-dimensional maps with a square of 2 or more pixels a side that fits in; got shape "
+            f"{mask.shape} and {size!r}"
         )
     square = np.ones((size, size), bool)
     # padded, since SciPy's erosion would otherwise eat what touches the border

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from ..common.checks import is_whole
 from ..common.checks import number as checked
 from ..common.errors import AttributionError
 from ..common.types import Tokens
@@ -275,11 +276,13 @@ def _examples(result: Result, example, limit: int) -> tuple[list[int], list[str]
         shown = list(range(min(limit, total)))
         more = f"{captions.count(total - len(shown), 'example')} more of {total} not drawn: example=, or limit={total}."
         return shown, ([more] if len(shown) < total else [])
-    chosen = [int(index) for index in np.atleast_1d(example)]
-    for index in chosen:
+    chosen = list(np.atleast_1d(example))
+    if not chosen or not all(map(is_whole, chosen)):
+        raise AttributionError(f"example is the number of one that is drawn, or a list of those; got {example!r}")
+    for index in map(int, chosen):
         if not -total <= index < total:
             raise AttributionError(f"example {index} does not exist: the result has {total}, 0 to {total - 1}")
-    return [index % total for index in chosen], []
+    return [int(index) % total for index in chosen], []
 
 
 def _kind(block: Block, kind: str, options: ShowOptions) -> str:

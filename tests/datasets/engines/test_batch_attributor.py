@@ -187,6 +187,18 @@ def test_a_bad_row_loses_itself_and_nothing_else(path):
     assert found["id"].tolist() == IDS.tolist()
 
 
+@pytest.mark.parametrize("bad", ["x", b"x", 1j])
+@pytest.mark.parametrize("of", [list, lambda values: pandas.Series(values, dtype=object)])
+def test_a_text_among_numbers_loses_itself_alone(bad, of, path):
+    """In a list NumPy makes a text of every number beside one."""
+    names = ["a", "b", "c", "d"]
+    columns = {name: of([*X[:3, i]]) for i, name in enumerate(names)} | {"b": of([X[0, 1], bad, X[2, 1]])}
+    found = ta.BatchAttributor(path, names, **FAST)(columns)
+    assert [bool(status) for status in found["reason"]] == [False, True, False]
+    assert found["status"][1] == "bad_input"
+    assert np.isfinite(found["attributions"][[0, 2]]).all()
+
+
 @pytest.mark.parametrize("first", [[np.nan] * 4, [1.0, 2.0, 3.0], None])
 def test_a_bad_row_that_comes_first_and_alone_has_the_columns_of_others(first, path, reads):
     attribute = ta.BatchAttributor(path, **FAST)

@@ -318,3 +318,12 @@ def test_the_report_is_readable_and_whole(made, tmp_path):
     assert "channels_averaged" in repr(report)
     assert "averaged_over" in report.to_json()
     assert "<b>channels averaged</b>" in report.save_html(tmp_path / "report.html").read_text()
+
+
+def test_what_is_found_is_not_said_to_be_untested():
+    """With few examples a factor of 3 is known from three channels, and is no number to be fitted."""
+    rng = np.random.default_rng(0)
+    whole = rng.normal(size=(3, 4, 4, 3))
+    found = ta.check_attributions(whole.mean(-1), whole.sum((1, 2, 3)), np.zeros(3), inputs=rng.normal(size=(3, 4, 4, 3)))
+    assert found.findings[0].name == "channels_averaged"
+    assert "channels_averaged" not in found["not_tested"].evidence["reasons"]

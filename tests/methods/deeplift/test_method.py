@@ -227,6 +227,9 @@ def test_where_no_rectifier_is_met_a_note_says_that_these_are_gradients(method):
     result = plain.attribute(FEATURES, method=method)
     np.testing.assert_allclose(result.attributions, plain.attribute(FEATURES, method="gradient").attributions, rtol=1e-6)
     assert any("these are gradients" in note for note in result.notes)
+    assert any("1 rectifier written as tf.maximum(x, 0)" in note for note in result.notes)
+    some = ta.Attributor(lambda x: tf.reduce_sum(tf.maximum(0.0, 1 - tf.nn.relu(x @ w)), 1)).attribute(FEATURES, method=method)
+    assert [note.partition(":")[0] for note in some.notes] == ["1 rectifier written as tf.maximum(x, 0)"]
     met = ta.Attributor(lambda x: tf.reduce_sum(tf.maximum(tf.nn.relu(x @ w), 1.0), 1)).attribute(FEATURES, method=method)
     assert not met.notes
 

@@ -115,7 +115,10 @@ def size_of(elements: Sequence[Any]) -> int:
 def _objects(values: Any) -> np.ndarray:
     """(n,) or (n, ...) from a list; of objects where its entries differ."""
     values = list(values)
-    if values and all(isinstance(one, bool | int | float | str | np.generic) for one in values):
+    single = all(isinstance(one, bool | int | float | str | np.generic) for one in values)
+    # beside a text or a complex number all others would become one
+    kinds = {(isinstance(one, str | bytes), isinstance(one, complex | np.complexfloating)) for one in values}
+    if single and len(kinds) == 1:
         return np.asarray(values)
     found = np.empty(len(values), object)
     for place, value in enumerate(values):  # all at once they would become one array
@@ -126,7 +129,7 @@ def _objects(values: Any) -> np.ndarray:
 def _kind(value: Any) -> tuple | None:
     """The shape of one entry, and whether it is text; None where nothing is in it, or not everywhere."""
     array = _dense(value)
-    return None if array.dtype == object else (array.shape, array.dtype.kind in "SU")
+    return None if array.dtype == object else (array.shape, array.dtype.kind in "SU", array.dtype.kind == "c")
 
 
 def _dense(value: Any) -> np.ndarray:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...attribution import Attribution
 from ...common.checks import is_whole
+from ...common.digits import count as counted
 from ...common.errors import AttributionError, missing_extra, printed
 from ...result.joined import FILLS
 from ..summarise import summarise
@@ -77,7 +78,7 @@ class AttributionSet:
     def __repr__(self) -> str:
         statuses = [one["status"] for one in self.failures()]
         failed = "".join(f"; {statuses.count(kind):,} {kind}" for kind in dict.fromkeys(statuses))
-        where = f"{len(self):,} rows in {len(self.paths)} shards of {str(self.folder)!r}"
+        where = f"{counted(len(self), 'row')} in {counted(len(self.paths), 'shard')} of {str(self.folder)!r}"
         return f"AttributionSet of {where}: {self.manifest['method'].rpartition(' [')[0]}{failed}"
 
     def __iter__(self) -> Iterator[Attribution]:

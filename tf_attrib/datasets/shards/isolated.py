@@ -117,6 +117,7 @@ class Isolated:
             self._check_model(rows, failed)
             return self.nothing(rows, failed), np.arange(len(rows)), failed
         result, which = joined([one for _, one in done]), np.concatenate([part for part, _ in done])
+        result = dataclasses.replace(result, notes=(*rows.notes, *result.notes))
         self._like, self._good = result, self._good or self._row(rows, int(done[0][0][0]))
         if result.position is not None:
             return result, self._places(readable, done), failed

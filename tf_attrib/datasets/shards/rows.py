@@ -22,12 +22,14 @@ class Rows:
         inputs: of those that could be read, in order: an array, a DataFrame, or a list or dict of such, as the model takes.
         labels: (n, ...), or None where there are none.
         lost: why a row could not be read, by its place among the ids.
+        notes: what is to be said of how they were read.
     """
 
     ids: np.ndarray
     inputs: Any
     labels: np.ndarray | None = None
     lost: dict[int, str] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.ids)

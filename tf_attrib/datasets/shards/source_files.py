@@ -13,7 +13,7 @@ import tensorflow as tf
 from ...attributor import Attributor
 from ...common import fingerprint
 from ...common.errors import AttributionError, nearest, plain
-from ...common.images import read_image
+from ...common.images import DROPPED, read_image
 from ...selection.frames import Given
 from .arrow_columns import as_array, unfit
 from .paths import arrow, found, kind_of, names_of, parquet_rows
@@ -258,7 +258,7 @@ class ImageFiles:
     passed: Sequence[int] = ()
 
     def __init__(
-        self, folder: Path | None, paths: Sequence[Path], ids: Any, labels: Any, read: Callable[[str], np.ndarray]
+        self, folder: Path | None, paths: Sequence[Path], ids: Any, labels: Any, read: Callable[..., np.ndarray]
     ) -> None:
         if ids is not None or labels is not None:
             raise AttributionError("images have their paths as ids and their folders as labels: leave ids and labels out")
@@ -279,10 +279,10 @@ class ImageFiles:
     def _batches(self, start: int, stop: int, batch: int) -> Iterator[Rows]:
         for first in range(start, stop, batch):
             which = slice(first, min(first + batch, stop))
-            images, lost = [], {}
+            images, lost, dropped = [], {}, set()
             for place, path in enumerate(self._paths[which]):
                 try:
-                    images.append(self._read(str(path)))
+                    images.append(self._read(str(path), dropped=dropped))
                 except AttributionError as error:
                     lost[place] = str(error)
                 if images and images[-1].shape != images[0].shape:
@@ -291,7 +291,12 @@ class ImageFiles:
                         "not say which it takes: bring them to one"
                     )
             inputs = np.stack(images) if images else np.zeros((0, 1, 1, 1), np.float32)
-            yield Rows(self._ids[which], inputs, None if self._labels is None else self._labels[which], lost)
+            yield Rows(self._ids[which], inputs, None if self._labels is None else self._labels[which], lost, _notes(dropped))
+
+
+def _notes(dropped: set[str]) -> tuple[str, ...]:
+    """What of some images was left out; without their names, so that a note is one for all batches."""
+    return tuple(f"of some images: {words}" for key, words in DROPPED.items() if key in dropped)
 
 
 def _classes(folder: Path, paths: Sequence[Path]) -> np.ndarray | None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ...common.digits import hundredths
 from ...common.nested import flatten
 from ...common.types import present
 from ...engine.integral.quadrature import DEFAULT_STEPS, Rule
@@ -11,7 +12,7 @@ from ...result.words import BESIDE_BASELINE
 from .. import remedies
 from ..case import Examination
 from ..catalogue import finding
-from ..report import Finding, hundredths
+from ..report import Finding
 from .operations import has_float16
 
 # Steps are doubled up to so many.

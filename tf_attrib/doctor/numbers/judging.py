@@ -4,8 +4,9 @@ import dataclasses
 
 import numpy as np
 
+from ...common.digits import hundredths
 from ...methods import IntegratedGradients
-from ..report import Finding, hundredths
+from ..report import Finding
 from .given import Fit, GivenNumbers, sums_of
 from .hypotheses import ERRORS, complete
 
@@ -41,12 +42,14 @@ def verdict(given: GivenNumbers, tolerance: float) -> list[Finding]:
     tried = {name: error(given) for name, error in ERRORS.items()}
     fits = [fit for fit in tried.values() if isinstance(fit, Fit)]
     enough = [fit for fit in fits if not fit.fitted or fit.elementwise or _spare(given, fit) >= SPARE]
-    evidence, untested = _evidence(given, right, fits), _untested(given, tried, [fit for fit in fits if fit not in enough])
+    few = [name for name, fit in tried.items() if isinstance(fit, Fit) and fit not in enough]
+    evidence, untested = _evidence(given, right, fits), _untested(given, tried, few)
     eligible = [fit for fit in enough if fit.residual <= tolerance and _explains(fit, right)]
     if eligible:
         return [_chosen(eligible, evidence, "warning" if right.residual <= tolerance else "error"), *untested]
     if right.residual > tolerance:
-        return [_unexplained(given, right, evidence), *untested]
+        found = _unexplained(given, right, evidence)
+        return [found, *_untested(given, {name: one for name, one in tried.items() if name != found.name}, few)]
     if right.elementwise:
         # parts are known to 1% only; their sums, to rounding: these may still show an error
         of_sums = verdict(dataclasses.replace(given, reference=None, exact=None), tolerance)[0]
@@ -199,12 +202,13 @@ def _one_example(given: GivenNumbers, ratios: np.ndarray) -> str:
     )
 
 
-def _untested(given: GivenNumbers, tried: dict, few: list[Fit]) -> list[Finding]:
+def _untested(given: GivenNumbers, tried: dict, few: list[str]) -> list[Finding]:
     """Errors that could not be tested, each with the reason."""
     reasons = {name: why for name, why in tried.items() if isinstance(why, str)}
     reasons |= {
-        fit.name: f"a number has to be fitted, and {int(given.informative().sum())} examples are too few for that"
-        for fit in few
+        name: f"a number has to be fitted, and {int(given.informative().sum())} examples are too few for that"
+        for name in few
+        if name in tried
     }
     if not reasons:
         return []

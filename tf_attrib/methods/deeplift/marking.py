@@ -12,15 +12,19 @@ from ...graph.graphdef import nodes
 from ...graph.graphdef.bodies import Dependence, FlatBody
 from ...graph.graphdef.flatten import FRAMES, Flat
 from .rules import table
-from .rules.exponents import own_exponent
+from .rules.exponents import constant, own_exponent
 from .rules.guided import RECTIFIERS
+
+# Why a rectifier is passed by its own gradient where a rule stands in at rectifiers.
+WRITTEN_OUT = "a rectifier that is written as a maximum with 0"
 
 
 @dataclasses.dataclass(frozen=True)
 class Marked:
     """An operation on the path, by its name in the flat graph (in a loop: behind the names of the loop and its body).
 
-    `rule` says what holds for it in words, with its source; None where it has none, and `reason` says why, if that is known.
+    `rule` says what holds for it in words, with its source; None where it has none, and `reason` says why it has
+    none, or none of those at hand, if that is known.
     """
 
     name: str
@@ -96,13 +100,14 @@ def _alone_before(node: Any, varying: set[str], body: FlatBody) -> Any | None:
 
 def at_rectifiers(flat: Flat, selected: Iterable[str], name: str) -> list[Marked]:
     """Marks the rectifiers of a flat graph with the rule of this name (`table.AT_RECTIFIERS`), those in loops and branches too;
-    returns all on the path."""
+    returns all on the path, with a `reason` where one is a rectifier to a reader and none to the rule."""
     depends = Dependence({function.signature.name: function for function in flat.graph.library.function})
     found = depends.dependent(FlatBody({node.name: node for node in flat.graph.node}), set(selected))
     marked = []
     for where, inside in [("", flat.graph.node)] + [
         (function.signature.name + "/", function.node_def) for function in flat.graph.library.function
     ]:
+        body = FlatBody({node.name: node for node in inside})
         for node in inside:
             if "_gradient_op_type" in node.attr:
                 del node.attr["_gradient_op_type"]
@@ -110,7 +115,11 @@ def at_rectifiers(flat: Flat, selected: Iterable[str], name: str) -> list[Marked
             if rule is not None:
                 node.attr["_gradient_op_type"].s = present(rule.gradient).encode()
             if where or any(reference in found for reference in nodes.data_inputs(node)):
-                marked.append(
-                    Marked(where + node.name, node.op, rule.words if rule else "its own gradient", rule.source if rule else "")
-                )
+                words, source = (rule.words, rule.source) if rule else ("its own gradient", "")
+                marked.append(Marked(where + node.name, node.op, words, source, WRITTEN_OUT if _cuts(node, body) else ""))
     return marked
+
+
+def _cuts(node: Any, body: FlatBody) -> bool:
+    """Whether an operation is max(x, 0)."""
+    return node.op == "Maximum" and any(constant(one, body) == 0 for one in nodes.data_inputs(node))

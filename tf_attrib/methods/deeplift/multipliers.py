@@ -16,7 +16,7 @@ from ...graph.traced.heads_and_lookups import ancestors, needs_graph
 from ...graph.traced.trace import TRACING, Traced
 from ...graph.traced.widening import wide, widened
 from ...selection.score_function import ScoreFunction
-from .marking import Marked, at_rectifiers
+from .marking import WRITTEN_OUT, Marked, at_rectifiers
 from .pairing import Pairing
 from .rules.common import REFERENCE, SCOPE
 from .rules.guided import RECTIFIERS
@@ -29,6 +29,8 @@ _AUTHORED: weakref.WeakKeyDictionary[ScoreFunction, int] = weakref.WeakKeyDictio
 _ADDED: weakref.WeakKeyDictionary[ScoreFunction, tuple[str, ...]] = weakref.WeakKeyDictionary()
 # Score functions without a rectifier at which a rule of `AT_RECTIFIERS` would hold, as they were compiled last.
 _WITHOUT: weakref.WeakSet[ScoreFunction] = weakref.WeakSet()
+# How many rectifiers such a rule does not know as ones.
+_MISSED: weakref.WeakKeyDictionary[ScoreFunction, int] = weakref.WeakKeyDictionary()
 # What a user can do about an operation without a rule.
 ELSEWHERE = (
     "ta.coverage(attributor) lists them all; choose a tensor behind it with at=ta.layer(name) or ta.tensor(name), or "
@@ -119,6 +121,7 @@ def multipliers(
 
     if rule in AT_RECTIFIERS and not any(one.operation in RECTIFIERS for one in found.marked):
         _WITHOUT.add(function)
+    _MISSED[function] = sum(one.reason == WRITTEN_OUT for one in found.marked)
 
     def backward(scale: tf.Tensor | None) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         graph = tf.compat.v1.get_default_graph()
@@ -237,11 +240,19 @@ def added_rules(function: ScoreFunction) -> tuple[str, ...]:
 
 
 def at_rectifiers_only(function: ScoreFunction) -> tuple[str, ...]:
-    """Notes where rules stand in at rectifiers: where there are none, and of gradients that are not used."""
+    """Notes where rules stand in at rectifiers: where there are none, or some that are not known as ones, and of gradients that
+    are not used."""
     plain = (
         "no rectifier that is one operation of TensorFlow's (ReLU, ReLU6, leaky ReLU, ELU, SELU) is met: these are gradients"
     )
-    return ((plain,) if function in _WITHOUT else ()) + replaced_gradients(function)
+    missed = _MISSED.get(function, 0)
+    which = f"{missed} rectifiers" if missed > 1 else "1 rectifier"
+    beside = (
+        f"{which} written as tf.maximum(x, 0): passed by the gradient, and not by the rule; tf.nn.relu(x) is the same, "
+        "and known"
+    )
+    notes = (plain,) if function in _WITHOUT else ()
+    return notes + ((beside,) if missed else ()) + replaced_gradients(function)
 
 
 def replaced_gradients(function: ScoreFunction) -> tuple[str, ...]:
