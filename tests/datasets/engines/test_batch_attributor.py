@@ -289,10 +289,11 @@ def test_single_elements_are_rows(path):
     assert type(found[0]["status"]) is str
     assert [i for i, one in enumerate(found) if one["status"] == "bad_input"] == [2, 5]
     assert "other" not in found[6]
-    np.testing.assert_allclose(found[19]["attributions"], columns["attributions"][19], rtol=1e-5)
+    np.testing.assert_allclose(found[19]["attributions"], columns["attributions"][19], rtol=1e-5, atol=1e-6)
     for features in (None, ["x"]):
         plain = ta.BatchAttributor(path, features, **FAST).of_elements(list(X))
-        np.testing.assert_array_equal(plain[4]["attributions"], columns["attributions"][4])
+        # threads that are busy elsewhere sum in another order
+        np.testing.assert_allclose(plain[4]["attributions"], columns["attributions"][4], rtol=1e-5, atol=1e-6)
 
 
 def test_spark_is_told_the_types_of_what_comes(path):
