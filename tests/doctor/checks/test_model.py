@@ -65,6 +65,24 @@ def test_examples_that_look_at_each_other():
     assert "stochastic_output" not in report
 
 
+def largest_of_the_batch(x):
+    return tf.nn.softmax(3 * x / tf.reduce_max(tf.abs(x)))
+
+
+@pytest.mark.parametrize("examples", [PLAIN[:1], np.concatenate([0.5 * PLAIN, PLAIN])])
+def test_scores_that_follow_the_largest_value_of_the_batch(examples):
+    """The largest stands in both batches that are made of the examples alone."""
+    report = ta.diagnose(ta.Attributor(largest_of_the_batch), examples)
+    assert report["depends_on_company"].severity == "error"
+    assert "repeatable" not in report
+
+
+def test_a_draw_that_seldom_changes_anything():
+    """Two calls on one example are the same in half of the cases."""
+    report = ta.diagnose(ta.Attributor(lambda x: tf.nn.softmax(tf.nn.dropout(x, 0.1))), PLAIN[:1])
+    assert {"stochastic_output", "dropout_in_training_mode"} & {one.name for one in report.findings}
+
+
 def two_inputs(join):
     a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b")
     dense = layers.Dense(3, activation="softmax", use_bias=False)
