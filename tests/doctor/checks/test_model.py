@@ -79,7 +79,7 @@ def test_scores_that_follow_the_largest_value_of_the_batch(examples):
 
 def test_a_draw_that_seldom_changes_anything():
     """Two calls on one example are mostly the same; the seed makes them so here."""
-    tf.random.set_seed(1)
+    tf.random.set_seed(5)
     report = ta.diagnose(ta.Attributor(lambda x: tf.nn.softmax(tf.nn.dropout(x, 0.03))), PLAIN[:1])
     assert {"stochastic_output", "dropout_in_training_mode"} & {one.name for one in report.findings}
 
