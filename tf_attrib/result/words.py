@@ -7,7 +7,7 @@ import numpy as np
 from ..common.class_names import numbered
 from ..common.nested import flatten
 from ..common.types import present
-from .completeness import MOST_CANCELLED, NOT_ESTIMATED
+from .completeness import MOST_CANCELLED, NOT_ESTIMATED, NOT_REPEATABLE
 from .result import Result
 
 # Below this share of the score the gradient at the input says next to nothing.
@@ -26,6 +26,8 @@ STATUS = {
     "gradients without rule= and n_steps= find out how many",
     "too_few_samples": "too few samples: the sum misses the difference of scores by more than 5%; raise n_samples",
     NOT_ESTIMATED: "accuracy not estimated: the path follows the gradients, so that the gap is all that is known of it",
+    NOT_REPEATABLE: "not repeatable: the model gives coalitions other scores when they are evaluated again, and how far other "
+    "draws would be from these is not known",
     "not_finite": "not finite: a NaN or an infinity came up in this example, so its numbers mean nothing",
 }
 # What is said of a path that could not be followed, by where: so close to the baseline, or elsewhere.
