@@ -125,6 +125,22 @@ def test_an_input_whose_gradient_is_cut(function):
     assert found.evidence["operations"]
 
 
+@tf.custom_gradient
+def reversed_gradient(x):
+    return tf.identity(x), lambda upstream: -upstream
+
+
+def test_more_gradients_are_no_remedy_where_they_are_not_the_scores_own():
+    attributor = ta.Attributor(lambda x: tf.reduce_sum(tf.tanh(reversed_gradient(x)), 1))
+    result = attributor.attribute(PLAIN, method=ta.IntegratedGradients(max_evaluations=33))
+    assert set(result.status) == {"max_evaluations"}
+    np.testing.assert_allclose(result.relative_gap, -2, rtol=1e-3)
+    assert "the gradients are not those of the score" in repr(result)
+    found = ta.diagnose(attributor, PLAIN, method=ta.IntegratedGradients(max_evaluations=33))["accuracy"]
+    assert "More may not help" in found.meaning
+    assert "occlusion" in found.remedy
+
+
 def test_no_gradient_at_all():
     report = ta.diagnose(ta.Attributor(lambda x: tf.cast(tf.argmax(x, 1), tf.float32)), PLAIN)
     assert report["cannot_attribute"].severity == "error"
