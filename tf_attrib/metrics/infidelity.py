@@ -199,6 +199,7 @@ def infidelities(
         found[:, example] = ((scale * dots - drops[:, None]) ** 2).mean(0) if moved else np.nan
     share = unknown.mean()
     notes = (f"{share:.1%} of the features equal their baseline: they have no slope and were not perturbed",) if share else ()
+    notes += case.notes
     scaled = ", each attribution scaled to serve best" if normalise else ""
     settings = f"{samples} perturbations an example, {perturbation.words(case)}{scaled}"
     return [
