@@ -203,3 +203,33 @@ def test_a_model_of_rows_alone_is_not_suspected(images):
     for scale in (1.0, 1e-6, 1e6):
         attributor = ta.Attributor(lambda x, scale=scale: scale * tf.reduce_sum(tf.tanh(x * W), 1))
         assert not attributor.attribute(X, method="gradient").batch_dependence
+
+
+def noise_in_python(x):
+    assert float(tf.reduce_sum(x)) < 1e9  # cannot be traced
+    return tf.reduce_sum(tf.tanh((x + np.random.default_rng().normal(size=x.shape).astype("float32")) * W), 1)
+
+
+@pytest.mark.parametrize(
+    ("model", "count", "options"),
+    [
+        (lambda x: tf.reduce_sum(x * W * tf.random.uniform(tf.shape(x)), 1), 1, {}),
+        (lambda x: tf.reduce_sum(x * W * tf.random.uniform(tf.shape(x)), 1), 2, {"batch_size": 1}),
+        (noise_in_python, 2, {}),
+    ],
+    ids=["one example", "blocks of one row", "called eagerly"],
+)
+def test_draws_are_seen_where_no_rows_share_a_block(model, count, options):
+    result = ta.Attributor(model, **options).attribute(X[:count], method="gradient")
+    assert "same score twice" in result.batch_dependence
+
+
+@pytest.mark.parametrize("method", ["shapley_sampling", "kernel_shap"])
+def test_all_coalitions_of_a_model_that_draws_are_not_called_exact(method):
+    """Two calls are as far from each other as the noise is large, and all coalitions were met in both."""
+    result = ta.Attributor(behind(Noise())).attribute(X, target=0, method=method, seed=0)
+    assert set(result.status) == {"not_repeatable"}
+    assert result.error_estimate is None
+    assert result.standard_error is None
+    assert "NOT REPEATABLE" in repr(result)
+    assert "left to chance" not in repr(result)

@@ -297,3 +297,12 @@ def test_curves_plot_with_their_band(linear):
     assert len(axes.collections) == 3
     assert "replaced by zeros" in figure.caption
     assert "95%" in figure.caption
+
+
+@pytest.mark.parametrize("metric", [ta.metrics.deletion, ta.metrics.aopc, ta.metrics.infidelity])
+def test_scores_that_are_not_the_same_twice_are_noted(metric):
+    noisy = ta.Attributor(lambda x: tf.reduce_sum(x * tf.random.uniform(tf.shape(x)), 1))
+    x = np.float32([[1, 2, 3], [3, 2, 2]])
+    assert any("same score twice" in note for note in metric(noisy, x, method="gradient").notes)
+    steady = ta.Attributor(lambda x: tf.reduce_sum(tf.tanh(x), 1))
+    assert not metric(steady, x, method="gradient").notes

@@ -196,3 +196,20 @@ def test_what_does_not_fit_such_a_model_fails_in_its_first_batch(name):
     model = subclassed(of, run_eagerly=True)
     assert_refused(lambda: model.fit(X, Y, batch_size=8, verbose=0, callbacks=[callback, note]), "out of range")
     assert len(batches) <= 1
+
+
+class Validated(keras.callbacks.Callback):
+    """What the model gives while it is validated."""
+
+    def on_test_batch_end(self, batch, logs=None):
+        self.scores = self.model(X[:4]).numpy()[range(4), Y[:4]]
+
+
+def test_in_front_of_averaged_weights_that_are_put_back_it_sees_those_that_were_validated():
+    model = keras.Sequential([keras.Input((6, 6, 1)), keras.layers.Flatten(), keras.layers.Dense(3, activation="softmax")])
+    optimizer = keras.optimizers.SGD(1.0, use_ema=True, ema_momentum=0.9)
+    model.compile(optimizer, "sparse_categorical_crossentropy", run_eagerly=True)
+    callback, validated = ta.AttributionCallback((X[:4], Y[:4]), None, method="gradient"), Validated()
+    callbacks = [callback, keras.callbacks.SwapEMAWeights(), validated]
+    model.fit(X, Y, batch_size=48, validation_data=(X, Y), verbose=0, callbacks=callbacks)
+    np.testing.assert_allclose(callback.results.scores, validated.scores, rtol=1e-5)

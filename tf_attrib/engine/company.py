@@ -22,6 +22,8 @@ class Company:
     Attributes:
         batch_size: how many rows share a block, where the model or its user says so.
         seen: whether an example was looked at in company; `seen_ahead`: whether it was in front of the selected tensors.
+        seen_twice: whether one that shares no block was evaluated again.
+        draws: whether the same rows get other scores when they are evaluated again.
         alone: whether rows are evaluated one at a time, since the score depends on those beside it.
         filled: whether the score depends on how far an example is filled up to the length of others.
         words: what a reader should know: that it is so, or that the model draws at random; "" where all is well.
@@ -30,6 +32,8 @@ class Company:
     batch_size: int | None = None
     seen: bool = False
     seen_ahead: bool = False
+    seen_twice: bool = False
+    draws: bool = False
     alone: bool = False
     filled: bool = False
     words: str = ""
@@ -62,10 +66,7 @@ class Company:
             return
         apart = max(apart, stirred)
         if _apart(first, copies()) > SAME * size:
-            self.words = (
-                f"the model does not give the same score twice (it differed by {apart:.2g} for one example): it draws at "
-                "random or changes a state, and attributions are those of such draws"
-            )
+            self._say_that_it_draws(apart)
             return
         found = f"an example's score depends on the others in its batch, or its place (by {apart:.2g} for one example)"
         if self.batch_size not in (None, 1):
@@ -78,6 +79,19 @@ class Company:
             "dropout that is on, of which attributions are those of one draw"
         )
         self.alone = True
+
+    def look_twice(self, values: np.ndarray, again: np.ndarray) -> None:
+        """Compares the values of a row with those that the very same call gave later."""
+        apart = _apart(values, again)
+        if apart > SAME * _largest(values):
+            self._say_that_it_draws(apart)
+
+    def _say_that_it_draws(self, apart: float) -> None:
+        self.draws = True
+        self.words = (
+            f"the model does not give the same score twice (it differed by {apart:.2g} for one example): it draws at random or "
+            "changes a state, and attributions are those of such draws"
+        )
 
     def look_at_filling(self, alone: np.ndarray, filled: np.ndarray) -> None:
         """Compares the output for one row alone, and where it is filled up to the length of a longer one beside it."""

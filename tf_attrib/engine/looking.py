@@ -16,6 +16,8 @@ from .fetching import Fetching
 # So many copies of an example are put into a block of their own, to be looked at in several places; in more of them where a
 # model draws at random, and one of two may have drawn the same for a few places.
 COPIES, MANY_COPIES = 3, 32
+# What operations are called that give something else each time.
+DRAWS = ("Random", "Multinomial", "Assign")
 
 
 class Looking(Fetching):
@@ -26,13 +28,36 @@ class Looking(Fetching):
     ) -> np.ndarray:
         """As `_values`, where it is looked at whether rows may share a block."""
         values = self._values(at, example, inputs, targets)
-        if self.company.seen or len(example) < 2 or self.block < 2:
+        if self.company.seen:
+            return values
+        if len(example) < 2 or self.block < 2:
+            self._look_twice(at, example, inputs, targets, values)
             return values
         row = int(example.max())  # the last example
         two = np.array([row, 0 if row else 1])
         context = {key: inputs[key][example[two]] for key in self.function.context}
         self._look(at(two), context, None if targets is None else targets[example[two]], values, [values[row]])
         return self._values(at, example, inputs, targets) if self.company.alone else values
+
+    def _look_twice(
+        self,
+        at: Callable[[np.ndarray], dict],
+        example: np.ndarray,
+        inputs: dict,
+        targets: np.ndarray | None,
+        values: np.ndarray,
+    ) -> None:
+        """Looks, once, whether the first of rows that share no block gets its values again. What a model that is called does in
+        Python nobody sees."""
+        traced, first = self.function.traced, np.zeros(1, int)
+        if self.company.seen_twice:
+            return
+        self.company.seen_twice = True
+        kinds = operation_types(traced.function.graph)
+        draws = any(word in kind for kind in kinds for word in DRAWS)
+        for _ in range(COPIES if draws else traced.called is not None):
+            again = self._values(lambda part: at(first[part]), example[:1], inputs, targets)
+            self.company.look_twice(values[:1], again)
 
     def _look(
         self, at: Leaves, inputs: Leaves, targets: np.ndarray | None, values: np.ndarray | None, here: list[np.ndarray]

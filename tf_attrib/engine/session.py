@@ -310,7 +310,8 @@ class Session(Evaluating):
             }
 
         alike = shared is not None and not once and all((one == one[:1]).all() for one in references.index.values())
-        looked_at = alike and (self.company.seen or self.block < 2) and not self.company.alone
+        once_more = self.block < 2 and self.company.seen_twice
+        looked_at = alike and (self.company.seen or once_more) and not self.company.alone
         values = np.zeros((0, 0)) if looked_at else self._values_in_company(at, example, inputs, targets)
         if alike and not self.company.alone:  # the first call gives what later ones do
             values = _of_one(present(shared)(at(np.r_[0, count : count + k])))

@@ -64,6 +64,11 @@ class Examples:
         return self.session.function.output.unit
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What a reader should know of scores that are not the same twice."""
+        return (self.session.company.words,) if self.session.company.draws else ()
+
+    @property
     def block(self) -> int:
         """How many rows are evaluated at once."""
         return self.session.block

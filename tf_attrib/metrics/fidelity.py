@@ -149,10 +149,11 @@ class Ranked:
     @classmethod
     def of(cls, result: Attribution, case: Examples, units: Units) -> "Ranked":
         """That of a result."""
-        values, notes = relevance(result, case), ()
+        values, notes = relevance(result, case), case.notes
         size = sum(int(np.prod(np.shape(leaf)[1:])) for leaf in flatten(result.attributions).values())
         if result.kind == "slope" and units.count < size:
             notes = (
+                *notes,
                 f"{result.method}: slopes were summed over each of the {units.words}, which is no contribution to the "
                 "score; gradient_times_input is, and result.norm(-1) ranks by magnitude",
             )

@@ -126,7 +126,10 @@ def check_method(method: Method) -> None:
 
 def _check_kind(method: str, kind: str, has_baseline: bool) -> None:
     if kind in UNFIT:
-        raise AttributionError(f"infidelity means nothing of {method}: {UNFIT[kind]}; {MEASURABLE}")
+        raise AttributionError(
+            f"infidelity means nothing of {method}: {UNFIT[kind]}; {MEASURABLE}; ta.metrics.compare takes other metrics: "
+            "metrics=('deletion', 'insertion')"
+        )
     if kind in ("contribution", "effect") and not has_baseline:
         raise AttributionError(
             f"infidelity divides {kind}s by x - x', and of {method or 'this result'} no baseline x' is known (a method says "
@@ -199,6 +202,7 @@ def infidelities(
         found[:, example] = ((scale * dots - drops[:, None]) ** 2).mean(0) if moved else np.nan
     share = unknown.mean()
     notes = (f"{share:.1%} of the features equal their baseline: they have no slope and were not perturbed",) if share else ()
+    notes += case.notes
     scaled = ", each attribution scaled to serve best" if normalise else ""
     settings = f"{samples} perturbations an example, {perturbation.words(case)}{scaled}"
     return [

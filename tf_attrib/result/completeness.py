@@ -15,6 +15,8 @@ MOST_CANCELLED = 300
 INCOMPLETE, CANCELLING = "incomplete", "cancelling"
 # Of sums along a path that gradients choose: what single attributions are off by is not known.
 NOT_ESTIMATED = "not_estimated"
+# Of coalitions of a model that draws at random, each of which was evaluated once.
+NOT_REPEATABLE = "not_repeatable"
 
 
 def judged(

@@ -73,8 +73,8 @@ class Result:
             step can resolve); "incomplete" (the sum is off by more than the method can explain: rounding, or the stated
             accuracy); "cancelling" (of a method that is exact: parts of both signs are far larger than the scores);
             "too_few_steps", "too_few_samples" (of fixed rules and of draws: the sum is off by more than 5%); "not_estimated"
-            (of a path that gradients choose, as of guided IG: `gap` is all that is known of its accuracy); "not_finite"; ""
-            where nothing is wrong, or the method states none.
+            (of a path that gradients choose, as of guided IG: `gap` is all that is known of its accuracy); "not_repeatable" (of
+            coalitions, where the model draws at random); "not_finite"; "" where nothing is wrong, or the method states none.
         residual: (batch,), (score - baseline score) less the sum of the integral, before it was handed out, in `unit`.
         residual_clipped: (batch,) of bool, whether the residual was more than the integrand can explain (the model rounds,
             jumps, or has gradients that are not its own): it was not handed out, and `gap` shows it.

@@ -8,7 +8,7 @@ from ..common.class_names import numbered
 from ..common.digits import count, hundredths, short
 from ..common.nested import flatten
 from ..common.types import present
-from .completeness import MOST_CANCELLED, NOT_ESTIMATED
+from .completeness import GAP, MOST_CANCELLED, NOT_ESTIMATED, NOT_REPEATABLE
 from .result import Result
 
 # Below this share of the score the gradient at the input says next to nothing.
@@ -27,14 +27,21 @@ STATUS = {
     "gradients without rule= and n_steps= find out how many",
     "too_few_samples": "too few samples: the sum misses the difference of scores by more than 5%; raise n_samples",
     NOT_ESTIMATED: "accuracy not estimated: the path follows the gradients, so that the gap is all that is known of it",
+    NOT_REPEATABLE: "not repeatable: the model gives coalitions other scores when they are evaluated again, and how far other "
+    "draws would be from these is not known",
     "not_finite": "not finite: a NaN or an infinity came up in this example, so its numbers mean nothing",
 }
+# What more gradients would not mend, whatever their number.
+NOT_ITS_OWN = (
+    "; where that does not help, the gradients are not those of the score, which rounds, jumps, or has some of its own "
+    "(straight-through, stop_gradient): method='occlusion' needs none"
+)
 # What is said of a path that could not be followed, by where: so close to the baseline, or elsewhere.
 BESIDE_BASELINE = 1e-3
 WHERE = (
     "the score moves within {at:.0e} of the path from the baseline, closer than float32 can follow; likely a "
-    "normalisation whose input is zero at the baseline; take another baseline, such as ta.token(0) or the mean of the "
-    "data, or at= a layer behind the normalisation",
+    "normalisation whose input is zero at the baseline, or a threshold that it lies on; take another baseline, such as "
+    "ta.token(0) or the mean of the data, or at= a layer behind the normalisation",
     "the score jumps or peaks along the path{at} within less than a step can resolve",
 )
 # So many classes of the highest scores are told, of so many examples.
@@ -151,7 +158,16 @@ def status_words(result: Result, example: int, share: Callable[[float], str]) ->
     words = STATUS.get(status, f"status {status!r}{{error}}")
     if status == "max_evaluations" and result.standard_error is not None and not np.any(result.evaluations):  # coalitions
         words += ", or n_permutations where that was given"
+    if status == "max_evaluations" and unexplained(result, example):
+        words += NOT_ITS_OWN
     return words.replace("{error}", error).replace("{where}", where(result, example))
+
+
+def unexplained(result: Result, example: int) -> bool:
+    """Whether the attributions of an example miss the difference of scores by more than what jumps of the gradient explain."""
+    if result.residual_clipped is None or result.relative_gap is None:
+        return False
+    return bool(result.residual_clipped[example] and np.abs(np.nan_to_num(result.relative_gap[example])) > GAP)
 
 
 def where(result: Result, example: int) -> str:

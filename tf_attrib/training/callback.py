@@ -30,7 +30,9 @@ class AttributionCallback(keras.callbacks.Callback):
     no validation data (or none yet), at the end of the first epoch and every `freq`-th after it. In `fit` steps are epochs,
     and tags begin with "attribution", as Keras's `epoch_loss`; in `evaluate` steps are the optimizer's iterations, and tags
     begin with "attribution_vs_iterations", as Keras's `evaluation_loss_vs_iterations`. For models of Keras 3 and tf_keras.
-    Neither the model nor its metrics, random state or training results are changed.
+    Neither the model nor its metrics, random state or training results are changed. It sees the weights that the model has when
+    its turn comes: in `callbacks` it stands in front of those that put others back at the end of a validation, such as
+    `keras.callbacks.SwapEMAWeights`.
 
     Args:
         samples: what is watched: arrays, a list or dict of them, (x, y), or a batched tf.data.Dataset, of which the first `n`

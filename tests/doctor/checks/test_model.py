@@ -65,6 +65,25 @@ def test_examples_that_look_at_each_other():
     assert "stochastic_output" not in report
 
 
+def largest_of_the_batch(x):
+    return tf.nn.softmax(3 * x / tf.reduce_max(tf.abs(x)))
+
+
+@pytest.mark.parametrize("examples", [PLAIN[:1], np.concatenate([0.5 * PLAIN, PLAIN])])
+def test_scores_that_follow_the_largest_value_of_the_batch(examples):
+    """The largest stands in both batches that are made of the examples alone."""
+    report = ta.diagnose(ta.Attributor(largest_of_the_batch), examples)
+    assert report["depends_on_company"].severity == "error"
+    assert "repeatable" not in report
+
+
+def test_a_draw_that_seldom_changes_anything():
+    """Two calls on one example are mostly the same; the seed makes them so here."""
+    tf.random.set_seed(5)
+    report = ta.diagnose(ta.Attributor(lambda x: tf.nn.softmax(tf.nn.dropout(x, 0.03))), PLAIN[:1])
+    assert {"stochastic_output", "dropout_in_training_mode"} & {one.name for one in report.findings}
+
+
 def two_inputs(join):
     a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b")
     dense = layers.Dense(3, activation="softmax", use_bias=False)
@@ -104,6 +123,22 @@ def test_an_input_whose_gradient_is_cut(function):
     assert found.severity == "error"
     assert found.evidence["change_of_output"] > 0.01
     assert found.evidence["operations"]
+
+
+@tf.custom_gradient
+def reversed_gradient(x):
+    return tf.identity(x), lambda upstream: -upstream
+
+
+def test_more_gradients_are_no_remedy_where_they_are_not_the_scores_own():
+    attributor = ta.Attributor(lambda x: tf.reduce_sum(tf.tanh(reversed_gradient(x)), 1))
+    result = attributor.attribute(PLAIN, method=ta.IntegratedGradients(max_evaluations=33))
+    assert set(result.status) == {"max_evaluations"}
+    np.testing.assert_allclose(result.relative_gap, -2, rtol=1e-3)
+    assert "the gradients are not those of the score" in repr(result)
+    found = ta.diagnose(attributor, PLAIN, method=ta.IntegratedGradients(max_evaluations=33))["accuracy"]
+    assert "More may not help" in found.meaning
+    assert "occlusion" in found.remedy
 
 
 def test_no_gradient_at_all():

@@ -8,7 +8,7 @@ from ...common.types import present
 from ...engine.integral.quadrature import DEFAULT_STEPS, Rule
 from ...methods import IntegratedGradients
 from ...result.completeness import GAP, MOST_CANCELLED, SLIGHT
-from ...result.words import BESIDE_BASELINE
+from ...result.words import BESIDE_BASELINE, unexplained
 from .. import remedies
 from ..case import Examination
 from ..catalogue import finding
@@ -36,6 +36,7 @@ def check_accuracy(case: Examination) -> list[Finding]:
     }
     if len(short):
         most = 4 * (case.method.max_evaluations - 1) + 1
+        vain = any(unexplained(result, int(i)) for i in short)
         return [
             finding(
                 "accuracy",
@@ -43,8 +44,11 @@ def check_accuracy(case: Examination) -> list[Finding]:
                 evidence,
                 f"{len(short)} of {case.count} paths took "
                 f"{case.method.max_evaluations} gradients without reaching an error of "
-                f"{100 * case.method.tolerance:g}%; the estimate is {errors.max():.1%} at most.",
-                remedies.attribute(case, method=f"ta.IntegratedGradients({case.method.tolerance:g}, {most})"),
+                f"{100 * case.method.tolerance:g}%; the estimate is {errors.max():.1%} at most."
+                + (" More may not help: they do not explain how the score moves." if vain else ""),
+                remedies.without_gradient(case)
+                if vain
+                else remedies.attribute(case, method=f"ta.IntegratedGradients({case.method.tolerance:g}, {most})"),
                 short,
             )
         ]
@@ -96,7 +100,8 @@ def _too_narrow(case: Examination, narrow: np.ndarray, evidence: dict, error: fl
         "warning",
         evidence,
         f"{which} moves within {max(where, 1e-38):.0e} of the path from the "
-        "baseline, closer than float32 can follow: most likely a normalisation gets zeros there. The estimated "
+        "baseline, closer than float32 can follow: most likely a normalisation gets zeros there, or a threshold "
+        "lies there. The estimated "
         f"error is {error:.1%} at most. A baseline of which the normalisation has something left, or at= a layer "
         "behind it, has no such end.",
         _elsewhere(case),

@@ -38,8 +38,8 @@ def _unmoved(case: Examination, key) -> Finding:
             "disconnected_input",
             "warning",
             {"change_of_output": change},
-            f"The output does not depend on {name}: "
-            "with its baseline in its place the output stays the same. Its attributions are zero.",
+            f"The output of these examples does not depend on {name}: "
+            "with its baseline in its place it stays the same. Its attributions are zero.",
             _without(case, key),
         )
     stops = operations.without_gradient(case.session)

@@ -9,6 +9,7 @@ import numpy as np
 from ...engine.integral.integrator import Batch, Outcome
 from ...engine.integral.refined import CONVERGED, MAX_EVALUATIONS
 from ...engine.work import Work
+from ...result.completeness import NOT_REPEATABLE
 from .estimate import Estimate
 from .estimators import Estimator
 from .game import Game, handed_out
@@ -166,6 +167,9 @@ class Sampled:
         if self._tolerance is not None:
             error = np.array([one.error for one in examples])
             status = np.where(error <= self._tolerance, CONVERGED, MAX_EVALUATIONS)
+        draws = self._work.session.company.draws
+        if draws and status is not None:  # all coalitions may have been met: what each would score again is not known
+            status, error = np.full(len(examples), NOT_REPEATABLE), None
         return Outcome(
             found,
             np.zeros(len(examples), int),
@@ -174,7 +178,7 @@ class Sampled:
             np.full(len(examples), np.nan),
             error_estimate=error,
             status=status,
-            standard_error=deviation,
+            standard_error=None if draws else deviation,
         )
 
     def _wide(self, one: _Example, name: str) -> np.ndarray:
