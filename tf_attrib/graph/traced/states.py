@@ -18,7 +18,7 @@ def states(traced: Traced, fetches: tuple[tf.Tensor, ...]) -> list[tuple[str, An
     """The float variables that `fetches` are computed from and that a call would change, as (name, variable).
 
     Moving averages of a batch normalisation that trains are changed, but nothing is computed from them; what a generator of
-    random numbers keeps is no float.
+    random numbers keeps is no float; what a graph of TensorFlow 1 initialises and restores does not follow from its inputs.
     """
     if traced.called is not None:
         return [(name, variable) for name, variable in traced.called.states if variable.dtype.is_floating]
@@ -27,10 +27,13 @@ def states(traced: Traced, fetches: tuple[tf.Tensor, ...]) -> list[tuple[str, An
     if key not in known:
         handles = {inner.ref(): outer for outer, inner in traced.function.graph.captures if outer.dtype == tf.resource}
         variables = {id(variable.handle): variable for variable in traced.function.variables}
+        given = {tensor.op.name for tensor in traced.inputs.values()}
         written = {
             operation.inputs[0].ref()
             for operation in traced.function.graph.get_operations()
-            if operation.type.startswith("Assign") and operation.type.endswith("VariableOp")
+            if operation.type.startswith("Assign")
+            and operation.type.endswith("VariableOp")
+            and any(one.name in given for one in ancestors([operation.inputs[1]]))
         }
         read = dict.fromkeys(
             operation.inputs[0].ref() for operation in ancestors(fetches) if operation.type == "ReadVariableOp"
