@@ -228,6 +228,11 @@ def _prepare(given: Given, key: Any, spec: tf.TensorSpec) -> np.ndarray:
         unit = spec.dtype == tf.uint8 and array.min() >= 0 and array.max() <= 1
         hint = f"; images in [0, 1]: np.uint8(255 * {given.written.get(key, 'inputs')})" if unit else ""
         raise AttributionError(f"input{_named(key)} must be {spec.dtype.name}, got fractions ({array.dtype}){hint}")
+    if spec.dtype.is_integer and array.dtype.kind == "f" and np.abs(array).max(initial=0) > exactly(array.dtype):
+        raise AttributionError(
+            f"input{_named(key)} must be {spec.dtype.name}, got whole numbers beyond {exactly(array.dtype):,} as "
+            f"{array.dtype}, which has rounded them (a column in which one is missing becomes such): give them as integers"
+        )
     with np.errstate(over="ignore"):
         cast = np.ascontiguousarray(array, dtype)
     kept = (
@@ -238,6 +243,11 @@ def _prepare(given: Given, key: Any, spec: tf.TensorSpec) -> np.ndarray:
     if not kept:
         raise AttributionError(f"input{_named(key)} holds numbers beyond the range of {spec.dtype.name}, which the model takes")
     return cast
+
+
+def exactly(dtype: np.dtype) -> int:
+    """Up to which number a float type holds all whole numbers."""
+    return 2 ** (np.finfo(dtype).nmant + 1)
 
 
 def few(examples: np.ndarray) -> str:
