@@ -195,6 +195,11 @@ def prepared(given: Given, specs: dict[Any, tf.TensorSpec], match: dict) -> dict
 
 
 def _prepare(given: Given, key: Any, spec: tf.TensorSpec) -> np.ndarray:
+    if spec.shape.rank == 0:
+        raise AttributionError(
+            f"input{_named(key)} of the model is one {spec.dtype.name} for all examples, and rows of several are evaluated "
+            "together: give the model that number itself, and save or wrap it without this input"
+        )
     array, columns, wanted = given.arrays[key], given.names.get(key), list(spec.shape)
     fits = array.ndim == len(wanted) and all(
         size in (None, came) for size, came in zip(wanted[1:], array.shape[1:], strict=True)
@@ -260,6 +265,8 @@ def _named(key: Any) -> str:
 
 
 def _shown(spec: tf.TensorSpec) -> str:
+    if spec.shape.rank == 0:
+        return f"{spec.dtype.name} ()"
     sizes = ["batch", *("any" if size is None else str(size) for size in spec.shape[1:])]
     return f"{spec.dtype.name} ({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 
