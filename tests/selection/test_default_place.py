@@ -246,3 +246,15 @@ def test_numbers_are_no_masks():
     both = L.Dense(2, activation="softmax")(x + 1e-3 * (1000.0 * keras.ops.cast(k, "float32")))
     result = ta.Attributor(keras.Model({"k": k, "x": x}, both)).attribute({"k": np.int32([[2]]), "x": np.float32([[1]])})
     assert result.left_out == ()
+
+
+def test_what_a_model_keeps_of_its_input_leads_nowhere():
+    kept, x = tf.Variable(tf.zeros(2)), np.ones((3, 2), "float32")
+
+    def model(inputs):
+        kept.assign(inputs[0])
+        return tf.reduce_sum(inputs**2, 1)
+
+    np.testing.assert_allclose(ta.Attributor(model).attribute(x, method="gradient", verbose=False).attributions, 2 * x)
+    doubled = ta.Attributor(lambda inputs: (kept.assign(inputs[0]), model(inputs))[1])
+    np.testing.assert_allclose(doubled.attribute(x, method="gradient", verbose=False).attributions, 2 * x)

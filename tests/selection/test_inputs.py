@@ -178,3 +178,15 @@ def test_text_that_is_missing_is_said_to_be(nothing):
     assert_refused(
         lambda: ta.Attributor(lambda x: x).attribute(text), "text is missing in input, example(s) 1", "an empty text"
     )
+
+
+def test_a_number_for_all_examples_is_asked_to_be_left_out(tmp_path):
+    class Scaled(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, 2), name="x"), tf.TensorSpec((), name="scale")])
+        def __call__(self, x, scale):
+            return x * scale
+
+    scaled = Scaled()
+    tf.saved_model.save(scaled, str(tmp_path / "a"), scaled.__call__)
+    given = {"x": np.ones((3, 2), "float32"), "scale": np.ones(3, "float32")}
+    assert_refused(lambda: ta.Attributor(tmp_path / "a").attribute(given), "'scale'", "one float32 for all examples")

@@ -126,3 +126,20 @@ def test_models_and_files_that_cannot_be_configured(tmp_path):
         ta.Attributor.from_explanation_metadata(tmp_path / "sum")
     (tmp_path / "sum" / "explanation_metadata.json").write_text(json.dumps(metadata))
     assert ta.Attributor.from_explanation_metadata(tmp_path / "sum").spec.parameters.tolerance == 0.05
+
+
+def test_an_instance_gets_the_same_in_any_company(tmp_path):
+    """Whole numbers beyond 2**53 lose their last digits in an array with fractions."""
+
+    class Digits(tf.Module):
+        @tf.function(input_signature=[tf.TensorSpec((None, 1), tf.int64, "id"), tf.TensorSpec((None, 1), tf.float32, "x")])
+        def __call__(self, id, x):
+            return {"y": x * tf.cast(id % 10, tf.float32)}
+
+    digits = Digits()
+    tf.saved_model.save(digits, str(tmp_path / "digits"), digits.__call__)
+    found = explainer(tmp_path / "digits", GRADIENTS, {"inputs": {"x": {}}, "outputs": {"y": {"output_tensor_name": "y"}}})
+    large, small = {"id": [2**60 + 1], "x": [1]}, {"id": [3.0], "x": [0.5]}
+    assert found.predict([large, small])["predictions"] == [[7.0], [1.5]]
+    (one,), (other,) = attributions(found.explain([large, small]))
+    assert (one["instanceOutputValue"], other["instanceOutputValue"]) == (7, 1.5)

@@ -18,6 +18,8 @@ WITHOUT_ONEDNN = ("grouped convolutions", "do not yet support dilation")
 ONEDNN = (
     "TensorFlow has no such convolution on this processor without oneDNN: export TF_ENABLE_ONEDNN_OPTS=1 before it is imported"
 )
+# How lines of its errors begin that say where in the graph, and nothing of what was wrong.
+WHERE = ("Graph execution error", "Detected at node", "<stack traces", "[[{{node")
 # In front of the message of an assertion in the graph that is about a user's own code, so that no model is blamed.
 OWN = "in own code: "
 # Errors of Python functions that TensorFlow called and whose errors it puts into words of its own, by the number that they were
@@ -73,5 +75,6 @@ def _raised(error: tf.errors.OpError) -> Exception | None:
 def _reason(error: tf.errors.OpError) -> str:
     """The one line of a TensorFlow error that says what was wrong."""
     lines = [line.strip() for line in str(error.message).splitlines() if line.strip()]
+    lines = [line for line in lines if not line.startswith(WHERE)] or lines
     telling = [line for line in lines if "indices[" in line or "must be" in line or "Incompatible" in line]
     return (telling or lines or [type(error).__name__])[0][:300]

@@ -11,10 +11,11 @@ import tensorflow as tf
 from ..common.errors import AttributionError
 from ..graph.saved.category_names import category_names
 from ..graph.traced.cut import Port
-from ..graph.traced.encodings import Encoding, find_encodings
+from ..graph.traced.encodings import PARSERS, Encoding, find_encodings
 from ..graph.traced.heads_and_lookups import Lookup, connected, find_lookups, only_ids, quantity
 from ..graph.traced.layers import some_layers
 from ..graph.traced.masks import is_attention_mask
+from ..graph.traced.tables import passed
 from ..graph.traced.trace import Traced
 from .place import Place, hidden, indices, lookup_port, port, single, unused
 
@@ -62,13 +63,18 @@ def default_place(
 
 
 def embedded(traced: Traced, fetches: list[tf.Tensor], names: dict[Any, str], examples: dict[Any, tf.Tensor]) -> Place | None:
-    """The default place, where it is embeddings that carry all that is not float: there a method that needs no gradient has
-    the words, and can take them away by a vector of none. None elsewhere: such a method takes the inputs as they are."""
+    """The default place, where it is embeddings that carry all that is not float, or numbers that are read out of serialized
+    examples: there a method that needs no gradient has the words, and can take them away by a vector of none. None elsewhere:
+    such a method takes the inputs as they are."""
     try:
         place = default_place(traced, fetches, names, examples)
     except AttributionError:
         return None
-    if place is None or place.kind != "embeddings" or place.left_out:
+    if place is None or place.left_out:
+        return None
+    # serialized examples can lose nothing that is read out of them, but as what was read
+    parsed = all(passed(one.tensor).op.type in PARSERS for one in place.ports.values())
+    if place.kind != "embeddings" and not parsed:
         return None
     ports, whole = list(place.ports.values()), place.stand_ins.values()
     ids = [key for key, tensor in traced.inputs.items() if tensor.dtype.is_integer and key not in whole]
@@ -78,8 +84,8 @@ def embedded(traced: Traced, fetches: list[tf.Tensor], names: dict[Any, str], ex
 def _encodings(traced: Traced, floats: dict, rest: list, lookups: list[Lookup], fetches: list[tf.Tensor]) -> list[Encoding]:
     """The encodings that lead to the output other than through an embedding."""
     looked_up = {key for lookup in lookups for key in lookup.inputs}
-    stop = [lookup.tensor for lookup in lookups]
-    found = find_encodings(traced, [*rest, *floats], fetches, [*looked_up, *floats])
+    stop, ids = [lookup.tensor for lookup in lookups], [lookup.indices for lookup in lookups]
+    found = find_encodings(traced, [*rest, *floats], fetches, [*looked_up, *floats], ids)
     return [one for one in found if connected(one.tensor, fetches, stop)]
 
 
@@ -90,11 +96,13 @@ def _place(traced, fetches, names, examples, floats, rest, lookups, encodings, s
     for key, tensor in floats.items():
         ports[names[key]], columns[names[key]] = Port(tensor), names[key]
     categories: dict[Any, tuple[str, ...]] = {}
-    encoded = {}
+    encoded, features = {}, {}
     for encoding in encodings:
-        column = CROSSED.join(names[key] for key in encoding.inputs)
+        column = encoding.feature or CROSSED.join(names[key] for key in encoding.inputs)
         name = _free(column, ports)
-        ports[name], columns[name], encoded[name] = port(traced, encoding.tensor, examples), column, column
+        ports[name], columns[name] = port(traced, encoding.tensor, examples), column
+        # a number that was read out of an example is encoded as little as an input that is float
+        (encoded if encoding.feature is None or encoding.encoder is not None else features)[name] = column
         if (known := category_names(traced, encoding)) is not None:
             categories[name] = known
     reached = {key for one in [*lookups, *encodings] for key in one.inputs}
@@ -102,16 +110,16 @@ def _place(traced, fetches, names, examples, floats, rest, lookups, encodings, s
     left_out = tuple(names[key] for key in lost if connected(traced.inputs[key], fetches))
     without = floats | {key: traced.inputs[key] for key in lost if names[key] not in left_out}
     past = [names[key] for key in rest if key in reached and _as_number(traced, key, fetches, list(ports.values()))]
-    notes = _notes(lookups, encoded) + tuple(unused(without, names, fetches)) + _past(past)
-    kind = "encoded" if encoded else "embeddings" if lookups else "inputs"
+    notes = _notes(lookups, encoded, features) + tuple(unused(without, names, fetches)) + _past(past)
+    kind = "encoded" if encoded else "embeddings" if lookups else "encoded" if features else "inputs"
     alone = lookups[0] if len(lookups) == 1 and len(ports) == 1 else None
     if len(ports) == 1:
         columns, categories, stand_ins = single(columns), single(categories), single(stand_ins)
-    words = _words(lookups, [names[key] for key in floats], encoded)
+    words = _words(lookups, [names[key] for key in floats], encoded, features)
     return Place(single(ports), kind, words, notes, left_out, columns, categories, *indices(traced, alone), stand_ins)
 
 
-def _notes(lookups: list[Lookup], encoded: dict[str, str]) -> tuple[str, ...]:
+def _notes(lookups: list[Lookup], encoded: dict[str, str], features: dict[str, str]) -> tuple[str, ...]:
     """What was chosen for the user."""
     notes = []
     if lookups:
@@ -121,6 +129,8 @@ def _notes(lookups: list[Lookup], encoded: dict[str, str]) -> tuple[str, ...]:
             f"{_listed(dict.fromkeys(encoded.values()))} attributed at the encoding, a part for each category; "
             "result.by_column sums them"
         )
+    if features:
+        notes.append(f"numbers that the model reads out of its input, attributed as they are: {_listed(features.values())}")
     return tuple(notes)
 
 
@@ -149,13 +159,14 @@ def _past(names: list[str]) -> tuple[str, ...]:
     return (f"{which} {also} the output as a number, past the embeddings and encodings: that stays as it is, unattributed",)
 
 
-def _words(lookups: list[Lookup], floats: list[str], encoded: dict[str, str]) -> str:
+def _words(lookups: list[Lookup], floats: list[str], encoded: dict[str, str], features: dict[str, str]) -> str:
     """Where attributions are, for people."""
-    if not encoded:
+    if not encoded and not features:
         return f"embeddings {_listed(one.name for one in lookups)}" if lookups else "inputs"
     parts = [f"inputs {_listed(floats)}"] if floats else []
+    parts += [f"features {_listed(features.values())}"] if features else []
     parts += [f"embeddings {_listed(one.name for one in lookups)}"] if lookups else []
-    return "; ".join([*parts, f"encodings of {_listed(dict.fromkeys(encoded.values()))}"])
+    return "; ".join([*parts, *([f"encodings of {_listed(dict.fromkeys(encoded.values()))}"] if encoded else [])])
 
 
 def _listed(names: Any) -> str:

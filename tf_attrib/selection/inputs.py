@@ -195,6 +195,11 @@ def prepared(given: Given, specs: dict[Any, tf.TensorSpec], match: dict) -> dict
 
 
 def _prepare(given: Given, key: Any, spec: tf.TensorSpec) -> np.ndarray:
+    if spec.shape.rank == 0:
+        raise AttributionError(
+            f"input{_named(key)} of the model is one {spec.dtype.name} for all examples, and rows of several are evaluated "
+            "together: give the model that number itself, and save or wrap it without this input"
+        )
     array, columns, wanted = given.arrays[key], given.names.get(key), list(spec.shape)
     fits = array.ndim == len(wanted) and all(
         size in (None, came) for size, came in zip(wanted[1:], array.shape[1:], strict=True)
@@ -228,6 +233,11 @@ def _prepare(given: Given, key: Any, spec: tf.TensorSpec) -> np.ndarray:
         unit = spec.dtype == tf.uint8 and array.min() >= 0 and array.max() <= 1
         hint = f"; images in [0, 1]: np.uint8(255 * {given.written.get(key, 'inputs')})" if unit else ""
         raise AttributionError(f"input{_named(key)} must be {spec.dtype.name}, got fractions ({array.dtype}){hint}")
+    if spec.dtype.is_integer and array.dtype.kind == "f" and np.abs(array).max(initial=0) > exactly(array.dtype):
+        raise AttributionError(
+            f"input{_named(key)} must be {spec.dtype.name}, got whole numbers beyond {exactly(array.dtype):,} as "
+            f"{array.dtype}, which has rounded them (a column in which one is missing becomes such): give them as integers"
+        )
     with np.errstate(over="ignore"):
         cast = np.ascontiguousarray(array, dtype)
     kept = (
@@ -240,6 +250,11 @@ def _prepare(given: Given, key: Any, spec: tf.TensorSpec) -> np.ndarray:
     return cast
 
 
+def exactly(dtype: np.dtype) -> int:
+    """Up to which number a float type holds all whole numbers."""
+    return 2 ** (np.finfo(dtype).nmant + 1)
+
+
 def few(examples: np.ndarray) -> str:
     """The first of some example numbers, for an error."""
     return ", ".join(str(int(i)) for i in examples[:10]) + (f", ... ({len(examples)} in all)" if len(examples) > 10 else "")
@@ -250,6 +265,8 @@ def _named(key: Any) -> str:
 
 
 def _shown(spec: tf.TensorSpec) -> str:
+    if spec.shape.rank == 0:
+        return f"{spec.dtype.name} ()"
     sizes = ["batch", *("any" if size is None else str(size) for size in spec.shape[1:])]
     return f"{spec.dtype.name} ({', '.join(sizes)}{',' if len(sizes) == 1 else ''})"
 

@@ -272,11 +272,12 @@ def _listed(instances: Any) -> list:
 
 
 def _alike(arrays: list) -> Iterator[list[int]]:
-    """The numbers of instances that go into one batch: of the same shapes."""
+    """The numbers of instances that go into one batch: of the same shapes and types, since whole numbers lose their last digits
+    in an array with fractions."""
     groups: dict[tuple, list[int]] = {}
     for i, one in enumerate(arrays):
         if one is not None:
-            groups.setdefault(tuple(value.shape for value in one.values()), []).append(i)
+            groups.setdefault(tuple((value.shape, value.dtype) for value in one.values()), []).append(i)
     yield from groups.values()
 
 

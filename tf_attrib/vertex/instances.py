@@ -57,7 +57,8 @@ def _array(value: Any, key: str, spec: tf.TensorSpec) -> np.ndarray:
     if spec.shape.rank is not None and not spec.shape[1:].is_compatible_with(array.shape):
         sizes = ", ".join("any" if size is None else str(size) for size in spec.shape[1:])
         raise AttributionError(f"{key!r} must be of shape ({sizes}) in an instance; got {array.shape}")
-    return array
+    # 1 and 1.0 are the same where the model takes floats; whole numbers stay as they are where it does not
+    return array.astype(np.float64) if spec.dtype.is_floating and array.dtype.kind in "biu" else array
 
 
 def _text(value: Any, key: str) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Columns of files become the inputs that they are meant as; a value that is missing loses its row alone."""
 
+import keras
 import numpy as np
 import pyarrow
 import pyarrow.parquet
@@ -138,3 +139,24 @@ def test_a_picture_that_is_read_in_another_way_is_other_data(tmp_path, attributo
 
     assert told((0, 255), False) == told((0.0, 255.0), False)
     assert len({told((0, 255), False), told((0, 1), False), told((0, 255), True)}) == 3
+
+
+def test_a_missing_number_rounds_no_other(tmp_path):
+    """One that is missing makes a column floats, which hold whole numbers up to 2**53."""
+    large, numbers = 2**60 + 1, np.ones(3, "float32")
+    key, x = keras.Input((1,), dtype="int64", name="key"), keras.Input((1,), name="x")
+    model = keras.Model([key, x], x * keras.ops.cast(key % 10, "float32"))
+    attributor = ta.Attributor(model, at=ta.inputs("x"))
+    for name, keys in {"flat": [large, None, 3], "nested": [[large], [None], [3]]}.items():
+        pyarrow.parquet.write_table(pyarrow.table({"key": keys, "x": numbers}), tmp_path / f"{name}.parquet")
+    run = {"method": "gradient", "verbose": False}
+    found = ta.attribute_dataset(attributor, tmp_path / "flat.parquet", tmp_path / "flat", **run)
+    np.testing.assert_array_equal(found.to_pandas()["scores"], [7, np.nan, 3])
+    found = ta.attribute_dataset(attributor, tmp_path / "nested.parquet", tmp_path / "nested", **run)
+    np.testing.assert_array_equal(found.to_pandas()["scores"], [np.nan, np.nan, 3])
+    assert "has rounded them" in found.failures()[0]["reason"]
+
+
+def test_dates_are_no_numbers(attributor, tmp_path):
+    write(tmp_path / "1.parquet", "bcd", a=np.arange(12).astype("datetime64[s]"))
+    assert_refused(lambda: rows_of(attributor, str(tmp_path / "1.parquet")), "'a'", "datetime64", "features=")

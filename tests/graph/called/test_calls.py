@@ -108,6 +108,21 @@ def test_states_are_left_as_they_were_and_every_row_begins_there():
     assert (float(layer.seen), int(layer.calls)) == (0.25, 7)
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_what_a_model_writes_and_then_reads_is_what_it_computes_with(compiled):
+    count = tf.Variable(2)
+
+    def model(x):
+        count.assign_add(1)
+        return x**2 * tf.cast(count, tf.float32)
+
+    found = ta.Attributor(tf.function(model) if compiled else model).attribute(X, target=0, method="gradient")
+    np.testing.assert_allclose(found.scores, 3 * X[:, 0] ** 2, rtol=1e-6)  # of the count before: 2
+    np.testing.assert_allclose(found.attributions[:, 0], 6 * X[:, 0], rtol=1e-6)
+    assert count.numpy() == 2
+    assert "after it has written it" in found.eager
+
+
 def test_a_stateful_recurrent_net_that_an_earlier_batch_left_is_refused():
     inputs = keras.Input(batch_shape=(2, 5, 3))
     model = keras.Model(inputs, layers.Dense(2)(layers.SimpleRNN(4, stateful=True, name="rnn")(inputs)))

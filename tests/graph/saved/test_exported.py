@@ -328,6 +328,34 @@ def straight_through(x):
     return tf.round(x), lambda upstream: 3.0 * upstream
 
 
+def test_what_reads_a_variable_that_it_has_written_is_refused(tmp_path):
+    class Model(tf.Module):
+        def __init__(self):
+            self.count, self.seed = tf.Variable(1.0), tf.Variable([3, 4])
+
+        def counted(self):
+            self.count.assign_add(1.0)
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 3))])
+        def reads(self, x):
+            tf.function(self.counted)()
+            return x * self.count
+
+        @tf.function(input_signature=[tf.TensorSpec((None, 3))])
+        def writes(self, x):
+            found = x * self.count  # as it was before
+            self.counted()
+            self.seed.assign_add([1, 0])
+            return found + tf.random.stateless_uniform((3,), self.seed, 0.0, 1e-9)
+
+    model = Model()
+    tf.saved_model.save(model, str(tmp_path / "a"), {"reads": model.reads, "writes": model.writes})
+    assert_refused(lambda: ta.Attributor(tmp_path / "a", signature="reads"), "'reads'", "writes a variable and then reads it")
+    x = RNG.normal(size=(2, 3)).astype("float32")
+    found = ta.Attributor(tmp_path / "a", signature="writes").attribute(x, target=0, method="gradient", verbose=False)
+    np.testing.assert_allclose(found.scores, x[:, 0], rtol=1e-5)
+
+
 def test_gradients_of_their_authors_are_kept(tmp_path):
     class Straight(layers.Layer):
         def call(self, x):

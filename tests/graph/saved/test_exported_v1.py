@@ -111,12 +111,12 @@ def unrolled(ids):
     return tf.nn.softmax(state)
 
 
-@pytest.mark.parametrize("of_version_2", [True, False])
-def test_loops(of_version_2, tmp_path):
+@pytest.mark.parametrize(("of_version_2", "resource"), [(True, False), (False, False), (False, True)])
+def test_loops(of_version_2, resource, tmp_path):
     def build():
         ids = v1.placeholder(tf.int64, [None, 7], "ids")
-        vectors = tf.nn.embedding_lookup(v1.get_variable("table", initializer=WORDS), ids)
-        kernel = v1.get_variable("kernel", initializer=KERNEL[:, :4])
+        vectors = tf.nn.embedding_lookup(v1.get_variable("table", initializer=WORDS, use_resource=resource), ids)
+        kernel = v1.get_variable("kernel", initializer=KERNEL[:, :4], use_resource=resource)
         _, state = tf.while_loop(
             lambda k, state: k < 7,
             lambda k, state: (k + 1, tf.tanh(tf.matmul(state, kernel) + vectors[:, k])),

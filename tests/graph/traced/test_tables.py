@@ -54,6 +54,19 @@ def test_rows_of_computed_and_quantised_tables_are_embeddings(made):
     assert "'words'" in repr(found)
     np.testing.assert_array_equal(found.attributions, there.attributions)
     assert found.attributions.shape == (2, 3, 4)
+    (told,) = ta.inspect(model).embeddings
+    assert (told.name, told.shape, told.table_shape, told.inputs) == ("words", (None, 3, 4), (6, 4), ("ids",))
+
+
+def test_a_packed_table_and_kernel_of_an_export(tmp_path):
+    model = net(L.Embedding(6, 4, name="words"))
+    for name in ("words", "dense"):
+        next(layer for layer in model.layers if layer.name.startswith(name)).quantize("int4")
+    model.export(tmp_path / "a", verbose=False)
+    (told,) = ta.inspect(tmp_path / "a", "serve").embeddings  # the kernel's scales are looked up too, and are none
+    assert (told.shape, told.table_shape, told.inputs) == ((None, 3, 4), (6, 4), ("ids",))
+    assert told.table.startswith("words/embeddings")
+    assert "int8 variable" in told.reason
 
 
 def test_ids_that_are_mapped_to_others_are_no_embedding():

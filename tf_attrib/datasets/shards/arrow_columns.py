@@ -7,11 +7,13 @@ import numpy as np
 
 from ...attributor import Attributor
 from ...common.errors import AttributionError
+from ...selection.inputs import exactly
 from .paths import arrow
 
 
 def unfit(attributor: Attributor, table: Any, inputs: Sequence[str]) -> dict[int, str]:
-    """Rows in which an input is missing, or a list is not as long as the model takes, while those of others are."""
+    """Rows in which an input is missing that no NaN can stand for, or a list is not as long as the model takes, while those of
+    others are."""
     pa, _ = arrow()
     lost = {}
     for name in inputs:
@@ -19,7 +21,7 @@ def unfit(attributor: Attributor, table: Any, inputs: Sequence[str]) -> dict[int
         if isinstance(column.type, pa.BaseExtensionType):
             column = column.storage
         is_list = pa.types.is_list(column.type) or pa.types.is_large_list(column.type)
-        if is_list or pa.types.is_fixed_size_list(column.type) or _is_text(column.type):
+        if is_list or pa.types.is_fixed_size_list(column.type) or _is_text(column.type) or _would_be_rounded(column):
             lost |= dict.fromkeys(np.flatnonzero(column.is_null()).tolist(), f"{name!r} is missing")
         lengths = column.value_lengths().to_pylist() if is_list and fixed is not None else []
         if fixed in lengths:
@@ -45,6 +47,14 @@ def as_array(column: Any, name: str) -> np.ndarray:
     if pa.types.is_boolean(values.type) and values.null_count:
         values = values.cast(pa.int8())  # what is missing becomes NaN
     return values.to_numpy(zero_copy_only=False)
+
+
+def _would_be_rounded(column: Any) -> bool:
+    """Whether a column holds whole numbers so large that they would change where one that is missing makes them floats."""
+    if not column.null_count or not arrow()[0].types.is_integer(column.type):
+        return False
+    values = column.drop_null().to_numpy(zero_copy_only=False)
+    return bool(np.abs(values.astype(float)).max(initial=0) >= exactly(np.dtype("float64")))
 
 
 def _is_text(kind: Any) -> bool:

@@ -214,7 +214,7 @@ class RecordFiles(_Files):
     def _records(self, file: int, batch: int) -> Iterator[Rows]:
         path, first = self._paths[file], 0
         with self._reading(file):
-            for records in tf.data.TFRecordDataset(str(path), "GZIP" if path.suffix == ".gz" else "").batch(batch):
+            for records in tf.data.TFRecordDataset(str(path), "GZIP" if path.suffix.lower() == ".gz" else "").batch(batch):
                 yield Rows(np.arange(first, first + len(records)), records.numpy())
                 first += len(records)
 
@@ -326,6 +326,12 @@ def as_inputs(attributor: Attributor, columns: dict[str, np.ndarray]) -> Any:
         raise AttributionError(
             f"the model takes one input, and the data have the columns {', '.join(map(repr, columns))}, of which {wide[0]!r} "
             "holds several numbers a row: name the one that is the input, features=[...], ids= and labels="
+        )
+    odd = [name for name, value in columns.items() if value.dtype.kind in "mM"]
+    if odd:
+        raise AttributionError(
+            f"the column {odd[0]!r} holds {columns[odd[0]].dtype}, which is no number: name the inputs, features=[...], or "
+            "make it the numbers that the model was trained on"
         )
     return Given({None: np.stack(list(columns.values()), 1)}, {None: tuple(columns)})
 

@@ -9,6 +9,7 @@ import tensorflow as tf
 from ...common.errors import AttributionError
 from ..saved.exported import Exported
 from ..traced import keras_model
+from ..traced.states import reads_what_it_wrote
 from ..traced.trace import Traced, trace
 from .trace import call_as_graph
 
@@ -119,6 +120,8 @@ def _why_to_call(traced: Traced) -> str:
     """Why a model that can be traced is called all the same, or ""."""
     if traced.calls_python:
         return CALLS_PYTHON  # of a Python function without a gradient, a graph takes zeros for one
+    if wrote := reads_what_it_wrote(traced):
+        return f"it reads {wrote!r} after it has written it, and a graph would read what was there before"
     lost = [name for name, tensor in traced.outputs.items() if tensor.shape.rank is None]
     return f"how many axes its output {lost[0]!r} has is known only when it runs" if lost else ""
 

@@ -53,6 +53,8 @@ def call_as_graph(
         for key, spec in specs.items()
     }
     is_keras = keras_model.is_keras(model)
+    # inside a tf.function nobody sees which states it changes
+    model = model if is_keras else getattr(model, "python_function", model)
     runner = Runner(model, tuple(specs), preprocess, is_keras)
     fixed = max((spec.shape[0] or 0 for spec in specs.values() if spec.shape.rank), default=0)
     try:

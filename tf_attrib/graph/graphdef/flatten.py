@@ -15,6 +15,7 @@ from ...common.errors import AttributionError
 from ...common.types import present
 from . import nodes
 from .scopes import Instance, Scope, Source, Walker
+from .writes import written_before
 
 # Of TensorFlow 1's loops and branches, where control edges say in which frame an operation runs.
 FRAMES = frozenset(
@@ -60,12 +61,14 @@ class Flat:
         references: where the tensors that were asked for are in it.
         sources: references, used in it, of what is fed: those at which it stops, and arguments of a function.
         custom: operations with a gradient of their author's, by name.
+        late: operations that read a variable which, in the graph as it was, had been written before, and here has not.
     """
 
     graph: Any
     references: tuple[str, ...]
     sources: tuple[str, ...]
     custom: dict[str, Custom]
+    late: frozenset[str] = frozenset()
 
 
 class Flattening:
@@ -108,7 +111,8 @@ class Flattening:
         result = tf.compat.v1.GraphDef()
         result.versions.CopyFrom(self._graph.versions)
         custom: dict[str, Custom] = {}
-        found = self._collect(references, scope, result.node, rename, custom)
+        late: set[str] = set()
+        found = self._collect(references, scope, result.node, rename, custom, late)
         bodies, waiting = set(), list(_bodies(result.node))
         while waiting:
             name = waiting.pop().removesuffix(rename)
@@ -119,9 +123,9 @@ class Flattening:
         used = dict.fromkeys(reference for node in result.node for reference in nodes.data_inputs(node))
         made = {node.name for node in result.node}
         sources = tuple(reference for reference in used if reference.rpartition(":")[0] not in made)
-        return Flat(result, found, sources, custom)
+        return Flat(result, found, sources, custom, frozenset(late))
 
-    def _collect(self, references, scope, result, rename, custom) -> tuple[str, ...]:
+    def _collect(self, references, scope, result, rename, custom, late) -> tuple[str, ...]:
         """Adds to `result` the nodes that the tensors at `references` need; returns where these tensors are."""
         names: dict[Instance, str] = {}
         taken: set[str] = set()
@@ -150,6 +154,8 @@ class Flattening:
             _rename_bodies(node, self._walker.functions, rename)
             if "_class" in node.attr:  # colocation with a node that may be gone
                 del node.attr["_class"]
+            if written_before(self._walker, instance):
+                late.add(node.name)
             if "_gradient_op_type" in node.attr:
                 gradient = node.attr["_gradient_op_type"].s.decode()
                 captured = self._captured(gradient, instance.scope)
@@ -211,7 +217,7 @@ class Flattening:
             result.attr[key].CopyFrom(value)
         for key, value in function.arg_attr.items():
             result.arg_attr[key].CopyFrom(value)
-        found = self._collect(scope.body.returns, scope, result.node_def, rename, {})
+        found = self._collect(scope.body.returns, scope, result.node_def, rename, {}, set())
         made = {node.name: node for node in result.node_def}
         for output, reference in zip(function.signature.output_arg, found, strict=True):
             result.ret[output.name] = nested(made, reference)

@@ -15,6 +15,7 @@ from ...common.types import present
 from ..graphdef import flatten
 from ..graphdef.scopes import CALLS, Walker
 from ..traced.gradients import LOOPS
+from ..traced.states import deterministic
 from ..traced.tf_private import let_go_of_bodies
 from ..traced.trace import TRACING, Traced
 from . import custom_gradients, security
@@ -131,7 +132,15 @@ class Exported:
             except Exception as error:
                 raise AttributionError(f"{self.name} could not be read into a flat graph: {plain(error, 300)}") from error
         inputs = dict(zip(specs, function.inputs[: len(specs)], strict=True))
-        return self._traced(function, inputs, dict(zip(self.outputs, function.structured_outputs, strict=True)))
+        traced = self._traced(function, inputs, dict(zip(self.outputs, function.structured_outputs, strict=True)))
+        late = [one.name for one in deterministic(traced.outputs.values()) if one.name in flat.late]
+        if late:
+            raise AttributionError(
+                f"{self.name} writes a variable and then reads it, in {late[0]!r}, so that its output depends on how often it "
+                "was called; attributions run nothing that writes, and would be those of another score: save the model "
+                "without that, or attribute to it as a Keras model or function, which is then called eagerly"
+            )
+        return traced
 
     def _as_loaded(self) -> Traced:
         """The graph with loops of TensorFlow 1, which have a gradient where TensorFlow itself loaded them alone."""

@@ -2,13 +2,14 @@
 
 from typing import Any
 
+from ...common.types import present
 from ..graphdef import constants, nodes
 from ..graphdef.scopes import Instance, Source
 from ..traced.heads_and_lookups import HEADS, PASS
+from .computed_tables import VARIABLES, Dequantised, Table, computed, dequantised, of_weights, variable_name
 from .contents import Embedding, SavedHead
 from .signature import RESHAPES, Reading
 
-VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
 # Between a variable and the place where its values are used; "Enter" takes it into a loop of TensorFlow 1.
 READS = PASS | {"ReadVariableOp", "Enter", "RefEnter", "Switch", "RefSwitch"}
 GATHERS = frozenset({"ResourceGather", "GatherV2", "Gather"})
@@ -55,10 +56,20 @@ def find_heads(reading: Reading) -> list[SavedHead]:
 
 
 def find_lookups(reading: Reading) -> list[Embedding]:
-    """Every lookup of rows of a float table that the outputs of a signature depend on."""
+    """Every lookup of rows of a float table, or of one that floats are made of, that the outputs of a signature depend on."""
+    quantised = {
+        instance: lookup
+        for instance, sources in reading.walked.items()
+        if (lookup := dequantised(reading, instance, sources)) is not None
+    }
+    parts = {part for lookup in quantised.values() for part in lookup.parts}
     found = []
     for instance, sources in reading.walked.items():
-        if instance.operation in GATHERS:
+        if instance in quantised:
+            embedding = _quantised(reading, quantised[instance], present(sources[1]))
+        elif instance in parts:
+            continue
+        elif instance.operation in GATHERS:
             embedding = _gather(reading, instance, sources)
         elif instance.operation in SEGMENTS and instance.operation.startswith("Sparse"):
             embedding = _segments(reading, instance, sources)
@@ -71,6 +82,12 @@ def find_lookups(reading: Reading) -> list[Embedding]:
     return found
 
 
+def _quantised(reading: Reading, lookup: Dequantised, indices: Source) -> Embedding:
+    combiner, operation = _combined(reading, lookup.rows)
+    pattern = [*lookup.pattern, *([operation] if operation else [])]
+    return _embedding(reading, lookup.rows, indices, indices, lookup.table, combiner, pattern, pattern[0])
+
+
 def _gather(reading: Reading, instance: Instance, sources: list) -> Embedding | None:
     """ResourceGather of a variable; GatherV2 along axis 0 of the value of a variable, or of a constant (frozen)."""
     if len(sources) < 2 or sources[0] is None or sources[1] is None:
@@ -81,10 +98,12 @@ def _gather(reading: Reading, instance: Instance, sources: list) -> Embedding | 
         axis = sources[2] if len(sources) > 2 else None
         if axis is None or constants.scalar(_constant(reading, axis)) != 0:
             return None
-    table, passed = table_of(reading, sources[0])
-    if table is None:
-        return None
     indices = sources[1]
+    table, passed = table_of(reading, sources[0])
+    if table is None and instance.operation != "ResourceGather" and _is_float(reading, sources[0]):
+        table = computed(reading, sources[0])
+    if table is None or of_weights(reading, indices):
+        return None
     behind, _ = _through(reading, indices, PASS)
     unique = behind.instance.operation in ("Unique", "UniqueV2")
     combiner, operation = _combined(reading, Source(instance, 0))
@@ -128,14 +147,13 @@ def _one_hot(reading: Reading, instance: Instance, sources: list) -> Embedding |
     return None
 
 
-def _embedding(reading, rows, indices, fed, table, combiner, pattern) -> Embedding:
-    name, shape, kind = table
+def _embedding(reading, rows, indices, fed, table, combiner, pattern, by=None) -> Embedding:
     inputs = reading.fed_by(fed)
     if inputs:
         origin = f"by ids from {', '.join(repr(one) for one in inputs)}"
     else:
         origin = "by ids that no input gives: positions or another constant"
-    reason = f"{rows.instance.operation} looks up rows of the float {kind} {name!r} {origin}"
+    reason = f"{by or rows.instance.operation} looks up rows of the {table.words} {origin}"
     if combiner != "none":
         reason += f"; {pattern[-1]} combines them"
     scope = rows.instance.scope
@@ -147,8 +165,8 @@ def _embedding(reading, rows, indices, fed, table, combiner, pattern) -> Embeddi
         rows.name,
         nodes.shape_of(rows.instance.node, rows.index),
         indices.name,
-        name,
-        shape,
+        table.name,
+        table.shape,
         inputs,
         combiner,
         " -> ".join(pattern),
@@ -157,8 +175,8 @@ def _embedding(reading, rows, indices, fed, table, combiner, pattern) -> Embeddi
     )
 
 
-def table_of(reading: Reading, source: Source, further: frozenset = frozenset()) -> tuple[tuple, list[str]] | tuple[None, list]:
-    """The float table (name, shape, kind) that a tensor is the value of, and the operations in between."""
+def table_of(reading: Reading, source: Source, further: frozenset = frozenset()) -> tuple[Table | None, list[str]]:
+    """The float table that a tensor is the value of, and the operations in between."""
     base, passed = _through(reading, source, READS | further)
     node = base.instance.node
     if node.op in VARIABLES:
@@ -172,14 +190,13 @@ def table_of(reading: Reading, source: Source, further: frozenset = frozenset())
     # a Dense layer on three axes gathers too, but from shapes, which are integers
     if not nodes.is_floating(dtype) or (shape is not None and len(shape) < 2):
         return None, []
-    return (name, shape, kind), [operation for operation in passed if operation == "ReadVariableOp"] or (
-        [node.op] if node.op != "VarHandleOp" else []
-    )
+    reads = [operation for operation in passed if operation == "ReadVariableOp"]
+    return Table(name, shape, f"float {kind} {name!r}"), reads or ([node.op] if node.op != "VarHandleOp" else [])
 
 
-def variable_name(node: Any) -> str:
-    """What a variable's author called it, as far as the file tells."""
-    return nodes.text_attribute(node, "shared_name") or node.name
+def _is_float(reading: Reading, source: Source) -> bool:
+    types = nodes.dtypes(source.instance.node, reading.walker.functions)
+    return source.index < len(types) and nodes.is_floating(types[source.index])
 
 
 def _constant(reading: Reading, source: Source) -> Any:

@@ -13,7 +13,7 @@ from ...common.errors import AttributionError, nearest, plain, printed
 from ..graphdef.nodes import data_inputs, dimensions, functions_of, split, type_name
 from ..graphdef.scopes import LIMIT, Walker
 from ..traced import keras_model
-from . import assets, heads_and_embeddings, listing, security, text_and_tables
+from . import assets, computed_tables, heads_and_embeddings, listing, security, text_and_tables
 from .contents import Embedding, FloatTensor, Loading, Preprocessing, SavedHead, Signature, UnsafeOperation, Variable
 from .explanation import EXPLAIN, read_explanation
 from .file import is_export, read
@@ -226,8 +226,8 @@ def _variables(readings: list[Reading], trainable: dict[str, bool]) -> tuple[Var
     for reading in readings:
         for instance in reading.walked:
             node = instance.node
-            if node.op in heads_and_embeddings.VARIABLES:
-                name = heads_and_embeddings.variable_name(node)
+            if node.op in computed_tables.VARIABLES:
+                name = computed_tables.variable_name(node)
                 shape = dimensions(node.attr["shape"].shape) if "shape" in node.attr else None
                 dtype = type_name(node.attr["dtype"].type) if "dtype" in node.attr else "unknown"
                 found[node.name] = Variable(name, shape, dtype, trainable.get(node.name, trainable.get(name)))

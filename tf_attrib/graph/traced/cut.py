@@ -1,6 +1,7 @@
 """A graph that is cut: some tensors fed, others fetched, variables live, gradients as the model defines them."""
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -55,7 +56,7 @@ class Cut:
         fed = [port.to_graph(values[key]) for key, port in self.feeds.items()]
         return self._batch_first(self._function(*fed))
 
-    def evaluate(self, values: dict[Any, np.ndarray]) -> dict[Any, np.ndarray]:
+    def evaluate(self, values: Mapping[Any, np.ndarray | tf.Tensor]) -> dict[Any, np.ndarray]:
         """The same for arrays, outside any trace, at the least cost there is (see `Compiled`); no tape records it."""
         fed = [port.to_graph(tf.convert_to_tensor(values[key])) for key, port in self.feeds.items()]
         captured = list(self._function.captured_inputs)
@@ -75,7 +76,8 @@ def probe_batch_axis(traced: Traced, tensor: tf.Tensor, examples: dict[Any, tf.T
     """
     cut = Cut(traced, {key: Port(source) for key, source in traced.inputs.items()}, {None: Port(tensor)})
     two, three = (
-        cut({key: tf.repeat(value[:1], copies, axis=0) for key, value in examples.items()})[None].shape for copies in (2, 3)
+        cut.evaluate({key: tf.repeat(value[:1], copies, axis=0) for key, value in examples.items()})[None].shape
+        for copies in (2, 3)
     )
     axes = [axis for axis, pair in enumerate(zip(two, three, strict=True)) if pair == (2, 3)]
     return axes[0] if axes else None

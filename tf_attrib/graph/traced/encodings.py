@@ -1,4 +1,5 @@
-"""Encodings of inputs that have no gradient: bins, hashes, vocabularies and crossings as the float tensors that carry them."""
+"""Encodings of inputs that have no gradient: bins, hashes, vocabularies and crossings as the float tensors that carry them; and
+the features that are read out of serialized examples."""
 
 import dataclasses
 from typing import Any
@@ -11,6 +12,8 @@ from .trace import Traced
 # Operations that put a category into a vector. Behind these an input is a category, whatever else is computed from it; a mask,
 # which compares with a number, is none.
 ENCODERS = frozenset({"OneHot", "DenseBincount", "RaggedBincount", "SparseBincount", "Bincount"})
+# Operations that read features out of a `tf.train.Example`, each of which is an input of its own.
+PARSERS = frozenset({"ParseExample", "ParseExampleV2"})
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -21,40 +24,48 @@ class Encoding:
         tensor: (batch, ...), such as (batch, categories).
         inputs: keys of the model's inputs that it is computed from: one column, or those that were crossed.
         encoder: the operation that put a category into a vector; None where values were only cast.
+        feature: the name of the feature that it is, or was made of, where that was read out of serialized examples.
     """
 
     tensor: tf.Tensor
     inputs: tuple
     encoder: tf.Operation | None
+    feature: str | None = None
 
 
-def find_encodings(traced: Traced, keys: list, fetches: list[tf.Tensor], encoders_alone: list) -> list[Encoding]:
+def find_encodings(
+    traced: Traced, keys: list, fetches: list[tf.Tensor], encoders_alone: list, ids: list[tf.Tensor]
+) -> list[Encoding]:
     """The encodings of the inputs `keys` that the tensors `fetches` are computed from, each once.
 
     Args:
         encoders_alone: those of the keys whose encodings count only behind an encoder, since they are attributed to elsewhere:
             in front of it as floats, or at their embeddings. What else they become is a mask.
+        ids: that are looked up: of serialized examples it is the features which lead there that are attributed to elsewhere.
     """
     found: dict[Any, Encoding] = {}
     for key in keys if traced.called is None else ():  # of a model that is called, operations are not there to be followed
-        for tensor, encoder in _boundary(traced, key, key in encoders_alone):
+        for tensor, encoder, feature in _boundary(traced, key, key in encoders_alone, ids):
             if not connected(tensor, fetches):
                 continue
             known = found.get(tensor.ref())
             inputs = () if known is None else known.inputs
             # several ways may lead from one input to one encoding
-            found[tensor.ref()] = Encoding(tensor, tuple(dict.fromkeys((*inputs, key))), encoder)
+            found[tensor.ref()] = Encoding(tensor, tuple(dict.fromkeys((*inputs, key))), encoder, feature)
     return list(found.values())
 
 
-def _boundary(traced: Traced, key: Any, encoders_alone: bool) -> list[tuple[tf.Tensor, tf.Operation | None]]:
-    """The first float tensors behind what is not float, each with the encoder that is passed on the way there.
+def _boundary(
+    traced: Traced, key: Any, encoders_alone: bool, ids: list[tf.Tensor]
+) -> list[tuple[tf.Tensor, tf.Operation | None, str | None]]:
+    """The first float tensors behind what is not float, each with the encoder that is passed on the way there, and the feature
+    of serialized examples that it is.
 
     Where a category only chooses among floats that other inputs lead to, as in a gather or a `where`, there is none.
     """
-    waiting, seen, found = [(traced.inputs[key], None)], set(), []
+    waiting, seen, found = [(traced.inputs[key], None, None, encoders_alone)], set(), []
     while waiting:
-        tensor, encoder = waiting.pop()
+        tensor, encoder, feature, alone = waiting.pop()
         if tensor.ref() in seen:
             continue
         seen.add(tensor.ref())
@@ -63,12 +74,35 @@ def _boundary(traced: Traced, key: Any, encoders_alone: bool) -> list[tuple[tf.T
             if user.type in SHAPES:
                 continue
             passed = user if user.type in ENCODERS else encoder
-            for output in user.outputs:
+            features = _features(user)
+            for number, output in enumerate(user.outputs):
+                own, only = (features[number], connected(output, ids)) if number in features else (feature, alone)
                 if not output.dtype.is_floating or only_ids(output):  # cast to float on the way, and back
-                    waiting.append((output, passed))
-                elif not is_number and (passed is not None or not encoders_alone) and not _chosen(traced, user):
-                    found.append((output, passed))
+                    waiting.append((output, passed, own, only))
+                elif not is_number and (passed is not None or not only) and not _chosen(traced, user):
+                    found.append((output, passed, own))
     return found
+
+
+def _features(operation: tf.Operation) -> dict[int, str]:
+    """The names of the dense features that an operation reads out of serialized examples, by the number of its output."""
+    if operation.type not in PARSERS:
+        return {}
+    if operation.type == "ParseExampleV2":
+        sparse = operation.get_attr("num_sparse")
+        names = tf.get_static_value(operation.inputs[3])
+        names = [] if names is None else list(names)
+    else:
+        sparse = operation.get_attr("Nsparse")
+        keys = operation.inputs[2 + sparse : 2 + sparse + operation.get_attr("Ndense")]
+        names = [tf.get_static_value(one) for one in keys]
+    told = [f"feature {place}" if name is None else _as_text(name) for place, name in enumerate(names)]
+    return {3 * sparse + place: name for place, name in enumerate(told)}
+
+
+def _as_text(name: Any) -> str:
+    name = name.item() if hasattr(name, "item") else name
+    return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
 
 def _chosen(traced: Traced, operation: tf.Operation) -> bool:

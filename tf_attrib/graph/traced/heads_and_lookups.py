@@ -263,7 +263,8 @@ def quantity(traced: Traced, key: Any, fetches: list[tf.Tensor]) -> tf.Tensor | 
 
 def only_ids(tensor: tf.Tensor) -> bool:
     """Whether a float tensor serves as ids or categories: it is cast to integers, or put into bins, and nothing else."""
-    users = [user for user in tensor.consumers() if user.type not in SHAPES]
+    # what a user without outputs does, such as keeping a state, leads nowhere
+    users = [user for user in tensor.consumers() if user.outputs and user.type not in SHAPES]
     return bool(users) and all(_takes_ids(user) for user in users)
 
 

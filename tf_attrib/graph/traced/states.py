@@ -1,12 +1,14 @@
 """What a model keeps from one call to the next, and reads again: the states of a recurrent net that is `stateful`."""
 
 import weakref
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from ...common.errors import AttributionError
+from ..graphdef.writes import READS, writes_variable
 from .heads_and_lookups import ancestors
 from .trace import Traced
 
@@ -18,7 +20,7 @@ def states(traced: Traced, fetches: tuple[tf.Tensor, ...]) -> list[tuple[str, An
     """The float variables that `fetches` are computed from and that a call would change, as (name, variable).
 
     Moving averages of a batch normalisation that trains are changed, but nothing is computed from them; what a generator of
-    random numbers keeps is no float.
+    random numbers keeps is no float; what a graph of TensorFlow 1 initialises and restores does not follow from its inputs.
     """
     if traced.called is not None:
         return [(name, variable) for name, variable in traced.called.states if variable.dtype.is_floating]
@@ -27,10 +29,11 @@ def states(traced: Traced, fetches: tuple[tf.Tensor, ...]) -> list[tuple[str, An
     if key not in known:
         handles = {inner.ref(): outer for outer, inner in traced.function.graph.captures if outer.dtype == tf.resource}
         variables = {id(variable.handle): variable for variable in traced.function.variables}
+        given = {tensor.op.name for tensor in traced.inputs.values()}
         written = {
             operation.inputs[0].ref()
             for operation in traced.function.graph.get_operations()
-            if operation.type.startswith("Assign") and operation.type.endswith("VariableOp")
+            if writes_variable(operation.type) and any(one.name in given for one in ancestors([operation.inputs[1]]))
         }
         read = dict.fromkeys(
             operation.inputs[0].ref() for operation in ancestors(fetches) if operation.type == "ReadVariableOp"
@@ -38,6 +41,34 @@ def states(traced: Traced, fetches: tuple[tf.Tensor, ...]) -> list[tuple[str, An
         found = [variables.get(id(handles.get(inner))) for inner in read if inner in written]
         known[key] = [(variable.name, variable) for variable in found if variable is not None and variable.dtype.is_floating]
     return known[key]
+
+
+def deterministic(fetches: Iterable[tf.Tensor]) -> Iterator[tf.Operation]:
+    """The operations that `fetches` are computed from, other than by drawing at random: what a generator keeps is written and
+    read in one call, and no score is read off it."""
+    fetches = list(fetches)
+    draws = [output for one in ancestors(fetches) if "Random" in one.type for output in one.outputs]
+    return ancestors(fetches, draws)
+
+
+def reads_what_it_wrote(traced: Traced) -> str:
+    """The name of a variable that the outputs are computed from as it is after the model has written it, "" where there is
+    none: a part of the graph runs nothing that writes.
+
+    Operations are in the order in which Python made them.
+    """
+    order = {operation.name: place for place, operation in enumerate(traced.function.graph.get_operations())}
+    written: dict[Any, int] = {}
+    for operation in traced.function.graph.get_operations():
+        if writes_variable(operation.type):
+            written.setdefault(operation.inputs[0].ref(), order[operation.name])
+    if not written:
+        return ""
+    for operation in deterministic(traced.outputs.values()):
+        if operation.type in READS and order[operation.name] > written.get(operation.inputs[0].ref(), len(order)):
+            outer = next((outer for outer, inner in traced.function.graph.captures if inner is operation.inputs[0]), None)
+            return next((one.name for one in traced.function.variables if one.handle is outer), operation.name)
+    return ""
 
 
 def check_stateless(function: Any) -> None:

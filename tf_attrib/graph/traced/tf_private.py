@@ -38,7 +38,14 @@ def caller(function: Any) -> Callable[[list[tf.Tensor]], list[tf.Tensor]]:
     options["config_proto"] = _optimised_once(options["config_proto"])
     attributes = tuple(itertools.chain(*options.items()))
     name, count = function.name.decode(), len(function.outputs)
-    return lambda tensors: execute.execute(name, count, tensors, attributes, running)
+
+    def call(tensors: list[tf.Tensor]) -> list[tf.Tensor]:
+        try:
+            return execute.execute(name, count, tensors, attributes, running)
+        except UnicodeDecodeError as error:  # an error of TensorFlow's that quotes the input, such as a tf.Example
+            raise tf.errors.InvalidArgumentError(None, None, error.object.decode("utf-8", "backslashreplace")) from None
+
+    return call
 
 
 def eager(array: np.ndarray) -> tf.Tensor:

@@ -1,0 +1,72 @@
+"""Models that read their features out of serialized `tf.train.Example`s, as those do that are served."""
+
+import numpy as np
+import tensorflow as tf
+
+import tf_attrib as ta
+
+from ..conftest import assert_refused
+
+RNG = np.random.default_rng(6)
+TABLE, WEIGHTS = RNG.normal(size=(10, 2)).astype("float32"), RNG.normal(size=5).astype("float32")
+SIZES, AGES, IDS = RNG.normal(size=(3, 2)).astype("float32"), np.array([3, 1, 4]), np.array([[1, 9], [9, 8], [2, 2]])
+
+
+def serialized(size, age, ids):
+    features = {
+        "size": tf.train.Feature(float_list=tf.train.FloatList(value=size)),
+        "age": tf.train.Feature(int64_list=tf.train.Int64List(value=[age])),
+        "ids": tf.train.Feature(int64_list=tf.train.Int64List(value=ids)),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+EXAMPLES = np.array([serialized(*one) for one in zip(SIZES, AGES, IDS, strict=True)], dtype=object)
+
+
+def attributor(looks_up=True, sparse=False):
+    table, weights = tf.Variable(TABLE), tf.Variable(WEIGHTS)
+    ids = tf.io.VarLenFeature(tf.int64) if sparse else tf.io.FixedLenFeature([2], tf.int64)
+
+    def model(examples):
+        number = {"size": tf.io.FixedLenFeature([2], tf.float32), "age": tf.io.FixedLenFeature([], tf.int64)}
+        read = tf.io.parse_example(examples, number | {"ids": ids})
+        parts = [read["size"], tf.cast(read["age"], tf.float32)[:, None]]
+        if sparse:
+            parts.append(tf.nn.safe_embedding_lookup_sparse(table, read["ids"], combiner="sum"))
+        elif looks_up:  # one of a mask is no number that is attributed to
+            there = tf.cast(read["ids"] > 0, tf.float32)[..., None]
+            parts.append(tf.reduce_sum(tf.gather(table, read["ids"]) * there, 1))
+        joined = tf.concat(parts, 1)
+        return tf.linalg.matvec(joined, weights[: joined.shape[1]])
+
+    return ta.Attributor(model)
+
+
+def test_numbers_beside_ids_have_their_part():
+    for sparse in (False, True):
+        for method in ("integrated_gradients", "occlusion"):
+            result = attributor(sparse=sparse).attribute(EXAMPLES, method=method, verbose=False)
+            rows = next(value for key, value in result.attributions.items() if key not in ("size", "age"))
+            np.testing.assert_allclose(result.attributions["size"], SIZES * WEIGHTS[:2], rtol=1e-4)
+            np.testing.assert_allclose(result.attributions["age"].ravel(), AGES * WEIGHTS[2], rtol=1e-4)
+            axes = (1, 2) if method != "occlusion" else 1  # a token's effect is that of all its dimensions
+            found = rows.sum(axes) if method != "occlusion" else rows.mean(2).sum(1)
+            np.testing.assert_allclose(found, (TABLE[IDS] @ WEIGHTS[3:]).sum(1), rtol=1e-4, atol=1e-5)
+        assert set(result.by_column) >= {"size", "age"}
+        assert "attributed as they are: 'size', 'age'" in result.notes[-1]
+
+
+def test_numbers_alone_are_called_as_they_are_in_the_examples():
+    for method in ("gradient_times_input", "occlusion"):
+        result = attributor(looks_up=False).attribute(EXAMPLES, method=method, verbose=False)
+        assert set(result.attributions) == {"age", "size"}
+        assert "category" not in "".join(result.notes)
+        np.testing.assert_allclose(result.by_column["size"], SIZES @ WEIGHTS[:2], rtol=1e-4)
+
+
+def test_what_is_no_example_is_an_error_of_one_line():
+    broken = np.array([b"\xff\xfe\x8b" + EXAMPLES[0]], dtype=object)
+    assert_refused(lambda: attributor().attribute(broken, verbose=False), "the model failed on these inputs", "parse")
+    short = np.array([serialized(SIZES[0], 1, [5])], dtype=object)
+    assert_refused(lambda: attributor().attribute(short, verbose=False), "Key: ids")
