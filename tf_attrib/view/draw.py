@@ -41,8 +41,8 @@ class Drawing(Figure):
 
     def draw(self, renderer: Any) -> None:
         """Draws it, titles and captions within its width: at some resolutions letters are rounded to wider ones."""
-        texts = [text for part in (*_subfigures(self), self) for text in (part._suptitle, part._supxlabel) if text]
-        sizes = [text.get_fontsize() for text in texts]
+        texts = [text for part in (*_subfigures(self), self) for text in part.texts]
+        sizes = [float(text.get_fontsize()) for text in texts]
         for text, size in zip(texts, sizes, strict=True):
             most = size
             while text.get_window_extent(renderer).x1 > (1 - LEFT) * self.bbox.width and most > SMALLEST * size:

@@ -63,7 +63,8 @@ def _boundary(
 
     Where a category only chooses among floats that other inputs lead to, as in a gather or a `where`, there is none.
     """
-    waiting, seen, found = [(traced.inputs[key], None, None, encoders_alone)], set(), []
+    waiting: list[tuple[tf.Tensor, Any, str | None, bool]] = [(traced.inputs[key], None, None, encoders_alone)]
+    seen, found = set(), []
     while waiting:
         tensor, encoder, feature, alone = waiting.pop()
         if tensor.ref() in seen:
