@@ -372,6 +372,7 @@ def test_what_does_not_fit_is_refused():
     assert_refused(lambda: call(one, PROMPT, NEXT, contrast=NEXT[1:2], targets=[0, 1]), "nothing sets them apart")
     assert_refused(lambda: call(one, PROMPT, NEXT, contrast=NEXT[:2]), "begins with the whole")
     assert_refused(lambda: call(one, PROMPT, NEXT, contrast=[3, 4], targets=[0]), "leave targets out")
+    assert_refused(lambda: call(one, PROMPT, NEXT, contrast=[3, 4], method="gradient_times_input"), "several tokens")
     assert_refused(lambda: call(one, PROMPT, NEXT, contrast=[3], absent=0), "absent=")
     two = {"baselines": [ta.zeros(), ta.token(3)]}
     assert_refused(lambda: call(one, PROMPT, NEXT, contrast=[3, 4], **two), "one baseline", "ta.zeros()")

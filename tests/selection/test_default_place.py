@@ -227,7 +227,14 @@ def attending(table, mask_as):
     return keras.Model({"ids": ids, "mask": mask}, L.Dense(3, activation="softmax", name="kind")(seen))
 
 
-@pytest.mark.parametrize("mask_as", [lambda m: (1 - m) * -1e9, lambda m: keras.ops.negative(1e4 - 1e4 * m)])
+@pytest.mark.parametrize(
+    "mask_as",
+    [
+        lambda m: (1 - m) * -1e9,
+        lambda m: keras.ops.negative(1e4 - 1e4 * m),
+        lambda m: keras.ops.where(keras.ops.equal(m, 1), 0.0, -1e9),
+    ],
+)
 def test_a_mask_of_attention_stays_as_it_is(mask_as):
     keras.utils.set_random_seed(0)
     model = attending(np.random.default_rng(0).normal(size=(9, 4)), mask_as)
@@ -238,6 +245,52 @@ def test_a_mask_of_attention_stays_as_it_is(mask_as):
     without = np.asarray(model(x))[range(2), result.target]
     np.testing.assert_allclose(result.baseline_scores, without, atol=1e-6)
     np.testing.assert_allclose(result.attributions[1, 3:], 0, atol=1e-7)
+
+
+def mean_of_words(mask_type="int32", name="padding_mask"):
+    """Words of a text, of which those that a mask says are there are averaged."""
+    keras.utils.set_random_seed(0)
+    ids, mask = keras.Input((4,), dtype="int32", name="ids"), keras.Input((4,), dtype=mask_type, name=name)
+    words = L.Embedding(9, 4, embeddings_initializer="normal", name="words")(ids)
+    there = keras.ops.cast(mask, "float32")[:, :, None]
+    mean = keras.ops.sum(L.Dense(4, activation="tanh")(words) * there, 1) / keras.ops.sum(there, 1)
+    return keras.Model({"ids": ids, name: mask}, L.Dense(3, activation="softmax")(4 * mean))
+
+
+@pytest.mark.parametrize("mask_type", ["int32", "bool"])
+def test_a_mask_that_vectors_are_multiplied_with_stays_as_it_is(mask_type):
+    """At the baseline too, where a mask of zeros would have the mean divide by 0, or take half of what words do."""
+    model = mean_of_words(mask_type)
+    x = {"ids": np.int32([[1, 2, 3, 4], [6, 7, 0, 0]]), "padding_mask": np.array([[1, 1, 1, 1], [1, 1, 0, 0]], mask_type)}
+    result = ta.Attributor(model).attribute(x, 1)
+    assert (result.place, result.left_out) == ("embeddings", ("padding_mask",))
+    whole, table = np.asarray(model(x))[:, 1], model.get_layer("words").embeddings.numpy()
+    model.get_layer("words").embeddings.assign(0 * table)
+    np.testing.assert_allclose(result.baseline_scores, np.asarray(model(x))[:, 1], atol=1e-6)
+    np.testing.assert_allclose(result.attributions[1, 2:], 0, atol=1e-7)
+    # 8 is a word of no vector, which is what is put in the place of one
+    model.get_layer("words").embeddings.assign(np.where(np.arange(9)[:, None] == 8, 0, table))
+    occluded = ta.Attributor(model).attribute(x, 1, method="occlusion")
+    assert (occluded.place, occluded.left_out) == ("embeddings", ("padding_mask",))
+    without = [np.asarray(model(x | {"ids": np.where(np.arange(4) == word, 8, x["ids"])}))[:, 1] for word in range(4)]
+    np.testing.assert_allclose(occluded.attributions.mean(-1), whole[:, None] - np.stack(without, 1), atol=1e-6)
+
+
+def test_counts_of_words_are_no_mask():
+    model = mean_of_words(name="counts")
+    x = {"ids": np.int32([[1, 2, 3, 4]]), "counts": np.int32([[1, 3, 1, 2]])}
+    result = ta.Attributor(model).attribute(x, 1, baselines={"counts": ta.constant(1)})
+    assert (set(result.attributions), result.left_out) == ({"words", "counts"}, ())
+
+
+def test_methods_without_gradients_leave_a_mask_of_attention_as_it_is():
+    model = attending(np.random.default_rng(0).normal(size=(9, 4)), lambda m: keras.ops.where(keras.ops.equal(m, 1), 0.0, -1e9))
+    x = {"ids": np.int32([[6, 7, 8, 0, 0]]), "mask": np.int32([[1, 1, 1, 0, 0]])}
+    result = ta.Attributor(model).attribute(x, 1, method="kernel_shap")
+    assert (result.place, result.left_out) == ("embeddings", ("mask",))
+    np.testing.assert_allclose(result.attributions[0, 3:], 0, atol=1e-6)
+    given = ta.Attributor(model, at="inputs").attribute(x, 1, method="occlusion")
+    assert set(given.attributions) == {"ids", "mask"}
 
 
 def test_numbers_are_no_masks():

@@ -308,6 +308,11 @@ def _contrasted(asked: _Asked, foil: np.ndarray, targets: Any, options: dict[str
         )
     if not single and of == "probability":
         raise AttributionError("continuations of several tokens are contrasted by of='log_probability', or 'logits'")
+    if not single and not asked.method.takes_baselines:
+        raise AttributionError(
+            "continuations of several tokens stay as they are at the baseline, which this method does not have: take "
+            f"method='integrated_gradients', or contrast single tokens; got {asked.method!r}"
+        )
     less = f" rather than {text_of(asked.model.vocabulary.pieces(foil.tolist())).strip()}"
     if single:
         if (sequence.written[sequence.start + asked.which] == foil[0]).any():

@@ -14,7 +14,7 @@ from ..graph.traced.cut import Port
 from ..graph.traced.encodings import PARSERS, Encoding, find_encodings
 from ..graph.traced.heads_and_lookups import Lookup, connected, find_lookups, only_ids, quantity
 from ..graph.traced.layers import some_layers
-from ..graph.traced.masks import is_attention_mask
+from ..graph.traced.masks import is_attention_mask, is_called_mask, is_mask
 from ..graph.traced.tables import passed
 from ..graph.traced.trace import Traced
 from .place import Place, hidden, indices, lookup_port, port, single, unused
@@ -34,18 +34,18 @@ def default_place(
         AttributionError: none of the inputs is float or becomes a float tensor that leads to the output.
     """
     floats = {key: tensor for key, tensor in traced.inputs.items() if tensor.dtype.is_floating and not only_ids(tensor)}
-    masks = {key for key in traced.inputs if key not in floats and is_attention_mask(traced, key)}
+    lookups = [
+        lookup
+        for lookup in find_lookups(traced)
+        if set(lookup.inputs) & set(traced.inputs) and connected(lookup.tensor, fetches)
+    ]
+    masks = {key for key in traced.inputs if key not in floats and is_mask(traced, key, names[key], lookups)}
     whole = {
         key: tensor
         for key in traced.inputs
         if key not in floats and key not in masks and (tensor := quantity(traced, key, fetches)) is not None
     }
     rest = [key for key in traced.inputs if key not in floats and key not in whole]
-    lookups = [
-        lookup
-        for lookup in find_lookups(traced)
-        if set(lookup.inputs) & set(traced.inputs) and connected(lookup.tensor, fetches)
-    ]
     encodings = _encodings(traced, floats, [key for key in rest if key not in masks], lookups, fetches)
     if not rest and not encodings and not lookups:
         return None
@@ -64,21 +64,28 @@ def default_place(
 
 def embedded(traced: Traced, fetches: list[tf.Tensor], names: dict[Any, str], examples: dict[Any, tf.Tensor]) -> Place | None:
     """The default place, where it is embeddings that carry all that is not float, or numbers that are read out of serialized
-    examples: there a method that needs no gradient has the words, and can take them away by a vector of none. None elsewhere:
-    such a method takes the inputs as they are."""
+    examples: there a method that needs no gradient has the words, and can take them away by a vector of none. Masks stay as
+    they are: taken away for themselves, they would have a share in what words do. None elsewhere: such a method takes the
+    inputs as they are."""
     try:
         place = default_place(traced, fetches, names, examples)
     except AttributionError:
         return None
-    if place is None or place.left_out:
+    if place is None or not all(_is_mask(traced, names, one) for one in place.left_out):
         return None
     # serialized examples can lose nothing that is read out of them, but as what was read
     parsed = all(passed(one.tensor).op.type in PARSERS for one in place.ports.values())
     if place.kind != "embeddings" and not parsed:
         return None
-    ports, whole = list(place.ports.values()), place.stand_ins.values()
-    ids = [key for key, tensor in traced.inputs.items() if tensor.dtype.is_integer and key not in whole]
+    ports, apart = list(place.ports.values()), {*(names[key] for key in place.stand_ins.values()), *place.left_out}
+    ids = [key for key, tensor in traced.inputs.items() if tensor.dtype.is_integer and names[key] not in apart]
     return None if any(_as_number(traced, key, fetches, ports) for key in ids) else place
+
+
+def _is_mask(traced: Traced, names: dict[Any, str], name: str) -> bool:
+    """Whether an input that nothing float comes of is a mask."""
+    key = next(key for key, one in names.items() if one == name)
+    return is_called_mask(traced, key, name) or is_attention_mask(traced, key)
 
 
 def _encodings(traced: Traced, floats: dict, rest: list, lookups: list[Lookup], fetches: list[tf.Tensor]) -> list[Encoding]:

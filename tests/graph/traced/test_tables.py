@@ -69,6 +69,32 @@ def test_a_packed_table_and_kernel_of_an_export(tmp_path):
     assert "int8 variable" in told.reason
 
 
+class Positions(L.Layer):
+    """A vector for each place, as many as there are tokens."""
+
+    def build(self, shape):
+        self.table = self.add_weight(shape=(6, 4), initializer="normal")
+
+    def call(self, vectors):
+        return keras.ops.take(self.table, keras.ops.arange(keras.ops.shape(vectors)[1]), axis=0)
+
+
+def test_what_is_added_to_rows_of_a_quantised_table_is_no_part_of_them():
+    """Vectors of positions, or of segments that follow from the same ids, stay where those of words are 0."""
+    keras.utils.set_random_seed(0)
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    words = L.Embedding(6, 4, embeddings_initializer="normal", name="words")
+    segments = L.Embedding(2, 4, embeddings_initializer="normal", name="segments")(keras.ops.cast(ids > 2, "int32"))
+    vectors = words(ids)
+    both = (vectors + Positions()(vectors)) + segments
+    model = keras.Model(ids, L.Dense(2, name="score")(L.GlobalAveragePooling1D()(keras.ops.tanh(both))))
+    words.quantize("int8")
+    result = ta.Attributor(model, at=ta.embeddings("words")).attribute(IDS, 1, method="gradient_times_input")
+    words.embeddings_scale.assign(np.inf * np.ones_like(words.embeddings_scale))  # int8 divided by it: 0
+    np.testing.assert_allclose(result.baseline_scores, np.asarray(model(IDS))[:, 1], atol=1e-6)
+    assert set(ta.Attributor(model).attribute(IDS, 1, method="gradient").attributions) == {"words", "segments"}
+
+
 def test_ids_that_are_mapped_to_others_are_no_embedding():
     """Integers wider than a quantised table's are ids: only the table that they choose rows of is one."""
     mapped, table = tf.constant([3, 2, 1, 0]), tf.Variable(np.arange(8.0).reshape(4, 2).astype("float32"))

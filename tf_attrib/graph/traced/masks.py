@@ -1,11 +1,12 @@
-"""Integer inputs that are masks of attention: numbers by which positions are taken out of a softmax."""
+"""Inputs that say which positions are there: masks that take the others out of a softmax, or multiply their vectors by 0."""
 
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from .heads_and_lookups import SHAPES
+from .heads_and_lookups import SHAPES, Lookup, connected
 from .trace import Traced
 
 # Operations between what is added to the scores of attention and their softmax.
@@ -26,21 +27,48 @@ ON_THE_WAY = TO_THE_SOFTMAX | {
     "Squeeze",
     "Tile",
 }
+# Operations by which a mask is spread over the vectors that it multiplies.
+SPREADING = frozenset(
+    {
+        *("BroadcastTo", "Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StridedSlice", "Tile"),
+        *("Equal", "Greater", "LogicalAnd", "LogicalNot", "NotEqual"),
+    }
+)
 # A factor from which on what is added to scores takes positions out: masks have 1e4, 1e9 and more, and no score is as large.
 TAKEN_OUT = 1e3
 
 
+def is_mask(traced: Traced, key: Any, name: str, lookups: Iterable[Lookup]) -> bool:
+    """Whether an input that is not float is a mask, and no quantity, although it becomes float."""
+    return is_attention_mask(traced, key) or (is_called_mask(traced, key, name) and _multiplies(traced, key, lookups))
+
+
+def is_called_mask(traced: Traced, key: Any, name: str) -> bool:
+    """Whether an input that is not float says so by its type or its name, as `padding_mask` of keras_hub does. By what is done
+    with them, counts of words cannot be told from masks."""
+    tensor = traced.inputs[key]
+    return tensor.dtype == tf.bool or (tensor.dtype.is_integer and "mask" in name.lower())
+
+
+def _multiplies(traced: Traced, key: Any, lookups: Iterable[Lookup]) -> bool:
+    """Whether looked-up vectors, or what follows from them, are multiplied with an input, as in `h * cast(mask)[..., None]`."""
+    vectors = [lookup.tensor for lookup in lookups if key not in lookup.inputs]
+    products = [user for user in _users(traced.inputs[key], SPREADING) if user.type == "Mul"]
+    return any(connected(vector, product.inputs) for product in products for vector in vectors)
+
+
 def is_attention_mask(traced: Traced, key: Any) -> bool:
-    """Whether an integer input is made into a large number that is added to the scores of attention, as in
-    `softmax(scores + (1 - mask) * -1e9)`: between there and not there nothing is meant by such a number."""
+    """Whether an integer input is made into a large number that is added to the scores of attention, or put in their places, as
+    in `softmax(scores + (1 - mask) * -1e9)` and `softmax(where(mask == 1, scores, -1e9))`: between there and not there nothing
+    is meant by such a number."""
     return any(_leads_to_softmax(product) for product in _large(traced.inputs[key]))
 
 
 def _large(tensor: tf.Tensor) -> list[tf.Tensor]:
-    """The products of what a mask becomes with large constants."""
+    """The products of what a mask becomes with large constants, and what it chooses between these and others."""
     found = []
     for user in _users(tensor, ON_THE_WAY):
-        factors = [tf.get_static_value(one) for one in user.inputs] if user.type == "Mul" else []
+        factors = [tf.get_static_value(one) for one in user.inputs] if user.type in ("Mul", "Select", "SelectV2") else []
         if any(factor is not None and np.max(np.abs(factor), initial=0) >= TAKEN_OUT for factor in factors):
             found.append(user.outputs[0])
     return found

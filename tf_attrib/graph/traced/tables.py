@@ -60,25 +60,35 @@ def dequantised(operation: tf.Operation, inputs: Iterable[tf.Tensor]) -> tuple[t
     if table is None:
         return None
     rows, parts = operation.outputs[0], {operation.name}
-    while (step := _scaled(rows, inputs)) is not None:
+    while (step := _scaled(rows, operation.inputs[1], inputs)) is not None:
         rows, gathers = step
         parts |= gathers
     return (rows, operation.inputs[1], tuple(table.shape), parts) if rows.dtype.is_floating else None
 
 
-def _scaled(rows: tf.Tensor, inputs: Iterable[tf.Tensor]) -> tuple[tf.Tensor, set[str]] | None:
+def _scaled(rows: tf.Tensor, ids: tf.Tensor, inputs: Iterable[tf.Tensor]) -> tuple[tf.Tensor, set[str]] | None:
     """What the only user of `rows` makes of them, where that is a cast or takes in what else their ids look up; and the names
-    of the gathers that do."""
+    of the gathers that do. What is added to them for a position or a segment is no part of them."""
     users = [user for user in rows.consumers() if user.type not in SHAPES]
     if len(users) != 1 or users[0].type not in PASS | SCALING:
         return None
     others = [tensor for tensor in users[0].inputs if tensor is not rows]
     if not others:
         return users[0].outputs[0], set()
-    found = [one for one in ancestors(others) if one.type in (*GATHERS, "ResourceGather")]
+    shapes = [output for one in ancestors(others) if one.type in SHAPES for output in one.outputs]
+    found = [one for one in ancestors(others, shapes) if one.type in (*GATHERS, "ResourceGather")]
+    if users[0].type == "AddV2":
+        found = [one for one in found if _as_given(one.inputs[1]) is _as_given(ids)]
     by_ids = {one.name for one in found if not _reached(one.inputs[0], inputs) and _reached(one.inputs[1], inputs)}
     looked_up = [one.outputs[0] for one in found if one.name in by_ids]
     return (users[0].outputs[0], by_ids) if by_ids and not any(_reached(one, inputs, looked_up) for one in others) else None
+
+
+def _as_given(ids: tf.Tensor) -> tf.Tensor:
+    """The ids before layers brought them to their type, and counted negative ones from the end."""
+    while ids.op.type in PASS | {"SelectV2"}:
+        ids = ids.op.inputs[-1]
+    return ids
 
 
 def _table(operation: tf.Operation, inputs: Iterable[tf.Tensor]) -> tf.Tensor | None:

@@ -12,6 +12,7 @@ from ...common.errors import AttributionError, one_line
 from ...common.nested import flatten, is_array, rebuild
 from . import keras_model
 from .layer_calls import around_calls, identities
+from .steps import all_steps
 from .tf_private import let_go_of_bodies, operation_types
 
 # Layers are changed while a model is traced; two traces of models that share a layer must not meet.
@@ -188,7 +189,7 @@ def _recorded(model: Any, calls: list[Call]) -> contextlib.AbstractContextManage
         calls.append(Call(layer, path, noted, range(first, graph.version)))
         return named
 
-    return around_calls(model, around, _inline)
+    return around_calls(model, around, lambda call: all_steps(_inline(call)))
 
 
 def _inline(function: Any) -> Any:
