@@ -8,7 +8,7 @@ from keras import layers
 
 import tf_attrib as ta
 
-from ..conftest import spread
+from ..conftest import assert_refused, spread
 from ..helpers.shared import attributor_for
 
 RNG = np.random.default_rng(9)
@@ -103,6 +103,10 @@ def test_log_softmax_as_it_is():
         lambda: linear(1, layers.Activation("sigmoid")),
         lambda: linear(1, layers.Activation("sigmoid"), layers.Reshape((1,))),
         lambda: lambda x: tf.sigmoid(x @ KERNEL[:, :1] + BIAS[:1]),
+        lambda: lambda x: tf.squeeze(tf.sigmoid(x @ KERNEL[:, :1] + BIAS[:1]), -1),
+        lambda: lambda x: tf.sigmoid(x @ KERNEL[:, :1] + BIAS[:1])[:, 0],
+        lambda: lambda x: tf.sigmoid(x @ KERNEL[:, :1] + BIAS[:1])[..., 0],
+        lambda: lambda x: tf.reshape(tf.sigmoid(x @ KERNEL[:, :1] + BIAS[:1]), [-1]),
     ],
 )
 def test_one_sigmoid_unit(make):
@@ -128,6 +132,11 @@ def test_a_sigmoid_without_a_class_axis():
     model = lambda x: tf.sigmoid(tf.linalg.matvec(x, KERNEL[:, 0]) + BIAS[0])  # noqa: E731
     np.testing.assert_allclose(explained(model).scores, np.maximum(p, 1 - p), rtol=1e-5)
     np.testing.assert_allclose(explained(model, target=0).scores, 1 - p, rtol=1e-4)
+
+
+def test_rows_in_another_order_are_no_head():
+    model = lambda x: tf.sigmoid(x @ KERNEL[:, :1] + BIAS[:1])[::-1, 0]  # noqa: E731
+    assert_refused(lambda: ta.Attributor(model, batch_size=1, of="logits").attribute(X), "no softmax or sigmoid head")
 
 
 def test_several_sigmoid_units():

@@ -15,6 +15,8 @@ from .trace import Call, Traced
 # Operations that call a function of the graph's library, as a layer does that holds an export (`TFSMLayer`).
 CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 HEADS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
+# Operations that may hand on what a head gives in another shape.
+RESHAPED = frozenset({"Reshape", "Squeeze", "StridedSlice"})
 # Ids that come from here are those of a whole batch: each once, or none at all for an example.
 SPARSE = frozenset({"Unique", "UniqueV2", "UniqueWithCounts", "SparseFillEmptyRows"})
 # What leads where in the graphs whose operations call a model (`Called.leads`).
@@ -97,14 +99,23 @@ def head_at(output: tf.Tensor) -> TracedHead:
 
 
 def _as_it_was(tensor: tf.Tensor) -> tf.Tensor:
-    """The tensor that `tensor` is, reshaped to the shape that it had: a layer's way to say what comes out of it."""
-    if tensor.op.type != "Reshape":
+    """The tensor that `tensor` is, reshaped to the shape that it had, which is a layer's way to say what comes out of it, or
+    without the axis of a single sigmoid unit."""
+    if tensor.op.type not in RESHAPED or tensor.shape.rank is None:
         return tensor
     given = passed(tensor.op.inputs[0])
-    if tensor.shape.rank is None or given.shape.rank != tensor.shape.rank:
-        return tensor
-    same = given.shape[1:].is_fully_defined() and given.shape[1:] == tensor.shape[1:]
-    return given if same else tensor
+    if given.op.type == "Sigmoid" and tensor.shape.rank == 1 and given.shape.rank == 2 and given.shape[1] == 1:
+        return given if tensor.op.type != "StridedSlice" or _takes_all_rows(tensor.op) else tensor
+    same = given.shape.rank == tensor.shape.rank and given.shape[1:].is_fully_defined()
+    return given if tensor.op.type == "Reshape" and same and given.shape[1:] == tensor.shape[1:] else tensor
+
+
+def _takes_all_rows(cut: tf.Operation) -> bool:
+    """Whether a `StridedSlice` of two axes leaves the first as it is and takes one entry of the other, as [:, 0] and [..., 0]
+    do."""
+    strides = tf.get_static_value(cut.inputs[3])
+    begins, ends, dots, taken = (cut.get_attr(f"{name}_mask") for name in ("begin", "end", "ellipsis", "shrink_axis"))
+    return taken == 2 and strides is not None and (strides == 1).all() and bool(dots & 1 or (begins & 1 and ends & 1))
 
 
 def _called(tensor: tf.Tensor) -> str | None:
