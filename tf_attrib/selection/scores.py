@@ -75,6 +75,7 @@ class _Region:
     output: Any
     most: int
     __name__ = "segmentation_score"
+    at_places = True
 
     def __call__(self, outputs: Any, data: dict[str, tf.Tensor]) -> tf.Tensor:
         """Scores (batch,)."""
@@ -104,6 +105,7 @@ class _Box:
     last: int
     most: int
     __name__ = "box_score"
+    at_places = True
 
     def __call__(self, outputs: Any, data: dict[str, tf.Tensor]) -> tf.Tensor:
         """Scores (batch,)."""
