@@ -136,8 +136,10 @@ def _drawable(result):
     print(f"pictures: {'summed' if are_summed(result.kind) else 'the mean'} over the last axis")
     flat = without_channels(result)
     # without channels a map of few columns would be taken for a signal
-    is_map = all(leaf.ndim == 3 for leaf in flatten(flat.attributions).values()) and blocks(flat)[0].kind == "signal"
-    return flat, {"kind": "map"} if is_map else {}
+    axes = {leaf.ndim for leaf in flatten(flat.attributions).values()}
+    if axes == {3} and blocks(flat)[0].kind == "signal":
+        return flat, {"kind": "map"}
+    return flat, {"kind": "frames"} if axes == {4} and not blocks(flat)[0].kind else {}
 
 
 def _words(result, words: list[str] | None) -> list[list[str]] | None:
