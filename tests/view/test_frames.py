@@ -81,6 +81,8 @@ def test_what_is_written_and_logged_without_being_asked():
     result = made((6, 8, 5, 3), (6, 8, 5, 3))
     assert _drawable(result) == (result, {})
     assert thumbnail.board(result, 0)[1][0] > 100
+    coarse = made((4, 4, 5), (6, 8, 8, 3), place="layer", kind="map")
+    assert thumbnail._maps(coarse) is coarse
     flat, options = _drawable(made((4, 6, 5, 16), place="layer"))
     assert flat.attributions.shape == (2, 4, 6, 5)
     assert options == {"kind": "frames"}

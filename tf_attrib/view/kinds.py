@@ -8,7 +8,7 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten
-from ..result.channels import is_signal
+from ..result.channels import channels_in_front, is_signal
 from ..result.columns import feature_name
 from ..result.result import Result
 
@@ -171,10 +171,11 @@ def suited(block: Block, kind: str) -> Block:
 def refuse(shape: tuple[int, ...], kind: str = "auto") -> AttributionError:
     """The error for attributions that cannot be drawn as they are: the shape, what can be drawn, and what to call."""
     wanted = "" if kind == "auto" else f" as kind={kind!r}"
+    such = "result.sum(1) for channels that come first" if channels_in_front(shape) else "result.sum(-1) for channels"
     return AttributionError(
         f"attributions of shape {tuple(shape)} cannot be drawn{wanted}. Drawn are, after the batch axis: images (h, w), "
         "(h, w, 1), (h, w, 3); videos and volumes (frames, h, w, 1), (frames, h, w, 3), or (frames, h, w) with "
         "kind='frames'; words (length,) or (length, dimension) for integer or text inputs; signals (time, channels), "
         "or (time,) with kind='signal'; spectrograms (time, frequency) with kind='spectrogram'; tables (features,). "
-        "Sum over the axes that are too many first: result.sum(axis), such as result.sum(-1) for channels"
+        f"Sum over the axes that are too many first: result.sum(axis), such as {such}"
     )
