@@ -77,3 +77,10 @@ def test_layers_and_models_that_are_called_are_told_apart_too():
         "integrated_gradients",
     )
     assert ta.Attributor(model).attribute(LAST, 1, method="occlusion").attributions.shape == LAST.shape
+
+
+def test_pixels_of_a_metric_are_refused_and_features_are_not():
+    attributor = ta.Attributor(net())
+    result = attributor.attribute(FIRST, 1)
+    assert_refused(lambda: ta.metrics.deletion(attributor, result), "units='pixels'", "units='features'", "has them first")
+    assert len(ta.metrics.deletion(attributor, result, units="features").values) == 2
