@@ -67,7 +67,7 @@ def test_what_asks_for_no_positions_is_not():
         assert np.abs(attributor.attribute(FIRST, 1, method=method, seed=0).attributions).max() > 0
 
 
-def test_layers_and_models_that_are_called_are_told_apart_too():
+def test_layers_are_told_apart_too():
     image = keras.Input((8, 6, 3))
     turned = layers.Permute((3, 1, 2), name="turned")(layers.Conv2D(4, 3)(image))
     model = keras.Model(image, layers.Dense(2)(layers.Flatten()(turned)))
