@@ -79,3 +79,14 @@ def test_images_are_read_as_tensorflow_reads_them_whatever_is_beside_the_pixels(
     turned[0x0112] = 3
     image.save(path, exif=turned)
     np.testing.assert_array_equal(read_image(str(path), (2, 3, 3)), tf.io.decode_png(path.read_bytes(), 3))
+
+
+def test_a_model_that_takes_channels_first_gets_them_first(tmp_path):
+    """Its last two axes were taken for width and channels, and the error said to resize to 5×3 pixels."""
+    path, pixels = tmp_path / "first.png", np.arange(60, dtype=np.uint8).reshape(4, 5, 3)
+    Image.fromarray(pixels).save(path)
+    np.testing.assert_array_equal(read_image(str(path), (3, 4, 5)), pixels.transpose(2, 0, 1))
+    assert read_image(str(path), (1, 8, 10), resize=True).shape == (1, 8, 10)
+    assert_refused(lambda: read_image(str(path), (3, 8, 10)), "5×4 pixels and the model takes 10×8")
+    # any size: which axis channels are is not known, and the last is usual
+    assert read_image(str(path), (3, None, None)).shape == (4, 5, 3)

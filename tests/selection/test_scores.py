@@ -167,6 +167,10 @@ def test_the_same_score_of_other_rows_compiles_nothing_anew():
         (lambda: ta.box_score(3, 0), ["a number for each example", "[12]"]),
         (lambda: ta.box_score([3.5], 0), ["whole number"]),
         (lambda: of_region(3).attribute(IMAGES), ["class 3 is out of range", "0 to 2"]),
+        (
+            lambda: ta.Attributor(lambda x: tf.sigmoid(x), of=ta.segmentation_score(1, MASK)).attribute(IMAGES),
+            ["class 1 is out of range", "one value at each position", "class 0"],
+        ),
         (lambda: of_region(0, MASK[:, :8]).attribute(IMAGES), ["8 positions along axis 1", "16"]),
         (lambda: of_region(0, MASK[:, 0] | True).attribute(IMAGES), ["axes of positions"]),
         (lambda: of_region(0, MASK[:3]).attribute(IMAGES), ["3 rows", "4 examples"]),

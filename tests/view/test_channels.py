@@ -10,9 +10,11 @@ from keras import layers
 from matplotlib.colors import to_rgb
 
 import tf_attrib as ta
+from tf_attrib.cli.attribute import _drawable
 from tf_attrib.result.channels import over_channels, without_channels
-from tf_attrib.view import colour, pairs, show
+from tf_attrib.view import colour, pairs, show, thumbnail
 
+from ..conftest import assert_refused
 from .test_image import result
 
 TILES = ta.tiles((6, 6), 3)
@@ -160,3 +162,18 @@ def test_layers_of_many_channels_lose_them_by_what_they_are():
     for kind, expected in (("contribution", 20), ("slope", 20), ("", 20), ("effect", 2), ("map", 2), ("square", 2)):
         assert without_channels(result(values, kind=kind)).attributions.max() == expected
         assert over_channels(values, kind).max() == expected
+
+
+@pytest.mark.parametrize("kind", ["contribution", "effect"])
+def test_channels_of_an_image_that_come_first_are_those_that_are_summed(kind, capsys):
+    """The last axis was: a picture of rows by colours."""
+    values = np.zeros((2, 3, 6, 8))
+    values[:, :, 2, 5] = 1
+    found = ta.Attribution(values, np.ones(2), inputs=values, place="inputs", kind=kind)
+    flat, _ = _drawable(found)
+    np.testing.assert_array_equal(flat.attributions, values[:, 0] * (1 if kind == "effect" else 3))
+    assert "over axis 1, the channels" in capsys.readouterr().out
+    assert thumbnail._maps(found).attributions.shape == (2, 6, 8)
+    assert_refused(found.plot, "result.sum(1) for channels that come first")
+    layer = ta.Attribution(values, np.ones(2), place="layer", kind=kind)  # of a layer nobody knows
+    assert thumbnail._maps(layer).attributions.shape == (2, 3, 6)

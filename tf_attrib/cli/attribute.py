@@ -128,16 +128,19 @@ def _drawable(result):
     """The result, or where its shape cannot be drawn, as of a layer with many channels, that without the last axis; and how it
     is drawn, where that is known."""
     from ..common.nested import flatten
-    from ..result.channels import are_summed, without_channels
+    from ..result.channels import are_summed, axis_of_channels, without_channels
     from ..view.kinds import blocks
 
     if all(block.kind for block in blocks(result)) or any(leaf.ndim < 3 for leaf in flatten(result.attributions).values()):
         return result, {}
-    print(f"pictures: {'summed' if are_summed(result.kind) else 'the mean'} over the last axis")
+    axis = "axis 1, the channels" if axis_of_channels(result) == 1 else "the last axis"
+    print(f"pictures: {'summed' if are_summed(result.kind) else 'the mean'} over {axis}")
     flat = without_channels(result)
     # without channels a map of few columns would be taken for a signal
-    is_map = all(leaf.ndim == 3 for leaf in flatten(flat.attributions).values()) and blocks(flat)[0].kind == "signal"
-    return flat, {"kind": "map"} if is_map else {}
+    axes = {leaf.ndim for leaf in flatten(flat.attributions).values()}
+    if axes == {3} and blocks(flat)[0].kind == "signal":
+        return flat, {"kind": "map"}
+    return flat, {"kind": "frames"} if axes == {4} and not blocks(flat)[0].kind else {}
 
 
 def _words(result, words: list[str] | None) -> list[list[str]] | None:

@@ -13,6 +13,8 @@ from .errors import AttributionError
 IMAGES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp")
 # What is read of one image.
 MOST_PIXELS = 100_000_000
+# How many channels an image may have.
+CHANNELS = (1, 3, 4)
 # White, of sixteen bits a channel.
 MOST_OF_SIXTEEN_BITS = 2**16 - 1
 # Where EXIF data say how an image is to be turned, and that it is not.
@@ -38,7 +40,8 @@ def read_image(
     resize: bool = False,
     dropped: set[str] | None = None,
 ) -> np.ndarray:
-    """One image as float32 (height, width, channels); (height, width), gray, for a model that takes no channels.
+    """One image as float32 (height, width, channels); (channels, height, width) for a model that takes channels first;
+    (height, width), gray, for one that takes no channels.
 
     Args:
         path: of the file.
@@ -53,7 +56,8 @@ def read_image(
     from PIL import Image  # brought by matplotlib
 
     size = shape or ()
-    flat = len(size) == 2
+    flat, first = len(size) == 2, _takes_channels_first(size)
+    size = (*size[1:], size[0]) if first else size
     height, width, channels = (*size, 1) if flat else size if len(size) == 3 else (None, None, None)
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
@@ -77,7 +81,13 @@ def read_image(
         raise AttributionError(f"{path!r} is not a readable image: {error}") from error
     low, high = value_range
     pixels = low + pixels / 255 * (high - low)
-    return pixels[..., None] if pixels.ndim == 2 and not flat else pixels
+    pixels = pixels[..., None] if pixels.ndim == 2 and not flat else pixels
+    return np.moveaxis(pixels, -1, 0) if first else pixels
+
+
+def _takes_channels_first(shape: tuple) -> bool:
+    """Whether a model of images has its channels in front: as many as an image may have there, and not at the end."""
+    return len(shape) == 3 and shape[0] in CHANNELS and shape[-1] not in (*CHANNELS, None)
 
 
 def dropped_words(found: Mapping[str, set[str]]) -> list[str]:

@@ -40,7 +40,7 @@ def assemble(
         for total in [*totals.values(), *positive.values()]:
             total[~finite] = np.nan
         status = np.where(finite, "" if status is None else status, NOT_FINITE)
-    target = tables.target
+    target, own = tables.target, method.fields(work)
     found = {
         "attributions": rebuild(totals),
         "positive": rebuild(positive) if method.tells_signs else None,
@@ -74,8 +74,12 @@ def assemble(
         "batch_dependence": work.session.company.words,
         **_columns(function),
         "feature_names": work.session.feature_names(work.names, work.match),
-        **method.fields(work),
-        "notes": _called(function) + function.place.notes + _notes(method.control, function, compared) + method.notes(function),
+        **own,
+        "notes": _called(function)
+        + function.place.notes
+        + _notes(method.control, function, compared)
+        + method.notes(function)
+        + own.get("notes", ()),
     }
     if series:
         found |= {"alphas": outcome.alphas, "path_scores": outcome.path_scores, "path_gradients": outcome.path_slopes}

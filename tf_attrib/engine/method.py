@@ -167,7 +167,8 @@ class Method:
         return references
 
     def fields(self, work: Work) -> dict[str, Any]:
-        """What this method alone knows of its result: fields of `Result`, by name."""
+        """What this method alone knows of its result: fields of `Result`, by name. Its `notes`, which the examples tell, come
+        behind those of `notes`."""
         return {}
 
     def afterwards(self, attributions: Any, work: Work) -> dict[str, Any]:

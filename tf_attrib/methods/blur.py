@@ -12,7 +12,9 @@ from ..common.errors import AttributionError
 from ..common.types import Features
 from ..engine.curves import CurveIntegrand
 from ..engine.row import RowFunction
+from ..engine.session import Session
 from ..selection.baselines import Baseline
+from ..selection.channels_last import check_channels_last
 from ..selection.score_function import ScoreFunction
 from .groups import positions, width_as_channels
 from .paths import PathMethod
@@ -108,6 +110,10 @@ class BlurIG(PathMethod):
     @property
     def _curve(self) -> Blurred:
         return Blurred(self.max_sigma, self.border)
+
+    def session_for(self, session: Session) -> Session:
+        check_channels_last("Blur IG", session.function)
+        return session
 
     def row(self, features: Features, kind: str) -> RowFunction:
         return CurveIntegrand(self._curve)

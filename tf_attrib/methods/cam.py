@@ -13,6 +13,7 @@ from ..engine.row import RowFunction
 from ..engine.session import Session
 from ..engine.work import Work
 from ..graph.traced.channels import channels_first
+from ..graph.traced.heads_and_lookups import ancestors
 from ..graph.traced.layers import last_with_positions, with_positions
 from ..selection.at_and_of import At, as_at
 from ..selection.place import Place
@@ -20,6 +21,9 @@ from ..selection.score_function import ScoreFunction
 from .cam_rows import EACH, PLUS_PLUS, POOLED, GuidedCamIntegrand, MapIntegrand
 from .deeplift.multipliers import at_rectifiers_only
 from .groups import WITH_CHANNELS
+
+# Operations that may pass on some positions of a tensor alone.
+PICKING = frozenset({"StridedSlice", "Slice", "Gather", "GatherV2", "GatherNd", "Split", "SplitV", "Unpack", "MulNoNan"})
 
 
 @dataclasses.dataclass(frozen=True)
@@ -73,6 +77,9 @@ class LayerMap(OfLayer):
 
     def row(self, features: Features, kind: str) -> RowFunction:
         return MapIntegrand(self.weights)
+
+    def fields(self, work: Work) -> dict[str, Any]:
+        return {"notes": () if self.weights == EACH else unreached(work)}
 
     def unit(self, of_score: str) -> str:
         return f"{of_score}, as gradient × activation"
@@ -162,12 +169,44 @@ def looked_at(method: Any, function: ScoreFunction) -> At:
     if method.layer is not None:
         return present(as_at(method.layer))
     name = type(method).__name__
-    if function.target_rank > 1:
+    if function.target_rank > 1 or function.output.at_places:
         raise AttributionError(
             f"{function.output.words} has positions of its own, and no layer behind which they are "
             f"mixed is known: name the layer, ta.{name}(layer=...)"
         )
-    return At("layer", last_with_positions(function.traced, list(function.output.fetches.values()), name))
+    # a score is made of some of the outputs: what leads to the others alone has no say in it
+    return At("layer", last_with_positions(function.traced, [function.explained], name))
+
+
+def unreached(work: Work) -> tuple[str, ...]:
+    """A sentence for each tensor of the layer of whose positions the score follows from less than half, as behind the last
+    attention of a transformer that classifies by its first token: weights that are means over positions spread what these
+    few say over all of them. It is looked at in one example, where anything behind the layer picks at all.
+    """
+    function, tables = work.session.function, work.tables
+    if not _picks(function) or not np.isfinite(tables.score[:1]).all():
+        return ()
+    one = {key: value[:1] for key, value in tables.x.items()}
+    found = work.session.gradients(one, {key: value[:1] for key, value in tables.context.items()}, tables.target[:1])
+    notes = []
+    for (key, gradient), port in zip(found.items(), function.place.ports.values(), strict=True):
+        channels = 1 if channels_first(function.traced, port.tensor) else -1
+        silent = ~np.any(gradient[:1] != 0, axis=channels)
+        if silent.sum() > silent.size / 2:
+            tensor = f" of {key!r}" if len(found) > 1 else ""
+            notes.append(
+                f"the score has no gradient at {silent.sum()} of {silent.size} positions{tensor} of {function.place.words} "
+                "(example 0): what the map says there is made of gradients at the others; name a layer further in front"
+            )
+    return tuple(notes)
+
+
+def _picks(function: ScoreFunction) -> bool:
+    """Whether anything between the layer and the score may leave positions out."""
+    if function.traced.called is not None or function.output.data:
+        return True
+    behind = ancestors([function.explained], [port.tensor for port in function.place.ports.values()])
+    return any(one.type in PICKING and one.inputs[0].dtype.is_floating for one in behind)
 
 
 def map_shapes(method: Any, function: ScoreFunction, place: Place, features: Features | None = None) -> Features:
@@ -183,7 +222,7 @@ def map_shapes(method: Any, function: ScoreFunction, place: Place, features: Fea
     shapes, named = {}, type(method).__name__
     for (key, shape), port in zip(found.items(), place.ports.values(), strict=True):
         if len(shape) < 2:
-            fitting = with_positions(function.traced, list(function.output.fetches.values()))
+            fitting = with_positions(function.traced, [function.explained])
             such = "".join(f", such as {name!r} {shape}" for name, shape in [*fitting.items()][-1:])
             raise AttributionError(
                 f"{named} needs a layer with positions and channels, (batch, ..., channels); {place.words} is of shape "

@@ -17,6 +17,7 @@ from ..engine.session import Session
 from ..engine.work import Work
 from ..selection import baselines
 from ..selection.baselines import Baseline
+from ..selection.channels_last import check_channels_last
 from ..selection.inputs import as_arrays
 from ..selection.score_function import ScoreFunction
 from .groups import COUNT, group_count, grouped, label_map, positions, width_as_channels
@@ -54,6 +55,10 @@ class Occlusion(Method):
     @property
     def takes_baselines(self) -> bool:  # pyright: ignore[reportIncompatibleVariableOverride] (of a field)
         return self.value is None
+
+    def session_for(self, session: Session) -> Session:
+        check_channels_last("Occlusion", session.function)
+        return session
 
     def points(self, references: int, rng: np.random.Generator | None, features: Features, kind: str) -> points.Points:
         return points.masks(sum(windows.count for windows in self._windows(features, kind)), references)
@@ -124,6 +129,11 @@ class Ablation(Method):
     def __repr__(self) -> str:
         shapes = [np.shape(part) for part in flatten(self.groups).values()] if self.groups is not None else []
         return f"Ablation(groups of shape {', '.join(str(shape) for shape in shapes)})" if shapes else "Ablation()"
+
+    def session_for(self, session: Session) -> Session:
+        if self.groups is None:
+            check_channels_last("Ablation without groups", session.function)
+        return session
 
     def row_extras(self, x: Leaves, session: Session) -> Leaves:
         return grouped(self.groups, x)

@@ -11,8 +11,10 @@ from ..common.nested import flatten
 from ..common.types import Features, Leaves, present
 from ..engine.copies import Cloud
 from ..engine.method import Method, as_method
+from ..engine.session import Session
 from ..engine.work import Work
 from ..selection.baselines import Baseline
+from ..selection.channels_last import check_channels_last
 from ..selection.inputs import as_array
 from ..selection.score_function import ScoreFunction
 from . import ranking, segments
@@ -122,6 +124,11 @@ class XRAI(OfInner):
             return np.stack([np.broadcast_to(end, x.shape) for end in ends], 1)
 
         return Baseline("each image's lowest and highest value", make, shared=False)
+
+    def session_for(self, session: Session) -> Session:
+        found = self._inner.session_for(session)
+        check_channels_last("XRAI", found.function)
+        return found
 
     def sum_shapes(self, features: Features, work: Work) -> Features:
         self._label_maps(work.tables.x)  # what does not fit is said before the model is asked

@@ -7,6 +7,7 @@ import numpy as np
 
 from ..common.checks import is_whole
 from ..common.errors import AttributionError
+from ..selection.channels_last import check_channels_last
 from .examples import Examples
 
 UNITS = ("features", "pixels", "patches", "tokens", "columns")
@@ -61,6 +62,8 @@ def units_of(case: Examples, units: str | None = None, patch: int | tuple[int, .
         )
     if units == "columns" or (units is None and case.kind == "encoded"):
         return _of_columns(case)
+    if units != "features":
+        check_channels_last(f"units={units or 'pixels'!r} (beside units='features')", case.session.function)
     parts, names, start = [], [], 0
     for key, value in case.x.items():
         labels, name = _of_one(value.shape[1:], units, patch, case.kind, key)

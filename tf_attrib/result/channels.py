@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from .result import AnyResult
+from ..common.nested import flatten
+from .result import AnyResult, Result
 
 # Of these kinds (`Result.kind`) numbers do not add up to anything: each is of a whole window or group, which every feature of
 # it has in full, or of no unit of the score's.
@@ -42,6 +43,19 @@ def in_words(count: int, kind: str = "", noun: str = "channels", of: str = "pixe
     return f"A {of} has the mean of its {count} {noun}, which do not add up."
 
 
+def channels_in_front(shape: tuple[int, ...]) -> bool:
+    """Whether features (batch, ...) are those of an image whose channels come first: 1 or 3 of them, and none last."""
+    return len(shape) == 4 and shape[1] in (1, 3) and shape[-1] not in (1, 3)
+
+
+def axis_of_channels(result: Result) -> int:
+    """Which axis of each tensor holds channels: the last, or of images whose channels come first axis 1. Where those of layers
+    are is not told by a shape."""
+    shapes = [np.shape(leaf) for leaf in flatten(result.attributions).values()]
+    return 1 if result.place == "inputs" and all(map(channels_in_front, shapes)) else -1
+
+
 def without_channels(result: AnyResult) -> AnyResult:
-    """The result with one number for each position, over the last axis of each tensor."""
-    return result.sum(-1) if are_summed(result.kind) else result.mean(-1)
+    """The result with one number for each position, over the axis of channels of each tensor."""
+    axis = axis_of_channels(result)
+    return result.sum(axis) if are_summed(result.kind) else result.mean(axis)

@@ -33,6 +33,7 @@ class Baseline:
         shared: whether the references are the same for all examples; None: where `make` gives one row.
         at_model_input: whether it lives at the model's input and is pushed forward to the selected tensor.
         is_zeros: whether it is `zeros()`, which is described by what zero means in the inputs at hand.
+        channels_last: whether it takes the last axis for channels, so that images that have them first are refused.
     """
 
     words: str
@@ -40,6 +41,7 @@ class Baseline:
     shared: bool | None = True
     at_model_input: bool = False
     is_zeros: bool = False
+    channels_last: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.words, str) or not callable(self.make):
@@ -139,7 +141,7 @@ def blur(sigma: float) -> Baseline:
         spatial = (0,) + (sigma,) * max(x.ndim - 2, 1) + ((0,) if x.ndim > 2 else ())
         return scipy.ndimage.gaussian_filter(x, spatial)[:, None]
 
-    return Baseline(f"the input blurred, sigma {sigma}", make, shared=False)
+    return Baseline(f"the input blurred, sigma {sigma}", make, shared=False, channels_last=True)
 
 
 def _float(name: str, x: np.ndarray) -> np.ndarray:

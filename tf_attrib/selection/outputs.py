@@ -37,6 +37,7 @@ class Output:
         log_odds: of a probability whose logits are known, the output that gives its log-odds.
         distribution: whether the values of an example sum to one by construction (softmax, or a sigmoid unit's two classes).
         data: placeholders of the graph for what a score needs of each example beside the model's outputs, by key.
+        at_places: whether it is a score of some places of an output, such as pixels or boxes, each by itself.
         other: of one sigmoid unit, how class 0 follows from it, in words; "" elsewhere.
         behind: where it can be computed at less than all positions, the same output from the tensors that are given, in front
             of which nothing else may be picked.
@@ -52,6 +53,7 @@ class Output:
     log_odds: "Output | None" = None
     distribution: bool = False
     data: dict[Any, tf.Tensor] = dataclasses.field(default_factory=dict)
+    at_places: bool = False
     other: str = ""
     behind: "Callable[[list[tf.Tensor]], Output] | None" = None
 
@@ -261,7 +263,8 @@ def _scored(traced: Traced, of: Of) -> Output:
             )
         return value
 
-    return Output(called, "raw", dict(traced.outputs) | own, finish, with_target=False, data=data)
+    places = bool(getattr(of.function, "at_places", False))
+    return Output(called, "raw", dict(traced.outputs) | own, finish, with_target=False, data=data, at_places=places)
 
 
 def centred(output: Output) -> Output:

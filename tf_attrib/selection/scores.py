@@ -24,7 +24,8 @@ def segmentation_score(target: Any, mask: Any, output: Any = None) -> Of:
     region that is predicted; that of the labels, one object of it or a single pixel will do as well.
 
     Args:
-        target: the class, or one for each example, (n,).
+        target: the class, or one for each example, (n,). Of a network with one value at each position, such as a sigmoid's
+            probability of the foreground, it is 0: that value, and not what is left to 1, as class 0 of `target=` is.
         mask: bool (n, *positions), or weights of at least 0: row i goes with example i.
         output: of several outputs, the key or position of the one in question, (batch, *positions, classes).
 
@@ -75,6 +76,7 @@ class _Region:
     output: Any
     most: int
     __name__ = "segmentation_score"
+    at_places = True
 
     def __call__(self, outputs: Any, data: dict[str, tf.Tensor]) -> tf.Tensor:
         """Scores (batch,)."""
@@ -89,6 +91,11 @@ class _Region:
                 raise AttributionError(
                     f"the mask has {size} positions along axis {axis + 1}, the output has {own}: {values.shape}"
                 )
+        if values.shape[-1] == 1 and self.most:
+            raise AttributionError(
+                f"class {self.most} is out of range: the output {values.shape} has one value at each position, which is class "
+                "0 here, such as a sigmoid's probability of the foreground"
+            )
         _check_below("class", self.most, values.shape[-1])
         of_class = tf.gather(values, data["target"], axis=-1, batch_dims=1)
         # what is not in the mask does not count, even where it is infinite
@@ -104,6 +111,7 @@ class _Box:
     last: int
     most: int
     __name__ = "box_score"
+    at_places = True
 
     def __call__(self, outputs: Any, data: dict[str, tf.Tensor]) -> tf.Tensor:
         """Scores (batch,)."""

@@ -277,15 +277,16 @@ def strip_panels(
     drawn = [] if len(steps) == len(alphas) else [f"{len(steps)} of {len(alphas)} steps are drawn; the sum is over all."]
     across = max(1, min(columns, int(width / NARROWEST)))
     height = width / across * block.values.shape[2] / block.values.shape[3]
-    panels = [_strip_panel(heading, pictures, about, alphas[steps], across, height) for heading, pictures, about in rows]
+    labels = [f"alpha {captions.number(alpha)}" for alpha in alphas[steps]]
+    panels = [strip_panel(heading, pictures, about, labels, across, height) for heading, pictures, about in rows]
     first = dataclasses.replace(panels[0], title=f"{captions.title(result, example, name)}\n{panels[0].title}")
     return draw.with_caption([first, *panels[1:]], drawn)
 
 
-def _strip_panel(
-    heading: str, pictures: list[Picture], about: list[str], alphas: np.ndarray, across: int, height: float
+def strip_panel(
+    heading: str, pictures: list[Picture], about: list[str], labels: list[str], across: int, height: float
 ) -> draw.Panel:
-    """Pictures side by side, in as many rows as they take, each of `height` inches."""
+    """Pictures side by side, each beneath its label, in as many rows as they take, each of `height` inches."""
     limits = [picture.limit for picture in pictures]
     own, rows = len(set(limits)) > 1, -(-len(pictures) // across)
 
@@ -293,8 +294,8 @@ def _strip_panel(
         cells = part.subplots(rows, across, squeeze=False).ravel()
         for axes in cells[len(pictures) :]:
             axes.set_axis_off()
-        for axes, picture, alpha in zip(cells, pictures, alphas, strict=False):
-            draw.draw_picture(axes, picture, f"alpha {captions.number(alpha)}")
+        for axes, picture, label in zip(cells, pictures, labels, strict=False):
+            draw.draw_picture(axes, picture, label)
             if own:
                 axes.text(
                     0.5,

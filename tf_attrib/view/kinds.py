@@ -1,4 +1,4 @@
-"""What kind of data a result holds, by shape: images, words, signals, tables, or steps along a path."""
+"""What kind of data a result holds, by shape: images, videos, words, signals, tables, or steps along a path."""
 
 import dataclasses
 from collections.abc import Callable
@@ -8,11 +8,11 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten
-from ..result.channels import is_signal
+from ..result.channels import channels_in_front, is_signal
 from ..result.columns import feature_name
 from ..result.result import Result
 
-KINDS = ("image", "words", "signal", "table", "steps")
+KINDS = ("image", "frames", "words", "signal", "table", "steps")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,6 +82,8 @@ def _fits(leaf: np.ndarray, shape: tuple[int, ...], is_map: bool) -> bool:
     if leaf.ndim == 4 and leaf.shape[-1] in (1, 3) and len(shape) in (3, 4) and leaf.shape[0] == shape[0]:
         # channels were summed, or a layer's coarser map belongs to the whole image
         return leaf.shape[:3] == shape[:3] or (len(shape) == 3 and is_coarser(shape[1:3], leaf.shape[1:3]))
+    if leaf.ndim == 5 and leaf.shape[-1] in (1, 3) and leaf.shape[:-1] == shape:
+        return True  # channels of a video were summed
     # a map over images without an axis of channels; of other layers their second axis are units
     return is_map and leaf.ndim == len(shape) == 3 and leaf.shape[0] == shape[0] and is_coarser(shape[1:3], leaf.shape[1:3])
 
@@ -109,7 +111,17 @@ def _kind(result: Result, key: Any, values: np.ndarray, own: np.ndarray | None, 
         return "words"
     if result.kind == "map" and values.ndim == 3:
         return "image"  # of a layer of few columns, too, that would be channels of a signal
+    if any(_is_video(values.shape, leaf.shape, result.kind == "map") for leaf in inputs.values()):
+        return "frames"
     return feature_kind(values.shape, own, None if result.tokens is None else np.shape(result.tokens))
+
+
+def _is_video(shape: tuple[int, ...], given: tuple[int, ...], is_map: bool) -> bool:
+    """Whether attributions (batch, frames, height, width) are of a video or volume, a layer's coarser map of it, or what is
+    left of its channels: the last axis is no channels, of whatever size."""
+    if len(shape) != 4 or len(given) != 5 or shape[0] != given[0]:
+        return False
+    return all(size <= whole for size, whole in zip(shape, given, strict=False)) if is_map else shape == given[:-1]
 
 
 def _is_text(leaf: np.ndarray, shape: tuple[int, ...]) -> bool:
@@ -134,7 +146,7 @@ def feature_kind(shape: tuple[int, ...], own: np.ndarray | None, tokens: tuple[i
         if own is not None and (own.ndim == 4 or own.shape != shape):
             return "image"
         return "signal" if is_signal(*shape[1:]) else "image"
-    return "image" if len(shape) == 4 and shape[-1] in (1, 3) else ""
+    return {4: "image", 5: "frames"}.get(len(shape), "") if shape[-1] in (1, 3) else ""
 
 
 def suited(block: Block, kind: str) -> Block:
@@ -159,9 +171,11 @@ def suited(block: Block, kind: str) -> Block:
 def refuse(shape: tuple[int, ...], kind: str = "auto") -> AttributionError:
     """The error for attributions that cannot be drawn as they are: the shape, what can be drawn, and what to call."""
     wanted = "" if kind == "auto" else f" as kind={kind!r}"
+    such = "result.sum(1) for channels that come first" if channels_in_front(shape) else "result.sum(-1) for channels"
     return AttributionError(
         f"attributions of shape {tuple(shape)} cannot be drawn{wanted}. Drawn are, after the batch axis: images (h, w), "
-        "(h, w, 1), (h, w, 3); words (length,) or (length, dimension) for integer or text inputs; signals (time, channels), "
+        "(h, w, 1), (h, w, 3); videos and volumes (frames, h, w, 1), (frames, h, w, 3), or (frames, h, w) with "
+        "kind='frames'; words (length,) or (length, dimension) for integer or text inputs; signals (time, channels), "
         "or (time,) with kind='signal'; spectrograms (time, frequency) with kind='spectrogram'; tables (features,). "
-        "Sum over the axes that are too many first: result.sum(axis), such as result.sum(-1) for channels"
+        f"Sum over the axes that are too many first: result.sum(axis), such as {such}"
     )

@@ -7,6 +7,7 @@ import numpy as np
 from ..common.errors import AttributionError
 from ..common.types import present
 from . import along_path, captions, colour, coloured_words, draw, plots
+from .frames import frame_panels
 from .image_panels import IMAGE_PANELS
 from .kinds import is_words
 from .parts import Part
@@ -119,6 +120,7 @@ PANELS: dict[str, Callable[[Part], list[draw.Panel]]] = IMAGE_PANELS | {
     "words": _words,
     "bars": _bars,
     "signal": _signal,
+    "frames": frame_panels,
     "table": _table,
     "steps": _steps,
     "saturation": _saturation,

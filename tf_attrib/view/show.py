@@ -38,6 +38,7 @@ USES = {
     "signal": ("style", "names", "times", "time_unit"),
     "spectrogram": (*PICTURE, "value_range", "times", "time_unit", "frequencies"),
     "table": ("k", "names"),
+    "frames": ("columns", *SHAPED),
     "steps": ("baseline", "columns", *SHAPED),
     "saturation": ("width",),
     "positions": ("tokens", "names"),
@@ -93,6 +94,7 @@ def show(
         kind: "auto" chooses by shape. "image" (image, overlay and symmetric map in a row), "overlay", "map", "mask",
             "window", "smooth" (a map whose sum is kept, beside that of pixels), "regions" (what each is worth: what "auto"
             draws of XRAI); "layer" (a layer's coarse map, upsampled over its image: what "auto" draws of one);
+            "frames" (of a video or volume, side by side, each with its map);
             "words", "bars" (one for each word); "signal" (waveforms without an axis of channels too);
             "spectrogram" (an "image" with time to the right and frequency upwards); "table" (the strongest features);
             "waterfall" (from the score at the baseline to the score, column by column), and of all examples at once "scatter"
@@ -113,7 +115,7 @@ def show(
         names: of features (tables), channels (signals), or classes (positions).
         tokens: a list of words for each example.
         baseline: the baseline image or number, for the strips.
-        columns: of strips, how many steps are drawn at most.
+        columns: of strips and videos, how many steps or frames are drawn at most.
         limit: how many examples are drawn at most where `example` is None.
         times: of signals and spectrograms, the time of each step, increasing; default: the numbers of the steps.
         time_unit: what `times` are counted in, for the label.
@@ -291,18 +293,19 @@ def _kind(block: Block, kind: str, options: ShowOptions) -> str:
         if not block.kind:
             raise refuse(block.values.shape)
         return "layer" if block.coarse else block.kind
-    axes = block.values.ndim
+    axes, colours = block.values.ndim, block.values.shape[-1] in (1, 3) and block.kind != "frames"
     steps = block.kind == "steps"
     suits = {
         "words": axes in (2, 3),
         "bars": axes in (2, 3),
         "signal": axes in (2, 3),
-        "spectrogram": axes == 3 or (axes == 4 and block.values.shape[-1] == 1),
+        "spectrogram": axes == 3 or (axes == 4 and colours and block.values.shape[-1] == 1),
+        "frames": block.kind == "frames" or axes == 4,
         "table": True,
         "steps": steps,
         "saturation": True,
     }
-    image = axes == 3 or (axes == 4 and block.values.shape[-1] in (1, 3))
+    image = axes == 3 or (axes == 4 and colours)
     if not suits.get(kind, image) or (steps and kind not in ("steps", "saturation")):
         raise refuse(block.values.shape, kind)
     if kind in ("overlay", "mask", "window", "layer") and block.inputs is None:

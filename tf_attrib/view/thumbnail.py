@@ -40,7 +40,8 @@ def board(
 ) -> tuple[bytes, tuple[int, int]]:
     """A PNG of one example with its heading above and its scale beneath, and the picture's width and height.
 
-    The channels of a convolution's maps (batch, height, width, channels) are summed, with their signs.
+    The channels of a convolution's maps (batch, height, width, channels) are summed, with their signs, and so are those of
+    images that have them first.
 
     Args:
         result: any result that can be drawn.
@@ -69,7 +70,9 @@ def _maps(result: Result) -> Result:
     """The result with a convolution's channels as one."""
     leaves = flatten(result.attributions)
     wide = len(leaves) == 1 and all(np.ndim(leaf) == 4 and np.shape(leaf)[-1] not in (1, 3) for leaf in leaves.values())
-    return without_channels(result) if wide and not has_steps(result, *leaves.values()) else result
+    if not wide or has_steps(result, *leaves.values()) or blocks(result)[0].kind == "frames":
+        return result
+    return without_channels(result)
 
 
 def _strip(result: Result, block: Block, example: int, heading: Sequence[str]) -> Image.Image:

@@ -15,6 +15,7 @@ from ...engine.method import Method
 from ...engine.row import RowFunction
 from ...engine.session import Session
 from ...engine.work import Work
+from ...selection.channels_last import check_channels_last
 from ...selection.inputs import as_arrays
 from ...selection.score_function import ScoreFunction
 from ..groups import COUNT, grouped, label_map, width_as_channels
@@ -51,6 +52,11 @@ class Coalitions(Method):
             shapes = ", ".join(str(np.shape(part)) for part in flatten(self.groups).values())
             said.insert(0, f"groups of shape {shapes}")
         return f"{type(self).__name__}({', '.join(said)})"
+
+    def session_for(self, session: Session) -> Session:
+        if self.groups is None:
+            check_channels_last(f"{type(self).__name__} without groups", session.function)
+        return session
 
     def row_extras(self, x: Leaves, session: Session) -> Leaves:
         return grouped(self.groups, x)
