@@ -275,7 +275,11 @@ def drawn_elsewhere() -> Iterator[None]:
     """While the context lasts, operations that are run eagerly draw with other seeds than `tf.random.set_seed` has in store;
     then those come."""
     running = present(context.context())
-    own, running._rng = running._rng, random.Random(0)
+    own = getattr(running, "_rng", None)
+    if own is None:  # nothing in store
+        yield
+        return
+    running._rng = random.Random(0)
     try:
         yield
     finally:
