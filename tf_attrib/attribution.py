@@ -1,13 +1,15 @@
 """`Attribution`: the result that a user gets, with the doors through which it is printed, kept and drawn."""
 
 import dataclasses
+import inspect
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy.typing as npt
 
-from .common.errors import printed
+from .common.errors import AttributionError, nearest, printed
 from .common.types import Tokens
 from .result import conversions, files
 from .result.regions import Regions, by_region
@@ -80,14 +82,14 @@ class Attribution(Result):  # noqa: D101 -- the fields are described once, in Re
         """A matplotlib figure that suits the kind of data: images, words, signals, tables. See `tf_attrib.view.show`."""
         from .view import show
 
-        return show(self, **options)
+        return show(self, **_known("plot", show, options))
 
     def grid(self, **options: Any) -> "Drawing":
         """All examples in few pixels: each image under its class and score, and what is attributed. See `ta.grid`, which sets
         several methods side by side, too."""
         from .view import grid
 
-        return grid(self, **options)
+        return grid(self, **_known("grid", grid, options))
 
     def to_html(self, tokens: Tokens | None = None) -> str:
         """The words of each example, coloured green (raised the score) to red (lowered it), as escaped HTML.
@@ -113,3 +115,19 @@ def load(path: str | os.PathLike) -> Attribution:
         AttributionError: not such a file, or truncated.
     """
     return files.load(path, Attribution)
+
+
+def _known(method: str, function: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
+    """The options, all of which `function` takes beside the result.
+
+    Raises:
+        AttributionError: it knows one of them not.
+    """
+    _, *known = inspect.signature(function).parameters
+    for name in options:
+        if name not in known:
+            raise AttributionError(
+                f"{method} has no option {name!r}; it takes {nearest(name, known)}. What else a figure of matplotlib can be "
+                "asked for is done with the one that it returns: figure.suptitle(...), figure.axes"
+            )
+    return options

@@ -189,6 +189,21 @@ def test_an_example_that_is_not_finite_spoils_no_other(explained, x):
         np.testing.assert_allclose(found["attributions"][[0, 2, 3, 4]], good["attributions"][[0, 2, 3, 4]], atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("method", "given"),
+    [("grad_cam", "inputs"), (ta.Occlusion(window=3, stride=2), "baseline"), (ta.Ablation(BANDS), "baseline")],
+    ids=str,
+)
+def test_what_a_rectifier_makes_a_number_of_is_not_finite_all_the_same(explained, x, method, given):
+    """Behind a rectifier, at the layer that is attributed to or in the score, nothing shows it."""
+    bad = np.where(np.arange(5).reshape(5, 1, 1, 1) == 1, np.float32(np.nan), x if given == "inputs" else np.zeros_like(x))
+    call = explained(method)
+    found = call(bad) if given == "inputs" else call(x, baseline=bad)
+    assert [one.decode() for one in found["status"]] == ["", "not_finite", "", "", ""]
+    assert np.isnan(found["attributions"][1]).all()
+    np.testing.assert_allclose(found["attributions"][[0, 2, 3, 4]], call(x)["attributions"][[0, 2, 3, 4]], atol=1e-6)
+
+
 def test_several_references_are_judged_by_their_mean_and_a_path_that_is_not_finite_spoils_no_other():
     """Where no rectifier makes numbers of NaN again, the panels of that path are NaN, too."""
     keras.utils.set_random_seed(6)

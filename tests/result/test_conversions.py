@@ -212,6 +212,11 @@ def test_an_explanation_adds_up_and_has_names_and_values(shap, encoded, wide):
     assert wide.to_shap().feature_names == list(WIDE.columns)
 
 
+def test_of_no_examples_there_is_no_explanation(shap, wide, encoded):
+    for result in (wide, encoded):
+        assert_refused(result[:0].to_shap, "no examples")
+
+
 def test_what_is_missed_is_a_feature_of_its_own(shap, wide):
     off = with_numbers(wide, wide.attributions * 0.5)
     found = off.to_shap()

@@ -379,6 +379,7 @@ def test_an_empty_slice_is_printed_and_ranked():
     assert len(empty) == 0
     assert empty.difference.shape == (0,)
     assert empty.top(1) == []
+    assert repr(empty) == repr(empty).partition("\n")[0]  # scores and gaps of none are no NaN
     assert "0 examples" in repr(empty)
 
 

@@ -190,3 +190,17 @@ def test_a_number_for_all_examples_is_asked_to_be_left_out(tmp_path):
     tf.saved_model.save(scaled, str(tmp_path / "a"), scaled.__call__)
     given = {"x": np.ones((3, 2), "float32"), "scale": np.ones(3, "float32")}
     assert_refused(lambda: ta.Attributor(tmp_path / "a").attribute(given), "'scale'", "one float32 for all examples")
+
+
+@pytest.mark.parametrize("on_error", ["raise", "mark"])
+def test_a_result_is_none_of_the_arrays_that_were_given(on_error):
+    """A loop that fills one buffer with batch after batch would have every result show the last one's inputs."""
+    x, target = np.random.default_rng(0).normal(size=(3, 2)).astype("float32"), np.array([1, 0, 1])
+    if on_error == "mark":
+        x[1] = np.nan
+    kept = x.copy()
+    model = keras.Sequential([keras.Input((2,)), keras.layers.Dense(2, activation="softmax")])
+    result = ta.Attributor(model).attribute(x, target, method="gradient", on_error=on_error)
+    x[:], target[:] = 0, 0
+    np.testing.assert_array_equal(result.inputs, kept)
+    assert result.target.tolist() == [1, 0, 1]

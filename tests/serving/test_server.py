@@ -269,6 +269,30 @@ def test_a_body_that_does_not_come_is_given_up(folder):
         thread.join(20)
 
 
+def test_a_head_that_does_not_come_is_given_up_and_a_request_that_has_begun_is_not(folder):
+    config = configured(read_models(folder), LIMITS, None)
+    config.timeout_keep_alive = 0.2  # pyright: ignore[reportAttributeAccessIssue] (whole seconds for its users)
+    body = json.dumps({"instances": INSTANCES}).encode()
+    head = "POST /v1/models/columns:predict HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n"
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        server = uvicorn.Server(config)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
+        thread.start()
+        try:
+            silent, half, slow = (socket.create_connection(listening.getsockname(), timeout=20) for _ in range(3))
+            half.send(b"POST /v1/models")
+            slow.send(head.format(len(body)).encode())
+            assert (silent.recv(100), half.recv(100)) == (b"", b"")
+            slow.send(body)
+            assert slow.recv(100).startswith(b"HTTP/1.1 200")
+            slow.send(b"POST /v1/models")  # a second one, on the same connection
+            while slow.recv(10_000):
+                pass
+        finally:
+            server.should_exit = True
+            thread.join(20)
+
+
 def test_errors_of_nobodys_foresight_tell_the_client_nothing(folder, monkeypatch):
     from tf_attrib.vertex.explainer import Explainer
 

@@ -273,6 +273,7 @@ def test_arguments_that_mean_nothing_are_refused_at_once(arguments, words):
         ({"samples": (X[:3], [0, 1, 3])}, "3 classes"),
         ({"of": "logit"}, "head"),
         ({"baselines": np.zeros(7)}, "(7,)"),
+        ({"samples": np.where(X[:3] < X[1, 0], X[:3], np.nan)}, "of the samples: watch others"),
     ],
 )
 @pytest.mark.parametrize("validates", [True, False])

@@ -213,3 +213,47 @@ def test_in_front_of_averaged_weights_that_are_put_back_it_sees_those_that_were_
     callbacks = [callback, keras.callbacks.SwapEMAWeights(), validated]
     model.fit(X, Y, batch_size=48, validation_data=(X, Y), verbose=0, callbacks=callbacks)
     np.testing.assert_allclose(callback.results.scores, validated.scores, rtol=1e-5)
+
+
+def drawing(of, called):
+    """A net that draws in every way, at inference, too; `called`: in Python at each call, where it cannot be traced."""
+
+    class Drawing(of.layers.Layer):
+        def __init__(self):
+            super().__init__()
+            self.drop, self.seeded = of.layers.Dropout(0.2), of.layers.Dropout(0.2, seed=3)
+
+        def call(self, x):
+            assert not called or np.isfinite(x.numpy()).all()
+            noise = random.random() + np.random.random() + tf.random.normal(tf.shape(x))  # noqa: NPY002
+            if of is keras:
+                noise += keras.random.normal(tf.shape(x))
+            return self.seeded(self.drop(x + 0.1 * noise, training=True), training=True)
+
+    class Net(of.Model):
+        def __init__(self):
+            super().__init__()
+            self.flat, self.draw, self.head = of.layers.Flatten(), Drawing(), of.layers.Dense(3, activation="softmax")
+
+        def call(self, x):
+            return self.head(self.draw(self.flat(x)))
+
+    model = Net()
+    model.compile(of.optimizers.SGD(0.1), "sparse_categorical_crossentropy", run_eagerly=called)
+    model(X[:1])
+    return model
+
+
+@pytest.mark.parametrize("called", [True, False], ids=["called", "traced"])
+@pytest.mark.parametrize("name", ["keras", "tf_keras"])
+def test_what_a_model_draws_while_it_is_attributed_is_none_of_its_training(name, called):
+    def make(of):
+        return drawing(of, called)
+
+    of = library(name)
+    callback = ta.AttributionCallback((X[:2], Y[:2]), None, "gradient", on_error="raise")
+    without, _ = trained(of, [], make)
+    beside, _ = trained(of, [callback], make)
+    for one, other in zip(without, beside, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert callback.results.target.tolist() == Y[:2].tolist()

@@ -101,6 +101,39 @@ def test_a_table_tells_of_each_sample(tmp_path):
     assert rows[4][-1] == "max\\_evaluations"
 
 
+def at_positions(attributions, **more):
+    """A result of positions 0 and 1 of an example 3."""
+    at = {"target": np.array([[0, 2], [1, 0]]), "example": np.array([3, 3]), "position": np.array([0, 1])}
+    return ta.Attribution(attributions, np.array([0.5, 0.6]), **at, **more)
+
+
+def test_a_class_at_a_position_is_told_as_a_class(tmp_path):
+    _, found = logged(tmp_path, at_positions(np.zeros((2, 3))), labels=[1, 0], class_names=["cat", "dog", "fish"])
+    head, _, *rows = found["attribution/samples"][1][3].item().decode().splitlines()
+    assert head == "| sample | label | explained | score |"
+    assert [row.split(" | ")[:3] for row in rows] == [["| 3, position 0", "dog", "fish"], ["| 3, position 1", "cat", "cat"]]
+
+
+def drawn(result):
+    return [np.asarray(Image.open(io.BytesIO(png))) for png, _ in tensorboard.drawn(result)]
+
+
+@pytest.mark.parametrize("several", [False, True])
+def test_an_entry_at_a_position_is_drawn_by_itself(several):
+    """And not the map of all positions of the example that has the number of the entry."""
+    values = np.random.default_rng(0).normal(size=(2, 12, 3))
+    values = {"left": values, "right": values[:, 0]} if several else values
+    pictures = drawn(at_positions(values))
+    assert len(pictures) == 2
+    if several:
+        return
+    changed = values.copy()
+    changed[1] *= -1
+    again = drawn(at_positions(changed))
+    np.testing.assert_array_equal(pictures[0], again[0])
+    assert not np.array_equal(pictures[1], again[1])
+
+
 def test_words_are_told_and_drawn(tmp_path):
     _, found = logged(tmp_path, words(["great", "<script>", "the", "*end*"]))
     text = found["attribution/words_0"][1][3].item().decode()

@@ -92,6 +92,15 @@ def test_integrated_gradients_are_those_of_attribute(columns):
         assert rough["approximationError"] > 10 * fine["approximationError"]
 
 
+def test_an_instance_that_is_its_baseline_has_zeros(columns):
+    path, _ = columns
+    found = explainer(path, GRADIENTS, changed(place=None, words=None))
+    ((one,),) = attributions(found.explain([INSTANCES[0] | {"numbers": [0, 0, 0]}]))
+    assert one["featureAttributions"] == dict.fromkeys(models.COLUMNS, 0)
+    assert one["instanceOutputValue"] == one["baselineOutputValue"]
+    assert one["approximationError"] == 0
+
+
 def shapley_by_hand(score, x, base, players):
     """The mean over all orders. Players: for each a list of (key, place)."""
 

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+import tf_attrib as ta
+
 from ..conftest import assert_refused
 from ..helpers import vertex_models as models
 from ..helpers.vertex_models import INSTANCES
@@ -58,6 +60,8 @@ def test_a_bad_instance_loses_itself_only(columns):
         assert error.startswith(f"instance {i}: ")
         assert word in error, error
     assert_refused(lambda: found.explain([INSTANCES[0], bad[0]]), "instance 1", "shape (3)")
+    with pytest.raises(ta.AttributionError, match=r"^instance 1: input 'numbers' holds NaN or infinity$"):
+        found.explain([INSTANCES[0], bad[1]])  # what `attribute` would take for it is no advice to a client
     assert_refused(lambda: found.predict([*INSTANCES, bad[4]]), "instance 2", "fractions")
     assert_refused(lambda: found.predict([bad[5]]), "instance 0", "range of int32")
     assert_refused(lambda: found.predict([bad[6]]), "instance 0", "'colour'")

@@ -20,6 +20,22 @@ class NotFloat(AttributionError):
     """What was selected is not float, so that it has no gradient."""
 
 
+class NotFinite(AttributionError):
+    """Inputs that hold NaN or infinity.
+
+    Args:
+        alone: what they are and what they hold, as of a single example.
+        where: in which examples.
+    """
+
+    def __init__(self, alone: str, where: str) -> None:
+        super().__init__(alone, where)
+        self.alone, self.where = alone, where
+
+    def __str__(self) -> str:
+        return printable(f"{self.alone} {self.where}; attribute(..., on_error='mark') marks them and does the others")
+
+
 class MissingExtra(ImportError):
     """An optional dependency is not installed; the message names the command that installs it."""
 

@@ -102,6 +102,6 @@ def put_back(result: AnyResult, omitted: Omitted) -> AnyResult:
         attributions=attributions,
         positive=positive,
         standard_error=error,
-        inputs=rebuild(omitted.arrays),
+        inputs=rebuild({key: value.copy() for key, value in omitted.arrays.items()}),
         **found | {"status": status} | omitted.placed,
     )

@@ -148,7 +148,8 @@ class Explaining:
         own = dataclasses.replace(found, totals=dict(list(found.totals.items())[: len(plan.keys)]))
         method, function = plan.method, plan.function
         sums, short = method.in_score_units and method.uses_baseline, method.when_incomplete(function)
-        said = judged(chunk, own, largest, sums, short if sums else None, method.exact)
+        given = [*inputs.values(), *baselines.values()]
+        said = judged(chunk, own, given, largest, sums, short if sums else None, method.exact)
         slotted = plan.points is not None and plan.points.slots > 1
         outputs = {}
         for key, total in zip(plan.keys, own.totals.values(), strict=True):

@@ -10,12 +10,15 @@ from .chunk import Chunk
 from .fixed import Found
 
 
-def judged(chunk: Chunk, found: Found, largest: tf.Tensor, sums: bool, short: str | None, exact: bool) -> dict[str, Any]:
+def judged(
+    chunk: Chunk, found: Found, given: list[tf.Tensor], largest: tf.Tensor, sums: bool, short: str | None, exact: bool
+) -> dict[str, Any]:
     """`gap` (c,), NaN where attributions are no parts of the score; `error_estimate` (c,), NaN where none is stated; `status`
     (c,), as `Attribution.status` has it, "" where nothing is stated and nothing is wrong.
 
     Args:
         found: its totals those of attributions alone.
+        given: (c, ...), what the call gave for each example: the model's inputs, and baselines.
         largest: (c,), the largest magnitude of the output at the examples and their references.
         sums: whether the attributions of an example sum to something in the unit of the score.
         short: the status of what claims to be complete and is not; None where nothing is claimed.
@@ -23,7 +26,7 @@ def judged(chunk: Chunk, found: Found, largest: tf.Tensor, sums: bool, short: st
     """
     values = [tf.reshape(value, [tf.shape(value)[0], -1]) for value in found.totals.values()]
     finite = found.finite & tf.math.is_finite(chunk.score) & tf.reduce_all(tf.math.is_finite(chunk.below), 1)
-    given = [*chunk.x.values(), *chunk.context.values()]  # a rectifier may make a number of what is none
+    given = [*chunk.x.values(), *given]  # a rectifier may make a number of what is none
     for value in [*values, *(tf.reshape(one, [tf.shape(one)[0], -1]) for one in given if one.dtype.is_floating)]:
         finite &= tf.reduce_all(tf.math.is_finite(value), 1)
     none = tf.fill(tf.shape(chunk.score), tf.constant(float("nan"), chunk.score.dtype))

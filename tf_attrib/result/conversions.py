@@ -128,7 +128,7 @@ def to_shap(result: Result) -> Any:
 
     Raises:
         MissingExtra: shap is not installed.
-        AttributionError: attributions that are no parts of a score that begin at a baseline's.
+        AttributionError: attributions that are no parts of a score that begin at a baseline's; no examples.
     """
     if result.kind not in ("contribution", "") or result.baseline_scores is None or result.steps:
         raise AttributionError(
@@ -139,6 +139,8 @@ def to_shap(result: Result) -> Any:
         import shap
     except ImportError:
         raise missing_extra("shap", "shap", "to_shap") from None
+    if not len(result):
+        raise AttributionError("the result has no examples: there is nothing for shap to explain")
     base = result.scores - present(result.difference)
     leaves = flatten(result.attributions)
     if len(leaves) == 1 and result.place != "encoded" and (only := np.asarray(next(iter(leaves.values())))).ndim > 2:

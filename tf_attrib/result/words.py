@@ -57,7 +57,8 @@ def summary(result: Result, counted: str = "") -> str:
         counted: what the entries of the result are, such as "3 entries of a continuation"; else examples, or positions of them.
     """
     first = [_what(result, counted or _counted(result)), _left_out(result), _batch(result)]
-    lines = [*first, _score(result), *_top(result), *_accuracy(result), _baseline(result)]
+    numbers = [_score(result), *_top(result), *_accuracy(result), _baseline(result)] if len(result) else []
+    lines = [*first, *numbers]
     return "\n".join([line for line in lines if line] + [f"  note: {note}" for note in result.notes])
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..common.errors import AttributionError
+from ..common.errors import AttributionError, NotFinite
 from ..common.nested import flatten, is_nested_list
 from .frames import Given, Specs, as_column, is_column, is_missing, without_frames
 from .input_hints import are_pictures, list_hint, shape_hint, written
@@ -224,10 +224,7 @@ def _prepare(given: Given, key: Any, spec: tf.TensorSpec) -> np.ndarray:
         bad = np.flatnonzero(~np.isfinite(array).reshape(len(array), -1).all(1))
         odd = [] if columns is None else [columns[place] for place in np.flatnonzero(~np.isfinite(array).all(0))]
         where = f", column(s) {', '.join(map(repr, odd[:10]))}" if odd else ""
-        raise AttributionError(
-            f"input{_named(key)} holds NaN or infinity in example(s) {few(bad)}{where}; "
-            "attribute(..., on_error='mark') marks them and does the others"
-        )
+        raise NotFinite(f"input{_named(key)} holds NaN or infinity", f"in example(s) {few(bad)}{where}")
     dtype = spec.dtype.as_numpy_dtype
     if spec.dtype.is_integer and array.dtype.kind == "f" and not np.array_equal(array, np.round(array)):
         unit = spec.dtype == tf.uint8 and array.min() >= 0 and array.max() <= 1

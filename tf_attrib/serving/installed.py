@@ -11,7 +11,8 @@ try:
     from starlette.requests import ClientDisconnect, Request
     from starlette.responses import Response
     from starlette.routing import Route
+    from uvicorn.protocols.http.auto import AutoHTTPProtocol as HTTPProtocol
 except ImportError:
     raise missing_extra("starlette or uvicorn", "serve", "tf-attrib serve") from None
 
-__all__ = ["ClientDisconnect", "HTTPException", "Request", "Response", "Route", "Starlette", "uvicorn"]
+__all__ = ["ClientDisconnect", "HTTPException", "HTTPProtocol", "Request", "Response", "Route", "Starlette", "uvicorn"]

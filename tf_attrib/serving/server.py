@@ -8,6 +8,7 @@ from collections.abc import Callable
 from ..common.checks import number, whole
 from ..common.errors import AttributionError
 from .app import Limits, application
+from .connections import Connection
 from .installed import uvicorn
 from .models import Models, read_models
 
@@ -55,6 +56,7 @@ def configured(models: Models, limits: Limits, hosts: frozenset[str] | None) -> 
     """How uvicorn runs the application; the arguments are those of `application`."""
     return uvicorn.Config(
         application(models, limits, hosts),
+        http=Connection,
         log_config=None,
         access_log=False,
         server_header=False,

@@ -17,6 +17,7 @@ from ..common.types import present
 from ..methods import Method, as_method
 from ..selection.at_and_of import as_at, as_of
 from .samples import take
+from .undisturbed import undisturbed
 from .watch import LOGGER, PREDICTED, Plan, Watch, warn
 
 
@@ -154,7 +155,8 @@ class AttributionCallback(keras.callbacks.Callback):
 
     def _prepare(self) -> None:
         if present(self.model).built:
-            self._watch.prepare(self.model)
+            with undisturbed(self.model):
+                self._watch.prepare(self.model)
 
     def on_epoch_begin(self, epoch: int, logs: dict | None = None) -> None:
         """Notes the step of what is logged in this epoch."""
@@ -191,8 +193,13 @@ class AttributionCallback(keras.callbacks.Callback):
         return self._evaluations if iterations is None else int(np.asarray(iterations))
 
     def _evaluate(self, step: int, prefix: str, name: str) -> None:
-        """Attributes and logs; a failure stops the training only where that was asked for."""
+        """Attributes and logs, and takes no random number from the training."""
         self._evaluations += 1
+        with undisturbed(self.model):
+            self._attribute(step, prefix, name)
+
+    def _attribute(self, step: int, prefix: str, name: str) -> None:
+        """Attributes and logs; a failure stops the training only where that was asked for."""
         if not self._watch.ready:  # a model that only just was built: what is configured wrongly fails
             self._watch.prepare(self.model)
         try:

@@ -150,7 +150,10 @@ def _row(result: Attribution, i: int, labels, class_names: ClassNames | None) ->
     def named(values) -> str:
         return "" if values is None else class_name(values[i], class_names)
 
-    predicted, explained = named(result.predicted), named(result.target)
+    target = result.target
+    if target is not None and result.position is not None and target.ndim == 2 and target.shape[1] == 2:
+        target = target[:, 1]  # the sample says which position it is
+    predicted, explained = named(result.predicted), named(target)
     baseline = "" if result.baseline_scores is None else f"{np.mean(result.baseline_scores[i]):.4g}"
     error = "" if result.error_estimate is None else hundredths(result.error_estimate[i])
     sample = str(i) if result.position is None else f"{present(result.example)[i]}, position {result.position[i]}"

@@ -16,7 +16,7 @@ from ..attribution import Attribution
 from ..attributor import Attributor
 from ..common.atomic import write_whole
 from ..common.class_names import ClassNames
-from ..common.errors import AttributionError
+from ..common.errors import AttributionError, NotFinite
 from ..common.types import present
 from ..graph.traced import keras_model
 from ..methods import Method
@@ -95,7 +95,10 @@ class Watch:
         # of another model, or a changed one: neither its classes nor its attributions are those of before
         self._kept = self.result = None
         attributor = Attributor(model, plan.at, plan.of, plan.batch_size)
-        first = attributor.check(plan.samples.inputs, self._targets(attributor), plan.baselines, plan.method, plan.seed)
+        try:
+            first = attributor.check(plan.samples.inputs, self._targets(attributor), plan.baselines, plan.method, plan.seed)
+        except NotFinite as error:
+            raise AttributionError(f"{error.alone} {error.where} of the samples: watch others") from error
         self._check_names(attributor)
         self._drawable = self._draws(first)
         self._attributor, self._traced = attributor, parts

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from ..common.errors import AttributionError, NotFloat, one_line
+from ..common.errors import AttributionError, NotFinite, NotFloat, one_line
 from ..common.failures import plain_failures
 from ..common.nested import flatten
 from ..methods import Method
@@ -173,12 +173,12 @@ class Explainer:
             "baselineOutputValue": float(np.mean(result.baseline_scores[i])),
             "instanceOutputValue": float(one.values(outputs[self.output])[i]),
             "featureAttributions": numbers | pictures,
-            "outputIndex": list(index),
+            "outputIndex": list(index) or None,
             "outputDisplayName": self._display_name(index, i, outputs),
             "approximationError": responses.approximation_error(result, i),
             "outputName": output.name,
         }
-        found = {name: value for name, value in found.items() if value is not None and value != []}
+        found = {name: value for name, value in found.items() if value is not None}
         if not details:
             return found
         known = responses.details(result, i, self.features, parameters.is_shapley)
@@ -292,7 +292,8 @@ def _halved(answer: Callable[[dict], list], arrays: list, which: list[int], on_e
         return answer(_stacked(arrays, which))
     except AttributionError as error:
         if len(which) == 1:
-            return [_mark(f"instance {which[0]}: {one_line(error)}", error, on_error)]
+            said = error.alone if isinstance(error, NotFinite) else one_line(error)  # nobody here calls `attribute`
+            return [_mark(f"instance {which[0]}: {said}", error, on_error)]
     half = len(which) // 2
     return _halved(answer, arrays, which[:half], on_error) + _halved(answer, arrays, which[half:], on_error)
 

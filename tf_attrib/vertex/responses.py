@@ -1,5 +1,6 @@
 """Attributions as an endpoint gave them: an Attribution of the API for each explained output of an instance."""
 
+import sys
 from collections.abc import Iterable
 from typing import Any
 
@@ -58,7 +59,7 @@ def approximation_error(result: Any, example: int) -> float | None:
     if result.error_estimate is not None or result.gap is None:
         return None
     relative = result.relative_gap[example]
-    size = max(float(result.magnitudes[example]), np.finfo(float).tiny)
+    size = max(float(result.magnitudes[example]), sys.float_info.min)
     return abs(float(relative)) if np.isfinite(relative) else min(abs(float(result.gap[example])) / size, 1.0)
 
 

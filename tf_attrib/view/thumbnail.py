@@ -4,6 +4,7 @@ Images get a strip: the image, the attribution over it, the attribution alone. W
 scripts that need a font of their own, are drawn by `show`, which takes longer.
 """
 
+import dataclasses
 import functools
 import io
 from collections.abc import Sequence
@@ -45,7 +46,7 @@ def board(
 
     Args:
         result: any result that can be drawn.
-        example: which example of the batch.
+        example: which entry of the result: an example, or one at a position.
         heading: lines above the picture.
         tokens: the example's words; default: those that the result knows, else the token ids.
 
@@ -62,6 +63,12 @@ def board(
             return _encoded(_boxes(result, shown.tokens, shown.values, heading))
     words = None if tokens is None else [[] if i != example else list(tokens) for i in range(len(result))]
     kind = "auto" if result is whole else "map"  # without channels a small one would be taken for a signal
+    if (
+        kind == "auto" and result.position is not None
+    ):  # `show` would draw the map of all positions of the example of that number
+        kinds = {block.kind for block in found}
+        kind = kinds.pop() if len(kinds) == 1 else kind
+        result = result if kind != "auto" else dataclasses.replace(result, position=None)
     with Image.open(io.BytesIO(figure_png(show(result, example=example, kind=kind, tokens=words)))) as figure:
         return _encoded(_framed(figure.convert("RGB"), heading, ""))
 

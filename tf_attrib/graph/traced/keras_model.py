@@ -61,6 +61,21 @@ def parts(model: Any) -> list[Any]:
     return [model, *found, *(getattr(layer, "activation", None) for layer in found), *weights, compiled]
 
 
+def seed_states(model: Any) -> list[Any]:
+    """The variables that Keras 3 draws by: of the generators inside `model`, and of the one for all that have none."""
+    variables = getattr(model, "variables", ()) if model.built else ()
+    found = [one for one in variables if "seed_generator" in getattr(one, "path", "")]
+    shared = sys.modules.get("keras.src.backend.common.global_state")
+    generator = shared.get_global_attribute("global_seed_generator") if shared is not None else None
+    return found if generator is None else [*found, generator.state]
+
+
+def counted_seeds(model: Any) -> list[Any]:
+    """The generators of tf_keras inside `model` that keep a seed in Python, `_seed`, and count it on with each draw."""
+    found = (getattr(layer, "_random_generator", None) for layer in layers(model))
+    return [one for one in found if isinstance(getattr(one, "_seed", None), int) and hasattr(one, "make_legacy_seed")]
+
+
 def same(parts: list[Any], others: list[Any]) -> bool:
     """Whether these `parts` are the very same objects; a method is made anew whenever it is asked for."""
     return len(parts) == len(others) and all(

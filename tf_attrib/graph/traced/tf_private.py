@@ -3,6 +3,7 @@
 import contextlib
 import functools
 import itertools
+import random
 import threading
 import weakref
 from collections.abc import Callable, Iterator, Set
@@ -267,3 +268,19 @@ def writes_noted(note: Callable[[tf.Tensor, tf.DType], None]) -> Iterator[None]:
     finally:
         for name, original in originals.items():
             setattr(variable_ops, name, original)
+
+
+@contextlib.contextmanager
+def drawn_elsewhere() -> Iterator[None]:
+    """While the context lasts, operations that are run eagerly draw with other seeds than `tf.random.set_seed` has in store;
+    then those come."""
+    running = present(context.context())
+    own = getattr(running, "_rng", None)
+    if own is None:  # nothing in store
+        yield
+        return
+    running._rng = random.Random(0)
+    try:
+        yield
+    finally:
+        running._rng = own
