@@ -45,7 +45,8 @@ def assemble(
         "attributions": rebuild(totals),
         "positive": rebuild(positive) if method.tells_signs else None,
         "scores": tables.score,
-        "inputs": rebuild(work.arrays),
+        # a copy: what the caller later writes into theirs is no input that was attributed
+        "inputs": rebuild({key: value.copy() for key, value in work.arrays.items()}),
         "evaluations": outcome.evaluations,
         "forward_evaluations": outcome.forward_evaluations + 1,
         "error_estimate": outcome.error_estimate,
