@@ -55,8 +55,8 @@ def check_finite(what: str, values: np.ndarray, causes: Callable[[], list[str]] 
         found = ", ".join(map(repr, causes()))
         if found:
             raise AttributionError(
-                f"the {what} is NaN or infinite for example(s) {few(bad)}, and is so with {found} alone at the baseline: a mask "
-                "or a divisor is no feature, and its zero means nothing; attribute to the other inputs, "
+                f"the {what} is NaN or infinite for example(s) {few(bad)}, and is so with {found} alone at the baseline: a "
+                "mask or a divisor is no feature, and its zero means nothing; attribute to the other inputs, "
                 "at=[ta.inputs(name), ...], or give baselines= with values that the model can take"
             )
         raise AttributionError(

@@ -55,8 +55,8 @@ class Work:
         return sum(value[:1].nbytes for value in [*self.tables.context.values(), *self.tables.extra.values()])
 
     def not_finite_alone(self) -> list[str]:
-        """The names of the selected tensors, of several, that make a finite score NaN or infinite at their first reference while
-        the others stay as they are."""
+        """The names of the selected tensors, of several, that make a finite score NaN or infinite at their first reference,
+        while the others stay as they are."""
         x, references = self.tables.x, self.tables.references
         found = []
         for key in x if len(x) > 1 else ():
