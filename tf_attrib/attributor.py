@@ -241,7 +241,7 @@ class Attributor(Exporting):
         """What `attribute` makes of its work; the arguments are those of `attribute`."""
         if on_error == "raise":
             check_finite("score", work.compared.scores[:, None])
-            check_finite("score at the baseline", work.compared.baseline_scores)
+            check_finite("score at the baseline", work.compared.baseline_scores, work.not_finite_alone)
         with progress(verbose, lambda: row_count(method, work)) as advance:
             outcome = run(method, work, seed, max(self.memory // 2, 1), advance)
         if on_error == "raise":

@@ -10,6 +10,8 @@ from tf_attrib.methods.coalitions.estimators import Enumerated, Permutations, Re
 from tf_attrib.methods.coalitions.game import Game
 from tf_attrib.methods.coalitions.sampled import first_draws, further_draws
 
+from ..conftest import assert_refused
+
 RNG = np.random.default_rng(4)
 WEIGHTS = RNG.normal(size=(13, 16))
 
@@ -100,3 +102,17 @@ def test_a_remedy_is_named_that_helps_where_orders_were_counted():
     said = repr(line.attribute(np.ones((1, 12), "float32"), method=ta.ShapleySampling(n_permutations=1), seed=0))
     assert "standard errors not known: too few draws" in said
     assert "n_permutations where that was given" in said
+
+
+@pytest.mark.parametrize("draws", [1000, 10])
+def test_a_kernel_that_leaves_everything_to_the_penalty_is_refused(draws):
+    """All coefficients were 0, and their standard errors, too."""
+    x, weights = np.ones((1, 5), "float32"), np.arange(1, 6).astype("float32")
+    linear = ta.Attributor(lambda x: tf.linalg.matvec(x, weights))
+    narrow = ta.LIME(n_samples=draws, kernel_width=0.01)
+    assert_refused(lambda: linear.attribute(x, method=narrow, verbose=False), "kernel_width=0.01", "0.11", "wider")
+    # a strong penalty that was asked for is no matter of the kernel
+    strong = linear.attribute(x, method=ta.LIME(n_samples=draws, ridge=1e6), verbose=False)
+    assert np.abs(strong.attributions).max() < 0.01
+    wide = linear.attribute(x, method=ta.LIME(n_samples=100, kernel_width=0.25), verbose=False)
+    np.testing.assert_allclose(wide.attributions[0], weights, rtol=0.02)

@@ -171,3 +171,16 @@ def test_the_plot_names_the_layers(deep, table):
     (axes,) = figure.subfigs[0].axes
     assert [label.get_text() for label in axes.get_xticklabels()] == ["head", "inner_b", "inner_a", "first"]
     assert [text.get_text() for text in axes.get_legend().get_texts()] == ["cascading", "independent"]
+
+
+def test_a_model_that_draws_is_said_to():
+    class Noisy(layers.Layer):
+        def call(self, x):
+            return x + tf.random.normal(tf.shape(x))
+
+    model = keras.Sequential([keras.Input((3,)), Noisy(), layers.Dense(4, "tanh"), layers.Dense(2, "softmax")])
+    x = np.random.default_rng(0).normal(size=(2, 3)).astype("float32")
+    for metric in (M.randomisation, M.max_sensitivity):
+        assert any("same score twice" in note for note in metric(ta.Attributor(model), x, method="gradient").notes)
+    still = ta.Attributor(keras.Sequential([keras.Input((3,)), *model.layers[1:]]))
+    assert not M.max_sensitivity(still, x, method="gradient").notes

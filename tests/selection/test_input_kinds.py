@@ -10,7 +10,7 @@ from PIL import Image
 
 import tf_attrib as ta
 
-from ..conftest import spread
+from ..conftest import assert_refused, spread
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 255, (2, 8, 6, 3)).astype("uint8")
@@ -231,3 +231,16 @@ def test_no_call_is_named_where_none_works(attributors):
         with pytest.raises(ta.AttributionError) as caught:
             attributors(model).attribute(inputs)
         assert ";" not in str(caught.value), str(caught.value)
+
+
+def test_a_float_mask_that_is_a_divisor_is_named():
+    def mean(inputs):
+        total = tf.reduce_sum(inputs["rows"] * inputs["mask"][..., None], [1, 2])
+        return total / tf.reduce_sum(inputs["mask"], 1)
+
+    mask = np.array([[1, 1, 0], [1, 1, 1]], "float32")
+    inputs = {"rows": RNG.normal(size=(2, 3, 2)).astype("float32"), "mask": mask}
+    assert_refused(lambda: ta.Attributor(mean).attribute(inputs, verbose=False), "with 'mask' alone", "at=[ta.inputs(name)")
+    result = ta.Attributor(mean, at=[ta.inputs("rows")]).attribute(inputs, verbose=False)
+    expected = inputs["rows"] * (mask / mask.sum(1, keepdims=True))[..., None]
+    np.testing.assert_allclose(result.attributions, expected, rtol=1e-4)

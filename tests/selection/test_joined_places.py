@@ -47,7 +47,7 @@ def test_places_that_carry_all_add_up(model, name):
     assert set(result.attributions) == keys
     np.testing.assert_allclose(result.totals, result.difference, atol=2e-3)
     assert (result.status == "converged").all()
-    assert not [note for note in result.notes if "past these places" in note]
+    assert not [note for note in result.notes if "also reach" in note]
 
 
 @pytest.mark.parametrize(
@@ -147,3 +147,14 @@ def test_a_list_of_one_is_that_one(model):
         for at in (["conv"], "conv")
     )
     np.testing.assert_array_equal(found.attributions, expected.attributions)
+
+
+@pytest.mark.parametrize("at", [ta.inputs("row"), "row"])
+def test_an_input_alone_says_which_others_stay_as_they_are(model, at):
+    result = attributor_for(model).observing(at).attribute(INPUTS, method="gradient", verbose=False)
+    assert result.notes[-1].startswith("'picture', 'words' also reach the output past this place: they stay as they are")
+    both = attributor_for(model).observing([at, "picture"]).attribute(INPUTS, method="gradient", verbose=False)
+    assert [note for note in both.notes if "also reach" in note] == [
+        "'words' also reaches the output past these places: it stays as it is, and gets no attribution"
+    ]
+    assert "also reach" not in "".join(ta.Attributor(model).attribute(INPUTS, method="gradient", verbose=False).notes)

@@ -1,6 +1,7 @@
 """Models that read their features out of serialized `tf.train.Example`s, as those do that are served."""
 
 import numpy as np
+import pytest
 import tensorflow as tf
 
 import tf_attrib as ta
@@ -70,3 +71,54 @@ def test_what_is_no_example_is_an_error_of_one_line():
     assert_refused(lambda: attributor().attribute(broken, verbose=False), "the model failed on these inputs", "parse")
     short = np.array([serialized(SIZES[0], 1, [5])], dtype=object)
     assert_refused(lambda: attributor().attribute(short, verbose=False), "Key: ids")
+
+
+def beside_numbers_of_any_length(examples, kind=tf.io.VarLenFeature):
+    """Ids and a number that are attributed to, and a feature whose values are of no fixed length."""
+    fixed = {"size": tf.io.FixedLenFeature([2], tf.float32), "age": tf.io.FixedLenFeature([], tf.int64)}
+    read = tf.io.parse_example(examples, fixed | {"ids": tf.io.FixedLenFeature([2], tf.int64), "prices": kind(tf.float32)})
+    prices = read["prices"]
+    dense = tf.sparse.to_dense(prices) if isinstance(prices, tf.SparseTensor) else prices.to_tensor()
+    tokens = tf.reduce_sum(tf.gather(tf.constant(TABLE), read["ids"]), 1)
+    linear = tf.linalg.matvec(tf.concat([read["size"], tokens], 1), WEIGHTS[:4])
+    return tf.tanh(tf.nn.relu(linear + 5) - 5 + tf.reduce_sum(tf.tanh(dense), 1))
+
+
+def with_prices(example, prices):
+    found = tf.train.Example.FromString(example)
+    found.features.feature["prices"].float_list.value.extend(prices)
+    return found.SerializeToString()
+
+
+PRICED = np.array([with_prices(*one) for one in zip(EXAMPLES, ([0.5], [0.2, 0.1], [-0.3]), strict=True)], dtype=object)
+
+
+def scores_of(size, tokens):
+    at = np.concatenate([size, tokens], 1) @ WEIGHTS[:4] + np.tanh([[0.5, 0], [0.2, 0.1], [-0.3, 0]]).sum(1)
+    return np.tanh(at), 1 - np.tanh(at) ** 2
+
+
+@pytest.mark.parametrize("kind", [tf.io.VarLenFeature, tf.io.RaggedFeature])
+def test_rules_pass_features_beside_those_of_no_fixed_length(kind):
+    """The operation that reads them all stays in the graph, and what is selected of it is fed."""
+    priced = ta.Attributor(lambda examples: beside_numbers_of_any_length(examples, kind))
+    score, slope = scores_of(SIZES, TABLE[IDS].sum(1))
+    zero, _ = scores_of(0 * SIZES, 0 * TABLE[IDS].sum(1))
+    moved = np.concatenate([SIZES, TABLE[IDS].sum(1)], 1) @ WEIGHTS[:4]
+    result = priced.attribute(PRICED, method="deeplift", verbose=False)
+    expected = SIZES * WEIGHTS[:2] * ((score - zero) / moved)[:, None]
+    np.testing.assert_allclose(result.attributions["size"], expected, rtol=1e-4)
+    np.testing.assert_allclose(result.totals, score - zero, rtol=1e-4)
+    result = priced.attribute(PRICED, method="guided_backprop", verbose=False)
+    # guided backpropagation passes nothing back through the rectifier where what comes is negative: here nothing is
+    np.testing.assert_allclose(result.attributions["size"], WEIGHTS[:2] * slope[:, None], rtol=1e-4)
+
+
+@pytest.mark.parametrize("kind", [tf.io.VarLenFeature, tf.io.RaggedFeature])
+def test_a_note_names_numbers_of_no_fixed_length(kind):
+    for sparse in (False, True):  # ids of no fixed length are looked up
+        result = attributor(sparse=sparse).attribute(EXAMPLES, method="gradient", verbose=False)
+        assert "sparse or ragged" not in "".join(result.notes)
+    priced = ta.Attributor(lambda examples: beside_numbers_of_any_length(examples, kind))
+    result = priced.attribute(PRICED, method="gradient", verbose=False)
+    assert "'prices' is read out of the examples as sparse or ragged numbers" in result.notes[-1]

@@ -1,6 +1,7 @@
 """What is compared before any row is run: the scores at the examples and at their references, and the targets."""
 
 import dataclasses
+from collections.abc import Callable
 
 import numpy as np
 
@@ -42,11 +43,22 @@ class Compared:
         )
 
 
-def check_finite(what: str, values: np.ndarray) -> None:
-    """Raises AttributionError naming the examples whose `values` (n, rows) hold NaN or infinity."""
+def check_finite(what: str, values: np.ndarray, causes: Callable[[], list[str]] = list) -> None:
+    """Raises AttributionError naming the examples whose `values` (n, rows) hold NaN or infinity.
+
+    Args:
+        causes: names of the inputs that alone make it so; asked where it is.
+    """
     good = np.isfinite(values)
     if not good.all():
         bad = np.flatnonzero(~good.all(1))
+        found = ", ".join(map(repr, causes()))
+        if found:
+            raise AttributionError(
+                f"the {what} is NaN or infinite for example(s) {few(bad)}, and is so with {found} alone at the baseline: a "
+                "mask or a divisor is no feature, and its zero means nothing; attribute to the other inputs, "
+                "at=[ta.inputs(name), ...], or give baselines= with values that the model can take"
+            )
         raise AttributionError(
             f"the {what} is NaN or infinite for example(s) {few(bad)}; look at these inputs, at the model's "
             "weights, and for float16 at overflow"

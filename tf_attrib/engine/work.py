@@ -54,6 +54,17 @@ class Work:
         """Of what rows need of one example beside the selected tensors."""
         return sum(value[:1].nbytes for value in [*self.tables.context.values(), *self.tables.extra.values()])
 
+    def not_finite_alone(self) -> list[str]:
+        """The names of the selected tensors, of several, that make a finite score NaN or infinite at their first reference,
+        while the others stay as they are."""
+        x, references = self.tables.x, self.tables.references
+        found = []
+        for key in x if len(x) > 1 else ():
+            moved = x | {key: references.tables[key][references.index[key][:, 0]]}
+            if not np.isfinite(self.session.scores(moved, self.ready, self.compared.target)).all():
+                found.append(str(key))
+        return found
+
     def copied(self, which: np.ndarray, x: Leaves, scored: bool) -> "Work":
         """Copies of the examples `which` with other values `x` of the selected tensors.
 

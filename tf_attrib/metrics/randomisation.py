@@ -90,7 +90,7 @@ def randomisation(
         "-1 to 1",
         "lower",
         f"{modes[0]}, mean over {len(chosen)} layers; {signs}; weights shuffled",
-        (),
+        (original.batch_dependence,) if original.batch_dependence else (),
         [layer.name for layer in chosen],
         curves,
         ("layer that is randomised, from the output down", "rank correlation"),

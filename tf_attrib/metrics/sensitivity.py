@@ -88,6 +88,7 @@ def max_sensitivity(
         "relative" if relative else "of the attributions",
         "lower",
         f"{samples} draws within radius {reach}",
+        case.notes,
     )
 
 

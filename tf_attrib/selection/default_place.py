@@ -11,7 +11,7 @@ import tensorflow as tf
 from ..common.errors import AttributionError
 from ..graph.saved.category_names import category_names
 from ..graph.traced.cut import Port
-from ..graph.traced.encodings import PARSERS, Encoding, find_encodings
+from ..graph.traced.encodings import PARSERS, Encoding, find_encodings, unfixed_features
 from ..graph.traced.heads_and_lookups import Lookup, connected, find_lookups, only_ids, quantity
 from ..graph.traced.layers import some_layers
 from ..graph.traced.masks import is_attention_mask, is_called_mask, is_mask
@@ -118,6 +118,7 @@ def _place(traced, fetches, names, examples, floats, rest, lookups, encodings, s
     without = floats | {key: traced.inputs[key] for key in lost if names[key] not in left_out}
     past = [names[key] for key in rest if key in reached and _as_number(traced, key, fetches, list(ports.values()))]
     notes = _notes(lookups, encoded, features) + tuple(unused(without, names, fetches)) + _past(past)
+    notes += _unfixed(unfixed_features(traced, rest, fetches, [one.tensor for one in ports.values()]))
     kind = "encoded" if encoded else "embeddings" if lookups else "encoded" if features else "inputs"
     alone = lookups[0] if len(lookups) == 1 and len(ports) == 1 else None
     if len(ports) == 1:
@@ -164,6 +165,18 @@ def _past(names: list[str]) -> tuple[str, ...]:
         return ()
     which, also = ", ".join(map(repr, names)), "also reaches" if len(names) == 1 else "also reach"
     return (f"{which} {also} the output as a number, past the embeddings and encodings: that stays as it is, unattributed",)
+
+
+def _unfixed(names: list[str]) -> tuple[str, ...]:
+    """What is said of numbers that are read out of serialized examples, as many of an example as there are."""
+    if not names:
+        return ()
+    which, one = ", ".join(map(repr, names)), len(names) == 1
+    return (
+        f"{which} {'is' if one else 'are'} read out of the examples as sparse or ragged numbers, past what is attributed to: "
+        f"{'that stays as it is' if one else 'these stay as they are'}, unattributed; tf.io.FixedLenFeature, or "
+        "at=ta.tensor(name) where they are dense, has a part for them",
+    )
 
 
 def _words(lookups: list[Lookup], floats: list[str], encoded: dict[str, str], features: dict[str, str]) -> str:

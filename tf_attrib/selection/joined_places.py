@@ -48,12 +48,21 @@ def joined(traced: Traced, parts: list[tuple[At, Place]], fetches: list[tf.Tenso
     kind = "layer" if "layer" in kinds else "embeddings" if "embeddings" in kinds else "inputs"
     words = "; ".join(place.words for _, place in parts)
     notes = tuple(dict.fromkeys(note for _, place in parts for note in place.notes))
-    tensors = [port.tensor for port in ports.values()]
-    past = [key for key, tensor in traced.inputs.items() if key not in columns and _passes(tensor, fetches, tensors)]
-    if past:
-        which = ", ".join(repr(names[key]) for key in past)
-        notes += (f"{which} also reaches the output past these places: it stays as it is, and gets no attribution",)
+    notes += held([key for key in traced.inputs if key not in columns], traced, ports, fetches, names)
     return Place(ports, kind, words, notes, columns=columns, stand_ins=stand_ins)
+
+
+def held(keys: list, traced: Traced, ports: dict, fetches: list[tf.Tensor], names: dict[Any, str]) -> tuple[str, ...]:
+    """A note for those of the inputs `keys` that reach the output other than through what is selected."""
+    tensors = [port.tensor for port in ports.values()]
+    past = [names[key] for key in keys if _passes(traced.inputs[key], fetches, tensors)]
+    if not past:
+        return ()
+    which = ", ".join(map(repr, past))
+    place = "these places" if len(ports) > 1 else "this place"
+    if len(past) > 1:
+        return (f"{which} also reach the output past {place}: they stay as they are, and get no attribution",)
+    return (f"{which} also reaches the output past {place}: it stays as it is, and gets no attribution",)
 
 
 def _passes(tensor: tf.Tensor, fetches: list[tf.Tensor], selected: list[tf.Tensor]) -> bool:

@@ -18,7 +18,7 @@ from ..graph.traced.layers import float_outputs, layer_outputs, some_layers
 from ..graph.traced.trace import Traced
 from .at_and_of import At
 from .default_place import default_place, embedded
-from .joined_places import joined
+from .joined_places import held, joined
 from .place import Place, hidden, indices, lookup_port, port, single, unused
 
 
@@ -38,11 +38,27 @@ def resolve_at(
     Raises:
         AttributionError: nothing of that name, not float, or not connected.
     """
+    place = _resolved(traced, at, fetches, names, examples)
+    if at is None or at.kind == "places" or at.name is None or place.kind != "inputs":
+        return place
+    chosen = [*place.stand_ins.values(), *(key for key in traced.inputs if _is_one(traced.inputs[key], place))]
+    others = [key for key in traced.inputs if key not in chosen]
+    return dataclasses.replace(place, notes=place.notes + held(others, traced, place.ports, fetches, names))
+
+
+def _is_one(tensor: tf.Tensor, place: Place) -> bool:
+    return any(port.tensor is tensor for port in place.ports.values())
+
+
+def _resolved(
+    traced: Traced, at: At | None, fetches: list[tf.Tensor], names: dict[Any, str], examples: dict[Any, tf.Tensor]
+) -> Place:
+    """The same, without a note on the inputs beside an input that was named."""
     if at is None:
         return default_place(traced, fetches, names, examples) or _inputs(traced, At("inputs"), fetches, names)
     if at.kind == "places":
         each = [dataclasses.replace(part, raw=at.raw) for part in at.name]
-        return joined(traced, [(one, resolve_at(traced, one, fetches, names, examples)) for one in each], fetches, names)
+        return joined(traced, [(one, _resolved(traced, one, fetches, names, examples)) for one in each], fetches, names)
     if at.kind == "default":
         return embedded(traced, fetches, names, examples) or _inputs(traced, at, fetches, names)
     if at.kind == "inputs":

@@ -122,7 +122,9 @@ class Flattening:
                 waiting.extend(_bodies(body.node_def))
         used = dict.fromkeys(reference for node in result.node for reference in nodes.data_inputs(node))
         made = {node.name for node in result.node}
-        sources = tuple(reference for reference in used if reference.rpartition(":")[0] not in made)
+        # of an operation with several outputs one may be fed while others are used as they are
+        stops = self._stops if scope is self._walker.top else ()
+        sources = tuple(reference for reference in used if reference in stops or reference.rpartition(":")[0] not in made)
         return Flat(result, found, sources, custom, frozenset(late))
 
     def _collect(self, references, scope, result, rename, custom, late) -> tuple[str, ...]:

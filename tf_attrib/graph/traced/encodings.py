@@ -101,6 +101,41 @@ def _features(operation: tf.Operation) -> dict[int, str]:
     return {3 * sparse + place: name for place, name in enumerate(told)}
 
 
+def unfixed_features(traced: Traced, keys: list, fetches: list[tf.Tensor], stop: list[tf.Tensor]) -> list[str]:
+    """The names of the sparse and ragged float features which are read out of the inputs `keys`, that are serialized examples,
+    and lead to the output other than through a tensor in `stop`. Their values are of no one example, row by row."""
+    parsers = {
+        operation.name: operation
+        for operation in (traced.inputs[keys[0]].graph.get_operations() if keys and traced.called is None else ())
+        if operation.type in PARSERS and any(connected(traced.inputs[key], operation.inputs) for key in keys)
+    }
+    found = [
+        name
+        for operation in parsers.values()
+        for number, name in _unfixed(operation).items()
+        if operation.outputs[number].dtype.is_floating and connected(operation.outputs[number], fetches, stop)
+    ]
+    return list(dict.fromkeys(found))
+
+
+def _unfixed(operation: tf.Operation) -> dict[int, str]:
+    """The names of the sparse and ragged features that an operation reads, by the number of the output with their values."""
+    if operation.type == "ParseExampleV2":
+        sparse, ragged = (
+            list(names) if names is not None else [] for names in map(tf.get_static_value, operation.inputs[2:5:2])
+        )
+        count, dense = operation.get_attr("num_sparse"), len(operation.get_attr("Tdense"))
+        kinds = [(count, sparse, count), (3 * count + dense, ragged, len(operation.get_attr("ragged_value_types")))]
+    else:
+        count = operation.get_attr("Nsparse")
+        kinds = [(count, [tf.get_static_value(one) for one in operation.inputs[2 : 2 + count]], count)]
+    return {
+        start + place: _as_text(names[place]) if place < len(names) and names[place] is not None else f"feature {place}"
+        for start, names, many in kinds
+        for place in range(many)
+    }
+
+
 def _as_text(name: Any) -> str:
     name = name.item() if hasattr(name, "item") else name
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)

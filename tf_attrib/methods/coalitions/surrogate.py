@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 
+from ...common.errors import AttributionError
 from .estimate import Estimate
 from .estimators import all_coalitions
 from .game import Game
@@ -32,6 +33,11 @@ def penalised(gram: np.ndarray, moment: np.ndarray, ridge: float, lasso: float) 
         if np.abs(found - before).max() <= STILL * np.abs(found).max():
             break
     return found
+
+
+def _spread(present: np.ndarray, weight: np.ndarray) -> float:
+    """The sum of the eigenvalues of the weighed rows' scatter about their mean."""
+    return float(weight @ ((present - weight @ present / weight.sum()) ** 2).sum(1))
 
 
 class Surrogate:
@@ -68,13 +74,15 @@ class Surrogate:
 
     def estimate(self) -> Estimate:
         game, sizes = self._game, self._present.sum(1)
-        m, weight = game.count, closeness(sizes, game.count, self._width)
+        m, chances = game.count, np.ones(len(sizes))
         if self.exact:
             chance = np.array([1 / (m * math.comb(m, int(size))) for size in range(m)])
-            weight = weight * chance[sizes] * self._draws / len(game.below)
+            chances = chance[sizes] * self._draws / len(game.below)
+        weight = closeness(sizes, m, self._width) * chances
         # the example itself is one of the rows, of weight 1, and the intercept is not penalised
         present = np.vstack([np.ones(m), self._present]).astype(float)
         weight, scores = np.append(1.0, weight), np.append(game.score, self._scores)
+        self._check_width(present, weight, np.append(1.0, chances))
         found, centred, moved = self._line(present, weight, scores)
         if self.exact:
             return Estimate(found, np.zeros(m))
@@ -86,6 +94,19 @@ class Surrogate:
         inverse = np.linalg.inv(centred.T @ (weight[:, None] * centred) + self._penalties[0] * np.eye(m))
         pull = (centred * (weight * (moved - centred @ found))[:, None]) @ inverse
         return Estimate(found, np.sqrt((pull**2).sum(0) * len(scores) / max(len(scores) - m - 1, 1)))
+
+    def _check_width(self, present: np.ndarray, weight: np.ndarray, far: np.ndarray) -> None:
+        """Raises AttributionError where the kernel leaves coalitions so little weight that the penalty alone decides; `far`:
+        what they would weigh at any distance."""
+        m, ridge = self._game.count, self._penalties[0]
+        least = m * ridge  # of the sum of eigenvalues: coefficients are less than half of what they are without the penalty
+        if _spread(present, weight) < least <= _spread(present, far):
+            nearest = 1 - math.sqrt((m - 1) / m)
+            raise AttributionError(
+                f"kernel_width={self._width:g} is too narrow for an example with {m} features that differ from the baseline: "
+                f"the nearest coalitions lie at a distance of {nearest:.2g} and weigh next to nothing, so that ridge={ridge:g} "
+                "would draw all coefficients to 0; take a wider kernel"
+            )
 
     def _line(self, present: np.ndarray, weight: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """The coefficients (m,) of a line through weighed rows, and the rows and scores less their means."""

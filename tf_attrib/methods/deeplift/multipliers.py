@@ -86,7 +86,7 @@ def ruled(function: ScoreFunction, rule: str, in_float32: bool = False) -> Ruled
     fed |= {REFERENCE + name: ("reference", fed[name][1]) for name in selected}
     made = {node.name for node in pairing.graph.node}
     used = dict.fromkeys(reference for node in pairing.graph.node for reference in node.input)
-    sources = tuple(reference for reference in used if reference.rpartition(":")[0] not in made)
+    sources = tuple(reference for reference in used if reference in selected or reference.rpartition(":")[0] not in made)
     return Ruled(Flat(pairing.graph, pairing.references, sources, {}), fed, tuple(pairing.marked))
 
 

@@ -116,16 +116,22 @@ class Pairing:
     def _write(self, view: _View) -> None:
         """Writes the nodes of a body, those that vary twice."""
         for node in view.body.ordered():
-            inputs, count = nodes.data_inputs(node), len(nodes.dtypes(node, self._depends.library))
+            inputs = nodes.data_inputs(node)
+            # not so where an output is selected, and fed, and others are used as they are: features of serialized examples
+            behind = any(reference in view.varying for reference in inputs)
             if node.op in LOOPS:
                 self._write_loop(node, inputs, view)
             elif node.op in BRANCHES:
                 self._write_branch(node, inputs, view)
-            elif any(f"{node.name}:{number}" in view.varying for number in range(count)):
+            elif behind and any(f"{node.name}:{number}" in view.varying for number in range(self._count(node))):
                 self._mark(node, view.twice(node), [reference in view.varying for reference in inputs], view)
             else:
                 controls = [reference for reference in node.input if reference.startswith("^")]
                 view.add(node, node.name, [*map(view.input, inputs), *controls])
+
+    def _count(self, node: Any) -> int:
+        """How many outputs a node has."""
+        return len(nodes.dtypes(node, self._depends.library))
 
     def _mark(self, node: Any, copy: Any, varies: list[bool], view: _View) -> None:
         """Says by which rule gradients pass `copy`, and notes where there is none."""
