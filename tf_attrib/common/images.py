@@ -55,7 +55,7 @@ def read_image(
     """
     from PIL import Image  # brought by matplotlib
 
-    size = shape or ()
+    size: tuple = shape or ()
     flat, first = len(size) == 2, _takes_channels_first(size)
     size = (*size[1:], size[0]) if first else size
     height, width, channels = (*size, 1) if flat else size if len(size) == 3 else (None, None, None)
