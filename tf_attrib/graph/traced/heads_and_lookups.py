@@ -80,6 +80,15 @@ def connected(tensor: tf.Tensor, fetches: Iterable[tf.Tensor], stop: Iterable[tf
     )
 
 
+def leading(named: dict[str, tf.Tensor], fetches: Iterable[tf.Tensor]) -> dict[str, tf.Tensor]:
+    """Those of many tensors that are `connected` with `fetches`: the graph is walked through once for all of them."""
+    fetches = list(fetches)
+    if any(tensor.graph in LEADS for tensor in named.values()):
+        return {name: tensor for name, tensor in named.items() if connected(tensor, fetches)}
+    behind = {tensor.ref() for tensor in fetches} | {i.ref() for operation in ancestors(fetches) for i in operation.inputs}
+    return {name: tensor for name, tensor in named.items() if tensor.ref() in behind}
+
+
 def find_head(traced: Traced, name: str) -> TracedHead:
     """The probability head at the output `name`, and the logits beneath it."""
     head = head_at(traced.outputs[name])

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...common.errors import AttributionError, nearest
-from .heads_and_lookups import connected
+from .heads_and_lookups import leading
 from .trace import Traced, named_outputs
 
 # What Grad-CAM passes over on its way back from the output: it keeps positions, but adds nothing of its own.
@@ -62,14 +62,11 @@ def float_outputs(traced: Traced, layer: Any) -> dict[str, tf.Tensor]:
 
 def some_layers(traced: Traced, name: str = "", fetches: Iterable[tf.Tensor] | None = None) -> str:
     """Names and shapes of layers, nearest to `name` first."""
-    listed = {
-        label: tuple(tensor.shape)
-        for label, _, _, tensor in named_outputs(traced)
-        if tensor.dtype.is_floating and (fetches is None or connected(tensor, fetches))
-    }
+    listed = {label: tensor for label, _, _, tensor in named_outputs(traced) if tensor.dtype.is_floating}
+    listed = listed if fetches is None else leading(listed, fetches)
     if not listed:
         return "none (no layer output was recorded while the model was traced)"
-    return nearest(str(name), listed)
+    return nearest(str(name), {label: tuple(tensor.shape) for label, tensor in listed.items()})
 
 
 def last_with_positions(traced: Traced, fetches: list[tf.Tensor], method: str = "GradCam") -> str:
@@ -97,13 +94,12 @@ def last_with_positions(traced: Traced, fetches: list[tf.Tensor], method: str = 
 
 def with_positions(traced: Traced, fetches: list[tf.Tensor]) -> dict[str, tuple]:
     """The layers whose output has positions and leads to `fetches`, in the order of the trace, with its shape."""
-    return {
-        name: tuple(tensor.shape)
+    fitting = {
+        name: tensor
         for name, call, _, tensor in named_outputs(traced)
-        if _has_positions(tensor)
-        and not any(word in type(call.layer).__name__ for word in PASSED_OVER)
-        and connected(tensor, fetches)
+        if _has_positions(tensor) and not any(word in type(call.layer).__name__ for word in PASSED_OVER)
     }
+    return {name: tuple(tensor.shape) for name, tensor in leading(fitting, fetches).items()}
 
 
 def _has_positions(tensor: tf.Tensor) -> bool:
