@@ -58,6 +58,7 @@ def test_the_score_is_the_sum_of_logits_over_the_mask():
     result = of_region().attribute(IMAGES)
     logits = np.asarray(unet()(IMAGES))[..., TARGET]
     np.testing.assert_allclose(result.scores, (logits * MASK).sum((1, 2)), rtol=1e-5)
+    assert f"segmentation_score of class {TARGET}, at inputs" in str(result)
     np.testing.assert_allclose(
         result.attributions.sum((1, 2, 3)), result.difference, atol=0.01 * np.abs(result.difference).max()
     )
@@ -137,6 +138,7 @@ def test_a_box_keeps_its_number():
     np.testing.assert_allclose(result.baseline_scores, below[np.arange(4), boxes, 1], rtol=1e-5)
     np.testing.assert_allclose(result.attributions.sum((1, 2, 3)), result.difference, atol=0.01)
     own = attributor.explaining(ta.box_score([0, 5, 5, 9], [2, 0, 1, 1], "classes"))
+    assert own.attribute(IMAGES, method="gradient").of == "box_score of 3 classes at 3 boxes"
     positions = attributor.explaining(ta.output("classes"))
     target = np.array([[0, 2], [5, 0], [5, 1], [9, 1]])
     np.testing.assert_allclose(
@@ -161,6 +163,7 @@ def test_the_same_score_of_other_rows_compiles_nothing_anew():
         (lambda: ta.segmentation_score(0, MASK[0, 0]), ["(n, *positions)"]),
         (lambda: ta.segmentation_score(0, MASK - 1.0), ["at least 0"]),
         (lambda: ta.segmentation_score(0, MASK & False), ["example 0 is empty", "3 more"]),
+        (lambda: ta.segmentation_score(0, np.zeros((16, 16))), ["(16, 16) are masks for 16 examples", "np.stack"]),
         (lambda: ta.segmentation_score(-1, MASK), ["whole number of at least 0", "-1"]),
         (lambda: ta.segmentation_score([0, 1], MASK), ["each of 4 examples"]),
         (lambda: ta.segmentation_score(0.5, MASK), ["whole number", "0.5"]),

@@ -235,7 +235,7 @@ def _is_single(value: tf.Tensor) -> bool:
 
 
 def _scored(traced: Traced, of: Of) -> Output:
-    called = f"ta.score({getattr(of.function, '__name__', 'function')})"
+    called = getattr(of.function, "words", None) or f"ta.score({getattr(of.function, '__name__', 'function')})"
     data, own = handed(traced, of)
 
     def finish(values):

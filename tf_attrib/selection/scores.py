@@ -43,10 +43,12 @@ def segmentation_score(target: Any, mask: Any, output: Any = None) -> Of:
         raise AttributionError(
             f"the mask of example {empty[0]} is empty, so nothing is explained"
             + (f", and so are those of {len(empty) - 1} more" if len(empty) > 1 else "")
-            + ": leave such examples out"
+            + f": leave such examples out; {weights.shape} are masks for {len(weights)} examples, and one for all is repeated, "
+            "mask=np.stack([mask] * len(images))"
         )
     classes = _whole_numbers("target (the class)", target, len(weights))
-    return score(_Region(output, int(classes.max())), data={"mask": weights.astype(np.float32), "target": classes})
+    region = _Region(f"segmentation_score of {_numbers('class', classes)}", output, int(classes.max()))
+    return score(region, data={"mask": weights.astype(np.float32), "target": classes})
 
 
 def box_score(box: Any, target: Any, output: Any = None) -> Of:
@@ -66,16 +68,18 @@ def box_score(box: Any, target: Any, output: Any = None) -> Of:
         raise AttributionError(f"box must be a number for each example, (n,), such as [12] of one; got shape {boxes.shape}")
     boxes = _whole_numbers("box", boxes, len(boxes))
     classes = _whole_numbers("target (the class)", target, len(boxes))
-    return score(_Box(output, int(boxes.max()), int(classes.max())), data={"box": boxes, "target": classes})
+    words = f"box_score of {_numbers('class', classes)} at {_numbers('box', boxes)}"
+    return score(_Box(words, output, int(boxes.max()), int(classes.max())), data={"box": boxes, "target": classes})
 
 
 @dataclasses.dataclass(frozen=True)
 class _Region:
-    """The sum over a mask of the values of a class. `most` is the highest class that is asked for."""
+    """The sum over a mask of the values of a class. `most` is the highest class that is asked for, and `words`
+    what a result calls it."""
 
+    words: str
     output: Any
     most: int
-    __name__ = "segmentation_score"
     at_places = True
 
     def __call__(self, outputs: Any, data: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -107,10 +111,10 @@ class _Region:
 class _Box:
     """The score of a class at one of the boxes. `last` and `most` are the highest numbers that are asked for."""
 
+    words: str
     output: Any
     last: int
     most: int
-    __name__ = "box_score"
     at_places = True
 
     def __call__(self, outputs: Any, data: dict[str, tf.Tensor]) -> tf.Tensor:
@@ -147,6 +151,12 @@ def _whole_numbers(name: str, value: Any, count: int) -> np.ndarray:
             f"{name} must be a whole number of at least 0, or one for each of {count} examples; got {value!r}"
         )
     return np.broadcast_to(array, (count,)).astype(np.int32)
+
+
+def _numbers(what: str, numbers: np.ndarray) -> str:
+    """The one class or box, or how many there are: "class 2", "3 classes"."""
+    unlike = np.unique(numbers)
+    return f"{what} {unlike[0]}" if len(unlike) == 1 else f"{len(unlike)} {what}es"
 
 
 def _check_below(what: str, number: int, size: int | None) -> None:
