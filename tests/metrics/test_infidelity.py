@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -273,6 +274,15 @@ def test_sensitivity_of_a_parabola(bent):
     np.testing.assert_allclose(relative.values, found.values / [1, 4], rtol=1e-5)
     more = M.max_sensitivity(bent, x, method="gradient", radius=0.2, samples=100)
     np.testing.assert_allclose(more.values, 2 * relative.values, rtol=1e-3)
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])  # a model of float32 is given float32
+def test_of_what_rounding_left_in_place_no_sensitivity_is_known(dtype):
+    """phi = 2x of (0.5, 1e4): floats near 1e4 are 1e-3 apart. It was 0, the best there is."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Lambda(lambda x: x**2)])
+    found = M.max_sensitivity(ta.Attributor(model), np.array([[0.5], [1e4]], dtype), method="gradient", radius=1e-4)
+    np.testing.assert_allclose(found.values, [2e-4, np.nan], rtol=0.2)
+    assert any("lost to rounding in 1 example" in note for note in found.notes)
 
 
 def test_sensitivity_agrees_with_captum():
