@@ -50,8 +50,8 @@ def max_sensitivity(
         seed: of the draws, and of random baselines and methods.
 
     Returns:
-        A `Metric`: `values` (n,), a ratio, or in the unit of the attributions; NaN where `radius` is so small beside the numbers
-            of an example that rounding left it where it was.
+        A `Metric`: `values` (n,), a ratio, or in the unit of the attributions; NaN where `radius` is so small beside the
+            numbers of an example that rounding left it where it was.
     """
     whole("samples", samples)
     if isinstance(inputs, Attribution):
