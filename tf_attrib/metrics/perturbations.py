@@ -8,6 +8,7 @@ import numpy as np
 
 from ..common.checks import is_whole, whole
 from ..common.errors import AttributionError
+from ..selection.channels_last import check_channels_last
 from .examples import Examples, joined
 
 # Noise is this part of the range of the examples, unless told otherwise.
@@ -132,6 +133,8 @@ def perturbation_of(case: Examples, perturbation: Any, samples: int | None) -> t
     """What draws, and how many of it."""
     if samples is not None:
         whole("samples", samples)
+    if isinstance(perturbation, Squares):
+        check_channels_last("Squares", case.session.function)
     if perturbation is None or isinstance(perturbation, Gaussian | NoisyBaseline | Squares):
         return perturbation or Gaussian(), SAMPLES if samples is None else int(samples)
     shapes = [value.shape[1:] for value in case.x.values()]

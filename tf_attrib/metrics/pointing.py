@@ -8,6 +8,7 @@ from ..attribution import Attribution
 from ..common.checks import whole
 from ..common.errors import AttributionError
 from ..common.nested import flatten
+from ..result.channels import channels_in_front
 from .metric import Metric
 
 
@@ -15,12 +16,14 @@ def pointing(result: Attribution, masks: Any, *, tolerance: int = 0) -> Metric:
     """The pointing game: whether the place of the highest attribution lies within a mask. Higher is better.
 
     1 where it does, else 0; the mean over examples is the accuracy. Zhang et al. 2016 (arXiv:1608.00507), who
-    count as hits points within 15 pixels of the object. Of several highest places, the share that lies within.
+    count as hits points within 15 pixels of the object, and take the mean over classes of each class's accuracy. Of several
+    highest places, the share that lies within.
 
     Args:
         result: an attribution of one tensor; axes that `masks` lack, such as colours, are summed over.
         masks: (n, ...), not zero where the object is: (n, height, width) of an image, (n, length) of tokens.
-        tolerance: how many places off the mask still count, along each axis.
+        tolerance: how many places off the mask still count, along each axis: a square around the point. TorchRay (its
+            benchmark/pointing_game.py at commit 6a198ee) takes a disc, of places nearer than its `tolerance`, which is smaller.
 
     Returns:
         A `Metric`: `values` (n,), between 0 and 1; NaN where a mask is empty. `settings` says what chance would give.
@@ -37,9 +40,10 @@ def pointing(result: Attribution, masks: Any, *, tolerance: int = 0) -> Metric:
     (leaf,) = leaves.values()
     leaf, masks = np.asarray(leaf, np.float64), np.asarray(masks)
     if masks.ndim < 2 or leaf.shape[: masks.ndim] != masks.shape:
+        first = f"; where channels come first, pointing(result.sum(1), masks) with masks {(len(leaf), *leaf.shape[2:])}"
         raise AttributionError(
             f"masks must be of shape {leaf.shape[:-1] if leaf.ndim > 2 else leaf.shape}, as the "
-            f"attributions {leaf.shape} without channels; got {masks.shape}"
+            f"attributions {leaf.shape} without channels; got {masks.shape}{first if channels_in_front(leaf.shape) else ''}"
         )
     values = leaf.sum(tuple(range(masks.ndim, leaf.ndim)))
     within = _widened(masks != 0, tolerance).reshape(len(masks), -1)
