@@ -177,3 +177,36 @@ def test_channels_of_an_image_that_come_first_are_those_that_are_summed(kind, ca
     assert_refused(found.plot, "result.sum(1) for channels that come first")
     layer = ta.Attribution(values, np.ones(2), place="layer", kind=kind)  # of a layer nobody knows
     assert thumbnail._maps(layer).attributions.shape == (2, 3, 6)
+
+
+def first(kind="contribution", steps=0):
+    """Attributions to images whose channels come first."""
+    rng = np.random.default_rng(3)
+    images = rng.uniform(size=(2, 3, 6, 8))
+    shape, along = (2, steps, 3, 6, 8) if steps else images.shape, {}
+    if steps:
+        alphas = np.broadcast_to(np.arange(1, steps + 1) / steps, (2, steps))
+        along = {"steps": True, "alphas": alphas, "path_scores": alphas}
+    return ta.Attribution(rng.normal(size=shape), np.ones(2), inputs=images, place="inputs", kind=kind, **along)
+
+
+def test_images_whose_channels_come_first_are_shown_beside_what_their_channels_sum_to():
+    """The map alone was."""
+    found = first()
+    figure = found.sum(1).plot(example=0)
+    assert "Channels of the input are taken to be axis 1 of (2, 3, 6, 8)." in figure.caption
+    np.testing.assert_allclose(figure.subfigs[0].axes[0].images[0].get_array(), np.moveaxis(found.inputs[0], 0, -1))
+    assert "axis 1 of (2, 3, 6, 8)" in ta.grid(found.sum(1)).caption
+    coarse = ta.Attribution(np.ones((2, 3, 4)), np.ones(2), inputs=found.inputs, place="layer", kind="map")
+    assert "axis 1 of (2, 3, 6, 8)" in coarse.plot(example=0).caption  # over its image
+    assert "axis 1" not in result(np.ones((1, 6, 8))).plot().caption
+
+
+def test_steps_of_images_whose_channels_come_first_are_images():
+    """They were three features, each the sum over a whole colour."""
+    found = first("slope", steps=4)
+    figure = found.plot(kind="steps", example=0)
+    assert "Channels are taken to be axis 2 of (2, 4, 3, 6, 8)." in figure.caption
+    assert figure.subfigs[0].axes[0].images[0].get_array().shape == (6, 8, 3)
+    largest = np.abs(found.attributions[0, 0].sum(0)).max()
+    assert f"±{largest:.3g}" in [text.get_text() for text in figure.subfigs[0].axes[0].texts]

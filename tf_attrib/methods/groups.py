@@ -6,7 +6,7 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten, is_nested_list
-from ..result.channels import is_signal
+from ..result.channels import channels_in_front, is_signal
 from ..selection.inputs import as_array
 from ..selection.score_function import ScoreFunction
 
@@ -140,6 +140,7 @@ def _checked(value: Any, key: Any, x: np.ndarray) -> np.ndarray:
         raise AttributionError(
             f"groups{named} of shape {array.shape} for examples of shape {tuple(shape)}: give {fitting}, or "
             f"one for each of the {len(x)} examples, {(len(x), *fitting)}"
+            + (f"; where channels come first, np.broadcast_to(groups, {shape})" if channels_in_front(x.shape) else "")
         )
     return array
 

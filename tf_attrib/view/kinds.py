@@ -22,10 +22,11 @@ class Block:
     Attributes:
         key: None for a single tensor, else its position or name.
         values: (batch, ...) attributions.
-        inputs: (batch, ...) the input in the same place, or None where none fits.
+        inputs: (batch, ...) the input in the same place, channels last, or None where none fits.
         kind: one of KINDS, or "" where the shape suits none.
         errors: (batch, ...) the standard errors of the values, None where there are none.
         named: from (key, index) to the name of a column or category, "" where there is none.
+        given: the shape of the input as it was given, where its channels come first; else ().
     """
 
     key: Any
@@ -34,6 +35,7 @@ class Block:
     kind: str
     named: Callable[[Any, tuple[int, ...]], str] = lambda key, index: ""
     errors: np.ndarray | None = None
+    given: tuple[int, ...] = ()
 
     def feature(self, index: tuple[int, ...]) -> str:
         """The name of a feature: of its column or category, else its place."""
@@ -48,6 +50,11 @@ class Block:
     def name(self) -> str:
         return "" if self.key is None else str(self.key)
 
+    @property
+    def turned(self) -> list[str]:
+        """The sentence that says which axis was taken for channels, where that is not the last."""
+        return [f"Channels of the input are taken to be axis 1 of {self.given}."] if self.given else []
+
 
 def blocks(result: Result) -> list[Block]:
     """Each tensor of the result with its input and its kind, in order."""
@@ -55,8 +62,14 @@ def blocks(result: Result) -> list[Block]:
     found, errors = [], {} if result.standard_error is None else flatten(result.standard_error)
     for key, leaf in flatten(result.attributions).items():
         values = np.asarray(leaf)
-        own = _own_input(result, key, values, inputs)
-        found.append(Block(key, values, own, _kind(result, key, values, own, inputs), result.name_of, errors.get(key)))
+        own, given = _own_input(result, key, values, inputs), ()
+        last = {
+            name: np.moveaxis(leaf, 1, -1) for name, leaf in inputs.items() if own is None and channels_in_front(leaf.shape)
+        }
+        if last and (own := _own_input(result, key, values, last)) is not None:  # channels that come first were summed
+            given = (len(own), own.shape[-1], *own.shape[1:-1])
+        kind = _kind(result, key, values, own, inputs | last)
+        found.append(Block(key, values, own, kind, result.name_of, errors.get(key), given))
     return found
 
 

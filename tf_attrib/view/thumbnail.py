@@ -100,7 +100,7 @@ def _strip(result: Result, block: Block, example: int, heading: Sequence[str]) -
     row = Image.new("RGB", (len(side) * (width * factor + GAP) - GAP, height * factor), "white")
     for number, picture in enumerate(side):
         row.paste(picture, (number * (width * factor + GAP), 0))
-    return _framed(row, heading, " ".join((alone.caption[0], *alone.hidden)))
+    return _framed(row, heading, " ".join((alone.caption[0], *alone.hidden, *block.turned)))
 
 
 def _enlarged(pixels: np.ndarray, size: tuple[int, int], factor: int) -> Image.Image:
