@@ -255,6 +255,30 @@ def test_a_token_leaves_float_inputs_as_they_are():
     assert_holds(result, model([np.full((3, 6), 2), numbers]).numpy()[:, TARGET])
 
 
+def test_a_token_leaves_masks_as_they_are():
+    """It was refused, since the mask became the token too."""
+    tokens, mask = keras.Input((6,), dtype="int32", name="tokens"), keras.Input((6,), dtype="int32", name="mask")
+    vectors = layers.Embedding(20, 4, embeddings_initializer=spread())(tokens)
+    there = layers.Lambda(lambda one: tf.cast(one, "float32")[..., None])(mask)
+    means = layers.Lambda(lambda one: tf.reduce_sum(one[0] * one[1], 1) / tf.reduce_sum(one[1], 1))([vectors, there])
+    model = keras.Model({"tokens": tokens, "mask": mask}, layers.Dense(2, activation="softmax")(means))
+    given = {"tokens": IDS, "mask": (np.arange(6) < [[2], [4], [6]]).astype("int32")}
+    result = ta.Attributor(model).attribute(given, TARGET, ta.token(2), QUICK)
+    assert result.left_out == ("mask",)
+    assert_holds(result, model({"tokens": np.full((3, 6), 2), "mask": given["mask"]}).numpy()[:, TARGET])
+
+
+def test_a_blurred_image_without_channels_is_said_to_be_blurred_along_one_axis():
+    model = keras.Sequential([keras.Input((8, 9)), layers.Flatten(), layers.Dense(2)])
+    x = RNG.normal(size=(2, 8, 9)).astype("float32")
+    found = ta.Attributor(model).attribute(x, 1, ta.blur(2), QUICK)
+    assert "blurred, sigma 2, along the first axis of (8, 9) alone" in str(found)
+    assert_holds(found, model(scipy.ndimage.gaussian_filter(x, (0, 2, 0))).numpy()[:, 1])
+    waves = keras.Sequential([keras.Input((64, 2)), layers.Flatten(), layers.Dense(2)])
+    signals = RNG.normal(size=(2, 64, 2)).astype("float32")
+    assert "alone" not in str(ta.Attributor(waves).attribute(signals, 1, ta.blur(2), QUICK))
+
+
 def test_sentences_as_baselines():
     vectorise = layers.TextVectorization(output_sequence_length=4, vocabulary=["good", "bad", "film", "a"])
     inputs = keras.Input((), dtype="string")

@@ -8,7 +8,7 @@ import numpy as np
 
 from ..common.types import Leaves, present
 from ..selection.baselines import Baseline, Several
-from ..selection.channels_last import check_channels_last
+from ..selection.channels_last import blurred_along_one_axis, check_channels_last
 from ..selection.each_position import EachPosition
 from ..selection.frames import Names
 from ..selection.references import References, resolve
@@ -113,9 +113,15 @@ def _ends(session: Session, method: Method, examples: Examples, baselines: Any, 
     x = selected(user) if which is None else filled(selected(_rows(user, which)), which, len(examples))
     baselines = method.default_baseline() if baselines is None else baselines
     parts = baselines.parts if isinstance(baselines, Several) else baselines
-    if any(isinstance(one, Baseline) and one.channels_last for one in (parts if isinstance(parts, list | tuple) else [parts])):
+    blurred = any(
+        isinstance(one, Baseline) and one.channels_last for one in (parts if isinstance(parts, list | tuple) else [parts])
+    )
+    if blurred:
         check_channels_last("ta.blur", session.function)
-    references = resolve(baselines, x, user, selected, seed, examples.good is not None, lambda: session.called(match))
+    mark, left_out = examples.good is not None, frozenset(session.left_out(match).values())
+    references = resolve(baselines, x, user, selected, seed, mark, lambda: session.called(match), left_out)
+    if blurred:
+        references = dataclasses.replace(references, words=references.words + blurred_along_one_axis(session.function))
     return x, method.references_used(references, seed)
 
 

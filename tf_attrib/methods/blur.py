@@ -14,9 +14,9 @@ from ..engine.curves import CurveIntegrand
 from ..engine.row import RowFunction
 from ..engine.session import Session
 from ..selection.baselines import Baseline
-from ..selection.channels_last import check_channels_last
+from ..selection.channels_last import check_channels_last, width_as_channels
 from ..selection.score_function import ScoreFunction
-from .groups import positions, width_as_channels
+from .groups import positions
 from .paths import PathMethod
 
 BORDERS = ("reflect", "zeros")

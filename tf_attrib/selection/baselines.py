@@ -34,6 +34,7 @@ class Baseline:
         at_model_input: whether it lives at the model's input and is pushed forward to the selected tensor.
         is_zeros: whether it is `zeros()`, which is described by what zero means in the inputs at hand.
         channels_last: whether it takes the last axis for channels, so that images that have them first are refused.
+        keeps_left_out: of input-level recipes, whether masks and others that are not attributed to stay the example's.
     """
 
     words: str
@@ -42,6 +43,7 @@ class Baseline:
     at_model_input: bool = False
     is_zeros: bool = False
     channels_last: bool = False
+    keeps_left_out: bool = False
 
     def __post_init__(self) -> None:
         if not isinstance(self.words, str) or not callable(self.make):
@@ -182,7 +184,8 @@ class Several:
 
 
 def token(id: int) -> Baseline:
-    """Sequences in which every token is `id`, such as padding; float inputs stay those of the example."""
+    """Sequences in which every token is `id`, such as padding; float inputs, and masks that are not attributed to, stay the
+    example's. Every other integer input, such as segments, becomes `id` too: `ta.at_input` says what each is."""
     whole("the id of ta.token", id, least=0)
 
     def make(inputs, rng):
@@ -200,7 +203,7 @@ def token(id: int) -> Baseline:
                 raise AttributionError(f"ta.token({id}) is beyond the range of the inputs, {inputs[key].dtype}")
         return _replaced(inputs, ids, id)
 
-    return Baseline(f"token {id} everywhere", make, shared=None, at_model_input=True)
+    return Baseline(f"token {id} everywhere", make, shared=None, at_model_input=True, keeps_left_out=True)
 
 
 def dataset(samples: Any, n: int | None = None) -> Any:
