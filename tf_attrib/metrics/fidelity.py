@@ -12,6 +12,7 @@ from ..common.checks import is_whole
 from ..common.errors import AttributionError
 from ..common.nested import flatten
 from ..engine.method import Method
+from ..result.channels import are_summed
 from ..selection.baselines import Baseline
 from ..selection.zeros_in_words import describe_zeros
 from .examples import Examples, attributed, case_of, given_of, relevance
@@ -62,7 +63,7 @@ def aopc(
     AOPC = 1 / (L + 1) · sum over k = 0 ... L of F(x) - F(x with the first k steps of parts replaced), in the order of their
     signed attributions: most relevant first, with least relevant first and a random order alongside. Higher is better for
     most relevant first and for the area between the two, lower for least relevant first. A part's attribution is the sum over
-    its features. Samek et al. 2017
+    its features, or of numbers that do not add up (effects, maps, squares, expected scores) their mean. Samek et al. 2017
     (arXiv:1509.06321), equation 12. The order of parts that are equal is drawn.
 
     Args:
@@ -139,7 +140,7 @@ def insertion(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Ranked:
-    """An attribution (n, parts), summed over each part, and what a reader should know of it."""
+    """An attribution (n, parts), summed or averaged over each part, and what a reader should know of it."""
 
     values: np.ndarray
     units: Units
@@ -149,7 +150,10 @@ class Ranked:
     @classmethod
     def of(cls, result: Attribution, case: Examples, units: Units) -> "Ranked":
         """That of a result."""
-        values, notes = relevance(result, case), case.notes
+        adds_up, notes = are_summed(result.kind), case.notes
+        values = units.summed(relevance(result, case, adds_up))
+        # of effects, maps, squares and expected scores a sum would rank a part by its size
+        values = values if adds_up else values / units.sizes
         size = sum(int(np.prod(np.shape(leaf)[1:])) for leaf in flatten(result.attributions).values())
         if result.kind == "slope" and units.count < size:
             notes = (
@@ -157,7 +161,7 @@ class Ranked:
                 f"{result.method}: slopes were summed over each of the {units.words}, which is no contribution to the "
                 "score; gradient_times_input is, and result.norm(-1) ranks by magnitude",
             )
-        return cls(units.summed(values), units, result.method, notes)
+        return cls(values, units, result.method, notes)
 
 
 def aopc_of(case: Examples, ranked: Ranked, steps: int | None, share: float, seed: int) -> Aopc:
