@@ -6,6 +6,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+import scipy.integrate
 import tensorflow as tf
 
 import tf_attrib as ta
@@ -326,3 +327,14 @@ def test_tokens_of_several_widths_are_ranked_by_what_each_is_worth():
     ):
         found = M.deletion(attributor, result)
         np.testing.assert_allclose(found.curves["most relevant first"], [[4.5, 3.5, 2.5, 1.5, 1, 0.5, 0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_the_area_is_that_of_the_curve_where_steps_are_uneven(steps):
+    """Three parts in two steps, of which the first takes two: the steps counted alike."""
+    attributor = ta.Attributor(lambda x: tf.tanh(tf.linalg.matvec(x, np.array([3.0, 1.0, 0.5], "float32"))))
+    x = np.array([[0.2, 0.3, 0.4]], "float32")
+    for metric in (M.deletion, M.insertion):
+        found = metric(attributor, x, steps=steps)
+        area = scipy.integrate.trapezoid(found.curves["most relevant first"], found.along)
+        np.testing.assert_allclose(found.values, area, rtol=1e-6)

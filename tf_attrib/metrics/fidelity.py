@@ -74,7 +74,7 @@ def aopc(
             scores are averaged. Default: `baselines`, which are zeros unless given.
         units: "features", "pixels", "patches" (with `patch`, their side), "tokens", "columns" (with all that they are encoded
             to); default: by the kind of the examples.
-        steps: L; default: one for each part, 100 at most.
+        steps: L, each of as many parts, but for rounding; default: one for each part, 100 at most.
         share: of the parts that are taken away in the end.
         seed: of the random order, and of random baselines and methods.
 
@@ -101,8 +101,8 @@ def deletion(
 ) -> Curves:
     """The area under the score while parts are taken away, most relevant first, over the share that is gone: lower is better.
 
-    AUC = (sum over k = 0 ... L of F_k - (F_0 + F_L) / 2) / L. Petsiuk et al. 2018 (arXiv:1806.07421). The arguments are those
-    of `aopc`.
+    AUC = (sum over k = 0 ... L of F_k - (F_0 + F_L) / 2) / L, or where steps are not of as many parts each the trapezoid of
+    their shares. Petsiuk et al. 2018 (arXiv:1806.07421). The arguments are those of `aopc`.
 
     Returns:
         `Curves`: `values` (n,), in the unit of the score; `curves` of the score itself.
@@ -196,7 +196,7 @@ def deletion_of(case: Examples, ranked: Ranked, steps: int | None, seed: int) ->
     found = curve(case, units, ordered(case, ranked.values, seed), counts)
     return Curves(
         "deletion, area under the curve",
-        under(found),
+        under(found, counts),
         method,
         case.unit,
         "lower",
@@ -217,7 +217,7 @@ def insertion_of(case: Examples, ranked: Ranked, steps: int | None, seed: int) -
     found = curve(case, units, least, (units.count - counts)[::-1])[:, ::-1]
     return Curves(
         "insertion, area under the curve",
-        under(found),
+        under(found, counts),
         method,
         case.unit,
         "higher",
@@ -229,9 +229,9 @@ def insertion_of(case: Examples, ranked: Ranked, steps: int | None, seed: int) -
     )
 
 
-def under(curves: np.ndarray) -> np.ndarray:
-    """(n,), the area under curves (n, points) over [0, 1], by the trapezoid of equal steps."""
-    return (curves.sum(1) - (curves[:, 0] + curves[:, -1]) / 2) / (curves.shape[1] - 1)
+def under(curves: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(n,), the area under curves (n, points) over the share of the parts, by trapezoids; at each point `counts` of them."""
+    return (curves[:, 1:] + curves[:, :-1]) @ np.diff(counts) / (2 * counts[-1])
 
 
 def counts_of(units: Units, steps: int | None, share: float) -> np.ndarray:
