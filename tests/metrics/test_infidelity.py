@@ -384,6 +384,10 @@ def test_pointing_by_hand():
     np.testing.assert_array_equal(M.pointing(result, masks, tolerance=1).values[:3], [1, 0.5, 1])
     assert_refused(lambda: M.pointing(result, masks[:, :2]), "(4, 3, 4)", "got (4, 2, 4)")
     assert_refused(lambda: M.pointing(result, masks, tolerance=-1), "tolerance")
+    coarse = ta.Attribution(np.ones((4, 2, 3)), np.zeros(4), kind="map", at="layer 'conv'")
+    assert_refused(lambda: M.pointing(coarse, masks), "of shape (4, 2, 3), the positions of layer 'conv'", "got (4, 3, 4)")
+    gray = ta.Attribution(np.ones((4, 5, 6)), np.zeros(4))
+    assert_refused(lambda: M.pointing(gray, masks), "(4, 5), as the attributions", "where they have none (4, 5, 6)")
 
 
 # methods of others

@@ -40,11 +40,7 @@ def pointing(result: Attribution, masks: Any, *, tolerance: int = 0) -> Metric:
     (leaf,) = leaves.values()
     leaf, masks = np.asarray(leaf, np.float64), np.asarray(masks)
     if masks.ndim < 2 or leaf.shape[: masks.ndim] != masks.shape:
-        first = f"; where channels come first, pointing(result.sum(1), masks) with masks {(len(leaf), *leaf.shape[2:])}"
-        raise AttributionError(
-            f"masks must be of shape {leaf.shape[:-1] if leaf.ndim > 2 else leaf.shape}, as the "
-            f"attributions {leaf.shape} without channels; got {masks.shape}{first if channels_in_front(leaf.shape) else ''}"
-        )
+        raise AttributionError(f"masks must be of shape {_wanted(result, leaf.shape)}; got {masks.shape}")
     values = leaf.sum(tuple(range(masks.ndim, leaf.ndim)))
     within = _widened(masks != 0, tolerance).reshape(len(masks), -1)
     values = values.reshape(len(values), -1)
@@ -54,6 +50,16 @@ def pointing(result: Attribution, masks: Any, *, tolerance: int = 0) -> Metric:
     )
     settings = f"tolerance {tolerance}; a random place would hit {within[within.any(1)].mean():.3g}" if within.any() else ""
     return Metric("pointing game", found, result.method, "share of hits", "higher", settings)
+
+
+def _wanted(result: Attribution, shape: tuple[int, ...]) -> str:
+    """Which masks attributions of this shape take."""
+    without = f"{shape[:-1] if len(shape) > 2 else shape}, as the attributions {shape} without channels"
+    if channels_in_front(shape):
+        return f"{without}; where channels come first, pointing(result.sum(1), masks) with masks {(shape[0], *shape[2:])}"
+    if result.kind == "map":
+        return f"{shape}, the positions of {result.at or 'the layer'}: bring those of images to them"
+    return without if len(shape) != 3 else f"{without}, or where they have none {shape}"
 
 
 def _widened(masks: np.ndarray, tolerance: int) -> np.ndarray:
