@@ -268,12 +268,18 @@ def test_a_token_leaves_masks_as_they_are():
     assert_holds(result, model({"tokens": np.full((3, 6), 2), "mask": given["mask"]}).numpy()[:, TARGET])
 
 
-def test_a_blurred_image_without_channels_is_said_to_be_blurred_along_one_axis():
+def test_along_which_axes_is_blurred_is_said_where_it_is_not_plain():
     model = keras.Sequential([keras.Input((8, 9)), layers.Flatten(), layers.Dense(2)])
     x = RNG.normal(size=(2, 8, 9)).astype("float32")
     found = ta.Attributor(model).attribute(x, 1, ta.blur(2), QUICK)
     assert "blurred, sigma 2, along the first axis of (8, 9) alone" in str(found)
     assert_holds(found, model(scipy.ndimage.gaussian_filter(x, (0, 2, 0))).numpy()[:, 1])
+    video = RNG.normal(size=(2, 5, 6, 7, 1)).astype("float32")
+    moving = ta.Attributor(keras.Sequential([keras.Input((5, 6, 7, 1)), layers.Flatten(), layers.Dense(2)]))
+    found = moving.attribute(video, 1, ta.blur(2), QUICK)
+    assert "along the first three axes of (5, 6, 7, 1): of a video in time, too" in str(found)
+    assert_holds(found, moving.model(scipy.ndimage.gaussian_filter(video, (0, 2, 2, 2, 0))).numpy()[:, 1])
+    assert "of a video in time, too" in str(moving.attribute(video, 1, method="blur_ig"))
     waves = keras.Sequential([keras.Input((64, 2)), layers.Flatten(), layers.Dense(2)])
     signals = RNG.normal(size=(2, 64, 2)).astype("float32")
     assert "alone" not in str(ta.Attributor(waves).attribute(signals, 1, ta.blur(2), QUICK))

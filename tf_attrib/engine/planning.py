@@ -8,7 +8,7 @@ import numpy as np
 
 from ..common.types import Leaves, present
 from ..selection.baselines import Baseline, Several
-from ..selection.channels_last import blurred_along_one_axis, check_channels_last
+from ..selection.channels_last import blurred_along, check_channels_last
 from ..selection.each_position import EachPosition
 from ..selection.frames import Names
 from ..selection.references import References, resolve
@@ -121,7 +121,7 @@ def _ends(session: Session, method: Method, examples: Examples, baselines: Any, 
     mark, left_out = examples.good is not None, frozenset(session.left_out(match).values())
     references = resolve(baselines, x, user, selected, seed, mark, lambda: session.called(match), left_out)
     if blurred:
-        references = dataclasses.replace(references, words=references.words + blurred_along_one_axis(session.function))
+        references = dataclasses.replace(references, words=references.words + blurred_along(session.function))
     return x, method.references_used(references, seed)
 
 

@@ -14,7 +14,7 @@ from ..engine.curves import CurveIntegrand
 from ..engine.row import RowFunction
 from ..engine.session import Session
 from ..selection.baselines import Baseline
-from ..selection.channels_last import check_channels_last, width_as_channels
+from ..selection.channels_last import blurred_along, check_channels_last, width_as_channels
 from ..selection.score_function import ScoreFunction
 from .groups import positions
 from .paths import PathMethod
@@ -119,7 +119,8 @@ class BlurIG(PathMethod):
         return CurveIntegrand(self._curve)
 
     def notes(self, function: ScoreFunction) -> tuple[str, ...]:
-        return width_as_channels(function)
+        along = blurred_along(function) if not width_as_channels(function) else ""
+        return (*width_as_channels(function), *([f"the input is blurred{along}"] if along else []))
 
     def default_baseline(self) -> Baseline:
         """x at alpha = 0."""

@@ -129,7 +129,7 @@ def gaussian(n: int, stddev: float, mean: float = 0.0) -> Baseline:
 
 
 def blur(sigma: float) -> Baseline:
-    """Each example blurred by a Gaussian of `sigma` pixels along its spatial axes (not along channels)."""
+    """Each example blurred by a Gaussian of `sigma` pixels along all axes but the channels: of a video in time, too."""
     number("the sigma of ta.blur", sigma, above=0)
 
     def make(x, rng):

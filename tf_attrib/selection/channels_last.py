@@ -41,13 +41,17 @@ def width_as_channels(function: ScoreFunction) -> tuple[str, ...]:
     )
 
 
-def blurred_along_one_axis(function: ScoreFunction) -> str:
-    """What a blurred baseline of what seem to be images without channels is, to be said behind its own words; "" of others."""
-    return "".join(
+def blurred_along(function: ScoreFunction) -> str:
+    """Along which axes inputs are blurred where that is not plain, to be said behind the words of a blurred baseline: of what
+    seem to be images without channels, and of videos and volumes; "" of others."""
+    found = [
         f", along the first axis of {shape} alone, as the last is taken for channels: where it is the width of images, "
         f"{WITH_CHANNELS}"
         for shape in _widths(function)
-    )
+    ]
+    shapes = [tuple(shape) for shape in function.features().values() if len(shape) == 4]
+    found += [f", along the first three axes of {shape}: of a video in time, too" for shape in shapes]
+    return "".join(found)
 
 
 def _widths(function: ScoreFunction) -> list[tuple[int, ...]]:
