@@ -285,6 +285,32 @@ def test_along_which_axes_is_blurred_is_said_where_it_is_not_plain():
     assert "alone" not in str(ta.Attributor(waves).attribute(signals, 1, ta.blur(2), QUICK))
 
 
+@pytest.mark.parametrize("shape", [(4, 5, 6, 3), (5, 6), (5, 6, 1)])  # a video, images without and with channels
+def test_white_of_whole_numbers(shape):
+    """All but the last were taken for ids, and refused."""
+    model = keras.Sequential([keras.Input(shape, dtype="uint8"), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(2)])
+    pixels = RNG.integers(0, 256, (2, *shape)).astype("uint8")
+    found = ta.Attributor(model).attribute(pixels, 1, ta.white((0, 255)), QUICK)
+    assert_holds(found, model(np.full_like(pixels, 255)).numpy()[:, 1])
+
+
+def test_white_is_no_baseline_of_a_table_beside_the_image():
+    """The columns were 255, too."""
+    image, table = keras.Input((4, 4, 1), name="image"), keras.Input((3,), name="table")
+    hidden = layers.Concatenate(name="both")([layers.Flatten()(image), table])
+    model = keras.Model({"image": image, "table": table}, layers.Dense(2)(hidden))
+    given = {"image": RNG.uniform(size=(2, 4, 4, 1)).astype("float32"), "table": RNG.normal(size=(2, 3)).astype("float32")}
+    white, attributor = ta.white((0, 1)), ta.Attributor(model)
+    told = "'table' beside 'image'", "by key, baselines={'image': ta.white(...)}"
+    for baselines in (white, ta.several([white, ta.black((0, 1))])):
+        assert_refused(lambda one=baselines: attributor.attribute(given, 1, one), *told)
+    assert_refused(lambda: ta.Attributor(model, at="both").attribute(given, 1, white), *told)
+    found = attributor.attribute(given, 1, {"image": white}, QUICK)
+    assert_holds(found, model({"image": np.ones((2, 4, 4, 1)), "table": np.zeros((2, 3))}).numpy()[:, 1])
+    alone = ta.Attributor(model, at=ta.inputs("image")).attribute(given, 1, white, QUICK)
+    assert_holds(alone, model({"image": np.ones((2, 4, 4, 1)), "table": given["table"]}).numpy()[:, 1])
+
+
 def test_sentences_as_baselines():
     vectorise = layers.TextVectorization(output_sequence_length=4, vocabulary=["good", "bad", "film", "a"])
     inputs = keras.Input((), dtype="string")
