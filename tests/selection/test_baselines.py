@@ -295,15 +295,15 @@ def test_white_of_whole_numbers(shape):
 
 
 def test_white_is_no_baseline_of_a_table_beside_the_image():
-    """The columns were 255, too."""
+    """The columns were 255, too, and blurred into each other."""
     image, table = keras.Input((4, 4, 1), name="image"), keras.Input((3,), name="table")
     hidden = layers.Concatenate(name="both")([layers.Flatten()(image), table])
     model = keras.Model({"image": image, "table": table}, layers.Dense(2)(hidden))
     given = {"image": RNG.uniform(size=(2, 4, 4, 1)).astype("float32"), "table": RNG.normal(size=(2, 3)).astype("float32")}
     white, attributor = ta.white((0, 1)), ta.Attributor(model)
     told = "'table' beside 'image'", "by key, baselines={'image': ta.white(...)}"
-    for baselines in (white, ta.several([white, ta.black((0, 1))])):
-        assert_refused(lambda one=baselines: attributor.attribute(given, 1, one), *told)
+    for baselines in (white, ta.several([white, ta.black((0, 1))]), ta.blur(1)):
+        assert_refused(lambda one=baselines: attributor.attribute(given, 1, one), told[0], "by key, baselines={'image': ta.")
     assert_refused(lambda: ta.Attributor(model, at="both").attribute(given, 1, white), *told)
     found = attributor.attribute(given, 1, {"image": white}, QUICK)
     assert_holds(found, model({"image": np.ones((2, 4, 4, 1)), "table": np.zeros((2, 3))}).numpy()[:, 1])

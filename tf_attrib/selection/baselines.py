@@ -130,7 +130,8 @@ def gaussian(n: int, stddev: float, mean: float = 0.0) -> Baseline:
 
 
 def blur(sigma: float) -> Baseline:
-    """Each example blurred by a Gaussian of `sigma` pixels along all axes but the channels: of a video in time, too."""
+    """Each example blurred by a Gaussian of `sigma` pixels along all axes but the channels: of a video in time, too. Beside a
+    table give it by key."""
     number("the sigma of ta.blur", sigma, above=0)
 
     def make(x, rng):
@@ -144,7 +145,7 @@ def blur(sigma: float) -> Baseline:
         spatial = (0,) + (sigma,) * max(x.ndim - 2, 1) + ((0,) if x.ndim > 2 else ())
         return scipy.ndimage.gaussian_filter(x, spatial)[:, None]
 
-    return Baseline(f"the input blurred, sigma {sigma}", make, shared=False, channels_last=True)
+    return Baseline(f"the input blurred, sigma {sigma}", make, shared=False, channels_last=True, of_images="blur")
 
 
 def _float(name: str, x: np.ndarray) -> np.ndarray:

@@ -53,7 +53,7 @@ def _is_of_pixels(x: np.ndarray) -> bool:
 
 def check_of_images(baselines: list[Baseline], inputs: dict) -> None:
     """Raises where a baseline that is for images alone would be that of numbers beside images, too: columns of a table would be
-    255 where the image is white. `inputs` are those that it is made for, (n, ...) by key."""
+    255 where the image is white, and blurred into each other. `inputs` are those that it is made for, (n, ...) by key."""
     beside = [key for key, value in inputs.items() if value.dtype.kind == "f" and value.ndim < 3]
     images = [key for key, value in inputs.items() if value.ndim > 2]
     for one in baselines:
