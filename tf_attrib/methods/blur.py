@@ -112,7 +112,15 @@ class BlurIG(PathMethod):
         return Blurred(self.max_sigma, self.border)
 
     def session_for(self, session: Session) -> Session:
+        place = session.function.place
         check_channels_last("Blur IG", session.function)
+        ranks = {key: port.tensor.shape.rank for key, port in place.ports.items()}
+        tables = [key for key, rank in ranks.items() if rank == 2]
+        if tables and len(tables) < len(ranks):
+            raise AttributionError(
+                f"Blur IG blurs positions, and {', '.join(map(repr, tables))} of {place.words} have none: select the others, "
+                "at=ta.inputs(name); these stay as they are then"
+            )
         return session
 
     def row(self, features: Features, kind: str) -> RowFunction:
