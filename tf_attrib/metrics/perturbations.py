@@ -22,7 +22,8 @@ class Gaussian:
     """I = noise, normal around zero: the score is compared with that at x - I.
 
     Attributes:
-        stddev: of the noise, in the unit of the input; default: a tenth of the range of these examples.
+        stddev: of the noise, in the unit of the input; default: a tenth of the range of these examples, of several selected
+            tensors each its own.
     """
 
     stddev: float | None = None
@@ -31,11 +32,15 @@ class Gaussian:
         _positive("stddev", self.stddev)
 
     def words(self, case: Examples) -> str:
-        return f"Gaussian noise of standard deviation {self._stddev(case):.3g}"
+        found = self._stddevs(case)
+        one = len(set(found.values())) == 1
+        each = [f"{next(iter(found.values())):.3g}"] if one else [f"{key!r} {value:.3g}" for key, value in found.items()]
+        return f"Gaussian noise of standard deviation {', '.join(each)}"
 
-    def _stddev(self, case: Examples) -> float:
-        found = float(NOISE * np.ptp(case.flat)) if self.stddev is None else self.stddev
-        if not found:  # no noise, and every attribution would predict that nothing happens
+    def _stddevs(self, case: Examples) -> dict[Any, float]:
+        """By key of the selected tensors."""
+        found = {key: float(NOISE * np.ptp(value)) if self.stddev is None else self.stddev for key, value in case.x.items()}
+        if not any(found.values()):  # no noise, and every attribution would predict that nothing happens
             raise AttributionError(
                 "these examples have one value only, of whose range the default noise is a tenth: nothing would be perturbed; "
                 "say how much, perturbation=ta.metrics.Gaussian(stddev) or NoisyBaseline(stddev)"
@@ -45,7 +50,8 @@ class Gaussian:
     def draw(
         self, case: Examples, example: int, reference: np.ndarray, samples: int, rng: np.random.Generator
     ) -> Iterator[np.ndarray]:
-        stddev = self._stddev(case)
+        sizes = [value[0].size for value in case.x.values()]
+        stddev = np.repeat(list(self._stddevs(case).values()), sizes)
         for size in _sizes(samples, case.block):
             yield rng.normal(0, stddev, (size, len(reference)))
 
@@ -55,7 +61,7 @@ class NoisyBaseline:
     """I = x - (x' + noise): the score is compared with that near the baseline (Yeh et al. 2019).
 
     Attributes:
-        stddev: of the noise, in the unit of the input; default: a tenth of the range of these examples.
+        stddev: of the noise, as of `Gaussian`.
     """
 
     stddev: float | None = None
