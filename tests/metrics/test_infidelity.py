@@ -253,6 +253,7 @@ def test_what_infidelity_refuses(bent):
     assert_refused(lambda: M.infidelity(bent, X, perturbation=np.ones((3, 4)), samples=3), "leave samples= out")
     assert_refused(lambda: M.infidelity(bent, X, samples=0), "at least 1")
     assert_refused(lambda: M.Gaussian(0), "above 0")
+    assert_refused(lambda: M.Gaussian(np.inf), "finite number above 0", "inf")
     assert_refused(lambda: M.Squares((3, 2)), "(least, greatest)")
 
 
@@ -266,6 +267,12 @@ def test_noise_of_several_tensors_is_of_the_range_of_each():
     assert (
         "standard deviation 2," in M.infidelity(attributor, x, perturbation=M.Gaussian(2.0), samples=4, normalise=True).settings
     )
+
+
+def test_perturbations_and_levels_that_are_none(bent):
+    assert_refused(lambda: M.infidelity(bent, X, perturbation=np.full((2, 4), np.nan)), "perturbations hold NaN")
+    for level in (0, 1, 1.5, np.nan):
+        assert_refused(lambda level=level: M.sparseness(bent.attribute(X)).interval(level), "level")
 
 
 # max-sensitivity
@@ -315,7 +322,8 @@ def test_sensitivity_agrees_with_captum():
 def test_what_sensitivity_refuses(bent, words):
     assert_refused(lambda: M.max_sensitivity(ta.Attributor(words), np.ones((2, 6), int)), "tokens have no small changes")
     assert_refused(lambda: M.max_sensitivity(bent, bent.attribute(X)), "result.inputs")
-    assert_refused(lambda: M.max_sensitivity(bent, X, radius=-1), "above 0")
+    for radius in (-1, np.inf):
+        assert_refused(lambda radius=radius: M.max_sensitivity(bent, X, radius=radius), "radius", "finite number above 0")
     assert_refused(lambda: M.max_sensitivity(bent, X, samples=0), "at least 1")
 
 
@@ -396,6 +404,12 @@ def test_pointing_by_hand():
     np.testing.assert_array_equal(M.pointing(result, masks, tolerance=1).values[:3], [1, 0.5, 1])
     assert_refused(lambda: M.pointing(result, masks[:, :2]), "(4, 3, 4)", "got (4, 2, 4)")
     assert_refused(lambda: M.pointing(result, masks, tolerance=-1), "tolerance")
+    unknown = masks.copy()
+    unknown[1] = np.nan  # not zero, and so everywhere within
+    for wrong in (unknown, masks.astype(str)):
+        assert_refused(lambda wrong=wrong: M.pointing(result, wrong), "finite numbers or truth values")
+    attributions[0, 0, 0] = np.inf
+    assert np.isnan(M.pointing(ta.Attribution(attributions, np.zeros(4)), masks).values[0])
     coarse = ta.Attribution(np.ones((4, 2, 3)), np.zeros(4), kind="map", at="layer 'conv'")
     assert_refused(lambda: M.pointing(coarse, masks), "of shape (4, 2, 3), the positions of layer 'conv'", "got (4, 3, 4)")
     gray = ta.Attribution(np.ones((4, 5, 6)), np.zeros(4))

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import is_whole, whole
+from ..common.checks import is_whole, number, whole
 from ..common.errors import AttributionError
 from ..selection.channels_last import check_channels_last
 from .examples import Examples, joined
@@ -29,7 +29,8 @@ class Gaussian:
     stddev: float | None = None
 
     def __post_init__(self) -> None:
-        _positive("stddev", self.stddev)
+        if self.stddev is not None:
+            number("stddev", self.stddev, above=0)
 
     def words(self, case: Examples) -> str:
         found = self._stddevs(case)
@@ -67,7 +68,8 @@ class NoisyBaseline:
     stddev: float | None = None
 
     def __post_init__(self) -> None:
-        _positive("stddev", self.stddev)
+        if self.stddev is not None:
+            number("stddev", self.stddev, above=0)
 
     def words(self, case: Examples) -> str:
         return f"the baseline with {Gaussian(self.stddev).words(case)}"
@@ -151,6 +153,8 @@ def perturbation_of(case: Examples, perturbation: Any, samples: int | None) -> t
             f"or an array (samples, *{shapes[0]}) for one selected tensor; got "
             f"{perturbation if array.dtype == object else f'{array.dtype} {array.shape}'}"
         )
+    if not np.isfinite(array).all():
+        raise AttributionError("the perturbations hold NaN or infinity: leave these out")
     if samples is not None:
         raise AttributionError(f"an array of {len(array)} perturbations brings its own number: leave samples= out")
     return GivenPerturbations(array.reshape(len(array), -1)), len(array)
@@ -171,9 +175,3 @@ def _masks(shape: tuple, sides: np.ndarray, where: np.ndarray) -> np.ndarray:
 def _sizes(samples: int, block: int) -> list[int]:
     """Samples in blocks."""
     return [min(block, samples - start) for start in range(0, samples, block)]
-
-
-def _positive(name: str, value: float | None) -> None:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if value is not None and not (number and value > 0):
-        raise AttributionError(f"{name} must be a number above 0, got {value!r}")

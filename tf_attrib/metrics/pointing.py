@@ -26,7 +26,8 @@ def pointing(result: Attribution, masks: Any, *, tolerance: int = 0) -> Metric:
             benchmark/pointing_game.py at commit 6a198ee) takes a disc, of places nearer than its `tolerance`, which is smaller.
 
     Returns:
-        A `Metric`: `values` (n,), between 0 and 1; NaN where a mask is empty. `settings` says what chance would give.
+        A `Metric`: `values` (n,), between 0 and 1; NaN where a mask is empty, or an attribution not finite. `settings` says
+            what chance would give.
 
     Raises:
         AttributionError: several tensors, or masks of another shape.
@@ -39,12 +40,14 @@ def pointing(result: Attribution, masks: Any, *, tolerance: int = 0) -> Metric:
     whole("tolerance", tolerance, least=0)
     (leaf,) = leaves.values()
     leaf, masks = np.asarray(leaf, np.float64), np.asarray(masks)
+    if masks.dtype.kind not in "biuf" or not np.isfinite(masks).all():
+        raise AttributionError(f"masks are finite numbers or truth values, not zero where the object is; got {masks.dtype}")
     if masks.ndim < 2 or leaf.shape[: masks.ndim] != masks.shape:
         raise AttributionError(f"masks must be of shape {_wanted(result, leaf.shape)}; got {masks.shape}")
     values = leaf.sum(tuple(range(masks.ndim, leaf.ndim)))
     within = _widened(masks != 0, tolerance).reshape(len(masks), -1)
     values = values.reshape(len(values), -1)
-    highest = values == values.max(1, keepdims=True)
+    highest = (values == values.max(1, keepdims=True)) & np.isfinite(values).all(1, keepdims=True)
     found = np.divide(
         (highest & within).sum(1), highest.sum(1), out=np.full(len(values), np.nan), where=within.any(1) & highest.any(1)
     )
@@ -56,7 +59,7 @@ def _wanted(result: Attribution, shape: tuple[int, ...]) -> str:
     """Which masks attributions of this shape take."""
     without = f"{shape[:-1] if len(shape) > 2 else shape}, as the attributions {shape} without channels"
     if channels_in_front(shape):
-        return f"{without}; where channels come first, pointing(result.sum(1), masks) with masks {(shape[0], *shape[2:])}"
+        return f"{without}; where channels come first, pointing(result.sum(1), masks) with masks {(len(result), *shape[2:])}"
     if result.kind == "map":
         return f"{shape}, the positions of {result.at or 'the layer'}: bring those of images to them"
     return without if len(shape) != 3 else f"{without}, or where they have none {shape}"

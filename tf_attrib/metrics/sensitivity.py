@@ -7,7 +7,7 @@ import tensorflow as tf
 
 from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
-from ..common.checks import whole
+from ..common.checks import number, whole
 from ..common.digits import count
 from ..common.errors import AttributionError
 from ..common.nested import flatten
@@ -131,10 +131,11 @@ def _unmoved(changed: np.ndarray) -> tuple[str, ...]:
 
 
 def _radius(values: np.ndarray, radius: float | None) -> float:
-    number = isinstance(radius, int | float | np.number) and not isinstance(radius, bool)
-    if radius is not None and not (number and radius > 0):
-        raise AttributionError(f"radius must be a number above 0, in the unit of the inputs; got {radius!r}")
-    return float(RADIUS * np.ptp(values)) if radius is None else float(radius)
+    return (
+        float(RADIUS * np.ptp(values))
+        if radius is None
+        else float(number("radius (in the unit of the inputs)", radius, above=0))
+    )
 
 
 def _norm(attributions: Any, less: Any = None) -> np.ndarray:
