@@ -8,7 +8,7 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten
-from ..result.channels import channels_in_front, is_signal
+from ..result.channels import axis_of_channels, channels_in_front, in_words, is_signal, without_channels
 from ..result.columns import feature_name
 from ..result.result import Result
 
@@ -71,6 +71,19 @@ def blocks(result: Result) -> list[Block]:
         kind = _kind(result, key, values, own, inputs | last)
         found.append(Block(key, values, own, kind, result.name_of, errors.get(key), given))
     return found
+
+
+def drawable(result: Result) -> tuple[Result, str, list[str]]:
+    """The result as it can be drawn, the kind of picture, and what was done to it in words: with one number for each position
+    where its channels are no colours, as those of a convolution's maps, or come first."""
+    found = blocks(result)
+    if len(found) != 1 or found[0].kind or found[0].values.ndim not in (4, 5):
+        return result, "auto", []
+    axis, values = axis_of_channels(result), found[0].values
+    where = f"Channels are taken to be axis {axis % values.ndim} of {values.shape}."
+    # without channels a small map would be taken for a signal
+    kind = "map" if values.ndim == 4 else "frames"
+    return without_channels(result), kind, [where, in_words(values.shape[axis], result.kind)]
 
 
 def has_steps(result: Result, values: np.ndarray) -> bool:
