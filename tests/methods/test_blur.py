@@ -98,3 +98,17 @@ def test_what_does_not_fit_is_refused():
     assert_refused(lambda: ta.BlurIG(border="wrap"), "'reflect', 'zeros'", "'wrap'")
     assert_refused(lambda: attributor.attribute(IMAGES, method="blur_ig", baselines=ta.zeros()), "takes no baselines")
     assert_refused(lambda: ta.SmoothGrad("blur_ig"), "makes its baseline of the input", "ta.blur(sigma)")
+
+
+def test_a_table_beside_the_image_is_not_blurred():
+    """Its columns were, into each other."""
+    given = {"image": IMAGES, "table": np.random.default_rng(1).normal(size=(2, 4)).astype("float32")}
+
+    def both(x):
+        return tf.reduce_sum(x["image"] ** 2, [1, 2, 3]) * tf.reduce_sum(x["table"] ** 2, 1)
+
+    told = "'table'", "have none", "at=ta.inputs(name)"
+    assert_refused(lambda: ta.Attributor(both).attribute(given, method="blur_ig"), *told)
+    found = ta.Attributor(both, at=ta.inputs("image")).attribute(given, method="blur_ig")
+    blurred = Blurred(None, "reflect")(None, tf.constant(IMAGES), tf.zeros([2]))
+    np.testing.assert_allclose(found.baseline_scores, both({**given, "image": blurred}), rtol=1e-4)

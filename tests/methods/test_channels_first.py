@@ -84,3 +84,30 @@ def test_pixels_of_a_metric_are_refused_and_features_are_not():
     result = attributor.attribute(FIRST, 1)
     assert_refused(lambda: ta.metrics.deletion(attributor, result), "units='pixels'", "units='features'", "has them first")
     assert len(ta.metrics.deletion(attributor, result, units="features").values) == 2
+
+
+def test_squares_and_masks_of_a_metric_are_refused():
+    """Squares were of rows and colours, over all columns; of what the masks lack the error told axes that they cannot have."""
+    attributor = ta.Attributor(net())
+    result = attributor.attribute(FIRST, 1)
+    squares = ta.metrics.Squares(2)
+    assert_refused(lambda: ta.metrics.infidelity(attributor, result, perturbation=squares), "Squares", "has them first")
+    masks = np.zeros((2, 8, 6), bool)
+    masks[:, :4] = True
+    assert_refused(lambda: ta.metrics.pointing(result, masks), "pointing(result.sum(1), masks)", "(2, 8, 6)")
+    places = result.attributions.sum(1).reshape(2, -1).argmax(1)
+    np.testing.assert_array_equal(ta.metrics.pointing(result.sum(1), masks).values, places < 4 * 6)
+
+
+def test_groups_and_regions_of_pixels_say_how_they_are_given():
+    """The errors asked for (3, 8): colours by rows."""
+    attributor, tiles = ta.Attributor(net()), ta.tiles((8, 6), 4)
+    refused = "np.broadcast_to(groups, (3, 8, 6))"
+    assert_refused(lambda: attributor.attribute(FIRST, 1, method=ta.Ablation(tiles)), refused)
+    of_tiles = attributor.attribute(FIRST, 1, method=ta.Ablation(np.broadcast_to(tiles, (3, 8, 6)))).attributions
+    without = FIRST * (tiles != 0)
+    lost = np.asarray(net()(FIRST))[:, 1] - np.asarray(net()(without))[:, 1]
+    np.testing.assert_allclose(of_tiles[:, :, 0, 0], np.stack([lost] * 3, 1), atol=1e-6)
+    result = attributor.attribute(FIRST, 1)
+    assert_refused(lambda: result.by_region(tiles), "of result.sum(1)")
+    np.testing.assert_allclose(result.sum(1).by_region(tiles)[0].values.sum(), result.totals[0], rtol=1e-4)

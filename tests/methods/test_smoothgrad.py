@@ -135,6 +135,16 @@ def test_one_number_has_no_range_and_gets_no_noise():
     assert_refused(lambda: alone.attribute(x, method="vargrad"), "VarGrad", "one number", "side by side", "Gradient()")
 
 
+def test_an_example_of_one_value_is_said_to_get_no_noise():
+    """Its variances are 0, whatever the model."""
+    attributor, x = ta.Attributor(lambda x: tf.reduce_sum(x**3, 1)), np.array([[1, 2, 3], [4, 4, 4]], "float32")
+    found = attributor.attribute(x, method="vargrad", seed=0)
+    assert (found.attributions[0] > 0).all()
+    assert (found.attributions[1] == 0).all()
+    assert any("no noise is added to example(s) 1, of one value everywhere" in note for note in found.notes)
+    assert not attributor.attribute(x[:1], method="vargrad", seed=0).notes
+
+
 def test_the_variance_of_one_copy_is_refused():
     """It is 0 everywhere, whatever the model."""
     assert_refused(lambda: ta.VarGrad("gradient", 1), "n_samples", "at least 2, got 1")

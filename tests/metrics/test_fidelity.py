@@ -6,6 +6,7 @@ import functools
 import keras
 import numpy as np
 import pytest
+import scipy.integrate
 import tensorflow as tf
 
 import tf_attrib as ta
@@ -306,3 +307,34 @@ def test_scores_that_are_not_the_same_twice_are_noted(metric):
     assert any("same score twice" in note for note in metric(noisy, x, method="gradient").notes)
     steady = ta.Attributor(lambda x: tf.reduce_sum(tf.tanh(x), 1))
     assert not metric(steady, x, method="gradient").notes
+
+
+def test_parts_of_several_sizes_are_ranked_by_their_mean_where_numbers_do_not_add_up():
+    """The patch in the corner is one pixel, and all of the score: by sums of expected scores it came last."""
+    attributor = ta.Attributor(lambda x: 0.5 + x[:, 4, 4, 0])
+    result = attributor.attribute(np.ones((1, 5, 5, 1), "float32"), method=ta.RISE(400, grid=5), seed=0)
+    found = M.deletion(attributor, result, patch=2)
+    np.testing.assert_allclose(found.curves["most relevant first"], [[1.5] + 9 * [0.5]], atol=1e-6)
+
+
+def test_tokens_of_several_widths_are_ranked_by_what_each_is_worth():
+    """Each dimension of a word has the whole effect of it: words of eight dimensions came before those of two."""
+    given = {"a": np.full((1, 3, 2), 0.5, "float32"), "b": np.full((1, 3, 8), 0.0625, "float32")}
+    attributor = ta.Attributor(lambda x: tf.reduce_sum(x["a"], (1, 2)) + tf.reduce_sum(x["b"], (1, 2)))
+    for result in (
+        attributor.attribute(given, method=ta.Occlusion()),
+        attributor.attribute(given, method="occlusion").mean(-1),
+    ):
+        found = M.deletion(attributor, result)
+        np.testing.assert_allclose(found.curves["most relevant first"], [[4.5, 3.5, 2.5, 1.5, 1, 0.5, 0]], atol=1e-6)
+
+
+@pytest.mark.parametrize("steps", [1, 2, 3])
+def test_the_area_is_that_of_the_curve_where_steps_are_uneven(steps):
+    """Three parts in two steps, of which the first takes two: the steps counted alike."""
+    attributor = ta.Attributor(lambda x: tf.tanh(tf.linalg.matvec(x, np.array([3.0, 1.0, 0.5], "float32"))))
+    x = np.array([[0.2, 0.3, 0.4]], "float32")
+    for metric in (M.deletion, M.insertion):
+        found = metric(attributor, x, steps=steps)
+        area = scipy.integrate.trapezoid(found.curves["most relevant first"], found.along)
+        np.testing.assert_allclose(found.values, area, rtol=1e-6)

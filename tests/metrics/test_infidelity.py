@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -252,7 +253,26 @@ def test_what_infidelity_refuses(bent):
     assert_refused(lambda: M.infidelity(bent, X, perturbation=np.ones((3, 4)), samples=3), "leave samples= out")
     assert_refused(lambda: M.infidelity(bent, X, samples=0), "at least 1")
     assert_refused(lambda: M.Gaussian(0), "above 0")
+    assert_refused(lambda: M.Gaussian(np.inf), "finite number above 0", "inf")
     assert_refused(lambda: M.Squares((3, 2)), "(least, greatest)")
+
+
+def test_noise_of_several_tensors_is_of_the_range_of_each():
+    """E I^4 of normal noise is 3 stddev^4; columns had a tenth of the range of the pixels beside them, which gave 1.3e6."""
+    attributor = ta.Attributor(lambda x: tf.reduce_sum(x["table"] ** 2, 1) + 0 * tf.reduce_sum(x["image"], 1))
+    x = {"image": np.array([[0.0, 255.0], [9.0, 3.0]]), "table": np.array([[0.0], [1.0]])}
+    found = M.infidelity(attributor, x, method="gradient", samples=20_000)
+    np.testing.assert_allclose(found.values, 3 * 0.1**4, rtol=0.1)
+    assert "standard deviation 'image' 25.5, 'table' 0.1" in found.settings
+    assert (
+        "standard deviation 2," in M.infidelity(attributor, x, perturbation=M.Gaussian(2.0), samples=4, normalise=True).settings
+    )
+
+
+def test_perturbations_and_levels_that_are_none(bent):
+    assert_refused(lambda: M.infidelity(bent, X, perturbation=np.full((2, 4), np.nan)), "perturbations hold NaN")
+    for level in (0, 1, 1.5, np.nan):
+        assert_refused(lambda level=level: M.sparseness(bent.attribute(X)).interval(level), "level")
 
 
 # max-sensitivity
@@ -275,6 +295,15 @@ def test_sensitivity_of_a_parabola(bent):
     np.testing.assert_allclose(more.values, 2 * relative.values, rtol=1e-3)
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])  # a model of float32 is given float32
+def test_of_what_rounding_left_in_place_no_sensitivity_is_known(dtype):
+    """phi = 2x of (0.5, 1e4): floats near 1e4 are 1e-3 apart. It was 0, the best there is."""
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Lambda(lambda x: x**2)])
+    found = M.max_sensitivity(ta.Attributor(model), np.array([[0.5], [1e4]], dtype), method="gradient", radius=1e-4)
+    np.testing.assert_allclose(found.values, [2e-4, np.nan], rtol=0.2)
+    assert any("lost to rounding in 1 example" in note for note in found.notes)
+
+
 def test_sensitivity_agrees_with_captum():
     """captum 0.9.0, captum.metrics.sensitivity_max(Saliency(net).attribute with abs=False, x, target=2, perturb_radius=0.05,
     n_perturb_samples=4000), torch.manual_seed(0), on the first two inputs of the net: both are greatest values of many draws
@@ -293,7 +322,8 @@ def test_sensitivity_agrees_with_captum():
 def test_what_sensitivity_refuses(bent, words):
     assert_refused(lambda: M.max_sensitivity(ta.Attributor(words), np.ones((2, 6), int)), "tokens have no small changes")
     assert_refused(lambda: M.max_sensitivity(bent, bent.attribute(X)), "result.inputs")
-    assert_refused(lambda: M.max_sensitivity(bent, X, radius=-1), "above 0")
+    for radius in (-1, np.inf):
+        assert_refused(lambda radius=radius: M.max_sensitivity(bent, X, radius=radius), "radius", "finite number above 0")
     assert_refused(lambda: M.max_sensitivity(bent, X, samples=0), "at least 1")
 
 
@@ -374,6 +404,16 @@ def test_pointing_by_hand():
     np.testing.assert_array_equal(M.pointing(result, masks, tolerance=1).values[:3], [1, 0.5, 1])
     assert_refused(lambda: M.pointing(result, masks[:, :2]), "(4, 3, 4)", "got (4, 2, 4)")
     assert_refused(lambda: M.pointing(result, masks, tolerance=-1), "tolerance")
+    unknown = masks.copy()
+    unknown[1] = np.nan  # not zero, and so everywhere within
+    for wrong in (unknown, masks.astype(str)):
+        assert_refused(lambda wrong=wrong: M.pointing(result, wrong), "finite numbers or truth values")
+    attributions[0, 0, 0] = np.inf
+    assert np.isnan(M.pointing(ta.Attribution(attributions, np.zeros(4)), masks).values[0])
+    coarse = ta.Attribution(np.ones((4, 2, 3)), np.zeros(4), kind="map", at="layer 'conv'")
+    assert_refused(lambda: M.pointing(coarse, masks), "of shape (4, 2, 3), the positions of layer 'conv'", "got (4, 3, 4)")
+    gray = ta.Attribution(np.ones((4, 5, 6)), np.zeros(4))
+    assert_refused(lambda: M.pointing(gray, masks), "(4, 5), as the attributions", "where they have none (4, 5, 6)")
 
 
 # methods of others

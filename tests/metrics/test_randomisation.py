@@ -93,12 +93,59 @@ def test_the_weights_are_put_back_after_an_exception_too(deep, table, monkeypatc
 
 
 def test_what_does_not_depend_on_weights_stays_alike(table):
-    """All weights of the last layer are equal, so that shuffling them leaves the function, and the attribution, as it is."""
-    model = keras.Sequential([keras.Input((5,)), layers.Dense(20, activation="relu", name="hidden"), layers.Dense(1)])
-    model.layers[0].set_weights([np.ones((5, 20), "float32"), np.arange(20, dtype="float32")])
-    model.layers[1].set_weights([np.ones((20, 1), "float32"), np.zeros(1, "float32")])
-    alike = M.randomisation(ta.Attributor(model), table, method="gradient_times_input")
-    np.testing.assert_allclose(alike.curves["cascading"][:, 0], 1, atol=1e-6)
+    """Of a linear net the biases move the score, and no attribution: that is a correlation of 1."""
+    model = keras.Sequential([keras.Input((5,)), layers.Dense(4, name="hidden"), layers.Dense(1, name="head")])
+    model.layers[0].set_weights([np.ones((5, 4), "float32"), np.arange(4, dtype="float32")])
+    model.layers[1].set_weights([np.arange(1, 5, dtype="float32")[:, None], np.zeros(1, "float32")])
+    alike = M.randomisation(ta.Attributor(model), table, method="gradient_times_input", layers=["hidden"])
+    np.testing.assert_allclose(alike.values, 1, atol=1e-6)
+    assert not alike.notes
+    model.layers[1].set_weights([np.ones((4, 1), "float32"), np.zeros(1, "float32")])
+    assert_refused(
+        lambda: M.randomisation(ta.Attributor(model), table, method="gradient_times_input"),
+        "'head', 'hidden' changes neither scores nor attributions",
+    )
+
+
+class HeadFirst(keras.Model):
+    """Its author made the head before the body, and a layer that is never called; a fresh normalisation's weights are alike."""
+
+    def __init__(self):
+        super().__init__(name="head_first")
+        self.head = layers.Dense(3, activation="softmax", name="head")
+        self.spare = layers.Dense(3, name="spare")
+        self.norm = layers.LayerNormalization(name="norm")
+        self.body = layers.Dense(8, activation="tanh", name="body")
+        self.spare.build((None, 3))
+
+    def call(self, x):
+        return self.head(self.norm(self.body(x)))
+
+
+@pytest.mark.parametrize("modes", [("cascading",), ("independent",), ("cascading", "independent")])
+def test_layers_are_in_the_order_of_their_calls_and_those_that_change_nothing_are_left_out(table, modes):
+    """The first that was shuffled was the body, and norm and spare counted as a correlation of 1."""
+    model = HeadFirst()
+    model(table)
+    found = M.randomisation(ta.Attributor(model), table, method="gradient_times_input", modes=modes)
+    assert found.layers == ("head", "body")
+    assert found.curves[modes[0]].shape == (6, 2)
+    np.testing.assert_allclose(found.values, found.curves[modes[0]].mean(1))
+    assert "mean over 2 layers" in found.settings
+    assert any("'norm', 'spare' changes neither scores nor attributions" in note for note in found.notes)
+
+
+def test_layers_of_another_output_are_left_out(table):
+    given = keras.Input((5,))
+    body = layers.Dense(8, activation="tanh", name="body")(given)
+    outputs = [
+        layers.Dense(3, activation="softmax", name="a")(body),
+        layers.Dense(3, name="b")(layers.Dense(4, name="c")(body)),
+    ]
+    attributor = ta.Attributor(keras.Model(given, outputs), of=ta.output("a"))
+    found = M.randomisation(attributor, table, method="gradient")
+    assert found.layers == ("a", "body")
+    assert_refused(lambda: M.randomisation(attributor, table, method="gradient", layers=["b", "c"]), "'b', 'c' changes neither")
 
 
 def test_layers_signs_and_modes(deep, table):

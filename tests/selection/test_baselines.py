@@ -255,6 +255,62 @@ def test_a_token_leaves_float_inputs_as_they_are():
     assert_holds(result, model([np.full((3, 6), 2), numbers]).numpy()[:, TARGET])
 
 
+def test_a_token_leaves_masks_as_they_are():
+    """It was refused, since the mask became the token too."""
+    tokens, mask = keras.Input((6,), dtype="int32", name="tokens"), keras.Input((6,), dtype="int32", name="mask")
+    vectors = layers.Embedding(20, 4, embeddings_initializer=spread())(tokens)
+    there = layers.Lambda(lambda one: tf.cast(one, "float32")[..., None])(mask)
+    means = layers.Lambda(lambda one: tf.reduce_sum(one[0] * one[1], 1) / tf.reduce_sum(one[1], 1))([vectors, there])
+    model = keras.Model({"tokens": tokens, "mask": mask}, layers.Dense(2, activation="softmax")(means))
+    given = {"tokens": IDS, "mask": (np.arange(6) < [[2], [4], [6]]).astype("int32")}
+    result = ta.Attributor(model).attribute(given, TARGET, ta.token(2), QUICK)
+    assert result.left_out == ("mask",)
+    assert_holds(result, model({"tokens": np.full((3, 6), 2), "mask": given["mask"]}).numpy()[:, TARGET])
+
+
+def test_along_which_axes_is_blurred_is_said_where_it_is_not_plain():
+    model = keras.Sequential([keras.Input((8, 9)), layers.Flatten(), layers.Dense(2)])
+    x = RNG.normal(size=(2, 8, 9)).astype("float32")
+    found = ta.Attributor(model).attribute(x, 1, ta.blur(2), QUICK)
+    assert "blurred, sigma 2, along the first axis of (8, 9) alone" in str(found)
+    assert_holds(found, model(scipy.ndimage.gaussian_filter(x, (0, 2, 0))).numpy()[:, 1])
+    video = RNG.normal(size=(2, 5, 6, 7, 1)).astype("float32")
+    moving = ta.Attributor(keras.Sequential([keras.Input((5, 6, 7, 1)), layers.Flatten(), layers.Dense(2)]))
+    found = moving.attribute(video, 1, ta.blur(2), QUICK)
+    assert "along the first three axes of (5, 6, 7, 1): of a video in time, too" in str(found)
+    assert_holds(found, moving.model(scipy.ndimage.gaussian_filter(video, (0, 2, 2, 2, 0))).numpy()[:, 1])
+    assert "of a video in time, too" in str(moving.attribute(video, 1, method="blur_ig"))
+    waves = keras.Sequential([keras.Input((64, 2)), layers.Flatten(), layers.Dense(2)])
+    signals = RNG.normal(size=(2, 64, 2)).astype("float32")
+    assert "alone" not in str(ta.Attributor(waves).attribute(signals, 1, ta.blur(2), QUICK))
+
+
+@pytest.mark.parametrize("shape", [(4, 5, 6, 3), (5, 6), (5, 6, 1)])  # a video, images without and with channels
+def test_white_of_whole_numbers(shape):
+    """All but the last were taken for ids, and refused."""
+    model = keras.Sequential([keras.Input(shape, dtype="uint8"), layers.Rescaling(1 / 255), layers.Flatten(), layers.Dense(2)])
+    pixels = RNG.integers(0, 256, (2, *shape)).astype("uint8")
+    found = ta.Attributor(model).attribute(pixels, 1, ta.white((0, 255)), QUICK)
+    assert_holds(found, model(np.full_like(pixels, 255)).numpy()[:, 1])
+
+
+def test_white_is_no_baseline_of_a_table_beside_the_image():
+    """The columns were 255, too, and blurred into each other."""
+    image, table = keras.Input((4, 4, 1), name="image"), keras.Input((3,), name="table")
+    hidden = layers.Concatenate(name="both")([layers.Flatten()(image), table])
+    model = keras.Model({"image": image, "table": table}, layers.Dense(2)(hidden))
+    given = {"image": RNG.uniform(size=(2, 4, 4, 1)).astype("float32"), "table": RNG.normal(size=(2, 3)).astype("float32")}
+    white, attributor = ta.white((0, 1)), ta.Attributor(model)
+    told = "'table' beside 'image'", "by key, baselines={'image': ta.white(...)}"
+    for baselines in (white, ta.several([white, ta.black((0, 1))]), ta.blur(1)):
+        assert_refused(lambda one=baselines: attributor.attribute(given, 1, one), told[0], "by key, baselines={'image': ta.")
+    assert_refused(lambda: ta.Attributor(model, at="both").attribute(given, 1, white), *told)
+    found = attributor.attribute(given, 1, {"image": white}, QUICK)
+    assert_holds(found, model({"image": np.ones((2, 4, 4, 1)), "table": np.zeros((2, 3))}).numpy()[:, 1])
+    alone = ta.Attributor(model, at=ta.inputs("image")).attribute(given, 1, white, QUICK)
+    assert_holds(alone, model({"image": np.ones((2, 4, 4, 1)), "table": given["table"]}).numpy()[:, 1])
+
+
 def test_sentences_as_baselines():
     vectorise = layers.TextVectorization(output_sequence_length=4, vocabulary=["good", "bad", "film", "a"])
     inputs = keras.Input((), dtype="string")

@@ -133,7 +133,7 @@ def test_what_is_cleared_while_a_model_trains_takes_nothing_else(tmp_path, gone)
     assert (tmp_path / "saved").exists() == (gone == "logs")
 
 
-def test_maps_of_a_convolution_are_drawn_and_volumes_are_logged_without_pictures(tmp_path):
+def test_maps_of_a_convolution_and_volumes_are_drawn_and_what_cannot_be_is_logged_without_pictures(tmp_path):
     images = RNG.uniform(size=(4, 6, 6, 1)).astype("float32")
     model = keras.Sequential(
         [keras.Input((6, 6, 1)), layers.Conv2D(4, 3, name="conv"), layers.Flatten(), layers.Dense(3, "softmax")]
@@ -143,13 +143,15 @@ def test_maps_of_a_convolution_are_drawn_and_volumes_are_logged_without_pictures
     model.evaluate(images, Y[:4], verbose=0, callbacks=[callback])
     assert callback.results.attributions.shape == (2, 4, 4, 4)
     assert len(list((tmp_path / "saved").glob("*.png"))) == 2
-    volumes = RNG.uniform(size=(4, 3, 3, 3, 2)).astype("float32")
-    model = keras.Sequential([keras.Input((3, 3, 3, 2)), layers.Flatten(), layers.Dense(3, "softmax")])
-    model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
-    callback = Noted(volumes[:2], tmp_path / "volumes", "integrated_gradients", on_error="raise")
-    with pytest.warns(RuntimeWarning, match="without pictures"):
-        model.evaluate(volumes, Y[:4], verbose=0, callbacks=[callback])
-    assert callback.scalars["attribution_vs_iterations/share_converged"] == 1
+    for shape, pictures in (((3, 3, 3, 2), 2), ((2, 3, 3, 3, 2), 0)):  # of volumes of two channels, and of films of such
+        volumes, folder = RNG.uniform(size=(4, *shape)).astype("float32"), tmp_path / str(pictures)
+        model = keras.Sequential([keras.Input(shape), layers.Flatten(), layers.Dense(3, "softmax")])
+        model.compile("sgd", "sparse_categorical_crossentropy", run_eagerly=True)
+        callback = Noted(volumes[:2], folder, "integrated_gradients", on_error="raise", save_dir=folder / "saved")
+        with contextlib.nullcontext() if pictures else pytest.warns(RuntimeWarning, match="without pictures"):
+            model.evaluate(volumes, Y[:4], verbose=0, callbacks=[callback])
+        assert len(list((folder / "saved").glob("*.png"))) == pictures
+        assert callback.scalars["attribution_vs_iterations/share_converged"] == 1
 
 
 def test_numbers_are_there_without_logs_and_nothing_is_drawn_for_them(monkeypatch):

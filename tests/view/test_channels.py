@@ -12,7 +12,8 @@ from matplotlib.colors import to_rgb
 import tf_attrib as ta
 from tf_attrib.cli.attribute import _drawable
 from tf_attrib.result.channels import over_channels, without_channels
-from tf_attrib.view import colour, pairs, show, thumbnail
+from tf_attrib.view import colour, pairs, show
+from tf_attrib.view.kinds import drawable
 
 from ..conftest import assert_refused
 from .test_image import result
@@ -173,7 +174,57 @@ def test_channels_of_an_image_that_come_first_are_those_that_are_summed(kind, ca
     flat, _ = _drawable(found)
     np.testing.assert_array_equal(flat.attributions, values[:, 0] * (1 if kind == "effect" else 3))
     assert "over axis 1, the channels" in capsys.readouterr().out
-    assert thumbnail._maps(found).attributions.shape == (2, 6, 8)
+    assert drawable(found)[0].attributions.shape == (2, 6, 8)
     assert_refused(found.plot, "result.sum(1) for channels that come first")
     layer = ta.Attribution(values, np.ones(2), place="layer", kind=kind)  # of a layer nobody knows
-    assert thumbnail._maps(layer).attributions.shape == (2, 3, 6)
+    assert drawable(layer)[0].attributions.shape == (2, 3, 6)
+
+
+def first(kind="contribution", steps=0):
+    """Attributions to images whose channels come first."""
+    rng = np.random.default_rng(3)
+    images = rng.uniform(size=(2, 3, 6, 8))
+    shape, along = (2, steps, 3, 6, 8) if steps else images.shape, {}
+    if steps:
+        alphas = np.broadcast_to(np.arange(1, steps + 1) / steps, (2, steps))
+        along = {"steps": True, "alphas": alphas, "path_scores": alphas}
+    return ta.Attribution(rng.normal(size=shape), np.ones(2), inputs=images, place="inputs", kind=kind, **along)
+
+
+def test_images_whose_channels_come_first_are_shown_beside_what_their_channels_sum_to():
+    """The map alone was."""
+    found = first()
+    figure = found.sum(1).plot(example=0)
+    assert "Channels of the input are taken to be axis 1 of (2, 3, 6, 8)." in figure.caption
+    np.testing.assert_allclose(figure.subfigs[0].axes[0].images[0].get_array(), np.moveaxis(found.inputs[0], 0, -1))
+    assert "axis 1 of (2, 3, 6, 8)" in ta.grid(found.sum(1)).caption
+    coarse = ta.Attribution(np.ones((2, 3, 4)), np.ones(2), inputs=found.inputs, place="layer", kind="map")
+    assert "axis 1 of (2, 3, 6, 8)" in coarse.plot(example=0).caption  # over its image
+    assert "axis 1" not in result(np.ones((1, 6, 8))).plot().caption
+
+
+def test_steps_of_images_whose_channels_come_first_are_images():
+    """They were three features, each the sum over a whole colour."""
+    found = first("slope", steps=4)
+    figure = found.plot(kind="steps", example=0)
+    assert "Channels are taken to be axis 2 of (2, 4, 3, 6, 8)." in figure.caption
+    assert figure.subfigs[0].axes[0].images[0].get_array().shape == (6, 8, 3)
+    largest = np.abs(found.attributions[0, 0].sum(0)).max()
+    assert f"±{largest:.3g}" in [text.get_text() for text in figure.subfigs[0].axes[0].texts]
+
+
+@pytest.mark.parametrize(("shape", "place", "axis"), [((3, 6, 8), "inputs", 1), ((6, 8, 16), "layer", 3)])
+def test_the_page_of_errors_draws_channels_that_are_no_colours_as_one(shape, place, axis):
+    """It told to sum an axis of a result that nobody has, and was not written."""
+    rng = np.random.default_rng(5)
+    one, other = (
+        ta.Attribution(
+            rng.normal(size=(2, *shape)), np.ones(2), place=place, kind="contribution", inputs=rng.uniform(size=(2, *shape))
+        )
+        for _ in range(2)
+    )
+    (figure,) = pairs.pair(one, other, 0, ("wrong", "right"))
+    assert f"Channels are taken to be axis {axis} of (2, {', '.join(map(str, shape))})." in figure.caption
+    assert f"The {shape[axis - 1]} channels are summed" in figure.caption
+    largest = max(np.abs(each.attributions[0].sum(axis - 1)).max() for each in (one, other))
+    assert f"full colour at ±{largest:.3g} raw" in figure.caption

@@ -6,7 +6,7 @@ import pytest
 import tf_attrib as ta
 from tf_attrib.cli.attribute import _drawable
 from tf_attrib.view import thumbnail
-from tf_attrib.view.kinds import blocks
+from tf_attrib.view.kinds import blocks, drawable
 
 from ..conftest import assert_refused
 
@@ -82,8 +82,43 @@ def test_what_is_written_and_logged_without_being_asked():
     assert _drawable(result) == (result, {})
     assert thumbnail.board(result, 0)[1][0] > 100
     coarse = made((4, 4, 5), (6, 8, 8, 3), place="layer", kind="map")
-    assert thumbnail._maps(coarse) is coarse
+    assert drawable(coarse) == (coarse, "auto", [])
     flat, options = _drawable(made((4, 6, 5, 16), place="layer"))
     assert flat.attributions.shape == (2, 4, 6, 5)
     assert options == {"kind": "frames"}
     assert titles(flat.plot(example=0, **options)) == [f"frame {number}" for number in range(4)]
+
+
+def test_scale_and_sign_can_be_chosen():
+    """clip=0, which the pages tell to draw to scale, was refused, and frames of any size were clipped together."""
+    result = made((6, 30, 30, 3), (6, 30, 30, 3))
+    largest = [np.abs(one.sum(-1)).max() for one in result.attributions]
+    assert "clipped" in told(result.plot(example=0))
+    assert f"full colour at ±{largest[0]:.3g} raw" in told(result.plot(example=0, clip=0))
+    both = told(result.plot(clip=0, common_scale=True))
+    assert both.count(f"full colour at ±{max(largest):.3g} raw") == both.count("All examples are on one scale.") == 2
+    assert "Only positive attributions are drawn" in told(result.plot(example=0, sign="positive"))
+
+
+def test_videos_whose_channels_come_first():
+    """The error told to sum the last axis, which frames of colours by rows were drawn of; frames themselves were not shown."""
+    result = made((3, 6, 8, 5), (3, 6, 8, 5))
+    assert_refused(result.plot, "result.sum(1) for channels that come first")
+    flat, options = _drawable(result)
+    np.testing.assert_allclose(flat.attributions, result.attributions.sum(1))
+    figure = flat.plot(example=0, **options)
+    assert titles(figure) == [f"frame {number}" for number in range(6)] * 2
+    assert "Channels of the input are taken to be axis 1 of (2, 3, 6, 8, 5)." in told(figure)
+    frame = figure.subfigs[0].axes[2].images[0].get_array()
+    np.testing.assert_allclose(frame, np.moveaxis(result.inputs[0, :, 2], 0, -1))
+
+
+def test_three_frames_of_two_channels_have_them_last():
+    drawn, kind, said = drawable(made((3, 6, 8, 2), (3, 6, 8, 2)))
+    assert (drawn.attributions.shape, kind) == ((2, 3, 6, 8), "frames")
+    assert said[0] == "Channels are taken to be axis 4 of (2, 3, 6, 8, 2)."
+
+
+def test_videos_whose_channels_come_first_are_logged():
+    """The callback warned that it could not draw them."""
+    assert thumbnail.board(made((3, 6, 8, 5), (3, 6, 8, 5)), 0)[1][0] > 100

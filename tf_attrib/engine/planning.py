@@ -8,9 +8,10 @@ import numpy as np
 
 from ..common.types import Leaves, present
 from ..selection.baselines import Baseline, Several
-from ..selection.channels_last import check_channels_last
+from ..selection.channels_last import blurred_along, check_channels_last
 from ..selection.each_position import EachPosition
 from ..selection.frames import Names
+from ..selection.levels import check_of_images
 from ..selection.references import References, resolve
 from ..selection.targets import read_targets
 from .method import Method
@@ -113,9 +114,16 @@ def _ends(session: Session, method: Method, examples: Examples, baselines: Any, 
     x = selected(user) if which is None else filled(selected(_rows(user, which)), which, len(examples))
     baselines = method.default_baseline() if baselines is None else baselines
     parts = baselines.parts if isinstance(baselines, Several) else baselines
-    if any(isinstance(one, Baseline) and one.channels_last for one in (parts if isinstance(parts, list | tuple) else [parts])):
+    recipes = [one for one in (parts if isinstance(parts, list | tuple) else [parts]) if isinstance(one, Baseline)]
+    blurred = any(one.channels_last for one in recipes)
+    if blurred:
         check_channels_last("ta.blur", session.function)
-    references = resolve(baselines, x, user, selected, seed, examples.good is not None, lambda: session.called(match))
+    if isinstance(baselines, Baseline | Several) or len(x) == 1:  # else each tensor has its own
+        check_of_images(recipes, x if session.function.place.kind == "inputs" else user)
+    mark, left_out = examples.good is not None, frozenset(session.left_out(match).values())
+    references = resolve(baselines, x, user, selected, seed, mark, lambda: session.called(match), left_out)
+    if blurred:
+        references = dataclasses.replace(references, words=references.words + blurred_along(session.function))
     return x, method.references_used(references, seed)
 
 

@@ -203,20 +203,20 @@ class Session(Evaluating):
         return self.values(self.function.as_rows(found | {key: inputs[name] for key, name in own.items()}), inputs)
 
     def check_left_out(self, given: dict, other: dict, match: dict) -> None:
-        """Raises where `other` values of the inputs, such as those of a baseline, change an input that was left out: it is no
-        part of the path, and would stay as it was given. All by the user's keys, (n or k, ...)."""
-        names = {self._names[key]: match[key] for key in match if self._names[key] in self.function.place.left_out}
-        for name, key in names.items():
+        """Raises where `other` values of the inputs, by the user's keys, change one that is left out, and would stay."""
+        for name, key in self.left_out(match).items():
             if given is not other and not np.all(np.asarray(other[key] == given[key])):
                 raise AttributionError(
                     f"the baseline has another {name!r} than the examples, and {name!r} is left out of the attribution: "
-                    "nothing float leads from it to the output. Give the baseline the examples' own values of it, or "
-                    "name a layer behind it, at=ta.layer(name)"
+                    "nothing float leads from it to the output. Give the baseline the examples' own, or at=ta.layer(name)"
                 )
 
+    def left_out(self, match: dict) -> dict[str, Any]:
+        """The user's keys of inputs that are no part of the attribution, by the model's names of them."""
+        return {self._names[key]: match[key] for key in match if self._names[key] in self.function.place.left_out}
+
     def handed_out(self, match: dict, place: Place | None = None) -> list:
-        """The keys under which attributions to the selected tensors (or those of another place) are handed out: for inputs the
-        user's own."""
+        """The keys under which attributions to the selected tensors, or another place's, are handed out: an input's own."""
         place = self.function.place if place is None else place
         if place.kind != "inputs":
             return list(place.ports)

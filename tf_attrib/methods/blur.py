@@ -14,9 +14,9 @@ from ..engine.curves import CurveIntegrand
 from ..engine.row import RowFunction
 from ..engine.session import Session
 from ..selection.baselines import Baseline
-from ..selection.channels_last import check_channels_last
+from ..selection.channels_last import blurred_along, check_channels_last, width_as_channels
 from ..selection.score_function import ScoreFunction
-from .groups import positions, width_as_channels
+from .groups import positions
 from .paths import PathMethod
 
 BORDERS = ("reflect", "zeros")
@@ -112,14 +112,23 @@ class BlurIG(PathMethod):
         return Blurred(self.max_sigma, self.border)
 
     def session_for(self, session: Session) -> Session:
+        place = session.function.place
         check_channels_last("Blur IG", session.function)
+        ranks = {key: port.tensor.shape.rank for key, port in place.ports.items()}
+        tables = [key for key, rank in ranks.items() if rank == 2]
+        if tables and len(tables) < len(ranks):
+            raise AttributionError(
+                f"Blur IG blurs positions, and {', '.join(map(repr, tables))} of {place.words} have none: select the others, "
+                "at=ta.inputs(name); these stay as they are then"
+            )
         return session
 
     def row(self, features: Features, kind: str) -> RowFunction:
         return CurveIntegrand(self._curve)
 
     def notes(self, function: ScoreFunction) -> tuple[str, ...]:
-        return width_as_channels(function)
+        along = blurred_along(function) if not width_as_channels(function) else ""
+        return (*width_as_channels(function), *([f"the input is blurred{along}"] if along else []))
 
     def default_baseline(self) -> Baseline:
         """x at alpha = 0."""

@@ -16,11 +16,11 @@ from ..graph.traced.channels import channels_first
 from ..graph.traced.heads_and_lookups import ancestors
 from ..graph.traced.layers import last_with_positions, with_positions
 from ..selection.at_and_of import At, as_at
+from ..selection.channels_last import WITH_CHANNELS
 from ..selection.place import Place
 from ..selection.score_function import ScoreFunction
 from .cam_rows import EACH, PLUS_PLUS, POOLED, GuidedCamIntegrand, MapIntegrand
 from .deeplift.multipliers import at_rectifiers_only
-from .groups import WITH_CHANNELS
 
 # Operations that may pass on some positions of a tensor alone.
 PICKING = frozenset({"StridedSlice", "Slice", "Gather", "GatherV2", "GatherNd", "Split", "SplitV", "Unpack", "MulNoNan"})

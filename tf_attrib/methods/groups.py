@@ -6,12 +6,9 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten, is_nested_list
-from ..result.channels import is_signal
+from ..result.channels import channels_in_front
 from ..selection.inputs import as_array
-from ..selection.score_function import ScoreFunction
 
-# What gives images (height, width) an axis of channels.
-WITH_CHANNELS = "attribute images[..., None] with ta.Attributor(model, preprocess=lambda x: x[..., 0])"
 # Under which name rows find how many groups their example has; its numbers for tensor i are under ("group", i).
 COUNT = "count"
 
@@ -19,20 +16,6 @@ COUNT = "count"
 def positions(shape: tuple) -> tuple:
     """The axes of one example's `shape` that count positions: all, but for the channels or dimensions behind others."""
     return tuple(shape[:-1]) if len(shape) > 1 else tuple(shape)
-
-
-def width_as_channels(function: ScoreFunction) -> tuple[str, ...]:
-    """A note where the width of what seem to be images is taken for channels, which come and go together: each row of pixels
-    gets one number then."""
-    if function.place.kind != "inputs":
-        return ()
-    shapes = [tuple(shape) for shape in function.features().values() if len(shape) == 2 and None not in shape]
-    return tuple(
-        f"the last axis of inputs {shape} is taken for channels, which are one together: where it is the width of images, "
-        f"{WITH_CHANNELS}"
-        for shape in shapes
-        if not is_signal(*shape)
-    )
 
 
 def group_count(groups: Any, features: dict[Any, tuple]) -> int:
@@ -140,6 +123,7 @@ def _checked(value: Any, key: Any, x: np.ndarray) -> np.ndarray:
         raise AttributionError(
             f"groups{named} of shape {array.shape} for examples of shape {tuple(shape)}: give {fitting}, or "
             f"one for each of the {len(x)} examples, {(len(x), *fitting)}"
+            + (f"; where channels come first, np.broadcast_to(groups, {shape})" if channels_in_front(x.shape) else "")
         )
     return array
 

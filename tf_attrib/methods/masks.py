@@ -17,10 +17,10 @@ from ..engine.session import Session
 from ..engine.work import Work
 from ..selection import baselines
 from ..selection.baselines import Baseline
-from ..selection.channels_last import check_channels_last
+from ..selection.channels_last import check_channels_last, width_as_channels
 from ..selection.inputs import as_arrays
 from ..selection.score_function import ScoreFunction
-from .groups import COUNT, group_count, grouped, label_map, positions, width_as_channels
+from .groups import COUNT, group_count, grouped, label_map, positions
 from .windows import AblationIntegrand, OcclusionIntegrand, Windows, make_windows
 
 

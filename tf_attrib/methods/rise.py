@@ -15,8 +15,8 @@ from ..engine.method import Method
 from ..engine.row import RowFunction
 from ..engine.session import Session
 from ..engine.work import Work
+from ..selection.channels_last import WITH_CHANNELS, width_as_channels
 from ..selection.score_function import ScoreFunction
-from .groups import WITH_CHANNELS, width_as_channels
 from .masked_rows import MaskedSums, for_each_channel, positions_in
 
 # Entries of the coarse masks that are evaluated together.

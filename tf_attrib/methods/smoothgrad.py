@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -12,6 +12,7 @@ from ..common.types import Features
 from ..engine.copies import Cloud
 from ..engine.method import Method, as_method
 from ..engine.work import Work
+from ..selection.inputs import few
 from ..selection.score_function import ScoreFunction
 from .inner import OfInner
 
@@ -101,6 +102,15 @@ class SmoothGrad(OfInner):
                 f"{self._inner!r} itself"
             )
         return super().sum_shapes(features, work)
+
+    def fields(self, work: Work) -> dict[str, Any]:
+        found, wide = super().fields(work), [x.reshape(len(x), -1) for x in work.tables.x.values()]
+        alike = np.logical_and.reduce([(x == x[:, :1]).all(1) for x in wide])
+        if not alike.any():
+            return found
+        which = few(np.flatnonzero(alike))
+        said = f"no noise is added to example(s) {which}, of one value everywhere: it is relative to the range"
+        return found | {"notes": (*found.get("notes", ()), said)}
 
     def notes(self, function: ScoreFunction) -> tuple[str, ...]:
         notes = self._inner.notes(function)

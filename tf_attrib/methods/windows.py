@@ -9,8 +9,9 @@ import tensorflow as tf
 from ..common.checks import is_whole
 from ..common.errors import AttributionError
 from ..engine.row import Row, per_row, unravelled
+from ..selection.channels_last import WITH_CHANNELS
 from ..selection.score_function import ScoreFunction
-from .groups import COUNT, WITH_CHANNELS
+from .groups import COUNT
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,11 +14,10 @@ from ..engine.method import Method, as_method
 from ..engine.session import Session
 from ..engine.work import Work
 from ..selection.baselines import Baseline
-from ..selection.channels_last import check_channels_last
+from ..selection.channels_last import WITH_CHANNELS, check_channels_last
 from ..selection.inputs import as_array
 from ..selection.score_function import ScoreFunction
 from . import ranking, segments
-from .groups import WITH_CHANNELS
 from .inner import OfInner
 
 # pyright: reportIncompatibleVariableOverride=false

@@ -185,17 +185,22 @@ def is_slope(result: Attribution) -> bool:
     return result.kind == "slope" if result.kind else result.gap is None
 
 
-def relevance(result: Attribution, case: Examples) -> np.ndarray:
+def relevance(result: Attribution, case: Examples, shared: bool = True) -> np.ndarray:
     """(n, features), the attributions over all selected tensors.
 
     Where axes were reduced, such as colours or embedding dimensions, each part of a feature gets an equal share; so does each
     part of what a column is encoded to, where the result is of columns as they are.
+
+    Args:
+        shared: False: each part gets the whole number, as of numbers that do not add up.
     """
     leaves = {}
     for key, leaf in fitting(result, case.x, case.encodes).items():
         x, leaf = case.x[key], np.asarray(leaf, np.float64)
         missing = x.shape[leaf.ndim :]
-        leaves[key] = np.broadcast_to(leaf.reshape(*leaf.shape, *[1] * len(missing)), x.shape) / int(np.prod(missing))
+        leaves[key] = np.broadcast_to(leaf.reshape(*leaf.shape, *[1] * len(missing)), x.shape)
+        if shared:
+            leaves[key] = leaves[key] / int(np.prod(missing))
     found = joined(leaves)
     if not np.isfinite(found).all():
         raise AttributionError("some attributions are NaN or infinite: leave these examples out of the comparison")

@@ -12,6 +12,7 @@ from ..common.checks import is_whole
 from ..common.errors import AttributionError
 from ..common.nested import flatten
 from ..engine.method import Method
+from ..result.channels import are_summed
 from ..selection.baselines import Baseline
 from ..selection.zeros_in_words import describe_zeros
 from .examples import Examples, attributed, case_of, given_of, relevance
@@ -62,7 +63,7 @@ def aopc(
     AOPC = 1 / (L + 1) · sum over k = 0 ... L of F(x) - F(x with the first k steps of parts replaced), in the order of their
     signed attributions: most relevant first, with least relevant first and a random order alongside. Higher is better for
     most relevant first and for the area between the two, lower for least relevant first. A part's attribution is the sum over
-    its features. Samek et al. 2017
+    its features, or of numbers that do not add up (effects, maps, squares, expected scores) their mean. Samek et al. 2017
     (arXiv:1509.06321), equation 12. The order of parts that are equal is drawn.
 
     Args:
@@ -73,7 +74,7 @@ def aopc(
             scores are averaged. Default: `baselines`, which are zeros unless given.
         units: "features", "pixels", "patches" (with `patch`, their side), "tokens", "columns" (with all that they are encoded
             to); default: by the kind of the examples.
-        steps: L; default: one for each part, 100 at most.
+        steps: L, each of as many parts, but for rounding; default: one for each part, 100 at most.
         share: of the parts that are taken away in the end.
         seed: of the random order, and of random baselines and methods.
 
@@ -100,8 +101,8 @@ def deletion(
 ) -> Curves:
     """The area under the score while parts are taken away, most relevant first, over the share that is gone: lower is better.
 
-    AUC = (sum over k = 0 ... L of F_k - (F_0 + F_L) / 2) / L. Petsiuk et al. 2018 (arXiv:1806.07421). The arguments are those
-    of `aopc`.
+    AUC = (sum over k = 0 ... L of F_k - (F_0 + F_L) / 2) / L, or where steps are not of as many parts each the trapezoid of
+    their shares. Petsiuk et al. 2018 (arXiv:1806.07421). The arguments are those of `aopc`.
 
     Returns:
         `Curves`: `values` (n,), in the unit of the score; `curves` of the score itself.
@@ -139,7 +140,7 @@ def insertion(
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Ranked:
-    """An attribution (n, parts), summed over each part, and what a reader should know of it."""
+    """An attribution (n, parts), summed or averaged over each part, and what a reader should know of it."""
 
     values: np.ndarray
     units: Units
@@ -149,7 +150,10 @@ class Ranked:
     @classmethod
     def of(cls, result: Attribution, case: Examples, units: Units) -> "Ranked":
         """That of a result."""
-        values, notes = relevance(result, case), case.notes
+        adds_up, notes = are_summed(result.kind), case.notes
+        values = units.summed(relevance(result, case, adds_up))
+        # of effects, maps, squares and expected scores a sum would rank a part by its size
+        values = values if adds_up else values / units.sizes
         size = sum(int(np.prod(np.shape(leaf)[1:])) for leaf in flatten(result.attributions).values())
         if result.kind == "slope" and units.count < size:
             notes = (
@@ -157,7 +161,7 @@ class Ranked:
                 f"{result.method}: slopes were summed over each of the {units.words}, which is no contribution to the "
                 "score; gradient_times_input is, and result.norm(-1) ranks by magnitude",
             )
-        return cls(units.summed(values), units, result.method, notes)
+        return cls(values, units, result.method, notes)
 
 
 def aopc_of(case: Examples, ranked: Ranked, steps: int | None, share: float, seed: int) -> Aopc:
@@ -192,7 +196,7 @@ def deletion_of(case: Examples, ranked: Ranked, steps: int | None, seed: int) ->
     found = curve(case, units, ordered(case, ranked.values, seed), counts)
     return Curves(
         "deletion, area under the curve",
-        under(found),
+        under(found, counts),
         method,
         case.unit,
         "lower",
@@ -213,7 +217,7 @@ def insertion_of(case: Examples, ranked: Ranked, steps: int | None, seed: int) -
     found = curve(case, units, least, (units.count - counts)[::-1])[:, ::-1]
     return Curves(
         "insertion, area under the curve",
-        under(found),
+        under(found, counts),
         method,
         case.unit,
         "higher",
@@ -225,9 +229,9 @@ def insertion_of(case: Examples, ranked: Ranked, steps: int | None, seed: int) -
     )
 
 
-def under(curves: np.ndarray) -> np.ndarray:
-    """(n,), the area under curves (n, points) over [0, 1], by the trapezoid of equal steps."""
-    return (curves.sum(1) - (curves[:, 0] + curves[:, -1]) / 2) / (curves.shape[1] - 1)
+def under(curves: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """(n,), the area under curves (n, points) over the share of the parts, by trapezoids; at each point `counts` of them."""
+    return (curves[:, 1:] + curves[:, :-1]) @ np.diff(counts) / (2 * counts[-1])
 
 
 def counts_of(units: Units, steps: int | None, share: float) -> np.ndarray:

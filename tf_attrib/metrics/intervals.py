@@ -2,6 +2,9 @@
 
 import numpy as np
 
+from ..common.checks import number
+from ..common.errors import AttributionError
+
 RESAMPLES = 2000
 # Resamples that are drawn at a time, so that many examples take bounded memory.
 CHUNK = 200
@@ -12,11 +15,13 @@ def mean_interval(values: np.ndarray, level: float = 0.95, seed: int = 0) -> tup
 
     Args:
         values: (n, ...); examples that hold NaN are left out.
-        level: of the interval.
+        level: of the interval, between 0 and 1.
 
     Returns:
         Three arrays (...): mean, low, high. With fewer than two examples the ends are NaN.
     """
+    if not number("level", level, above=0) < 1:
+        raise AttributionError(f"level must be below 1, such as 0.95; got {level!r}")
     values = np.asarray(values, np.float64)
     shape, rows = values.shape[1:], values.reshape(len(values), -1)
     rows = rows[~np.isnan(rows).any(1)]

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from ..common.checks import is_whole, whole
+from ..common.checks import is_whole, number, whole
 from ..common.errors import AttributionError
+from ..selection.channels_last import check_channels_last
 from .examples import Examples, joined
 
 # Noise is this part of the range of the examples, unless told otherwise.
@@ -21,20 +22,26 @@ class Gaussian:
     """I = noise, normal around zero: the score is compared with that at x - I.
 
     Attributes:
-        stddev: of the noise, in the unit of the input; default: a tenth of the range of these examples.
+        stddev: of the noise, in the unit of the input; default: a tenth of the range of these examples, of several selected
+            tensors each its own.
     """
 
     stddev: float | None = None
 
     def __post_init__(self) -> None:
-        _positive("stddev", self.stddev)
+        if self.stddev is not None:
+            number("stddev", self.stddev, above=0)
 
     def words(self, case: Examples) -> str:
-        return f"Gaussian noise of standard deviation {self._stddev(case):.3g}"
+        found = self._stddevs(case)
+        one = len(set(found.values())) == 1
+        each = [f"{next(iter(found.values())):.3g}"] if one else [f"{key!r} {value:.3g}" for key, value in found.items()]
+        return f"Gaussian noise of standard deviation {', '.join(each)}"
 
-    def _stddev(self, case: Examples) -> float:
-        found = float(NOISE * np.ptp(case.flat)) if self.stddev is None else self.stddev
-        if not found:  # no noise, and every attribution would predict that nothing happens
+    def _stddevs(self, case: Examples) -> dict[Any, float]:
+        """By key of the selected tensors."""
+        found = {key: float(NOISE * np.ptp(value)) if self.stddev is None else self.stddev for key, value in case.x.items()}
+        if not any(found.values()):  # no noise, and every attribution would predict that nothing happens
             raise AttributionError(
                 "these examples have one value only, of whose range the default noise is a tenth: nothing would be perturbed; "
                 "say how much, perturbation=ta.metrics.Gaussian(stddev) or NoisyBaseline(stddev)"
@@ -44,7 +51,8 @@ class Gaussian:
     def draw(
         self, case: Examples, example: int, reference: np.ndarray, samples: int, rng: np.random.Generator
     ) -> Iterator[np.ndarray]:
-        stddev = self._stddev(case)
+        sizes = [value[0].size for value in case.x.values()]
+        stddev = np.repeat(list(self._stddevs(case).values()), sizes)
         for size in _sizes(samples, case.block):
             yield rng.normal(0, stddev, (size, len(reference)))
 
@@ -54,13 +62,14 @@ class NoisyBaseline:
     """I = x - (x' + noise): the score is compared with that near the baseline (Yeh et al. 2019).
 
     Attributes:
-        stddev: of the noise, in the unit of the input; default: a tenth of the range of these examples.
+        stddev: of the noise, as of `Gaussian`.
     """
 
     stddev: float | None = None
 
     def __post_init__(self) -> None:
-        _positive("stddev", self.stddev)
+        if self.stddev is not None:
+            number("stddev", self.stddev, above=0)
 
     def words(self, case: Examples) -> str:
         return f"the baseline with {Gaussian(self.stddev).words(case)}"
@@ -132,6 +141,8 @@ def perturbation_of(case: Examples, perturbation: Any, samples: int | None) -> t
     """What draws, and how many of it."""
     if samples is not None:
         whole("samples", samples)
+    if isinstance(perturbation, Squares):
+        check_channels_last("Squares", case.session.function)
     if perturbation is None or isinstance(perturbation, Gaussian | NoisyBaseline | Squares):
         return perturbation or Gaussian(), SAMPLES if samples is None else int(samples)
     shapes = [value.shape[1:] for value in case.x.values()]
@@ -142,6 +153,8 @@ def perturbation_of(case: Examples, perturbation: Any, samples: int | None) -> t
             f"or an array (samples, *{shapes[0]}) for one selected tensor; got "
             f"{perturbation if array.dtype == object else f'{array.dtype} {array.shape}'}"
         )
+    if not np.isfinite(array).all():
+        raise AttributionError("the perturbations hold NaN or infinity: leave these out")
     if samples is not None:
         raise AttributionError(f"an array of {len(array)} perturbations brings its own number: leave samples= out")
     return GivenPerturbations(array.reshape(len(array), -1)), len(array)
@@ -162,9 +175,3 @@ def _masks(shape: tuple, sides: np.ndarray, where: np.ndarray) -> np.ndarray:
 def _sizes(samples: int, block: int) -> list[int]:
     """Samples in blocks."""
     return [min(block, samples - start) for start in range(0, samples, block)]
-
-
-def _positive(name: str, value: float | None) -> None:
-    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
-    if value is not None and not (number and value > 0):
-        raise AttributionError(f"{name} must be a number above 0, got {value!r}")

@@ -2,13 +2,16 @@
 
 import contextlib
 import dataclasses
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
+from ..attribution import Attribution
 from ..attributor import Attributor
+from ..common.digits import count
 from ..common.errors import AttributionError
+from ..common.nested import flatten
 from ..engine.method import Method
 from ..graph.traced import keras_model
 from ..result.similarity import rank_correlation
@@ -16,13 +19,16 @@ from .examples import attributed, given_of
 from .metric import Curves
 
 CASCADING, INDEPENDENT = "cascading", "independent"
+# Of the largest number: what differs by less is the same, summed in another order.
+ROUNDING = 1e-6
 
 
 @dataclasses.dataclass(frozen=True, eq=False, repr=False)
 class Randomisation(Curves):
     """Rank correlations with the original attribution; `values` is the mean over the layers, of the first mode.
 
-    `along` names the layers, that nearest the output first; `curves` has (n, layers) by mode.
+    `along` names the layers, that nearest the output first, without those of which a note says that shuffling them changes
+    nothing; `curves` has (n, layers) by mode.
     """
 
     @property
@@ -50,6 +56,9 @@ def randomisation(
     normalisation too). "cascading": from the output down, each layer with all above it; "independent": each layer alone.
     Adebayo et al. 2018 (arXiv:1810.03292), the model parameter randomisation test; they draw initial weights anew instead.
     The class that is explained stays that of the trained model. The model's weights are put back, after an exception too.
+    A layer that leaves scores and attributions as they are, because its weights are all alike or the score does not depend on
+    them, says nothing of the method: it is left out of the mean, and a note names it. Which layer is nearer the output is told
+    by the order in which they are called, of a model that is called eagerly by that of `model.layers`.
 
     Args:
         attributor: of a Keras model.
@@ -63,7 +72,8 @@ def randomisation(
         A `Randomisation`: `values` (n,), between -1 and 1; NaN where an attribution is constant.
 
     Raises:
-        AttributionError: a model that is no Keras model, a layer that it does not have, or a result of another method.
+        AttributionError: a model that is no Keras model, a layer that it does not have, a result of another method, or no layer
+            whose shuffling changes anything.
     """
     modes = (modes,) if isinstance(modes, str) else tuple(modes)
     if not modes or any(mode not in (CASCADING, INDEPENDENT) for mode in modes):
@@ -71,17 +81,22 @@ def randomisation(
     chosen = _chosen(attributor.model, layers)
     seed = int(np.random.SeedSequence().entropy % 2**32) if seed is None else seed
     original = attributed(attributor, result, method, target, baselines, seed)
-    original = original if signed else original.abs()
+    chosen = _last_called_first(chosen, attributor.prepare(given_of(original))[0].function.traced.calls)
 
-    def similarity() -> np.ndarray:
+    def again() -> Attribution:
         found = attributed(attributor, given_of(original), method, original.target, baselines, seed)
         if found.method != original.method:
             raise AttributionError(
                 f"the result is by {original.method}, and method= is {found.method}: pass the method= of the result"
             )
-        return rank_correlation(original, found if signed else found.abs())
+        return found
 
-    curves = {mode: np.stack(_run(chosen, similarity, mode, seed), 1) for mode in modes}
+    runs = {mode: _run(chosen, again, original, mode, signed, seed) for mode in modes}
+    tells = np.any([run.changed for run in runs.values()], axis=0)
+    names = np.array([layer.name for layer in chosen], object)
+    if not tells.any():
+        raise AttributionError(f"{_nothing(names)}: nothing can be said of {original.method}")
+    curves = {mode: run.similarity[:, tells] for mode, run in runs.items()}
     signs = "signed attributions" if signed else "magnitudes"
     return Randomisation(
         "randomised layers, rank correlation with the original",
@@ -89,18 +104,40 @@ def randomisation(
         original.method,
         "-1 to 1",
         "lower",
-        f"{modes[0]}, mean over {len(chosen)} layers; {signs}; weights shuffled",
-        (original.batch_dependence,) if original.batch_dependence else (),
-        [layer.name for layer in chosen],
+        f"{modes[0]}, mean over {count(int(tells.sum()), 'layer')}; {signs}; weights shuffled",
+        (
+            *([original.batch_dependence] if original.batch_dependence else []),
+            *([] if tells.all() else [f"{_nothing(names[~tells])}: left out"]),
+        ),
+        list(names[tells]),
         curves,
         ("layer that is randomised, from the output down", "rank correlation"),
         {mode: _mean(curves[mode]) for mode in modes[1:]},
     )
 
 
-def _run(layers: list, similarity, mode: str, seed: int) -> list[np.ndarray]:
-    """The similarity after each layer was randomised."""
-    found = []
+def _nothing(names: np.ndarray) -> str:
+    return (
+        f"shuffling the weights of {', '.join(map(repr, names))} changes neither scores nor attributions here: they are all "
+        "alike, or the score does not depend on them"
+    )
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class _Run:
+    """What came of one mode.
+
+    Attributes:
+        similarity: (n, layers), rank correlations after each layer was randomised.
+        changed: (layers,), whether anything changed then.
+    """
+
+    similarity: np.ndarray
+    changed: np.ndarray
+
+
+def _run(layers: list, again: Callable[[], Attribution], original: Attribution, mode: str, signed: bool, seed: int) -> _Run:
+    similarity, changed, before = [], [], original
     with _restored(layers) as restore:
         for number, layer in enumerate(layers):
             if mode == INDEPENDENT:
@@ -108,8 +145,27 @@ def _run(layers: list, similarity, mode: str, seed: int) -> list[np.ndarray]:
             rng = np.random.default_rng([seed, number])
             for weight in _weights(layer):
                 weight.assign(_shuffled(weight.numpy(), rng))
-            found.append(similarity())
-    return found
+            found = again()
+            one, other = (original, found) if signed else (original.abs(), found.abs())
+            similarity.append(rank_correlation(one, other))
+            # where all above killed the net, nothing below it changes anything: there the correlation is NaN, and stays
+            changed.append(not _alike(found, before) or bool(np.isnan(similarity[-1]).all()))
+            before = found if mode == CASCADING else original
+    return _Run(np.stack(similarity, 1), np.array(changed))
+
+
+def _alike(one: Attribution, other: Attribution) -> bool:
+    """Whether scores and attributions are the same but for rounding."""
+    pairs = [(one.scores, other.scores)]
+    others = flatten(other.attributions)
+    pairs += [(leaf, others[key]) for key, leaf in flatten(one.attributions).items()]
+    return all(np.allclose(a, b, rtol=0, atol=ROUNDING * np.abs(b).max(initial=0)) for a, b in pairs)
+
+
+def _last_called_first(layers: list, calls: Sequence[Any]) -> list:
+    """Layers by their last calls; those of which none was recorded come last, as a model's own weights do."""
+    last = {id(call.layer): number for number, call in enumerate(calls)}
+    return sorted(layers, key=lambda layer: -last.get(id(layer), -1)) if calls else layers
 
 
 @contextlib.contextmanager

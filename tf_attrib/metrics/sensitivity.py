@@ -7,7 +7,8 @@ import tensorflow as tf
 
 from ..attribution import Attribution
 from ..attributor import Attributor, as_attributor
-from ..common.checks import whole
+from ..common.checks import number, whole
+from ..common.digits import count
 from ..common.errors import AttributionError
 from ..common.nested import flatten
 from ..engine.method import Method
@@ -49,7 +50,8 @@ def max_sensitivity(
         seed: of the draws, and of random baselines and methods.
 
     Returns:
-        A `Metric`: `values` (n,), a ratio, or in the unit of the attributions.
+        A `Metric`: `values` (n,), a ratio, or in the unit of the attributions; NaN where `radius` is so small beside the
+            numbers of an example that rounding left it where it was.
     """
     whole("samples", samples)
     if isinstance(inputs, Attribution):
@@ -71,14 +73,18 @@ def max_sensitivity(
         )
     norm = _norm(result.attributions)
     worst, case = np.zeros(len(result)), case_of(attributor, given, result.target, None, seed)
+    changed, ready = np.zeros(len(result), bool), attributor.prepare(given)[1]
     generators = list(case.generators(seed))
     for _ in range(samples):
         moved = dict(arrays)
         for key, reach in radii.items():
             noise = np.stack([rng.uniform(-reach, reach, arrays[key].shape[1:]) for rng in generators])
             moved[key] = (arrays[key] + noise).astype(arrays[key].dtype)
-        other = attributed(attributor, Given(moved, given.names), method, result.target, baselines, seed)
+        near = Given(moved, given.names)
+        other = attributed(attributor, near, method, result.target, baselines, seed)
         worst = np.maximum(worst, _norm(other.attributions, result.attributions))
+        changed |= _differ(attributor.prepare(near)[1], ready)
+    worst = np.where(changed, worst, np.nan)  # of what stayed where it was nothing is known, and 0 would be perfect
     values = np.divide(worst, norm, out=np.full(len(worst), np.nan), where=norm > 0) if relative else worst
     reach = ", ".join(f"{'' if key is None else f'{key!r} '}{reach:.3g}" for key, reach in radii.items())
     return Metric(
@@ -88,7 +94,7 @@ def max_sensitivity(
         "relative" if relative else "of the attributions",
         "lower",
         f"{samples} draws within radius {reach}",
-        case.notes,
+        (*case.notes, *_unmoved(changed)),
     )
 
 
@@ -113,11 +119,23 @@ def _is_quantity(tensor: tf.Tensor) -> bool:
     return tensor.dtype.is_floating and (bool(binned) or not only_ids(tensor))
 
 
+def _differ(one: dict, other: dict) -> np.ndarray:
+    """(n,), which examples differ, as the model is given them: in its own types."""
+    return np.any([(one[key] != other[key]).reshape(len(one[key]), -1).any(1) for key in one], axis=0)
+
+
+def _unmoved(changed: np.ndarray) -> tuple[str, ...]:
+    if changed.all():
+        return ()
+    return (f"the radius is lost to rounding in {count(int((~changed).sum()), 'example')}, which no draw moved: no value",)
+
+
 def _radius(values: np.ndarray, radius: float | None) -> float:
-    number = isinstance(radius, int | float | np.number) and not isinstance(radius, bool)
-    if radius is not None and not (number and radius > 0):
-        raise AttributionError(f"radius must be a number above 0, in the unit of the inputs; got {radius!r}")
-    return float(RADIUS * np.ptp(values)) if radius is None else float(radius)
+    return (
+        float(RADIUS * np.ptp(values))
+        if radius is None
+        else float(number("radius (in the unit of the inputs)", radius, above=0))
+    )
 
 
 def _norm(attributions: Any, less: Any = None) -> np.ndarray:

@@ -35,6 +35,11 @@ class Units:
         starts = np.searchsorted(self.labels[order], np.arange(self.count))
         return np.add.reduceat(values[:, order], starts, axis=1)
 
+    @property
+    def sizes(self) -> np.ndarray:
+        """int (parts,), how many features each part has."""
+        return np.bincount(self.labels, minlength=self.count)
+
     def spread(self, parts: np.ndarray) -> np.ndarray:
         """(rows, features), for each feature what its part has in (rows, parts)."""
         return parts if self.count == len(self.labels) else parts[:, self.labels]

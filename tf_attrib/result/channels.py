@@ -44,8 +44,9 @@ def in_words(count: int, kind: str = "", noun: str = "channels", of: str = "pixe
 
 
 def channels_in_front(shape: tuple[int, ...]) -> bool:
-    """Whether features (batch, ...) are those of an image whose channels come first: 1 or 3 of them, and none last."""
-    return len(shape) == 4 and shape[1] in (1, 3) and shape[-1] not in (1, 3)
+    """Whether features (batch, ...) are those of an image, video or volume whose channels come first: 1 or 3 of them, and none
+    last, where three frames of a few channels would have them."""
+    return len(shape) in (4, 5) and shape[1] in (1, 3) and shape[-1] not in (1, 3, *((2, 4) if len(shape) == 5 else ()))
 
 
 def axis_of_channels(result: Result) -> int:

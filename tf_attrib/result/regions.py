@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten
-from .channels import are_summed, over_channels
+from .channels import are_summed, channels_in_front, over_channels
 from .result import Result
 
 
@@ -88,4 +88,5 @@ def label_maps(result: Result, regions: Any, shape: tuple[int, ...]) -> np.ndarr
     raise AttributionError(
         f"regions must be whole numbers, {positions} for all examples or {(batch, *positions)} with one map for each; got "
         f"{array.dtype} {array.shape}"
+        + ("; where channels come first, of result.sum(1)" if channels_in_front(tuple(shape)) else "")
     )

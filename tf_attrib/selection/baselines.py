@@ -4,7 +4,6 @@ A baseline is a small frozen value. Most are the same for all examples (`shared`
 seed and shared too, so that an example's numbers do not depend on its company.
 """
 
-import contextlib
 import dataclasses
 import functools
 from collections.abc import Callable
@@ -15,7 +14,7 @@ import scipy.ndimage
 
 from ..common.checks import number, whole
 from ..common.errors import AttributionError
-from .fitting import fits, is_in, same_keys
+from .fitting import fits, same_keys
 from .frames import column_names, holds_frames, is_frame, is_row
 from .inputs import as_array, as_arrays
 
@@ -34,6 +33,8 @@ class Baseline:
         at_model_input: whether it lives at the model's input and is pushed forward to the selected tensor.
         is_zeros: whether it is `zeros()`, which is described by what zero means in the inputs at hand.
         channels_last: whether it takes the last axis for channels, so that images that have them first are refused.
+        keeps_left_out: of input-level recipes, whether masks and others that are not attributed to stay the example's.
+        of_images: how one is called that is for images alone, so that numbers beside them are refused; else "".
     """
 
     words: str
@@ -42,6 +43,8 @@ class Baseline:
     at_model_input: bool = False
     is_zeros: bool = False
     channels_last: bool = False
+    keeps_left_out: bool = False
+    of_images: str = ""
 
     def __post_init__(self) -> None:
         if not isinstance(self.words, str) or not callable(self.make):
@@ -127,7 +130,8 @@ def gaussian(n: int, stddev: float, mean: float = 0.0) -> Baseline:
 
 
 def blur(sigma: float) -> Baseline:
-    """Each example blurred by a Gaussian of `sigma` pixels along its spatial axes (not along channels)."""
+    """Each example blurred by a Gaussian of `sigma` pixels along all axes but the channels: of a video in time, too. Beside a
+    table give it by key."""
     number("the sigma of ta.blur", sigma, above=0)
 
     def make(x, rng):
@@ -141,7 +145,7 @@ def blur(sigma: float) -> Baseline:
         spatial = (0,) + (sigma,) * max(x.ndim - 2, 1) + ((0,) if x.ndim > 2 else ())
         return scipy.ndimage.gaussian_filter(x, spatial)[:, None]
 
-    return Baseline(f"the input blurred, sigma {sigma}", make, shared=False, channels_last=True)
+    return Baseline(f"the input blurred, sigma {sigma}", make, shared=False, channels_last=True, of_images="blur")
 
 
 def _float(name: str, x: np.ndarray) -> np.ndarray:
@@ -182,7 +186,8 @@ class Several:
 
 
 def token(id: int) -> Baseline:
-    """Sequences in which every token is `id`, such as padding; float inputs stay those of the example."""
+    """Sequences in which every token is `id`, such as padding; float inputs, and masks that are not attributed to, stay the
+    example's. Every other integer input, such as segments, becomes `id` too: `ta.at_input` says what each is."""
     whole("the id of ta.token", id, least=0)
 
     def make(inputs, rng):
@@ -198,9 +203,9 @@ def token(id: int) -> Baseline:
         for key in ids:
             if inputs[key].dtype.kind in "iu" and id > np.iinfo(inputs[key].dtype).max:
                 raise AttributionError(f"ta.token({id}) is beyond the range of the inputs, {inputs[key].dtype}")
-        return _replaced(inputs, ids, id)
+        return replaced(inputs, ids, id)
 
-    return Baseline(f"token {id} everywhere", make, shared=None, at_model_input=True)
+    return Baseline(f"token {id} everywhere", make, shared=None, at_model_input=True, keeps_left_out=True)
 
 
 def dataset(samples: Any, n: int | None = None) -> Any:
@@ -275,42 +280,7 @@ def _typical(values: np.ndarray) -> np.ndarray:
     return np.array(most, flat.dtype).reshape(values.shape[1:])
 
 
-def black(value_range: tuple[float, float]) -> Baseline:
-    """A black image: the low end of `value_range` (such as (0, 255)) at the model's input."""
-    return _level("black", _range(value_range), 0)
-
-
-def white(value_range: tuple[float, float]) -> Baseline:
-    """A white image: the high end of `value_range` at the model's input."""
-    return _level("white", _range(value_range), 1)
-
-
-def _range(value: Any) -> tuple[float, float]:
-    """`value` as (low, high)."""
-    with contextlib.suppress(TypeError, ValueError):
-        low, high = value
-        if number("low", low) < number("high", high):
-            return low, high
-    raise AttributionError(f"value_range must be (low, high) with low < high, such as (0, 255); got {value!r}")
-
-
-def _level(word: str, value_range: tuple[float, float], end: int) -> Baseline:
-    value = value_range[end]
-
-    def make(inputs, rng):
-        floats = [key for key, x in inputs.items() if x.dtype.kind == "f" or (x.dtype.kind in "iu" and x.ndim == 4)]
-        if not floats:
-            kinds = ", ".join(str(x.dtype) for x in inputs.values())
-            raise AttributionError(f"ta.{word} is for images, these inputs are {kinds}: baselines=ta.token(0) or ta.zeros()")
-        for key in floats:
-            if inputs[key].dtype.kind in "iu" and not is_in(value, inputs[key].dtype):
-                raise AttributionError(f"ta.{word}({value_range}) of {inputs[key].dtype} images: {value} is no such number")
-        return _replaced(inputs, floats, value)
-
-    return Baseline(f"{word} ({value} of {value_range})", make, shared=None, at_model_input=True)
-
-
-def _replaced(inputs: dict, keys: list, value: float) -> dict:
+def replaced(inputs: dict, keys: list, value: float) -> dict:
     """The inputs with `value` everywhere in those of `keys`: one row for all where nothing of the examples is left."""
     rows = slice(1 if len(keys) == len(inputs) else None)
     return {key: np.full_like(x[rows], value) if key in keys else x[rows] for key, x in inputs.items()}

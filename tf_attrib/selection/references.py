@@ -115,6 +115,7 @@ def resolve(
     seed: int | None,
     mark: bool = False,
     called: Callable[[], dict[str, Any]] = dict,
+    left_out: frozenset = frozenset(),
 ) -> References:
     """The references that `baselines` means.
 
@@ -127,6 +128,7 @@ def resolve(
         seed: of random baselines.
         mark: whether those of a single example may be NaN or infinite.
         called: gives the key of a selected tensor for other names of it, such as that of the input whose tokens it embeds.
+        left_out: keys of inputs that are no part of the attribution.
 
     Raises:
         AttributionError: wrong shape or structure, or not finite.
@@ -139,7 +141,10 @@ def resolve(
     def at_model_input(baseline: Baseline) -> dict:
         """One recipe's references at every selected tensor: drawn once, so that what belongs together stays together."""
         if id(baseline) not in pushed:
-            made = _made_at_input(baseline, _made(baseline, inputs, rng), inputs)
+            own = {key: value for key, value in inputs.items() if not (baseline.keeps_left_out and key in left_out)}
+            made = _made_at_input(baseline, _made(baseline, own, rng), own)
+            if len(own) < len(inputs):  # what stays is another for each example
+                made = {key: np.broadcast_to(made[key], value.shape) if key in made else value for key, value in inputs.items()}
             pushed[id(baseline)] = push({name: np.ascontiguousarray(value) for name, value in made.items()})
         return pushed[id(baseline)]
 

@@ -319,7 +319,7 @@ def steps_panel(result: Result, block: Block, example: int, name: str | None = N
     sentences = []
     if values.ndim > 2:
         sizes = " × ".join(str(size) for size in values.shape[2:])
-        sentences = [f"{sizes} values of each feature (such as embedding dimensions) are summed, with their signs."]
+        sentences = [f"{sizes} values of each feature (embedding dimensions, pixels of a frame) are summed, with their signs."]
         values = values.reshape(*values.shape[:2], -1).sum(-1)
     values = values.reshape(len(values), -1)
     unit, alphas = captions.attribution_unit(result), present(result.alphas)[example]

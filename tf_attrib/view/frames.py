@@ -8,7 +8,7 @@ from . import captions, colour, draw
 from .along_path import NARROWEST, pick_steps, strip_panel
 from .image import Picture, diverging
 from .parts import Part
-from .pixels import flat, to_display
+from .pixels import flat, per_pixel, to_display
 
 
 def frame_panels(part: Part) -> list[draw.Panel]:
@@ -26,13 +26,27 @@ def frame_panels(part: Part) -> list[draw.Panel]:
         shown = [to_display(part.given[number], part.value_range) for number in chosen]
         about = list(dict.fromkeys(sentence for _, sentences in shown for sentence in sentences))
         panels.append(strip_panel("frames", [Picture(pixels, ()) for pixels, _ in shown], about, labels, across, shape))
-    # as one tall picture, so that scale and clipping are those of all frames
-    tall = diverging(values.reshape(-1, *values.shape[2:]), unit=part.unit, kind=part.result.kind)
+    clip = None if options.common_scale else options.clip
+    tall = diverging(_tall(values), sign=options.sign, clip=clip, limit=_limit(part), unit=part.unit, kind=part.result.kind)
     pixels = tall.pixels.reshape(*values.shape[:3], 3)
-    about = [*tall.caption, *_which(part, chosen)]
+    about = [*tall.caption, *_which(part, chosen), *(["All examples are on one scale."] if options.common_scale else [])]
     panels.append(strip_panel("attribution alone", [Picture(pixels[one], ()) for one in chosen], about, labels, across, shape))
     first = f"{captions.title(part.result, part.example, part.name)}\n{panels[0].title}"
     return [dataclasses.replace(panels[0], title=first), *panels[1:]]
+
+
+def _tall(frames: np.ndarray) -> np.ndarray:
+    """Frames (frames, height, width, ...) as one tall picture, so that scale and clipping are those of all of them."""
+    return frames.reshape(-1, *frames.shape[2:])
+
+
+def _limit(part: Part) -> float | None:
+    """The magnitude in full colour of all examples that are drawn, where they have one scale."""
+    options, kind = part.options, part.result.kind
+    if not options.common_scale:
+        return None
+    maps = [per_pixel(_tall(part.block.values[index]), kind).values for index in part.drawn]
+    return max(colour.limit_of(values, options.clip, options.sign, kind) for values in maps)
 
 
 def _which(part: Part, chosen: np.ndarray) -> list[str]:

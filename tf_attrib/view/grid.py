@@ -221,6 +221,7 @@ def _caption(columns: list[Column], made: list[list[Picture]], chosen: Sequence[
         )
     if "smooth" in kinds:
         sentences.append(f"Smoothed by a Gaussian, sigma {areas.SIGMA:.0%} of the shorter side, with the sums kept.")
+    sentences += dict.fromkeys(words for column in columns for words in column.block.turned)
     sentences += _scale_words(columns, made)
     sentences += _clip_words(columns, made, chosen)
     return [*sentences, *_beside(columns, chosen)]

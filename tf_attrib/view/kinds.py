@@ -8,7 +8,7 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten
-from ..result.channels import channels_in_front, is_signal
+from ..result.channels import axis_of_channels, channels_in_front, in_words, is_signal, without_channels
 from ..result.columns import feature_name
 from ..result.result import Result
 
@@ -22,10 +22,11 @@ class Block:
     Attributes:
         key: None for a single tensor, else its position or name.
         values: (batch, ...) attributions.
-        inputs: (batch, ...) the input in the same place, or None where none fits.
+        inputs: (batch, ...) the input in the same place, channels last, or None where none fits.
         kind: one of KINDS, or "" where the shape suits none.
         errors: (batch, ...) the standard errors of the values, None where there are none.
         named: from (key, index) to the name of a column or category, "" where there is none.
+        given: the shape of the input as it was given, where its channels come first; else ().
     """
 
     key: Any
@@ -34,6 +35,7 @@ class Block:
     kind: str
     named: Callable[[Any, tuple[int, ...]], str] = lambda key, index: ""
     errors: np.ndarray | None = None
+    given: tuple[int, ...] = ()
 
     def feature(self, index: tuple[int, ...]) -> str:
         """The name of a feature: of its column or category, else its place."""
@@ -48,6 +50,11 @@ class Block:
     def name(self) -> str:
         return "" if self.key is None else str(self.key)
 
+    @property
+    def turned(self) -> list[str]:
+        """The sentence that says which axis was taken for channels, where that is not the last."""
+        return [f"Channels of the input are taken to be axis 1 of {self.given}."] if self.given else []
+
 
 def blocks(result: Result) -> list[Block]:
     """Each tensor of the result with its input and its kind, in order."""
@@ -55,9 +62,28 @@ def blocks(result: Result) -> list[Block]:
     found, errors = [], {} if result.standard_error is None else flatten(result.standard_error)
     for key, leaf in flatten(result.attributions).items():
         values = np.asarray(leaf)
-        own = _own_input(result, key, values, inputs)
-        found.append(Block(key, values, own, _kind(result, key, values, own, inputs), result.name_of, errors.get(key)))
+        own, given = _own_input(result, key, values, inputs), ()
+        last = {
+            name: np.moveaxis(leaf, 1, -1) for name, leaf in inputs.items() if own is None and channels_in_front(leaf.shape)
+        }
+        if last and (own := _own_input(result, key, values, last)) is not None:  # channels that come first were summed
+            given = (len(own), own.shape[-1], *own.shape[1:-1])
+        kind = _kind(result, key, values, own, inputs | last)
+        found.append(Block(key, values, own, kind, result.name_of, errors.get(key), given))
     return found
+
+
+def drawable(result: Result) -> tuple[Result, str, list[str]]:
+    """The result as it can be drawn, the kind of picture, and what was done to it in words: with one number for each position
+    where its channels are no colours, as those of a convolution's maps, or come first."""
+    found = blocks(result)
+    if len(found) != 1 or found[0].kind or found[0].values.ndim not in (4, 5):
+        return result, "auto", []
+    axis, values = axis_of_channels(result), found[0].values
+    where = f"Channels are taken to be axis {axis % values.ndim} of {values.shape}."
+    # without channels a small map would be taken for a signal
+    kind = "map" if values.ndim == 4 else "frames"
+    return without_channels(result), kind, [where, in_words(values.shape[axis], result.kind)]
 
 
 def has_steps(result: Result, values: np.ndarray) -> bool:

@@ -9,7 +9,7 @@ from ..common.types import Tokens, present
 from ..result.result import Result
 from . import captions, colour, coloured_words, draw, plots
 from .image import Picture, diverging
-from .kinds import Block, blocks
+from .kinds import Block, blocks, drawable
 from .page import figure_html
 from .pixels import infer_range, per_pixel, to_display
 from .show import show
@@ -38,6 +38,7 @@ def pair(
         tokens: a list of words for each example, where the result knows none.
         names: a name for each feature of a table.
     """
+    (first, kind, said), (second, *_) = drawable(first), drawable(second)
     both = list(zip(blocks(first), blocks(second), strict=True))
     kinds = {one.kind for one, _ in both}
     if kinds == {"table"}:
@@ -46,10 +47,10 @@ def pair(
     for left, right in both:
         if left.kind == "words":
             found.append(_words((first, second), (left, right), example, headings, tokens))
-        elif left.kind == "image" and len(both) == 1:
-            found.append(_images((first, second), (left, right), example, headings))
+        elif kind == "map" or (left.kind == "image" and len(both) == 1):
+            found.append(_images((first, second), (left, right), example, headings, said))
         else:
-            return _beneath((first, second), example, headings)
+            return [*_beneath((first, second), example, headings, kind), *said]
     return found
 
 
@@ -74,7 +75,9 @@ def _limit(leaves: Sequence[np.ndarray], clip: float | None = 0.0) -> float:
     return max(colour.limit_of(leaf, clip) for leaf in leaves)
 
 
-def _images(results: tuple, pair: tuple[Block, Block], example: int, headings: tuple[str, str]) -> draw.Drawing:
+def _images(
+    results: tuple, pair: tuple[Block, Block], example: int, headings: tuple[str, str], summed: list[str]
+) -> draw.Drawing:
     values = [block.values[example] for block in pair]
     unit, kind = captions.attribution_unit(results[0]), results[0].kind
     limit = max(colour.limit_of(per_pixel(leaf, kind).values, kind=kind) for leaf in values)
@@ -87,7 +90,7 @@ def _images(results: tuple, pair: tuple[Block, Block], example: int, headings: t
     from_least = any(one.least for one in maps)
     scale = [f"{headings[1]}: {maps[1].caption[0]}", "The same span of both."] if from_least else ["Both on one scale."]
     said = [words for words in maps[0].caption if words not in maps[0].hidden]
-    caption = [*said, *clipped, *scale, *_numbers(results, example, headings)]
+    caption = [*said, *summed, *clipped, *scale, *_numbers(results, example, headings)]
     size = columns[0][1].pixels.shape
 
     def paint(part):
@@ -173,8 +176,8 @@ def _tables(results: tuple, both: list, example: int, headings: tuple[str, str],
     return draw.stack([draw.Panel("", tuple(caption), 0.9 + 0.22 * len(order), paint)])
 
 
-def _beneath(results: tuple, example: int, headings: tuple[str, str]) -> list:
+def _beneath(results: tuple, example: int, headings: tuple[str, str], kind: str) -> list:
     found = []
     for heading, result in zip(headings, results, strict=True):
-        found += [heading, show(result, example)]
+        found += [heading, show(result, example, kind)]
     return found

@@ -1,11 +1,13 @@
 """The parts of a figure for one example: one function for each kind of picture that `show` knows."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.types import present
+from ..result.channels import channels_in_front
 from . import along_path, captions, colour, coloured_words, draw, plots
 from .frames import frame_panels
 from .image_panels import IMAGE_PANELS
@@ -97,9 +99,13 @@ def _signal(part: Part) -> list[draw.Panel]:
 
 def _steps(part: Part) -> list[draw.Panel]:
     block, options = part.block, part.options
+    shape, words = block.values.shape, []
+    if channels_in_front((shape[0], *shape[2:])) and block.inputs is not None and channels_in_front(block.inputs.shape):
+        words = [f"Channels are taken to be axis 2 of {shape}."]
+        block = dataclasses.replace(block, values=np.moveaxis(block.values, 2, -1), inputs=np.moveaxis(block.inputs, 1, -1))
     images = block.values.ndim == 4 or (block.values.ndim == 5 and block.values.shape[-1] in (1, 3))
     if images and not is_words(block.inputs):
-        return along_path.strip_panels(
+        panels = along_path.strip_panels(
             part.result,
             block,
             part.example,
@@ -109,6 +115,7 @@ def _steps(part: Part) -> list[draw.Panel]:
             name=part.name,
             width=options.width,
         )
+        return draw.with_caption(panels, words)
     return [along_path.steps_panel(part.result, block, part.example, part.name)]
 
 

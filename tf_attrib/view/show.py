@@ -38,7 +38,7 @@ USES = {
     "signal": ("style", "names", "times", "time_unit"),
     "spectrogram": (*PICTURE, "value_range", "times", "time_unit", "frequencies"),
     "table": ("k", "names"),
-    "frames": ("columns", *SHAPED),
+    "frames": ("sign", "clip", "common_scale", "columns", *SHAPED),
     "steps": ("baseline", "columns", *SHAPED),
     "saturation": ("width",),
     "positions": ("tokens", "names"),
@@ -103,7 +103,7 @@ def show(
             `target=ta.each_position()`.
         sign: "both", "positive" or "negative": which attributions are drawn.
         clip: share (0 to 1) of the total attribution whose strongest pixels share the full colour; default: 0.2 in images of
-            64 × 64 pixels and more, none in smaller ones.
+            64 × 64 pixels and more, none in smaller ones; the frames of a video count together.
         keep: share (0 to 1) of the total attribution that is drawn; default: all (0.9 for "mask").
         clean: side in pixels of the square for closing and opening the set of pixels drawn, 0 for none.
         outlined: outlines around the regions that carry this share (0 to 1) of the attribution.
@@ -199,6 +199,7 @@ def _example_panels(result: Result, found, example: int, options: ShowOptions, c
     for group, kind in found:
         name = captions.entry_name(result, example) + _group_name(group, len(found) > 1)
         new = _in_units(PANELS[BASE.get(kind) or kind](Part(result, group, example, name, options, chosen)), kind, scales)
+        new = draw.with_caption(new, [words for block in group for words in block.turned])
         if len(found) > 1 and kind not in ("steps", "saturation"):
             new = draw.with_caption(new, _share_words(result, group, example))
         panels += new

@@ -16,15 +16,13 @@ from matplotlib.font_manager import fontManager
 from matplotlib.ft2font import FT2Font
 from PIL import Image, ImageDraw, ImageFont
 
-from ..common.nested import flatten
 from ..common.tokens import is_padding
-from ..result.channels import without_channels
 from ..result.result import Result
 from . import captions, colour
 from .coloured_words import words_of
 from .draw import png as figure_png
 from .image import Picture, diverging, overlay
-from .kinds import Block, blocks, has_steps
+from .kinds import Block, blocks, drawable
 from .pixels import infer_range, to_display
 from .plots import OTHER_FONTS
 from .show import show
@@ -53,7 +51,7 @@ def board(
     Raises:
         AttributionError: attributions of a shape that cannot be drawn.
     """
-    whole, result = result, _maps(result)
+    result, kind, _ = drawable(result)
     found = blocks(result)
     if len(found) == 1 and found[0].kind == "image" and np.shape(found[0].values)[0]:
         return _encoded(_strip(result, found[0], example, heading))
@@ -62,7 +60,6 @@ def board(
         if all(letter in _letters() for token in shown.tokens for letter in token) or not _other_fonts():
             return _encoded(_boxes(result, shown.tokens, shown.values, heading))
     words = None if tokens is None else [[] if i != example else list(tokens) for i in range(len(result))]
-    kind = "auto" if result is whole else "map"  # without channels a small one would be taken for a signal
     if (
         kind == "auto" and result.position is not None
     ):  # `show` would draw the map of all positions of the example of that number
@@ -71,15 +68,6 @@ def board(
         result = result if kind != "auto" else dataclasses.replace(result, position=None)
     with Image.open(io.BytesIO(figure_png(show(result, example=example, kind=kind, tokens=words)))) as figure:
         return _encoded(_framed(figure.convert("RGB"), heading, ""))
-
-
-def _maps(result: Result) -> Result:
-    """The result with a convolution's channels as one."""
-    leaves = flatten(result.attributions)
-    wide = len(leaves) == 1 and all(np.ndim(leaf) == 4 and np.shape(leaf)[-1] not in (1, 3) for leaf in leaves.values())
-    if not wide or has_steps(result, *leaves.values()) or blocks(result)[0].kind == "frames":
-        return result
-    return without_channels(result)
 
 
 def _strip(result: Result, block: Block, example: int, heading: Sequence[str]) -> Image.Image:
@@ -100,7 +88,7 @@ def _strip(result: Result, block: Block, example: int, heading: Sequence[str]) -
     row = Image.new("RGB", (len(side) * (width * factor + GAP) - GAP, height * factor), "white")
     for number, picture in enumerate(side):
         row.paste(picture, (number * (width * factor + GAP), 0))
-    return _framed(row, heading, " ".join((alone.caption[0], *alone.hidden)))
+    return _framed(row, heading, " ".join((alone.caption[0], *alone.hidden, *block.turned)))
 
 
 def _enlarged(pixels: np.ndarray, size: tuple[int, int], factor: int) -> Image.Image:

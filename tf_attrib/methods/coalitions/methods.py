@@ -15,10 +15,10 @@ from ...engine.method import Method
 from ...engine.row import RowFunction
 from ...engine.session import Session
 from ...engine.work import Work
-from ...selection.channels_last import check_channels_last
+from ...selection.channels_last import check_channels_last, width_as_channels
 from ...selection.inputs import as_arrays
 from ...selection.score_function import ScoreFunction
-from ..groups import COUNT, grouped, label_map, width_as_channels
+from ..groups import COUNT, grouped, label_map
 from .estimators import Enumerated, Estimator, Permutations, Regression
 from .game import CoalitionScore, Game, games_of
 from .sampled import Sampled
