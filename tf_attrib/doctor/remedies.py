@@ -127,18 +127,20 @@ def _noise(values: np.ndarray) -> str:
 
 def mean_input(case: Examination) -> tuple[str, Any] | None:
     """The mean of the inputs at hand, as a call and a baseline; None where it says nothing, or inputs are no numbers."""
-    given = case.work.arrays
-    if case.count < 2 or any(value.dtype.kind not in "fiu" for value in given.values()):
+    given, left_out = case.work.arrays, case.session.left_out(case.work.match).values()
+    own = [key for key in given if key not in left_out]
+    if case.count < 2 or any(given[key].dtype.kind not in "fiu" for key in own):
         return None
-    means = {key: value.mean(0).astype(value.dtype) for key, value in given.items()}
-    if case.place.kind == "inputs" and set(case.x) == set(given):
-        calls = {key: f"ta.constant({_mean(key, given)})" for key in case.x}
+    if case.place.kind == "inputs" and (set(case.x) == set(own) or (list(case.x) == [None] and len(own) == 1)):
+        sources = dict(zip(case.x, own, strict=True)) if len(own) == 1 else {key: key for key in case.x}
+        calls = {key: f"ta.constant({_mean(source, given)})" for key, source in sources.items()}
         made = {key: recipes.constant(value.mean(0).astype(value.dtype)) for key, value in case.x.items()}
         if list(calls) == [None]:
             return calls[None], made[None]
         return "{" + ", ".join(f"{key!r}: {call}" for key, call in calls.items()) + "}", made
-    if any(value.dtype.kind != "f" for value in given.values()):
+    if left_out or any(value.dtype.kind != "f" for value in given.values()):
         return None
+    means = {key: value.mean(0).astype(value.dtype) for key, value in given.items()}
     if is_frame(case.inputs):
         return "ta.at_input(inputs.mean())", recipes.at_input(means)
     if list(means) == [None]:

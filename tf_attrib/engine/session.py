@@ -208,7 +208,7 @@ class Session(Evaluating):
             if given is not other and not np.all(np.asarray(other[key] == given[key])):
                 raise AttributionError(
                     f"the baseline has another {name!r} than the examples, and {name!r} is left out of the attribution: "
-                    "nothing float leads from it to the output. Give the baseline the examples' own, or at=ta.layer(name)"
+                    "a mask, or no gradient leads to it. Give the examples' own, or at='inputs', or at=ta.layer(name)"
                 )
 
     def left_out(self, match: dict) -> dict[str, Any]:

@@ -97,9 +97,7 @@ def _left_out(result: Result) -> str:
     if not result.left_out:
         return ""
     which = ", ".join(map(repr, result.left_out))
-    return (
-        f"  LEFT OUT: {which}: no attribution (neither float nor looked up in an embedding); the others hold with it as it is"
-    )
+    return f"  LEFT OUT: {which}: no attribution (a mask, or no gradient leads to it); the others hold with it as it is"
 
 
 def class_words(result: Result, number: int) -> str:

@@ -14,7 +14,7 @@ from ..graph.traced.cut import Port
 from ..graph.traced.encodings import PARSERS, Encoding, find_encodings, unfixed_features
 from ..graph.traced.heads_and_lookups import Lookup, connected, find_lookups, only_ids, quantity
 from ..graph.traced.layers import some_layers
-from ..graph.traced.masks import is_attention_mask, is_called_mask, is_mask
+from ..graph.traced.masks import is_attention_mask, is_called_mask, is_mask, masks_others
 from ..graph.traced.tables import passed
 from ..graph.traced.trace import Traced
 from .place import Place, hidden, indices, lookup_port, port, single, unused
@@ -33,7 +33,11 @@ def default_place(
     Raises:
         AttributionError: none of the inputs is float or becomes a float tensor that leads to the output.
     """
-    floats = {key: tensor for key, tensor in traced.inputs.items() if tensor.dtype.is_floating and not only_ids(tensor)}
+    floats = {
+        key: tensor
+        for key, tensor in traced.inputs.items()
+        if tensor.dtype.is_floating and not only_ids(tensor) and not is_attention_mask(traced, key)
+    }
     lookups = [
         lookup
         for lookup in find_lookups(traced)
@@ -93,7 +97,12 @@ def _encodings(traced: Traced, floats: dict, rest: list, lookups: list[Lookup], 
     looked_up = {key for lookup in lookups for key in lookup.inputs}
     stop, ids = [lookup.tensor for lookup in lookups], [lookup.indices for lookup in lookups]
     found = find_encodings(traced, [*rest, *floats], fetches, [*looked_up, *floats], ids)
-    return [one for one in found if connected(one.tensor, fetches, stop)]
+    return [
+        one
+        for one in found
+        if connected(one.tensor, fetches, stop)
+        and (one.encoder is not None or not masks_others(traced, one.inputs, one.tensor, lookups))
+    ]
 
 
 def _place(traced, fetches, names, examples, floats, rest, lookups, encodings, stand_ins) -> Place:

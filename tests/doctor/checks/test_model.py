@@ -84,12 +84,12 @@ def test_a_draw_that_seldom_changes_anything():
     assert {"stochastic_output", "dropout_in_training_mode"} & {one.name for one in report.findings}
 
 
-def two_inputs(join):
+def two_inputs(join, **options):
     a, b = keras.Input((3,), name="a"), keras.Input((3,), name="b")
     dense = layers.Dense(3, activation="softmax", use_bias=False)
     model = keras.Model([a, b], dense(join(a, b)))
     dense.set_weights([DIAGONAL.astype("float32")])
-    return ta.Attributor(model), [PLAIN, PLAIN[::-1].copy()]
+    return ta.Attributor(model, **options), [PLAIN, PLAIN[::-1].copy()]
 
 
 class Cut(layers.Layer):
@@ -118,7 +118,8 @@ def test_an_input_that_does_not_count():
     [pytest.param(tf.round, marks=pytest.mark.slow), tf.stop_gradient, lambda b: tf.cast(b > 0.75, tf.float32)],
 )
 def test_an_input_whose_gradient_is_cut(function):
-    report = ta.diagnose(*two_inputs(lambda a, b: Cut(function)([a, b])))
+    # where nothing is named, the comparison's outcome is attributed to
+    report = ta.diagnose(*two_inputs(lambda a, b: Cut(function)([a, b]), at="inputs"))
     found = report["gradient_missing"]
     assert found.severity == "error"
     assert found.evidence["change_of_output"] > 0.01
@@ -236,3 +237,12 @@ def test_float16_overflow():
     assert near.evidence["largest_magnitude"] == pytest.approx(54500, rel=1e-3)
     assert found(10.0).severity == "passed"
     assert "float16_overflow" not in ta.diagnose(attributor_of(softmax_of(DIAGONAL)), PLAIN)
+
+
+def test_a_mask_of_floats_that_is_left_out_is_told():
+    steps, mask = keras.Input((4, 3), name="steps"), keras.Input((4,), name="mask")
+    largest = keras.ops.max(steps + (1 - mask[..., None]) * -1e9, 1)
+    attributor = ta.Attributor(keras.Model([steps, mask], layers.Dense(2, activation="softmax")(largest)))
+    x = [np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32"), np.float32([[1, 1, 0, 0], [1, 1, 1, 0]])]
+    found = ta.diagnose(attributor, x)["integer_inputs"]
+    assert (found.severity, found.evidence["left_out"]) == ("warning", ["mask"])

@@ -66,14 +66,14 @@ def _without(case: Examination, key) -> str:
 
 
 def check_integers(case: Examination) -> list[Finding]:
-    """Which integer inputs are attributed at their embeddings, and which are left out."""
+    """Which inputs are attributed at their embeddings or encodings, and which, such as masks, are left out."""
     function = case.session.function
     whole = {
         key: tensor
         for key, tensor in function.traced.inputs.items()
         if not tensor.dtype.is_floating and key not in function.output.data and key not in function.place.stand_ins.values()
     }
-    if not whole:
+    if not whole and not case.place.left_out:
         return []
     kinds = {str("input" if key is None else key): tensor.dtype.name for key, tensor in whole.items()}
     if case.place.left_out:
@@ -83,7 +83,7 @@ def check_integers(case: Examination) -> list[Finding]:
                 "integer_inputs",
                 "warning",
                 {"inputs": kinds, "left_out": list(case.place.left_out)},
-                f"Some inputs get no attribution, neither float nor looked up in an embedding: {names}. "
+                f"Some inputs get no attribution, for they are masks or no gradient leads to them: {names}. "
                 "Quantities have to reach the model as floats; for what is looked up, at= names the layer behind it.",
                 remedies.listing(case),
             )

@@ -17,6 +17,12 @@ CALLS = frozenset({"PartitionedCall", "StatefulPartitionedCall"})
 HEADS = {"Softmax": "softmax", "LogSoftmax": "log_softmax", "Sigmoid": "sigmoid"}
 # Operations that may hand on what a head gives in another shape.
 RESHAPED = frozenset({"Reshape", "Squeeze", "StridedSlice"})
+# What makes whole numbers, categories or truths of floats.
+TO_CATEGORIES = frozenset(
+    {"Bucketize", "Cast", "Equal", "Greater", "GreaterEqual", "Less", "LessEqual", "NotEqual"},
+)
+# What hands numbers on in another shape.
+SHAPED = frozenset({"BroadcastTo", "ExpandDims", "Identity", "Reshape", "Squeeze", "StridedSlice", "Tile"})
 # Ids that come from here are those of a whole batch: each once, or none at all for an example.
 SPARSE = frozenset({"Unique", "UniqueV2", "UniqueWithCounts", "SparseFillEmptyRows"})
 # What leads where in the graphs whose operations call a model (`Called.leads`).
@@ -282,7 +288,7 @@ def quantity(traced: Traced, key: Any, fetches: list[tf.Tensor]) -> tf.Tensor | 
 
 
 def only_ids(tensor: tf.Tensor) -> bool:
-    """Whether a float tensor serves as ids or categories: it is cast to integers, or put into bins, and nothing else."""
+    """Whether a float tensor serves as ids or categories: it is cast to integers, put into bins or compared, no more."""
     # what a user without outputs does, such as keeping a state, leads nowhere
     users = [user for user in tensor.consumers() if user.outputs and user.type not in SHAPES]
     return bool(users) and all(_takes_ids(user) for user in users)
@@ -291,9 +297,9 @@ def only_ids(tensor: tf.Tensor) -> bool:
 def _takes_ids(user: tf.Operation) -> bool:
     output = user.outputs[0]
     if output.dtype.is_floating:  # handed on, as it is
-        return user.type in ("Identity", "Reshape", "Squeeze", "ExpandDims") and only_ids(output)
-    # besides the cast, a mask may compare it with 0; a cast to complex numbers keeps the value
-    return user.type in ("Cast", "Equal", "NotEqual", "Bucketize") and not output.dtype.is_complex
+        return user.type in SHAPED and only_ids(output)
+    # a cast to complex numbers keeps the value
+    return user.type in TO_CATEGORIES and not output.dtype.is_complex
 
 
 def carries_ids(tensor: tf.Tensor) -> bool:

@@ -1,4 +1,4 @@
-"""Inputs that say which positions are there: masks that take the others out of a softmax, or multiply their vectors by 0."""
+"""Inputs that say which positions are there: masks that take the others out of a softmax or a maximum, or multiply by 0."""
 
 from collections.abc import Iterable
 from typing import Any
@@ -9,6 +9,8 @@ import tensorflow as tf
 from .heads_and_lookups import SHAPES, Lookup, connected
 from .trace import Traced
 
+# Operations in which a position that a large number was added to does not count.
+CHOOSING = frozenset({"Softmax", "LogSoftmax", "Max", "Min"})
 # Operations between what is added to the scores of attention and their softmax.
 TO_THE_SOFTMAX = frozenset(
     {"AddV2", "Cast", "ExpandDims", "Identity", "Maximum", "Neg", "Reshape", "StridedSlice", "Sub", "Transpose"}
@@ -39,8 +41,16 @@ TAKEN_OUT = 1e3
 
 
 def is_mask(traced: Traced, key: Any, name: str, lookups: Iterable[Lookup]) -> bool:
-    """Whether an input that is not float is a mask, and no quantity, although it becomes float."""
-    return is_attention_mask(traced, key) or (is_called_mask(traced, key, name) and _multiplies(traced, key, lookups))
+    """Whether an input is a mask, and no quantity, although it is or becomes float."""
+    if is_attention_mask(traced, key):
+        return True
+    tensor = traced.inputs[key]
+    return is_called_mask(traced, key, name) and (_multiplies(traced, [key], tensor, lookups) or _logarithm(tensor))
+
+
+def masks_others(traced: Traced, keys: Iterable[Any], tensor: tf.Tensor, lookups: Iterable[Lookup]) -> bool:
+    """Whether what a comparison of inputs came to, such as `positions < lengths`, is a mask of what follows from others."""
+    return _takes_out(tensor) or _logarithm(tensor) or _multiplies(traced, list(keys), tensor, lookups)
 
 
 def is_called_mask(traced: Traced, key: Any, name: str) -> bool:
@@ -50,18 +60,49 @@ def is_called_mask(traced: Traced, key: Any, name: str) -> bool:
     return tensor.dtype == tf.bool or (tensor.dtype.is_integer and "mask" in name.lower())
 
 
-def _multiplies(traced: Traced, key: Any, lookups: Iterable[Lookup]) -> bool:
-    """Whether looked-up vectors, or what follows from them, are multiplied with an input, as in `h * cast(mask)[..., None]`."""
-    vectors = [lookup.tensor for lookup in lookups if key not in lookup.inputs]
-    products = [user for user in _users(traced.inputs[key], SPREADING) if user.type == "Mul"]
+def _multiplies(traced: Traced, keys: list, tensor: tf.Tensor, lookups: Iterable[Lookup]) -> bool:
+    """Whether vectors that are looked up or given by an input other than `keys`, or what follows from them, are multiplied by a
+    tensor, as in `h * cast(mask)[..., None]`. Vectors have an axis more than what says which of them are there."""
+    sizes = [] if tensor.shape.rank is None else tensor.shape.as_list()
+    while sizes and sizes[-1] == 1:
+        sizes.pop()
+    if len(sizes) < 2:
+        return False  # a flag of an example, which is there as a whole
+    given = [other for key, other in traced.inputs.items() if key not in keys and other.dtype.is_floating]
+    vectors = [
+        one
+        for one in [*(lookup.tensor for lookup in lookups if not set(keys) & set(lookup.inputs)), *given]
+        if one.shape.rank is None or one.shape.rank > len(sizes)
+    ]
+    products = [user for user in _users(tensor, SPREADING) if user.type == "Mul"]
     return any(connected(vector, product.inputs) for product in products for vector in vectors)
 
 
 def is_attention_mask(traced: Traced, key: Any) -> bool:
-    """Whether an integer input is made into a large number that is added to the scores of attention, or put in their places, as
-    in `softmax(scores + (1 - mask) * -1e9)` and `softmax(where(mask == 1, scores, -1e9))`: between there and not there nothing
-    is meant by such a number."""
-    return any(_leads_to_softmax(product) for product in _large(traced.inputs[key]))
+    """Whether an input is made into a large number that is added to the scores of attention, or put in their places, as in
+    `softmax(scores + (1 - mask) * -1e9)` and `softmax(where(mask == 1, scores, -1e9))`, or in front of a maximum: between there
+    and not there nothing is meant by such a number. Scores follow from other inputs: a number on a scale of thousands that
+    alone makes a softmax is none."""
+    tensor = traced.inputs[key]
+    if not tensor.dtype.is_floating:
+        return _takes_out(tensor)
+    others = [other for one, other in traced.inputs.items() if one != key]
+    return any(connected(other, choice.inputs[:1]) for choice in _choices(tensor) for other in others)
+
+
+def _takes_out(tensor: tf.Tensor) -> bool:
+    return bool(_choices(tensor))
+
+
+def _choices(tensor: tf.Tensor) -> list[tf.Operation]:
+    """The softmaxes and maxima in which positions do not count for the large number that a mask becomes."""
+    return [choice for product in _large(tensor) for choice in _chosen(product)]
+
+
+def _logarithm(tensor: tf.Tensor) -> bool:
+    """Whether the logarithm of a mask is added to scores, as in `softmax(scores + log(mask + 1e-9))`."""
+    logarithms = [user for user in _users(tensor, ON_THE_WAY) if user.type in ("Log", "Log1p")]
+    return any(_chosen(one.outputs[0]) for one in logarithms)
 
 
 def _large(tensor: tf.Tensor) -> list[tf.Tensor]:
@@ -74,8 +115,8 @@ def _large(tensor: tf.Tensor) -> list[tf.Tensor]:
     return found
 
 
-def _leads_to_softmax(tensor: tf.Tensor) -> bool:
-    return any(user.type == "Softmax" for user in _users(tensor, TO_THE_SOFTMAX))
+def _chosen(tensor: tf.Tensor) -> list[tf.Operation]:
+    return [user for user in _users(tensor, TO_THE_SOFTMAX) if user.type in CHOOSING]
 
 
 def _users(tensor: tf.Tensor, through: frozenset) -> list[tf.Operation]:
