@@ -1,0 +1,71 @@
+"""Sequences of several lengths beside what says so: lengths, masks and row splits are no encodings of what is computed with
+them."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import tf_attrib as ta
+
+L = keras.layers
+X = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
+LENGTHS = np.int32([2, 4])
+THERE = np.arange(4) < LENGTHS[:, None]
+
+
+class Within(L.Layer):
+    """Lengths as a mask."""
+
+    def call(self, lengths):
+        return tf.sequence_mask(lengths, 4)
+
+
+def recurrent(kind, layer):
+    """A recurrent net over vectors, of which a second input says how many are there."""
+    keras.utils.set_random_seed(0)
+    x = keras.Input((4, 3), name="x")
+    said = keras.Input((), dtype="int32", name="n") if kind == "lengths" else keras.Input((4,), dtype=kind, name="n")
+    mask = Within()(said) if kind == "lengths" else keras.ops.cast(said, "bool")
+    return keras.Model({"x": x, "n": said}, L.Dense(2, activation="softmax")(layer(x, mask=mask)))
+
+
+@pytest.mark.parametrize(("kind", "bidirectional"), [("lengths", False), ("bool", True), ("int32", False)])
+def test_a_recurrent_layer_is_no_encoding_of_its_mask(kind, bidirectional):
+    model = recurrent(kind, L.Bidirectional(L.LSTM(2)) if bidirectional else L.GRU(4))
+    inputs = {"x": X, "n": LENGTHS if kind == "lengths" else THERE.astype(kind)}
+    attributor = ta.Attributor(model)
+    result = attributor.attribute(inputs, 1, method="gradient")
+    assert (result.place, result.left_out, result.attributions.shape) == ("inputs", ("n",), X.shape)
+    with tf.GradientTape() as tape:
+        x = tf.constant(X)
+        tape.watch(x)
+        score = model({"x": x, "n": tf.constant(inputs["n"])})[:, 1]
+    expected = tape.gradient(score, x)
+    np.testing.assert_allclose(result.attributions, expected, atol=1e-6)
+    assert np.all(result.attributions[0, 2:] == 0)
+    assert np.abs(result.attributions[0, :2]).min() > 0
+
+
+def test_words_in_front_of_a_recurrent_layer_that_has_their_lengths():
+    keras.utils.set_random_seed(0)
+    ids, lengths = keras.Input((4,), dtype="int32", name="ids"), keras.Input((), dtype="int32", name="lengths")
+    words = L.Embedding(9, 3, embeddings_initializer="normal", name="words")(ids)
+    model = keras.Model([ids, lengths], L.Dense(2, activation="softmax")(L.GRU(3)(words, mask=Within()(lengths))))
+    result = ta.Attributor(model).attribute([np.int32([[3, 4, 0, 0]]), np.int32([2])], 1)
+    assert (result.place, result.left_out) == ("embeddings", ("lengths",))
+    assert np.all(result.attributions[0, 2:] == 0)
+    assert np.abs(result.attributions[0, :2]).sum() > 0
+
+
+def test_lists_of_categories_are_encodings_all_the_same():
+    """What goes round a loop as whole numbers, and comes out as floats, is computed from those alone."""
+    ids = keras.Input((3,), dtype="int32", name="ids")
+
+    class Each(L.Layer):
+        def call(self, ids):
+            return tf.map_fn(lambda row: tf.one_hot(row, 4), ids, fn_output_signature=tf.float32)
+
+    model = keras.Model(ids, L.Dense(1)(L.Flatten()(Each()(ids))))
+    result = ta.Attributor(model).attribute(np.int32([[0, 3, 1]]), method="gradient")
+    assert (result.place, result.left_out, result.attributions.shape) == ("encoded", (), (1, 3, 4))
