@@ -8,6 +8,8 @@ import tensorflow as tf
 
 import tf_attrib as ta
 
+from ..conftest import assert_refused
+
 L = keras.layers
 X = np.random.default_rng(0).normal(size=(2, 4, 3)).astype("float32")
 LENGTHS = np.int32([2, 4])
@@ -69,3 +71,58 @@ def test_lists_of_categories_are_encodings_all_the_same():
     model = keras.Model(ids, L.Dense(1)(L.Flatten()(Each()(ids))))
     result = ta.Attributor(model).attribute(np.int32([[0, 3, 1]]), method="gradient")
     assert (result.place, result.left_out, result.attributions.shape) == ("encoded", (), (1, 3, 4))
+
+
+def text_model(pooled):
+    """Texts of any length, whose words are looked up and pooled by their number."""
+    keras.utils.set_random_seed(0)
+    words = L.TextVectorization(vocabulary=["good", "bad", "food"], ragged=True)
+    table = L.Embedding(words.vocabulary_size(), 3, embeddings_initializer="normal", name="table")
+    table.build()
+    head, last = L.Dense(2, activation="softmax"), L.GRU(3)
+
+    def model(text):
+        ragged = words(text)
+        vectors, lengths = table(ragged.to_tensor()), ragged.row_lengths()
+        if pooled:
+            there = tf.sequence_mask(lengths, dtype=tf.float32)[..., None]
+            return head(tf.reduce_sum(vectors * there, 1) / tf.cast(lengths, tf.float32)[:, None])
+        return head(last(vectors, mask=tf.sequence_mask(lengths)))
+
+    return model
+
+
+@pytest.mark.parametrize("pooled", [True, False])
+def test_how_many_words_a_text_has_is_no_encoding_of_it(pooled):
+    attributor = ta.Attributor(text_model(pooled))
+    result = attributor.attribute(np.array(["good food", "bad food"]), 1)
+    assert (result.place, result.left_out, result.attributions.shape) == ("embeddings", (), (2, 2, 3))
+    assert result.tokens.tolist() == [["good", "food"], ["bad", "food"]]
+    np.testing.assert_allclose(result.totals, result.difference, atol=1e-5)
+    assert np.abs(result.sum(-1).attributions).min() > 1e-6
+    # where rows of the shorter text share a block, its lengths make a mask that is too short for what was filled up
+    for _ in range(2):
+        assert_refused(
+            lambda: attributor.attribute(np.array(["good food", "bad"]), 1), "0 and 1 are of different lengths, 2 and 1"
+        )
+    assert attributor.attribute(np.array(["bad"]), 1).attributions.shape == (1, 1, 3)
+
+
+@pytest.mark.parametrize(("layer", "method"), [("pool", "integrated_gradients"), ("pool", "occlusion"), ("lstm", "gradient")])
+def test_masks_of_texts_of_several_lengths_fit_in_any_block(layer, method):
+    """Such as that of a text of one word, which stretched over all that it was filled up with."""
+    keras.utils.set_random_seed(1)
+    text = keras.Input((), dtype="string")
+    ids = L.TextVectorization(vocabulary=["good", "bad", "film"])(text)
+    words = L.Embedding(8, 3, mask_zero=True, embeddings_initializer=keras.initializers.RandomNormal(stddev=1.0))(ids)
+    pooled = L.GlobalAveragePooling1D()(words) if layer == "pool" else L.LSTM(4)(words)
+    model = keras.Model(text, L.Dense(1)(L.Dense(4, activation="tanh")(pooled)))
+    texts = np.array(["bad film", "film good film bad", "bad"], object)
+    together = ta.Attributor(model).attribute(texts, method=method)
+    assert not together.batch_dependence
+    np.testing.assert_allclose(together.scores, np.asarray(model(tf.constant(texts)))[:, 0], rtol=1e-5)
+    for i, count in enumerate((2, 4, 1)):
+        alone = ta.Attributor(model).attribute(texts[[i]], method=method)
+        assert alone.attributions.shape[1] == count
+        assert np.all(together.attributions[i, count:] == 0)
+        np.testing.assert_allclose(together.attributions[i, :count], alone.attributions[0], atol=1e-5)

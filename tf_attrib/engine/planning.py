@@ -110,7 +110,10 @@ def _ends(session: Session, method: Method, examples: Examples, baselines: Any, 
         found = session.selected({key: values[match[key]] for key in match})
         return dict(zip(keys, found.values(), strict=True))
 
-    x = selected(user) if which is None else filled(selected(_rows(user, which)), which, len(examples))
+    given = user if which is None else _rows(user, which)
+    x = selected(given)
+    session.check_of_one_length({key: given[match[key]] for key in match})
+    x = x if which is None else filled(x, which, len(examples))
     baselines = method.default_baseline() if baselines is None else baselines
     parts = baselines.parts if isinstance(baselines, Several) else baselines
     if any(isinstance(one, Baseline) and one.channels_last for one in (parts if isinstance(parts, list | tuple) else [parts])):
