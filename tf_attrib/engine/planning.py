@@ -13,6 +13,7 @@ from ..selection.each_position import EachPosition
 from ..selection.frames import Names
 from ..selection.references import References, resolve
 from ..selection.targets import read_targets
+from .at_baseline import apart_at_baseline
 from .method import Method
 from .omission import Omitted, filled, finite, finite_rows, only
 from .program import Tables
@@ -95,8 +96,9 @@ def planned(
     compared = session.compared(x, ready, references, entries.target, method.uses_baseline, shared)
     context = {key: ready[key] for key in session.function.context}
     tables = Tables(x, context, compared.target, compared.scores, references, entries.extra)
+    notes = apart_at_baseline(session, ready, examples.match, references, compared) if method.uses_baseline else ()
     return Work(
-        session, entries.arrays, ready, tables, compared, examples.match, entries.placed, entries.omitted, examples.names
+        session, entries.arrays, ready, tables, compared, examples.match, entries.placed, entries.omitted, examples.names, notes
     )
 
 
