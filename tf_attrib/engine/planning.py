@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..common.types import Leaves, present
+from ..graph.traced.states import begins_at_states
 from ..selection.baselines import Baseline, Several
 from ..selection.channels_last import check_channels_last
 from ..selection.each_position import EachPosition
@@ -96,7 +97,8 @@ def planned(
     compared = session.compared(x, ready, references, entries.target, method.uses_baseline, shared)
     context = {key: ready[key] for key in session.function.context}
     tables = Tables(x, context, compared.target, compared.scores, references, entries.extra)
-    notes = apart_at_baseline(session, ready, examples.match, references, compared) if method.uses_baseline else ()
+    notes = begins_at_states(session.function)
+    notes += apart_at_baseline(session, ready, examples.match, references, compared) if method.uses_baseline else ()
     return Work(
         session, entries.arrays, ready, tables, compared, examples.match, entries.placed, entries.omitted, examples.names, notes
     )
