@@ -126,3 +126,46 @@ def test_masks_of_texts_of_several_lengths_fit_in_any_block(layer, method):
         assert alone.attributions.shape[1] == count
         assert np.all(together.attributions[i, count:] == 0)
         np.testing.assert_allclose(together.attributions[i, :count], alone.attributions[0], atol=1e-5)
+
+
+def cloud(kind, name="mask"):
+    """Points of which some are there, whose features are averaged, or of which the largest count."""
+    keras.utils.set_random_seed(0)
+    points, there = keras.Input((4, 3), name="points"), keras.Input((4,), dtype="bool", name=name)
+    features = L.Dense(5, activation="tanh", use_bias=True, bias_initializer="normal")(points)
+    if kind == "mean":
+        weights = keras.ops.cast(there, "float32")[..., None]
+        pooled = keras.ops.sum(features * weights, 1) / keras.ops.sum(weights, 1)
+    else:
+        pooled = keras.ops.max(keras.ops.where(there[..., None], features, -1e9), 1)
+    return keras.Model({"points": points, name: there}, L.Dense(2, activation="softmax")(3 * pooled))
+
+
+@pytest.mark.parametrize("kind", ["mean", "max"])
+def test_a_mask_of_points_stays_as_it_is(kind):
+    """Of none of the points the mean is 0 / 0, and the largest -1e9: no baseline of a cloud."""
+    model, inputs = cloud(kind), {"points": X, "mask": THERE}
+    result, occluded, shapley = (
+        ta.Attributor(model).attribute(inputs, 1, method=method, seed=0)
+        for method in ("integrated_gradients", "occlusion", "shapley_sampling")
+    )
+    at_zeros = np.asarray(model({"points": 0 * X, "mask": THERE}))[:, 1]
+    whole = np.asarray(model(inputs))[:, 1]
+    for found in (result, occluded, shapley):
+        assert (found.place, found.left_out, found.attributions.shape) == ("inputs", ("mask",), X.shape)
+        np.testing.assert_allclose(found.baseline_scores, at_zeros, atol=1e-6)
+        assert np.all(found.attributions[0, 2:] == 0)
+    np.testing.assert_allclose(shapley.totals, whole - at_zeros, atol=1e-5)
+    without = [np.asarray(model({"points": X * (np.arange(4) != i)[:, None], "mask": THERE}))[:, 1] for i in range(4)]
+    np.testing.assert_allclose(occluded.attributions[..., 0], whole[:, None] - np.stack(without, 1), atol=1e-6)
+    if kind == "max":
+        given = ta.Attributor(model, at="inputs").attribute(inputs, 1, method="occlusion")
+        assert set(given.attributions) == {"points", "mask"}
+
+
+def test_a_flag_of_a_table_is_no_mask():
+    """By methods that take inputs of any type a flag beside columns has its part, and by gradients one that is multiplied."""
+    columns, flag = keras.Input((3,), name="columns"), keras.Input((3,), dtype="bool", name="flags")
+    model = keras.Model({"columns": columns, "flags": flag}, L.Dense(1)(keras.ops.where(flag, columns, 0.5 * columns)))
+    inputs = {"columns": X[:, 0], "flags": np.array([[True, False, True]] * 2)}
+    assert set(ta.Attributor(model).attribute(inputs, method="occlusion").attributions) == {"columns", "flags"}

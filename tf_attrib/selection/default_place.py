@@ -14,7 +14,7 @@ from ..graph.traced.cut import Port
 from ..graph.traced.encodings import PARSERS, Encoding, find_encodings, unfixed_features
 from ..graph.traced.heads_and_lookups import Lookup, connected, find_lookups, only_ids, quantity
 from ..graph.traced.layers import some_layers
-from ..graph.traced.masks import is_attention_mask, is_called_mask, is_mask
+from ..graph.traced.masks import is_attention_mask, is_called_mask, is_mask, is_of_positions
 from ..graph.traced.tables import passed
 from ..graph.traced.trace import Traced
 from .place import Place, hidden, indices, lookup_port, port, single, unused
@@ -64,9 +64,9 @@ def default_place(
 
 def embedded(traced: Traced, fetches: list[tf.Tensor], names: dict[Any, str], examples: dict[Any, tf.Tensor]) -> Place | None:
     """The default place, where it is embeddings that carry all that is not float, or numbers that are read out of serialized
-    examples: there a method that needs no gradient has the words, and can take them away by a vector of none. Masks stay as
-    they are: taken away for themselves, they would have a share in what words do. None elsewhere: such a method takes the
-    inputs as they are."""
+    examples, or vectors beside a mask of their positions: there a method that needs no gradient has the words, and can take
+    them away by a vector of none. Masks stay as they are: taken away for themselves, they would have a share in what words do.
+    None elsewhere: such a method takes the inputs as they are."""
     try:
         place = default_place(traced, fetches, names, examples)
     except AttributionError:
@@ -75,7 +75,9 @@ def embedded(traced: Traced, fetches: list[tf.Tensor], names: dict[Any, str], ex
         return None
     # serialized examples can lose nothing that is read out of them, but as what was read
     parsed = all(passed(one.tensor).op.type in PARSERS for one in place.ports.values())
-    if place.kind != "embeddings" and not parsed:
+    keys = {name: key for key, name in names.items()}
+    vectors = place.left_out and all(is_of_positions(traced, keys[one], one) for one in place.left_out)
+    if place.kind != "embeddings" and not parsed and not (place.kind == "inputs" and vectors):
         return None
     ports, apart = list(place.ports.values()), {*(names[key] for key in place.stand_ins.values()), *place.left_out}
     ids = [key for key, tensor in traced.inputs.items() if tensor.dtype.is_integer and names[key] not in apart]

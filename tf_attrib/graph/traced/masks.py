@@ -50,9 +50,23 @@ def is_called_mask(traced: Traced, key: Any, name: str) -> bool:
     return tensor.dtype == tf.bool or (tensor.dtype.is_integer and "mask" in name.lower())
 
 
+def is_of_positions(traced: Traced, key: Any, name: str) -> bool:
+    """Whether an input that is not float says so, and has a truth for each position of vectors that are another input, such as
+    points of a cloud. Flags of a table stand beside columns, which are no vectors."""
+    return is_called_mask(traced, key, name) and bool(_beside(traced, key))
+
+
+def _beside(traced: Traced, key: Any) -> list[tf.Tensor]:
+    """The float inputs that are vectors at the positions of another input."""
+    positions = traced.inputs[key].shape
+    floats = [one for one in traced.inputs.values() if one.dtype.is_floating and one.shape.rank and (positions.rank or 0) > 1]
+    return [one for one in floats if one.shape.rank > positions.rank and one.shape[1 : positions.rank] == positions[1:]]
+
+
 def _multiplies(traced: Traced, key: Any, lookups: Iterable[Lookup]) -> bool:
-    """Whether looked-up vectors, or what follows from them, are multiplied with an input, as in `h * cast(mask)[..., None]`."""
-    vectors = [lookup.tensor for lookup in lookups if key not in lookup.inputs]
+    """Whether looked-up vectors or those of an input, or what follows from them, are multiplied with an input, as in
+    `h * cast(mask)[..., None]`."""
+    vectors = [lookup.tensor for lookup in lookups if key not in lookup.inputs] + _beside(traced, key)
     products = [user for user in _users(traced.inputs[key], SPREADING) if user.type == "Mul"]
     return any(connected(vector, product.inputs) for product in products for vector in vectors)
 
