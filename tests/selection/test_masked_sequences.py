@@ -108,21 +108,22 @@ def test_how_many_words_a_text_has_is_no_encoding_of_it(pooled):
     assert attributor.attribute(np.array(["bad"]), 1).attributions.shape == (1, 1, 3)
 
 
-@pytest.mark.parametrize(("layer", "method"), [("pool", "integrated_gradients"), ("pool", "occlusion"), ("lstm", "gradient")])
+@pytest.mark.parametrize(("layer", "method"), [("pool", "integrated_gradients"), ("pool", "occlusion"), ("recurrent", "gradient")])
 def test_masks_of_texts_of_several_lengths_fit_in_any_block(layer, method):
     """Such as that of a text of one word, which stretched over all that it was filled up with."""
     keras.utils.set_random_seed(1)
     text = keras.Input((), dtype="string")
     ids = L.TextVectorization(vocabulary=["good", "bad", "film"])(text)
     words = L.Embedding(8, 3, mask_zero=True, embeddings_initializer=keras.initializers.RandomNormal(stddev=1.0))(ids)
-    pooled = L.GlobalAveragePooling1D()(words) if layer == "pool" else L.LSTM(4)(words)
+    pooled = L.GlobalAveragePooling1D()(words) if layer == "pool" else L.SimpleRNN(2)(words)
     model = keras.Model(text, L.Dense(1)(L.Dense(4, activation="tanh")(pooled)))
     texts = np.array(["bad film", "film good film bad", "bad"], object)
-    together = ta.Attributor(model).attribute(texts, method=method)
+    attributor = ta.Attributor(model)
+    together = attributor.attribute(texts, method=method)
     assert not together.batch_dependence
     np.testing.assert_allclose(together.scores, np.asarray(model(tf.constant(texts)))[:, 0], rtol=1e-5)
     for i, count in enumerate((2, 4, 1)):
-        alone = ta.Attributor(model).attribute(texts[[i]], method=method)
+        alone = attributor.attribute(texts[[i]], method=method)
         assert alone.attributions.shape[1] == count
         assert np.all(together.attributions[i, count:] == 0)
         np.testing.assert_allclose(together.attributions[i, :count], alone.attributions[0], atol=1e-5)
