@@ -108,7 +108,9 @@ def test_how_many_words_a_text_has_is_no_encoding_of_it(pooled):
     assert attributor.attribute(np.array(["bad"]), 1).attributions.shape == (1, 1, 3)
 
 
-@pytest.mark.parametrize(("layer", "method"), [("pool", "integrated_gradients"), ("pool", "occlusion"), ("recurrent", "gradient")])
+@pytest.mark.parametrize(
+    ("layer", "method"), [("pool", "integrated_gradients"), ("pool", "occlusion"), ("recurrent", "gradient")]
+)
 def test_masks_of_texts_of_several_lengths_fit_in_any_block(layer, method):
     """Such as that of a text of one word, which stretched over all that it was filled up with."""
     keras.utils.set_random_seed(1)
@@ -127,6 +129,21 @@ def test_masks_of_texts_of_several_lengths_fit_in_any_block(layer, method):
         assert alone.attributions.shape[1] == count
         assert np.all(together.attributions[i, count:] == 0)
         np.testing.assert_allclose(together.attributions[i, :count], alone.attributions[0], atol=1e-5)
+
+
+def test_a_baseline_of_another_number_of_words_is_refused():
+    """Four words for two were the baselines of two examples, two words for each."""
+    text = keras.Input((), dtype="string")
+    ids = L.TextVectorization(vocabulary=["good", "bad", "film", "dull"])(text)
+    model = keras.Model(text, L.Dense(1)(L.GlobalMaxPooling1D()(L.Embedding(8, 3, embeddings_initializer="normal")(ids))))
+    attributor, texts = ta.Attributor(model), np.array(["good film", "bad film"])
+    for words, shape in (("good bad film dull", r"becomes \(4, 3\)"), ("bad", r"becomes \(1, 3\)")):
+        with pytest.raises(ta.AttributionError, match=shape + r".*the examples are \(2, 3\): .* as many words"):
+            attributor.attribute(texts, baselines=ta.at_input(words))
+    result = attributor.attribute(texts, baselines=ta.at_input("dull dull"))
+    np.testing.assert_allclose(result.baseline_scores, np.asarray(model(tf.constant(["dull dull"])))[[0, 0], 0], rtol=1e-5)
+    assert_refused(lambda: attributor.attribute(texts, baselines=ta.constant("bad")), "is text", "ta.at_input(text)")
+    assert_refused(lambda: attributor.attribute(texts, baselines=ta.token(0)), "integer inputs", "ta.at_input(text)")
 
 
 def cloud(kind, name="mask"):

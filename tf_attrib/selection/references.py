@@ -273,6 +273,12 @@ def _one(baseline, key, values, at_model_input, rng, mark) -> tuple[np.ndarray, 
         baseline = given(as_array(baseline, "the baseline"), x)
     if baseline.at_model_input:
         table = at_model_input(baseline)[key]
+        if table.shape[1:] != x.shape[1:]:
+            where = "the selected tensor" if key is None else repr(key)
+            raise AttributionError(
+                f"the baseline ({baseline.words}) becomes {table.shape[1:]} at {where}, where the examples are {x.shape[1:]}: "
+                "give one that is as long as they are, such as of as many words"
+            )
         shared = len(table) == 1 if baseline.shared is None else baseline.shared
         table = table if shared else table[:, None]
     else:
