@@ -108,6 +108,24 @@ def test_how_many_words_a_text_has_is_no_encoding_of_it(pooled):
     assert attributor.attribute(np.array(["bad"]), 1).attributions.shape == (1, 1, 3)
 
 
+def test_words_in_ragged_rows():
+    """Of one word each, too, whose rows look like those of a batch."""
+    keras.utils.set_random_seed(0)
+    words = L.TextVectorization(vocabulary=["good", "bad", "food"], ragged=True)
+    table, head = L.Embedding(words.vocabulary_size(), 3, embeddings_initializer="normal", name="table"), L.Dense(2)
+    table.build()
+    attributor = ta.Attributor(lambda text: head(tf.reduce_mean(tf.ragged.map_flat_values(table, words(text)), 1)))
+    for texts in (["good", "bad"], ["good food bad"], ["good food", "bad food"]):
+        result = attributor.attribute(np.array(texts), 1)
+        assert result.tokens.tolist() == [text.split() for text in texts]
+        weights = head.kernel.numpy()[:, 1]
+        vectors = table.embeddings.numpy()[
+            [[["good", "bad", "food"].index(word) + 2 for word in text.split()] for text in texts]
+        ]
+        np.testing.assert_allclose(result.attributions, vectors * weights / len(texts[0].split()), atol=1e-6)
+    assert_refused(lambda: attributor.attribute(np.array(["bad", "good food"])), "lengths, 1 and 2", "ragged rows")
+
+
 @pytest.mark.parametrize(
     ("layer", "method"), [("pool", "integrated_gradients"), ("pool", "occlusion"), ("recurrent", "gradient")]
 )

@@ -10,6 +10,7 @@ import tensorflow as tf
 from ..common.errors import AttributionError
 from ..common.types import Leaves
 from ..graph.traced.cut import Port
+from ..graph.traced.heads_and_lookups import find_lookups
 from ..graph.traced.tf_private import operation_types
 from ..selection.settled import WORDS
 from .company import companies
@@ -143,16 +144,23 @@ class Looking(Fetching):
 
     def check_of_one_length(self, inputs: Leaves) -> None:
         """Raises AttributionError where examples must be of one length, and are not: see `Company.of_one_length`."""
-        if not self.company.of_one_length:
-            return
         ports, count = self.function.place.ports, len(next(iter(inputs.values())))
+        selected = {port.tensor.ref() for port in ports.values() if port.batch_axis is None}
+        ragged = selected and any(one.ragged and one.tensor.ref() in selected for one in find_lookups(self.function.traced))
+        if not (ragged or self.company.of_one_length):
+            return
         alone = (self.fetch("selected alone", ports, {key: value[[i]] for key, value in inputs.items()}) for i in range(count))
         lengths = [tuple(value.shape[1:] for value in found.values()) for found in alone]
         other = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
         if other is not None:
+            why = (
+                "the model looks their words up in ragged rows, of which only the example's own may be fed"
+                if ragged
+                else "what the model makes of them beside the selected tensors, such as a mask, is as long as the longest of "
+                "those that are evaluated together"
+            )
             raise AttributionError(
-                f"examples 0 and {other} are of different lengths, {lengths[0][0][0]} and {lengths[other][0][0]}, and what the "
-                "model makes of them beside the selected tensors, such as a mask, is as long as the longest of those that are "
-                "evaluated together: give those of one length together, or the model's TextVectorization an "
+                f"examples 0 and {other} are of different lengths, {lengths[0][0][0]} and {lengths[other][0][0]}, and {why}: "
+                "give those of one length together, or one at a time, or have the model's TextVectorization give rows of "
                 "output_sequence_length"
             )

@@ -126,7 +126,7 @@ def _place(traced, fetches, names, examples, floats, rest, lookups, encodings, s
     if len(ports) == 1:
         columns, categories, stand_ins = single(columns), single(categories), single(stand_ins)
     words = _words(lookups, [names[key] for key in floats], encoded, features)
-    return Place(single(ports), kind, words, notes, left_out, columns, categories, *indices(traced, alone, ports), stand_ins)
+    return Place(single(ports), kind, words, notes, left_out, columns, categories, *indices(traced, alone), stand_ins)
 
 
 def _notes(lookups: list[Lookup], encoded: dict[str, str], features: dict[str, str]) -> tuple[str, ...]:

@@ -56,13 +56,11 @@ def unused(tensors: dict, names: dict, fetches: list) -> list[str]:
     return [f"the output does not depend on {', '.join(unused)}: zeros"] if unused else []
 
 
-def indices(traced: Traced, lookup: Lookup | None, ports: dict[Any, Port]) -> tuple[tf.Tensor | None, int | None]:
-    """The token indices of the only lookup, where they say something that the inputs do not, and their batch axis: none where
-    the rows have none, as those of ragged words."""
+def indices(traced: Traced, lookup: Lookup | None) -> tuple[tf.Tensor | None, int | None]:
+    """The token indices of the only lookup, where they say something that the inputs do not, and their batch axis."""
     if lookup is None or not (lookup.sparse or _is_text(traced, lookup)):
         return None, 0
-    (port,) = ports.values()
-    return lookup.indices, None if lookup.sparse or port.batch_axis is None else 0
+    return lookup.indices, None if lookup.sparse or lookup.ragged else 0
 
 
 def _is_text(traced: Traced, lookup: Lookup) -> bool:
@@ -92,7 +90,7 @@ def port(traced: Traced, tensor: tf.Tensor, examples: dict) -> Port:
 def lookup_port(traced: Traced, lookup: Lookup, examples: dict) -> Port:
     """The rows of a lookup with the axis that counts examples."""
     # one example with one id would look like a batch axis
-    return Port(lookup.tensor, None) if lookup.sparse else port(traced, lookup.tensor, examples)
+    return Port(lookup.tensor, None) if lookup.sparse or lookup.ragged else port(traced, lookup.tensor, examples)
 
 
 def single(ports: dict) -> dict:

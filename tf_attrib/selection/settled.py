@@ -6,13 +6,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..graph.traced.heads_and_lookups import ancestors, connected, find_lookups
+from ..graph.traced.heads_and_lookups import FILLING, ancestors, connected, find_lookups
 from ..graph.traced.trace import Traced
 from .outputs import Output
 from .place import Place
 
-# Operations that fill up rows of several lengths to the longest.
-FILLING = frozenset({"RaggedTensorToTensor", "SparseToDense"})
 # How the keys of such tensors begin.
 WORDS = "words"
 
