@@ -108,6 +108,43 @@ def test_how_many_words_a_text_has_is_no_encoding_of_it(pooled):
     assert attributor.attribute(np.array(["bad"]), 1).attributions.shape == (1, 1, 3)
 
 
+@pytest.fixture(scope="module")
+def of_texts():
+    """A mean over words, of which there may be any number."""
+    keras.utils.set_random_seed(1)
+    text = keras.Input((), dtype="string")
+    ids = L.TextVectorization(vocabulary=["good", "bad", "film"])(text)
+    words = L.Embedding(8, 3, mask_zero=True, embeddings_initializer=keras.initializers.RandomNormal(stddev=1.0))(ids)
+    hidden = L.Dense(4, activation="tanh", name="hidden")(L.GlobalAveragePooling1D()(words))
+    return keras.Model(text, L.Dense(2, activation="softmax")(hidden))
+
+
+TEXTS = np.array(["bad film", "film good film bad", "bad"])
+
+
+def test_a_scores_own_rows_beside_texts_of_several_lengths(of_texts):
+    classes = np.int32([1, 0, 1])
+    own = ta.score(lambda outputs, chosen: tf.gather(outputs, chosen, batch_dims=1), data=classes)
+    found = ta.Attributor(of_texts, of=own).attribute(TEXTS, method="gradient")
+    wanted = ta.Attributor(of_texts).attribute(TEXTS, classes, method="gradient")
+    np.testing.assert_allclose(found.attributions, wanted.attributions, atol=1e-6)
+
+
+def test_a_layer_behind_texts_of_several_lengths(of_texts):
+    """Its path runs at the words, beside a mask that the layer's own scores do not need."""
+    found = ta.Attributor(of_texts, at="hidden").attribute(TEXTS, 1, method="conductance")
+    np.testing.assert_allclose(found.totals, ta.Attributor(of_texts).attribute(TEXTS, 1).difference, atol=2e-3)
+
+
+def test_the_doctor_and_exports_of_texts_of_several_lengths(of_texts, tmp_path):
+    report = ta.diagnose(ta.Attributor(of_texts), TEXTS)
+    assert "padding" not in " ".join(report["baselines_compared"].evidence["rank_correlation"])
+    assert_refused(lambda: ta.Attributor(of_texts).export(tmp_path / "served"), "texts of any number of words")
+    of_texts.export(tmp_path / "model", verbose=False)
+    found = ta.Attributor(tmp_path / "model").attribute(TEXTS, 1)
+    np.testing.assert_allclose(found.attributions, ta.Attributor(of_texts).attribute(TEXTS, 1).attributions, atol=1e-6)
+
+
 def test_words_in_ragged_rows():
     """Of one word each, too, whose rows look like those of a batch."""
     keras.utils.set_random_seed(0)

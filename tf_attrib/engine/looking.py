@@ -109,8 +109,11 @@ class Looking(Fetching):
             inner: these tensors.
             scored: from them and the inputs to the output.
         """
-        texts = {key: value for key, value in inputs.items() if not (isinstance(key, tuple) and key[0] == WORDS)}
+        beside = self.function.output.data
+        texts = {key: value for key, value in inputs.items() if key not in beside}
         one, other = ({key: value[[i]] for key, value in texts.items()} for i in (-1, 0))
+        # a score's own rows stay those of the example, whatever is beside it
+        own_rows = {key: value[[-1]] for key, value in inputs.items() if key in beside and key[0] != WORDS}
 
         def at(rows: Leaves) -> Leaves:
             return self.in_company().fetch("selected", inner, rows)
@@ -124,7 +127,8 @@ class Looking(Fetching):
 
         def taken(found: Leaves, rows: Leaves, place: int) -> np.ndarray | None:
             with contextlib.suppress(tf.errors.OpError):
-                return scored(found, rows)[place]
+                count = len(next(iter(rows.values())))
+                return scored(found, rows | {key: np.repeat(value, count, 0) for key, value in own_rows.items()})[place]
             return None
 
         alone, moved = at(one), []
@@ -135,9 +139,9 @@ class Looking(Fetching):
                 break
         longer = [found for found in moved if any(found[2][key].shape[1:] != alone[key].shape[1:] for key in inner)]
         for place, rows, found in longer[:1]:
-            own, beside = ({key: value[[place]] for key, value in all_of.items()} for all_of in (found, rows))
-            filled, in_own_block = taken(found, rows, place), taken(own, beside | one, 0)
-            self.company.look_at_filling(scored(alone, self.with_words(one))[0], filled, in_own_block)
+            own, words = ({key: value[[place]] for key, value in all_of.items()} for all_of in (found, rows))
+            filled, in_own_block = taken(found, rows, place), taken(own, words | one, 0)
+            self.company.look_at_filling(scored(alone, self.with_words(one) | own_rows)[0], filled, in_own_block)
         same = [(place, flat(found, place)) for place, _, found in moved if not longer]
         self.company.look([], same, copies, bool(self.function.formats))
         self.company.seen_ahead = True

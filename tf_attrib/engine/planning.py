@@ -89,6 +89,7 @@ def planned(
     Raises:
         AttributionError: targets or baselines that do not fit.
     """
+    examples = dataclasses.replace(examples, ready=session.with_words(examples.ready))
     x, references = _ends(session, method, examples, baselines, seed)
     entries = _Entries(examples.arrays, examples.ready, x, method.row_extras(x, session), references, target)
     entries = _at_positions(session, _finite_alone(session, examples, entries))
@@ -109,13 +110,14 @@ def _ends(session: Session, method: Method, examples: Examples, baselines: Any, 
     match, keys, which = examples.match, session.handed_out(examples.match), _some(examples.good)
     user = {match[key]: examples.ready[key] for key in match}
 
-    def selected(values: dict) -> dict:
+    def selected(values: dict, own: Leaves | None = None) -> dict:
         session.check_left_out(user, values, match)
-        found = session.selected({key: values[match[key]] for key in match})
+        found = session.selected({key: values[match[key]] for key in match} | (own or {}))
         return dict(zip(keys, found.values(), strict=True))
 
-    given = user if which is None else _rows(user, which)
-    x = selected(given)
+    given, own = user, {key: value for key, value in examples.ready.items() if key not in match}
+    given, own = (given, own) if which is None else (_rows(given, which), _rows(own, which))
+    x = selected(given, own)
     session.check_of_one_length({key: given[match[key]] for key in match})
     x = x if which is None else filled(x, which, len(examples))
     baselines = method.default_baseline() if baselines is None else baselines

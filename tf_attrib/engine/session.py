@@ -22,7 +22,7 @@ from ..selection.place import Place
 from ..selection.places import resolve_at
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
-from ..selection.settled import settled_words
+from ..selection.settled import WORDS, settled_words
 from ..selection.targets import read_targets
 from .compared import Compared
 from .evaluating import Evaluating
@@ -138,7 +138,8 @@ class Session(Evaluating):
                 raise AttributionError(
                     f"the path must run in front of {seen.words}, where attributions are; {shown} does not: {error}"
                 ) from error
-            return dataclasses.replace(function, place=place, observed=seen)
+            found = _with_words(self._traced, place, function.output)
+            return dataclasses.replace(found, observed=seen)
 
         return self._other(("along", path), moved)
 
@@ -344,6 +345,7 @@ class Session(Evaluating):
 def _with_words(traced: Traced, place: Place, output: Output) -> ScoreFunction:
     """The function to the score, with those words of texts among its inputs that matter beside the selected tensors."""
     words = settled_words(traced, place, output)
+    output = dataclasses.replace(output, data={key: one for key, one in output.data.items() if key[0] != WORDS})
 
     def function(data: dict[Any, tf.Tensor]) -> ScoreFunction:
         # a score's own rows, and such words, are fed as inputs are, and are none of the model's
