@@ -60,6 +60,42 @@ def test_words_in_front_of_a_recurrent_layer_that_has_their_lengths():
     assert np.abs(result.attributions[0, :2]).sum() > 0
 
 
+class Mean(L.Layer):
+    """Of so many of the words in front."""
+
+    def call(self, words, lengths):
+        there = tf.cast(tf.range(4)[None] < lengths[:, None], tf.float32)[..., None]
+        return tf.reduce_sum(words * there, 1) / tf.cast(lengths, tf.float32)[:, None]
+
+
+@pytest.mark.parametrize("words", [True, False])
+def test_lengths_stay_as_they_are(words):
+    """At the baseline, too, where the mean of no words is 0 / 0; and by methods that take inputs of any type."""
+    keras.utils.set_random_seed(0)
+    lengths = keras.Input((), dtype="int32", name="lengths")
+    given = keras.Input((4,), dtype="int32", name="x") if words else keras.Input((4, 3), name="x")
+    vectors = L.Embedding(9, 3, embeddings_initializer="normal", name="words")(given) if words else given
+    model = keras.Model([given, lengths], L.Dense(2, activation="softmax")(20 * Mean()(vectors, lengths)))
+    inputs = [np.int32([[3, 4, 0, 0], [5, 6, 7, 8]]) if words else X / 20, LENGTHS]
+    for method in ("gradient", "occlusion", "integrated_gradients", "shapley_sampling"):
+        found = ta.Attributor(model).attribute(inputs, 1, method=method, seed=0)
+        assert (found.left_out, found.attributions.shape) == (("lengths",), (2, 4, 3))
+        assert not any("as a number" in note for note in found.notes)
+        assert np.all(found.attributions[0, 2:] == 0)
+    np.testing.assert_allclose(found.baseline_scores, 0.5, atol=1e-6)
+    np.testing.assert_allclose(found.totals, np.asarray(model(inputs))[:, 1] - 0.5, atol=1e-5)
+
+
+def test_an_ordinal_number_of_a_table_is_no_length():
+    """Compared with all its values it is encoded, and as a number it is attributed, too."""
+    rating = keras.Input((1,), dtype="int32", name="rating")
+    steps = keras.ops.cast(keras.ops.greater(rating, keras.ops.arange(5)[None]), "float32")
+    both = L.Concatenate()([steps, keras.ops.cast(rating, "float32")])
+    result = ta.Attributor(keras.Model(rating, L.Dense(1)(both))).attribute(np.int32([[2], [4]]), method="gradient")
+    assert (result.left_out, len(result.attributions)) == ((), 2)
+    assert not any("as a number, past" in note for note in result.notes)
+
+
 def test_lists_of_categories_are_encodings_all_the_same():
     """What goes round a loop as whole numbers, and comes out as floats, is computed from those alone."""
     ids = keras.Input((3,), dtype="int32", name="ids")

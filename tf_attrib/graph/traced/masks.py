@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .heads_and_lookups import SHAPES, Lookup, connected
+from .heads_and_lookups import SHAPES, Lookup, connected, find_lookups
 from .trace import Traced
 
 # Operations between what is added to the scores of attention and their softmax.
@@ -34,13 +34,17 @@ SPREADING = frozenset(
         *("Equal", "Greater", "LogicalAnd", "LogicalNot", "NotEqual"),
     }
 )
+# Operations that hand lengths on, in another shape or type, and that compare them with positions.
+HANDED_ON = frozenset({"Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StridedSlice"})
+COMPARED = frozenset({"Less", "LessEqual", "Greater", "GreaterEqual"})
 # A factor from which on what is added to scores takes positions out: masks have 1e4, 1e9 and more, and no score is as large.
 TAKEN_OUT = 1e3
 
 
 def is_mask(traced: Traced, key: Any, name: str, lookups: Iterable[Lookup]) -> bool:
     """Whether an input that is not float is a mask, and no quantity, although it becomes float."""
-    return is_attention_mask(traced, key) or (is_called_mask(traced, key, name) and _multiplies(traced, key, lookups))
+    called = is_called_mask(traced, key, name) and _multiplies(traced, key, lookups)
+    return called or is_attention_mask(traced, key) or is_lengths(traced, key)
 
 
 def is_called_mask(traced: Traced, key: Any, name: str) -> bool:
@@ -48,6 +52,31 @@ def is_called_mask(traced: Traced, key: Any, name: str) -> bool:
     with them, counts of words cannot be told from masks."""
     tensor = traced.inputs[key]
     return tensor.dtype == tf.bool or (tensor.dtype.is_integer and "mask" in name.lower())
+
+
+def is_lengths(traced: Traced, key: Any) -> bool:
+    """Whether an integer input says how many positions of a sequence are there: it is compared with the numbers of all
+    positions, as in `tf.sequence_mask`. Bins are compared with other numbers, and a table has no positions."""
+    tensor = traced.inputs[key]
+    vectors = [lookup.tensor for lookup in find_lookups(traced)] + [
+        one for one in traced.inputs.values() if one.dtype.is_floating
+    ]
+    if not any((vector.shape.rank or 0) > 2 for vector in vectors):
+        return False
+    if not tensor.dtype.is_integer or tensor.shape.rank is None or any(size != 1 for size in tensor.shape[1:]):
+        return False
+    compared = [user for user in _users(tensor, HANDED_ON) if user.type in COMPARED]
+    return any(_counts_up(one) for user in compared for one in user.inputs)
+
+
+def _counts_up(tensor: tf.Tensor) -> bool:
+    """Whether a tensor holds the whole numbers from 0 or 1 on."""
+    while tensor.op.type in HANDED_ON:
+        tensor = tensor.op.inputs[0]
+    if tensor.op.type == "Range":
+        return True
+    values = tf.get_static_value(tensor) if tensor.op.type == "Const" else None
+    return values is not None and values.size > 1 and np.array_equal(values.ravel() - values.ravel()[0], np.arange(values.size))
 
 
 def is_of_positions(traced: Traced, key: Any, name: str) -> bool:
