@@ -131,6 +131,28 @@ def test_a_state_that_a_batch_left_is_refused_and_after_a_reset_it_is_right(recu
     memory.reset_states()
 
 
+def test_a_state_where_every_example_begins_is_told():
+    """A batch of one has no other rows to tell from it that an earlier call left the state."""
+    keras.utils.set_random_seed(0)
+    sequence = keras.Input(batch_shape=(1, 3, 2))
+    model = keras.Model(sequence, layers.Dense(1)(layers.SimpleRNN(4, stateful=True, name="memory")(sequence)))
+    x = np.random.default_rng(0).normal(size=(2, 3, 2)).astype("float32")
+    attributor, memory = ta.Attributor(model), model.get_layer("memory")
+    anew = attributor.attribute(x, method="gradient")
+    assert not anew.notes
+    model.predict(x[:1], verbose=0)
+    left = memory.states[0].numpy()
+    gone_on = attributor.attribute(x, method="gradient")
+    (note,) = gone_on.notes
+    assert "memory/" in note
+    assert "begins at the state that an earlier call" in note
+    assert "reset_states()" in note
+    np.testing.assert_array_equal(memory.states[0].numpy(), left)
+    assert np.abs(gone_on.scores - anew.scores).min() > 1e-3
+    memory.reset_states()
+    np.testing.assert_array_equal(attributor.attribute(x, method="gradient").attributions, anew.attributions)
+
+
 # heads
 
 

@@ -78,6 +78,7 @@ def assemble(
         **own,
         "notes": _called(function)
         + function.place.notes
+        + work.notes
         + _notes(method.control, function, compared)
         + method.notes(function)
         + own.get("notes", ()),

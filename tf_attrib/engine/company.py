@@ -26,6 +26,8 @@ class Company:
         draws: whether the same rows get other scores when they are evaluated again.
         alone: whether rows are evaluated one at a time, since the score depends on those beside it.
         filled: whether the score depends on how far an example is filled up to the length of others.
+        of_one_length: whether rows of a block must be as long as their inputs make it: what else follows from these, such as a
+            mask, is as long as the longest of the block, and does not fit what was filled up to a longer one of another.
         words: what a reader should know: that it is so, or that the model draws at random; "" where all is well.
     """
 
@@ -36,6 +38,7 @@ class Company:
     draws: bool = False
     alone: bool = False
     filled: bool = False
+    of_one_length: bool = False
     words: str = ""
 
     def look(
@@ -93,10 +96,13 @@ class Company:
             "changes a state, and attributions are those of such draws"
         )
 
-    def look_at_filling(self, alone: np.ndarray, filled: np.ndarray) -> None:
-        """Compares the output for one row alone, and where it is filled up to the length of a longer one beside it."""
-        apart = _apart(alone, filled)
-        if apart > ALIKE * _largest(alone):
+    def look_at_filling(self, alone: np.ndarray, filled: np.ndarray | None, in_own_block: np.ndarray | None) -> None:
+        """Compares the output for one row alone, where it is filled up to the length of a longer one beside it, and where it is
+        filled up as far in a block of its own; None where the model fails on such."""
+        size = _largest(alone)
+        if filled is None or in_own_block is None or _apart(filled, in_own_block) > ALIKE * size:
+            self.of_one_length = True
+        if filled is not None and (apart := _apart(alone, filled)) > ALIKE * size:
             self.filled = True
             self.words = (
                 f"an example's score depends on how long the others in its batch are (by {apart:.2g} for one example), since "

@@ -14,6 +14,7 @@ from ..graph.traced.cut import Cut, Port
 from ..graph.traced.heads_and_lookups import connected
 from ..graph.traced.trace import TRACING
 from ..selection.score_function import ScoreFunction
+from ..selection.settled import WORDS
 from . import program
 from .blocks import in_blocks
 from .company import ONE_LENGTH, Company
@@ -70,6 +71,7 @@ class Fetching:
             name: under which the cut to `ports` is kept for further calls.
             fill: whether those of a block that are shorter may be filled up.
         """
+        inputs = self.with_words(inputs)
         if name not in self._cuts:
             self._cuts[name] = self._from_inputs(ports)
         count = len(next(iter(inputs.values())))
@@ -93,6 +95,18 @@ class Fetching:
                 f"{size} of them at a time are evaluated: give those of one length together, or {ONE_LENGTH}"
             )
         return {key: _joined([part[key] for part in parts]) for key in ports}
+
+    def with_words(self, inputs: Leaves) -> Leaves:
+        """`inputs`, and what goes with them of the words of texts (`settled_words`), made of all examples together."""
+        traced, data = self.function.traced, self.function.output.data
+        words = {key: Port(tensor) for key, tensor in data.items() if key[0] == WORDS}
+        if all(key in inputs for key in words):
+            return inputs
+        if WORDS not in self._cuts:
+            made = [port.tensor for port in words.values()]
+            texts = {key: Port(one) for key, one in traced.inputs.items() if key not in data and connected(one, made)}
+            self._cuts[WORDS] = Cut(traced, texts, words)
+        return inputs | self._cuts[WORDS].evaluate({key: inputs[key] for key in self._cuts[WORDS].feeds})
 
     def _from_inputs(self, ports: dict[Any, Port]) -> Cut:
         """The cut from the model's inputs, and from a score's own rows where they are needed, to `ports`."""

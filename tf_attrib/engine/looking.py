@@ -7,9 +7,12 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..common.errors import AttributionError
 from ..common.types import Leaves
 from ..graph.traced.cut import Port
+from ..graph.traced.heads_and_lookups import find_lookups
 from ..graph.traced.tf_private import operation_types
+from ..selection.settled import WORDS
 from .company import companies
 from .fetching import Fetching
 
@@ -106,7 +109,11 @@ class Looking(Fetching):
             inner: these tensors.
             scored: from them and the inputs to the output.
         """
-        one, other = ({key: value[[i]] for key, value in inputs.items()} for i in (-1, 0))
+        beside = self.function.output.data
+        texts = {key: value for key, value in inputs.items() if key not in beside}
+        one, other = ({key: value[[i]] for key, value in texts.items()} for i in (-1, 0))
+        # a score's own rows stay those of the example, whatever is beside it
+        own_rows = {key: value[[-1]] for key, value in inputs.items() if key in beside and key[0] != WORDS}
 
         def at(rows: Leaves) -> Leaves:
             return self.in_company().fetch("selected", inner, rows)
@@ -118,14 +125,46 @@ class Looking(Fetching):
             three = at({key: np.repeat(value, COPIES, 0) for key, value in one.items()})
             return np.stack([flat(alone, 0), *(flat(three, row) for row in range(COPIES))])
 
+        def taken(found: Leaves, rows: Leaves, place: int) -> np.ndarray | None:
+            with contextlib.suppress(tf.errors.OpError):
+                count = len(next(iter(rows.values())))
+                return scored(found, rows | {key: np.repeat(value, count, 0) for key, value in own_rows.items()})[place]
+            return None
+
         alone, moved = at(one), []
         for all_moved in (True, False):
             with contextlib.suppress(tf.errors.OpError):
-                moved = [(place, rows, at(rows)) for place, rows in companies(one, other, all_moved)]
+                rows_of = [(place, self.with_words(rows)) for place, rows in companies(one, other, all_moved)]
+                moved = [(place, rows, at(rows)) for place, rows in rows_of]
                 break
         longer = [found for found in moved if any(found[2][key].shape[1:] != alone[key].shape[1:] for key in inner)]
         for place, rows, found in longer[:1]:
-            self.company.look_at_filling(scored(alone, one)[0], scored(found, rows)[place])
+            own, words = ({key: value[[place]] for key, value in all_of.items()} for all_of in (found, rows))
+            filled, in_own_block = taken(found, rows, place), taken(own, words | one, 0)
+            self.company.look_at_filling(scored(alone, self.with_words(one) | own_rows)[0], filled, in_own_block)
         same = [(place, flat(found, place)) for place, _, found in moved if not longer]
         self.company.look([], same, copies, bool(self.function.formats))
         self.company.seen_ahead = True
+
+    def check_of_one_length(self, inputs: Leaves) -> None:
+        """Raises AttributionError where examples must be of one length, and are not: see `Company.of_one_length`."""
+        ports, count = self.function.place.ports, len(next(iter(inputs.values())))
+        selected = {port.tensor.ref() for port in ports.values() if port.batch_axis is None}
+        ragged = selected and any(one.ragged and one.tensor.ref() in selected for one in find_lookups(self.function.traced))
+        if not (ragged or self.company.of_one_length):
+            return
+        alone = (self.fetch("selected alone", ports, {key: value[[i]] for key, value in inputs.items()}) for i in range(count))
+        lengths = [tuple(value.shape[1:] for value in found.values()) for found in alone]
+        other = next((i for i, length in enumerate(lengths) if length != lengths[0]), None)
+        if other is not None:
+            why = (
+                "the model looks their words up in ragged rows, of which only the example's own may be fed"
+                if ragged
+                else "what the model makes of them beside the selected tensors, such as a mask, is as long as the longest of "
+                "those that are evaluated together"
+            )
+            raise AttributionError(
+                f"examples 0 and {other} are of different lengths, {lengths[0][0][0]} and {lengths[other][0][0]}, and {why}: "
+                "give those of one length together, or one at a time, or have the model's TextVectorization give rows of "
+                "output_sequence_length"
+            )

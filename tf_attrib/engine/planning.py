@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..common.types import Leaves, present
+from ..graph.traced.states import begins_at_states
 from ..selection.baselines import Baseline, Several
 from ..selection.channels_last import blurred_along, check_channels_last
 from ..selection.each_position import EachPosition
@@ -14,6 +15,7 @@ from ..selection.frames import Names
 from ..selection.levels import check_of_images
 from ..selection.references import References, resolve
 from ..selection.targets import read_targets
+from .at_baseline import apart_at_baseline
 from .method import Method
 from .omission import Omitted, filled, finite, finite_rows, only
 from .program import Tables
@@ -88,6 +90,7 @@ def planned(
     Raises:
         AttributionError: targets or baselines that do not fit.
     """
+    examples = dataclasses.replace(examples, ready=session.with_words(examples.ready))
     x, references = _ends(session, method, examples, baselines, seed)
     entries = _Entries(examples.arrays, examples.ready, x, method.row_extras(x, session), references, target)
     entries = _at_positions(session, _finite_alone(session, examples, entries))
@@ -96,8 +99,10 @@ def planned(
     compared = session.compared(x, ready, references, entries.target, method.uses_baseline, shared)
     context = {key: ready[key] for key in session.function.context}
     tables = Tables(x, context, compared.target, compared.scores, references, entries.extra)
+    notes = begins_at_states(session.function)
+    notes += apart_at_baseline(session, ready, examples.match, references, compared) if method.uses_baseline else ()
     return Work(
-        session, entries.arrays, ready, tables, compared, examples.match, entries.placed, entries.omitted, examples.names
+        session, entries.arrays, ready, tables, compared, examples.match, entries.placed, entries.omitted, examples.names, notes
     )
 
 
@@ -106,12 +111,16 @@ def _ends(session: Session, method: Method, examples: Examples, baselines: Any, 
     match, keys, which = examples.match, session.handed_out(examples.match), _some(examples.good)
     user = {match[key]: examples.ready[key] for key in match}
 
-    def selected(values: dict) -> dict:
+    def selected(values: dict, own: Leaves | None = None) -> dict:
         session.check_left_out(user, values, match)
-        found = session.selected({key: values[match[key]] for key in match})
+        found = session.selected({key: values[match[key]] for key in match} | (own or {}))
         return dict(zip(keys, found.values(), strict=True))
 
-    x = selected(user) if which is None else filled(selected(_rows(user, which)), which, len(examples))
+    given, own = user, {key: value for key, value in examples.ready.items() if key not in match}
+    given, own = (given, own) if which is None else (_rows(given, which), _rows(own, which))
+    x = selected(given, own)
+    session.check_of_one_length({key: given[match[key]] for key in match})
+    x = x if which is None else filled(x, which, len(examples))
     baselines = method.default_baseline() if baselines is None else baselines
     parts = baselines.parts if isinstance(baselines, Several) else baselines
     recipes = [one for one in (parts if isinstance(parts, list | tuple) else [parts]) if isinstance(one, Baseline)]

@@ -87,12 +87,12 @@ class Preparing:
                 del self._sessions[old]  # of the model as it was
             # one trace serves inputs of all shapes, but how many rows are worth a block follows these
             alike = next((one for (kind, _), one in self._sessions.items() if kind == signature and one.any_shape), None)
-            session = alike.sized(ready) if alike else self._session(specs, ready, given)
+            session = alike.sized(alike.with_words(ready)) if alike else self._session(specs, ready, given)
             while len(self._sessions) >= MOST_SESSIONS:
                 self._sessions.pop(next(iter(self._sessions)), None)
             self._sessions[signature, shapes] = session
         check_stateless(session.function)
-        return session, ready, match
+        return session, session.with_words(ready), match
 
     @plain_failures()
     def work(

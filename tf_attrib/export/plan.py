@@ -18,6 +18,7 @@ from ..methods.coalitions.estimators import Permutations
 from ..methods.coalitions.methods import MOST_ENUMERATED, ShapleySampling
 from ..methods.groups import COUNT
 from ..selection.score_function import ScoreFunction
+from ..selection.settled import WORDS
 from . import nested
 from .shapley import Game
 
@@ -171,6 +172,11 @@ def _check(method: Method, function: ScoreFunction) -> None:
     if called is not None or function.traced.calls_python:
         why = "an operation of it calls Python" if called is None else called.why
         raise AttributionError(f"the model cannot be exported: {why}, and a SavedModel holds operations of TensorFlow alone")
+    if any(key[0] == WORDS for key in function.output.data):
+        raise AttributionError(
+            "the model cannot be exported with texts of any number of words, which it masks by what is the longest of those "
+            "that are evaluated together: give its TextVectorization an output_sequence_length"
+        )
     if function.output.data:
         raise AttributionError(
             f"{function.output.words} has rows of its own for each example, which a signature has no input for: give them "

@@ -86,6 +86,7 @@ def constant(value: float | np.ndarray) -> Baseline:
             raise AttributionError(
                 f"ta.constant({value!r}) is {'text' if text else 'a number'}, and the tensor is {_kind_of(x)}: give each of "
                 "several tensors its own baseline, by key, baselines={name: ta.constant(value)}"
+                + ("; a text that the model looks up, at its input: ta.at_input(text)" if text else "")
             )
         cast = array if text else array.astype(x.dtype)
         if x.dtype.kind in "biu" and not np.array_equal(cast, array):
@@ -199,6 +200,7 @@ def token(id: int) -> Baseline:
         if not ids:
             raise AttributionError(
                 f"ta.token(id) needs integer inputs; these are {', '.join(str(value.dtype) for value in inputs.values())}"
+                + ("; of text: ta.at_input(text)" if any(value.dtype.kind in "OSU" for value in inputs.values()) else "")
             )
         for key in ids:
             if inputs[key].dtype.kind in "iu" and id > np.iinfo(inputs[key].dtype).max:

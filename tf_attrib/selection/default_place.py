@@ -14,7 +14,7 @@ from ..graph.traced.cut import Port
 from ..graph.traced.encodings import PARSERS, Encoding, find_encodings, unfixed_features
 from ..graph.traced.heads_and_lookups import Lookup, connected, find_lookups, only_ids, quantity
 from ..graph.traced.layers import some_layers
-from ..graph.traced.masks import is_attention_mask, is_called_mask, is_mask, masks_others
+from ..graph.traced.masks import is_attention_mask, is_called_mask, is_lengths, is_mask, is_of_positions, masks_others
 from ..graph.traced.tables import passed
 from ..graph.traced.trace import Traced
 from .place import Place, hidden, indices, lookup_port, port, single, unused
@@ -68,9 +68,9 @@ def default_place(
 
 def embedded(traced: Traced, fetches: list[tf.Tensor], names: dict[Any, str], examples: dict[Any, tf.Tensor]) -> Place | None:
     """The default place, where it is embeddings that carry all that is not float, or numbers that are read out of serialized
-    examples: there a method that needs no gradient has the words, and can take them away by a vector of none. Masks stay as
-    they are: taken away for themselves, they would have a share in what words do. None elsewhere: such a method takes the
-    inputs as they are."""
+    examples, or vectors beside a mask of their positions: there a method that needs no gradient has the words, and can take
+    them away by a vector of none. Masks stay as they are: taken away for themselves, they would have a share in what words do.
+    None elsewhere: such a method takes the inputs as they are."""
     try:
         place = default_place(traced, fetches, names, examples)
     except AttributionError:
@@ -79,7 +79,12 @@ def embedded(traced: Traced, fetches: list[tf.Tensor], names: dict[Any, str], ex
         return None
     # serialized examples can lose nothing that is read out of them, but as what was read
     parsed = all(passed(one.tensor).op.type in PARSERS for one in place.ports.values())
-    if place.kind != "embeddings" and not parsed:
+    keys = {name: key for key, name in names.items()}
+    vectors = place.left_out and all(
+        is_of_positions(traced, keys[one], one) or is_lengths(traced, keys[one]) or is_attention_mask(traced, keys[one])
+        for one in place.left_out
+    )
+    if place.kind != "embeddings" and not parsed and not (place.kind == "inputs" and vectors):
         return None
     ports, apart = list(place.ports.values()), {*(names[key] for key in place.stand_ins.values()), *place.left_out}
     ids = [key for key, tensor in traced.inputs.items() if tensor.dtype.is_integer and names[key] not in apart]
@@ -89,7 +94,7 @@ def embedded(traced: Traced, fetches: list[tf.Tensor], names: dict[Any, str], ex
 def _is_mask(traced: Traced, names: dict[Any, str], name: str) -> bool:
     """Whether an input that nothing float comes of is a mask."""
     key = next(key for key, one in names.items() if one == name)
-    return is_called_mask(traced, key, name) or is_attention_mask(traced, key)
+    return is_called_mask(traced, key, name) or is_attention_mask(traced, key) or is_lengths(traced, key)
 
 
 def _encodings(traced: Traced, floats: dict, rest: list, lookups: list[Lookup], fetches: list[tf.Tensor]) -> list[Encoding]:
@@ -163,6 +168,8 @@ def _as_number(traced: Traced, key: Any, fetches: list[tf.Tensor], ports: list[P
             seen.add(user.name)
             if given.dtype.is_integer:
                 waiting.append(given)
+            elif any(given is one for one in stop):
+                continue
             elif given.dtype.is_floating and not only_ids(given) and connected(given, fetches, stop):
                 return True
     return False

@@ -36,7 +36,8 @@ class Output:
         choose: from values and targets (rows, r) to one value for each row; default: by indexing.
         log_odds: of a probability whose logits are known, the output that gives its log-odds.
         distribution: whether the values of an example sum to one by construction (softmax, or a sigmoid unit's two classes).
-        data: placeholders of the graph for what a score needs of each example beside the model's outputs, by key.
+        data: placeholders of the graph for what a score needs of each example beside the model's outputs, by key; and tensors
+            that are made once of all examples (`settled_words`).
         at_places: whether it is a score of some places of an output, such as pixels or boxes, each by itself.
         other: of one sigmoid unit, how class 0 follows from it, in words; "" elsewhere.
         behind: where it can be computed at less than all positions, the same output from the tensors that are given, in front

@@ -60,7 +60,7 @@ def indices(traced: Traced, lookup: Lookup | None) -> tuple[tf.Tensor | None, in
     """The token indices of the only lookup, where they say something that the inputs do not, and their batch axis."""
     if lookup is None or not (lookup.sparse or _is_text(traced, lookup)):
         return None, 0
-    return lookup.indices, None if lookup.sparse else 0
+    return lookup.indices, None if lookup.sparse or lookup.ragged else 0
 
 
 def _is_text(traced: Traced, lookup: Lookup) -> bool:
@@ -90,7 +90,7 @@ def port(traced: Traced, tensor: tf.Tensor, examples: dict) -> Port:
 def lookup_port(traced: Traced, lookup: Lookup, examples: dict) -> Port:
     """The rows of a lookup with the axis that counts examples."""
     # one example with one id would look like a batch axis
-    return Port(lookup.tensor, None) if lookup.sparse else port(traced, lookup.tensor, examples)
+    return Port(lookup.tensor, None) if lookup.sparse or lookup.ragged else port(traced, lookup.tensor, examples)
 
 
 def single(ports: dict) -> dict:

@@ -129,7 +129,8 @@ def _embeddings(traced, at, fetches, examples) -> Place:
         )
     ports = {lookup.name: lookup_port(traced, lookup, examples) for lookup in chosen}
     words = "embeddings " + ", ".join(repr(name) for name in ports)
-    return Place(single(ports), "embeddings", words, (), (), {}, {}, *indices(traced, chosen[0] if len(chosen) == 1 else None))
+    alone = chosen[0] if len(chosen) == 1 else None
+    return Place(single(ports), "embeddings", words, (), (), {}, {}, *indices(traced, alone))
 
 
 def _tensor(traced, at, fetches, names, examples) -> Place:

@@ -31,6 +31,7 @@ class References:
         shared: whether all examples have the same ones.
         words: what they are.
         default: whether they are `ta.zeros()`, at every selected tensor.
+        inputs: (m, ...) by the user's keys, the model's inputs that all tables were made of; None where none were.
     """
 
     tables: dict[Any, np.ndarray]
@@ -39,6 +40,7 @@ class References:
     shared: bool
     words: str
     default: bool = False
+    inputs: dict[Any, np.ndarray] | None = None
 
     @classmethod
     def unused(cls, values: dict[Any, np.ndarray]) -> "References":
@@ -137,15 +139,19 @@ def resolve(
     default = all(isinstance(one, Baseline) and one.is_zeros for one in per_tensor.values())
     rng = NOTHING_DRAWN if default else np.random.default_rng(seed)
     pushed: dict[int, dict] = {}
+    made: dict[int, dict] = {}
 
     def at_model_input(baseline: Baseline) -> dict:
         """One recipe's references at every selected tensor: drawn once, so that what belongs together stays together."""
         if id(baseline) not in pushed:
             own = {key: value for key, value in inputs.items() if not (baseline.keeps_left_out and key in left_out)}
-            made = _made_at_input(baseline, _made(baseline, own, rng), own)
+            whole = _made_at_input(baseline, _made(baseline, own, rng), own)
             if len(own) < len(inputs):  # what stays is another for each example
-                made = {key: np.broadcast_to(made[key], value.shape) if key in made else value for key, value in inputs.items()}
-            pushed[id(baseline)] = push({name: np.ascontiguousarray(value) for name, value in made.items()})
+                whole = {
+                    key: np.broadcast_to(whole[key], value.shape) if key in whole else value for key, value in inputs.items()
+                }
+            made[id(baseline)] = {name: np.ascontiguousarray(value) for name, value in whole.items()}
+            pushed[id(baseline)] = push(made[id(baseline)])
         return pushed[id(baseline)]
 
     tables, index, words, shared = {}, {}, {}, True
@@ -155,7 +161,20 @@ def resolve(
     index, count = _as_many(index)
     distinct = list(dict.fromkeys(words.values()))
     said = distinct[0] if len(distinct) == 1 else "; ".join(f"{key}: {text}" for key, text in words.items())
-    return References(tables, index, count, shared, said, default)
+    return References(tables, index, count, shared, said, default, _inputs_of(list(per_tensor.values()), made))
+
+
+def _inputs_of(per_tensor: list, made: dict[int, dict]) -> dict[Any, np.ndarray] | None:
+    """The inputs that all references were made of, row by row: those of one baseline for every tensor; None elsewhere.
+
+    Args:
+        made: what recipes made of the inputs, by their identity.
+    """
+    first = per_tensor[0]
+    parts = first.parts if isinstance(first, Several) else (first,)
+    if any(one is not first for one in per_tensor) or any(id(part) not in made for part in parts):
+        return None
+    return {key: np.concatenate([made[id(part)][key] for part in parts]) for key in made[id(parts[0])]}
 
 
 def _made(baseline: Baseline, values: Any, rng: np.random.Generator) -> Any:
@@ -261,6 +280,12 @@ def _one(baseline, key, values, at_model_input, rng, mark) -> tuple[np.ndarray, 
         baseline = given(as_array(baseline, "the baseline"), x)
     if baseline.at_model_input:
         table = at_model_input(baseline)[key]
+        if table.shape[1:] != x.shape[1:]:
+            where = "the selected tensor" if key is None else repr(key)
+            raise AttributionError(
+                f"the baseline ({baseline.words}) becomes {table.shape[1:]} at {where}, where the examples are {x.shape[1:]}: "
+                "give one that is as long as they are, such as of as many words"
+            )
         shared = len(table) == 1 if baseline.shared is None else baseline.shared
         table = table if shared else table[:, None]
     else:

@@ -113,7 +113,10 @@ def _of_embeddings(case: Examination) -> list[tuple[str, str, object]]:
     """Padding, where its id is known, and the mean of the embeddings at hand."""
     found, zero = [], all(not case.reference(key, 0).any() for key in case.x)
     token = padding(case)
-    if token is not None and zero:
+    texts = any(value.dtype.kind in "OSU" for value in case.work.arrays.values())
+    # a text of padding has not as many words as others, where the longest of a batch tells how many these have
+    fits = not texts or all(None not in port.tensor.shape[1:] for port in case.place.ports.values())
+    if token is not None and zero and fits:
         found.append((f"padding (token {token})", *remedies.token(case, token)))
     if not zero:
         found.append(("the zero vector", "ta.zeros()", recipes.zeros()))

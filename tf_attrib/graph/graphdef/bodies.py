@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from . import nodes
+from .constants import scalar
 
 LOOPS = frozenset({"While", "StatelessWhile"})
 BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
@@ -88,6 +89,19 @@ def without(body: FlatBody, dropped: set[int], results: list[int]) -> FlatBody:
             kept[name] = body.nodes[name]
             waiting.extend(reference.rpartition(":")[0] for reference in nodes.data_inputs(body.nodes[name]))
     return FlatBody(kept, body.arguments, body.returns)
+
+
+def counts_rounds(body: FlatBody) -> bool:
+    """Whether a loop's first variable goes up by one in each round, as that of `tf.while_loop` does: TensorFlow's gradient of a
+    loop takes it for the number of rounds, and goes round no time where it counts down (the loop of `tf.nn.ctc_loss`)."""
+    counter = body.nodes.get(body.returns[0].rpartition(":")[0])
+    while counter is not None and counter.op == "Identity":
+        counter = body.nodes.get(nodes.data_inputs(counter)[0].rpartition(":")[0])
+    if counter is None or counter.op not in ("AddV2", "Add"):
+        return False
+    inputs = nodes.data_inputs(counter)
+    steps = [scalar(body.nodes.get(reference.rpartition(":")[0])) for reference in inputs]
+    return f"{body.arguments[0]}:0" in inputs and 1 in steps
 
 
 class Dependence:

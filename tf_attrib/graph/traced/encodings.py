@@ -6,7 +6,9 @@ from typing import Any
 
 import tensorflow as tf
 
+from ..graphdef.bodies import LOOPS
 from .heads_and_lookups import SHAPES, connected, only_ids
+from .tables import PASS
 from .trace import Traced
 
 # Operations that put a category into a vector. Behind these an input is a category, whatever else is computed from it; a mask,
@@ -14,6 +16,12 @@ from .trace import Traced
 ENCODERS = frozenset({"OneHot", "DenseBincount", "RaggedBincount", "SparseBincount", "Bincount"})
 # Operations that read features out of a `tf.train.Example`, each of which is an input of its own.
 PARSERS = frozenset({"ParseExample", "ParseExampleV2"})
+# Operations that make lists of tensors.
+EMPTY = frozenset({"TensorListReserve", "EmptyTensorList"})
+LISTS = EMPTY | {"TensorListFromTensor"}
+# By type of operation, its outputs that say where words or letters stand, and how many there are, but not which: they make
+# lengths and masks.
+WHEREABOUTS = {"StringSplit": (0, 2), "StringSplitV2": (0, 2), "UnicodeDecode": (0,), "UnicodeDecodeWithOffsets": (0, 2)}
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -76,11 +84,16 @@ def _boundary(
                 continue
             passed = user if user.type in ENCODERS else encoder
             features = _features(user)
+            with_floats = any(output.dtype.is_floating or output.dtype == tf.variant for output in user.outputs)
+            chosen = with_floats and _chosen(traced, user, tensor)
             for number, output in enumerate(user.outputs):
                 own, only = (features[number], connected(output, ids)) if number in features else (feature, alone)
+                # a recurrent layer gives a list of what it computed from floats, of which its mask only chose
+                if number in WHEREABOUTS.get(user.type, ()) or (chosen and output.dtype == tf.variant):
+                    continue
                 if not output.dtype.is_floating or only_ids(output):  # cast to float on the way, and back
                     waiting.append((output, passed, own, only))
-                elif not is_number and (passed is not None or not only) and not _chosen(traced, user):
+                elif not is_number and (passed is not None or not only) and not chosen:
                     found.append((output, passed, own))
     return found
 
@@ -141,7 +154,20 @@ def _as_text(name: Any) -> str:
     return name.decode("utf-8", "replace") if isinstance(name, bytes) else str(name)
 
 
-def _chosen(traced: Traced, operation: tf.Operation) -> bool:
-    """Whether an operation computes with floats that come from the model's inputs: its output is no encoding of the others."""
-    floats = [tensor for tensor in operation.inputs if tensor.dtype.is_floating and not only_ids(tensor)]
+def _chosen(traced: Traced, operation: tf.Operation, followed: tf.Tensor) -> bool:
+    """Whether an operation computes with floats that come from the model's inputs, other than by `followed`: its output is no
+    encoding of that. A recurrent layer that has a mask is a loop over lists of them."""
+    floats = [tensor for tensor in operation.inputs if tensor is not followed and _of_floats(tensor)]
     return bool(floats) and any(connected(source, floats) for source in traced.inputs.values())
+
+
+def _of_floats(tensor: tf.Tensor) -> bool:
+    """Whether a tensor holds floats that are no ids, or is a list of floats which is not empty yet."""
+    if tensor.dtype != tf.variant:
+        return tensor.dtype.is_floating and not only_ids(tensor)
+    filled = tensor.op.type in LOOPS
+    while tensor.op.type in LOOPS | PASS:
+        tensor = tensor.op.inputs[tensor.value_index]
+    if tensor.op.type not in LISTS:
+        return True
+    return tensor.op.get_attr("element_dtype").is_floating and (filled or tensor.op.type not in EMPTY)

@@ -25,6 +25,9 @@ TO_CATEGORIES = frozenset(
 SHAPED = frozenset({"BroadcastTo", "ExpandDims", "Identity", "Reshape", "Squeeze", "StridedSlice", "Tile"})
 # Ids that come from here are those of a whole batch: each once, or none at all for an example.
 SPARSE = frozenset({"Unique", "UniqueV2", "UniqueWithCounts", "SparseFillEmptyRows"})
+# Operations that split texts, and that fill up rows of several lengths to the longest.
+SPLITS = frozenset({"StringSplit", "StringSplitV2", "UnicodeDecode", "UnicodeDecodeWithOffsets"})
+FILLING = frozenset({"RaggedTensorToTensor", "SparseToDense"})
 # What leads where in the graphs whose operations call a model (`Called.leads`).
 LEADS: weakref.WeakKeyDictionary[tf.Graph, Callable[[tf.Tensor, list, list], bool]] = weakref.WeakKeyDictionary()
 
@@ -54,6 +57,7 @@ class Lookup:
         inputs: keys of the model inputs that the indices come from; empty for positions and other constants.
         table: shape of the table, as (rows, dimension).
         sparse: whether the rows are those of a whole batch, each once, so that no axis counts examples (feature columns).
+        ragged: whether they are those of the words of all texts of a batch, one text behind the other.
     """
 
     name: str
@@ -62,6 +66,7 @@ class Lookup:
     inputs: tuple
     table: tuple
     sparse: bool = False
+    ragged: bool = False
 
     def is_called(self, name: str) -> bool:
         """Whether `name` means this lookup: its name, that of its tensor, or of the layer that made the operation."""
@@ -172,8 +177,14 @@ def find_lookups(traced: Traced) -> tuple[Lookup, ...]:
         # a shared layer's second call is a second lookup
         name = name if names[name] == 1 else f"{name}:{names[name] - 1}"
         sparse = passed(indices).op.type in SPARSE
-        found.append(Lookup(name, tensor, indices, _sources(traced, indices), table, sparse))
+        found.append(Lookup(name, tensor, indices, _sources(traced, indices), table, sparse, _is_ragged(indices)))
     return tuple(found)
+
+
+def _is_ragged(indices: tf.Tensor) -> bool:
+    """Whether ids are those of words that texts were split into, and were put into no rows of one length."""
+    split = passed(indices).shape.rank == 1 and any(operation.type in SPLITS for operation in ancestors([indices]))
+    return split and not any(operation.type in FILLING for operation in ancestors([indices]))
 
 
 def hidden_lookups(traced: Traced) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from .heads_and_lookups import SHAPES, Lookup, connected
+from .heads_and_lookups import SHAPES, Lookup, connected, find_lookups
 from .trace import Traced
 
 # Operations in which a position that a large number was added to does not count.
@@ -36,13 +36,16 @@ SPREADING = frozenset(
         *("Equal", "Greater", "LogicalAnd", "LogicalNot", "NotEqual"),
     }
 )
+# Operations that hand lengths on, in another shape or type, and that compare them with positions.
+HANDED_ON = frozenset({"Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StridedSlice"})
+COMPARED = frozenset({"Less", "LessEqual", "Greater", "GreaterEqual"})
 # A factor from which on what is added to scores takes positions out: masks have 1e4, 1e9 and more, and no score is as large.
 TAKEN_OUT = 1e3
 
 
 def is_mask(traced: Traced, key: Any, name: str, lookups: Iterable[Lookup]) -> bool:
-    """Whether an input is a mask, and no quantity, although it is or becomes float."""
-    if is_attention_mask(traced, key):
+    """Whether an input is a mask or a number of positions, and no quantity, although it is or becomes float."""
+    if is_attention_mask(traced, key) or is_lengths(traced, key):
         return True
     tensor = traced.inputs[key]
     return is_called_mask(traced, key, name) and (_multiplies(traced, [key], tensor, lookups) or _logarithm(tensor))
@@ -60,20 +63,63 @@ def is_called_mask(traced: Traced, key: Any, name: str) -> bool:
     return tensor.dtype == tf.bool or (tensor.dtype.is_integer and "mask" in name.lower())
 
 
-def _multiplies(traced: Traced, keys: list, tensor: tf.Tensor, lookups: Iterable[Lookup]) -> bool:
-    """Whether vectors that are looked up or given by an input other than `keys`, or what follows from them, are multiplied by a
-    tensor, as in `h * cast(mask)[..., None]`. Vectors have an axis more than what says which of them are there."""
+def is_lengths(traced: Traced, key: Any) -> bool:
+    """Whether an integer input says how many positions of a sequence are there: it is compared with the numbers of all
+    positions, as in `tf.sequence_mask`. Bins are compared with other numbers, and a table has no positions."""
+    tensor = traced.inputs[key]
+    vectors = [lookup.tensor for lookup in find_lookups(traced)] + [
+        one for one in traced.inputs.values() if one.dtype.is_floating
+    ]
+    if not any((vector.shape.rank or 0) > 2 for vector in vectors):
+        return False
+    if not tensor.dtype.is_integer or tensor.shape.rank is None or any(size != 1 for size in tensor.shape[1:]):
+        return False
+    compared = [user for user in _users(tensor, HANDED_ON) if user.type in COMPARED]
+    return any(_counts_up(one) for user in compared for one in user.inputs)
+
+
+def _counts_up(tensor: tf.Tensor) -> bool:
+    """Whether a tensor holds the whole numbers from 0 or 1 on."""
+    while tensor.op.type in HANDED_ON:
+        tensor = tensor.op.inputs[0]
+    if tensor.op.type == "Range":
+        return True
+    values = tf.get_static_value(tensor) if tensor.op.type == "Const" else None
+    return values is not None and values.size > 1 and np.array_equal(values.ravel() - values.ravel()[0], np.arange(values.size))
+
+
+def is_of_positions(traced: Traced, key: Any, name: str) -> bool:
+    """Whether an input that is not float says so, and has a truth for each position of vectors that are another input, such as
+    points of a cloud. Flags of a table stand beside columns, which are no vectors."""
+    return is_called_mask(traced, key, name) and bool(_beside(traced, [key], traced.inputs[key]))
+
+
+def _beside(traced: Traced, keys: list, tensor: tf.Tensor) -> list[tf.Tensor]:
+    """The float inputs other than `keys` that are vectors at the positions of a tensor, with an axis more."""
+    sizes = _of_positions(tensor)
+    floats = [one for key, one in traced.inputs.items() if key not in keys and one.dtype.is_floating and one.shape.rank]
+    return [
+        one
+        for one in floats
+        if len(sizes) > 1 and one.shape.rank > len(sizes) and one.shape[1 : len(sizes)].is_compatible_with(sizes[1:])
+    ]
+
+
+def _of_positions(tensor: tf.Tensor) -> list:
+    """The sizes of a mask, without the axes that are there to spread it over vectors; of a flag of an example that is one."""
     sizes = [] if tensor.shape.rank is None else tensor.shape.as_list()
     while sizes and sizes[-1] == 1:
         sizes.pop()
-    if len(sizes) < 2:
-        return False  # a flag of an example, which is there as a whole
-    given = [other for key, other in traced.inputs.items() if key not in keys and other.dtype.is_floating]
-    vectors = [
-        one
-        for one in [*(lookup.tensor for lookup in lookups if not set(keys) & set(lookup.inputs)), *given]
-        if one.shape.rank is None or one.shape.rank > len(sizes)
-    ]
+    return sizes
+
+
+def _multiplies(traced: Traced, keys: list, tensor: tf.Tensor, lookups: Iterable[Lookup]) -> bool:
+    """Whether vectors that are looked up or given by an input other than `keys`, or what follows from them, are multiplied by a
+    tensor, as in `h * cast(mask)[..., None]`."""
+    if len(_of_positions(tensor)) < 2:
+        return False
+    words = [lookup.tensor for lookup in lookups if not set(keys) & set(lookup.inputs)]
+    vectors = words + _beside(traced, keys, tensor)
     products = [user for user in _users(tensor, SPREADING) if user.type == "Mul"]
     return any(connected(vector, product.inputs) for product in products for vector in vectors)
 

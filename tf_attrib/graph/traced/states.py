@@ -12,6 +12,8 @@ from ..graphdef.writes import READS, writes_variable
 from .heads_and_lookups import ancestors
 from .trace import Traced
 
+# What begins all sequences anew.
+RESET = "[layer.reset_states() for layer in model.layers if getattr(layer, 'stateful', False)]"
 # The states of each graph by the tensors that are explained of it, looked for once.
 _FOUND: weakref.WeakKeyDictionary[Traced, dict[tuple, list]] = weakref.WeakKeyDictionary()
 
@@ -80,13 +82,30 @@ def check_stateless(function: Any) -> None:
     Args:
         function: a `ScoreFunction`.
     """
-    found = {name: variable.numpy() for name, variable in states(function.traced, tuple(function.output.fetches.values()))}
-    left = [name for name, value in found.items() if value.ndim and len(value) > 1 and np.ptp(value, axis=0).any()]
+    left = [name for name, value in _values(function).items() if value.ndim and len(value) > 1 and np.ptp(value, axis=0).any()]
     if left:
         raise AttributionError(
-            f"the model goes on from a state that an earlier batch left in {left[0]!r}"
-            + (f" and {len(left) - 1} more" if len(left) > 1 else "")
-            + " (a layer with stateful=True): rows of a path would go on from states of other examples. Reset "
-            "it, so that every sequence begins anew: [layer.reset_states() for layer in model.layers if "
-            "getattr(layer, 'stateful', False)], or build the model with stateful=False and its weights"
+            f"the model goes on from a state that an earlier batch left in {left[0]!r}{_more(left)} (a layer with "
+            "stateful=True): rows of a path would go on from states of other examples. Reset it, so that every sequence "
+            f"begins anew: {RESET}, or build the model with stateful=False and its weights"
         )
+
+
+def begins_at_states(function: Any) -> tuple[str, ...]:
+    """A note where every example begins at a state that is not 0, such as an earlier call of a model of one row leaves."""
+    left = [name for name, value in _values(function).items() if value.ndim and np.any(value)]
+    if not left:
+        return ()
+    return (
+        f"every example begins at the state that an earlier call of the model left in {left[0]!r}{_more(left)} (a layer with "
+        f"stateful=True); to begin anew: {RESET}",
+    )
+
+
+def _values(function: Any) -> dict[str, np.ndarray]:
+    found = states(function.traced, tuple(function.output.fetches.values()))
+    return {name: variable.numpy() for name, variable in found}
+
+
+def _more(names: list[str]) -> str:
+    return f" and {len(names) - 1} more" if len(names) > 1 else ""

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from ...common.types import present
 from ...graph.graphdef import nodes
-from ...graph.graphdef.bodies import Dependence, FlatBody
+from ...graph.graphdef.bodies import LOOPS, Dependence, FlatBody, counts_rounds
 from ...graph.graphdef.flatten import FRAMES, Flat
 from .rules import table
 from .rules.exponents import constant, own_exponent
@@ -17,6 +17,8 @@ from .rules.guided import RECTIFIERS
 
 # Why a rectifier is passed by its own gradient where a rule stands in at rectifiers.
 WRITTEN_OUT = "a rectifier that is written as a maximum with 0"
+# Why a loop has no rule.
+COUNTED_OTHERWISE = "a loop with no gradient of its own: its first variable does not count its rounds up, as in tf.nn.ctc_loss"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,7 +116,10 @@ def at_rectifiers(flat: Flat, selected: Iterable[str], name: str) -> list[Marked
             rule = table.AT_RECTIFIERS[name] if node.op in RECTIFIERS else None
             if rule is not None:
                 node.attr["_gradient_op_type"].s = present(rule.gradient).encode()
-            if where or any(reference in found for reference in nodes.data_inputs(node)):
+            reached = where or any(reference in found for reference in nodes.data_inputs(node))
+            if reached and node.op in LOOPS and not counts_rounds(depends.body(node.attr["body"].func.name)):
+                marked.append(Marked(where + node.name, node.op, None, "", COUNTED_OTHERWISE))
+            elif reached:
                 words, source = (rule.words, rule.source) if rule else ("its own gradient", "")
                 marked.append(Marked(where + node.name, node.op, words, source, WRITTEN_OUT if _cuts(node, body) else ""))
     return marked

@@ -31,6 +31,8 @@ _ADDED: weakref.WeakKeyDictionary[ScoreFunction, tuple[str, ...]] = weakref.Weak
 _WITHOUT: weakref.WeakSet[ScoreFunction] = weakref.WeakSet()
 # How many rectifiers such a rule does not know as ones.
 _MISSED: weakref.WeakKeyDictionary[ScoreFunction, int] = weakref.WeakKeyDictionary()
+# What methods are called, by their rule; DeepLIFT has several.
+NAMES = {"guided": "guided backpropagation", "deconvolution": "deconvolution"}
 # What a user can do about an operation without a rule.
 ELSEWHERE = (
     "ta.coverage(attributor) lists them all; choose a tensor behind it with at=ta.layer(name) or ta.tensor(name), or "
@@ -114,7 +116,7 @@ def multipliers(
     """
     ports, found = function.place.ports, ruled(function, rule, in_float32)
     kept = wide if in_float32 else tf.identity
-    refuse(function, found.uncovered())
+    refuse(function, found.uncovered(), NAMES.get(rule, "DeepLIFT"))
     _ADDED[function] = tuple(
         dict.fromkeys(f"{one.operation} ({one.rule})" for one in found.marked if one.operation in RULES.added)
     )
@@ -157,7 +159,7 @@ def multipliers(
     return score, {key: tf.cast(slope, function.dtype) for key, slope in zip(ports, slopes, strict=True)}
 
 
-def refuse(function: ScoreFunction, uncovered: tuple[Marked, ...]) -> None:
+def refuse(function: ScoreFunction, uncovered: tuple[Marked, ...], method: str) -> None:
     """Raises AttributionError where there are operations without a rule, with their types, names and layers."""
     if not uncovered:
         return
@@ -170,7 +172,7 @@ def refuse(function: ScoreFunction, uncovered: tuple[Marked, ...]) -> None:
             + (f" ({one.reason})" if one.reason else "")
         )
     more = f" and {len(uncovered) - 3} more" if len(uncovered) > 3 else ""
-    raise AttributionError(f"DeepLIFT has no rule for {'; '.join(shown)}{more}; {ELSEWHERE}")
+    raise AttributionError(f"{method} has no rule for {'; '.join(shown)}{more}; {ELSEWHERE}")
 
 
 def layer_of(traced: Traced, name: str) -> str:

@@ -13,9 +13,9 @@ import tensorflow as tf
 
 from ...common.types import present
 from ...graph.graphdef import nodes
-from ...graph.graphdef.bodies import BRANCHES, LOOPS, Dependence, FlatBody, arguments_behind, starts, without
+from ...graph.graphdef.bodies import BRANCHES, LOOPS, Dependence, FlatBody, arguments_behind, counts_rounds, starts, without
 from ...graph.graphdef.flatten import Flat, nested
-from .marking import Marked, carries, limited_roots, reason_for, source_of
+from .marking import COUNTED_OTHERWISE, Marked, carries, limited_roots, reason_for, source_of
 from .rules import table
 from .rules.chains import find_chains
 from .rules.common import REFERENCE
@@ -233,7 +233,9 @@ class Pairing:
         _place(view, node, kept, doubled)
         if doubled:
             stops = self._depends.returned(node.attr["cond"].func.name, tuple(varying))[0]
-            self._note(view, node, None if stops else table.LOOP, VARYING_CONDITION if stops else "")
+            counted = counts_rounds(self._depends.body(node.attr["body"].func.name))
+            why = VARYING_CONDITION if stops else "" if counted else COUNTED_OTHERWISE
+            self._note(view, node, None if why else table.LOOP, why)
 
     def _needed(self, node: Any, used: set[str]) -> set[int]:
         """The variables of a loop that something needs: gradients that were taken in the graph before left others in it."""
