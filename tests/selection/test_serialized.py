@@ -122,3 +122,55 @@ def test_a_note_names_numbers_of_no_fixed_length(kind):
     priced = ta.Attributor(lambda examples: beside_numbers_of_any_length(examples, kind))
     result = priced.attribute(PRICED, method="gradient", verbose=False)
     assert "'prices' is read out of the examples as sparse or ragged numbers" in result.notes[-1]
+
+
+def of_columns(examples):
+    """As an estimator's feature columns read and encode them: categories of any number, bins and a number that is binned too."""
+    read = tf.io.parse_example(
+        examples,
+        {
+            "age": tf.io.FixedLenFeature([1], tf.float32),
+            "city": tf.io.VarLenFeature(tf.string),
+            "ids": tf.io.VarLenFeature(tf.int64),
+        },
+    )
+    cities = tf.strings.to_hash_bucket_fast(tf.sparse.to_dense(read["city"], ""), 3)
+    codes = tf.sparse.to_dense(read["ids"])[:, :1]
+    crossed = tf.strings.to_hash_bucket_fast(tf.strings.join([tf.as_string(codes), tf.as_string(cities)]), 4)
+    bins = tf.raw_ops.Bucketize(input=read["age"], boundaries=[1.0, 2.0])
+    hot = [tf.one_hot(one, size)[:, 0] for one, size in ((cities, 3), (crossed, 4), (bins, 3))]
+    tokens = tf.gather(tf.constant(TABLE), codes)  # (n, 1, 2)
+    return tf.linalg.matvec(tf.concat([read["age"], *hot, tokens[:, 0]], 1), COLUMN_WEIGHTS)
+
+
+COLUMN_WEIGHTS = RNG.normal(size=13).astype("float32")
+
+
+def column_example(age, city, number):
+    features = {
+        "age": tf.train.Feature(float_list=tf.train.FloatList(value=[age])),
+        "city": tf.train.Feature(bytes_list=tf.train.BytesList(value=[city])),
+        "ids": tf.train.Feature(int64_list=tf.train.Int64List(value=[number])),
+    }
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
+def test_columns_that_are_read_as_categories_have_their_own_names(method):
+    """All of them were one column "examples", and a number that is put into bins too was followed through the jumps of these."""
+    ages, cities, numbers = [0.5, 1.5], [b"x", b"y"], [1, 9]
+    rows = np.array([column_example(*one) for one in zip(ages, cities, numbers, strict=True)], dtype=object)
+    result = ta.Attributor(of_columns).attribute(rows, method=method, verbose=False)
+    weights = np.split(COLUMN_WEIGHTS, [1, 4, 8, 11])
+    city = tf.strings.to_hash_bucket_fast(cities, 3).numpy()
+    crossed = tf.strings.to_hash_bucket_fast([f"{n}{c}" for n, c in zip(numbers, city, strict=True)], 4).numpy()
+    expected = {
+        "age": weights[0][0] * np.array(ages) + weights[3][[0, 1]],
+        "city": weights[1][city],
+        "city × ids": weights[2][crossed],
+        "ids": TABLE[numbers] @ weights[4],
+    }
+    assert set(result.by_column) == set(expected)
+    for name, values in expected.items():
+        np.testing.assert_allclose(result.by_column[name], values, rtol=1e-4, atol=1e-5)
+    assert result.categories["age:1"] == ("below 1", "1 to 2", "2 and above")

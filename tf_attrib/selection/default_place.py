@@ -11,11 +11,11 @@ import tensorflow as tf
 from ..common.errors import AttributionError
 from ..graph.saved.category_names import category_names
 from ..graph.traced.cut import Port
-from ..graph.traced.encodings import PARSERS, Encoding, find_encodings, unfixed_features
+from ..graph.traced.encodings import Encoding, find_encodings
 from ..graph.traced.heads_and_lookups import Lookup, connected, find_lookups, only_ids, quantity
 from ..graph.traced.layers import some_layers
 from ..graph.traced.masks import is_attention_mask, is_called_mask, is_mask
-from ..graph.traced.tables import passed
+from ..graph.traced.serialized import features_behind, is_serialized, unfixed_features
 from ..graph.traced.trace import Traced
 from .place import Place, hidden, indices, lookup_port, port, single, unused
 
@@ -74,8 +74,7 @@ def embedded(traced: Traced, fetches: list[tf.Tensor], names: dict[Any, str], ex
     if place is None or not all(_is_mask(traced, names, one) for one in place.left_out):
         return None
     # serialized examples can lose nothing that is read out of them, but as what was read
-    parsed = all(passed(one.tensor).op.type in PARSERS for one in place.ports.values())
-    if place.kind != "embeddings" and not parsed:
+    if place.kind != "embeddings" and not any(is_serialized(traced, key) for key in traced.inputs):
         return None
     ports, apart = list(place.ports.values()), {*(names[key] for key in place.stand_ins.values()), *place.left_out}
     ids = [key for key, tensor in traced.inputs.items() if tensor.dtype.is_integer and names[key] not in apart]
@@ -99,17 +98,17 @@ def _encodings(traced: Traced, floats: dict, rest: list, lookups: list[Lookup], 
 def _place(traced, fetches, names, examples, floats, rest, lookups, encodings, stand_ins) -> Place:
     """The place of all that was found, with the column behind each port."""
     ports = {lookup.name: lookup_port(traced, lookup, examples) for lookup in lookups}
-    columns: dict[Any, str] = {lookup.name: CROSSED.join(names[key] for key in lookup.inputs) for lookup in lookups}
+    columns: dict[Any, str] = {one.name: _column(names, one.inputs, features_behind(one.indices)) for one in lookups}
     for key, tensor in floats.items():
         ports[names[key]], columns[names[key]] = Port(tensor), names[key]
     categories: dict[Any, tuple[str, ...]] = {}
     encoded, features = {}, {}
     for encoding in encodings:
-        column = encoding.feature or CROSSED.join(names[key] for key in encoding.inputs)
+        column = _column(names, encoding.inputs, encoding.features)
         name = _free(column, ports)
         ports[name], columns[name] = port(traced, encoding.tensor, examples), column
         # a number that was read out of an example is encoded as little as an input that is float
-        (encoded if encoding.feature is None or encoding.encoder is not None else features)[name] = column
+        (encoded if not encoding.features or encoding.encoder is not None else features)[name] = column
         if (known := category_names(traced, encoding)) is not None:
             categories[name] = known
     reached = {key for one in [*lookups, *encodings] for key in one.inputs}
@@ -125,6 +124,11 @@ def _place(traced, fetches, names, examples, floats, rest, lookups, encodings, s
         columns, categories, stand_ins = single(columns), single(categories), single(stand_ins)
     words = _words(lookups, [names[key] for key in floats], encoded, features)
     return Place(single(ports), kind, words, notes, left_out, columns, categories, *indices(traced, alone), stand_ins)
+
+
+def _column(names: dict[Any, str], inputs: tuple, features: tuple[str, ...]) -> str:
+    """What is called the column behind a lookup or an encoding: of serialized examples it is that of what was read."""
+    return CROSSED.join(features or [names[key] for key in inputs])
 
 
 def _notes(lookups: list[Lookup], encoded: dict[str, str], features: dict[str, str]) -> tuple[str, ...]:

@@ -16,8 +16,12 @@ RAGGED = frozenset({"RaggedTensorToTensor"})
 ELEMENTWISE = PASS | {"Add", "AddV2", "Sub", "Mul", "FloorMod", "Maximum", "Minimum", "Select", "SelectV2"}
 # Operations that compute an id from others: what comes out is in no table that is asked in front of them.
 COMPUTING = frozenset(
-    """Add AddN AddV2 BitwiseAnd BitwiseOr BitwiseXor Cumsum Div FloorDiv FloorMod LeftShift MatMul Mod Mul Neg Prod RightShift
-    SparseCross SparseCrossHashed SparseCrossV2 Sub Sum TruncateDiv TruncateMod""".split()
+    (
+        *("Add", "AddN", "AddV2", "Cumsum", "MatMul", "Mul", "Neg", "Prod", "Sub", "Sum"),
+        *("Div", "FloorDiv", "FloorMod", "Mod", "TruncateDiv", "TruncateMod"),
+        *("BitwiseAnd", "BitwiseOr", "BitwiseXor", "LeftShift", "RightShift"),
+        *("SparseCross", "SparseCrossHashed", "SparseCrossV2"),
+    )
 )
 # What an unknown word is called, as in Keras.
 UNKNOWN = "[UNK]"
