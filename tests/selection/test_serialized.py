@@ -125,7 +125,7 @@ def test_a_note_names_numbers_of_no_fixed_length(kind):
 
 
 def of_columns(examples):
-    """As an estimator's feature columns read and encode them: categories of any number, bins and a number that is binned too."""
+    """As an estimator's feature columns read and encode them: categories, bins, and a number that is binned too."""
     read = tf.io.parse_example(
         examples,
         {
@@ -157,7 +157,7 @@ def column_example(age, city, number):
 
 @pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
 def test_columns_that_are_read_as_categories_have_their_own_names(method):
-    """All of them were one column "examples", and a number that is put into bins too was followed through the jumps of these."""
+    """All of them were one column "examples", and a number that is binned too was followed through the jumps of its bins."""
     ages, cities, numbers = [0.5, 1.5], [b"x", b"y"], [1, 9]
     rows = np.array([column_example(*one) for one in zip(ages, cities, numbers, strict=True)], dtype=object)
     result = ta.Attributor(of_columns).attribute(rows, method=method, verbose=False)

@@ -15,7 +15,8 @@ from ..graph.traced.encodings import Encoding, find_encodings
 from ..graph.traced.heads_and_lookups import Lookup, connected, find_lookups, only_ids, quantity
 from ..graph.traced.layers import some_layers
 from ..graph.traced.masks import is_attention_mask, is_called_mask, is_mask
-from ..graph.traced.serialized import features_behind, is_serialized, unfixed_features
+from ..graph.traced.parsed import features_behind
+from ..graph.traced.serialized import is_serialized, unfixed_features
 from ..graph.traced.trace import Traced
 from .place import Place, hidden, indices, lookup_port, port, single, unused
 

@@ -6,7 +6,7 @@ from typing import Any
 import tensorflow as tf
 
 from .heads_and_lookups import SHAPES, connected, only_ids
-from .serialized import PARSERS, dense_features, features_behind
+from .parsed import PARSERS, dense_features, features_behind
 from .trace import Traced
 
 # Operations that put a category into a vector. Behind these an input is a category, whatever else is computed from it; a mask,

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...common.errors import AttributionError, nearest
+from .parsed import is_flat
 from .tables import PASS, SHAPES, TABLES, ancestors, dequantised, gathered, multiplied, passed
 from .trace import Call, Traced
 
@@ -47,7 +48,8 @@ class Lookup:
         indices: the integer tensor that selects the rows.
         inputs: keys of the model inputs that the indices come from; empty for positions and other constants.
         table: shape of the table, as (rows, dimension).
-        sparse: whether the rows are those of a whole batch, each once, so that no axis counts examples (feature columns).
+        sparse: whether the rows are those of a whole batch, each once or one for each value of all examples, so that no axis
+            counts examples (feature columns, ragged features).
     """
 
     name: str
@@ -56,6 +58,11 @@ class Lookup:
     inputs: tuple
     table: tuple
     sparse: bool = False
+
+    @property
+    def unique(self) -> bool:
+        """Whether the rows are each there once, or none at all."""
+        return passed(self.indices).op.type in SPARSE
 
     def is_called(self, name: str) -> bool:
         """Whether `name` means this lookup: its name, that of its tensor, or of the layer that made the operation."""
@@ -165,7 +172,7 @@ def find_lookups(traced: Traced) -> tuple[Lookup, ...]:
         names[name] = names.get(name, 0) + 1
         # a shared layer's second call is a second lookup
         name = name if names[name] == 1 else f"{name}:{names[name] - 1}"
-        sparse = passed(indices).op.type in SPARSE
+        sparse = passed(indices).op.type in SPARSE or is_flat(indices)
         found.append(Lookup(name, tensor, indices, _sources(traced, indices), table, sparse))
     return tuple(found)
 

@@ -126,8 +126,10 @@ def multipliers(
     def backward(scale: tf.Tensor | None) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         graph = tf.compat.v1.get_default_graph()
         x = {key: tf.identity(kept(port.to_graph(row.x[key]))) for key, port in ports.items()}
-        given = {("at", key): value for key, value in x.items()} | {"target": tf.identity(row.target)}
-        given |= {("reference", key): tf.identity(kept(port.to_graph(row.reference[key]))) for key, port in ports.items()}
+        reference = {("at", key): tf.identity(kept(port.to_graph(row.reference[key]))) for key, port in ports.items()}
+        beside = {("input", key): value for key, value in row.context.items()}
+        given = function.trim({("at", key): value for key, value in x.items()}, beside) | {"target": tf.identity(row.target)}
+        given |= {("reference", key): value for (_, key), value in function.trim(reference, beside).items()}
         given |= {
             ("input", key): tf.identity(kept(tf.cast(row.context[key], function.traced.inputs[key].dtype)))
             for key in function.context
