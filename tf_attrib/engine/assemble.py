@@ -80,6 +80,7 @@ def assemble(
         + function.place.notes
         + _notes(method.control, function, compared)
         + method.notes(function)
+        + work.notes
         + own.get("notes", ()),
     }
     if series:

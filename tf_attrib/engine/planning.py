@@ -13,6 +13,7 @@ from ..selection.each_position import EachPosition
 from ..selection.frames import Names
 from ..selection.references import References, resolve
 from ..selection.targets import read_targets
+from .baseline_inputs import beside, pushed
 from .method import Method
 from .omission import Omitted, filled, finite, finite_rows, only
 from .program import Tables
@@ -95,8 +96,9 @@ def planned(
     compared = session.compared(x, ready, references, entries.target, method.uses_baseline, shared)
     context = {key: ready[key] for key in session.function.context}
     tables = Tables(x, context, compared.target, compared.scores, references, entries.extra)
+    said = beside(session, references, examples.match, compared) if method.uses_baseline else ()
     return Work(
-        session, entries.arrays, ready, tables, compared, examples.match, entries.placed, entries.omitted, examples.names
+        session, entries.arrays, ready, tables, compared, examples.match, entries.placed, entries.omitted, examples.names, said
     )
 
 
@@ -115,7 +117,15 @@ def _ends(session: Session, method: Method, examples: Examples, baselines: Any, 
     parts = baselines.parts if isinstance(baselines, Several) else baselines
     if any(isinstance(one, Baseline) and one.channels_last for one in (parts if isinstance(parts, list | tuple) else [parts])):
         check_channels_last("ta.blur", session.function)
-    references = resolve(baselines, x, user, selected, seed, examples.good is not None, lambda: session.called(match))
+    references = resolve(
+        baselines,
+        x,
+        user,
+        lambda values: pushed(selected, values, x, user),
+        seed,
+        examples.good is not None,
+        lambda: session.called(match),
+    )
     return x, method.references_used(references, seed)
 
 

@@ -18,7 +18,8 @@ class Work:
     """One call of `attribute`, ready for the engine: inputs by key as the user gave them (`arrays`) and as the model takes them
     (`ready`), the user's key for each of the model's (`match`); and where outputs at several positions are explained, the
     example and the position that each entry is of (`placed`); what was left out, since it is not finite (`omitted`); and the
-    names of columns that stand side by side in an input, by the user's key (`names`)."""
+    names of columns that stand side by side in an input, by the user's key (`names`); and what a reader should know of them
+    (`notes`)."""
 
     session: Session
     arrays: Leaves
@@ -29,6 +30,7 @@ class Work:
     placed: dict[str, np.ndarray] = dataclasses.field(default_factory=dict)
     omitted: Omitted | None = None
     names: Names = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     def of_examples(self, which: np.ndarray) -> "Work":
         """That of some of the examples."""

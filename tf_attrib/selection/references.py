@@ -31,6 +31,7 @@ class References:
         shared: whether all examples have the same ones.
         words: what they are.
         default: whether they are `ta.zeros()`, at every selected tensor.
+        inputs: (m, ...) by the user's key, where the tables are what the model makes of these inputs.
     """
 
     tables: dict[Any, np.ndarray]
@@ -39,6 +40,7 @@ class References:
     shared: bool
     words: str
     default: bool = False
+    inputs: dict[Any, np.ndarray] | None = None
 
     @classmethod
     def unused(cls, values: dict[Any, np.ndarray]) -> "References":
@@ -135,12 +137,14 @@ def resolve(
     default = all(isinstance(one, Baseline) and one.is_zeros for one in per_tensor.values())
     rng = NOTHING_DRAWN if default else np.random.default_rng(seed)
     pushed: dict[int, dict] = {}
+    pushed_from: dict[int, dict] = {}
 
     def at_model_input(baseline: Baseline) -> dict:
         """One recipe's references at every selected tensor: drawn once, so that what belongs together stays together."""
         if id(baseline) not in pushed:
             made = _made_at_input(baseline, _made(baseline, inputs, rng), inputs)
-            pushed[id(baseline)] = push({name: np.ascontiguousarray(value) for name, value in made.items()})
+            pushed_from[id(baseline)] = {name: np.ascontiguousarray(value) for name, value in made.items()}
+            pushed[id(baseline)] = push(pushed_from[id(baseline)])
         return pushed[id(baseline)]
 
     tables, index, words, shared = {}, {}, {}, True
@@ -150,7 +154,8 @@ def resolve(
     index, count = _as_many(index)
     distinct = list(dict.fromkeys(words.values()))
     said = distinct[0] if len(distinct) == 1 else "; ".join(f"{key}: {text}" for key, text in words.items())
-    return References(tables, index, count, shared, said, default)
+    (alone,) = pushed_from.values() if len({id(one) for one in per_tensor.values()}) == len(pushed_from) == 1 else (None,)
+    return References(tables, index, count, shared, said, default, alone)
 
 
 def _made(baseline: Baseline, values: Any, rng: np.random.Generator) -> Any:
