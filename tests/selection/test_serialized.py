@@ -174,3 +174,23 @@ def test_columns_that_are_read_as_categories_have_their_own_names(method):
     for name, values in expected.items():
         np.testing.assert_allclose(result.by_column[name], values, rtol=1e-4, atol=1e-5)
     assert result.categories["age:1"] == ("below 1", "1 to 2", "2 and above")
+
+
+def test_a_mean_of_vectors_is_no_number_that_was_read():
+    """Rows of a constant table that are averaged as they are looked up leave no lookup to be attributed at."""
+
+    def model(examples):
+        read = tf.io.parse_example(examples, {"ids": tf.io.VarLenFeature(tf.int64)})
+        return tf.reduce_sum(tf.nn.safe_embedding_lookup_sparse(tf.constant(TABLE), read["ids"], combiner="mean"), 1)
+
+    result = ta.Attributor(model).attribute(EXAMPLES, verbose=False)
+    assert result.place == "encoded"
+    assert "as they are" not in " ".join(result.notes)
+    np.testing.assert_allclose(result.by_column["ids"], TABLE[IDS].mean(1).sum(1), rtol=1e-4)
+
+
+def test_an_error_names_numbers_of_no_fixed_length():
+    def model(examples):
+        return tf.reduce_sum(tf.io.parse_example(examples, {"prices": tf.io.RaggedFeature(tf.float32)})["prices"], 1)
+
+    assert_refused(lambda: ta.Attributor(model).attribute(PRICED, verbose=False), "'prices' is read", "at=ta.tensor(name)")

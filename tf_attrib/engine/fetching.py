@@ -132,7 +132,7 @@ class Fetching:
         """
         key, found = ("within", name), []
         if key not in self._cuts:
-            self._cuts[key] = self.function.cut(make())
+            self._cuts[key] = self.function.cut(make(), trimmed={})
         for start in range(0, len(next(iter(at.values()))), self.whole_block):
             part = slice(start, start + self.whole_block)
             feeds = {("at", one): self._filled(value[part]) for one, value in at.items()}

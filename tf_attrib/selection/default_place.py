@@ -15,15 +15,13 @@ from ..graph.traced.encodings import Encoding, find_encodings
 from ..graph.traced.heads_and_lookups import Lookup, connected, find_lookups, only_ids, quantity
 from ..graph.traced.layers import some_layers
 from ..graph.traced.masks import is_attention_mask, is_called_mask, is_mask
-from ..graph.traced.parsed import features_behind
+from ..graph.traced.parsed import AS_THEY_ARE, features_behind, is_read
 from ..graph.traced.serialized import is_serialized, unfixed_features
 from ..graph.traced.trace import Traced
 from .place import Place, hidden, indices, lookup_port, port, single, unused
 
 # Between the names of columns that were crossed.
 CROSSED = " × "
-# What hands numbers on, in another shape or type.
-AS_THEY_ARE = frozenset(("Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StridedSlice"))
 
 
 def default_place(
@@ -52,12 +50,13 @@ def default_place(
         return None
     floats |= whole
     if not lookups and not floats and not encodings:
+        unfixed = _unfixed(unfixed_features(traced, rest, fetches, []))
         kinds = ", ".join(f"{names[key]!r} ({traced.inputs[key].dtype.name})" for key in rest)
         raise AttributionError(
             f"the inputs {kinds} are not float, or used as ids, and no embedding lookup or encoding of them was found; "
             "name the layer or the tensor to attribute to, at=ta.layer(name) or ta.tensor(name); quantities "
             "that are cast to float at one place are found by themselves; layers: "
-            f"{some_layers(traced)}{hidden(traced)}"
+            f"{some_layers(traced)}{hidden(traced)}{''.join(f'; {sentence}' for sentence in unfixed)}"
         )
     stand_ins = {names[key]: key for key in whole}
     return _place(traced, fetches, names, examples, floats, rest, lookups, encodings, stand_ins)
@@ -109,7 +108,7 @@ def _place(traced, fetches, names, examples, floats, rest, lookups, encodings, s
         name = _free(column, ports)
         ports[name], columns[name] = port(traced, encoding.tensor, examples), column
         # a number that was read out of an example is encoded as little as an input that is float
-        (encoded if not encoding.features or encoding.encoder is not None else features)[name] = column
+        (features if encoding.encoder is None and is_read(encoding.tensor) else encoded)[name] = column
         if (known := category_names(traced, encoding)) is not None:
             categories[name] = known
     reached = {key for one in [*lookups, *encodings] for key in one.inputs}

@@ -10,6 +10,9 @@ from .tables import PASS, SHAPES
 PARSERS = frozenset({"ParseExample", "ParseExampleV2"})
 # Operations that split each text of a batch into words, those of all texts in one list: the second output.
 SPLITTERS = frozenset({"StringSplit", "StringSplitV2"})
+# What hands numbers on, in another shape or type; and which input it is that is made dense.
+AS_THEY_ARE = frozenset(("Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StridedSlice"))
+MADE_DENSE = {"SparseToDense": 2, "RaggedTensorToTensor": 1}
 # Operations that find the number of each word, by the position of the words.
 NUMBERED = {"LookupTableFind": 1, "LookupTableFindV2": 1, "StringToHashBucket": 0, "StringToHashBucketFast": 0}
 
@@ -65,6 +68,13 @@ def features_behind(tensor: tf.Tensor) -> tuple[str, ...]:
         else:
             waiting.extend(one.op.inputs)
     return tuple(dict.fromkeys(found[place] for place in sorted(found)))
+
+
+def is_read(tensor: tf.Tensor) -> bool:
+    """Whether a tensor is what was read out of examples, in another shape or type at most."""
+    while tensor.op.type in AS_THEY_ARE or tensor.op.type in MADE_DENSE:
+        tensor = tensor.op.inputs[MADE_DENSE.get(tensor.op.type, 0)]
+    return tensor.op.type in PARSERS
 
 
 def is_flat(ids: tf.Tensor) -> bool:
