@@ -16,6 +16,7 @@ from ..engine.copies import drawn
 from ..engine.method import Method
 from ..engine.session import Session
 from ..methods import as_method
+from ..result.adding_up import are_summed
 from ..selection.each_position import EachPosition
 from ..selection.frames import Given
 from ..selection.references import References
@@ -185,15 +186,21 @@ def is_slope(result: Attribution) -> bool:
     return result.kind == "slope" if result.kind else result.gap is None
 
 
-def relevance(result: Attribution, case: Examples) -> np.ndarray:
+def relevance(result: Attribution, case: Examples, shared: bool = False) -> np.ndarray:
     """(n, features), the attributions over all selected tensors.
 
     Where axes were reduced, such as colours or embedding dimensions, each part of a feature gets an equal share; so does each
     part of what a column is encoded to, where the result is of columns as they are.
+
+    Args:
+        shared: whether each channel gets an equal share, too, of what all channels of a position have in full (as effects), so
+            that sums over tensors of several numbers of channels compare.
     """
-    leaves = {}
+    leaves, several = {}, len(case.x) > 1
     for key, leaf in fitting(result, case.x, case.encodes).items():
         x, leaf = case.x[key], np.asarray(leaf, np.float64)
+        if shared and several and leaf.ndim == x.ndim > 2 and not are_summed(result.kind):
+            leaf = leaf / leaf.shape[-1]
         missing = x.shape[leaf.ndim :]
         leaves[key] = np.broadcast_to(leaf.reshape(*leaf.shape, *[1] * len(missing)), x.shape) / int(np.prod(missing))
     found = joined(leaves)

@@ -149,7 +149,7 @@ class Ranked:
     @classmethod
     def of(cls, result: Attribution, case: Examples, units: Units) -> "Ranked":
         """That of a result."""
-        values, notes = relevance(result, case), case.notes
+        values, notes = relevance(result, case, shared=True), case.notes
         size = sum(int(np.prod(np.shape(leaf)[1:])) for leaf in flatten(result.attributions).values())
         if result.kind == "slope" and units.count < size:
             notes = (
