@@ -29,3 +29,13 @@ def test_a_column_counts_once_and_not_for_each_dimension_of_its_embedding(model,
     np.testing.assert_allclose(result.by_column["price"], x["price"][:, 0] * weights[6], **tolerance)
     table = result.to_dataframe()
     np.testing.assert_allclose(table["ids"], result.by_column["ids"])
+
+
+def test_a_group_counts_once_and_not_for_each_of_its_features():
+    inputs = keras.Input((3,))
+    model = keras.Model(inputs, keras.ops.sum(inputs * np.float32([2, 3, 4]), 1, keepdims=True))
+    for groups in ([0, 1, 1], np.array([[0, 1, 1]])):
+        result = ta.Attributor(model).attribute(np.ones((1, 3), "float32"), method=ta.Ablation(groups), verbose=False)
+        np.testing.assert_allclose(result.attributions, [[2, 7, 7]], rtol=1e-5)
+        np.testing.assert_allclose(result.by_column[""], [9], rtol=1e-5)
+    assert repr(ta.Ablation([0, 1, 1])) == "Ablation(groups of shape (3,))"
