@@ -194,3 +194,29 @@ def test_an_error_names_numbers_of_no_fixed_length():
         return tf.reduce_sum(tf.io.parse_example(examples, {"prices": tf.io.RaggedFeature(tf.float32)})["prices"], 1)
 
     assert_refused(lambda: ta.Attributor(model).attribute(PRICED, verbose=False), "'prices' is read", "at=ta.tensor(name)")
+
+
+@pytest.mark.parametrize("method", ["integrated_gradients", "occlusion"])
+def test_a_number_whose_bins_are_looked_up_is_attributed_at_both(method):
+    """Wide and deep: it was left out without a word, as if it were ids alone; and its bins, as if no feature led there."""
+    tables = [tf.constant(RNG.normal(size=(3, 1)).astype("float32")), tf.constant(TABLE[:4, :1])]
+
+    def model(examples):
+        read = tf.io.parse_example(
+            examples, {"age": tf.io.FixedLenFeature([1], tf.float32), "city": tf.io.VarLenFeature(tf.string)}
+        )
+        bins = tf.raw_ops.Bucketize(input=read["age"], boundaries=[1.0, 2.0])
+        cities = tf.strings.to_hash_bucket_fast(tf.sparse.to_dense(read["city"], ""), 2)
+        crossed = 2 * tf.cast(cities, tf.int32) + tf.minimum(bins, 1)
+        return 0.5 * read["age"][:, 0] + sum(
+            tf.gather(table, ids)[:, 0, 0] for table, ids in zip(tables, (bins, crossed), strict=True)
+        )
+
+    ages, cities = np.float32([0.5, 1.5]), [b"x", b"y"]
+    rows = np.array([column_example(*one, 1) for one in zip(ages, cities, strict=True)], dtype=object)
+    result = ta.Attributor(model).attribute(rows, method=method, verbose=False)
+    crossed = 2 * tf.strings.to_hash_bucket_fast(cities, 2).numpy() + [0, 1]
+    assert set(result.by_column) == {"age", "city × age"}
+    np.testing.assert_allclose(result.by_column["age"], 0.5 * ages + tables[0].numpy()[[0, 1], 0], rtol=1e-4)
+    np.testing.assert_allclose(result.by_column["city × age"], tables[1].numpy()[crossed, 0], rtol=1e-4)
+    assert result.left_out == ()

@@ -78,9 +78,9 @@ def _boundary(
                 if not output.dtype.is_floating or only_ids(output):  # cast to float on the way, and back
                     waiting.append((output, passed, only))
                     continue
-                if user.type in PARSERS:  # a number, which may be put into bins, too
+                if user.type in PARSERS:  # a number, which may be put into bins, too, and by these into a lookup
                     waiting.append((output, None, True))
-                    only = only or number not in dense
+                    only = number not in dense
                 if not is_number and (passed is not None or not only) and not _chosen(traced, user):
                     found.append((output, passed))
     return found

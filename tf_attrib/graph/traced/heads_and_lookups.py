@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...common.errors import AttributionError, nearest
-from .parsed import is_flat
+from .parsed import PARSERS, is_flat
 from .tables import PASS, SHAPES, TABLES, ancestors, dequantised, gathered, multiplied, passed
 from .trace import Call, Traced
 
@@ -264,7 +264,7 @@ def _sources(traced: Traced, indices: tf.Tensor) -> tuple:
         seen.add(tensor.ref())
         if tensor.ref() in inputs:
             found.append(inputs[tensor.ref()])
-        elif tensor.op.type not in SHAPES and carries_ids(tensor):
+        elif tensor.op.type not in SHAPES and (carries_ids(tensor) or tensor.op.type in PARSERS):
             waiting.extend(tensor.op.inputs)
     return tuple(key for key in traced.inputs if key in found)
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from .tables import PASS, SHAPES
+from .tables import GATHERS, PASS, SHAPES, ancestors
 
 # Operations that read features out of a `tf.train.Example`.
 PARSERS = frozenset({"ParseExample", "ParseExampleV2"})
@@ -53,7 +53,7 @@ def unfixed(operation: tf.Operation) -> dict[int, str]:
 
 def features_behind(tensor: tf.Tensor) -> tuple[str, ...]:
     """The names of the features whose values `tensor` is computed from, in the order in which they are read; none where no
-    examples are."""
+    examples are. What only says which values are kept, such as weights that are not 0, is none."""
     waiting, seen, found = [tensor], set(), {}
     while waiting:
         one = waiting.pop()
@@ -65,9 +65,16 @@ def features_behind(tensor: tf.Tensor) -> tuple[str, ...]:
             named = dense_features(one.op) | unfixed(one.op)
             if one.value_index in named:
                 found[one.op.name, one.value_index] = named[one.value_index]
+        elif one.op.type in GATHERS and _is_of_examples(one.op.inputs[0]):
+            waiting.append(one.op.inputs[0])
         else:
             waiting.extend(one.op.inputs)
     return tuple(dict.fromkeys(found[place] for place in sorted(found)))
+
+
+def _is_of_examples(tensor: tf.Tensor) -> bool:
+    """Whether anything that is read out of examples leads to `tensor`."""
+    return any(operation.type in PARSERS for operation in ancestors([tensor]))
 
 
 def is_read(tensor: tf.Tensor) -> bool:
