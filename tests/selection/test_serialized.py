@@ -220,3 +220,13 @@ def test_a_number_whose_bins_are_looked_up_is_attributed_at_both(method):
     np.testing.assert_allclose(result.by_column["age"], 0.5 * ages + tables[0].numpy()[[0, 1], 0], rtol=1e-4)
     np.testing.assert_allclose(result.by_column["city × age"], tables[1].numpy()[crossed, 0], rtol=1e-4)
     assert result.left_out == ()
+
+
+def test_ids_that_are_read_and_count_as_a_number_too_are_said_to():
+    def model(examples):
+        ids = tf.io.parse_example(examples, {"ids": tf.io.FixedLenFeature([2], tf.int64)})["ids"]
+        return tf.reduce_sum(tf.gather(tf.constant(TABLE), ids), [1, 2]) + tf.reduce_sum(tf.cast(ids, tf.float32), 1)
+
+    result = ta.Attributor(model).attribute(EXAMPLES, verbose=False)
+    assert "'ids' also reaches the output as a number" in " ".join(result.notes)
+    np.testing.assert_allclose(result.by_column["ids"], TABLE[IDS].sum((1, 2)), rtol=1e-4, atol=1e-5)

@@ -16,7 +16,7 @@ from ..graph.traced.heads_and_lookups import Lookup, connected, find_lookups, on
 from ..graph.traced.layers import some_layers
 from ..graph.traced.masks import is_attention_mask, is_called_mask, is_mask
 from ..graph.traced.parsed import AS_THEY_ARE, features_behind, is_read
-from ..graph.traced.serialized import is_serialized, unfixed_features
+from ..graph.traced.serialized import is_serialized, read_features, unfixed_features
 from ..graph.traced.trace import Traced
 from .place import Place, hidden, indices, lookup_port, port, single, unused
 
@@ -78,7 +78,7 @@ def embedded(traced: Traced, fetches: list[tf.Tensor], names: dict[Any, str], ex
         return None
     ports, apart = list(place.ports.values()), {*(names[key] for key in place.stand_ins.values()), *place.left_out}
     ids = [key for key, tensor in traced.inputs.items() if tensor.dtype.is_integer and names[key] not in apart]
-    return None if any(_as_number(traced, key, fetches, ports) for key in ids) else place
+    return None if any(_as_number(traced.inputs[key], fetches, ports) for key in ids) else place
 
 
 def _is_mask(traced: Traced, names: dict[Any, str], name: str) -> bool:
@@ -115,7 +115,9 @@ def _place(traced, fetches, names, examples, floats, rest, lookups, encodings, s
     lost = [key for key in rest if key not in reached]
     left_out = tuple(names[key] for key in lost if connected(traced.inputs[key], fetches))
     without = floats | {key: traced.inputs[key] for key in lost if names[key] not in left_out}
-    past = [names[key] for key in rest if key in reached and _as_number(traced, key, fetches, list(ports.values()))]
+    given = [(names[key], traced.inputs[key]) for key in rest if key in reached]
+    given += read_features(traced, [key for key in rest if key in reached])
+    past = [name for name, tensor in given if _as_number(tensor, fetches, list(ports.values()))]
     notes = _notes(lookups, encoded, features) + tuple(unused(without, names, fetches)) + _past(past)
     notes += _unfixed(unfixed_features(traced, rest, fetches, [one.tensor for one in ports.values()]))
     kind = "encoded" if encoded else "embeddings" if lookups else "encoded" if features else "inputs"
@@ -146,14 +148,14 @@ def _notes(lookups: list[Lookup], encoded: dict[str, str], features: dict[str, s
     return tuple(notes)
 
 
-def _as_number(traced: Traced, key: Any, fetches: list[tf.Tensor], ports: list[Port]) -> bool:
+def _as_number(ids: tf.Tensor, fetches: list[tf.Tensor], ports: list[Port]) -> bool:
     """Whether ids that are looked up or encoded also lead to the output as a number, cast to float as they are; what they are
     compared for, such as a mask, is none."""
-    stop, waiting, seen = [one.tensor for one in ports], [traced.inputs[key]], set()
+    stop, waiting, seen = [one.tensor for one in ports], [ids], set()
     while waiting:
         for user in waiting.pop().consumers():
             given = user.outputs[0] if user.outputs else None
-            if given is None or user.type not in AS_THEY_ARE or user.name in seen:
+            if given is None or user.type not in AS_THEY_ARE or user.name in seen or any(given is one for one in stop):
                 continue
             seen.add(user.name)
             if given.dtype.is_integer:

@@ -5,13 +5,23 @@ from typing import Any
 import tensorflow as tf
 
 from .heads_and_lookups import connected
-from .parsed import PARSERS, unfixed
+from .parsed import PARSERS, dense_features, unfixed
 from .trace import Traced
 
 
 def is_serialized(traced: Traced, key: Any) -> bool:
     """Whether an input holds serialized examples, out of which features are read."""
     return bool(_parsers(traced, [key]))
+
+
+def read_features(traced: Traced, keys: list) -> list[tuple[str, tf.Tensor]]:
+    """The whole numbers that are read out of the inputs `keys`, as so many of each example, by the names of their features."""
+    return [
+        (name, operation.outputs[number])
+        for operation in _parsers(traced, keys)
+        for number, name in dense_features(operation).items()
+        if operation.outputs[number].dtype.is_integer
+    ]
 
 
 def unfixed_features(traced: Traced, keys: list, fetches: list[tf.Tensor], stop: list[tf.Tensor]) -> list[str]:
