@@ -340,19 +340,3 @@ def test_the_command_lists_the_rules_of_ones_own(mlp, tmp_path, capsys):
         assert "--import is for --rules" in capsys.readouterr().err
     finally:
         del RULES["Tanh"]
-
-
-def test_a_branch_beside_the_path():
-    """Its body was not known when it ran: only those that have gradients were made anew."""
-    weights = np.float32([2, -1, 3])
-
-    def model(x):
-        ids = x["ids"]
-        mask = tf.cond(tf.reduce_any(ids > 5), lambda: tf.cast(ids > 5, tf.float32), lambda: tf.cast(ids > 0, tf.float32))
-        return tf.tanh(tf.reduce_sum(x["x"] * mask * weights, 1))
-
-    x = {"x": np.float32([[1, 2, 3], [0.5, 0.1, -1]]), "ids": np.array([[1, 0, 2], [0, 1, 1]])}
-    inside = x["x"] * (x["ids"] > 0) * weights
-    result = ta.Attributor(model, at=ta.inputs("x")).attribute(x, method="deeplift", verbose=False)
-    total = inside.sum(1, keepdims=True)
-    np.testing.assert_allclose(result.attributions, inside * np.tanh(total) / total, rtol=1e-5)

@@ -187,3 +187,19 @@ def test_after_other_gradients_were_taken_in_the_same_graph():
     wanted = ta.Attributor(looped).attribute(SERIES, 1, method="deeplift").attributions
     attributor.attribute(SERIES, 1, method="gradient")
     np.testing.assert_allclose(attributor.attribute(SERIES, 1, method="deeplift").attributions, wanted, atol=1e-7)
+
+
+def test_a_branch_beside_the_path():
+    """Its body was not known when it ran: only those that have gradients were made anew."""
+    weights = np.float32([2, -1, 3])
+
+    def model(x):
+        ids = x["ids"]
+        mask = tf.cond(tf.reduce_any(ids > 5), lambda: tf.cast(ids > 5, tf.float32), lambda: tf.cast(ids > 0, tf.float32))
+        return tf.tanh(tf.reduce_sum(x["x"] * mask * weights, 1))
+
+    x = {"x": np.float32([[1, 2, 3], [0.5, 0.1, -1]]), "ids": np.array([[1, 0, 2], [0, 1, 1]])}
+    inside = x["x"] * (x["ids"] > 0) * weights
+    result = ta.Attributor(model, at=ta.inputs("x")).attribute(x, method="deeplift", verbose=False)
+    total = inside.sum(1, keepdims=True)
+    np.testing.assert_allclose(result.attributions, inside * np.tanh(total) / total, rtol=1e-5)
