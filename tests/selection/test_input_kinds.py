@@ -261,7 +261,7 @@ def test_a_model_of_ragged_rows_is_given_as_a_function_of_rows_that_are_filled_u
     for method in ("integrated_gradients", "deeplift"):
         result = told.attribute(x, method=method, verbose=False)
         np.testing.assert_allclose(result.scores, expected, rtol=1e-5)
-        np.testing.assert_allclose(result.totals, expected - result.baseline_scores[:, 0], atol=1e-5)
+        np.testing.assert_allclose(result.totals, expected - result.baseline_scores, atol=1e-5)
 
 
 @pytest.mark.skipif("ragged" not in inspect.signature(keras.Input).parameters, reason="this Keras has no ragged inputs")
