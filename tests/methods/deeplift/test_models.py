@@ -203,3 +203,17 @@ def test_a_branch_beside_the_path():
     result = ta.Attributor(model, at=ta.inputs("x")).attribute(x, method="deeplift", verbose=False)
     total = inside.sum(1, keepdims=True)
     np.testing.assert_allclose(result.attributions, inside * np.tanh(total) / total, rtol=1e-5)
+
+
+def test_indicators_of_missing_numbers_are_the_same_at_finite_ones():
+    """A table's `where(isnan(x), 0, x)` beside `isnan(x)`: what is attributed is finite, and so is its reference."""
+    entry = keras.Input((3,))
+    missing = keras.ops.isnan(entry)
+    joined = layers.Concatenate()([keras.ops.where(missing, 0.0, entry), keras.ops.cast(missing, "float32")])
+    weights = np.float32([2, -1, 3, 5, 7, 11])
+    model = keras.Model(entry, keras.ops.tanh(keras.ops.sum(joined * weights, 1, keepdims=True)))
+    x = np.float32([[0.1, 0.2, 0.3], [0.5, 0.1, -0.4]])
+    result = ta.Attributor(model).attribute(x, method="deeplift", verbose=False)
+    parts = x * weights[:3]
+    total = parts.sum(1, keepdims=True)
+    np.testing.assert_allclose(result.attributions, parts * np.tanh(total) / total, rtol=1e-5)
