@@ -63,3 +63,12 @@ def test_one_draw_of_a_data_set_counts_by_its_own_target():
     model, result = attributor.model, attributor.attribute(x, [2, 0], ta.dataset(other), verbose=False)
     values = model({key: tf.constant(value) for key, value in other.items()}).numpy()[:, [2, 0]]
     assert f"and {values.min():.4g} to {values.max():.4g} at these inputs" in " ".join(result.notes)
+
+
+def test_a_score_with_rows_of_its_own_has_none_for_a_baseline():
+    """They are of examples: nothing is said of the model's score at the baseline's inputs."""
+    own = masked()
+    score = ta.score(lambda outputs, data: outputs[:, 0] * data["weight"], data={"weight": np.float32([1, 2])})
+    ids, base = np.array([[1, 2, 3], [2, 2, 0]]), np.array([[4, 0, 0]])
+    result = ta.Attributor(own.model, of=score).attribute(ids, baselines=ta.at_input(base), verbose=False)
+    np.testing.assert_allclose(result.baseline_scores.ravel(), [22 / 3, 13], rtol=1e-5)

@@ -51,6 +51,8 @@ def beside(session: Session, references: References, match: dict[Any, Any], comp
     function, inputs = session.function, references.inputs
     if inputs is None or not function.context or function.place.kind == "inputs" or function.target_rank > 1:
         return ()
+    if not set(function.context) <= set(match):  # a score's own rows are of examples, and of no baseline
+        return ()
     own: Leaves = {key: inputs[match[key]] for key in match}
     values = session.values(references.tables, own)
     column = compared.target[:, 0] if function.target_rank else np.zeros(len(compared.scores), int)
