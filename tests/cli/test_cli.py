@@ -181,7 +181,10 @@ def test_wrong_requests_are_one_line_and_exit_code_2(model_file, batch, tmp_path
     assert "line 2" in fails(capsys, "attribute", model_file, str(tmp_path / "ids.jsonl"), *out)
     assert "several kinds" in fails(capsys, "attribute", model_file, batch, str(tmp_path / "ids.jsonl"), *out)
     (tmp_path / "x.txt").write_text("")
+    (tmp_path / "x.csv").write_text("a,b")
     assert "inputs are images" in fails(capsys, "attribute", model_file, str(tmp_path / "x.txt"), *out)
+    assert "tf-attrib run reads Parquet" in fails(capsys, "attribute", model_file, str(tmp_path / "x.csv"), *out)
+    assert "to_parquet" in fails(capsys, "run", model_file, str(tmp_path / "x.csv"), *out)
     assert not (tmp_path / "out").exists()
 
 

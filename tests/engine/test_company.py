@@ -233,3 +233,15 @@ def test_all_coalitions_of_a_model_that_draws_are_not_called_exact(method):
     assert result.standard_error is None
     assert "NOT REPEATABLE" in repr(result)
     assert "left to chance" not in repr(result)
+
+
+def test_scores_of_each_example_with_all_of_its_batch_are_refused():
+    """As in-batch retrieval has them: users × items. It was an error of NumPy's."""
+    user, item = keras.Input((2,), name="user"), keras.Input((2,), name="item")
+    model = keras.Model({"user": user, "item": item}, keras.ops.matmul(user, keras.ops.transpose(item)))
+    x = {"user": np.float32([[1, 2], [3, 4], [0, 1]]), "item": np.float32([[2, 1], [1, 1], [5, -1]])}
+    for count in (1, 3):
+        some = {key: value[:count] for key, value in x.items()}
+        assert_refused(lambda some=some: ta.Attributor(model).attribute(some, 0), "scored with each other", "diag_part")
+    own = ta.Attributor(lambda inputs: tf.linalg.diag_part(model(inputs))).attribute(x, verbose=False)
+    np.testing.assert_allclose(own.attributions["user"], x["user"] * x["item"] / 2, rtol=1e-4)

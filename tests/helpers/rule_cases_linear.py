@@ -31,6 +31,11 @@ def single(x):
     return tf.cast(x, tf.float32)
 
 
+def segments(x, name, **options):
+    """The rows 5 and 1 together, and 2 alone."""
+    return getattr(raw, f"SparseSegment{name}")(data=x[:6], indices=[5, 1, 2], segment_ids=[0, 0, 1], **options)
+
+
 def patches(value, window):
     """(*positions, *window) of an array of as many axes: each window that lies within it."""
     return np.lib.stride_tricks.sliding_window_view(value, window)
@@ -279,6 +284,24 @@ SUMS = {
             lambda v: [v[:3].mean(), v[3]],
         )
     ],
+    **{
+        f"SparseSegment{name}": [
+            (
+                elements(lambda x, name=name: tf.ensure_shape(segments(x, name), [2, None])),
+                lambda v, divided=divided: [(v[5] + v[1]) / divided, v[2]],
+            )
+        ]
+        for name, divided in {"Sum": 1, "Mean": 2, "SqrtN": np.sqrt(2)}.items()
+    },
+    **{
+        f"SparseSegment{name}WithNumSegments": [
+            (
+                elements(lambda x, name=name: segments(x, name + "WithNumSegments", num_segments=4)),
+                lambda v, divided=divided: [(v[5] + v[1]) / divided, v[2], 0, 0],
+            )
+        ]
+        for name, divided in {"Sum": 1, "Mean": 2, "SqrtN": np.sqrt(2)}.items()
+    },
     "ScatterNd": [
         (
             elements(lambda x: raw.ScatterNd(indices=[[3], [0], [3]], updates=x[:3], shape=[5, tf.shape(x)[1]])),

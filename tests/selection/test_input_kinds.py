@@ -1,10 +1,13 @@
 """Whatever inputs come as: each kind works, or gets an error with the call that works, and that call does."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
 import scipy.sparse
 import tensorflow as tf
+import tf_keras
 from keras import layers
 from PIL import Image
 
@@ -244,3 +247,24 @@ def test_a_float_mask_that_is_a_divisor_is_named():
     result = ta.Attributor(mean, at=[ta.inputs("rows")]).attribute(inputs, verbose=False)
     expected = inputs["rows"] * (mask / mask.sum(1, keepdims=True))[..., None]
     np.testing.assert_allclose(result.attributions, expected, rtol=1e-4)
+
+
+def test_a_model_of_ragged_rows_is_given_as_a_function_of_rows_that_are_filled_up():
+    """Filled up with zeros it took them for words, and the mean of one word was that of three."""
+    entry = tf_keras.Input((None,), ragged=True, dtype="int64", name="ids")
+    rows = tf_keras.layers.Embedding(6, 2, embeddings_initializer="normal")(entry)
+    mean = tf_keras.layers.Lambda(lambda vectors: tf.reduce_mean(vectors, 1))(rows)
+    model = tf_keras.Model(entry, tf_keras.layers.Dense(1)(mean))
+    assert_refused(lambda: ta.Attributor(model), "'ids' of the model is ragged", "from_tensor(x, padding=0)")
+    told, x = ta.Attributor(lambda x: model(tf.RaggedTensor.from_tensor(x, padding=0))), np.array([[1, 2, 3], [4, 0, 0]])
+    expected = [model(tf.ragged.constant([row], dtype=tf.int64)).numpy().item() for row in ([1, 2, 3], [4])]
+    for method in ("integrated_gradients", "deeplift"):
+        result = told.attribute(x, method=method, verbose=False)
+        np.testing.assert_allclose(result.scores, expected, rtol=1e-5)
+        np.testing.assert_allclose(result.totals, expected - result.baseline_scores, atol=1e-5)
+
+
+@pytest.mark.skipif("ragged" not in inspect.signature(keras.Input).parameters, reason="this Keras has no ragged inputs")
+def test_so_is_one_of_keras_3():
+    entry = keras.Input((None,), ragged=True, dtype="int64", name="ids")
+    assert_refused(lambda: ta.Attributor(keras.Model(entry, layers.Embedding(6, 2)(entry))), "'ids' of the model is ragged")

@@ -11,7 +11,8 @@ from matplotlib.colors import to_rgb
 
 import tf_attrib as ta
 from tf_attrib.cli.attribute import _drawable
-from tf_attrib.result.channels import over_channels, without_channels
+from tf_attrib.result.adding_up import over_channels
+from tf_attrib.result.channels import without_channels
 from tf_attrib.view import colour, pairs, show
 from tf_attrib.view.kinds import drawable
 

@@ -356,6 +356,7 @@ def test_view_imports_no_tensorflow_no_pyplot_and_little_of_this_library():
         "common.tokens",
         "common.types",
         "result",
+        "result.adding_up",
         "result.channels",
         "result.columns",
         "result.regions",

@@ -10,7 +10,7 @@ from tf_attrib.doctor.diagnose import ADDED
 from tf_attrib.engine.method import KINDS
 from tf_attrib.methods.deeplift.rules.table import RULES as OPERATIONS
 from tf_attrib.metrics.infidelity import UNFIT
-from tf_attrib.result.channels import are_summed
+from tf_attrib.result.adding_up import are_summed
 
 PAGE = Path(__file__).parents[2] / "docs" / "extending.md"
 TABLES = (ta.extend.RULES, ta.extend.METHODS, ta.extend.METRICS, ta.extend.FINDINGS, OPERATIONS, ADDED)

@@ -128,7 +128,8 @@ def _drawable(result):
     """The result, or where its shape cannot be drawn, as of a layer with many channels, that without the last axis; and how it
     is drawn, where that is known."""
     from ..common.nested import flatten
-    from ..result.channels import are_summed, axis_of_channels, without_channels
+    from ..result.adding_up import are_summed
+    from ..result.channels import axis_of_channels, without_channels
     from ..view.kinds import blocks
 
     if all(block.kind for block in blocks(result)) or any(leaf.ndim < 3 for leaf in flatten(result.attributions).values()):

@@ -13,6 +13,8 @@ from ..common.tokens import lines_of
 
 ARRAYS = (".npy", ".npz")
 LINES = (".jsonl", ".json", ".ndjson")
+# What people keep tables in.
+TABLES = (".csv", ".tsv", ".parquet", ".pq", ".feather", ".xlsx")
 # What is read of one file of token ids, and as one id.
 MOST_NUMBERS, MOST_ID = 250_000_000, 2**31 - 1
 
@@ -63,9 +65,10 @@ def _kind(path: Path) -> str:
     for kind, suffixes in (("image", IMAGES), ("array", ARRAYS), ("token ids", LINES)):
         if suffix in suffixes:
             return kind
+    table = "; tables: tf-attrib run reads Parquet (pandas.read_csv(path).to_parquet(other)), and Python data frames"
     raise AttributionError(
         f"{str(path)!r}: inputs are images ({', '.join(IMAGES)}), arrays ({', '.join(ARRAYS)}) or token ids "
-        f"({', '.join(LINES)})"
+        f"({', '.join(LINES)}){table if suffix in TABLES else ''}"
     )
 
 

@@ -10,7 +10,7 @@ from ..attribution import Attribution
 from ..common.errors import AttributionError, nearest
 from ..common.tokens import is_padding
 from ..common.types import present
-from ..result.channels import over_channels
+from ..result.adding_up import over_channels
 from .words import WordBatch
 
 

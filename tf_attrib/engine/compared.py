@@ -63,3 +63,8 @@ def check_finite(what: str, values: np.ndarray, causes: Callable[[], list[str]] 
             f"the {what} is NaN or infinite for example(s) {few(bad)}; look at these inputs, at the model's "
             "weights, and for float16 at overflow"
         )
+
+
+def of_one(values: np.ndarray) -> np.ndarray:
+    """(n + n k, 1), the n scores (1 + k, n) at an example and at its k references, those at the example first."""
+    return np.concatenate([values[0], values[1:].T.reshape(-1)])[:, None]

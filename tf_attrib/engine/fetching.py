@@ -146,7 +146,7 @@ class Fetching:
         """
         key, found = ("within", name), []
         if key not in self._cuts:
-            self._cuts[key] = self.function.cut(make())
+            self._cuts[key] = self.function.cut(make(), trimmed={})
         for start in range(0, len(next(iter(at.values()))), self.whole_block):
             part = slice(start, start + self.whole_block)
             feeds = {("at", one): self._filled(value[part]) for one, value in at.items()}
@@ -198,6 +198,19 @@ class Fetching:
             raise AttributionError(
                 f"{self.function.output.words} must have one entry for each example, shape (batch, ...); for {count} "
                 f"examples it is of shape {shape}: do not sum or average over the batch"
+            )
+
+    def check_classes(self, one: dict, repeated: dict) -> None:
+        """Raises AttributionError where an example in company of its copies has another number of values than alone: those of
+        a retrieval model score it with each example of the batch."""
+        if self.function.target_rank != 1 or None not in self.function.value_shape:
+            return
+        alone, together = self._finished(one), self._finished(repeated)
+        if alone[1:] != together[1:]:
+            raise AttributionError(
+                f"{self.function.output.words} is of shape {alone} for {alone[0]} and {together} for {together[0]} examples, "
+                "which are scored with each other: explain the score of each with its own, "
+                "ta.Attributor(lambda inputs: tf.linalg.diag_part(model(inputs))), or a part of the model that scores one alone"
             )
 
     def values(self, at: Leaves, inputs: Leaves) -> np.ndarray:

@@ -20,6 +20,7 @@ from ..graph.traced.compiled import Compiled
 from ..graph.traced.gradients import gradients
 from ..graph.traced.grouped import runnable
 from ..graph.traced.heads_and_lookups import ancestors
+from ..graph.traced.tf_private import registered
 from ..graph.traced.trace import TRACING
 from ..graph.traced.widening import wide, widened, written_by_author
 from ..result.result import AnyResult
@@ -180,6 +181,7 @@ def in_float32(function: ScoreFunction) -> Compiled:
         fed |= {port.tensor.name: x[key] for key, port in ports.items()}
         with TRACING:
             (found,) = add_flat(widest, fed)
+            registered(widest.graph, here)
             slopes = gradients(found, list(x.values()), "no gradient in float32")
         slopes = [
             tf.zeros_like(value) if slope is None else tf.convert_to_tensor(slope)

@@ -16,6 +16,7 @@ from ..selection.levels import check_of_images
 from ..selection.references import References, resolve
 from ..selection.targets import read_targets
 from .at_baseline import apart_at_baseline
+from .baseline_inputs import pushed
 from .method import Method
 from .omission import Omitted, filled, finite, finite_rows, only
 from .program import Tables
@@ -130,7 +131,8 @@ def _ends(session: Session, method: Method, examples: Examples, baselines: Any, 
     if isinstance(baselines, Baseline | Several) or len(x) == 1:  # else each tensor has its own
         check_of_images(recipes, x if session.function.place.kind == "inputs" else user)
     mark, left_out = examples.good is not None, frozenset(session.left_out(match).values())
-    references = resolve(baselines, x, user, selected, seed, mark, lambda: session.called(match), left_out)
+    push = lambda values: pushed(selected, values, x, user)  # noqa: E731
+    references = resolve(baselines, x, user, push, seed, mark, lambda: session.called(match), left_out)
     if blurred:
         references = dataclasses.replace(references, words=references.words + blurred_along(session.function))
     return x, method.references_used(references, seed)

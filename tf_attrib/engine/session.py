@@ -24,7 +24,7 @@ from ..selection.references import References
 from ..selection.score_function import ScoreFunction
 from ..selection.settled import WORDS, settled_words
 from ..selection.targets import read_targets
-from .compared import Compared
+from .compared import Compared, of_one
 from .evaluating import Evaluating
 from .program import Stated
 
@@ -112,6 +112,7 @@ class Session(Evaluating):
                 "Attributor(lambda inputs: f(inputs['x'], inputs['rows']), at=ta.inputs('x')), or as "
                 "ta.score(function, data=rows)"
             ) from error
+        self.check_classes(self._one, repeated)
 
     def _pass(self, examples: dict) -> None:
         """A forward pass over all of these in one block."""
@@ -316,7 +317,7 @@ class Session(Evaluating):
         looked_at = alike and (self.company.seen or once_more) and not self.company.alone
         values = np.zeros((0, 0)) if looked_at else self._values_in_company(at, example, inputs, targets)
         if alike and not self.company.alone:  # the first call gives what later ones do
-            values = _of_one(present(shared)(at(np.r_[0, count : count + k])))
+            values = of_one(present(shared)(at(np.r_[0, count : count + k])))
         highest = values[:count].argmax(1).astype(np.int32)
         classes = values.shape[1] > 1 and self.function.output.has_classes
         ranked = np.argsort(-values[:count], axis=1, kind="stable")[:, :TOP].astype(np.int32) if classes else None
@@ -355,11 +356,6 @@ def _with_words(traced: Traced, place: Place, output: Output) -> ScoreFunction:
     found = function(output.data | words)
     needed = {key: tensor for key, tensor in words.items() if key in found.context}
     return found if len(needed) == len(words) else function(output.data | needed)
-
-
-def _of_one(values: np.ndarray) -> np.ndarray:
-    """(n + n k, 1), the n scores (1 + k, n) at an example and at its k references, those at the example first."""
-    return np.concatenate([values[0], values[1:].T.reshape(-1)])[:, None]
 
 
 def _ports(output: Output) -> dict[Any, Port]:

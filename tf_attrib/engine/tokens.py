@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ..graph.saved.id_sources import Buckets, buckets, words_at
+from ..graph.saved.id_sources import Buckets, buckets, computed, words_at
 from .session import Session
 
 # Stands where no word is known; an array, since that is what NumPy compares with.
@@ -29,7 +29,7 @@ def tokens(session: Session, inputs: dict, known: Sequence[str] | None) -> np.nd
     words = np.full(indices.shape, None, dtype=object) if found is None else found
     if hashed is not None:
         _fill(words, _strings(session, inputs, hashed, indices, is_sparse))
-    if known is not None and (found is not None or hashed is None):
+    if known is not None and (found is not None or hashed is None) and not computed(place.indices):
         names = np.asarray(known, dtype=object)
         _fill(words, np.where((indices >= 0) & (indices < len(names)), names[indices.clip(0, len(names) - 1)], NO_WORD))
     elif found is None and hashed is None and not is_sparse:

@@ -14,7 +14,8 @@ from ..common.nested import flatten
 from ..common.types import Leaves
 from ..engine.work import Work
 from ..methods import Method
-from ..result.channels import over_channels, without_channels
+from ..result.adding_up import over_channels
+from ..result.channels import without_channels
 from ..result.joined import joined
 from ..result.reductions import with_numbers
 from ..selection.baselines import Baseline

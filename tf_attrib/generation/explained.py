@@ -11,7 +11,7 @@ from ..attribution import Attribution
 from ..common.atomic import write_whole
 from ..common.digits import short
 from ..common.errors import AttributionError, missing_extra, printed
-from ..result.channels import are_summed
+from ..result.adding_up import are_summed
 from ..result.words import summary
 from .contrasting import worst
 from .joining import sentence_groups, text_of, word_groups

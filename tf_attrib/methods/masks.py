@@ -8,7 +8,7 @@ import numpy as np
 
 from ..common.checks import number, whole
 from ..common.errors import AttributionError
-from ..common.nested import flatten
+from ..common.nested import flatten, is_nested_list
 from ..common.types import Features, Leaves
 from ..engine.integral import points
 from ..engine.method import Method
@@ -127,7 +127,8 @@ class Ablation(Method):
             as_arrays(self.groups, "group")
 
     def __repr__(self) -> str:
-        shapes = [np.shape(part) for part in flatten(self.groups).values()] if self.groups is not None else []
+        parts = [self.groups] if is_nested_list(self.groups) else flatten(self.groups).values()
+        shapes = [np.shape(part) for part in parts] if self.groups is not None else []
         return f"Ablation(groups of shape {', '.join(str(shape) for shape in shapes)})" if shapes else "Ablation()"
 
     def session_for(self, session: Session) -> Session:

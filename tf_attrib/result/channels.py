@@ -1,39 +1,16 @@
-"""What the channels of a position, or the dimensions of a word, come to: their sum where numbers add up, else their mean."""
+"""Where the channels of a result are, and what is said of them: they are summed where numbers add up, else averaged."""
 
 import numpy as np
-import numpy.typing as npt
 
 from ..common.nested import flatten
+from .adding_up import are_summed
 from .result import AnyResult, Result
-
-# Of these kinds (`Result.kind`) numbers do not add up to anything: each is of a whole window or group, which every feature of
-# it has in full, or of no unit of the score's.
-NOT_SUMMED = ("effect", "expectation", "map", "square")
 
 
 def is_signal(length: int, width: int) -> bool:
     """Whether features (length, width) are more likely a signal with that many channels than an image (height, width): where
     there are fewer than 8, or at least 4 times as many steps."""
     return width < 8 or length >= 4 * width
-
-
-def are_summed(kind: str) -> bool:
-    """Whether attributions of this kind add up over channels and positions (see `Result.kind`)."""
-    return kind not in NOT_SUMMED
-
-
-def over_channels(values: npt.ArrayLike, kind: str = "") -> np.ndarray:
-    """Attributions (..., channels) as one number for each position, (...), float64: with sign, by sum or by mean.
-
-    What was taken away or masked with all its channels has the same number in each of them: their mean is that number, their
-    sum as many times it as there are channels.
-
-    Args:
-        values: at least one axis.
-        kind: as in `Result`.
-    """
-    values = np.asarray(values, np.float64)
-    return values.sum(-1) if are_summed(kind) else values.mean(-1)
 
 
 def in_words(count: int, kind: str = "", noun: str = "channels", of: str = "pixel") -> str:

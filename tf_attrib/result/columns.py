@@ -8,6 +8,7 @@ import numpy as np
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten
+from .adding_up import over_features
 from .reductions import named
 from .result import Result
 
@@ -90,7 +91,7 @@ def _parts(result: Result, key: Any, leaf: np.ndarray, errors: np.ndarray, categ
     if encoded and not categories:
         name = result.columns[said]
         alone = leaf.size == len(leaf)
-        total = leaf.reshape(len(leaf), -1).sum(1)
+        total = over_features(leaf, result.kind)
         yield name, ENCODED, [total, _raw(result, name), errors.reshape(len(leaf)) if alone else np.full(len(leaf), np.nan)]
         return
     names: set[str] = set()

@@ -7,7 +7,8 @@ import numpy.typing as npt
 
 from ..common.errors import AttributionError
 from ..common.nested import flatten
-from .channels import are_summed, channels_in_front, over_channels
+from .adding_up import are_summed, over_channels
+from .channels import channels_in_front
 from .result import Result
 
 

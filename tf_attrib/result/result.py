@@ -11,6 +11,7 @@ from typing import Any, Self, TypeVar
 import numpy as np
 
 from ..common.nested import flatten, map_leaves, rebuild
+from .adding_up import over_features
 from .ranking import Feature, ranked
 from .reductions import named, reduced, with_numbers
 
@@ -269,8 +270,8 @@ class Result:
     @property
     def by_column(self) -> dict[str, np.ndarray]:
         """(batch,) by the name of an input of the model, or of each column of a DataFrame, in `attribution_unit`: the sum of
-        all that its attributions are, over features, categories, and all tensors that it becomes. Columns that were crossed
-        stand together, as "one × other"."""
+        all that its attributions are, over features, categories, and all tensors that it becomes; an effect that all channels
+        or a whole group have in full counts once. Columns that were crossed stand together, as "one × other"."""
         found: dict[str, np.ndarray] = {}
         for key, leaf in flatten(self.attributions).items():
             names = [self._told(key, name) for name in self.names_of(key)]
@@ -279,8 +280,7 @@ class Result:
                 if np.shape(leaf)[1:] != (len(names),)
                 else dict(zip(names, np.asarray(leaf).T, strict=True))
             )
-            for name, part in parts.items():
-                found[name] = found.get(name, 0) + part.reshape(len(self), -1).sum(1, dtype=np.float64)
+            found |= {name: found.get(name, 0) + over_features(part, self.kind, self.regions) for name, part in parts.items()}
         return found
 
     def names_of(self, key: Any) -> tuple[str, ...]:

@@ -11,18 +11,17 @@ import tensorflow as tf
 from ..common.errors import AttributionError
 from ..graph.saved.category_names import category_names
 from ..graph.traced.cut import Port
-from ..graph.traced.encodings import PARSERS, Encoding, find_encodings, unfixed_features
+from ..graph.traced.encodings import Encoding, find_encodings
 from ..graph.traced.heads_and_lookups import Lookup, connected, find_lookups, only_ids, quantity
 from ..graph.traced.layers import some_layers
 from ..graph.traced.masks import is_attention_mask, is_called_mask, is_lengths, is_mask, is_of_positions, masks_others
-from ..graph.traced.tables import passed
+from ..graph.traced.parsed import AS_THEY_ARE, features_behind, is_read
+from ..graph.traced.serialized import is_serialized, read_features, unfixed_features
 from ..graph.traced.trace import Traced
 from .place import Place, hidden, indices, lookup_port, port, single, unused
 
 # Between the names of columns that were crossed.
 CROSSED = " × "
-# What hands numbers on, in another shape or type.
-AS_THEY_ARE = frozenset(("Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StridedSlice"))
 
 
 def default_place(
@@ -55,12 +54,13 @@ def default_place(
         return None
     floats |= whole
     if not lookups and not floats and not encodings:
+        unfixed = _unfixed(unfixed_features(traced, rest, fetches, []))
         kinds = ", ".join(f"{names[key]!r} ({traced.inputs[key].dtype.name})" for key in rest)
         raise AttributionError(
             f"the inputs {kinds} are not float, or used as ids, and no embedding lookup or encoding of them was found; "
             "name the layer or the tensor to attribute to, at=ta.layer(name) or ta.tensor(name); quantities "
             "that are cast to float at one place are found by themselves; layers: "
-            f"{some_layers(traced)}{hidden(traced)}"
+            f"{some_layers(traced)}{hidden(traced)}{''.join(f'; {sentence}' for sentence in unfixed)}"
         )
     stand_ins = {names[key]: key for key in whole}
     return _place(traced, fetches, names, examples, floats, rest, lookups, encodings, stand_ins)
@@ -78,17 +78,17 @@ def embedded(traced: Traced, fetches: list[tf.Tensor], names: dict[Any, str], ex
     if place is None or not all(_is_mask(traced, names, one) for one in place.left_out):
         return None
     # serialized examples can lose nothing that is read out of them, but as what was read
-    parsed = all(passed(one.tensor).op.type in PARSERS for one in place.ports.values())
     keys = {name: key for key, name in names.items()}
     vectors = place.left_out and all(
         is_of_positions(traced, keys[one], one) or is_lengths(traced, keys[one]) or is_attention_mask(traced, keys[one])
         for one in place.left_out
     )
+    parsed = any(is_serialized(traced, key) for key in traced.inputs)
     if place.kind != "embeddings" and not parsed and not (place.kind == "inputs" and vectors):
         return None
     ports, apart = list(place.ports.values()), {*(names[key] for key in place.stand_ins.values()), *place.left_out}
     ids = [key for key, tensor in traced.inputs.items() if tensor.dtype.is_integer and names[key] not in apart]
-    return None if any(_as_number(traced, key, fetches, ports) for key in ids) else place
+    return None if any(_as_number(traced.inputs[key], fetches, ports) for key in ids) else place
 
 
 def _is_mask(traced: Traced, names: dict[Any, str], name: str) -> bool:
@@ -113,24 +113,26 @@ def _encodings(traced: Traced, floats: dict, rest: list, lookups: list[Lookup], 
 def _place(traced, fetches, names, examples, floats, rest, lookups, encodings, stand_ins) -> Place:
     """The place of all that was found, with the column behind each port."""
     ports = {lookup.name: lookup_port(traced, lookup, examples) for lookup in lookups}
-    columns: dict[Any, str] = {lookup.name: CROSSED.join(names[key] for key in lookup.inputs) for lookup in lookups}
+    columns: dict[Any, str] = {one.name: _column(names, one.inputs, features_behind(one.indices)) for one in lookups}
     for key, tensor in floats.items():
         ports[names[key]], columns[names[key]] = Port(tensor), names[key]
     categories: dict[Any, tuple[str, ...]] = {}
     encoded, features = {}, {}
     for encoding in encodings:
-        column = encoding.feature or CROSSED.join(names[key] for key in encoding.inputs)
+        column = _column(names, encoding.inputs, encoding.features)
         name = _free(column, ports)
         ports[name], columns[name] = port(traced, encoding.tensor, examples), column
         # a number that was read out of an example is encoded as little as an input that is float
-        (encoded if encoding.feature is None or encoding.encoder is not None else features)[name] = column
+        (features if encoding.encoder is None and is_read(encoding.tensor) else encoded)[name] = column
         if (known := category_names(traced, encoding)) is not None:
             categories[name] = known
     reached = {key for one in [*lookups, *encodings] for key in one.inputs}
     lost = [key for key in rest if key not in reached]
     left_out = tuple(names[key] for key in lost if connected(traced.inputs[key], fetches))
     without = floats | {key: traced.inputs[key] for key in lost if names[key] not in left_out}
-    past = [names[key] for key in rest if key in reached and _as_number(traced, key, fetches, list(ports.values()))]
+    given = [(names[key], traced.inputs[key]) for key in rest if key in reached]
+    given += read_features(traced, [key for key in rest if key in reached])
+    past = [name for name, tensor in given if _as_number(tensor, fetches, list(ports.values()))]
     notes = _notes(lookups, encoded, features) + tuple(unused(without, names, fetches)) + _past(past)
     notes += _unfixed(unfixed_features(traced, rest, fetches, [one.tensor for one in ports.values()]))
     kind = "encoded" if encoded else "embeddings" if lookups else "encoded" if features else "inputs"
@@ -139,6 +141,11 @@ def _place(traced, fetches, names, examples, floats, rest, lookups, encodings, s
         columns, categories, stand_ins = single(columns), single(categories), single(stand_ins)
     words = _words(lookups, [names[key] for key in floats], encoded, features)
     return Place(single(ports), kind, words, notes, left_out, columns, categories, *indices(traced, alone), stand_ins)
+
+
+def _column(names: dict[Any, str], inputs: tuple, features: tuple[str, ...]) -> str:
+    """What is called the column behind a lookup or an encoding: of serialized examples it is that of what was read."""
+    return CROSSED.join(features or [names[key] for key in inputs])
 
 
 def _notes(lookups: list[Lookup], encoded: dict[str, str], features: dict[str, str]) -> tuple[str, ...]:
@@ -156,14 +163,14 @@ def _notes(lookups: list[Lookup], encoded: dict[str, str], features: dict[str, s
     return tuple(notes)
 
 
-def _as_number(traced: Traced, key: Any, fetches: list[tf.Tensor], ports: list[Port]) -> bool:
+def _as_number(ids: tf.Tensor, fetches: list[tf.Tensor], ports: list[Port]) -> bool:
     """Whether ids that are looked up or encoded also lead to the output as a number, cast to float as they are; what they are
     compared for, such as a mask, is none."""
-    stop, waiting, seen = [one.tensor for one in ports], [traced.inputs[key]], set()
+    stop, waiting, seen = [one.tensor for one in ports], [ids], set()
     while waiting:
         for user in waiting.pop().consumers():
             given = user.outputs[0] if user.outputs else None
-            if given is None or user.type not in AS_THEY_ARE or user.name in seen:
+            if given is None or user.type not in AS_THEY_ARE or user.name in seen or any(given is one for one in stop):
                 continue
             seen.add(user.name)
             if given.dtype.is_integer:

@@ -12,7 +12,7 @@ from ..common.errors import AttributionError
 from ..common.types import Leaves, present
 from ..graph.traced.beside import Beside, ends_beside
 from ..graph.traced.compiled import Compiled
-from ..graph.traced.cut import Cut, Port
+from ..graph.traced.cut import Cut, Port, Trim
 from ..graph.traced.gradients import gradients
 from ..graph.traced.heads_and_lookups import ancestors, connected
 from ..graph.traced.positionwise import at_position
@@ -123,14 +123,25 @@ class ScoreFunction:
             for key, dtype in self.dtypes.items()
         }
 
-    def cut(self, fetches: dict[Any, Port], feeds: dict[Any, Port] | None = None, folded: bool = False) -> Cut:
+    def cut(
+        self,
+        fetches: dict[Any, Port],
+        feeds: dict[Any, Port] | None = None,
+        folded: bool = False,
+        trimmed: dict[Any, Any] | None = None,
+    ) -> Cut:
         """From the selected tensors, fed as ("at", key), those beside them, ("input", key), and further `feeds`, to others of
-        the graph."""
-        return Cut(self.traced, self._feeds | (feeds or {}), fetches, folded)
+        the graph; the other arguments are those of `Cut`."""
+        return Cut(self.traced, self._feeds | (feeds or {}), fetches, folded, trimmed)
+
+    @functools.cached_property
+    def trim(self) -> Trim:
+        """What cuts rows of the selected tensors, ("at", key), to the lengths that they have beside inputs, ("input", key)."""
+        return Trim.of(self.traced, self._feeds)
 
     @functools.cached_property
     def _forward(self) -> Cut:
-        return self.cut({key: Port(tensor) for key, tensor in self.output.fetches.items()}, folded=True)
+        return self.cut({key: Port(tensor) for key, tensor in self.output.fetches.items()}, folded=True, trimmed={})
 
     @functools.cached_property
     def stretch(self) -> Stretch | None:
@@ -199,7 +210,7 @@ class ScoreFunction:
     def _at_target(self) -> Cut:
         """The cut from the selected tensors and a target to the score: no other position of the output is computed."""
         score, target = self.chosen()
-        return self.cut({None: Port(score)}, {"target": Port(target)}, folded=True)
+        return self.cut({None: Port(score)}, {"target": Port(target)}, folded=True, trimmed={})
 
     def gradients(self, at: dict, context: dict, target: tf.Tensor) -> tuple[tf.Tensor, dict[Any, tf.Tensor]]:
         """Scores (rows,), and their gradients at the selected tensors by key, for rows of these and of targets."""
@@ -282,7 +293,7 @@ class ScoreFunction:
                 gradient = tf.zeros_like(port.tensor) if gradient is None else tf.convert_to_tensor(gradient)
                 fetches["gradient", key] = Port(gradient, port.batch_axis)
         feeds = {"target": Port(target)} | ({} if scale is None else {SCALE: Port(scale)})
-        return self.cut(fetches, feeds, folded=True)
+        return self.cut(fetches, feeds, folded=True, trimmed={("gradient", key): ("at", key) for key in keys})
 
     def scale(self) -> tf.Tensor | None:
         """A placeholder in the graph at hand for a factor of the score (rows,), where gradients need one."""

@@ -11,7 +11,7 @@ from scipy.interpolate import PchipInterpolator
 
 from ..common.checks import number as checked
 from ..common.errors import AttributionError
-from ..result.channels import are_summed
+from ..result.adding_up import are_summed
 from ..result.regions import of_map
 from . import colour
 from .captions import count, number, percent

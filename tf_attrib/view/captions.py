@@ -6,7 +6,7 @@ from ..common.digits import count as count
 from ..common.digits import short
 from ..common.nested import flatten
 from ..common.types import present
-from ..result.channels import are_summed
+from ..result.adding_up import are_summed
 from ..result.result import Result
 from ..result.words import class_words, entry_name
 from ..result.words import status_words as in_words

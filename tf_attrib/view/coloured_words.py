@@ -12,6 +12,7 @@ from ..common.errors import AttributionError, legible
 from ..common.tokens import is_padding
 from ..common.types import Tokens, present
 from ..result import channels
+from ..result.adding_up import over_channels
 from ..result.result import Result
 from . import captions, colour
 from .kinds import Block, blocks, has_steps, is_words, refuse
@@ -61,7 +62,7 @@ def words_of(result: Result, block: Block, example: int, tokens: Sequence | None
     values, notes = block.values[example].astype(np.float64), []
     if values.ndim == 2:
         notes.append(channels.in_words(values.shape[1], result.kind, "embedding dimensions", "word"))
-        values = channels.over_channels(values, result.kind)
+        values = over_channels(values, result.kind)
     ids = present(block.inputs)[example] if is_words(block.inputs) else None
     if tokens is None:
         tokens = _default_tokens(result, block, example, len(values))

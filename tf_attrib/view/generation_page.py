@@ -11,7 +11,7 @@ from markupsafe import Markup
 from matplotlib.colors import to_hex
 
 from ..common.errors import legible
-from ..result.channels import are_summed
+from ..result.adding_up import are_summed
 from . import captions, colour
 from .generation import Told, sentences, unit_of, visible
 

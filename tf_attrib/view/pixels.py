@@ -8,6 +8,7 @@ from scipy import ndimage
 
 from ..common.errors import AttributionError
 from ..result import channels
+from ..result.adding_up import over_channels
 from . import colour
 from .captions import count, number
 from .kinds import is_coarser
@@ -62,7 +63,7 @@ def flat(attributions: npt.ArrayLike, kind: str = "") -> tuple[np.ndarray, list[
     if values.ndim == 2:
         return values, []
     sentences = [channels.in_words(values.shape[-1], kind)] if values.shape[-1] > 1 else []
-    return channels.over_channels(values, kind), sentences
+    return over_channels(values, kind), sentences
 
 
 def per_pixel(attributions: npt.ArrayLike, kind: str = "") -> Map:

@@ -11,7 +11,7 @@ from ..common.checks import is_whole
 from ..common.checks import number as checked
 from ..common.errors import AttributionError
 from ..common.types import Tokens
-from ..result.channels import are_summed
+from ..result.adding_up import are_summed
 from ..result.result import Result
 from . import captions, colour, column_plots, draw, plots, position_map
 from .kinds import Block, blocks, has_steps, refuse, suited

@@ -171,3 +171,19 @@ def test_a_file_of_tf_keras_where_it_is_not_installed(tmp_path, monkeypatch):
     make(library).save(tmp_path / "model.keras")
     monkeypatch.setitem(sys.modules, "tf_keras", None)
     assert_refused(tmp_path / "model.keras", "tf_keras", "pip install")
+
+
+def test_a_feature_space_in_front(tmp_path):
+    """Its layers that join and hand on what it encodes are no public ones, and were not known."""
+    kinds = keras.utils.FeatureSpace
+    space = kinds({"age": kinds.float(), "job": kinds.string_categorical()}, output_mode="concat")
+    data = {"age": np.float32([30, 40]), "job": np.array(["a", "b"])}
+    space.adapt(tf.data.Dataset.from_tensor_slices(data).batch(2))
+    model = keras.Model(space.get_inputs(), keras.layers.Dense(1)(space.get_encoded_features()))
+    model.save(tmp_path / "model.keras")
+    rows = {name: values[:, None] for name, values in data.items()}
+    found = ta.Attributor(tmp_path / "model.keras").attribute(rows, verbose=False)
+    expected = ta.Attributor(model).attribute(rows, verbose=False)
+    for name, values in expected.by_column.items():
+        np.testing.assert_allclose(found.by_column[name], values, rtol=1e-5)
+    assert found.categories == expected.categories

@@ -187,3 +187,33 @@ def test_after_other_gradients_were_taken_in_the_same_graph():
     wanted = ta.Attributor(looped).attribute(SERIES, 1, method="deeplift").attributions
     attributor.attribute(SERIES, 1, method="gradient")
     np.testing.assert_allclose(attributor.attribute(SERIES, 1, method="deeplift").attributions, wanted, atol=1e-7)
+
+
+def test_a_branch_beside_the_path():
+    """Its body was not known when it ran: only those that have gradients were made anew."""
+    weights = np.float32([2, -1, 3])
+
+    def model(x):
+        ids = x["ids"]
+        mask = tf.cond(tf.reduce_any(ids > 5), lambda: tf.cast(ids > 5, tf.float32), lambda: tf.cast(ids > 0, tf.float32))
+        return tf.tanh(tf.reduce_sum(x["x"] * mask * weights, 1))
+
+    x = {"x": np.float32([[1, 2, 3], [0.5, 0.1, -1]]), "ids": np.array([[1, 0, 2], [0, 1, 1]])}
+    inside = x["x"] * (x["ids"] > 0) * weights
+    result = ta.Attributor(model, at=ta.inputs("x")).attribute(x, method="deeplift", verbose=False)
+    total = inside.sum(1, keepdims=True)
+    np.testing.assert_allclose(result.attributions, inside * np.tanh(total) / total, rtol=1e-5)
+
+
+def test_indicators_of_missing_numbers_are_the_same_at_finite_ones():
+    """A table's `where(isnan(x), 0, x)` beside `isnan(x)`: what is attributed is finite, and so is its reference."""
+    entry = keras.Input((3,))
+    missing = keras.ops.isnan(entry)
+    joined = layers.Concatenate()([keras.ops.where(missing, 0.0, entry), keras.ops.cast(missing, "float32")])
+    weights = np.float32([2, -1, 3, 5, 7, 11])
+    model = keras.Model(entry, keras.ops.tanh(keras.ops.sum(joined * weights, 1, keepdims=True)))
+    x = np.float32([[0.1, 0.2, 0.3], [0.5, 0.1, -0.4]])
+    result = ta.Attributor(model).attribute(x, method="deeplift", verbose=False)
+    parts = x * weights[:3]
+    total = parts.sum(1, keepdims=True)
+    np.testing.assert_allclose(result.attributions, parts * np.tanh(total) / total, rtol=1e-5)

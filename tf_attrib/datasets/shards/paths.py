@@ -76,7 +76,8 @@ def kind_of(path: Path) -> str:
         if path.name.lower().endswith(endings):
             return kind
     known = ", ".join((*PARQUET, *RECORDS, *ARRAYS, *IMAGES))
-    raise AttributionError(f"{str(path)!r}: rows are read from files that end in {known}")
+    table = "; pandas.read_csv(path).to_parquet(other) makes one of a table" if path.suffix.lower() in (".csv", ".tsv") else ""
+    raise AttributionError(f"{str(path)!r}: rows are read from files that end in {known}{table}")
 
 
 def names_of(paths: Sequence[Path]) -> list[str]:

@@ -10,6 +10,8 @@ LOOPS = frozenset({"While", "StatelessWhile"})
 BRANCHES = frozenset({"If", "StatelessIf", "Case", "StatelessCase"})
 # Tell of shapes, or are the same whatever the values are.
 SHAPES = frozenset({"Shape", "ShapeN", "Rank", "Size", "ZerosLike", "OnesLike", "TensorListLength", "TensorListElementShape"})
+# Operations that ask whether numbers are finite.
+FINITE = frozenset({"IsNan", "IsInf", "IsFinite"})
 
 
 @dataclasses.dataclass(eq=False)
@@ -122,13 +124,22 @@ class Dependence:
             self._bodies[name] = body_of(self.library[name], self.library)
         return self._bodies[name]
 
-    def dependent(self, body: FlatBody, starts: set[str]) -> set[str]:
-        """References of all tensors of `body` that depend on those in `starts`, these included."""
-        found = set(starts)
+    def dependent(self, body: FlatBody, starts: set[str], finite: bool = False) -> set[str]:
+        """References of all tensors of `body` that depend on those in `starts`, these included.
+
+        Args:
+            finite: whether those in `starts` are finite numbers, wherever they are: that one is missing depends on nothing.
+        """
+        found, known = set(starts), set(starts) if finite else set()
         for node in body.ordered():
             inputs = [reference in found for reference in nodes.data_inputs(node)]
             if not any(inputs) or node.op in SHAPES:
                 continue
+            if nodes.data_inputs(node)[0] in known:
+                if node.op in FINITE:
+                    continue
+                if node.op == "Identity":
+                    known.add(f"{node.name}:0")
             if node.op in LOOPS:
                 outputs = self.loop(node, inputs)
             elif node.op in BRANCHES:

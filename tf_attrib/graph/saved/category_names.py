@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from ..traced.encodings import Encoding
-from ..traced.heads_and_lookups import SHAPES
+from ..traced.heads_and_lookups import SHAPES, carries_ids
 from ..traced.trace import Traced
 from .id_sources import BUCKETS, words_at
 
@@ -17,7 +17,8 @@ HANDED_ON = frozenset({"Cast", "Identity", "Reshape", "Squeeze", "ExpandDims"})
 def category_names(traced: Traced, encoding: Encoding) -> tuple[str, ...] | None:
     """A name for each place of the last axis; None where no encoder was found, or the size is not known.
 
-    Bins are named by their edges, keys of a table as they are, buckets and other numbers by their number.
+    Bins are named by their edges, keys of a table as they are, buckets, also those beside a table, and other numbers by their
+    number.
     """
     size = encoding.tensor.shape[-1] if encoding.tensor.shape.rank else None
     if encoding.encoder is None or size is None:
@@ -26,7 +27,7 @@ def category_names(traced: Traced, encoding: Encoding) -> tuple[str, ...] | None
     edges = _edges(numbers)
     if edges is not None and len(edges) + 1 == size:
         return _bins(edges)
-    words = words_at(traced, numbers, np.arange(size)) if not _is_hashed(numbers) else None
+    words = words_at(traced, numbers, np.arange(size))
     rest = "bucket {}" if _is_hashed(numbers) else "{}"
     return tuple(rest.format(place) if words is None or words[place] is None else str(words[place]) for place in range(size))
 
@@ -58,5 +59,5 @@ def _is_hashed(numbers: tf.Tensor) -> bool:
         seen.add(operation.name)
         if operation.type in BUCKETS or operation.type in ("SparseCross", "SparseCrossHashed", "SparseCrossV2"):
             return True
-        waiting.extend(tensor for tensor in operation.inputs if not tensor.dtype.is_floating)
+        waiting.extend(tensor for tensor in operation.inputs if carries_ids(tensor))
     return False

@@ -14,6 +14,15 @@ from .text_and_tables import BUCKETS, FINDS
 RAGGED = frozenset({"RaggedTensorToTensor"})
 # Operations that compute each id from the one in its place.
 ELEMENTWISE = PASS | {"Add", "AddV2", "Sub", "Mul", "FloorMod", "Maximum", "Minimum", "Select", "SelectV2"}
+# Operations that compute an id from others: what comes out is in no table that is asked in front of them.
+COMPUTING = frozenset(
+    (
+        *("Add", "AddN", "AddV2", "Cumsum", "MatMul", "Mul", "Neg", "Prod", "Sub", "Sum"),
+        *("Div", "FloorDiv", "FloorMod", "Mod", "TruncateDiv", "TruncateMod"),
+        *("BitwiseAnd", "BitwiseOr", "BitwiseXor", "LeftShift", "RightShift"),
+        *("SparseCross", "SparseCrossHashed", "SparseCrossV2"),
+    )
+)
 # What an unknown word is called, as in Keras.
 UNKNOWN = "[UNK]"
 
@@ -28,17 +37,41 @@ class Buckets:
 
 def origins(indices: tf.Tensor) -> list[tf.Operation]:
     """The tables and hash buckets that `indices` come from, those that come last only."""
-    waiting, seen, found = [indices], set(), []
+    return list(dict.fromkeys(operation for operation, _ in _origins(indices)))
+
+
+def computed(indices: tf.Tensor) -> set[tf.Operation]:
+    """Those tables of `origins` whose ids are shifted, crossed or otherwise computed with before they are `indices`."""
+    return {operation for operation, is_computed in _origins(indices) if is_computed and operation.type in FINDS}
+
+
+def _origins(indices: tf.Tensor) -> list[tuple[tf.Operation, bool]]:
+    """Each table and hash bucket, and whether ids are computed with on the way; both where several ways lead there."""
+    waiting, seen, found = [(indices, False)], set(), []
     while waiting:
-        tensor = waiting.pop()
-        if tensor.ref() in seen or tensor.op.type in SHAPES or not carries_ids(tensor):
+        tensor, is_computed = waiting.pop()
+        if (tensor.ref(), is_computed) in seen or tensor.op.type in SHAPES or not carries_ids(tensor):
             continue
-        seen.add(tensor.ref())
-        if tensor.op.type not in FINDS | BUCKETS:
-            waiting.extend(tensor.op.inputs)
-        elif tensor.op not in found:
-            found.append(tensor.op)
+        seen.add((tensor.ref(), is_computed))
+        if tensor.op.type in FINDS | BUCKETS:
+            found.append((tensor.op, is_computed))
+            continue
+        computes = tensor.dtype != tf.bool and tensor.op.type in COMPUTING and not _is_masked(tensor.op)
+        waiting.extend((one, is_computed or computes) for one in _chosen(tensor.op))
     return found
+
+
+def _chosen(operation: tf.Operation) -> list[tf.Tensor]:
+    """The inputs of an operation; of a choice that counts ids below 0 from the table's end, as Keras does, the ids alone."""
+    given = list(operation.inputs)
+    if operation.type not in ("Select", "SelectV2") or given[1].op.type not in ("Add", "AddV2"):
+        return given
+    return given[2:] if any(one is given[2] for one in given[1].op.inputs) else given
+
+
+def _is_masked(operation: tf.Operation) -> bool:
+    """Whether ids are multiplied by the zeros and ones of a mask."""
+    return operation.type == "Mul" and any(passed(one).dtype == tf.bool for one in operation.inputs)
 
 
 def buckets(indices: tf.Tensor) -> Buckets | None:
@@ -62,9 +95,11 @@ def words_at(traced: Traced, indices: tf.Tensor, at: np.ndarray) -> np.ndarray |
     """The words of the table in front of a lookup at the indices `at`, None for those that it does not have.
 
     Returns:
-        An array of objects in the shape of `at`; None where no table is in front, or it cannot be read.
+        An array of objects in the shape of `at`; None where no table is in front, it cannot be read, or its ids are computed
+        with before they are looked up.
     """
-    tables = [(one, _captured(traced, one.inputs[0])) for one in origins(indices) if one.type in FINDS]
+    others = computed(indices)
+    tables = [(one, _captured(traced, one.inputs[0])) for one in origins(indices) if one.type in FINDS and one not in others]
     tables = [
         (one, handle)
         for one, handle in tables

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...common.errors import AttributionError, nearest
+from .parsed import PARSERS, is_flat
 from .tables import PASS, SHAPES, TABLES, ancestors, dequantised, gathered, multiplied, passed
 from .trace import Call, Traced
 
@@ -56,7 +57,8 @@ class Lookup:
         indices: the integer tensor that selects the rows.
         inputs: keys of the model inputs that the indices come from; empty for positions and other constants.
         table: shape of the table, as (rows, dimension).
-        sparse: whether the rows are those of a whole batch, each once, so that no axis counts examples (feature columns).
+        sparse: whether the rows are those of a whole batch, each once or one for each value of all examples, so that no axis
+            counts examples (feature columns, ragged features).
         ragged: whether they are those of the words of all texts of a batch, one text behind the other.
     """
 
@@ -67,6 +69,11 @@ class Lookup:
     table: tuple
     sparse: bool = False
     ragged: bool = False
+
+    @property
+    def unique(self) -> bool:
+        """Whether the rows are each there once, or none at all."""
+        return passed(self.indices).op.type in SPARSE
 
     def is_called(self, name: str) -> bool:
         """Whether `name` means this lookup: its name, that of its tensor, or of the layer that made the operation."""
@@ -176,8 +183,9 @@ def find_lookups(traced: Traced) -> tuple[Lookup, ...]:
         names[name] = names.get(name, 0) + 1
         # a shared layer's second call is a second lookup
         name = name if names[name] == 1 else f"{name}:{names[name] - 1}"
-        sparse = passed(indices).op.type in SPARSE
-        found.append(Lookup(name, tensor, indices, _sources(traced, indices), table, sparse, _is_ragged(indices)))
+        sparse = passed(indices).op.type in SPARSE or is_flat(indices)
+        ragged = not sparse and _is_ragged(indices)
+        found.append(Lookup(name, tensor, indices, _sources(traced, indices), table, sparse, ragged))
     return tuple(found)
 
 
@@ -274,7 +282,7 @@ def _sources(traced: Traced, indices: tf.Tensor) -> tuple:
         seen.add(tensor.ref())
         if tensor.ref() in inputs:
             found.append(inputs[tensor.ref()])
-        elif tensor.op.type not in SHAPES and carries_ids(tensor):
+        elif tensor.op.type not in SHAPES and (carries_ids(tensor) or tensor.op.type in PARSERS):
             waiting.extend(tensor.op.inputs)
     return tuple(key for key in traced.inputs if key in found)
 

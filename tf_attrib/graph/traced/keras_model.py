@@ -105,6 +105,13 @@ def input_specs(model: Any) -> dict[Any, tf.TensorSpec] | None:
             "the model's inputs are nested lists or dicts; wrap it in a function of a flat list: "
             "Attributor(lambda inputs: model([[inputs[0], inputs[1]], inputs[2]]))"
         )
+    for tensor in flatten(structure).values():
+        if getattr(tensor, "ragged", False) or isinstance(getattr(tensor, "type_spec", None), tf.RaggedTensorSpec):
+            raise AttributionError(
+                f"input {tensor.name.split(':')[0]!r} of the model is ragged: rows that are filled up are longer ones to it, "
+                "with other scores. Give it as a function of rows that are filled up, which says where they end: "
+                "ta.Attributor(lambda x: model(tf.RaggedTensor.from_tensor(x, padding=0)))"
+            )
     return {
         key: tf.TensorSpec(tuple(tensor.shape), tf.as_dtype(tensor.dtype), name=tensor.name.split(":")[0])
         for key, tensor in flatten(structure).items()

@@ -7,7 +7,7 @@ import numpy as np
 
 from ...common.checks import is_number, number, whole, whole_or_none
 from ...common.errors import AttributionError
-from ...common.nested import flatten
+from ...common.nested import flatten, is_nested_list
 from ...common.types import Features, Leaves
 from ...engine.copies import drawn
 from ...engine.integral.integrator import Integrator
@@ -49,7 +49,8 @@ class Coalitions(Method):
         fields = {field.name: (getattr(self, field.name), field.default) for field in dataclasses.fields(self)}
         said = [f"{name}={value!r}" for name, (value, usual) in fields.items() if name != "groups" and value != usual]
         if self.groups is not None:
-            shapes = ", ".join(str(np.shape(part)) for part in flatten(self.groups).values())
+            parts = [self.groups] if is_nested_list(self.groups) else flatten(self.groups).values()
+            shapes = ", ".join(str(np.shape(part)) for part in parts)
             said.insert(0, f"groups of shape {shapes}")
         return f"{type(self).__name__}({', '.join(said)})"
 

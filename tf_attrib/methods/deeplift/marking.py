@@ -104,7 +104,7 @@ def at_rectifiers(flat: Flat, selected: Iterable[str], name: str) -> list[Marked
     """Marks the rectifiers of a flat graph with the rule of this name (`table.AT_RECTIFIERS`), those in loops and branches too;
     returns all on the path, with a `reason` where one is a rectifier to a reader and none to the rule."""
     depends = Dependence({function.signature.name: function for function in flat.graph.library.function})
-    found = depends.dependent(FlatBody({node.name: node for node in flat.graph.node}), set(selected))
+    found = depends.dependent(FlatBody({node.name: node for node in flat.graph.node}), set(selected), finite=True)
     marked = []
     for where, inside in [("", flat.graph.node)] + [
         (function.signature.name + "/", function.node_def) for function in flat.graph.library.function

@@ -13,6 +13,7 @@ from ...graph.graphdef.flatten import Flat, Flattening, add_flat
 from ...graph.traced.gradients import gradients
 from ...graph.traced.grouped import runnable
 from ...graph.traced.heads_and_lookups import ancestors, needs_graph
+from ...graph.traced.tf_private import registered
 from ...graph.traced.trace import TRACING, Traced
 from ...graph.traced.widening import wide, widened
 from ...selection.score_function import ScoreFunction
@@ -128,8 +129,10 @@ def multipliers(
     def backward(scale: tf.Tensor | None) -> tuple[list[tf.Tensor], list[tf.Tensor]]:
         graph = tf.compat.v1.get_default_graph()
         x = {key: tf.identity(kept(port.to_graph(row.x[key]))) for key, port in ports.items()}
-        given = {("at", key): value for key, value in x.items()} | {"target": tf.identity(row.target)}
-        given |= {("reference", key): tf.identity(kept(port.to_graph(row.reference[key]))) for key, port in ports.items()}
+        reference = {("at", key): tf.identity(kept(port.to_graph(row.reference[key]))) for key, port in ports.items()}
+        beside = {("input", key): value for key, value in row.context.items()}
+        given = function.trim({("at", key): value for key, value in x.items()}, beside) | {"target": tf.identity(row.target)}
+        given |= {("reference", key): value for (_, key), value in function.trim(reference, beside).items()}
         given |= {
             ("input", key): tf.identity(kept(tf.cast(row.context[key], function.traced.inputs[key].dtype)))
             for key in function.context
@@ -142,6 +145,7 @@ def multipliers(
         }
         with TRACING:
             (score,) = add_flat(found.flat, fed, SCOPE)
+            registered(found.flat.graph, graph)  # of branches and loops beside the path, which no gradient makes anew
             slopes = gradients(
                 score,
                 list(x.values()),

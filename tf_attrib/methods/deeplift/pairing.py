@@ -109,7 +109,7 @@ class Pairing:
         self.graph = tf.compat.v1.GraphDef()
         self.graph.versions.CopyFrom(flat.graph.versions)
         body = FlatBody({node.name: node for node in flat.graph.node}, (), tuple(flat.references))
-        view = _View(body, self._depends.dependent(body, set(selected)), self.graph.node.add, "", cancel)
+        view = _View(body, self._depends.dependent(body, set(selected), finite=True), self.graph.node.add, "", cancel)
         self._write(view)
         self.references = tuple(view.input(reference) for reference in flat.references)
 

@@ -102,7 +102,8 @@ _FIRST = """Reshape Transpose StridedSlice Slice Squeeze ExpandDims Pad MirrorPa
     MatrixDiag MatrixDiagV2 MatrixDiagV3 MatrixDiagPart MatrixDiagPartV2 MatrixDiagPartV3 DiagPart Diag MatrixBandPart Roll
     ExtractImagePatches ExtractVolumePatches UnsortedSegmentSum SegmentSum SegmentMean CropAndResize FFT FFT2D FFT3D
     IFFT IFFT2D IFFT3D ImageProjectiveTransformV3 TensorListFromTensor TensorListStack
-    TensorListGetItem TensorListConcatV2 TensorListGather TensorListResize"""
+    TensorListGetItem TensorListConcatV2 TensorListGather TensorListResize SparseSegmentSum SparseSegmentSumWithNumSegments
+    SparseSegmentMean SparseSegmentMeanWithNumSegments SparseSegmentSqrtN SparseSegmentSqrtNWithNumSegments"""
 _OTHER = {
     "Split": (1,),
     "PadV2": (0,),
