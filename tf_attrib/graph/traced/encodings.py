@@ -45,7 +45,7 @@ def find_encodings(
     """
     found: dict[Any, Encoding] = {}
     for key in keys if traced.called is None else ():  # of a model that is called, operations are not there to be followed
-        for tensor, encoder, feature in _boundary(traced, key, key in encoders_alone, ids):
+        for tensor, encoder, feature in _boundary(traced, key, key in encoders_alone, ids, fetches):
             if not connected(tensor, fetches):
                 continue
             known = found.get(tensor.ref())
@@ -56,12 +56,13 @@ def find_encodings(
 
 
 def _boundary(
-    traced: Traced, key: Any, encoders_alone: bool, ids: list[tf.Tensor]
+    traced: Traced, key: Any, encoders_alone: bool, ids: list[tf.Tensor], fetches: list[tf.Tensor]
 ) -> list[tuple[tf.Tensor, tf.Operation | None, str | None]]:
     """The first float tensors behind what is not float, each with the encoder that is passed on the way there, and the feature
     of serialized examples that it is.
 
-    Where a category only chooses among floats that other inputs lead to, as in a gather or a `where`, there is none.
+    Where a category only chooses among floats that other inputs lead to, as in a gather or a `where`, there is none. A float
+    that comes to the output by way of integers or conditions alone, as the length that a mask is counted to, is passed by.
     """
     waiting: list[tuple[tf.Tensor, Any, str | None, bool]] = [(traced.inputs[key], None, None, encoders_alone)]
     seen, found = set(), []
@@ -78,11 +79,26 @@ def _boundary(
             features = _features(user)
             for number, output in enumerate(user.outputs):
                 own, only = (features[number], connected(output, ids)) if number in features else (feature, alone)
-                if not output.dtype.is_floating or only_ids(output):  # cast to float on the way, and back
+                if not output.dtype.is_floating or only_ids(output) or _only_counts(output, fetches):
                     waiting.append((output, passed, own, only))
                 elif not is_number and (passed is not None or not only) and not _chosen(traced, user):
                     found.append((output, passed, own))
     return found
+
+
+def _only_counts(tensor: tf.Tensor, fetches: list[tf.Tensor]) -> bool:
+    """Whether a float tensor leads to `fetches`, and none of the ways there is one of numbers all along."""
+    waiting, seen, ends = [tensor], {tensor.ref()}, {fetch.ref() for fetch in fetches}
+    while waiting:
+        one = waiting.pop()
+        if one.ref() in ends:
+            return False
+        for user in one.consumers() if one.op.type not in SHAPES else ():
+            for output in user.outputs:
+                if not (output.dtype.is_integer or output.dtype.is_bool) and output.ref() not in seen:
+                    seen.add(output.ref())
+                    waiting.append(output)
+    return connected(tensor, fetches)
 
 
 def _features(operation: tf.Operation) -> dict[int, str]:
