@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from ..common.errors import AttributionError
 from ..common.types import Leaves
 from ..graph.traced.cut import Port
 from ..graph.traced.tf_private import operation_types
+from ..selection.outputs import OWN_PAIRS
 from .company import companies
 from .fetching import Fetching
 
@@ -81,7 +83,13 @@ class Looking(Fetching):
             repeated = [
                 [{key: np.repeat(one[:1], n, 0) for key, one in both.items()} for both in (at, inputs)] for n in (1, count)
             ]
-            return np.concatenate([of(*those) for those in repeated])
+            found = [of(*those) for those in repeated]
+            if found[0].shape[1:] != found[1].shape[1:]:
+                raise AttributionError(
+                    f"{self.function.output.words} has other axes where more examples share a batch: {found[0].shape} for one, "
+                    f"{found[1].shape} for {count}; {OWN_PAIRS}"
+                )
+            return np.concatenate(found)
 
         moved = self._among_others(of, at, inputs)
         self.company.look(here, moved, copies, bool(self.function.formats), values)
