@@ -245,3 +245,30 @@ def test_scores_of_each_example_with_all_of_its_batch_are_refused():
         assert_refused(lambda some=some: ta.Attributor(model).attribute(some, 0), "scored with each other", "diag_part")
     own = ta.Attributor(lambda inputs: tf.linalg.diag_part(model(inputs))).attribute(x, verbose=False)
     np.testing.assert_allclose(own.attributions["user"], x["user"] * x["item"] / 2, rtol=1e-4)
+
+
+class Pairs(layers.Layer):
+    """Of two kinds of vectors each with each, as models of images and texts give them."""
+
+    def call(self, x, y):
+        return tf.matmul(x, y, transpose_b=True)
+
+    def compute_output_shape(self, x_shape, y_shape):
+        return (x_shape[0], y_shape[0])
+
+
+@pytest.mark.parametrize("of", [None, ta.score(lambda outputs: tf.linalg.diag_part(outputs["pairs"]))])
+@pytest.mark.parametrize("count", [1, 4])
+def test_a_comparison_with_all_of_the_batch_is_refused_with_the_call_that_works(of, count):
+    keras.utils.set_random_seed(4)
+    one, other = keras.Input((3,)), keras.Input((3,))
+    both = [layers.Dense(4, activation="tanh")(x) for x in (one, other)]
+    model = keras.Model([one, other], {"pairs": Pairs()(*both)})
+    x = [np.random.default_rng(i).normal(size=(count, 3)).astype("float32") for i in range(2)]
+    own = lambda inputs: tf.linalg.diag_part(model(inputs)["pairs"])  # noqa: E731
+    if of is None or count > 1:
+        target = 0 if of is None else None
+        assert_refused(lambda: ta.Attributor(model, of=of).attribute(x, target), "(batch, batch)", "tf.linalg.diag_part(model")
+    found = ta.Attributor(own).attribute(x, method=ta.IntegratedGradients(0.01))
+    np.testing.assert_allclose(found.scores, own(x), rtol=1e-5)
+    np.testing.assert_allclose(found.totals, own(x), atol=0.02)

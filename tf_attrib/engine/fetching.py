@@ -13,6 +13,7 @@ from ..graph.traced.compiled import Compiled
 from ..graph.traced.cut import Cut, Port
 from ..graph.traced.heads_and_lookups import connected
 from ..graph.traced.trace import TRACING
+from ..selection.outputs import OWN_PAIRS
 from ..selection.score_function import ScoreFunction
 from ..selection.settled import WORDS
 from . import program
@@ -209,8 +210,7 @@ class Fetching:
         if alone[1:] != together[1:]:
             raise AttributionError(
                 f"{self.function.output.words} is of shape {alone} for {alone[0]} and {together} for {together[0]} examples, "
-                "which are scored with each other: explain the score of each with its own, "
-                "ta.Attributor(lambda inputs: tf.linalg.diag_part(model(inputs))), or a part of the model that scores one alone"
+                f"which are scored with each other; {OWN_PAIRS}"
             )
 
     def values(self, at: Leaves, inputs: Leaves) -> np.ndarray:

@@ -74,8 +74,8 @@ class Session(Evaluating):
 
     @property
     def any_shape(self) -> bool:
-        """Whether it serves inputs of other shapes too: what a model does when it is called is known for those at hand."""
-        return self._traced.called is None
+        """Whether it serves inputs of other shapes: what is called, or traced for theirs, is known for those at hand."""
+        return self._traced.called is None and not all(one.shape[1:].is_fully_defined() for one in self._traced.inputs.values())
 
     @property
     def input_names(self) -> dict[Any, str]:

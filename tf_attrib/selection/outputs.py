@@ -21,6 +21,12 @@ from .own_rows import handed
 # What may be asked of a head, in words.
 HEADED = {"probability": "probability", "logits": "logits", "log_probability": "log-probability"}
 
+# What to do with outputs of shape (batch, batch), as of models of images and texts.
+OWN_PAIRS = (
+    "where it compares each example with all of its batch, (batch, batch), wrap the model in a function that picks each "
+    "one's own: ta.Attributor(lambda inputs: tf.linalg.diag_part(model(inputs)[name]))"
+)
+
 
 @dataclasses.dataclass(frozen=True, eq=False)
 class Output:
@@ -316,11 +322,12 @@ def check_each_alone(output: Output, fetch: Callable[[dict], dict], examples: di
             or all(_same(scores(order), found[order]) for order in orders)
         ):
             return
+    pairs = any((tensor.shape.rank or 0) > 1 and tensor.shape[1] is None for tensor in output.fetches.values())
     raise AttributionError(
         f"{output.words} depends on how many examples it is given, or on their order: it must return shape "
         "(batch,), each number from the outputs of its own example alone. If the function refers to arrays "
         "with a row for each example, give them as ta.score(lambda outputs, data: ..., data=rows): row i "
-        "follows example i"
+        f"follows example i{'; ' + OWN_PAIRS if pairs else ''}"
     )
 
 

@@ -217,3 +217,27 @@ def test_indicators_of_missing_numbers_are_the_same_at_finite_ones():
     parts = x * weights[:3]
     total = parts.sum(1, keepdims=True)
     np.testing.assert_allclose(result.attributions, parts * np.tanh(total) / total, rtol=1e-5)
+
+
+def test_a_loop_behind_a_stopped_gradient():
+    """Nobody takes the gradient of that loop, so that TensorFlow did not know its bodies: "Op type not registered"."""
+    kernel = tf.constant(RNG.normal(size=(4, 4)).astype("float32"))
+    mean = lambda row: tf.reduce_mean(row, 0)  # noqa: E731
+
+    def stopped(x):
+        apart = tf.stop_gradient(tf.map_fn(mean, x))
+        return tf.reduce_sum(tf.nn.relu(tf.map_fn(mean, x) @ kernel) * apart, -1)
+
+    x = tf.constant(SERIES)
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        score = stopped(x)
+    apart, active = tf.reduce_mean(x, 1), tf.cast(tf.reduce_mean(x, 1) @ kernel > 0, tf.float32)
+    guided = tf.tile((active * tf.nn.relu(apart) @ tf.transpose(kernel) / SERIES.shape[1])[:, None], [1, SERIES.shape[1], 1])
+    attributor = ta.Attributor(stopped)
+    found = attributor.attribute(SERIES, method="gradient")
+    np.testing.assert_allclose(found.attributions, tape.gradient(score, x), atol=1e-6)
+    found = attributor.attribute(SERIES, method="guided_backprop")
+    np.testing.assert_allclose(found.scores, score, rtol=1e-5)
+    np.testing.assert_allclose(found.attributions, guided, atol=1e-6)
+    assert np.abs(found.attributions).max() > 0.01

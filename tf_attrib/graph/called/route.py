@@ -52,7 +52,8 @@ class Route:
         return keras_model.parts(self._model) if keras_model.is_keras(self._model) else []
 
     def graph(self, specs: dict[Any, tf.TensorSpec], examples: dict[Any, np.ndarray]) -> Traced:
-        """The graph for inputs of these specs; one that calls the model where it is not, or cannot be, traced.
+        """The graph for inputs of these specs; for those of the examples' sizes where it needs to know them, as an enlarging
+        layer may; one that calls the model where it is not, or cannot be, traced.
 
         Args:
             examples: by the model's keys.
@@ -63,6 +64,11 @@ class Route:
         traced = self.traced(specs)
         if isinstance(traced, Traced):
             return traced
+        sized = {key: _sized(spec, examples[key].shape) for key, spec in specs.items()}
+        if not self._eager and signature_of(sized) != signature_of(specs):
+            same = self.traced(sized)
+            if isinstance(same, Traced):
+                return same
         key = signature_of(specs), tuple(examples[key].shape[1:] for key in specs)
         if key not in self._called:
             own = {key: examples[key] for key in specs}
@@ -85,7 +91,8 @@ class Route:
                 traced = self._traced_now(specs)
                 self._traces[key] = traced if bound else _why_to_call(traced) or traced
             except AttributionError as error:
-                if bound:
+                # with the sizes of examples it may be otherwise
+                if bound and (isinstance(self._model, Exported) or not any(map(_leaves_open, specs.values()))):
                     raise
                 self._traces[key] = str(error)
         return self._traces[key]
@@ -114,6 +121,18 @@ def _specs_of(model: Callable | Exported) -> dict[Any, tf.TensorSpec] | None:
     if isinstance(model, Exported):
         return model.specs if all(spec.shape.rank is not None for spec in model.specs.values()) else None
     return keras_model.input_specs(model) if keras_model.is_keras(model) else None
+
+
+def _sized(spec: tf.TensorSpec, shape: tuple[int, ...]) -> tf.TensorSpec:
+    """`spec` with the sizes of examples of this shape where it leaves them open, but for their number."""
+    first, *rest = spec.shape if spec.shape.rank == len(shape) else [None] * len(shape)
+    sizes = [own or size for own, size in zip(rest, shape[1:], strict=True)]
+    return tf.TensorSpec([first, *sizes], spec.dtype, spec.name)
+
+
+def _leaves_open(spec: tf.TensorSpec) -> bool:
+    """Whether a size of each example is open."""
+    return not spec.shape.rank or not spec.shape[1:].is_fully_defined()
 
 
 def _why_to_call(traced: Traced) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from ...common.errors import AttributionError, one_line
-from .tf_private import caller, eager
+from .tf_private import caller, eager, registered_bodies
 
 
 class Compiled:
@@ -21,7 +21,7 @@ class Compiled:
 
     def __init__(self, function: Callable, signature: list[tf.TensorSpec], by_xla: bool = False) -> None:
         traced = tf.function(function, input_signature=signature, autograph=False, jit_compile=by_xla or None)
-        self._function, self._by_xla = traced.get_concrete_function(), by_xla
+        self._function, self._by_xla = registered_bodies(traced.get_concrete_function()), by_xla
         self._call = caller(self._function)
         self._captured = list(self._function.captured_inputs)
 

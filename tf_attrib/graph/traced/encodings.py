@@ -51,7 +51,7 @@ def find_encodings(
     """
     found: dict[Any, Encoding] = {}
     for key in keys if traced.called is None else ():  # of a model that is called, operations are not there to be followed
-        for tensor, encoder in _boundary(traced, key, key in encoders_alone, ids):
+        for tensor, encoder in _boundary(traced, key, key in encoders_alone, ids, fetches):
             if not connected(tensor, fetches):
                 continue
             known = found.get(tensor.ref())
@@ -62,12 +62,13 @@ def find_encodings(
 
 
 def _boundary(
-    traced: Traced, key: Any, encoders_alone: bool, ids: list[tf.Tensor]
+    traced: Traced, key: Any, encoders_alone: bool, ids: list[tf.Tensor], fetches: list[tf.Tensor]
 ) -> list[tuple[tf.Tensor, tf.Operation | None]]:
     """The first float tensors behind what is not float, each with the encoder that is passed on the way there; and what floats
     that are read out of serialized examples are encoded to.
 
-    Where a category only chooses among floats that other inputs lead to, as in a gather or a `where`, there is none.
+    Where a category only chooses among floats that other inputs lead to, as in a gather or a `where`, there is none. A float
+    that comes to the output by way of integers or conditions alone, as the length that a mask is counted to, is passed by.
     """
     waiting: list[tuple[tf.Tensor, Any, bool]] = [(traced.inputs[key], None, encoders_alone)]
     seen, found = set(), []
@@ -88,7 +89,8 @@ def _boundary(
                 if number in WHEREABOUTS.get(user.type, ()) or (chosen and output.dtype == tf.variant):
                     continue
                 only = connected(output, ids) if number in dense else alone
-                if not output.dtype.is_floating or only_ids(output):  # cast to float on the way, and back
+                # cast to float on the way, and back
+                if not output.dtype.is_floating or only_ids(output) or _only_counts(output, fetches):
                     waiting.append((output, passed, only))
                     continue
                 if user.type in PARSERS:  # a number, which may be put into bins, too, and by these into a lookup
@@ -97,6 +99,21 @@ def _boundary(
                 if not is_number and (passed is not None or not only) and not chosen:
                     found.append((output, passed))
     return found
+
+
+def _only_counts(tensor: tf.Tensor, fetches: list[tf.Tensor]) -> bool:
+    """Whether a float tensor leads to `fetches`, and none of the ways there is one of numbers all along."""
+    waiting, seen, ends = [tensor], {tensor.ref()}, {fetch.ref() for fetch in fetches}
+    while waiting:
+        one = waiting.pop()
+        if one.ref() in ends:
+            return False
+        for user in one.consumers() if one.op.type not in SHAPES else ():
+            for output in user.outputs:
+                if not (output.dtype.is_integer or output.dtype.is_bool) and output.ref() not in seen:
+                    seen.add(output.ref())
+                    waiting.append(output)
+    return connected(tensor, fetches)
 
 
 def _chosen(traced: Traced, operation: tf.Operation, followed: tf.Tensor) -> bool:

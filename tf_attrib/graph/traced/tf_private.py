@@ -89,6 +89,18 @@ def registered(definition: Any, owner: Any) -> None:
     weakref.finalize(owner, _remove, names).atexit = False
 
 
+def registered_bodies(function: Any) -> Any:
+    """Has TensorFlow know the bodies of loops and branches in a traced function, as long as it is used. By itself it knows
+    those that were made there, or whose gradient was taken; not others that were imported, as behind `stop_gradient`.
+
+    Returns:
+        The same `function`.
+    """
+    if function.graph._functions:  # a GraphDef of large constants is not written out for nothing
+        registered(function.graph.as_graph_def(), function)
+    return function
+
+
 def cut_out(function: Any, feeds: list[tf.Tensor], fetches: list[tf.Tensor], change: Callable[[Any, list, list], None]) -> Any:
     """The part of a wrapped function's graph from `feeds` to `fetches`, as `function.prune` gives it, in a tenth of its time:
     TensorFlow imports in C++ what `prune` copies in Python, an operation after the other.

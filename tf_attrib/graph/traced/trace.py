@@ -205,4 +205,6 @@ def _inline(function: Any) -> Any:
 
 def shown(specs: dict[Any, tf.TensorSpec]) -> str:
     """What a model takes, for errors."""
-    return ", ".join(f"{spec.dtype.name} ({', '.join(str(size or 'batch') for size in spec.shape)})" for spec in specs.values())
+    sizes = {key: ["any shape"] if spec.shape.rank is None else list(spec.shape) for key, spec in specs.items()}
+    named = {key: [one or ("None" if number else "batch") for number, one in enumerate(own)] for key, own in sizes.items()}
+    return ", ".join(f"{spec.dtype.name} ({', '.join(map(str, named[key]))})" for key, spec in specs.items())
