@@ -81,7 +81,6 @@ def assemble(
         + work.notes
         + _notes(method.control, function, compared)
         + method.notes(function)
-        + work.notes
         + own.get("notes", ()),
     }
     if series:

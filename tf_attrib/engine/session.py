@@ -22,7 +22,7 @@ from ..selection.place import Place
 from ..selection.places import resolve_at
 from ..selection.references import References
 from ..selection.score_function import ScoreFunction
-from ..selection.settled import WORDS, settled_words
+from ..selection.settled import function_with_words
 from ..selection.targets import read_targets
 from .compared import Compared, of_one
 from .evaluating import Evaluating
@@ -60,7 +60,7 @@ class Session(Evaluating):
         output = resolve_of(traced, of)
         self._one, self._names, self._traced = {key: value[:1].copy() for key, value in examples.items()}, names, traced
         place = self._resolved(at, list(output.fetches.values()))
-        super().__init__(_with_words(traced, place, output), batch_size, memory, by_xla)
+        super().__init__(function_with_words(traced, place, output), batch_size, memory, by_xla)
         examples = self.with_words(examples)
         self._one = {key: value[:1].copy() for key, value in examples.items()}
         self._inputs = {tensor.ref(): key for key, tensor in traced.inputs.items()}
@@ -139,7 +139,7 @@ class Session(Evaluating):
                 raise AttributionError(
                     f"the path must run in front of {seen.words}, where attributions are; {shown} does not: {error}"
                 ) from error
-            found = _with_words(self._traced, place, function.output)
+            found = function_with_words(self._traced, place, function.output)
             return dataclasses.replace(found, observed=seen)
 
         return self._other(("along", path), moved)
@@ -341,21 +341,6 @@ class Session(Evaluating):
             ranked,
             None if ranked is None else values[own[:, None], ranked].astype(np.float64),
         )
-
-
-def _with_words(traced: Traced, place: Place, output: Output) -> ScoreFunction:
-    """The function to the score, with those words of texts among its inputs that matter beside the selected tensors."""
-    words = settled_words(traced, place, output)
-    output = dataclasses.replace(output, data={key: one for key, one in output.data.items() if key[0] != WORDS})
-
-    def function(data: dict[Any, tf.Tensor]) -> ScoreFunction:
-        # a score's own rows, and such words, are fed as inputs are, and are none of the model's
-        fed = dataclasses.replace(traced, inputs=traced.inputs | data) if data else traced
-        return ScoreFunction(fed, place, dataclasses.replace(output, data=data))
-
-    found = function(output.data | words)
-    needed = {key: tensor for key, tensor in words.items() if key in found.context}
-    return found if len(needed) == len(words) else function(output.data | needed)
 
 
 def _ports(output: Output) -> dict[Any, Port]:

@@ -2,6 +2,7 @@
 of a call, and go with the inputs: what follows from them beside the selected tensors, such as a mask, then fits these in any
 block of rows."""
 
+import dataclasses
 from typing import Any
 
 import tensorflow as tf
@@ -10,6 +11,7 @@ from ..graph.traced.heads_and_lookups import FILLING, ancestors, connected, find
 from ..graph.traced.trace import Traced
 from .outputs import Output
 from .place import Place
+from .score_function import ScoreFunction
 
 # How the keys of such tensors begin.
 WORDS = "words"
@@ -30,3 +32,18 @@ def settled_words(traced: Traced, place: Place, output: Output) -> dict[Any, tf.
 
 def _of_any_number(rows: tf.Tensor) -> bool:
     return bool(rows.shape.rank) and rows.shape[0] is None and None in rows.shape[1:]
+
+
+def function_with_words(traced: Traced, place: Place, output: Output) -> ScoreFunction:
+    """The function to the score, with those words of texts among its inputs that matter beside the selected tensors."""
+    words = settled_words(traced, place, output)
+    output = dataclasses.replace(output, data={key: one for key, one in output.data.items() if key[0] != WORDS})
+
+    def function(data: dict[Any, tf.Tensor]) -> ScoreFunction:
+        # a score's own rows, and such words, are fed as inputs are, and are none of the model's
+        fed = dataclasses.replace(traced, inputs=traced.inputs | data) if data else traced
+        return ScoreFunction(fed, place, dataclasses.replace(output, data=data))
+
+    found = function(output.data | words)
+    needed = {key: tensor for key, tensor in words.items() if key in found.context}
+    return found if len(needed) == len(words) else function(output.data | needed)
