@@ -7,7 +7,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from ..graph.traced.heads_and_lookups import FILLING, ancestors, connected, find_lookups
+from ..graph.traced.heads_and_lookups import ancestors, connected, find_lookups
+from ..graph.traced.parsed import MADE_DENSE
 from ..graph.traced.trace import Traced
 from .outputs import Output
 from .place import Place
@@ -26,7 +27,7 @@ def settled_words(traced: Traced, place: Place, output: Output) -> dict[Any, tf.
         return {}
     texts = [tensor for tensor in traced.inputs.values() if tensor.dtype == tf.string and tensor.shape[1:].is_fully_defined()]
     looked_up = [one.indices for one in find_lookups(traced)] if texts else []
-    rows = [one.outputs[0] for one in ancestors(looked_up) if one.type in FILLING]
+    rows = [one.outputs[0] for one in ancestors(looked_up) if one.type in MADE_DENSE]
     return {(WORDS, one.name): one for one in rows if _of_any_number(one) and any(connected(text, [one]) for text in texts)}
 
 

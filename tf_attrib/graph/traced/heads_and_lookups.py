@@ -9,7 +9,7 @@ from typing import Any
 import tensorflow as tf
 
 from ...common.errors import AttributionError, nearest
-from .parsed import PARSERS, is_flat
+from .parsed import MADE_DENSE, PARSERS, SPLITTERS, is_flat
 from .tables import PASS, SHAPES, TABLES, ancestors, dequantised, gathered, multiplied, passed
 from .trace import Call, Traced
 
@@ -26,9 +26,6 @@ TO_CATEGORIES = frozenset(
 SHAPED = frozenset({"BroadcastTo", "ExpandDims", "Identity", "Reshape", "Squeeze", "StridedSlice", "Tile"})
 # Ids that come from here are those of a whole batch: each once, or none at all for an example.
 SPARSE = frozenset({"Unique", "UniqueV2", "UniqueWithCounts", "SparseFillEmptyRows"})
-# Operations that split texts, and that fill up rows of several lengths to the longest.
-SPLITS = frozenset({"StringSplit", "StringSplitV2", "UnicodeDecode", "UnicodeDecodeWithOffsets"})
-FILLING = frozenset({"RaggedTensorToTensor", "SparseToDense"})
 # What leads where in the graphs whose operations call a model (`Called.leads`).
 LEADS: weakref.WeakKeyDictionary[tf.Graph, Callable[[tf.Tensor, list, list], bool]] = weakref.WeakKeyDictionary()
 
@@ -191,8 +188,8 @@ def find_lookups(traced: Traced) -> tuple[Lookup, ...]:
 
 def _is_ragged(indices: tf.Tensor) -> bool:
     """Whether ids are those of words that texts were split into, and were put into no rows of one length."""
-    split = passed(indices).shape.rank == 1 and any(operation.type in SPLITS for operation in ancestors([indices]))
-    return split and not any(operation.type in FILLING for operation in ancestors([indices]))
+    split = passed(indices).shape.rank == 1 and any(operation.type in SPLITTERS for operation in ancestors([indices]))
+    return split and not any(operation.type in MADE_DENSE for operation in ancestors([indices]))
 
 
 def hidden_lookups(traced: Traced) -> tuple[str, ...]:

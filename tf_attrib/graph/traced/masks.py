@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from .heads_and_lookups import SHAPES, Lookup, connected, find_lookups
+from .parsed import AS_THEY_ARE
 from .trace import Traced
 
 # Operations in which a position that a large number was added to does not count.
@@ -36,8 +37,7 @@ SPREADING = frozenset(
         *("Equal", "Greater", "LogicalAnd", "LogicalNot", "NotEqual"),
     }
 )
-# Operations that hand lengths on, in another shape or type, and that compare them with positions.
-HANDED_ON = frozenset({"Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StridedSlice"})
+# Operations that compare lengths with positions.
 COMPARED = frozenset({"Less", "LessEqual", "Greater", "GreaterEqual"})
 # A factor from which on what is added to scores takes positions out: masks have 1e4, 1e9 and more, and no score is as large.
 TAKEN_OUT = 1e3
@@ -74,13 +74,13 @@ def is_lengths(traced: Traced, key: Any) -> bool:
         return False
     if not tensor.dtype.is_integer or tensor.shape.rank is None or any(size != 1 for size in tensor.shape[1:]):
         return False
-    compared = [user for user in _users(tensor, HANDED_ON) if user.type in COMPARED]
+    compared = [user for user in _users(tensor, AS_THEY_ARE) if user.type in COMPARED]
     return any(_counts_up(one) for user in compared for one in user.inputs)
 
 
 def _counts_up(tensor: tf.Tensor) -> bool:
     """Whether a tensor holds the whole numbers from 0 or 1 on."""
-    while tensor.op.type in HANDED_ON:
+    while tensor.op.type in AS_THEY_ARE:
         tensor = tensor.op.inputs[0]
     if tensor.op.type == "Range":
         return True

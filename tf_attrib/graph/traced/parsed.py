@@ -8,8 +8,8 @@ from .tables import GATHERS, PASS, SHAPES, ancestors
 
 # Operations that read features out of a `tf.train.Example`.
 PARSERS = frozenset({"ParseExample", "ParseExampleV2"})
-# Operations that split each text of a batch into words, those of all texts in one list: the second output.
-SPLITTERS = frozenset({"StringSplit", "StringSplitV2"})
+# Operations that split each text of a batch into words or letters, those of all texts in one list: the second output.
+SPLITTERS = frozenset({"StringSplit", "StringSplitV2", "UnicodeDecode", "UnicodeDecodeWithOffsets"})
 # What hands numbers on, in another shape or type; and which input it is that is made dense.
 AS_THEY_ARE = frozenset(("Cast", "ExpandDims", "Identity", "Reshape", "Squeeze", "StridedSlice"))
 MADE_DENSE = {"SparseToDense": 2, "RaggedTensorToTensor": 1}

@@ -13,7 +13,6 @@ from ...graph.graphdef.flatten import Flat, Flattening, add_flat
 from ...graph.traced.gradients import gradients
 from ...graph.traced.grouped import runnable
 from ...graph.traced.heads_and_lookups import ancestors, needs_graph
-from ...graph.traced.tf_private import registered
 from ...graph.traced.trace import TRACING, Traced
 from ...graph.traced.widening import wide, widened
 from ...selection.score_function import ScoreFunction
@@ -145,7 +144,6 @@ def multipliers(
         }
         with TRACING:
             (score,) = add_flat(found.flat, fed, SCOPE)
-            registered(found.flat.graph, graph)  # of branches and loops beside the path, which no gradient makes anew
             slopes = gradients(
                 score,
                 list(x.values()),
