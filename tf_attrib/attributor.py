@@ -174,7 +174,7 @@ class Attributor(Exporting):
     @property
     def input_specs(self) -> dict | None:
         """The TensorSpec of each input by key; None where the model does not say what it takes."""
-        self._route.changes()
+        self._route.look()
         return self._specs
 
     @plain_failures()

@@ -57,7 +57,7 @@ class Preparing:
     @plain_failures()
     def read(self, inputs: Any) -> Given:
         """Inputs as a user gives them (or as they were read before), as arrays."""
-        self._route.changes()
+        self._route.look()
         return read(inputs, *self._takes)
 
     @property
@@ -68,14 +68,17 @@ class Preparing:
     def prepare(self, inputs: Any) -> tuple[Session, dict, dict]:
         """The session for inputs of this kind (as a user gives them, or as `read` made them); the inputs by the model's keys,
         and beside them a score's own rows; and the user's key for each of the model's."""
-        given = self.read(inputs)
+        return self._prepared(self.read(inputs))
+
+    def _prepared(self, given: Given) -> tuple[Session, dict, dict]:
+        """The same for inputs that were just `read`."""
         arrays = given.arrays
         specs = self._specs_for(arrays)
         match = matched(arrays, specs, given.pictures)
         ready = prepared(given, specs, match)
         rows = own_rows(self.of, len(next(iter(ready.values()))))
         signature = (
-            self._route.changes(),
+            self._route.changes,
             signature_of(specs),
             tuple((key, leaf.dtype, leaf.shape[1:]) for key, leaf in rows.items()),
         )
@@ -119,7 +122,7 @@ class Preparing:
             raw = self.observing(for_any_type(self.at))
             return raw.work(inputs, target, baselines, method, seed, on_error)
         arrays, good = usable(given.arrays, on_error == "mark")
-        session, ready, match = self.prepare(dataclasses.replace(given, arrays=arrays))
+        session, ready, match = self._prepared(dataclasses.replace(given, arrays=arrays))
         baselines = of_frames(baselines, lambda value: without_frames(value, *self._takes, given.names)[0], given.names)
         at = method.placed_at(self.at, session.function)
         if at != self.at:

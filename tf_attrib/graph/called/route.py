@@ -22,7 +22,8 @@ class Route:
     """The graphs of `model(preprocess(inputs))`, one for each kind of inputs, made when they are first asked for.
 
     Attributes:
-        specs: the TensorSpec of each input by key, as of the last look at `changes`; None where the model does not say them.
+        specs: the TensorSpec of each input by key, as of the last `look`; None where the model does not say them.
+        changes: how many times a `look` found a Keras model to have other layers, activations, variables or losses than before.
 
     Args:
         batch_size: as its user says, or None.
@@ -35,18 +36,17 @@ class Route:
         self._model, self._preprocess, self._batch_size, self._eager = model, preprocess, batch_size, eager
         self._traces: dict[tuple, Traced | str] = {}
         self._called: dict[tuple, Traced] = {}
-        self._parts, self._changes = self._parts_now(), 0
+        self._parts, self.changes = self._parts_now(), 0
         self.specs = _specs_of(model)
 
-    def changes(self) -> int:
-        """How many times a Keras model was found to have other layers, activations, variables or losses than before: what was
-        traced of it then is forgotten. New values of the same variables are no change, since graphs read them."""
+    def look(self) -> None:
+        """Forgets what was traced of a Keras model that has other layers, activations, variables or losses than before. New
+        values of the same variables are no change, since graphs read them."""
         parts = self._parts_now()
         if not keras_model.same(parts, self._parts):
             self._traces, self._called = {}, {}
-            self._parts, self._changes = parts, self._changes + 1
+            self._parts, self.changes = parts, self.changes + 1
             self.specs = _specs_of(cast(Callable, self._model))  # a Sequential may have been built anew, of other inputs
-        return self._changes
 
     def _parts_now(self) -> list:
         return keras_model.parts(self._model) if keras_model.is_keras(self._model) else []
