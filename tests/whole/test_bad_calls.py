@@ -34,6 +34,13 @@ def weighed(outputs):
     return tf.reduce_sum(outputs * X[:, :3], 1)
 
 
+class Distribution:
+    """As a layer of TensorFlow Probability returns one."""
+
+    def log_prob(self, value):
+        return -tf.square(value)
+
+
 def in_a_graph(call):
     with tf.Graph().as_default():
         return call()
@@ -277,6 +284,7 @@ MODELS = [
     ("never built", lambda kit: ta.Attributor(keras.Sequential([layers.Dense(2)], name="bare")), ["'bare'", "never built"]),
     ("a function in NumPy", lambda kit: ta.Attributor(lambda x: np.tanh(x)[:, 0]).attribute(X), ["no gradient", ".numpy()"]),
     ("a function of nothing", lambda kit: ta.Attributor(lambda x: None).attribute(X), ["must return a tensor", "NoneType"]),
+    ("a distribution", lambda kit: ta.Attributor(lambda x: Distribution()).attribute(X), ["must return a tensor", ".mean()"]),
     ("a function of text", lambda kit: ta.Attributor(lambda x: "text").attribute(X), ["must return a tensor", "str"]),
     ("a function without a batch", lambda kit: ta.Attributor(tf.reduce_sum).attribute(X), ["(batch, ...)", "()"]),
     (

@@ -44,6 +44,7 @@ class Output:
         distribution: whether the values of an example sum to one by construction (softmax, or a sigmoid unit's two classes).
         data: placeholders of the graph for what a score needs of each example beside the model's outputs, by key; and tensors
             that are made once of all examples (`settled_words`).
+        one_unit: whether each position has one unit, whose axis is left out of the values.
         at_places: whether it is a score of some places of an output, such as pixels or boxes, each by itself.
         other: of one sigmoid unit, how class 0 follows from it, in words; "" elsewhere.
         behind: where it can be computed at less than all positions, the same output from the tensors that are given, in front
@@ -60,6 +61,7 @@ class Output:
     log_odds: "Output | None" = None
     distribution: bool = False
     data: dict[Any, tf.Tensor] = dataclasses.field(default_factory=dict)
+    one_unit: bool = False
     at_places: bool = False
     other: str = ""
     behind: "Callable[[list[tf.Tensor]], Output] | None" = None
@@ -160,7 +162,8 @@ def _raw(head: TracedHead, name: str) -> Output:
         value = values[None]
         return tf.squeeze(value, -1) if (value.shape.rank or 0) > 1 and value.shape[-1] == 1 else value
 
-    return Output(f"output {name!r}", "raw", {None: head.output}, finish)
+    one_unit = (head.output.shape.rank or 0) > 2 and head.output.shape[-1] == 1
+    return Output(f"output {name!r}", "raw", {None: head.output}, finish, one_unit=one_unit)
 
 
 def _logits(head: TracedHead, name: str) -> Output:

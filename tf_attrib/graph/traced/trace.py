@@ -170,7 +170,10 @@ def tensors(outputs: Any) -> dict[Any, tf.Tensor]:
     wrong = [value for value in leaves.values() if not isinstance(value, tf.Tensor)]
     if wrong or not leaves:
         came = type(wrong[0]).__name__ if wrong else "nothing"
-        raise AttributionError(f"the model must return a tensor, or a list or dict of tensors; it returned {came}")
+        # those of TensorFlow Probability become tensors by a draw, which is not what a prediction is
+        drawn = ", a distribution: explain one of its numbers, such as ta.Attributor(lambda x: model(x).mean())"
+        of = drawn if wrong and hasattr(wrong[0], "log_prob") else ""
+        raise AttributionError(f"the model must return a tensor, or a list or dict of tensors; it returned {came}{of}")
     return leaves
 
 
